@@ -1,0 +1,73 @@
+# Push Relay. `make run` shows it working, `make test` proves it, `make check` is the gate.
+# Everything lands inside this checkout: tools in .tools/, the development environment in .venv/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
+export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.tools/python
+export SAM_CLI_TELEMETRY := 0
+export AWS_EC2_METADATA_DISABLED := true
+export AWS_DEFAULT_REGION ?= eu-west-1
+export PYTHONPATH := $(CURDIR)/src:$(CURDIR)/tools
+
+UV  := .tools/uv/bin/uv
+PY  := .venv/bin/python
+SAM := .tools/sam/bin/sam
+
+.PHONY: help setup run test check bench requirements clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
+
+# --- setup ------------------------------------------------------------------------------------------
+
+setup: .venv/.done .tools/sam/.done .tools/ministack/.done ## make the environments (run and test do it by themselves)
+
+.tools/uv/.done: requirements/uv.txt
+	@echo "setup: uv"
+	@python3 -m venv --clear .tools/uv || { echo "setup: python3 can't make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# $(call environment,NAME,DIRECTORY): an environment of its own, exactly what requirements/NAME.txt pins.
+define environment
+@echo "setup: $(1)"
+@$(UV) venv --quiet --clear $(2) || { echo "setup: Python 3.13 is needed (the Lambda runtime's version); uv found none and could not download it" >&2; exit 1; }
+@$(UV) pip sync --quiet --require-hashes --python $(2)/bin/python requirements/$(1).txt
+@touch $(2)/.done
+endef
+
+.venv/.done: requirements/dev.txt .python-version | .tools/uv/.done
+	$(call environment,dev,.venv)
+.tools/sam/.done: requirements/sam.txt .python-version | .tools/uv/.done
+	$(call environment,sam,.tools/sam)
+.tools/ministack/.done: requirements/ministack.txt .python-version | .tools/uv/.done
+	$(call environment,ministack,.tools/ministack)
+
+# --- work -------------------------------------------------------------------------------------------
+
+run: setup ## run the relay locally and relay a real event; ONCE=1 stops after the first push
+	@$(PY) -m relayctl run $(if $(ONCE),--once)
+
+test: setup ## every test
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## the gate: formatting, lint, types, import rules, template, docs
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-cache
+	$(SAM) validate --lint --template template.yaml
+	$(PY) -m relayctl check
+
+requirements: .tools/uv/.done ## compile requirements/*.in again (PyPI)
+	@cd requirements && for name in runtime dev sam ministack uv; do \
+	  ../$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt; \
+	done
+
+clean: ## remove what builds and runs left (environments stay)
+	rm -rf .aws-sam .run .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.work
