@@ -1,0 +1,283 @@
+"""Serve the page and the control surface: what a person or a test asks of the sandbox itself.
+
+No web page elsewhere may drive it: the Host must be this machine's (DNS rebinding), a browser's request
+must come from this very page, and a body must be JSON, which no plain form can send.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.account import Account, Refusal
+from sandbox.faults import FaultOrder, Faults, WrongOrderError, check_status_and_retry_after
+from sandbox.record import Record
+
+PREFIX: Final = "/_sandbox/"
+LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
+PING_SECS: Final = 15.0
+"""How often a silent event stream says that it lives."""
+REPLAYED_CALLS: Final = 300
+"""How many calls a page that has just opened is told of."""
+_PAGE: Final = Path(__file__).parent / "page"
+_PAGE_FILES: Final = ("style.css", "phone.js", "log.js", "stream.js", "icon.svg")
+_CALLS_AT_A_TIME: Final = 1_000
+_HEADERS: Final = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+class WrongRequestError(Exception):
+    """A control request that can't be carried out; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOnly:
+    """Let only this machine's own callers and this very page through, and send the strict headers."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse or pass on one request (ASGI)."""
+        response = _refuse_stranger(Request(scope))
+        if response is not None:
+            await response(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def _refuse_stranger(request: Request) -> Response | None:
+    host = request.headers.get("host", "")
+    if urlsplit(f"//{host}").hostname not in LOCAL_HOSTS:
+        return _error(421, "the Host must be 127.0.0.1 or localhost")
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"http://{host}":
+        return _error(403, "a page of another origin can't use the sandbox")
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return _error(403, "a page of another site can't use the sandbox")
+    return None
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": message}, status, _HEADERS)
+
+
+def _json(content: object, status: int = 200) -> Response:
+    return JSONResponse(content, status, _HEADERS)
+
+
+async def _body(request: Request) -> Any:
+    """Read a JSON body.
+
+    Raises WrongRequestError.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise WrongRequestError("Content-Type must be application/json")
+    try:
+        return json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise WrongRequestError("the body is not JSON") from None
+
+
+async def _object(request: Request, allowed: frozenset[str]) -> dict[str, Any]:
+    """Read a JSON object that has only the allowed members.
+
+    Raises WrongRequestError.
+    """
+    body = await _body(request)
+    if not isinstance(body, dict) or set(body) - allowed:
+        raise WrongRequestError(f"the body must be an object of {', '.join(sorted(allowed))}")
+    return body
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The handlers of the control surface."""
+
+    account: Account
+    record: Record
+    faults: Faults
+
+    def app(self) -> ASGIApp:
+        """Build the application that serves the page and everything under `/_sandbox/`."""
+        routes = [
+            Route("/", _page_file("index.html")),
+            *(Route(f"{PREFIX}page/{name}", _page_file(name)) for name in _PAGE_FILES),
+            Route(f"{PREFIX}health", self.health),
+            Route(f"{PREFIX}summary", self.summary),
+            Route(f"{PREFIX}calls", self.calls, methods=["GET"]),
+            Route(f"{PREFIX}calls", self.clear_calls, methods=["DELETE"]),
+            Route(f"{PREFIX}events", self.events),
+            Route(f"{PREFIX}faults", self.list_faults, methods=["GET"]),
+            Route(f"{PREFIX}faults", self.order_faults, methods=["POST"]),
+            Route(f"{PREFIX}faults", self.clear_faults, methods=["DELETE"]),
+            Route(f"{PREFIX}credentials", self.change_credentials, methods=["PUT"]),
+            Route(f"{PREFIX}limits", self.change_limits, methods=["PUT"]),
+        ]
+        wrong = {WrongRequestError: _tell_wrong, WrongOrderError: _tell_wrong}
+        return LocalOnly(Starlette(routes=routes, exception_handlers=wrong))
+
+    def summarised(self) -> dict[str, Any]:
+        """Gather the counters that the page and the tests look at."""
+        limits = self.account.limits
+        return {
+            **asdict(self.record.counts),
+            **asdict(self.account.usage()),
+            "last": self.record.last,
+            "limits": asdict(limits),
+            "orders": [order.described() for order in self.faults.in_force()],
+        }
+
+    async def health(self, _request: Request) -> Response:
+        """Tell that the sandbox answers."""
+        return _json({"status": "ok"})
+
+    async def summary(self, _request: Request) -> Response:
+        """Tell the counters."""
+        return _json(self.summarised())
+
+    async def calls(self, request: Request) -> Response:
+        """List calls after a number, oldest first, at most `limit` of them (1,000)."""
+        after = _number(request, "after", 0)
+        limit = _number(request, "limit", _CALLS_AT_A_TIME)
+        calls = self.record.calls(after)
+        listed = [call.as_json() for call in calls[:limit]]
+        return _json({"calls": listed, "more": len(calls) > limit, "last": self.record.last})
+
+    async def clear_calls(self, _request: Request) -> Response:
+        """Forget the recorded calls; the account's count of today stays."""
+        self.record.clear()
+        return _json(self.summarised())
+
+    async def list_faults(self, _request: Request) -> Response:
+        """List the orders in force."""
+        return _json([order.described() for order in self.faults.in_force()])
+
+    async def order_faults(self, request: Request) -> Response:
+        """Put one order or a list of them into force, all or none."""
+        body = await _body(request)
+        orders = [FaultOrder.read(order) for order in (body if isinstance(body, list) else [body])]
+        self.faults.add(orders)
+        self.record.announce()
+        return _json([order.described() for order in self.faults.in_force()], 201)
+
+    async def clear_faults(self, _request: Request) -> Response:
+        """Take back every order."""
+        self.faults.clear()
+        self.record.announce()
+        return _json([])
+
+    async def change_credentials(self, request: Request) -> Response:
+        """Take only the given credentials from now on."""
+        wanted = await _object(request, frozenset({"company_id", "integration_key"}))
+        company_id, key = wanted.get("company_id"), wanted.get("integration_key")
+        if type(company_id) is not int or not isinstance(key, str) or not key:
+            raise WrongRequestError("company_id must be an integer and integration_key a string, not empty")
+        self.account.change_credentials(company_id, key)
+        return _json({"company_id": company_id})
+
+    async def change_limits(self, request: Request) -> Response:
+        """Change those limits that are given, and what their breach is answered with."""
+        members = frozenset({"daily_calls", "connections", "over_quota", "over_connections", "calls_today"})
+        wanted = await _object(request, members)
+        calls_today = _limit(wanted.pop("calls_today", None))
+        changed = {
+            name: _refusal(value) if name.startswith("over_") else _limit(value)
+            for name, value in wanted.items()
+        }
+        self.account.limits = replace(self.account.limits, **changed)  # type: ignore[arg-type] # by its name
+        if calls_today is not None:
+            self.account.set_calls_today(calls_today)
+        self.record.announce()
+        return _json(self.summarised())
+
+    async def events(self, request: Request) -> Response:
+        """Stream the calls as server-sent events, resuming after `Last-Event-ID`."""
+        stream = self._follow(request.headers.get("last-event-id", ""))
+        return StreamingResponse(stream, headers=_HEADERS, media_type="text/event-stream")
+
+    async def _follow(self, last_event_id: str) -> AsyncIterator[str]:
+        """Write each call as an event `call`, and after each batch an event `summary`.
+
+        An event's id is `<run>-<number>`. From another run, or without an id, the stream begins with
+        `cleared` and the most recent calls, so that the page and the record agree again.
+        """
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+        clearings = self.record.clearings
+        run, _, number = last_event_id.rpartition("-")
+        after = int(number) if run == self.record.run and number.isdecimal() else None
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        with self.record.followed_by(wake):
+            yield "retry: 1000\n\n"
+            if after is None:
+                after = max(0, self.record.last - REPLAYED_CALLS)
+                yield _event("cleared", {})
+            while True:
+                changed.clear()
+                if clearings != self.record.clearings:
+                    clearings = self.record.clearings
+                    yield _event("cleared", {})
+                for call in self.record.calls(after):
+                    after = call.number
+                    yield _event("call", call.as_json(), f"{self.record.run}-{after}")
+                yield _event("summary", self.summarised())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PING_SECS):
+                        await changed.wait()
+
+
+def _event(name: str, content: object, number: str | None = None) -> str:
+    """Write one event (WHATWG HTML, 9.2.5). JSON holds no bare line break, so one data line does."""
+    identity = f"id: {number}\n" if number else ""
+    return f"{identity}event: {name}\ndata: {json.dumps(content)}\n\n"
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) < 16):  # noqa: PLR2004 - beyond any count
+        raise WrongRequestError(f"{name} must be a whole number")
+    return int(text)
+
+
+def _limit(value: object) -> int | None:
+    if value is not None and (type(value) is not int or value < 0):
+        raise WrongRequestError("a limit must be a whole number, or null for none")
+    return value
+
+
+def _refusal(value: object) -> Refusal:
+    if not isinstance(value, dict) or set(value) - {"status", "retry_after"}:
+        raise WrongRequestError("over_quota and over_connections are objects of status and retry_after")
+    check_status_and_retry_after(value.get("status"), value.get("retry_after"))
+    return Refusal(**value)
+
+
+async def _tell_wrong(_request: Request, exc: Exception) -> Response:
+    return _error(400, str(exc))
+
+
+def _page_file(name: str) -> Any:
+    async def serve(_request: Request) -> Response:
+        return FileResponse(_PAGE / name, headers=_HEADERS)
+
+    return serve

@@ -1,0 +1,118 @@
+"""Run the sandbox: in a thread for a test, or on the main thread for the command line."""
+
+import socket
+import threading
+from typing import Final, Self
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from sandbox.account import Account
+from sandbox.connection import TransportInScope
+from sandbox.control import PREFIX, Control
+from sandbox.endpoint import PUSH_PATH, PushEndpoint
+from sandbox.faults import Faults
+from sandbox.record import Record
+
+HOST: Final = "127.0.0.1"
+_START_SECS: Final = 10.0
+_KEEP_ALIVE_SECS: Final = 75
+"""Longer than a caller's pool idles in a test, so that no connection is lost but by order."""
+
+
+class SandboxServer:
+    """The sandbox on 127.0.0.1, from `with` to the end of the block.
+
+    The port is taken when the object is made, so `address` is good from then on; `port=0` takes a free one.
+    Raises OSError when the port is taken.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        port: int = 0,
+        root: str = "Push",
+        record: Record | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self.account = account
+        self.record = record or Record()
+        self.faults = faults or Faults()
+        self._control = Control(self.account, self.record, self.faults).app()
+        self._endpoint = PushEndpoint(self.account, self.record, self.faults, root)
+        self._socket = _listen(port)
+        self.address = f"http://{HOST}:{self._socket.getsockname()[1]}"
+        """The base URL, and the page's address."""
+        self.push_address = f"{self.address}{PUSH_PATH}"
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self.run, name="sandbox", daemon=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request to the control surface or to the vendor's endpoint (ASGI)."""
+        is_page = scope["path"] == "/" and scope["method"] in {"GET", "HEAD"}
+        app = self._control if is_page or scope["path"].startswith(PREFIX) else self._endpoint
+        await app(scope, receive, send)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._server.ready.wait(_START_SECS):
+            raise RuntimeError("the sandbox did not start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    def run(self) -> None:
+        """Serve on this thread until stopped; on the main thread, by Ctrl-C or SIGTERM."""
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+            self.record.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells when it listens, and at its end waits for nobody."""
+
+    def __init__(self, app: SandboxServer) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=TransportInScope,
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECS,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Abort the connections whose request is unfinished: event streams and ordered delays never end."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, TransportInScope) and connection.is_answering:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((HOST, port))
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
