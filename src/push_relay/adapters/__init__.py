@@ -1,0 +1,1 @@
+"""Speak to AWS, to the Push API and to the disk on behalf of the core."""

@@ -1,0 +1,124 @@
+"""Read the source folders and the deployer's relay.toml, and name the file and line of a mistake."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from push_relay.core.configuration import Key, WrongKey
+from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.route import Routing, read_routing
+from push_relay.core.source import Source, read_source
+from push_relay.core.strict_json import JsonObject
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+
+
+class Catalog:
+    """The source folders; each is read when it is first needed, and kept."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._sources: dict[str, Source] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of the folders that hold a source."""
+        return sorted(path.parent.name for path in self._directory.glob("*/source.toml"))
+
+    def named(self, name: str) -> Source:
+        """Return a source. Raises UnknownSource; a name is looked at before any path is made of it."""
+        if name in self._sources:
+            return self._sources[name]
+        folder = self._directory / name
+        if not _NAME.fullmatch(name) or not (folder / "source.toml").is_file():
+            raise UnknownSource("there is no source of that name")
+        source = read_source_folder(folder)
+        self._sources[name] = source
+        return source
+
+    def all(self) -> Iterator[Source]:
+        """Return every source."""
+        return (self.named(name) for name in self.names())
+
+
+def read_source_folder(folder: Path) -> Source:
+    """Read one folder. Raises ConfigurationInvalid with file, line and cause."""
+    file = folder / "source.toml"
+    text, document = _read_toml(file)
+    try:
+        return read_source(folder.name, document, _read_schema(folder / "schema.json"))
+    except WrongKey as exc:
+        raise _located(file, text, exc) from exc
+
+
+def read_routing_file(file: Path) -> Routing:
+    """Read relay.toml. Raises ConfigurationInvalid with file, line and cause."""
+    text, document = _read_toml(file)
+    try:
+        return read_routing(document)
+    except WrongKey as exc:
+        raise _located(file, text, exc) from exc
+
+
+def line_of(text: str, path: tuple[Key, ...]) -> int:
+    """Return the line of a TOML text (from 1) where a key stands, or the nearest table that should have it.
+
+    The standard library's reader does not tell where a value stood, so this finds the table's header and,
+    below it, the key.
+    """
+    lines = text.splitlines()
+    best, position = 1, 0
+    headers = [key for key in path if isinstance(key, str)]
+    for depth in range(len(headers), 0, -1):
+        name = re.escape(".".join(headers[:depth]))
+        nth = next((key for key in path if isinstance(key, int)), 0)
+        found = [i for i, line in enumerate(lines) if re.match(rf"\s*\[\[?\s*{name}\s*\]\]?", line)]
+        if len(found) > nth:
+            position, best = found[nth], found[nth] + 1
+            headers = headers[depth:]
+            break
+    for key in headers:
+        for i in range(position, len(lines)):
+            if i > position and lines[i].lstrip().startswith("["):
+                break
+            if re.match(rf"""\s*["']?{re.escape(key)}["']?\s*[.=]""", lines[i]):
+                best, position = i + 1, i
+                break
+    return best
+
+
+def _located(file: Path, text: str, error: WrongKey) -> ConfigurationInvalid:
+    return ConfigurationInvalid(f"{_shown(file)}:{line_of(text, error.path)}: {error.detail}")
+
+
+def _read_toml(file: Path) -> tuple[str, JsonObject]:
+    try:
+        text = file.read_text("utf-8")
+        return text, tomllib.loads(text)
+    except OSError as exc:
+        raise ConfigurationInvalid(f"{_shown(file)}: cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigurationInvalid(f"{_shown(file)}: is not UTF-8") from exc
+    except tomllib.TOMLDecodeError as exc:
+        line = re.search(r"line (\d+)", str(exc))
+        raise ConfigurationInvalid(f"{_shown(file)}:{line[1] if line else 1}: is not TOML: {exc}") from exc
+
+
+def _read_schema(file: Path) -> JsonObject:
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as exc:
+        raise ConfigurationInvalid(f"{_shown(file)}: cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise ConfigurationInvalid(f"{_shown(file)}: is not JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise ConfigurationInvalid(f"{_shown(file)}: is not an object")
+    return document
+
+
+def _shown(file: Path) -> str:
+    try:
+        return str(file.relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)

@@ -1,0 +1,152 @@
+"""The vendor's Push API over HTTP: one pool, kept alive, bounded, and every answer understood.
+
+What is known and unknown of the vendor stands in docs/push-api.md.
+"""
+
+import email.utils
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    EmptyPoolError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+)
+
+from push_relay.core.encoding import MAX_ANSWER, Credentials, encode, read_answer
+from push_relay.core.errors import (
+    DeliveryUnknown,
+    OutOfTime,
+    VendorRejected,
+    VendorThrottled,
+    VendorUnauthorized,
+    VendorUnavailable,
+)
+
+if TYPE_CHECKING:
+    from push_relay.core.account import Account
+    from push_relay.core.push import Push
+
+#: Nothing was sent: the push cannot have been shown.
+_BEFORE_SENDING = (ConnectTimeoutError, NewConnectionError, NameResolutionError, ProxyError, SSLError)
+#: Seconds below which a call is not begun.
+_LEAST = 0.5
+
+
+class HttpPushApi:
+    """The vendor, for one account: at most `account.connections` calls at a time across threads."""
+
+    def __init__(self, base_url: str, account: "Account") -> None:
+        self._account = account
+        self._url = f"{base_url}/api/v2/push?format={account.form}"
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=account.connections,
+            block=True,
+            retries=False,
+            cert_reqs="CERT_REQUIRED",
+        )
+
+    def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
+        """Send a push within `timeout` seconds; return where the vendor took it.
+
+        Raises one of the vendor's errors, OutOfTime where there was no time to begin, and MappingFailed
+        for text that the format cannot hold.
+        """
+        account = self._account
+        body = encode(push, credentials, account.form, xml_root=account.xml_root)
+        status, headers, answer = self._call(body, correlation_id, timeout)
+        _judge(status, headers, answer)
+
+    def _call(
+        self, body: bytes, correlation_id: str, timeout: float
+    ) -> tuple[int, urllib3.HTTPHeaderDict, bytes | None]:
+        """Return status, headers and the answer's beginning; None where the answer was cut off."""
+        if timeout < _LEAST:
+            raise OutOfTime("the invocation ends before the push could be sent")
+        try:
+            response = self._pool.request(
+                "POST",
+                self._url,
+                body=body,
+                headers=self._headers(correlation_id),
+                timeout=self._timeout(timeout),
+                pool_timeout=timeout,
+                redirect=False,
+                preload_content=False,
+            )
+        except EmptyPoolError:
+            raise OutOfTime("no connection to the vendor came free in time") from None
+        except _BEFORE_SENDING as exc:
+            raise VendorUnavailable(f"the vendor cannot be reached ({type(exc).__name__})") from None
+        except HTTPError as exc:
+            raise DeliveryUnknown(f"the connection was lost after sending ({type(exc).__name__})") from None
+        try:
+            return response.status, response.headers, self._body(response, time.monotonic() + timeout)
+        finally:
+            # A connection whose answer was not read to its end cannot carry another call.
+            if response.length_remaining != 0:
+                response.close()
+            response.release_conn()
+
+    def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
+        """Return the answer's beginning, or None where it was cut off, cannot be decoded or trickles in."""
+        body = b""
+        try:
+            while len(body) < MAX_ANSWER and time.monotonic() < deadline:
+                chunk = response.read1(MAX_ANSWER - len(body))
+                if not chunk:
+                    return body
+                body += chunk
+        except HTTPError:
+            return None
+        return body if len(body) == MAX_ANSWER else None
+
+    def _timeout(self, seconds: float) -> urllib3.Timeout:
+        return urllib3.Timeout(
+            total=seconds, connect=self._account.connect_timeout, read=self._account.read_timeout
+        )
+
+    def _headers(self, correlation_id: str) -> dict[str, str]:
+        form = self._account.form
+        headers = {"Content-Type": form.content_type, "Accept": f"application/{form}"}
+        return headers if correlation_id == "-" else {**headers, "X-Correlation-Id": correlation_id}
+
+
+def _judge(status: int, headers: urllib3.HTTPHeaderDict, body: bytes | None) -> None:
+    """Raise what an answer means; return where it means that the push was taken."""
+    retry_after = _retry_after(headers)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise VendorUnauthorized(f"the vendor refused the credentials ({status})", retry_after=retry_after)
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise VendorUnavailable(f"the vendor answered {status}", retry_after=retry_after)
+    # What a breach of a limit gets is unknown: whoever names a time to come back has refused nothing.
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (status != HTTPStatus.OK and retry_after is not None):
+        raise VendorThrottled(f"the vendor asks for fewer calls ({status})", retry_after=retry_after)
+    answer = read_answer(body or b"")
+    if status != HTTPStatus.OK:
+        raise VendorRejected(f"the vendor answered {status}", vendor_code=answer.error_code)
+    if body is None:
+        raise DeliveryUnknown("the vendor's 200 was cut off")
+    if answer.error_code:
+        raise VendorRejected("the vendor answered 200 with an error", vendor_code=answer.error_code)
+    if answer.doubtful:
+        raise DeliveryUnknown("the vendor's 200 came with a web page, or with half an error")
+
+
+def _retry_after(headers: urllib3.HTTPHeaderDict) -> float | None:
+    """Return seconds from a Retry-After of either form (RFC 9110, 10.2.3); None where there is none."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value[:9])
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())

@@ -1,0 +1,115 @@
+"""Secrets from Secrets Manager through Powertools' parameters: cached, refetched on demand, never shown.
+
+Two secrets, both the deployer's:
+  signing secrets   {"<source>": "secret" | ["new", "old"], ...}
+  push credentials  {"CompanyId": <whole number>, "IntegrationKey": "<text>"}
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from push_relay.adapters import aws
+from push_relay.core.encoding import Credentials
+from push_relay.core.errors import CredentialsUnavailable
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+#: Seconds that a secret is kept.
+MAX_AGE = 300
+#: Seconds between two refetches: a flood of refused calls must not become one of calls to AWS.
+MIN_REFETCH = 30
+
+#: (secret's ARN, whether to pass over the cache) -> the secret's text.
+type Fetch = Callable[[str, bool], str]
+
+
+def fetch_secret(arn: str, force: bool) -> str:  # noqa: FBT001
+    """Return a secret's text from Secrets Manager, kept for MAX_AGE seconds.
+
+    Raises CredentialsUnavailable, whose text names neither the secret nor its content.
+    """
+    # Imported where it is needed: 18 times a bare interpreter's start.
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415
+
+    try:
+        return str(_provider().get(arn, max_age=MAX_AGE, force_fetch=force))
+    except GetParameterError as exc:
+        cause = type(exc.__context__ or exc).__name__
+        raise CredentialsUnavailable(f"a secret cannot be read from Secrets Manager ({cause})") from None
+
+
+class SecretsManagerSigningSecrets:
+    """The secrets that senders sign with, by source."""
+
+    def __init__(self, arn: str, fetch: Fetch = fetch_secret) -> None:
+        self._arn = arn
+        self._fetch = fetch
+
+    def of(self, source: str) -> Sequence[bytes]:
+        """Return a source's secrets. Raises CredentialsUnavailable where there is none: fails closed."""
+        value = _object(self._fetch(self._arn, False), "signing secrets").get(source)  # noqa: FBT003
+        secrets = [value] if isinstance(value, str) else value
+        if not isinstance(secrets, list) or not secrets:
+            raise CredentialsUnavailable("the signing secrets hold none for this source")
+        if not all(isinstance(secret, str) and secret for secret in secrets):
+            raise CredentialsUnavailable("a source's signing secret is not a text, or is empty")
+        return [secret.encode("utf-8") for secret in secrets]
+
+
+class SecretsManagerPushCredentials:
+    """The organisation's credentials at the vendor."""
+
+    def __init__(
+        self, arn: str, fetch: Fetch = fetch_secret, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._arn = arn
+        self._fetch = fetch
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._refetched = float("-inf")
+
+    def current(self) -> Credentials:
+        """Return the credentials. Raises CredentialsUnavailable, also for a secret of another shape."""
+        return _credentials(self._fetch(self._arn, False))  # noqa: FBT003
+
+    def refreshed(self) -> Credentials:
+        """Return the credentials as they are now, read again at most once in MIN_REFETCH seconds."""
+        with self._lock:
+            now = self._monotonic()
+            if now - self._refetched < MIN_REFETCH:
+                return self.current()
+            self._refetched = now
+            return _credentials(self._fetch(self._arn, True))  # noqa: FBT003
+
+
+def _credentials(text: str) -> Credentials:
+    value = _object(text, "push credentials")
+    company_id, key = value.get("CompanyId"), value.get("IntegrationKey")
+    if not isinstance(company_id, int) or isinstance(company_id, bool):
+        raise CredentialsUnavailable("the push credentials' CompanyId is not a whole number")
+    if not isinstance(key, str) or not key:
+        raise CredentialsUnavailable("the push credentials' IntegrationKey is not a text, or is empty")
+    return Credentials(company_id, key)
+
+
+def _object(text: str, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        # The exception holds the secret: break the chain.
+        raise CredentialsUnavailable(f"the {what} are not JSON") from None
+    if not isinstance(value, dict):
+        raise CredentialsUnavailable(f"the {what} are not a JSON object")
+    return value
+
+
+@cache
+def _provider() -> "SecretsProvider":
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415 (the same)
+
+    return SecretsProvider(boto3_client=aws.secretsmanager())

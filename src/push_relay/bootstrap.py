@@ -1,0 +1,42 @@
+"""The composition root: settings -> adapters -> relay. Nothing else builds an adapter."""
+
+from dataclasses import dataclass
+
+from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.adapters.ledger import DynamoDbLedger
+from push_relay.adapters.process import SystemClock, Threads
+from push_relay.adapters.push_http import HttpPushApi
+from push_relay.adapters.queue import SqsQueue
+from push_relay.adapters.secrets import SecretsManagerPushCredentials, SecretsManagerSigningSecrets
+from push_relay.core.relay import Relay
+from push_relay.settings import Settings
+from push_relay.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """All that a handler needs."""
+
+    relay: Relay
+    queue: SqsQueue
+    telemetry: Telemetry
+
+
+def build(settings: Settings) -> Application:
+    """Wire the application. Calls nobody: AWS clients are made when they are first needed."""
+    clock = SystemClock()
+    routing = read_routing_file(settings.config_file)
+    queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url)
+    relay = Relay(
+        mode=settings.mode,
+        sources=Catalog(settings.sources_directory),
+        routing=routing,
+        signing_secrets=SecretsManagerSigningSecrets(settings.signing_secrets_arn),
+        queue=queue,
+        ledger=DynamoDbLedger(settings.ledger_table, clock.now),
+        push_credentials=SecretsManagerPushCredentials(settings.push_credentials_arn),
+        push_api=HttpPushApi(settings.push_base_url, routing.account),
+        clock=clock,
+        concurrently=Threads(routing.account.connections),
+    )
+    return Application(relay, queue, Telemetry())

@@ -1,0 +1,1 @@
+"""Turn an event into pushes and settle what becomes of each. No I/O in here."""

@@ -1,0 +1,20 @@
+"""How long to wait before a parked event is tried again."""
+
+from collections.abc import Callable
+
+#: Seconds before the second attempt, at the most; each further wait may be twice as long, up to CAP.
+BASE = 10.0
+CAP = 900.0
+
+
+def backoff(attempt: int, retry_after: float | None, random: Callable[[], float]) -> float:
+    """Return seconds to wait after the how-manieth attempt.
+
+    Who names a time is heeded in full. Else the wait is exponential with full jitter, so that what was
+    parked together does not come back together
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    """
+    if retry_after is not None:
+        return retry_after + BASE * random()
+    ceiling = min(CAP, BASE * 2.0 ** min(max(attempt - 1, 0), 30))
+    return 1 + (ceiling - 1) * random()

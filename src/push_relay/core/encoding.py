@@ -1,0 +1,139 @@
+"""Write a push in the vendor's JSON or XML, and read what the vendor answers.
+
+The contract, and what is unknown of it, is told in docs/push-api.md. Escaping is by construction: a value
+can never change the JSON or XML around it.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from xml.sax.saxutils import escape
+
+from push_relay.core.errors import MappingFailed
+from push_relay.core.push import Push, RecipientKind
+
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+#: Bytes of an answer that are read; the rest is not looked at.
+MAX_ANSWER = 64 * 1024
+
+_FIELDS = {
+    RecipientKind.USER: "UserId",
+    RecipientKind.EMAIL: "UserEmail",
+    RecipientKind.EXTERNAL: "UserExternalId",
+}
+# Characters that XML 1.0 cannot hold, in any spelling (https://www.w3.org/TR/xml/#charsets).
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_VENDOR_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+class Format(StrEnum):
+    """The two formats that the vendor reads and writes."""
+
+    JSON = "json"
+    XML = "xml"
+
+    @property
+    def content_type(self) -> str:
+        """The media type that goes with it."""
+        return f"application/{self.value}; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """The organisation's id and secret key. Travels in the body; has no repr that could be logged."""
+
+    company_id: int
+    integration_key: str
+
+
+def encode(push: Push, credentials: Credentials, form: Format, *, xml_root: str = "Push") -> bytes:
+    """Return the request body. Raises MappingFailed for text that the format cannot hold."""
+    fields = _fields(push, credentials)
+    if form is Format.XML:
+        return _xml(fields, xml_root)
+    try:
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    except UnicodeEncodeError:
+        raise MappingFailed("the push holds half of a surrogate pair") from None
+
+
+def _fields(push: Push, credentials: Credentials) -> dict[str, str | int]:
+    """Name the fields in alphabetical order, which the vendor's XML reader insists on."""
+    fields: dict[str, str | int | None] = {
+        "Body": push.message.body,
+        "CompanyId": credentials.company_id,
+        "ExpirySecs": push.message.expiry_secs,
+        "IntegrationKey": credentials.integration_key,
+        "Sound": push.message.sound,
+        "Title": push.message.title,
+        _FIELDS[push.recipient.kind]: push.recipient.value,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _xml(fields: dict[str, str | int], root: str) -> bytes:
+    elements = "".join(f"<{name}>{_xml_text(name, value)}</{name}>" for name, value in fields.items())
+    document = f'<?xml version="1.0" encoding="utf-8"?><{root} xmlns:i="{XSI}">{elements}</{root}>'
+    return document.encode("utf-8")
+
+
+def _xml_text(name: str, value: str | int) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    if _NOT_XML.search(text):
+        raise MappingFailed(f"{name} holds a character that XML cannot (a control character, say)")
+    # A bare carriage return would be read as a line feed.
+    return escape(text, {"\r": "&#13;"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an answer's body says.
+
+    error_code  the vendor's error code, or None where the body tells of no error
+    doubtful    the body is a web page (a proxy spoke, not the vendor), or is cut off while it tells of an
+                error: under a 200, nobody can know whether the push was shown
+    """
+
+    error_code: str | None = None
+    doubtful: bool = False
+
+
+def read_answer(body: bytes) -> Answer:
+    """Decipher an answer's body, whatever it is: the content type is not trusted, nothing raises.
+
+    The vendor's success may be empty, JSON, XML or text. A code that does not look like one is told as
+    `unreadable`, so that no text of the vendor's, which may quote the push, gets into a log.
+    """
+    text = body[:MAX_ANSWER].removeprefix(b"\xef\xbb\xbf").strip()
+    if _HTML.match(text):
+        return Answer(doubtful=True)
+    try:
+        code = _code_in_xml(text) if text.startswith(b"<") else _code_in_json(text)
+    except (ValueError, RecursionError):
+        return Answer(doubtful=b"ErrorCode" in text)
+    return Answer(_safe_code(code))
+
+
+def _code_in_json(text: bytes) -> object:
+    value: Any = json.loads(text) if text else None
+    status = value.get("ResponseStatus") if isinstance(value, dict) else None
+    return status.get("ErrorCode") if isinstance(status, dict) else None
+
+
+def _code_in_xml(text: bytes) -> object:
+    # Imported where it is needed: JSON is the default.
+    from push_relay.core.answer_xml import error_code  # noqa: PLC0415
+
+    return error_code(text)
+
+
+def _safe_code(code: object) -> str | None:
+    if code is None or code == "":
+        return None
+    return code if isinstance(code, str) and _VENDOR_CODE.fullmatch(code) else "unreadable"

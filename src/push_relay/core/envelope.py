@@ -1,0 +1,190 @@
+"""Unwrap whatever AWS put round an event: SQS, SNS, EventBridge, and one inside the other.
+
+What an envelope says becomes headers, by which match rules and expressions can go on:
+`sns-topic`, `sns-subject`, `eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`,
+`eventbridge-region`, `eventbridge-time`. Real ones of each shape lie in events/.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from push_relay.core.errors import AmbiguousSource, MalformedRequest
+from push_relay.core.event import Arrival, Event, safe_id
+from push_relay.core.strict_json import JsonObject, parse_object
+
+#: Envelopes inside envelopes: EventBridge in SNS in SQS is three.
+MAX_NESTING = 4
+#: The message attribute that names an event's source.
+SOURCE_ATTRIBUTE = "source"
+#: The message attribute of what `receive` has queued: verified and validated already.
+EVENT_ATTRIBUTE = "push-relay-event"
+_VERSION = "1"
+
+_EVENTBRIDGE_KEYS = ("source", "detail-type", "account", "region", "time")
+
+
+@dataclass(slots=True)
+class _Wrapping:
+    """What the envelopes said, from the outermost in."""
+
+    source: str | None = None
+    received_at: float = 0.0
+    service: str = ""
+    message_id: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def named(self, service: str, message_id: object) -> None:
+        """Note the id that a service gave: the innermost is the event's, since the outer ones repeat it."""
+        self.service, self.message_id = service, _text(message_id)
+        if not self.message_id:
+            raise MalformedRequest(f"the {service} envelope has no message id")
+
+
+def pack(event: Event) -> str:
+    """Write an event as a queue message's body; `unwrap_sqs` reads it back under EVENT_ATTRIBUTE.
+
+    ASCII, since SQS refuses some characters that JSON allows.
+    """
+    return json.dumps(asdict(event), separators=(",", ":"))
+
+
+def event_attributes(source: str) -> dict[str, str]:
+    """Return the message attributes that go with a packed event."""
+    return {EVENT_ATTRIBUTE: _VERSION, SOURCE_ATTRIBUTE: source}
+
+
+def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
+    """Return the event that `receive` queued, or what somebody else sent. Raises MalformedRequest."""
+    body = _content(record.get("body"))
+    attributes = sqs_attributes(record)
+    if attributes.get(EVENT_ATTRIBUTE) == _VERSION:
+        return _unpack(body)
+    sent = _text(_mapping(record.get("attributes")).get("SentTimestamp"))
+    wrapping = _Wrapping(
+        source=attributes.get(SOURCE_ATTRIBUTE),
+        received_at=int(sent) / 1000 if sent.isdecimal() else 0.0,
+    )
+    wrapping.named("SQS", record.get("messageId"))
+    return _arrival(parse_object(body), wrapping)
+
+
+def unwrap_sns(record: Mapping[str, Any]) -> Arrival:
+    """Return what SNS invoked the function with. Raises MalformedRequest."""
+    return _arrival({**_mapping(record.get("Sns")), "Type": "Notification"}, _Wrapping())
+
+
+def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
+    """Return what EventBridge invoked the function with. Raises MalformedRequest."""
+    return _arrival(dict(document), _Wrapping())
+
+
+def sqs_attributes(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return an SQS record's message attributes that are texts."""
+    attributes = _mapping(record.get("messageAttributes"))
+    return {
+        name: value for name, given in attributes.items() if (value := _mapping(given).get("stringValue"))
+    }
+
+
+def is_eventbridge(document: Mapping[str, Any]) -> bool:
+    """Tell whether a document is an EventBridge envelope."""
+    return "detail" in document and isinstance(document.get("detail-type"), str) and "source" in document
+
+
+def _is_sns(document: Mapping[str, Any]) -> bool:
+    return document.get("Type") == "Notification" and "TopicArn" in document and "Message" in document
+
+
+def _arrival(document: JsonObject, wrapping: _Wrapping) -> Arrival:
+    for _ in range(MAX_NESTING):
+        if _is_sns(document):
+            document = _unwrap_notification(document, wrapping)
+        elif is_eventbridge(document):
+            document = _unwrap_detail(document, wrapping)
+        else:
+            if not wrapping.service:
+                raise MalformedRequest("the message has none of the envelopes that AWS puts round an event")
+            event_id = safe_id(wrapping.message_id, "-")
+            return Arrival(
+                source=wrapping.source,
+                data=document,
+                headers=wrapping.headers,
+                query={},
+                received_at=wrapping.received_at,
+                fallback_id=event_id,
+                identity=f"{wrapping.service}:{wrapping.message_id}",
+                correlation_id=event_id,
+            )
+    raise MalformedRequest(f"the message has more than {MAX_NESTING} envelopes")
+
+
+def _unwrap_notification(document: JsonObject, wrapping: _Wrapping) -> JsonObject:
+    """Take a notification off (https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html)."""
+    attribute = _mapping(_mapping(document.get("MessageAttributes")).get(SOURCE_ATTRIBUTE)).get("Value")
+    if isinstance(attribute, str) and attribute:
+        if wrapping.source not in (None, attribute):
+            raise AmbiguousSource("the message's envelopes name different sources")
+        wrapping.source = attribute
+    wrapping.headers["sns-topic"] = _text(document.get("TopicArn"))
+    wrapping.headers["sns-subject"] = _text(document.get("Subject"))
+    wrapping.named("SNS", document.get("MessageId"))
+    wrapping.received_at = wrapping.received_at or _moment(document.get("Timestamp"))
+    return parse_object(_content(document.get("Message")))
+
+
+def _unwrap_detail(document: JsonObject, wrapping: _Wrapping) -> JsonObject:
+    """Take the envelope off (https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html)."""
+    for key in _EVENTBRIDGE_KEYS:
+        wrapping.headers[f"eventbridge-{key}"] = _text(document.get(key))
+    wrapping.named("EventBridge", document.get("id"))
+    wrapping.received_at = wrapping.received_at or _moment(document.get("time"))
+    detail = document["detail"]
+    if not isinstance(detail, dict):
+        raise MalformedRequest("the EventBridge event's detail is not an object")
+    return detail
+
+
+def _unpack(body: bytes) -> Event:
+    """Read back what `pack` wrote; a message that bears the attribute and is something else is malformed."""
+    fields = parse_object(body)
+    try:
+        event = Event(**fields)
+    except TypeError:
+        raise MalformedRequest("the message is not an event that the relay queued") from None
+    if not all(_fits(event)):
+        raise MalformedRequest("the message is not an event that the relay queued")
+    return event
+
+
+def _fits(event: Event) -> Iterator[bool]:
+    texts = (event.source, event.id, event.type, event.identity, event.correlation_id)
+    yield all(isinstance(text, str) for text in texts)
+    yield all(isinstance(table, dict) for table in (event.data, event.headers, event.query))
+    yield isinstance(event.received_at, int | float)
+
+
+def _content(value: object) -> bytes:
+    if not isinstance(value, str) or not value:
+        raise MalformedRequest("the message has no body")
+    try:
+        return value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedRequest("the message holds half of a surrogate pair") from None
+
+
+def _moment(value: object) -> float:
+    try:
+        return datetime.fromisoformat(_text(value)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,224 @@
+"""Every way in which relaying an event can go wrong.
+
+    RelayError
+    ├── ConfigurationInvalid          a source folder or relay.toml is wrong (found at build time)
+    ├── MalformedRequest              not JSON, wrong charset, unknown envelope
+    │   ├── UnsupportedMediaType
+    │   └── PayloadTooLarge
+    ├── Unauthenticated               whoever sent this did not prove that they hold the secret
+    │   ├── SignatureMissing
+    │   ├── SignatureInvalid
+    │   └── Stale
+    ├── UnknownSource                 no such source, or not reachable this way
+    │   └── AmbiguousSource           several sources claim the event
+    ├── SchemaViolation               the event is not what its source says
+    ├── MappingFailed                 a message, route or push cannot be made of the event
+    ├── NotNow                        nothing is wrong with the event: try again later
+    │   ├── CredentialsUnavailable
+    │   ├── QueueUnavailable
+    │   ├── LedgerUnavailable
+    │   ├── ClaimHeld                 another worker is sending this very push
+    │   ├── OutOfTime                 the invocation ends before a push could be sent
+    │   ├── VendorUnauthorized
+    │   ├── VendorThrottled
+    │   └── VendorUnavailable
+    ├── DeliveryUnknown               the connection was lost after the request was sent
+    └── VendorRejected                the vendor refused the push for good
+
+An error's text is written by the relay alone and is safe to log and to answer with: it never quotes a
+payload, a header, an address or a secret. What each error means for the sender, the queue and the
+metrics stands in `outcomes.py`, by type.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class RelayError(Exception):
+    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ConfigurationInvalid(RelayError):
+    """Tell what is wrong in a source folder or in relay.toml: file, line, cause.
+
+    Unlike its siblings it may quote: what it quotes is the deployer's own file.
+    """
+
+    code = "configuration_invalid"
+
+
+class MalformedRequest(RelayError):
+    """The request or message cannot be read at all."""
+
+    code = "malformed_request"
+
+
+class UnsupportedMediaType(MalformedRequest):
+    """The content type, charset or encoding is not one that the relay reads."""
+
+    code = "unsupported_media_type"
+
+
+class PayloadTooLarge(MalformedRequest):
+    """The body is larger than the relay takes or than a queue message holds."""
+
+    code = "payload_too_large"
+
+
+class Unauthenticated(RelayError):
+    """The sender did not prove that they hold the source's secret."""
+
+    code = "unauthenticated"
+
+
+class SignatureMissing(Unauthenticated):
+    """The header that carries the proof is absent."""
+
+    code = "signature_missing"
+
+
+class SignatureInvalid(Unauthenticated):
+    """The proof does not fit the request."""
+
+    code = "signature_invalid"
+
+
+class Stale(Unauthenticated):
+    """The proof is from too long ago, or from the future."""
+
+    code = "stale"
+
+
+class UnknownSource(RelayError):
+    """No source of that name, or none that takes events this way."""
+
+    code = "unknown_source"
+
+
+class AmbiguousSource(UnknownSource):
+    """Several sources' match rules fit the event; the relay never guesses."""
+
+    code = "ambiguous_source"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach of a schema: where (JSON pointer, RFC 6901) and which keyword."""
+
+    pointer: str
+    rule: str
+
+
+class SchemaViolation(RelayError):
+    """The event is not what its source's schema says; `violations` lists where, bounded."""
+
+    code = "schema_violation"
+
+    def __init__(self, violations: tuple[Violation, ...], *, total: int | None = None) -> None:
+        count = len(violations) if total is None else total
+        super().__init__(f"the body breaks the source's schema in {count} place{'s' if count != 1 else ''}")
+        self.violations = violations
+
+
+class MappingFailed(RelayError):
+    """A message, a route or a push cannot be made of the event: the mapping is wrong, not the sender."""
+
+    code = "mapping_failed"
+
+
+class NotNow(RelayError):
+    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known."""
+
+    code = "not_now"
+
+    def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class CredentialsUnavailable(NotNow):
+    """A secret cannot be read, or does not have its documented shape."""
+
+    code = "credentials_unavailable"
+
+
+class QueueUnavailable(NotNow):
+    """The queue did not take the event."""
+
+    code = "queue_unavailable"
+
+
+class LedgerUnavailable(NotNow):
+    """The ledger did not answer, so nothing may be sent."""
+
+    code = "ledger_unavailable"
+
+
+class ClaimHeld(NotNow):
+    """Another worker has claimed this very push and has not settled it yet."""
+
+    code = "claim_held"
+
+
+class OutOfTime(NotNow):
+    """The invocation ends before a push could be sent and answered."""
+
+    code = "out_of_time"
+
+
+class VendorUnauthorized(NotNow):
+    """The vendor refused the credentials (401, 403), with freshly read ones too."""
+
+    code = "vendor_unauthorized"
+
+
+class VendorThrottled(NotNow):
+    """The vendor asked for fewer calls (429)."""
+
+    code = "vendor_throttled"
+
+
+class VendorUnavailable(NotNow):
+    """The vendor cannot be reached, or answers 408 or 5xx."""
+
+    code = "vendor_unavailable"
+
+
+class DeliveryUnknown(RelayError):
+    """The connection was lost after the request was sent: nobody can know whether the push was shown."""
+
+    code = "delivery_unknown"
+
+
+class VendorRejected(RelayError):
+    """The vendor refused the push for good; `vendor_code` is its error code, made safe to log."""
+
+    code = "vendor_rejected"
+
+    def __init__(self, detail: str = "", *, vendor_code: str | None = None) -> None:
+        super().__init__(detail)
+        self.vendor_code = vendor_code
+
+
+#: Codes of the errors that a call to the vendor ended with.
+VENDOR_CODES = frozenset(
+    error.code
+    for error in (VendorUnauthorized, VendorThrottled, VendorUnavailable, DeliveryUnknown, VendorRejected)
+)
+
+
+def _tree(root: type[RelayError]) -> Iterator[type[RelayError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _tree(child)
+
+
+#: Every error by its code.
+CODES: dict[str, type[RelayError]] = {error.code: error for error in _tree(RelayError)}

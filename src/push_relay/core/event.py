@@ -1,0 +1,87 @@
+"""The event: one inbound JSON document, whoever sent it and however it came."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from push_relay.core.strict_json import JsonObject
+
+_SAFE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A document as it came, before it is known to be a good event of a source.
+
+    source       the source's name, where the path or an attribute names it
+    headers      HTTP headers, or what the AWS envelope says (`sns-topic`, `eventbridge-source`, ...)
+    fallback_id  the id of the event where the document brings none
+    identity     what makes two arrivals the same event; from authenticated material alone
+    """
+
+    source: str | None
+    data: JsonObject
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    received_at: float
+    fallback_id: str
+    identity: str
+    correlation_id: str = "-"
+
+    def scope(self) -> JsonObject:
+        """Return what expressions see before the source has said what id and type are."""
+        return {"data": self.data, "headers": self.headers, "query": self.query}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One inbound JSON document with where it came from.
+
+    source          name of the source's folder
+    id              what the sender calls this event; safe to log (see `safe_id`)
+    type            what kind of event it is, in the sender's words; may be empty
+    data            the document
+    headers, query  only those that the source's expressions name; lower-case header names
+    received_at     seconds since the epoch, UTC
+    identity        what makes two arrivals the same event; from authenticated material alone
+    correlation_id  follows the event from its sender to the push
+    """
+
+    source: str
+    id: str
+    type: str
+    data: JsonObject
+    received_at: float
+    identity: str
+    correlation_id: str = "-"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    def scope(self) -> JsonObject:
+        """Return what the source's and the routes' expressions see."""
+        return {
+            "source": self.source,
+            "id": self.id,
+            "type": self.type,
+            "data": self.data,
+            "headers": self.headers,
+            "query": self.query,
+        }
+
+
+def safe_id(given: object, fallback: str) -> str:
+    """Return an id that is safe to log: the given one if it looks like an id, else a digest of it.
+
+    Senders put what they like into ids (an order's email address, a line break): what does not look
+    like an id is told apart by its digest and never shown. Where none is given, `fallback` is it.
+    """
+    if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
+        return fallback
+    text = str(given)
+    return text if _SAFE.fullmatch(text) else f"sha256:{digest(text.encode('utf-8', 'replace'))[:32]}"
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of bytes in hex."""
+    return hashlib.sha256(content).hexdigest()

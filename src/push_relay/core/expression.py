@@ -1,0 +1,196 @@
+"""Expressions (JMESPath) and templates (text with expressions in `{{ }}`), compiled once.
+
+https://jmespath.org/specification.html. Added functions: truncate, lookup, first_line, upper, date;
+all take null and give null back, because a webhook's fields are null as often as not.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import jmespath
+from jmespath import exceptions, functions
+from jmespath.parser import ParsedResult
+
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed
+from push_relay.core.graphemes import cut
+
+type Scope = Mapping[str, Any]
+
+
+class _Functions(functions.Functions):
+    @functions.signature({"types": ["string", "null"]}, {"types": ["number"]})
+    def _func_truncate(self, text: str | None, limit: float) -> str | None:
+        return None if text is None else cut(text, int(limit))
+
+    @functions.signature({"types": ["object"]}, {"types": ["string", "null"]})
+    def _func_lookup(self, table: dict[str, Any], key: str | None) -> object:
+        return None if key is None else table.get(key)
+
+    @functions.signature({"types": ["string", "null"]})
+    def _func_first_line(self, text: str | None) -> str | None:
+        return None if text is None else next(iter(text.strip().splitlines()), "")
+
+    @functions.signature({"types": ["string", "null"]})
+    def _func_upper(self, text: str | None) -> str | None:
+        return None if text is None else text.upper()
+
+    @functions.signature({"types": ["string", "number", "null"]}, {"types": ["string"]})
+    def _func_date(self, moment: str | float | None, pattern: str) -> str | None:
+        """Format an ISO 8601 text or seconds since the epoch, in UTC (strftime's pattern)."""
+        if moment is None:
+            return None
+        if isinstance(moment, str):
+            when = datetime.fromisoformat(moment)
+            when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        else:
+            when = datetime.fromtimestamp(moment, UTC)
+        return when.strftime(pattern)
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One compiled expression. Call it with a scope to get a JSON value."""
+
+    text: str
+    _compiled: ParsedResult
+
+    @classmethod
+    def compile(cls, text: str) -> "Expression":
+        """Compile an expression. Raises ConfigurationInvalid with the place of the mistake."""
+        try:
+            compiled = jmespath.compile(text)
+        except exceptions.JMESPathError as exc:
+            raise ConfigurationInvalid(f"`{text}` is not a JMESPath expression: {_first_line(exc)}") from exc
+        _check_functions(text, compiled.parsed)
+        return cls(text, compiled)
+
+    def __call__(self, scope: Scope) -> object:
+        """Return the expression's value. Raises MappingFailed, which names the expression, not the values."""
+        try:
+            value: object = self._compiled.search(scope, options=_OPTIONS)
+        except (exceptions.JMESPathError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+            # These errors quote the values: break the chain.
+            raise MappingFailed(f"`{self.text}` cannot be evaluated on this event") from None
+        return value
+
+    def holds(self, scope: Scope) -> bool:
+        """Tell whether the value is true in JMESPath's sense (not false, null or empty)."""
+        value = self(scope)
+        return value not in (False, None, "", [], {})
+
+    def names(self, root: str) -> frozenset[str]:
+        """Return the members of `root` that the expression reads: `headers.a || headers.b` reads a and b.
+
+        Raises ConfigurationInvalid where it takes `root` whole, since then nobody can say which are kept.
+        """
+        return frozenset(_members(self._compiled.parsed, root, self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text with expressions in `{{ }}`, or a constant. Call it with a scope."""
+
+    text: str
+    parts: tuple[str | Expression, ...]
+
+    @classmethod
+    def compile(cls, text: str) -> "Template":
+        """Compile a template. Raises ConfigurationInvalid for an expression that is wrong or not closed."""
+        return cls(text, tuple(_parts(text)))
+
+    def __call__(self, scope: Scope) -> str:
+        """Return the text with each expression's value in its place; null is nothing.
+
+        A value can only ever become text: it cannot open another expression. Raises MappingFailed for a
+        value that is no text, number or truth.
+        """
+        return "".join(part if isinstance(part, str) else self._as_text(part(scope)) for part in self.parts)
+
+    def value(self, scope: Scope) -> object:
+        """Return the lone expression's value with its JSON type, or the text where there is more to it."""
+        match self.parts:
+            case (Expression() as lone,):
+                return lone(scope)
+            case _:
+                return self(scope)
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """The expressions in it, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+    def _as_text(self, value: object) -> str:
+        match value:
+            case None:
+                return ""
+            case bool():
+                return "true" if value else "false"
+            case str() | int() | float():
+                return str(value)
+            case _:
+                raise MappingFailed(f"`{self.text}` puts an object or a list into a text")
+
+
+def _parts(text: str) -> Iterator[str | Expression]:
+    position = 0
+    while (start := text.find("{{", position)) >= 0:
+        if start > position:
+            yield text[position:start]
+        expression, position = _expression_at(text, start)
+        yield expression
+    if position < len(text):
+        yield text[position:]
+
+
+def _expression_at(text: str, start: int) -> tuple[Expression, int]:
+    """Read the expression that opens at `start`: it ends at the first `}}` that leaves it well-formed."""
+    error: ConfigurationInvalid | None = None
+    for end in re.finditer(r"\}\}", text[start:]):
+        inner = text[start + 2 : start + end.start()].strip()
+        try:
+            return Expression.compile(inner), start + end.end()
+        except ConfigurationInvalid as exc:
+            error = error or exc
+    raise error or ConfigurationInvalid(f"`{text}` opens `{{{{` and never closes it")
+
+
+def _check_functions(text: str, node: Mapping[str, Any]) -> None:
+    for inner in _walk(node):
+        if inner["type"] == "function_expression" and not hasattr(_Functions, f"_func_{inner['value']}"):
+            raise ConfigurationInvalid(f"`{text}` calls {inner['value']}(), which does not exist")
+
+
+def _walk(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for child in node.get("children", ()):
+        if isinstance(child, Mapping):
+            yield from _walk(child)
+
+
+def _members(node: Mapping[str, Any], root: str, text: str) -> Iterator[str]:
+    children = node.get("children", ())
+    if node["type"] == "subexpression" and _is_field(children[0], root):
+        if children[1]["type"] != "field":
+            raise ConfigurationInvalid(f"`{text}` takes {root} whole: name the one that it needs")
+        yield children[1]["value"]
+        return
+    if _is_field(node, root):
+        raise ConfigurationInvalid(f"`{text}` takes {root} whole: name the one that it needs")
+    for child in children:
+        # What stands right of a dot is a member of the left, not the root.
+        if isinstance(child, Mapping) and not (node["type"] == "subexpression" and child is children[1]):
+            yield from _members(child, root, text)
+
+
+def _is_field(node: Mapping[str, Any], name: str) -> bool:
+    return bool(node["type"] == "field" and node["value"] == name)
+
+
+def _first_line(exc: Exception) -> str:
+    return next(iter(str(exc).splitlines()), type(exc).__name__)

@@ -1,0 +1,102 @@
+"""What every error means: the one table from an error's type to outcome, HTTP status and queue.
+
+Errors become outcomes here, by type, and nowhere else.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+
+from push_relay.core import errors
+from push_relay.core.errors import RelayError
+
+
+class Outcome(StrEnum):
+    """What became of one push, or of an event that never became a push. Exactly one each.
+
+    The invariant: received = delivered + duplicate + filtered + rejected + expired + failed + parked.
+    """
+
+    DELIVERED = "delivered"
+    DUPLICATE = "duplicate"
+    FILTERED = "filtered"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    PARKED = "parked"
+
+
+class Disposition(StrEnum):
+    """What is done with the message that carried the event."""
+
+    ACKNOWLEDGE = "acknowledge"
+    DEAD_LETTER = "dead_letter"
+    PARK = "park"
+
+
+#: What is done with the message that carried a push of this outcome.
+DISPOSITIONS: dict[Outcome, Disposition] = {
+    Outcome.DELIVERED: Disposition.ACKNOWLEDGE,
+    Outcome.DUPLICATE: Disposition.ACKNOWLEDGE,
+    Outcome.FILTERED: Disposition.ACKNOWLEDGE,
+    Outcome.EXPIRED: Disposition.ACKNOWLEDGE,
+    Outcome.REJECTED: Disposition.DEAD_LETTER,
+    Outcome.FAILED: Disposition.DEAD_LETTER,
+    Outcome.PARKED: Disposition.PARK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one type of error means: the outcome, and the status and title that an HTTP sender gets."""
+
+    outcome: Outcome
+    status: int
+    title: str
+
+
+#: An error's verdict is that of its nearest ancestor in this table.
+VERDICTS: dict[type[RelayError], Verdict] = {
+    RelayError: Verdict(Outcome.PARKED, 500, "Internal error"),
+    errors.MalformedRequest: Verdict(Outcome.REJECTED, 400, "Malformed request"),
+    errors.UnsupportedMediaType: Verdict(Outcome.REJECTED, 415, "Unsupported media type"),
+    errors.PayloadTooLarge: Verdict(Outcome.REJECTED, 413, "Payload too large"),
+    errors.Unauthenticated: Verdict(Outcome.REJECTED, 401, "Unauthorized"),
+    errors.UnknownSource: Verdict(Outcome.REJECTED, 404, "Unknown source"),
+    errors.SchemaViolation: Verdict(Outcome.REJECTED, 422, "Schema violation"),
+    errors.MappingFailed: Verdict(Outcome.FAILED, 202, "Accepted, but not mapped"),
+    errors.NotNow: Verdict(Outcome.PARKED, 503, "Try again later"),
+    errors.VendorUnauthorized: Verdict(Outcome.PARKED, 502, "The vendor refused the credentials"),
+    errors.DeliveryUnknown: Verdict(Outcome.PARKED, 504, "Delivery unknown"),
+    errors.VendorRejected: Verdict(Outcome.FAILED, 502, "The vendor refused the push"),
+}
+
+
+def verdict(error: BaseException | type[BaseException]) -> Verdict:
+    """Return what an error means; what the relay does not know is parked and alarmed, never acknowledged."""
+    kind = error if isinstance(error, type) else type(error)
+    for ancestor in kind.__mro__:
+        if ancestor in VERDICTS:
+            return VERDICTS[ancestor]
+    return VERDICTS[RelayError]
+
+
+def verdict_of_code(code: str) -> Verdict:
+    """Return what the error of a code means."""
+    return verdict(errors.CODES.get(code, RelayError))
+
+
+def code_of(error: BaseException) -> str:
+    """Return an error's stable code; `internal_error` for whatever is not the relay's own."""
+    return error.code if isinstance(error, RelayError) else RelayError.code
+
+
+def told(error: BaseException) -> str:
+    """Return what may be told of an error: our own sentence, else its type and place, never its text."""
+    if isinstance(error, RelayError):
+        return error.detail
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "unknown"
+    return f"{type(error).__name__} at {place}"

@@ -1,0 +1,114 @@
+"""The push: what one person is told, and the receipt that says what became of it."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from push_relay.core.errors import (
+    MappingFailed,
+    NotNow,
+    SchemaViolation,
+    UnknownSource,
+    VendorRejected,
+    Violation,
+)
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome, code_of, told, verdict
+
+
+class RecipientKind(StrEnum):
+    """The three ways to name a person to the vendor, by the prefix that a route writes."""
+
+    USER = "user"
+    EMAIL = "email"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Exactly one of user id, email, external id."""
+
+    kind: RecipientKind
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Recipient":
+        """Read `user:...`, `email:...` or `external:...`. Raises MappingFailed without showing the value."""
+        prefix, colon, value = text.partition(":")
+        if not colon or prefix not in list(RecipientKind):
+            raise MappingFailed("a recipient is `user:...`, `email:...`, `external:...` or `person:...`")
+        kind = RecipientKind(prefix)
+        if kind is RecipientKind.EMAIL and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+            raise MappingFailed("a recipient's email address is none")
+        return cls(kind, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is said, whoever is told: a source's words for one event.
+
+    `sound` and `expiry_secs` are left out of the push where they are None: their defaults are the vendor's.
+    """
+
+    title: str
+    body: str
+    sound: bool | None = None
+    expiry_secs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One message to one recipient. `key` is the same whenever the same event is relayed again."""
+
+    recipient: Recipient
+    message: Message
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one push, or of an event that never became one. Safe to log whole.
+
+    error_code   stable code of the error, where there was one
+    detail       the error's own sentence, or why nobody was told
+    vendor_code  the vendor's error code, made safe
+    violations   where the event breaks its source's schema
+    retry_after  seconds to wait before the next try, where somebody named them
+    latency_ms   how long the vendor took, where it was called
+    """
+
+    source: str
+    event_id: str
+    outcome: Outcome
+    correlation_id: str = "-"
+    error_code: str | None = None
+    detail: str | None = None
+    vendor_code: str | None = None
+    violations: tuple[Violation, ...] = ()
+    retry_after: float | None = None
+    latency_ms: float | None = None
+
+    @classmethod
+    def of(cls, event: Event, outcome: Outcome, *, detail: str | None = None) -> "Receipt":
+        """Make the receipt of an event's push."""
+        return cls(event.source, event.id, outcome, event.correlation_id, detail=detail)
+
+    @classmethod
+    def failure(
+        cls, error: Exception, *, source: str | None, event_id: str = "-", correlation_id: str = "-"
+    ) -> "Receipt":
+        """Make the receipt of an error, by the table of outcomes.
+
+        A source that does not exist is `unknown`: strangers must not be able to make metrics.
+        """
+        return cls(
+            source=source if source and not isinstance(error, UnknownSource) else "unknown",
+            event_id=event_id,
+            outcome=verdict(error).outcome,
+            correlation_id=correlation_id,
+            error_code=code_of(error),
+            detail=told(error),
+            vendor_code=error.vendor_code if isinstance(error, VendorRejected) else None,
+            violations=error.violations if isinstance(error, SchemaViolation) else (),
+            retry_after=error.retry_after if isinstance(error, NotNow) else None,
+        )

@@ -1,0 +1,135 @@
+"""Unwrap what API Gateway or a function URL hands over into one HTTP request.
+
+Shapes: REST API (payload 1.0), HTTP API (payload 2.0) and function URL (2.0, no path parameters).
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+
+#: Bytes of a body. A queue message holds 1 MiB, and the event has to fit in it with its envelope.
+MAX_BODY = 1024 * 1024
+
+_CORRELATION = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_WEBHOOK_PATH = re.compile(r"(?:^|/)webhooks/([^/]+)/?$")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One HTTP request. Header names are lower-case; a repeated header's values are joined with `, `."""
+
+    method: str
+    path: str
+    source: str | None
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    correlation_id: str
+
+
+def is_http(invocation: Any) -> bool:
+    """Tell whether an invocation comes from API Gateway or a function URL."""
+    if not isinstance(invocation, Mapping):
+        return False
+    context = invocation.get("requestContext")
+    return isinstance(context, Mapping) and ("http" in context or "httpMethod" in invocation)
+
+
+def unwrap(invocation: Mapping[str, Any]) -> HttpRequest:
+    """Return the request of an API Gateway (1.0, 2.0) or function URL invocation.
+
+    Raises MalformedRequest where the body is not what the envelope's base64 flag says, and
+    PayloadTooLarge past MAX_BODY.
+    """
+    context = _mapping(invocation.get("requestContext"))
+    http = _mapping(context.get("http"))
+    headers = _headers(invocation)
+    path = _text(http.get("path")) or _text(invocation.get("rawPath")) or _text(invocation.get("path"))
+    return HttpRequest(
+        method=(_text(http.get("method")) or _text(invocation.get("httpMethod"))).upper(),
+        path=path,
+        source=_source(invocation, path),
+        headers=headers,
+        query=_query(invocation),
+        body=_body(invocation),
+        correlation_id=_correlation_id(headers, _text(context.get("requestId"))),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _headers(invocation: Mapping[str, Any]) -> Mapping[str, str]:
+    """Join repeated headers: 1.0 lists them apart, 2.0 has joined them already."""
+    lists = _mapping(invocation.get("multiValueHeaders"))
+    if lists:
+        return {
+            str(name).lower(): ", ".join(_text(value) for value in values)
+            for name, values in lists.items()
+            if isinstance(values, list)
+        }
+    return {str(name).lower(): _text(value) for name, value in _mapping(invocation.get("headers")).items()}
+
+
+def _query(invocation: Mapping[str, Any]) -> Mapping[str, str]:
+    return {str(k): _text(v) for k, v in _mapping(invocation.get("queryStringParameters")).items()}
+
+
+def _source(invocation: Mapping[str, Any], path: str) -> str | None:
+    named = _mapping(invocation.get("pathParameters")).get("source")
+    if isinstance(named, str):
+        return named
+    found = _WEBHOOK_PATH.search(path)
+    return found[1] if found else None
+
+
+def _body(invocation: Mapping[str, Any]) -> bytes:
+    body = invocation.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise MalformedRequest("the invocation's body is not a text")
+    # Before decoding: neither form can shrink by more than a quarter.
+    if len(body) > MAX_BODY * 4 // 3 + 4:
+        raise _too_large()
+    raw = _from_base64(body) if invocation.get("isBase64Encoded") is True else _from_text(body)
+    if len(raw) > MAX_BODY:
+        raise _too_large()
+    return raw
+
+
+def _from_base64(body: str) -> bytes:
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedRequest("the body is flagged as base64 and is not") from None
+
+
+def _from_text(body: str) -> bytes:
+    try:
+        return body.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedRequest("the body is not UTF-8") from None
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body is larger than {MAX_BODY} bytes")
+
+
+def _correlation_id(headers: Mapping[str, str], request_id: str) -> str:
+    """Return the sender's correlation id where it is safe to log, else the gateway's request id."""
+    for candidate in (headers.get("x-correlation-id", ""), headers.get("x-request-id", ""), request_id):
+        if _CORRELATION.fullmatch(candidate):
+            return candidate
+    return "-"

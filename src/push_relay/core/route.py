@@ -1,0 +1,109 @@
+"""Routes: the deployer's rules of who is told. Read from config/relay.toml, with the people they name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from push_relay.core.account import Account, read_account
+from push_relay.core.configuration import Table
+from push_relay.core.errors import MappingFailed
+from push_relay.core.event import Event
+from push_relay.core.expression import Expression, Scope, Template
+from push_relay.core.push import Recipient, RecipientKind
+from push_relay.core.strict_json import JsonObject
+
+_PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who is told of a source's events when a condition holds."""
+
+    source: str
+    when: Expression | None
+    to: tuple[Template, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """All of relay.toml, compiled."""
+
+    account: Account
+    routes: tuple[Route, ...]
+    people: Mapping[str, Recipient]
+
+    def recipients(self, event: Event) -> tuple[Recipient, ...]:
+        """Return whom the routes tell of an event: each once, in the order of the routes.
+
+        A recipient whose value comes out empty, and a person whom nobody has listed, are left out: an
+        issue without an assignee, or one assigned to a colleague who wants no pushes, is no mistake.
+        """
+        scope = event.scope()
+        told = [
+            recipient
+            for route in self.routes
+            if route.source == event.source and (route.when is None or route.when.holds(scope))
+            for to in route.to
+            if (recipient := self._recipient(to, scope))
+        ]
+        return tuple(dict.fromkeys(told))
+
+    def _recipient(self, to: Template, scope: Scope) -> Recipient | None:
+        text = to(scope)
+        prefix, _, value = text.partition(":")
+        if not value:
+            return None
+        return self.people.get(value) if prefix == _PERSON else Recipient.parse(text)
+
+
+def read_routing(document: JsonObject) -> Routing:
+    """Compile relay.toml. Raises ConfigurationInvalid."""
+    table = Table(document)
+    accounts = table.table("account")
+    account = read_account(accounts.table("default"))
+    accounts.done()
+    people_table = table.table("people")
+    people = {name: _person(people_table.table(name)) for name in people_table}
+    routes = tuple(_route(route, people) for route in table.tables("route"))
+    table.done()
+    return Routing(account, routes, people)
+
+
+def _person(table: Table) -> Recipient:
+    kinds = [kind for kind in RecipientKind if kind in table]
+    if len(kinds) != 1:
+        raise table.wrong("", f"has to have exactly one of: {', '.join(RecipientKind)}")
+    value = table.text(kinds[0])
+    table.done()
+    try:
+        return Recipient.parse(f"{kinds[0]}:{value}")
+    except MappingFailed as exc:
+        raise table.wrong(kinds[0], exc.detail) from exc
+
+
+def _route(table: Table, people: Mapping[str, Recipient]) -> Route:
+    source = table.text("source")
+    when = table.compiled("when", Expression.compile) if "when" in table else None
+    texts = table.texts("to")
+    if not texts:
+        raise table.wrong("to", "names nobody")
+    to = tuple(Template.compile(text) for text in texts)
+    for template in to:
+        _check_recipient(template, people, table)
+    table.done()
+    return Route(source, when, to)
+
+
+def _check_recipient(to: Template, people: Mapping[str, Recipient], table: Table) -> None:
+    """Find at build time what can be found: a prefix that is none, a person whom nobody listed."""
+    prefix, colon, value = to.text.partition(":")
+    if not colon or prefix not in (*RecipientKind, _PERSON):
+        raise table.wrong("to", f"`{to.text}` begins with none of: user:, email:, external:, person:")
+    if to.expressions:
+        return
+    if prefix == _PERSON and value not in people:
+        raise table.wrong("to", f"`{to.text}` is not in [people]")
+    if prefix != _PERSON:
+        try:
+            Recipient.parse(to.text)
+        except MappingFailed as exc:
+            raise table.wrong("to", f"`{to.text}`: {exc.detail}") from exc

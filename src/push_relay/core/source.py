@@ -1,0 +1,202 @@
+"""A source: what a kind of sender says. Read from its folder; knows no person, holds no code.
+
+The folder's format is told in docs/writing-a-source.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from push_relay.core import signature
+from push_relay.core.body import BODY_FORMATS
+from push_relay.core.configuration import Table, WrongKey
+from push_relay.core.errors import MappingFailed
+from push_relay.core.event import Arrival, Event, safe_id
+from push_relay.core.expression import Expression, Scope, Template
+from push_relay.core.push import Message
+from push_relay.core.schema import Schema
+from push_relay.core.strict_json import JsonObject
+
+#: The envelope's headers that a match rule may name, by the key that it uses for each.
+MATCH_KEYS = {
+    "sns_topic": "sns-topic",
+    "eventbridge_source": "eventbridge-source",
+    "eventbridge_detail_type": "eventbridge-detail-type",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit."""
+
+    patterns: tuple[tuple[str, str], ...]
+    when: Expression | None
+
+    def fits(self, arrival: Arrival) -> bool:
+        """Tell whether the rule fits what came and how."""
+        return all(fnmatchcase(arrival.headers.get(name, ""), glob) for name, glob in self.patterns) and (
+            self.when is None or self.when.holds(arrival.scope())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRule:
+    """What is said when a condition holds."""
+
+    when: Expression | None
+    title: Template
+    body: Template
+    sound: Template | bool | None
+    expiry_secs: Template | int | None
+
+    def message(self, scope: Scope) -> Message:
+        """Write the message. Raises MappingFailed where a value has the wrong type."""
+        return Message(
+            title=self.title(scope),
+            body=self.body(scope),
+            sound=_checked("sound", _value(self.sound, scope), bool),
+            expiry_secs=_checked("expiry_secs", _value(self.expiry_secs, scope), int),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of sender, compiled.
+
+    verify          None where the source takes no webhooks, because AWS delivers its events
+    headers, query  the only names that an event of this source keeps: those that its expressions read
+    """
+
+    name: str
+    title: str
+    docs: str
+    verify: signature.Scheme | None
+    body_format: str
+    event_id: Expression | None
+    event_type: Expression | None
+    messages: tuple[MessageRule, ...]
+    matches: tuple[Match, ...]
+    schema: Schema
+    headers: frozenset[str]
+    query: frozenset[str]
+
+    def event(self, arrival: Arrival) -> Event:
+        """Make the event of what came. Raises SchemaViolation, MappingFailed."""
+        self.schema.check(arrival.data)
+        scope = arrival.scope()
+        return Event(
+            source=self.name,
+            id=safe_id(self.event_id(scope) if self.event_id else None, arrival.fallback_id),
+            type=_text(self.event_type(scope)) if self.event_type else "",
+            data=arrival.data,
+            received_at=arrival.received_at,
+            identity=arrival.identity,
+            correlation_id=arrival.correlation_id,
+            headers={name: arrival.headers[name] for name in self.headers & arrival.headers.keys()},
+            query={name: arrival.query[name] for name in self.query & arrival.query.keys()},
+        )
+
+    def message(self, event: Event) -> Message | None:
+        """Return what the first rule whose condition holds says of the event; None where none speaks."""
+        scope = event.scope()
+        for rule in self.messages:
+            if rule.when is None or rule.when.holds(scope):
+                return rule.message(scope)
+        return None
+
+
+def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
+    """Compile a source folder's source.toml and schema.json. Raises ConfigurationInvalid."""
+    table = Table(document)
+    event = table.table("event")
+    event_id, event_type = _expression(event, "id"), _expression(event, "type")
+    rules = tuple(_message_rule(rule) for rule in table.tables("message"))
+    read = [e for e in (event_id, event_type) if e] + [e for rule in rules for e in _read_by(rule)]
+    source = Source(
+        name=name,
+        title=table.text("title"),
+        docs=table.text("docs"),
+        verify=_verify(table) if "verify" in table else None,
+        body_format=_body_format(event),
+        event_id=event_id,
+        event_type=event_type,
+        messages=rules,
+        matches=tuple(_match(rule) for rule in table.tables("match")),
+        schema=Schema.compile(schema),
+        headers=frozenset(name for expression in read for name in expression.names("headers")),
+        query=frozenset(name for expression in read for name in expression.names("query")),
+    )
+    event.done()
+    table.done()
+    return source
+
+
+def _verify(table: Table) -> signature.Scheme:
+    verify = table.table("verify")
+    options = {key: verify.raw(key) for key in verify if key != "scheme"}
+    return verify.compiled("scheme", lambda name: signature.scheme(name, options))
+
+
+def _body_format(event: Table) -> str:
+    body_format = event.text("format", BODY_FORMATS[0])
+    if body_format not in BODY_FORMATS:
+        raise event.wrong("format", f"is not one of: {', '.join(BODY_FORMATS)}")
+    return body_format
+
+
+def _message_rule(rule: Table) -> MessageRule:
+    made = MessageRule(
+        when=_expression(rule, "when"),
+        title=rule.compiled("title", Template.compile),
+        body=rule.compiled("body", Template.compile),
+        sound=_constant_or_template(rule, "sound", bool),
+        expiry_secs=_constant_or_template(rule, "expiry_secs", int),
+    )
+    rule.done()
+    return made
+
+
+def _match(rule: Table) -> Match:
+    patterns = tuple((header, rule.text(key)) for key, header in MATCH_KEYS.items() if key in rule)
+    match = Match(patterns, _expression(rule, "when"))
+    if not patterns:
+        raise WrongKey(rule.path, f"names none of: {', '.join(MATCH_KEYS)}")
+    for key in MATCH_KEYS:
+        rule.raw(key)
+    rule.done()
+    return match
+
+
+def _expression(table: Table, key: str) -> Expression | None:
+    return table.compiled(key, Expression.compile) if key in table else None
+
+
+def _constant_or_template[T](table: Table, key: str, kind: type[T]) -> Template | T | None:
+    value = table.raw(key)
+    if value is None or type(value) is kind:
+        return value
+    if not isinstance(value, str):
+        raise table.wrong(key, f"is neither {kind.__name__} nor an expression in {{{{ }}}}")
+    return table.compiled(key, Template.compile)
+
+
+def _read_by(rule: MessageRule) -> Iterator[Expression]:
+    if rule.when:
+        yield rule.when
+    for part in (rule.title, rule.body, rule.sound, rule.expiry_secs):
+        if isinstance(part, Template):
+            yield from part.expressions
+
+
+def _value(part: Template | int | None, scope: Scope) -> object:
+    return part.value(scope) if isinstance(part, Template) else part
+
+
+def _checked[T](name: str, value: object, kind: type[T]) -> T | None:
+    if value is None or type(value) is kind:
+        return value
+    raise MappingFailed(f"{name} came out as something else than {kind.__name__}")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""Translate what AWS invokes the functions with to the core and back."""

@@ -1,0 +1,35 @@
+"""What the entrypoints need of the world besides the relay."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from push_relay.core.event import Event
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long this invocation may still run."""
+        ...
+
+
+class Messages(Protocol):
+    """The queue and the dead-letter queue. Every method raises QueueUnavailable."""
+
+    def put(self, event: Event, delay: float = 0) -> None:
+        """Queue an event, to be seen after a delay (seconds)."""
+        ...
+
+    def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
+        """Dead-letter a message as it came, with why and when."""
+        ...
+
+    def hide(self, receipt_handle: str, delay: float) -> None:
+        """Keep a received message out of sight for a while (seconds)."""
+        ...
+
+
+def time_left(context: LambdaContext) -> Callable[[], float]:
+    """Return a function that tells the seconds until the invocation is ended."""
+    return lambda: context.get_remaining_time_in_millis() / 1000

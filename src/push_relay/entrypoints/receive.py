@@ -1,0 +1,154 @@
+"""The front door: API Gateway or a function URL in, a status and a small JSON body out.
+
+Every error is a problem detail (RFC 9457) with a stable code of docs/errors.md; none quotes the request.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from push_relay import __version__
+from push_relay.core.envelope import event_attributes, pack
+from push_relay.core.errors import CODES, MalformedRequest, MappingFailed, NotNow, RelayError, SchemaViolation
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
+from push_relay.core.push import Receipt
+from push_relay.core.relay import DeliveryMode, Relay
+from push_relay.core.request import HttpRequest, is_http, unwrap
+from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
+from push_relay.telemetry import Telemetry
+
+#: Codes of what is answered before there is any event, and so no outcome.
+METHOD_NOT_ALLOWED = "method_not_allowed"
+NOT_FOUND = "not_found"
+#: Seconds that a sender is asked to wait where nobody knows better.
+RETRY_AFTER = 60
+
+type Response = dict[str, Any]
+
+
+def handle(
+    invocation: Any,
+    context: LambdaContext,
+    relay: Relay,
+    messages: Messages,
+    telemetry: Telemetry,
+) -> Response:
+    """Answer one HTTP request. Never raises: what the relay does not know is an opaque 500."""
+    request: HttpRequest | None = None
+    try:
+        request = _unwrap(invocation)
+        return _answer(request, context, relay, messages, telemetry)
+    except Exception as exc:  # noqa: BLE001 (an exception's text may quote the request; Lambda would log it)
+        source = request.source if request else None
+        correlation_id = request.correlation_id if request else "-"
+        receipt = Receipt.failure(exc, source=source, correlation_id=correlation_id)
+        telemetry.settled([receipt], attempt=1)
+        return _refusal(exc, correlation_id)
+    finally:
+        telemetry.flush()
+
+
+def _unwrap(invocation: Any) -> HttpRequest:
+    if not is_http(invocation):
+        raise MalformedRequest("the invocation comes neither from API Gateway nor from a function URL")
+    return unwrap(invocation)
+
+
+def _answer(
+    request: HttpRequest, context: LambdaContext, relay: Relay, messages: Messages, telemetry: Telemetry
+) -> Response:
+    match request.method, request.path.rstrip("/").rpartition("/")[2], request.source:
+        case "GET", "health", None:
+            return _respond(HTTPStatus.OK, {"status": "ok", "version": __version__}, request.correlation_id)
+        case "POST", _, str():
+            return _webhook(request, context, relay, messages, telemetry)
+        case _, _, str():
+            allow = {"Allow": "POST"}
+            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED, request.correlation_id, allow)
+        case _:
+            return _problem(HTTPStatus.NOT_FOUND, NOT_FOUND, request.correlation_id)
+
+
+def _webhook(
+    request: HttpRequest, context: LambdaContext, relay: Relay, messages: Messages, telemetry: Telemetry
+) -> Response:
+    event, receipts = relay.receive(request, time_left(context))
+    about = {"id": event.id, "source": event.source}
+    if relay.mode is DeliveryMode.QUEUE:
+        telemetry.accepted(event)
+        return _respond(HTTPStatus.ACCEPTED, {"status": "accepted", **about}, event.correlation_id)
+    telemetry.settled(receipts, attempt=1)
+    return _told_directly(event, receipts, messages)
+
+
+def _told_directly(event: Event, receipts: Sequence[Receipt], messages: Messages) -> Response:
+    """Answer in direct mode: the receipts, under the status of the worst of them."""
+    unmapped = [r for r in receipts if r.error_code == MappingFailed.code]
+    if unmapped:
+        # The sender is told `accepted`, since they can't help: so the event must not be lost here.
+        messages.bury(pack(event), event_attributes(event.source), MappingFailed.code, event.id)
+    body: dict[str, Any] = {
+        "id": event.id,
+        "source": event.source,
+        "receipts": [_shown(receipt) for receipt in receipts],
+    }
+    worst = max(receipts, key=_status)
+    status = _status(worst)
+    if status < HTTPStatus.BAD_REQUEST:
+        return _respond(status, {"status": worst.outcome, **body}, event.correlation_id)
+    problem = {**_details(status, worst.error_code or "", worst.detail or ""), **body}
+    headers = _retry_after(worst.retry_after) if worst.outcome is Outcome.PARKED else {}
+    return _respond(status, problem, event.correlation_id, headers)
+
+
+def _status(receipt: Receipt) -> int:
+    return verdict_of_code(receipt.error_code).status if receipt.error_code else HTTPStatus.OK
+
+
+def _shown(receipt: Receipt) -> dict[str, str]:
+    told = {"outcome": receipt.outcome, "error_code": receipt.error_code, "detail": receipt.detail}
+    return {name: value for name, value in told.items() if value}
+
+
+def _refusal(error: Exception, correlation_id: str) -> Response:
+    """Answer with an error. What is not the relay's own error stays opaque."""
+    status = verdict(error).status
+    body = _details(status, code_of(error), error.detail if isinstance(error, RelayError) else "")
+    if isinstance(error, SchemaViolation):
+        body["errors"] = [{"pointer": v.pointer, "rule": v.rule} for v in error.violations]
+    headers = _retry_after(error.retry_after) if isinstance(error, NotNow) else {}
+    return _respond(status, body, correlation_id, headers)
+
+
+def _problem(
+    status: HTTPStatus, code: str, correlation_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    return _respond(status, _details(status, code, ""), correlation_id, headers)
+
+
+def _details(status: int, code: str, detail: str) -> dict[str, Any]:
+    """Write a problem detail (RFC 9457); its type is a name, not an address that anybody serves."""
+    title = verdict_of_code(code).title if code in CODES else HTTPStatus(status).phrase
+    told = {"detail": detail} if detail else {}
+    return {"type": f"urn:push-relay:error:{code}", "title": title, "status": status, "code": code, **told}
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds if seconds is not None else RETRY_AFTER)))}
+
+
+def _respond(
+    status: int, body: Mapping[str, Any], correlation_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    problem = status >= HTTPStatus.BAD_REQUEST
+    given = {
+        "Content-Type": "application/problem+json" if problem else "application/json",
+        "Cache-Control": "no-store",
+        "X-Correlation-Id": correlation_id,
+        **(headers or {}),
+    }
+    text = json.dumps(body, separators=(",", ":"))
+    return {"statusCode": int(status), "headers": given, "body": text, "isBase64Encoded": False}

@@ -1,0 +1,59 @@
+"""The environment's settings, read here and nowhere else. The README lists them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.relay import DeliveryMode
+
+#: In the artifact the sources and the deployer's file lie beside the package.
+_ROOT = Path(__file__).resolve().parents[1]
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the template tells the functions. A function that never needs a value may leave it empty."""
+
+    mode: DeliveryMode
+    queue_url: str
+    dead_letter_queue_url: str
+    signing_secrets_arn: str
+    push_base_url: str
+    push_credentials_arn: str
+    ledger_table: str
+    config_file: Path
+    sources_directory: Path
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the environment. Raises ConfigurationInvalid, which names the variable."""
+        mode = environment.get("DELIVERY_MODE", DeliveryMode.QUEUE)
+        if mode not in list(DeliveryMode):
+            raise ConfigurationInvalid(f"DELIVERY_MODE is not one of: {', '.join(DeliveryMode)}")
+        return cls(
+            mode=DeliveryMode(mode),
+            queue_url=environment.get("QUEUE_URL", ""),
+            dead_letter_queue_url=environment.get("DEAD_LETTER_QUEUE_URL", ""),
+            signing_secrets_arn=environment.get("SIGNING_SECRETS_ARN", ""),
+            push_base_url=_base_url(environment.get("PUSH_BASE_URL", "")),
+            push_credentials_arn=environment.get("PUSH_CREDENTIALS_ARN", ""),
+            ledger_table=environment.get("LEDGER_TABLE", ""),
+            config_file=Path(environment.get("RELAY_CONFIG", _ROOT / "config" / "relay.toml")),
+            sources_directory=Path(environment.get("RELAY_SOURCES", _ROOT / "sources")),
+        )
+
+
+def _base_url(text: str) -> str:
+    """Check the vendor's base URL: credentials travel in the body, so it is https, or this machine."""
+    if not text:
+        return text
+    url = urlsplit(text)
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL):
+        raise ConfigurationInvalid("PUSH_BASE_URL is not an https URL (http is for this machine alone)")
+    if not url.hostname or url.username or url.query or url.fragment:
+        raise ConfigurationInvalid("PUSH_BASE_URL is not a plain base URL: https://host[:port][/path]")
+    return text.rstrip("/")
