@@ -29,7 +29,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         # POWERTOOLS_SERVICE_NAME, POWERTOOLS_LOG_LEVEL and POWERTOOLS_METRICS_NAMESPACE name them.
-        self._logger = Logger(utc=True, use_rfc3339=True)
+        self._logger = Logger(utc=True, use_rfc3339=True, location=None)
         self._counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._latencies: dict[str, list[float]] = defaultdict(list)
 

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from push_relay.core.configuration import Key, WrongKey
@@ -52,11 +52,14 @@ def read_source_folder(folder: Path) -> Source:
         raise _located(file, text, exc) from exc
 
 
-def read_routing_file(file: Path) -> Routing:
-    """Read relay.toml. Raises ConfigurationInvalid with file, line and cause."""
+def read_routing_file(file: Path, known: Collection[str] | None = None) -> Routing:
+    """Read relay.toml; `known` are the sources that its routes may name, where that is to be checked.
+
+    Raises ConfigurationInvalid with file, line and cause.
+    """
     text, document = _read_toml(file)
     try:
-        return read_routing(document)
+        return read_routing(document, known)
     except WrongKey as exc:
         raise _located(file, text, exc) from exc
 

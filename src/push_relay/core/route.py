@@ -1,11 +1,11 @@
 """Routes: the deployer's rules of who is told. Read from config/relay.toml, with the people they name."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from push_relay.core.account import Account, read_account
 from push_relay.core.configuration import Table
-from push_relay.core.errors import MappingFailed
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.expression import Expression, Scope, Template
 from push_relay.core.push import Recipient, RecipientKind
@@ -55,15 +55,15 @@ class Routing:
         return self.people.get(value) if prefix == _PERSON else Recipient.parse(text)
 
 
-def read_routing(document: JsonObject) -> Routing:
-    """Compile relay.toml. Raises ConfigurationInvalid."""
+def read_routing(document: JsonObject, known: Collection[str] | None = None) -> Routing:
+    """Compile relay.toml; `known` are the sources that routes may name. Raises ConfigurationInvalid."""
     table = Table(document)
     accounts = table.table("account")
     account = read_account(accounts.table("default"))
     accounts.done()
     people_table = table.table("people")
     people = {name: _person(people_table.table(name)) for name in people_table}
-    routes = tuple(_route(route, people) for route in table.tables("route"))
+    routes = tuple(_route(route, people, known) for route in table.tables("route"))
     table.done()
     return Routing(account, routes, people)
 
@@ -80,17 +80,26 @@ def _person(table: Table) -> Recipient:
         raise table.wrong(kinds[0], exc.detail) from exc
 
 
-def _route(table: Table, people: Mapping[str, Recipient]) -> Route:
+def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str] | None) -> Route:
     source = table.text("source")
+    if known is not None and source not in known:
+        raise table.wrong("source", f"there is no source `{source}`; there are: {', '.join(sorted(known))}")
     when = table.compiled("when", Expression.compile) if "when" in table else None
     texts = table.texts("to")
     if not texts:
         raise table.wrong("to", "names nobody")
-    to = tuple(Template.compile(text) for text in texts)
-    for template in to:
-        _check_recipient(template, people, table)
+    to = tuple(_recipient_template(text, people, table) for text in texts)
     table.done()
     return Route(source, when, to)
+
+
+def _recipient_template(text: str, people: Mapping[str, Recipient], table: Table) -> Template:
+    try:
+        template = Template.compile(text)
+    except ConfigurationInvalid as exc:
+        raise table.wrong("to", exc.detail) from exc
+    _check_recipient(template, people, table)
+    return template
 
 
 def _check_recipient(to: Template, people: Mapping[str, Recipient], table: Table) -> None:
