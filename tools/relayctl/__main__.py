@@ -1,0 +1,53 @@
+"""Run one of the relay's commands."""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from relayctl import commands
+
+
+class Command(Protocol):
+    """What a module in `relayctl.commands` offers."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work, and return the exit code."""
+
+
+def load_commands() -> dict[str, Command]:
+    """Import every command. They import what is slow only when they run, so this stays quick."""
+    return {
+        module.name: cast("Command", importlib.import_module(f"{commands.__name__}.{module.name}"))
+        for module in pkgutil.iter_modules(commands.__path__)
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name, and return its exit code."""
+    available = load_commands()
+    parser = argparse.ArgumentParser(prog="relayctl", description="The relay's command line.")
+    chosen = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for name, command in available.items():
+        text = (command.__doc__ or "").strip()
+        command.add_arguments(
+            chosen.add_parser(
+                name,
+                help=text.partition("\n")[0],
+                description=text,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    options = parser.parse_args(arguments)
+    return available[options.command].run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Run MiniStack, the local AWS: a process, a port and a state directory of its own."""
+
+import http.client
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from relayctl.processes import Processes, Program
+from relayctl.progress import StepFailedError
+from relayctl.project import MINISTACK
+
+HOST: Final = "127.0.0.1"
+REGION: Final = "eu-west-1"
+_START_SECS: Final = 60.0
+_KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
+"""All else stays out: MiniStack hands its own environment on to the functions."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAws:
+    """A running MiniStack."""
+
+    port: int
+    program: Program
+
+    @property
+    def address(self) -> str:
+        """The endpoint of every service."""
+        return f"http://{HOST}:{self.port}"
+
+
+def start(processes: Processes, directory: Path, port: int = 0) -> LocalAws:
+    """Start MiniStack and wait until it answers; `port=0` takes a free one.
+
+    Raises StepFailedError.
+    """
+    if not MINISTACK.exists():
+        raise StepFailedError("MiniStack is not installed here; run 'make setup' first")
+    if port and not _is_free(port):
+        raise StepFailedError(f"port {port} is taken; choose another, or leave it out for a free one")
+    port = port or free_port()
+    temporary = directory / "tmp"
+    temporary.mkdir()
+    program = processes.start(
+        [MINISTACK], _environment(port, temporary), directory / "ministack.log", directory
+    )
+    aws = LocalAws(port, program)
+    deadline = time.monotonic() + _START_SECS
+    while not _answers(port):
+        if not program.is_running:
+            raise StepFailedError(f"MiniStack ended at once; it said:\n{program.tail()}")
+        if time.monotonic() > deadline:
+            raise StepFailedError(
+                f"MiniStack did not answer within {_START_SECS:.0f} s; it said:\n{program.tail()}"
+            )
+        time.sleep(0.05)
+    return aws
+
+
+def free_port() -> int:
+    """Find a port that is free now. Another program may take it first; the start then tells."""
+    with socket.socket() as listening:
+        listening.bind((HOST, 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _environment(port: int, temporary: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return kept | {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "TMPDIR": str(temporary),
+        "STATE_DIR": str(temporary / "state"),
+        "S3_DATA_DIR": str(temporary / "s3"),
+        "IOT_MTLS_ENABLED": "0",  # listens on a fixed port
+        "SFTP_ENABLED": "0",  # the same
+        "NO_PROXY": "*",
+    }
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

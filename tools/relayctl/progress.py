@@ -1,0 +1,59 @@
+"""Tell a person who watches what is going on: a line when a step begins, and one when it has ended."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+
+
+class StepFailedError(Exception):
+    """A step can't be done; the text says why and, where there is one, the way out."""
+
+
+@dataclass(slots=True)
+class Step:
+    """A step under way; `result` is what its last line says."""
+
+    result: str = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The terminal, or whatever a test gives for it. Steps may run in several threads at once."""
+
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    started: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def step(self, name: str, doing: str) -> Iterator[Step]:
+        """Say that the step begins, and, when the block ends, how it ended."""
+        self._line("cyan", "·", name, doing)
+        began = time.monotonic()
+        step = Step()
+        try:
+            yield step
+        except Exception:
+            self._line("red", "✗", name, "failed")
+            raise
+        self._line("green", "✓", name, f"{step.result} ({time.monotonic() - began:.1f} s)")
+
+    def say(self, text: str = "") -> None:
+        """Print plain text."""
+        self.console.print(text, markup=False)
+
+    def heading(self, text: str) -> None:
+        """Print a heading, with an empty line above."""
+        self.console.print(f"\n[bold]{escape(text)}[/bold]")
+
+    def failure(self, cause: str) -> None:
+        """Print why the run failed."""
+        self.console.print(f"\n[bold red]failed:[/bold red] {escape(cause)}")
+
+    def _line(self, style: str, mark: str, name: str, text: str) -> None:
+        elapsed = time.monotonic() - self.started
+        self.console.print(
+            f"[dim]{elapsed:5.1f} s[/dim] [{style}]{mark} {escape(name):<12}[/{style}] {escape(text)}"
+        )
