@@ -17,6 +17,7 @@ from sandbox.server import SandboxServer
 
 KEY_VARIABLE: Final = "SANDBOX_INTEGRATION_KEY"
 _USAGE_ERROR: Final = 2
+_HIGHEST_PORT: Final = 65_535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +55,7 @@ def _fail(message: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8025, help="port on 127.0.0.1; 0 takes a free one (8025)")
+    parser.add_argument("--port", type=_port, default=8025, help="on 127.0.0.1; 0 takes a free one (8025)")
     parser.add_argument("--company-id", type=int, default=4711, help="the organisation's id (4711)")
     parser.add_argument("--root", default="Push", help="the XML root element's name (Push)")
     parser.add_argument(
@@ -71,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, help="of the faults that are ordered with a probability"
     )
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_HIGHEST_PORT}: {text}")
+    return int(text)
 
 
 def _time_zone(name: str) -> tzinfo:

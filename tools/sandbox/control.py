@@ -268,6 +268,8 @@ def _limit(value: object) -> int | None:
 def _refusal(value: object) -> Refusal:
     if not isinstance(value, dict) or set(value) - {"status", "retry_after"}:
         raise WrongRequestError("over_quota and over_connections are objects of status and retry_after")
+    if "status" in value and value["status"] is None:  # which an order of a fault may leave open
+        raise WrongRequestError("status must be an integer from 200 to 599")
     check_status_and_retry_after(value.get("status"), value.get("retry_after"))
     return Refusal(**value)
 

@@ -191,7 +191,6 @@ class _FlatXml:
         elif self._depth > 1:
             self.document.refuse(local, Rule.NESTED, "An element can't stand inside a field.")
         self._depth += 1
-        self._text = ""
 
     def _check_root(self, name: str) -> None:
         if name != self._root:
@@ -205,9 +204,10 @@ class _FlatXml:
         self._depth -= 1
         if self._depth == 1:
             self.document.values.append((name.rpartition(" ")[2], self._text))
-        self._text = ""
+            self._text = ""
 
     def _on_text(self, text: str) -> None:
-        self._text += text
-        if self._depth == 1 and not re.fullmatch(r"[ \t\r\n]*", text):
+        if self._depth > 1:
+            self._text += text
+        elif not re.fullmatch(r"[ \t\r\n]*", text):
             self.document.refuse("", Rule.NESTED, "Text can't stand between the elements.")

@@ -68,7 +68,7 @@ function traits(call) {
   if (call.over_quota) chip("over quota", "broken");
   if (call.over_connections) chip("too many connections", "broken");
   if (call.status === 401 && !call.fault) chip("wrong credentials", "broken");
-  if (call.accepted && call.fault) chip("shown, though the caller can’t know", "plain");
+  if (call.accepted && call.fault) chip("shown, though the caller can not know", "plain");
   if (call.correlation_id) {
     const id = element("span", "chip plain id", call.correlation_id);
     id.title = "X-Correlation-Id";
@@ -112,7 +112,7 @@ export function count(summary) {
   gauge("calls", summary.calls_today, summary.limits.daily_calls);
   gauge("connections", summary.max_connections, summary.limits.connections);
   const orders = summary.orders.map((order) => {
-    const often = order.times === null ? "every call" : `${order.times}×`;
+    const often = { null: "every call", 1: "once" }[order.times] ?? `${order.times} times`;
     const likely = order.probability < 1 ? `, ${Math.round(order.probability * 100)} %` : "";
     return `${FAULT_WORDS[order.kind]} (${often}${likely})`;
   });

@@ -47,7 +47,9 @@ export function show(call, fresh) {
   // What 0 means is unknown, so such a push stays.
   const expires = call.push.ExpirySecs > 0 ? arrived + call.push.ExpirySecs * 1000 : Infinity;
   if (expires <= Date.now()) return;
-  list.prepend(card(call.push, arrived, expires));
+  const made = card(call.push, arrived, expires);
+  list.prepend(made);
+  offerRest(made);
   while (list.children.length > KEPT_CARDS) list.lastElementChild.remove();
   tick();
   arrange();
@@ -72,8 +74,22 @@ function card(push, arrived, expires) {
   const body = element("p", "said", push.Body);
   title.dir = body.dir = "auto";
   made.append(head, title, body, foot(push, expires));
-  body.addEventListener("click", () => body.classList.toggle("whole"));
   return made;
+}
+
+// Offer the rest of a body that is longer than a card shows; it can be measured once it is on the page.
+function offerRest(made) {
+  const body = made.querySelector(".said");
+  if (body.scrollHeight <= body.clientHeight + 1) return;
+  const rest = element("button", "rest", "Read all");
+  rest.type = "button";
+  rest.setAttribute("aria-expanded", "false");
+  rest.addEventListener("click", () => {
+    const whole = body.classList.toggle("whole");
+    rest.textContent = whole ? "Read less" : "Read all";
+    rest.setAttribute("aria-expanded", String(whole));
+  });
+  body.after(rest);
 }
 
 function foot(push, expires) {

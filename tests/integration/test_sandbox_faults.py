@@ -1,0 +1,276 @@
+"""Every fault that can be ordered, seen from the far end of a real socket."""
+
+import http.client
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox import Account, Faults, SandboxServer, WrongOrderError
+from sandbox.account import Limits
+from sandbox_client import COMPANY_ID, KEY, ask_json, connected, json_push, send_push
+
+NO_LIMITS = Limits(daily_calls=None, connections=None)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[SandboxServer]:
+    """Run one sandbox for the module."""
+    with SandboxServer(Account(COMPANY_ID, KEY, limits=NO_LIMITS)) as running:
+        yield running
+
+
+@pytest.fixture
+def server(shared: SandboxServer) -> SandboxServer:
+    """Give each test the sandbox without orders and calls."""
+    shared.faults.clear()
+    shared.record.clear()
+    return shared
+
+
+def last_call(server: SandboxServer) -> tuple[int | None, str | None, bool, bool]:
+    """Tell of the last call its status, its fault, and whether it was valid and accepted."""
+    call = server.record.calls()[-1]
+    return call.status, call.fault, call.valid, call.accepted
+
+
+def test_a_reset_before_reading_shows_nothing(server: SandboxServer) -> None:
+    """The call is recorded as unread, and the next one is untouched."""
+    server.faults.order("reset_before_read", times=1)
+    with pytest.raises(ConnectionResetError):
+        send_push(server)
+    assert last_call(server) == (None, "reset_before_read", False, False)
+    assert server.record.calls()[-1].push is None
+    assert server.record.counts.invalid == 0, "what was not read broke no contract"
+    assert send_push(server).status == 200
+
+
+def test_a_reset_before_reading_stops_a_body_half_way(server: SandboxServer) -> None:
+    """It does not wait for the rest."""
+    server.faults.order("reset_before_read", times=1)
+    with connected(server) as connection:
+        connection.putrequest("POST", "/api/v2/push?format=json")
+        connection.putheader("Content-Length", "1000000")
+        with pytest.raises(ConnectionResetError):
+            _send_the_rest(connection)
+
+
+def _send_the_rest(connection: http.client.HTTPConnection) -> None:
+    """Go on as an unsuspecting caller does: the reset is met while sending or when reading."""
+    connection.endheaders(b"{")
+    connection.getresponse()
+
+
+def test_a_reset_after_reading_has_shown_the_push(server: SandboxServer) -> None:
+    """The caller can not know, but the phone has it."""
+    server.faults.order("reset_after_read", times=1)
+    with pytest.raises(ConnectionResetError):
+        send_push(server)
+    assert last_call(server) == (None, "reset_after_read", True, True)
+    assert [push["Title"] for push in server.record.pushes()] == ["Alarm"]
+
+
+def test_a_fault_after_acceptance_accepts_no_push_that_deserves_refusal(server: SandboxServer) -> None:
+    """A broken push is not shown for being answered badly."""
+    server.faults.order("reset_after_read", times=1)
+    with pytest.raises(ConnectionResetError):
+        send_push(server, json_push(Sound="yes"))
+    assert last_call(server) == (None, "reset_after_read", False, False)
+
+
+def test_a_cut_answer_promises_more_than_comes(server: SandboxServer) -> None:
+    """Content-Length gives it away."""
+    server.faults.order("cut", times=1)
+    with pytest.raises(http.client.IncompleteRead) as cut:
+        send_push(server)
+    assert cut.value.partial
+    assert last_call(server) == (200, "cut", True, True)
+
+
+def test_garbage_is_neither_json_nor_text(server: SandboxServer) -> None:
+    """It does not even decode."""
+    server.faults.order("garbage", times=1)
+    answer = send_push(server)
+    assert answer.status == 200
+    with pytest.raises(UnicodeDecodeError):
+        answer.body.decode()
+    assert last_call(server) == (200, "garbage", True, True)
+
+
+def test_an_empty_answer_is_empty(server: SandboxServer) -> None:
+    """A 200 with nothing in it may be the vendor's success: the push is shown."""
+    server.faults.order("empty", times=1)
+    answer = send_push(server)
+    assert (answer.status, answer.body) == (200, b"")
+    assert last_call(server) == (200, "empty", True, True)
+
+
+@pytest.mark.parametrize(("parameters", "status"), [({}, 502), ({"status": 200}, 200)])
+def test_html_comes_as_from_a_proxy(server: SandboxServer, parameters: dict[str, Any], status: int) -> None:
+    """With 502 by default, and with 200 when the proxy is a worse one."""
+    server.faults.order("html", times=1, **parameters)
+    answer = send_push(server)
+    assert answer.status == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.body.startswith(b"<!doctype html>")
+    assert last_call(server) == (status, "html", True, False)
+
+
+def test_a_redirect_leads_to_where_a_follower_is_seen(server: SandboxServer) -> None:
+    """Who follows with credentials in the body leaves a trace in the record."""
+    server.faults.order("redirect", times=1)
+    answer = send_push(server)
+    assert (answer.status, answer.headers["location"]) == (307, "/elsewhere")
+    assert last_call(server) == (307, "redirect", True, False)
+    ask_json(server, "POST", answer.headers["location"], {})
+    assert server.record.calls()[-1].path == "/elsewhere"
+
+
+@pytest.mark.parametrize("answer_format", ["json", "xml"])
+def test_an_error_code_hides_in_a_200(server: SandboxServer, answer_format: str) -> None:
+    """The failure stands in the envelope only, in either format."""
+    server.faults.order("error_code", error_code="UserNotFound", message="Who?", times=1)
+    answer = send_push(server, answer_format=answer_format)
+    assert answer.status == 200
+    assert b"UserNotFound" in answer.body
+    assert b"Who?" in answer.body
+    assert last_call(server) == (200, "error_code", True, False)
+
+
+@pytest.mark.parametrize("retry_after", [None, 0, 120, "Wed, 21 Oct 2026 07:28:00 GMT"])
+@pytest.mark.parametrize("status", [204, 304, 400, 403, 404, 429, 500, 503, 599])
+def test_any_status_can_be_ordered(server: SandboxServer, status: int, retry_after: int | str | None) -> None:
+    """With Retry-After as seconds, as a date, or without."""
+    server.faults.order("status", status=status, retry_after=retry_after, times=1)
+    answer = send_push(server)
+    assert answer.status == status
+    assert answer.headers.get("retry-after") == (None if retry_after is None else str(retry_after))
+    assert last_call(server) == (status, "status", True, False)
+
+
+def test_latency_delays_the_answer_and_not_the_record(server: SandboxServer) -> None:
+    """Several orders of it add up."""
+    server.faults.order("latency", seconds=0.2, times=1)
+    server.faults.order("latency", seconds=0.1, times=1)
+    start = time.monotonic()
+    assert send_push(server).status == 200
+    assert time.monotonic() - start >= 0.3
+    assert server.record.calls()[-1].latency_secs == pytest.approx(0.3)
+    assert last_call(server) == (200, None, True, True)
+
+
+def test_latency_goes_with_another_fault(server: SandboxServer) -> None:
+    """A slow failure is a failure too."""
+    server.faults.order("status", status=503, times=1)
+    server.faults.order("latency", seconds=0.1, times=1)
+    start = time.monotonic()
+    assert send_push(server).status == 503
+    assert time.monotonic() - start >= 0.1
+
+
+def test_a_caller_that_gives_up_was_still_heard_and_frees_its_connection(server: SandboxServer) -> None:
+    """As after a timeout: the push is shown, the slot is free."""
+    server.faults.order("latency", seconds=60, times=1)
+    with connected(server) as connection:
+        connection.timeout = 0.2
+        connection.request(
+            "POST", "/api/v2/push?format=json", json_push(), {"Content-Type": "application/json"}
+        )
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+    deadline = time.monotonic() + 5
+    while server.account.usage().open_connections and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert server.account.usage().open_connections == 0
+    assert last_call(server) == (200, None, True, True)
+
+
+def test_orders_are_used_up_in_turn(server: SandboxServer) -> None:
+    """First ordered, first met."""
+    server.faults.order("status", status=500, times=2)
+    server.faults.order("status", status=503, times=1)
+    assert [send_push(server).status for _ in range(4)] == [500, 500, 503, 200]
+    assert server.faults.in_force() == []
+
+
+def test_an_order_without_times_stands_until_it_is_taken_back(server: SandboxServer) -> None:
+    """Every call meets it."""
+    server.faults.order("status", status=500)
+    assert {send_push(server).status for _ in range(5)} == {500}
+    server.faults.clear()
+    assert send_push(server).status == 200
+
+
+def test_the_same_seed_throws_the_same_dice() -> None:
+    """A chaotic run can be repeated, and is as likely as ordered."""
+
+    def thrown(seed: int) -> list[bool]:
+        faults = Faults(seed=seed)
+        faults.order("empty", probability=0.3)
+        return [faults.draw().fault is not None for _ in range(1000)]
+
+    assert thrown(1) == thrown(1) != thrown(2)
+    assert 220 < sum(thrown(1)) < 380
+
+
+def test_faults_outside_the_endpoint_are_not_drawn(server: SandboxServer) -> None:
+    """A stray request uses up no order."""
+    server.faults.order("status", status=500, times=1)
+    assert ask_json(server, "POST", "/elsewhere", {}).status == 405
+    assert len(server.faults.in_force()) == 1
+
+
+WRONG_ORDERS: list[tuple[object, str]] = [
+    ("status", "object"),
+    ({}, "kind"),
+    ({"kind": "explode"}, "kind"),
+    ({"kind": ["cut"]}, "kind"),
+    ({"kind": "cut", "tims": 1}, "tims"),
+    ({"kind": "cut", "seconds": 1}, "seconds"),
+    ({"kind": "cut", "times": 0}, "times"),
+    ({"kind": "cut", "times": True}, "times"),
+    ({"kind": "cut", "probability": 0}, "probability"),
+    ({"kind": "cut", "probability": 1.1}, "probability"),
+    ({"kind": "cut", "probability": "half"}, "probability"),
+    ({"kind": "latency"}, "seconds"),
+    ({"kind": "latency", "seconds": -1}, "seconds"),
+    ({"kind": "latency", "seconds": "1"}, "seconds"),
+    ({"kind": "status"}, "status"),
+    ({"kind": "status", "status": 100}, "status"),
+    ({"kind": "status", "status": 600}, "status"),
+    ({"kind": "status", "status": "503"}, "status"),
+    ({"kind": "status", "status": 503, "retry_after": -1}, "retry_after"),
+    ({"kind": "status", "status": 503, "retry_after": "soon"}, "retry_after"),
+    (
+        {"kind": "status", "status": 503, "retry_after": "Wed, 21 Oct 2026 07:28:00 GMT\r\nX: y"},
+        "retry_after",
+    ),
+    ({"kind": "redirect", "status": 200}, "status"),
+    ({"kind": "redirect", "location": "/a\r\nX: y"}, "location"),
+    ({"kind": "redirect", "location": "/ä"}, "location"),
+    ({"kind": "error_code"}, "error_code"),
+    ({"kind": "error_code", "error_code": ""}, "error_code"),
+]
+
+
+@pytest.mark.parametrize(("order", "named"), WRONG_ORDERS)
+def test_a_wrong_order_is_refused_with_a_word(server: SandboxServer, order: object, named: str) -> None:
+    """The text names the parameter, and nothing is ordered."""
+    answer = ask_json(server, "POST", "/_sandbox/faults", order)
+    assert answer.status == 400
+    assert named in answer.json["error"]
+    assert server.faults.in_force() == []
+
+
+def test_of_a_list_with_a_wrong_order_none_is_taken(server: SandboxServer) -> None:
+    """All or nothing."""
+    orders = [{"kind": "cut"}, {"kind": "explode"}]
+    assert ask_json(server, "POST", "/_sandbox/faults", orders).status == 400
+    assert server.faults.in_force() == []
+
+
+def test_python_refuses_the_same_orders() -> None:
+    """A mistake in a test is no silent success."""
+    with pytest.raises(WrongOrderError, match="status"):
+        Faults().order("status", status="503")
