@@ -50,6 +50,9 @@ class _Functions(functions.Functions):
         return when.strftime(pattern)
 
 
+#: The functions added to JMESPath's own.
+FUNCTIONS = tuple(name.removeprefix("_func_") for name in vars(_Functions) if name.startswith("_func_"))
+
 _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 

@@ -68,6 +68,6 @@ def header(request: SignedRequest, name: str) -> str:
 
 
 def require(genuine: bool) -> None:  # noqa: FBT001
-    """Raise SignatureInvalid unless genuine: one sentence for every cause, so that no answer helps a forger."""
+    """Raise SignatureInvalid unless genuine: one sentence for every cause, so no answer helps a forger."""
     if not genuine:
         raise SignatureInvalid("the signature does not fit the request")

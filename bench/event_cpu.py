@@ -1,0 +1,167 @@
+"""What one event costs in direct mode, over a bare urllib3 POST of the very same push.
+
+CPU time of this process alone; the server is another. The sides take turns in short rounds, so that what
+else the machine does falls on all. Reported as the median of the rounds' ratios, with their quartiles.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from figures import Figure, summary
+from loopback import loopback
+
+ROOT = Path(__file__).resolve().parents[1]
+ROUNDS, EVENTS = 31, 60
+SECRET = "bench-signing-secret"  # noqa: S105 (signs the bench's own events)
+
+
+def measure() -> list[Figure]:
+    """Return the ratios of an event's CPU to the floor's."""
+    with loopback() as port, _log_unseen():
+        _environment(port)
+        floor = _floor(port)
+        sides = {"without_ledger": _direct(ledger=False), "with_ledger": _direct(ledger=True)}
+        for side in (floor, *sides.values()):
+            _cpu(side)  # connections made, caches filled, schema compiled
+        ratios: dict[str, list[float]] = {name: [] for name in sides}
+        floors = []
+        for _ in range(ROUNDS):
+            least = _cpu(floor)
+            floors.append(least * 1e6)
+            for name, side in sides.items():
+                ratios[name].append(_cpu(side) / least)
+    return [
+        summary(
+            "event_cpu", "one event in direct mode / a bare urllib3 POST", ratios["without_ledger"], floors
+        ),
+        summary(
+            "event_cpu_with_ledger",
+            "the same with both DynamoDB calls through boto3 / a bare urllib3 POST",
+            ratios["with_ledger"],
+            floors,
+        ),
+    ]
+
+
+def _environment(port: int) -> None:
+    os.environ.update(
+        POWERTOOLS_SERVICE_NAME="push-relay",
+        POWERTOOLS_METRICS_NAMESPACE="PushRelay",
+        DELIVERY_MODE="direct",
+        PUSH_BASE_URL=f"http://127.0.0.1:{port}",
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        AWS_ACCESS_KEY_ID="bench",
+        AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 (signs calls to the loopback)
+        AWS_DEFAULT_REGION="eu-west-1",
+        LEDGER_TABLE="bench",
+        RELAY_CONFIG=str(ROOT / "config/relay.toml"),
+        RELAY_SOURCES=str(ROOT / "src/sources"),
+    )
+
+
+def _floor(port: int) -> Callable[[], None]:
+    push = {
+        "Body": "#42 The oven reports 451 °C 🔥, by octocat",
+        "CompanyId": 4711,
+        "ExpirySecs": 86400,
+        "IntegrationKey": "bench",
+        "Sound": True,
+        "Title": "octo-org/bakery: new issue",
+        "UserExternalId": "4711",
+    }
+    pool = urllib3.PoolManager(retries=False)
+    url = f"http://127.0.0.1:{port}/api/v2/push?format=json"
+    headers = {"Content-Type": "application/json"}
+
+    def post() -> None:
+        pool.request("POST", url, body=json.dumps(push).encode(), headers=headers)
+
+    return post
+
+
+def _direct(*, ledger: bool) -> Callable[[], None]:
+    """Wire the application as Lambda does, with secrets at hand, and the ledger left out where asked."""
+    from dataclasses import replace  # noqa: PLC0415 (after the environment is set)
+
+    from push_relay import bootstrap  # noqa: PLC0415
+    from push_relay.core.encoding import Credentials  # noqa: PLC0415
+    from push_relay.core.relay import Claim  # noqa: PLC0415
+    from push_relay.entrypoints import receive  # noqa: PLC0415
+    from push_relay.settings import Settings  # noqa: PLC0415
+
+    class Secrets:
+        def of(self, _source: str) -> list[bytes]:
+            return [SECRET.encode()]
+
+        def current(self) -> Credentials:
+            return Credentials(4711, "bench")
+
+        refreshed = current
+
+    class NoLedger:
+        def claim(self, _key: str, _lease: float) -> Claim:
+            return Claim.GRANTED
+
+        def settle(self, _key: str, _outcome: Any) -> None: ...
+        def release(self, _key: str) -> None: ...
+
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 20_000
+
+    application = bootstrap.build(Settings.read())
+    relay = replace(application.relay, signing_secrets=Secrets(), push_credentials=Secrets())
+    if not ledger:
+        relay = replace(relay, ledger=NoLedger())
+    invocation = _webhook()
+
+    def relay_one() -> None:
+        answer = receive.handle(invocation, Context(), relay, application.queue, application.telemetry)
+        if answer["statusCode"] != 200 or "delivered" not in answer["body"]:  # noqa: PLR2004
+            raise SystemExit(f"bench: the event was not delivered: {answer['body']}")
+
+    return relay_one
+
+
+def _webhook() -> dict[str, Any]:
+    request = json.loads((ROOT / "src/sources/github/examples/issues-opened.request.json").read_text())
+    body = json.dumps(request["body"], ensure_ascii=False)
+    proof = hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
+    return {
+        "version": "2.0",
+        "headers": {**request["headers"], "x-hub-signature-256": f"sha256={proof}"},
+        "requestContext": {"http": {"method": "POST", "path": "/webhooks/github"}, "requestId": "bench"},
+        "pathParameters": {"source": "github"},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _cpu(side: Callable[[], None]) -> float:
+    """Return the CPU seconds of one call."""
+    started = time.process_time()
+    for _ in range(EVENTS):
+        side()
+    return (time.process_time() - started) / EVENTS
+
+
+@contextmanager
+def _log_unseen() -> Iterator[None]:
+    """Send what is written to the terminal nowhere: the log lines are written, and not watched."""
+    terminal = os.dup(1)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 1)
+            os.close(terminal)

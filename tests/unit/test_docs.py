@@ -1,0 +1,133 @@
+"""The docs name what exists: every error code, outcome, metric, setting, key, function and source."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from push_relay import telemetry
+from push_relay.core import errors
+from push_relay.core.envelope import SOURCE_ATTRIBUTE
+from push_relay.core.expression import FUNCTIONS
+from push_relay.core.outcomes import Outcome, verdict
+from push_relay.core.source import MATCH_KEYS
+from push_relay.entrypoints import receive
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def read(name: str) -> str:
+    """Return a file of the project."""
+    return (ROOT / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", errors.CODES)
+def test_every_error_code_has_a_line_with_its_status_and_outcome(code: str) -> None:
+    """Whoever gets a code finds what it means, with the status and outcome that the code has."""
+    error = errors.CODES[code]
+    row = re.search(rf"^\| `{code}` \| (\d+) \| `(\w+)` \|", read("docs/errors.md"), re.MULTILINE)
+    assert row, f"docs/errors.md has no line for {code}"
+    assert (int(row[1]), row[2]) == (verdict(error).status, verdict(error).outcome)
+
+
+def test_no_documented_error_code_has_ceased_to_exist() -> None:
+    """The table tells of no code that the relay cannot give."""
+    codes = re.findall(r"^\| `(\w+)` \| \d+ \|", read("docs/errors.md"), re.MULTILINE)
+    assert set(codes) == set(errors.CODES)
+
+
+@pytest.mark.parametrize("code", [receive.NOT_FOUND, receive.METHOD_NOT_ALLOWED])
+def test_answers_without_an_event_are_documented(code: str) -> None:
+    """The two answers that are no event's outcome are told too."""
+    assert f"`{code}`" in read("docs/errors.md")
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_is_documented_with_its_metric(outcome: Outcome) -> None:
+    """An outcome's line names the metric to watch."""
+    assert f"| `{outcome}` | `{telemetry.OUTCOME_METRICS[outcome]}` |" in read("docs/errors.md")
+
+
+@pytest.mark.parametrize("metric", [telemetry.RECEIVED, telemetry.ACCEPTED, telemetry.VENDOR_LATENCY])
+def test_every_other_metric_is_documented(metric: str) -> None:
+    """So do the metrics that are no outcome's."""
+    assert f"`{metric}`" in read("docs/errors.md")
+
+
+def test_every_log_key_is_documented() -> None:
+    """Whoever queries the logs knows the keys."""
+    keys = re.findall(
+        r'^\s+"(\w+)": receipt|^\s+"(\w+)": \[|^\s+"(\w+)": attempt',
+        read("src/push_relay/telemetry.py"),
+        re.MULTILINE,
+    )
+    assert keys
+    for key in (name for names in keys for name in names if name):
+        assert f"`{key}`" in read("docs/errors.md"), key
+
+
+def test_every_setting_is_documented() -> None:
+    """Every environment variable that is read or set has a line."""
+    settings = re.findall(r'environment\.get\("(\w+)"', read("src/push_relay/settings.py"))
+    settings += re.findall(r"POWERTOOLS_\w+", read("template.yaml"))
+    assert len(settings) > 8
+    for setting in settings:
+        assert f"`{setting}`" in read("docs/configuration.md"), setting
+
+
+def test_every_template_parameter_is_documented() -> None:
+    """Every parameter that a deployer may give has a line."""
+    block = read("template.yaml").partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
+    parameters = re.findall(r"^  (\w+):$", block, re.MULTILINE)
+    assert len(parameters) > 5
+    for parameter in parameters:
+        assert f"`{parameter}`" in read("docs/configuration.md"), parameter
+
+
+def test_every_key_of_relay_toml_is_documented() -> None:
+    """Every key that relay.toml may hold is told."""
+    code = read("src/push_relay/core/account.py") + read("src/push_relay/core/route.py")
+    keys = set(re.findall(r'table\.(?:text|whole|texts|table|tables|compiled)\("(\w+)"', code)) - {"default"}
+    assert len(keys) > 8
+    for key in keys:
+        assert re.search(rf"`[^`]*\b{key}\b[^`]*`", read("docs/configuration.md")), key
+
+
+def test_every_key_of_a_source_is_documented() -> None:
+    """Every key that source.toml may hold is told."""
+    code = read("src/push_relay/core/source.py")
+    keys = set(re.findall(r'\b(?:table|event|rule|verify)\.\w+\("(\w+)"', code)) | set(MATCH_KEYS)
+    assert len(keys) > 8
+    for key in keys:
+        assert re.search(rf"`[^`]*\b{key}\b[^`]*`", read("docs/writing-a-source.md")), key
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_added_function_is_documented(function: str) -> None:
+    """Every function beside JMESPath's own has a line."""
+    assert f"| `{function}(" in read("docs/writing-a-source.md")
+
+
+def test_every_source_is_named_in_the_readme() -> None:
+    """The README lists what comes with the relay."""
+    for folder in (ROOT / "src/sources").iterdir():
+        assert f"`{folder.name}`" in read("README.md"), folder.name
+
+
+def test_the_message_attribute_that_names_a_source_is_documented() -> None:
+    """AWS senders learn how to name their source."""
+    assert f"message attribute `{SOURCE_ATTRIBUTE}`" in read("docs/writing-a-source.md")
+
+
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_every_link_between_documents_leads_somewhere(document: str) -> None:
+    """No document points at a file that is not there."""
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document)):
+        assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_every_make_target_is_explained() -> None:
+    """`make help` lists every target."""
+    targets = re.findall(r"^([a-z-]+):(.*)$", read("Makefile"), re.MULTILINE)
+    assert len(targets) > 5
+    assert [name for name, rest in targets if "##" not in rest] == []
