@@ -85,10 +85,11 @@ class Expression:
     def holds(self, scope: Scope) -> bool:
         """Tell whether the value is true in JMESPath's sense (not false, null or empty)."""
         value = self(scope)
-        return value not in (False, None, "", [], {})
+        # Not by `in`: to Python 0 is False, and in JMESPath it is true.
+        return value is not None and value is not False and value not in ("", [], {})
 
     def names(self, root: str) -> frozenset[str]:
-        """Return the members of `root` that the expression reads: `headers.a || headers.b` reads a and b.
+        """Return the members of `root` that the expression reads: `headers.a || data.headers.b` reads a.
 
         Raises ConfigurationInvalid where it takes `root` whole, since then nobody can say which are kept.
         """
@@ -154,10 +155,11 @@ def _parts(text: str) -> Iterator[str | Expression]:
 def _expression_at(text: str, start: int) -> tuple[Expression, int]:
     """Read the expression that opens at `start`: it ends at the first `}}` that leaves it well-formed."""
     error: ConfigurationInvalid | None = None
-    for end in re.finditer(r"\}\}", text[start:]):
+    # Looked ahead for, not consumed: the first two of `}}}` may be an object's end and half of this one.
+    for end in re.finditer(r"(?=\}\})", text[start:]):
         inner = text[start + 2 : start + end.start()].strip()
         try:
-            return Expression.compile(inner), start + end.end()
+            return Expression.compile(inner), start + end.start() + 2
         except ConfigurationInvalid as exc:
             error = error or exc
     raise error or ConfigurationInvalid(f"`{text}` opens `{{{{` and never closes it")
@@ -176,19 +178,28 @@ def _walk(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from _walk(child)
 
 
+#: Nodes of which the first child alone sees the scope; the rest sees what the first came to.
+_LEFT_TO_RIGHT = frozenset(
+    {"subexpression", "index_expression", "pipe", "projection", "value_projection", "filter_projection"}
+)
+
+
 def _members(node: Mapping[str, Any], root: str, text: str) -> Iterator[str]:
-    children = node.get("children", ())
+    children = [child for child in node.get("children", ()) if isinstance(child, Mapping)]
     if node["type"] == "subexpression" and _is_field(children[0], root):
-        if children[1]["type"] != "field":
+        member = children[1]
+        while member["type"] in _LEFT_TO_RIGHT:
+            member = member["children"][0]
+        if member["type"] != "field":
             raise ConfigurationInvalid(f"`{text}` takes {root} whole: name the one that it needs")
-        yield children[1]["value"]
+        yield member["value"]
         return
-    if _is_field(node, root):
+    if _is_field(node, root) or node["type"] == "current":
         raise ConfigurationInvalid(f"`{text}` takes {root} whole: name the one that it needs")
-    for child in children:
-        # What stands right of a dot is a member of the left, not the root.
-        if isinstance(child, Mapping) and not (node["type"] == "subexpression" and child is children[1]):
-            yield from _members(child, root, text)
+    if node["type"] == "expref":  # sees a list's items
+        return
+    for child in children[:1] if node["type"] in _LEFT_TO_RIGHT else children:
+        yield from _members(child, root, text)
 
 
 def _is_field(node: Mapping[str, Any], name: str) -> bool:

@@ -1,0 +1,228 @@
+"""Expressions and templates: compiled once, tolerant of null, and never a second language inside values."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed
+from push_relay.core.expression import Expression, Template
+
+SCOPE: dict[str, Any] = {
+    "type": "issues",
+    "data": {
+        "text": "planted words\nsecond line",
+        "null": None,
+        "zero": 0,
+        "empty": "",
+        "no": False,
+        "list": [1],
+        "none": [],
+        "object": {"headers": {"a": 1}, "query": 2},
+        "at": "2026-11-20T09:30:00+01:00",
+        "naive": "2026-11-20T08:30:00",
+        "seconds": 1_795_163_400,
+        "huge": 10**300,
+        "brace": "{{ data.text }} }} {{",
+    },
+    "headers": {"x-a": "1"},
+    "query": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("truncate(data.text, `7`)", "plante…"),
+        ("truncate(data.text, `0`)", ""),
+        ("lookup({a: 'x'}, 'a')", "x"),
+        ("lookup({a: 'x'}, 'b')", None),
+        ("first_line(data.text)", "planted words"),
+        ("first_line(data.empty)", ""),
+        ("upper('straße')", "STRASSE"),
+        ("date(data.at, '%H:%M')", "08:30"),
+        ("date(data.naive, '%H:%M')", "08:30"),
+        ("date(data.seconds, '%Y-%m-%d %H:%M')", "2026-11-20 08:30"),
+        ("length(data.list)", 1),
+    ],
+)
+def test_the_added_functions(text: str, value: object) -> None:
+    """truncate, lookup, first_line, upper, date, and JMESPath's own beside them."""
+    assert Expression.compile(text)(SCOPE) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "truncate(data.null, `3`)",
+        "lookup({a: 'x'}, data.null)",
+        "first_line(data.missing)",
+        "upper(data.null)",
+        "date(data.missing, '%Y')",
+        "data.null.deeper[0].still",
+    ],
+)
+def test_null_goes_in_and_null_comes_out(text: str) -> None:
+    """A webhook's fields are null as often as not."""
+    assert Expression.compile(text)(SCOPE) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "upper(data.list)",
+        "truncate(data.text, 'x')",
+        "date(data.text, '%Y')",
+        "date(data.huge, '%Y')",
+        "truncate(data.text, to_number('inf'))",
+        "truncate(data.text, to_number('nan'))",
+        "data.list[::0]",
+        "contains(data.text, `1`)",
+        "lookup(data.text, 'a')",
+        "sort(['a', `1`])",
+        "ceil(to_number('inf'))",
+    ],
+)
+def test_a_failure_names_the_expression_and_quotes_no_value(text: str) -> None:
+    """JMESPath's own errors quote what they stumbled over: none of it may get out."""
+    with pytest.raises(MappingFailed) as failed:
+        Expression.compile(text)(SCOPE)
+    assert text in failed.value.detail
+    assert "planted" not in str(failed.value)
+    assert failed.value.__suppress_context__
+
+
+@pytest.mark.parametrize("text", ["", "data.", "data[", "a b", "'open", "nosuch(data)", "data.x.nosuch(@)"])
+def test_a_wrong_expression_is_found_when_it_is_compiled(text: str) -> None:
+    """A mistake is found at build time, and not by the first event."""
+    with pytest.raises(ConfigurationInvalid):
+        Expression.compile(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("data.zero", True),
+        ("data.list", True),
+        ("data.text", True),
+        ("`0.0`", True),
+        ("data.no", False),
+        ("data.null", False),
+        ("data.missing", False),
+        ("data.empty", False),
+        ("data.none", False),
+        ("`{}`", False),
+        ("data.zero == `0`", True),
+    ],
+)
+def test_truth_is_jmespaths(text: str, holds: bool) -> None:  # noqa: FBT001
+    """Zero is true there, so that `data.count` alone says the same as `data.count && x` does."""
+    assert Expression.compile(text).holds(SCOPE) is holds
+    assert bool(Expression.compile(f"!({text})")(SCOPE)) is not holds
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('headers."x-a" || headers.b', {"x-a", "b"}),
+        ("headers.a.b", {"a"}),
+        ("data.headers.a", set()),
+        ("data.deep.headers.a", set()),
+        ("data.object.headers", set()),
+        ("data.list[].headers", set()),
+        ("data.list[?headers == 'x'].a", set()),
+        ("data.list[*].headers.x", set()),
+        ("data | headers", set()),
+        ("data.{a: headers, b: query}", set()),
+        ("map(&headers, data.list)", set()),
+        ("upper(headers.a) && [headers.b, {c: headers.d}]", {"a", "b", "d"}),
+        ("!(headers.a)", {"a"}),
+        ("headers.a[0].b", {"a"}),
+        ("headers.a[].b", {"a"}),
+        ("not_null(headers.a, data.b) | headers", {"a"}),
+        ("type", set()),
+    ],
+)
+def test_the_names_that_an_expression_reads_are_known(text: str, names: set[str]) -> None:
+    """An event keeps those headers alone: a document's own `headers` are something else."""
+    assert Expression.compile(text).names("headers") == names
+
+
+@pytest.mark.parametrize("text", ["headers", "keys(headers)", "headers.*", "headers | a", "@", "@.headers.a"])
+def test_taking_all_headers_is_a_mistake(text: str) -> None:
+    """Nobody could say which are kept: signatures would be."""
+    with pytest.raises(ConfigurationInvalid, match="whole"):
+        Expression.compile(text).names("headers")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("plain", "plain"),
+        ("", ""),
+        ("{{ type }}!", "issues!"),
+        ("{{type}}{{ data.zero }}", "issues0"),
+        ("{{ data.null }}-{{ data.missing }}", "-"),
+        ("{{ data.no }} {{ `true` }}", "false true"),
+        ("{{ '}}' }}", "}}"),
+        ("{{ 'a }} b' }} c {{ '{{' }}", "a }} b c {{"),
+        ("""{{ lookup({a: '1'}, 'a') }}""", "1"),
+        ("{{ {a: type}.a }}", "issues"),
+        ('{{ lookup(`{"a": {"b": 1}}`, \'c\') }}', ""),
+        ("{ {type} }", "{ {type} }"),
+        ("}} {{ type }}", "}} issues"),
+    ],
+)
+def test_a_template_is_text_with_values_in_it(text: str, written: str) -> None:
+    """Null is nothing, truth is written as JSON writes it, braces inside literals are literals."""
+    assert Template.compile(text)(SCOPE) == written
+
+
+def test_braces_that_close_an_object_do_not_close_the_template_early() -> None:
+    """`}}}` is the end of an object and then of the expression."""
+    assert Template.compile("{{ {a: type}}}").value(SCOPE) == {"a": "issues"}
+
+
+def test_a_value_cannot_open_another_expression() -> None:
+    """What a sender writes stays text: it is never evaluated."""
+    assert Template.compile("{{ data.brace }}")(SCOPE) == "{{ data.text }} }} {{"
+
+
+@pytest.mark.parametrize("text", ["{{ data.object }}", "a {{ data.list }}", "{{ &data }}"])
+def test_only_scalars_go_into_a_text(text: str) -> None:
+    """An object in a title is a mistake of the mapping's."""
+    with pytest.raises(MappingFailed):
+        Template.compile(text)(SCOPE)
+
+
+@pytest.mark.parametrize("text", ["{{ type", "{{}}", "{{ data. }}", "a {{ nosuch(data) }}", "{{ type }} {{"])
+def test_a_wrong_template_is_found_when_it_is_compiled(text: str) -> None:
+    """Open braces and wrong expressions."""
+    with pytest.raises(ConfigurationInvalid):
+        Template.compile(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("{{ data.no }}", False), ("{{ data.zero }}", 0), ("{{ data.zero }}s", "0s"), ("x", "x")],
+)
+def test_a_lone_expression_keeps_its_type(text: str, value: object) -> None:
+    """`sound` is a boolean and `expiry_secs` a number."""
+    assert Template.compile(text).value(SCOPE) == value
+
+
+@given(st.text())
+def test_no_value_is_ever_evaluated(value: str) -> None:
+    """Whatever a sender writes comes out as it went in."""
+    assert Template.compile("<{{ data }}>")({"data": value}) == f"<{value}>"
+
+
+@pytest.mark.filterwarnings("ignore:deprecated string literal:PendingDeprecationWarning")
+@given(st.text(alphabet="{}ab.'`\"[]()@&|!? \\*:,01"))
+def test_any_text_compiles_or_is_a_configuration_mistake(text: str) -> None:
+    """Neither the parser nor the scan for braces breaks."""
+    for compiler in (Expression.compile, Template.compile):
+        with suppress(ConfigurationInvalid):
+            compiler(text)
