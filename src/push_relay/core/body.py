@@ -38,10 +38,10 @@ def _json_media_type(headers: Mapping[str, str]) -> str:
     media_type = media_type.strip().lower()
     if not _JSON_TYPE.fullmatch(media_type) or media_type.endswith("-batch+json"):
         raise UnsupportedMediaType("the Content-Type is not application/json (or one that ends in +json)")
-    charset = next(
-        (p.partition("=")[2] for p in parameters.split(";") if p.strip().startswith("charset")), ""
-    )
-    if charset.strip().strip('"').lower() not in _UTF8:
+    # Parameter names are case-insensitive (RFC 9110, 5.6.6).
+    named = (parameter.partition("=") for parameter in parameters.lower().split(";"))
+    charset = next((value.strip().strip('"') for name, _, value in named if name.strip() == "charset"), "")
+    if charset not in _UTF8:
         raise UnsupportedMediaType("the charset is not utf-8, which is JSON's (RFC 8259, 8.1)")
     return media_type
 
