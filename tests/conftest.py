@@ -1,0 +1,42 @@
+"""What holds for every test: no network but this machine's, and telemetry that has its names."""
+
+import ipaddress
+import os
+import sys
+
+os.environ["POWERTOOLS_SERVICE_NAME"] = "push-relay"
+os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "PushRelay"
+os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
+
+_GUARDED = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+_RESOLVING = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
+
+
+class NetworkBlocked(RuntimeError):
+    """A test reached for another machine."""
+
+
+def _is_local(host: object) -> bool:
+    if host in (None, "", "localhost", b"localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse every connection that leaves this machine; it sees what C code does as well (PEP 578)."""
+    if event in _RESOLVING:
+        host = arguments[0]
+    elif event in _GUARDED and isinstance(arguments[1], tuple) and arguments[1]:
+        host = arguments[1][0]
+    else:
+        return
+    if not _is_local(host):
+        raise NetworkBlocked(f"tests talk to this machine alone, not to {host!r}")
+
+
+sys.addaudithook(_guard)

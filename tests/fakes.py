@@ -1,0 +1,407 @@
+"""The relay's world, in memory: every port with a fake that records what it was asked."""
+
+import hashlib
+import hmac
+import io
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.core.encoding import Credentials
+from push_relay.core.errors import CredentialsUnavailable, LedgerUnavailable, QueueUnavailable
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Push, Receipt
+from push_relay.core.relay import Claim, DeliveryMode, Relay
+from push_relay.entrypoints import deliver, receive
+from push_relay.telemetry import Telemetry
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = Path(__file__).parent / "samples"
+SHIPPED = ROOT / "src" / "sources"
+SECRET = b"planted-signing-secret"
+CREDENTIALS = Credentials(4711, "planted-integration-key")
+ROTATED = Credentials(4711, "planted-integration-key-rotated")
+
+
+class Clock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        """Return the time of day."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """Return the same, which never steps back."""
+        return self.time
+
+
+@dataclass
+class Context:
+    """Lambda's context object, with the time that an invocation has left."""
+
+    seconds: float = 30.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return what is left."""
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Buried:
+    """A dead-lettered message."""
+
+    body: str
+    attributes: dict[str, str]
+    error_code: str
+    event_id: str
+
+
+class Messages:
+    """The queue and the dead-letter queue; `down` makes every call fail as a broken SQS would."""
+
+    def __init__(self) -> None:
+        self.queued: list[tuple[Event, float]] = []
+        self.buried: list[Buried] = []
+        self.hidden: list[tuple[str, float]] = []
+        self.down: Exception | None = None
+
+    def put(self, event: Event, delay: float = 0) -> None:
+        """Note what is queued."""
+        self._check()
+        self.queued.append((event, delay))
+
+    def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
+        """Note what is dead-lettered."""
+        self._check()
+        self.buried.append(Buried(body, dict(attributes), error_code, event_id))
+
+    def hide(self, receipt_handle: str, delay: float) -> None:
+        """Note what is hidden."""
+        self._check()
+        self.hidden.append((receipt_handle, delay))
+
+    def break_down(self) -> None:
+        """Fail from now on, as the adapter would."""
+        self.down = QueueUnavailable("the queue did not answer (Fake)")
+
+    def _check(self) -> None:
+        if self.down:
+            raise self.down
+
+
+class Ledger:
+    """The ledger, with claims that are atomic across threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.states: dict[str, Outcome | None] = {}  # None: claimed
+        self.leases: list[float] = []
+        self.down: Exception | None = None
+        self.forgets: Exception | None = None
+
+    def claim(self, key: str, lease: float) -> Claim:
+        """Claim a push, or tell who has it."""
+        with self._lock:
+            if self.down:
+                raise self.down
+            self.leases.append(lease)
+            if key in self.states:
+                return Claim.HELD if self.states[key] is None else Claim.SETTLED
+            self.states[key] = None
+            return Claim.GRANTED
+
+    def settle(self, key: str, outcome: Outcome) -> None:
+        """Record a push's end."""
+        with self._lock:
+            if self.forgets:
+                raise self.forgets
+            self.states[key] = outcome
+
+    def release(self, key: str) -> None:
+        """Give a claim back."""
+        with self._lock:
+            if self.forgets:
+                raise self.forgets
+            del self.states[key]
+
+    def break_down(self) -> None:
+        """Fail from now on, as the adapter would."""
+        self.down = LedgerUnavailable("the ledger did not answer (Fake)")
+
+
+class SigningSecrets:
+    """The senders' secrets: the same for every source, or none."""
+
+    def __init__(self, *secrets: bytes) -> None:
+        self.secrets = secrets or (SECRET,)
+        self.missing = False
+
+    def of(self, source: str) -> Sequence[bytes]:
+        """Return the secrets of a source."""
+        if self.missing:
+            raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
+        return self.secrets
+
+
+class PushCredentials:
+    """The organisation's credentials; `fresh` is what a refetch finds."""
+
+    def __init__(self) -> None:
+        self.held: Credentials | None = CREDENTIALS
+        self.fresh: Credentials | None = CREDENTIALS
+        self.refetches = 0
+
+    def current(self) -> Credentials:
+        """Return what is held."""
+        return self._given(self.held)
+
+    def refreshed(self) -> Credentials:
+        """Fetch again."""
+        self.refetches += 1
+        self.held = self.fresh
+        return self._given(self.held)
+
+    def _given(self, credentials: Credentials | None) -> Credentials:
+        if credentials is None:
+            raise CredentialsUnavailable("a secret cannot be read (Fake)")
+        return credentials
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One call to the vendor."""
+
+    push: Push
+    credentials: Credentials
+    correlation_id: str
+    timeout: float
+
+
+class PushApi:
+    """The vendor: takes everything, but for the errors that it is told to raise, in turn or by push."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.calls: list[Sent] = []
+        self.errors: list[Exception | None] = []
+        self.judge: Callable[[Push, Credentials], Exception | None] = lambda _push, _credentials: None
+
+    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
+        """Note the call, then do as told."""
+        with self._lock:
+            self.calls.append(Sent(push, credentials, correlation_id, timeout))
+            error = self.errors.pop(0) if self.errors else self.judge(push, credentials)
+        if error:
+            raise error
+
+
+class Witness:
+    """Telemetry that keeps what it is told, for tests of everything but telemetry."""
+
+    def __init__(self) -> None:
+        self.accepted_events: list[Event] = []
+        self.receipts: list[Receipt] = []
+        self.attempts: list[int] = []
+        self.troubles: list[tuple[str, str, str]] = []
+        self.flushes = 0
+
+    def accepted(self, event: Event) -> None:
+        """Note an accepted event."""
+        self.accepted_events.append(event)
+
+    def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
+        """Note receipts."""
+        self.receipts.extend(receipts)
+        self.attempts.append(attempt)
+
+    def trouble(self, what: str, *, error_code: str, detail: str) -> None:
+        """Note a trouble."""
+        self.troubles.append((what, error_code, detail))
+
+    def flush(self) -> None:
+        """Count flushes."""
+        self.flushes += 1
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The receipts' outcomes, in order."""
+        return [receipt.outcome for receipt in self.receipts]
+
+
+def in_turn[T, R](function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
+    """Call a function with each item, one after the other."""
+    return [function(item) for item in items]
+
+
+class World:
+    """A relay with everything round it. `witness` sees its telemetry unless another is given."""
+
+    def __init__(
+        self,
+        *,
+        mode: DeliveryMode = DeliveryMode.QUEUE,
+        sources: Path = SAMPLES / "sources",
+        routes: Path = SAMPLES / "relay.toml",
+        concurrently: Any = in_turn,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.clock, self.context = Clock(), Context()
+        self.messages, self.ledger = Messages(), Ledger()
+        self.secrets, self.credentials = SigningSecrets(), PushCredentials()
+        self.vendor, self.witness = PushApi(), Witness()
+        self.telemetry: Any = telemetry or self.witness
+        self.relay = Relay(
+            mode=mode,
+            sources=Catalog(sources),
+            routing=read_routing_file(routes),
+            signing_secrets=self.secrets,
+            queue=self.messages,
+            ledger=self.ledger,
+            push_credentials=self.credentials,
+            push_api=self.vendor,
+            clock=self.clock,
+            concurrently=concurrently,
+        )
+
+    def receive(self, invocation: Any) -> dict[str, Any]:
+        """Answer an HTTP request."""
+        return receive.handle(invocation, self.context, self.relay, self.messages, self.telemetry)
+
+    def deliver(self, invocation: Any) -> dict[str, Any]:
+        """Deliver an invocation."""
+        return deliver.handle(invocation, self.context, self.relay, self.messages, self.telemetry)
+
+    def time_left(self) -> float:
+        """Return the seconds that the invocation has left."""
+        return self.context.seconds
+
+
+@dataclass
+class Captured:
+    """All that a process says: its output, its errors and every log record of every logger."""
+
+    telemetry: Telemetry
+    out: io.StringIO = field(default_factory=io.StringIO)
+    err: io.StringIO = field(default_factory=io.StringIO)
+    logged: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def text(self) -> str:
+        """Everything that was said, anywhere."""
+        return self.out.getvalue() + self.err.getvalue() + self.logged.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of standard output, each a JSON object."""
+        return [json.loads(line) for line in self.out.getvalue().splitlines()]
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The log lines."""
+        return [line for line in self.lines if "_aws" not in line]
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metrics, in CloudWatch's embedded format."""
+        return [line for line in self.lines if "_aws" in line]
+
+
+@contextmanager
+def captured() -> Iterator[Captured]:
+    """Capture real telemetry: Powertools' logger keeps its stream, so the stream is what is exchanged."""
+    kept = Captured(Telemetry())
+    everything = logging.StreamHandler(kept.logged)
+    root = logging.getLogger()
+    ours = [h for h in kept.telemetry._logger.handlers if isinstance(h, logging.StreamHandler)]
+    before = [handler.setStream(kept.out) for handler in ours]
+    root.addHandler(everything)
+    try:
+        with redirect_stdout(kept.out), redirect_stderr(kept.err):
+            yield kept
+    finally:
+        root.removeHandler(everything)
+        for handler, stream in zip(ours, before, strict=True):
+            if stream is not None:
+                handler.setStream(stream)
+
+
+# --- what AWS invokes the functions with --------------------------------------------------------------
+
+
+def signature(body: bytes, secret: bytes = SECRET) -> str:
+    """Sign a body as GitHub does."""
+    return "sha256=" + hmac.digest(secret, body, hashlib.sha256).hex()
+
+
+def webhook(
+    content: Any,
+    *,
+    source: str = "bakery",
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    method: str = "POST",
+) -> dict[str, Any]:
+    """Return a signed webhook as a function URL delivers it; bytes go out as they are."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    given = {"content-type": "application/json", "x-hub-signature-256": signature(body), **(headers or {})}
+    return {
+        "version": "2.0",
+        "rawPath": f"/webhooks/{source}",
+        "headers": given,
+        "queryStringParameters": dict(query or {}),
+        "requestContext": {"http": {"method": method, "path": f"/webhooks/{source}"}, "requestId": "req-1"},
+        "body": body.decode("utf-8", "surrogateescape"),
+        "isBase64Encoded": False,
+    }
+
+
+def sqs_record(
+    content: Any, *, source: str | None = None, message_id: str = "m-1", attempt: int = 1
+) -> dict[str, Any]:
+    """Return an SQS record; a text is the body as it is."""
+    attributes = {"source": {"stringValue": source, "dataType": "String"}} if source else {}
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"handle-{message_id}",
+        "body": content if isinstance(content, str) else json.dumps(content),
+        "attributes": {"ApproximateReceiveCount": str(attempt), "SentTimestamp": "1800000000000"},
+        "messageAttributes": attributes,
+        "eventSource": "aws:sqs",
+    }
+
+
+def sqs_batch(*records: Any) -> dict[str, Any]:
+    """Return an invocation by SQS."""
+    return {"Records": list(records)}
+
+
+def notification(
+    message: Any, *, topic: str = "arn:aws:sns:eu-west-1:1:ovens", **more: Any
+) -> dict[str, Any]:
+    """Return what SNS writes round a message."""
+    text = message if isinstance(message, str) else json.dumps(message)
+    about = {"Type": "Notification", "MessageId": "sns-1", "TopicArn": topic, "Message": text}
+    return {**about, "Timestamp": "2027-01-15T08:00:00.000Z", **more}
+
+
+def sns_invocation(*notifications: dict[str, Any]) -> dict[str, Any]:
+    """Return an invocation by SNS."""
+    return {"Records": [{"EventSource": "aws:sns", "Sns": given} for given in notifications]}
+
+
+def bus_event(
+    detail: Any, *, source: str = "ovens", detail_type: str = "Heat", **more: Any
+) -> dict[str, Any]:
+    """Return what EventBridge writes round a detail."""
+    about = {"version": "0", "id": "eb-1", "source": source, "detail-type": detail_type, "account": "1"}
+    return {**about, "time": "2027-01-15T08:00:00Z", "region": "eu-west-1", "detail": detail, **more}

@@ -1,0 +1,27 @@
+"""How long a parked event waits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from push_relay.core.backoff import BASE, CAP, backoff
+
+
+@pytest.mark.parametrize(("attempt", "ceiling"), [(1, 10), (2, 20), (3, 40), (7, 640), (8, 900), (99, 900)])
+def test_the_wait_doubles_up_to_a_cap(attempt: int, ceiling: float) -> None:
+    """The dice at their highest give the ceiling, at their lowest a second."""
+    assert backoff(attempt, None, lambda: 1.0) == ceiling
+    assert backoff(attempt, None, lambda: 0.0) == 1
+
+
+@pytest.mark.parametrize("named", [0.0, 30.0, 100_000.0])
+def test_a_named_time_is_heeded_in_full_with_jitter_on_top(named: float) -> None:
+    """Who asks for a time never sees the event sooner, and not all events at once."""
+    assert backoff(1, named, lambda: 0.0) == named
+    assert backoff(1, named, lambda: 1.0) == named + BASE
+
+
+@given(st.integers(-5, 10**9), st.floats(0, 1, exclude_max=True))
+def test_no_attempt_count_breaks_it(attempt: int, dice: float) -> None:
+    """SQS's count may be anything: the wait stays between a second and the cap."""
+    assert 1 <= backoff(attempt, None, lambda: dice) <= CAP

@@ -1,0 +1,43 @@
+"""Text is cut where a reader sees a character's end."""
+
+import grapheme
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from push_relay.core.graphemes import ELLIPSIS, cut
+
+FAMILY, FLAG, ACCENT = "👨‍👩‍👧", "🇩🇪", "e\u0301"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shown"),
+    [
+        ("bread", 5, "bread"),
+        ("bread", 4, "bre…"),
+        ("bread", 1, "…"),
+        ("bread", 0, ""),
+        ("bread", -1, ""),
+        ("", 0, ""),
+        ("good bread", 6, "good…"),
+        (FAMILY * 3, 3, FAMILY * 3),
+        (FAMILY * 3, 2, FAMILY + ELLIPSIS),
+        (FLAG * 4, 3, FLAG * 2 + ELLIPSIS),
+        (ACCENT * 4, 4, ACCENT * 4),
+        (ACCENT * 4, 3, ACCENT * 2 + ELLIPSIS),
+        ("a\r\nb", 3, "a\r\nb"),
+    ],
+)
+def test_a_cluster_is_kept_whole(text: str, limit: int, shown: str) -> None:
+    """A family, a flag, an accent, a CRLF are one character each to a reader."""
+    assert cut(text, limit) == shown
+
+
+@given(st.text(alphabet=st.characters() | st.sampled_from("👨‍👩‍👧🇩🇪\u0301\r\n ")), st.integers(1, 12))
+def test_no_text_comes_out_longer_than_its_limit(text: str, limit: int) -> None:
+    """The limit holds in graphemes, and what fits is left alone."""
+    shown = cut(text, limit)
+    assert grapheme.length(shown) <= limit
+    assert shown == text or shown.endswith(ELLIPSIS)
+    if grapheme.length(text) <= limit:
+        assert shown == text
