@@ -93,8 +93,9 @@ def _install(platform: str, into: Path) -> None:
     command: list[str | Path] = [UV, "pip", "install", "--quiet", "--target", into]
     command += ["--python-platform", platform, "--python-version", _PYTHON, "--only-binary", ":all:"]
     command += ["--link-mode", "copy", "--no-config", "--require-hashes", "-r", _REQUIREMENTS]
+    environment = {"UV_CACHE_DIR": str(ROOT / ".tools/cache"), **os.environ}
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError as exc:
         raise BuildFailedError("uv is missing; run 'make setup' first") from exc
     if done.returncode:
@@ -132,7 +133,6 @@ def _compile(tree: Path, root: Path) -> None:
         stripdir=str(root),
         prependdir=TASK_ROOT,
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
-        workers=os.process_cpu_count() or 1,
     )
     if not compiled:
         raise BuildFailedError(f"a module in {tree.name} is no valid Python {_PYTHON}")

@@ -1,6 +1,7 @@
 """Show the relay at work on a local stack: one real webhook, its push, and how to go on from there."""
 
 import http.client
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from sandbox.record import Call, Record
 
 SOURCE: Final = "github"
 EXAMPLE: Final = ROOT / "src/sources/github/examples/issues-opened.request.json"
+_TITLE: Final = "@TITLE@"
 _DELIVERY_SECS: Final = 30.0
 _GLANCE_SECS: Final = 1.0
 
@@ -29,7 +31,7 @@ def relay_one(progress: Progress, stack: LocalStack) -> None:
         answer = _send(stack, webhook.sign(example, stack.signing_secrets[SOURCE]))
         step.result = f"the endpoint answered {answer.status}"
     with progress.step("push", "waiting for it at the sandbox") as step:
-        call = _first_call(stack)
+        call = first_call(stack)
         step.result = "arrived"
     progress.heading("The push that arrived")
     _show(progress, call)
@@ -42,8 +44,10 @@ def stay_up(progress: Progress, stack: LocalStack) -> None:
     """
     progress.heading("The phone's page")
     progress.say(f"  {stack.sandbox.address}")
-    progress.heading("Try next: GitHub's webhook by hand, signed as you paste it (change the body at will)")
-    progress.say(_curl(stack))
+    progress.heading(
+        "Try next: GitHub's webhook by hand, signed as you paste it (the title is yours to change)"
+    )
+    progress.say(curl(stack))
     progress.heading("Up till Ctrl-C; further pushes are shown as they arrive")
     seen = stack.sandbox.record.last
     while stack.aws.program.is_running:
@@ -64,7 +68,11 @@ def _send(stack: LocalStack, signed: webhook.Webhook) -> webhook.Answer:
     return answer
 
 
-def _first_call(stack: LocalStack) -> Call:
+def first_call(stack: LocalStack) -> Call:
+    """Wait for the sandbox's first call, and return it.
+
+    Raises StepFailedError, with the cause, when none comes or the sandbox refused it.
+    """
     try:
         stack.sandbox.record.wait_until(lambda counts: counts.calls > 0, _DELIVERY_SECS)
     except TimeoutError as exc:
@@ -96,28 +104,32 @@ def _show(progress: Progress, call: Call) -> None:
         progress.say(f"  {name:<16} {value}")
 
 
-def _curl(stack: LocalStack) -> str:
-    """Write the command that sends the webhook once more, as a new delivery.
+def curl(stack: LocalStack) -> str:
+    """Write the command that sends a webhook with another title.
 
-    The secret is this run's own, random, and stays in a file that only its owner can read.
+    The same signed body again would be a duplicate, whatever its delivery id says. The secret is this run's
+    own, random, and stays in a file that only its owner can read.
     """
     example = webhook.read_example(EXAMPLE)
-    secret, body = stack.directory / "signing-secret", stack.directory / "webhook.json"
+    content = json.loads(example.body)
+    content["issue"]["title"] = _TITLE
+    secret, form, body = (stack.directory / name for name in ("signing-secret", "form.json", "webhook.json"))
     _write_private(secret, stack.signing_secrets[SOURCE].encode())
-    _write_private(body, example.body)
+    _write_private(form, json.dumps(content, ensure_ascii=False).encode())
     endpoint = urlsplit(stack.webhook_url(SOURCE))
-    signed = f"""$(openssl dgst -sha256 -hmac "$(cat '{secret}')" < '{body}' | sed 's/.* //')"""
-    return " \\\n".join(
+    signature = f"""$(openssl dgst -sha256 -hmac "$(cat '{secret}')" < '{body}' | sed 's/.* //')"""
+    curl = " \\\n".join(
         (
-            f"  curl -i 'http://{HOST}:{endpoint.port}{endpoint.path}'",
+            f"  curl -sSi 'http://{HOST}:{endpoint.port}{endpoint.path}'",
             f"    -H 'Host: {endpoint.netloc}'",
             "    -H 'Content-Type: application/json'",
             f"    -H 'X-GitHub-Event: {example.headers['x-github-event']}'",
-            '    -H "X-GitHub-Delivery: $(date +%s%N)"',
-            f'    -H "X-Hub-Signature-256: sha256={signed}"',
+            '    -H "X-GitHub-Delivery: $(date +%s)"',
+            f'    -H "X-Hub-Signature-256: sha256={signature}"',
             f"    --data-binary '@{body}'",
         )
     )
+    return f"""  sed "s|{_TITLE}|It is $(date +%T)|" '{form}' > '{body}'\n{curl}"""
 
 
 def _write_private(file: Path, content: bytes) -> None:

@@ -5,8 +5,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,12 @@ class Ports:
 
 
 @contextmanager
-def local_stack(progress: Progress, ports: Ports = Ports()) -> Iterator[LocalStack]:
+def local_stack(
+    progress: Progress, ports: Ports = Ports(), topics: Sequence[str] = ()
+) -> Iterator[LocalStack]:
     """Put everything up, each step as soon as what it needs is there; take everything down afterwards.
+
+    The relay subscribes to the topics, which are made first.
 
     Raises StepFailedError.
     """
@@ -92,19 +96,18 @@ def local_stack(progress: Progress, ports: Ports = Ports()) -> Iterator[LocalSta
         with progress.step("sandbox", "starting the Push API sandbox") as step:
             sandbox = cleanup.enter_context(_sandbox(ports.sandbox, integration_key))
             step.result = f"up at {sandbox.address}"
-        aws = _first_failure(starting, building)
-        signing_secrets = {
-            source.name: secrets.token_urlsafe(24) for source in _SOURCES.iterdir() if source.is_dir()
-        }
+        aws = starting.result()
         with progress.step("secrets", "putting random credentials into Secrets Manager"):
+            signing_secrets = _signing_secrets()
+            credentials = {"CompanyId": COMPANY_ID, "IntegrationKey": integration_key}
             parameters = {
                 "PushBaseUrl": sandbox.address,
-                "PushCredentialsArn": _put_secret(
-                    aws, "push-credentials", {"CompanyId": COMPANY_ID, "IntegrationKey": integration_key}
-                ),
+                "PushCredentialsArn": _put_secret(aws, "push-credentials", credentials),
                 "SigningSecretsArn": _put_secret(aws, "signing-secrets", signing_secrets),
                 "Architecture": architecture,
             }
+        if topics:
+            parameters["SnsTopicArns"] = ",".join(_make_topics(aws, topics))
         built = building.result()
         with progress.step("sam deploy", "deploying template.yaml to MiniStack") as step:
             outputs = sam.deploy(aws, built, parameters)
@@ -115,7 +118,7 @@ def local_stack(progress: Progress, ports: Ports = Ports()) -> Iterator[LocalSta
 def _run_directory(cleanup: ExitStack) -> Path:
     """Make the run's own directory, readable by nobody else."""
     RUNS.mkdir(exist_ok=True)
-    directory = Path(tempfile.mkdtemp(dir=RUNS, prefix="stack-"))
+    directory = Path(tempfile.mkdtemp(dir=RUNS, prefix=f"stack-{os.getpid()}-"))
     cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
     return directory
 
@@ -144,11 +147,14 @@ def _sandbox(port: int, integration_key: str) -> SandboxServer:
         ) from exc
 
 
-def _first_failure[Result](wanted: "Future[Result]", other: "Future[Path]") -> Result:
-    """Wait for the wanted step, but not past the other one's failure."""
-    if other.done():
-        other.result()
-    return wanted.result()
+def _signing_secrets() -> dict[str, str]:
+    """Make up a secret for every source that the relay ships with."""
+    return {folder.name: secrets.token_urlsafe(24) for folder in _SOURCES.iterdir() if folder.is_dir()}
+
+
+def _make_topics(aws: LocalAws, names: Sequence[str]) -> list[str]:
+    """Make SNS topics, and return their ARNs."""
+    return [client(aws, "sns").create_topic(Name=name)["TopicArn"] for name in names]
 
 
 def _put_secret(aws: LocalAws, name: str, content: object) -> str:

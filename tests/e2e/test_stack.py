@@ -1,0 +1,170 @@
+"""The deployed relay from the webhook to the phone, and the command that shows it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from relayctl import demonstration, webhook
+from relayctl.deploy import client, queue_client
+from relayctl.processes import Processes, Program
+from relayctl.progress import Progress, StepFailedError
+from relayctl.project import ROOT, RUNS
+from relayctl.stack import LocalStack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+_DELIVERY_SECS = 30.0
+_RUN = [sys.executable, "-m", "relayctl", "run", "--once"]
+_ALARM = ROOT / "src/sources/cloudwatch-alarm/examples/alarm.request.json"
+
+
+def _said(console: StringIO) -> Progress:
+    return Progress(Console(file=console, soft_wrap=True))
+
+
+def _github(stack: LocalStack, title: str) -> webhook.Webhook:
+    example = webhook.read_example(demonstration.EXAMPLE)
+    content = json.loads(example.body)
+    content["issue"]["title"] = title
+    changed = replace(example, body=json.dumps(content).encode())
+    return webhook.sign(changed, stack.signing_secrets["github"])
+
+
+def test_a_webhook_becomes_exactly_one_valid_push(fresh_stack: LocalStack) -> None:
+    """API -> receive -> queue -> deliver -> vendor, as `make run` does it."""
+    output = StringIO()
+    demonstration.relay_one(_said(output), fresh_stack)
+    counts = fresh_stack.sandbox.record.counts
+    assert (counts.calls, counts.valid, counts.accepted) == (1, 1, 1)
+    assert "octo-org/bakery: new issue" in output.getvalue()
+
+
+def test_the_curl_to_try_next_works_when_pasted(fresh_stack: LocalStack, tmp_path: Path) -> None:
+    """The signature is computed by the shell, from a file that holds the run's own secret."""
+    command = demonstration.curl(fresh_stack)
+    assert fresh_stack.signing_secrets["github"] not in command
+    answer = _run("/bin/bash", "-c", command, directory=tmp_path)
+    assert answer.stdout.startswith("HTTP/1.1 202"), answer.stderr
+    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
+
+
+def test_a_forged_webhook_is_refused_and_tells_nobody(fresh_stack: LocalStack) -> None:
+    """The function that holds the endpoint has the right secret, and compares with it."""
+    forged = webhook.sign(webhook.read_example(demonstration.EXAMPLE), "not the secret")
+    assert webhook.send(forged, fresh_stack.webhook_url("github")).status == 401
+    assert fresh_stack.sandbox.record.counts.calls == 0
+
+
+def test_an_alarm_on_a_subscribed_topic_becomes_a_push(fresh_stack: LocalStack) -> None:
+    """Fn::ForEach made the subscription, and the queue's policy lets the topic in."""
+    sns = client(fresh_stack.aws, "sns")
+    (topic,) = (found["TopicArn"] for found in sns.list_topics()["Topics"])
+    alarm = json.loads(_ALARM.read_text())
+    sns.publish(TopicArn=topic, Message=json.dumps(alarm["body"]), Subject="ALARM")
+    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
+    (push,) = fresh_stack.sandbox.record.pushes()
+    assert push["Title"] == "ALARM: oven-too-hot"
+
+
+def test_what_cannot_be_delivered_is_laid_aside_with_its_error(fresh_stack: LocalStack) -> None:
+    """Deliver has the dead-letter queue's address and may send to it."""
+    queue_client(fresh_stack.aws).send_message(
+        QueueUrl=fresh_stack.outputs["QueueUrl"], MessageBody="no JSON"
+    )
+    deadline = time.monotonic() + _DELIVERY_SECS
+    while not fresh_stack.dead_letters():
+        assert time.monotonic() < deadline, fresh_stack.log()
+        time.sleep(0.2)
+    assert "no error code" not in fresh_stack.dead_letters()
+    assert fresh_stack.sandbox.record.counts.calls == 0
+
+
+def test_the_log_tells_what_became_of_the_event_and_nothing_personal(fresh_stack: LocalStack) -> None:
+    """Both functions write to the log groups that the template declares."""
+    answer = webhook.send(_github(fresh_stack, "Unmentionable"), fresh_stack.webhook_url("github"))
+    assert answer.status == 202
+    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
+    deadline = time.monotonic() + _DELIVERY_SECS
+    while '"delivered"' not in (log := fresh_stack.log()):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.2)
+    assert "Unmentionable" not in log
+    assert fresh_stack.signing_secrets["github"] not in log
+
+
+def test_run_once_ends_with_0_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The command itself, in a process of its own, beside the stack of the other tests."""
+    with Processes() as processes:
+        program = processes.start(_RUN, _environment(), tmp_path / "run.log", ROOT)
+        code = program.wait(240)
+    assert code == 0, program.tail()
+    assert "octo-org/bakery: new issue" in program.tail()
+    assert _left_behind(program) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """Also in the middle of a build, with the local AWS up."""
+    with Processes() as processes:
+        program = processes.start(_RUN, _environment(), tmp_path / "run.log", ROOT)
+        deadline = time.monotonic() + 60
+        while not (up := re.search(r"MiniStack +up at http://127\.0\.0\.1:(\d+)", program.tail())):
+            assert time.monotonic() < deadline, program.tail()
+            time.sleep(0.05)
+        assert _left_behind(program) != []
+        program.popen.send_signal(number)
+        program.wait(20)
+    assert "nothing is left behind" in program.tail()
+    assert _left_behind(program) == []
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(up[1]))) != 0
+
+
+@pytest.mark.parametrize("option", ["--aws-port", "--sandbox-port"])
+def test_a_taken_port_is_told_clearly(option: str) -> None:
+    """Only an order for a certain port can meet a taken one; by default both are free ones."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = _run(*_RUN, option, str(port))
+    assert done.returncode == 1
+    assert re.search(rf"port {port}\b.*choose another", done.stdout), done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_refused_push_fails_the_run_with_its_cause(fresh_stack: LocalStack) -> None:
+    """`make run ONCE=1` must not call it a success when the vendor says no."""
+    account, limits = fresh_stack.sandbox.account, fresh_stack.sandbox.account.limits
+    account.limits = replace(limits, daily_calls=0)
+    try:
+        answer = webhook.send(_github(fresh_stack, "Once more"), fresh_stack.webhook_url("github"))
+        assert answer.status == 202
+        with pytest.raises(StepFailedError, match="refused the push"):
+            demonstration.first_call(fresh_stack)
+    finally:
+        account.limits = limits
+
+
+def _left_behind(program: Program) -> list[Path]:
+    return list(RUNS.glob(f"stack-{program.popen.pid}-*"))
+
+
+def _run(*command: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - the project's own commands
+        command, cwd=directory, env=_environment(), capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tools'}", "NO_COLOR": "1"}

@@ -1,0 +1,192 @@
+"""What `sam build` makes: complete, small, the same bytes each time, and running under the real runtime."""
+
+import json
+import subprocess
+import sys
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+
+import pytest
+
+from relayctl import artifact as building
+from relayctl.deploy import host_architecture
+from relayctl.project import ROOT
+from rie import lambda_function
+
+_PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+_ELF_MACHINES = {"x86_64": 62, "arm64": 183}
+_UNCHECKED_HASH = 0b01
+_HEALTH = {
+    "version": "2.0",
+    "routeKey": "GET /health",
+    "rawPath": "/health",
+    "rawQueryString": "",
+    "headers": {"host": "relay.example.com"},
+    "requestContext": {
+        "http": {"method": "GET", "path": "/health", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+        "requestId": "health-1",
+        "stage": "$default",
+        "timeEpoch": 0,
+    },
+    "isBase64Encoded": False,
+}
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build for this machine, as `make run` does."""
+    directory = tmp_path_factory.mktemp("artifact") / "built"
+    building.build(_PLATFORMS[host_architecture()], directory)
+    return directory
+
+
+def _isolated(artifact: Path, code: str) -> str:
+    """Run code that sees the artifact and no other package, and return what it prints."""
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(artifact)!r}); {code}"],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={"AWS_DEFAULT_REGION": "eu-west-1", "AWS_EC2_METADATA_DISABLED": "true"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_holds_the_relay_its_sources_and_its_configuration(artifact: Path) -> None:
+    """The relay finds its sources and its configuration beside its package."""
+    assert (artifact / "push_relay/main.py").is_file()
+    assert (artifact / "config/relay.toml").read_bytes() == (ROOT / "config/relay.toml").read_bytes()
+    shipped = {path.name for path in (artifact / "sources").iterdir()}
+    assert shipped == {path.name for path in (ROOT / "src/sources").iterdir() if path.is_dir()}
+
+
+def test_it_holds_no_examples_and_nothing_that_only_an_installer_reads(artifact: Path) -> None:
+    """What no invocation reads costs start-up time and upload time."""
+    unwanted = {"examples", "RECORD", "INSTALLER", "bin", ".lock"}
+    assert [path for path in artifact.rglob("*") if path.name in unwanted] == []
+
+
+def test_it_keeps_the_licences(artifact: Path) -> None:
+    """They ask for it; each that its package has installed here is in the artifact as well."""
+    installed = ROOT / ".venv/lib/python3.13/site-packages"
+    licences = {
+        path.relative_to(installed)
+        for package in artifact.glob("*.dist-info")
+        for path in (installed / package.name).rglob("LICEN[CS]E*")
+    }
+    assert licences
+    assert [path for path in licences if not (artifact / path).exists()] == []
+
+
+@pytest.mark.parametrize("service", sorted(building.AWS_SERVICES))
+def test_a_client_of_each_service_works_without_the_other_descriptions(artifact: Path, service: str) -> None:
+    """Endpoint, retries and request are made from botocore's data, most of which is left out."""
+    code = f"""
+import boto3
+from botocore.stub import Stubber
+session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b")
+client = session.client("{service}")
+print(client.meta.endpoint_url)
+with Stubber(client): pass
+"""
+    assert f"{service}.eu-west-1.amazonaws.com" in _isolated(artifact, f"exec({code!r})")
+
+
+def test_no_other_service_is_described(artifact: Path) -> None:
+    """The clients above work from what is there, not from a description that was left in."""
+    described = {path.name for path in (artifact / "botocore/data").iterdir() if path.is_dir()}
+    assert described == building.AWS_SERVICES
+
+
+def test_every_module_is_compiled_for_a_disk_that_takes_no_writes(artifact: Path) -> None:
+    """Unchecked: Python then looks at no source's time, which a zip file does not keep."""
+    for source in artifact.rglob("*.py"):
+        compiled = source.parent / f"__pycache__/{source.stem}.cpython-313.pyc"
+        header = compiled.read_bytes()[:8]
+        assert header[:4] == MAGIC_NUMBER
+        assert int.from_bytes(header[4:], "little") == _UNCHECKED_HASH
+
+
+def test_no_path_of_this_machine_is_in_it(artifact: Path) -> None:
+    """Tracebacks name the files where Lambda has them."""
+    here = [str(ROOT).encode(), str(artifact).encode()]
+    for path in artifact.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [place for place in here if place in content], path
+    assert (
+        b"/var/task/push_relay/main.py" in next(artifact.glob("push_relay/__pycache__/main.*")).read_bytes()
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("architecture", _PLATFORMS)
+def test_two_builds_from_nothing_are_the_same_to_the_byte(
+    architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a deployment changes a function only when its code has changed."""
+    builds = []
+    for name in ("one", "two"):
+        monkeypatch.setattr(building, "_STORE", tmp_path / f"store-{name}")
+        building.build(_PLATFORMS[architecture], tmp_path / name)
+        builds.append(tmp_path / name)
+    one, two = (_contents(built) for built in builds)
+    assert [path for path in one.keys() | two.keys() if one.get(path) != two.get(path)] == []
+
+
+def _contents(built: Path) -> dict[Path, tuple[float, int, bytes]]:
+    """List every file's time, mode and bytes."""
+    return {
+        path.relative_to(built): (
+            path.stat().st_mtime,
+            path.stat().st_mode,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in built.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("architecture", _PLATFORMS)
+def test_native_code_is_for_the_architecture_that_was_asked_for(architecture: str, tmp_path: Path) -> None:
+    """An arm64 artifact is built anywhere."""
+    building.build(_PLATFORMS[architecture], tmp_path / "built")
+    libraries = list((tmp_path / "built").rglob("*.so"))
+    assert libraries
+    for library in libraries:
+        assert int.from_bytes(library.read_bytes()[18:20], "little") == _ELF_MACHINES[architecture]
+
+
+def test_a_build_that_cannot_install_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sam build` shows this text."""
+    monkeypatch.setattr(building, "_STORE", tmp_path / "store")
+    with pytest.raises(building.BuildFailedError, match=r"can't install requirements/runtime\.txt"):
+        building.build("no-such-platform", tmp_path / "built")
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_it_answers_under_the_real_runtime_client(artifact: Path, tmp_path: Path) -> None:
+    """Everything that start-up imports is in it."""
+    variables = {"DELIVERY_MODE": "queue", "QUEUE_URL": "http://127.0.0.1:1/queue"}
+    with lambda_function(artifact, "push_relay.main.receive", variables, tmp_path) as receive:
+        answers = [receive.invoke(_HEALTH) for _ in range(2)]
+    assert [answer["statusCode"] for answer in answers] == [200, 200]
+    assert json.loads(answers[0]["body"])["status"] == "ok"
+    assert "INIT REPORT" in receive.log()
+
+
+def test_a_missing_package_is_missing_under_the_emulator_too(tmp_path: Path) -> None:
+    """Nothing leaks in from the development environment."""
+    (tmp_path / "artifact").mkdir()
+    (tmp_path / "artifact/probe.py").write_text("import boto3\ndef handle(event, context): return 1\n")
+    with lambda_function(tmp_path / "artifact", "probe.handle", {}, tmp_path) as probe:
+        answer = probe.invoke({})
+    assert answer["errorType"] == "Runtime.ImportModuleError"
+
+
+def test_the_deadline_is_the_functions(tmp_path: Path) -> None:
+    """The relay plans its calls by the time that the invocation has left."""
+    (tmp_path / "artifact").mkdir()
+    code = "def handle(event, context): return context.get_remaining_time_in_millis()\n"
+    (tmp_path / "artifact/probe.py").write_text(code)
+    with lambda_function(tmp_path / "artifact", "probe.handle", {}, tmp_path, timeout_secs=7) as probe:
+        remaining = probe.invoke({})
+    assert 5_000 < remaining <= 7_000

@@ -1,0 +1,242 @@
+"""What the template promises: limits that fit together, rights without wildcards, nothing personal logged."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from push_relay.core.relay import DeliveryMode
+from relayctl.project import ROOT, TEMPLATE
+
+_SETTINGS = (ROOT / "src/push_relay/settings.py").read_text()
+_FUNCTIONS = ("ReceiveFunction", "DeliverFunction")
+_ROLES = ("ReceiveRole", "DeliverRole")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms: `!Ref X` as {"Ref": "X"}, `!If [...]` as {"Fn::If": [...]}."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {name: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+_TEMPLATE: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+_RESOURCES = _TEMPLATE["Resources"]
+
+
+def _properties(name: str) -> dict[str, Any]:
+    properties: dict[str, Any] = _RESOURCES[name]["Properties"]
+    return properties
+
+
+def _statements(role: str, mode: DeliveryMode) -> Iterator[dict[str, Any]]:
+    for policy in _properties(role)["Policies"]:
+        chosen = policy
+        if "Fn::If" in policy:
+            condition, direct, other = policy["Fn::If"]
+            assert condition == "Direct"
+            chosen = direct if mode is DeliveryMode.DIRECT else other
+        if chosen != {"Ref": "AWS::NoValue"}:
+            yield from chosen["PolicyDocument"]["Statement"]
+
+
+def _rights(role: str, mode: DeliveryMode) -> set[tuple[str, str]]:
+    """List what a role may do, and to what."""
+    rights = set()
+    for statement in _statements(role, mode):
+        assert statement["Effect"] == "Allow"
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            (target,) = statement["Resource"].values()
+            rights.add((action, target))
+    return rights
+
+
+def _variables(function: str, mode: DeliveryMode) -> set[str]:
+    chosen = set()
+    for name, value in _properties(function)["Environment"]["Variables"].items():
+        if mode is DeliveryMode.DIRECT or not (isinstance(value, dict) and "Fn::If" in value):
+            chosen.add(name)
+    return chosen
+
+
+def test_the_queue_hides_a_message_for_six_times_the_timeout() -> None:
+    """AWS asks for it, so that a message isn't delivered twice while a batch is retried."""
+    timeout = _properties("DeliverFunction")["Timeout"]
+    assert _properties("Queue")["VisibilityTimeout"] >= 6 * timeout
+
+
+@pytest.mark.parametrize("queue", ["Queue", "DeadLetterQueue"])
+def test_queues_are_encrypted_and_keep_messages_for_14_days(queue: str) -> None:
+    """A weekend and a holiday are no reason to lose an event."""
+    properties = _properties(queue)
+    assert properties["SqsManagedSseEnabled"] is True
+    assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+@pytest.mark.parametrize("queue", ["QueuePolicy", "DeadLetterQueuePolicy"])
+def test_queues_refuse_what_is_not_tls(queue: str) -> None:
+    """Payloads speak of people."""
+    denials = [
+        each for each in _properties(queue)["PolicyDocument"]["Statement"] if each.get("Effect") == "Deny"
+    ]
+    assert [each["Condition"] for each in denials] == [{"Bool": {"aws:SecureTransport": "false"}}]
+
+
+@pytest.mark.parametrize("mode", DeliveryMode)
+@pytest.mark.parametrize("role", _ROLES)
+def test_no_role_holds_a_wildcard(role: str, mode: DeliveryMode) -> None:
+    """Each resource is one of the stack's or one of the parameters'."""
+    for action, target in _rights(role, mode):
+        assert "*" not in action
+        assert "*" not in target
+
+
+def test_receive_may_store_and_check_signatures_and_no_more() -> None:
+    """Whoever takes over the function that faces the internet gets no push credentials."""
+    assert _rights("ReceiveRole", DeliveryMode.QUEUE) == {
+        ("logs:CreateLogStream", "ReceiveLogs.Arn"),
+        ("logs:PutLogEvents", "ReceiveLogs.Arn"),
+        ("secretsmanager:GetSecretValue", "SigningSecretsArn"),
+        ("sqs:SendMessage", "Queue.Arn"),
+    }
+
+
+def test_receive_may_deliver_in_direct_mode_only() -> None:
+    """The rights that come on top are those that delivering needs."""
+    more = _rights("ReceiveRole", DeliveryMode.DIRECT) - _rights("ReceiveRole", DeliveryMode.QUEUE)
+    assert more == {
+        ("secretsmanager:GetSecretValue", "PushCredentialsArn"),
+        ("sqs:SendMessage", "DeadLetterQueue.Arn"),
+        *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Put", "Update", "Delete")),
+    }
+
+
+def test_deliver_never_sees_the_signing_secrets() -> None:
+    """It consumes, parks, lays aside, claims and reads the push credentials."""
+    assert _rights("DeliverRole", DeliveryMode.QUEUE) == {
+        ("logs:CreateLogStream", "DeliverLogs.Arn"),
+        ("logs:PutLogEvents", "DeliverLogs.Arn"),
+        ("secretsmanager:GetSecretValue", "PushCredentialsArn"),
+        *(
+            (f"sqs:{verb}", "Queue.Arn")
+            for verb in (
+                "ReceiveMessage",
+                "DeleteMessage",
+                "GetQueueAttributes",
+                "ChangeMessageVisibility",
+                "SendMessage",
+            )
+        ),
+        ("sqs:SendMessage", "DeadLetterQueue.Arn"),
+        *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Put", "Update", "Delete")),
+    }
+
+
+@pytest.mark.parametrize("function", _FUNCTIONS)
+def test_each_variable_is_read_by_the_settings_or_by_powertools(function: str) -> None:
+    """A misspelt variable is a setting that silently keeps its default."""
+    for name in _variables(function, DeliveryMode.DIRECT):
+        assert name.startswith("POWERTOOLS_") or f'"{name}"' in _SETTINGS
+
+
+def test_receive_is_told_of_the_push_api_in_direct_mode_only() -> None:
+    """Variables follow rights."""
+    more = _variables("ReceiveFunction", DeliveryMode.DIRECT) - _variables(
+        "ReceiveFunction", DeliveryMode.QUEUE
+    )
+    assert more == {"PUSH_BASE_URL", "PUSH_CREDENTIALS_ARN", "LEDGER_TABLE", "DEAD_LETTER_QUEUE_URL"}
+    assert "SIGNING_SECRETS_ARN" not in _variables("DeliverFunction", DeliveryMode.DIRECT)
+
+
+def test_the_delivery_modes_are_those_of_the_code() -> None:
+    """The parameter offers what the settings take."""
+    assert set(_TEMPLATE["Parameters"]["DeliveryMode"]["AllowedValues"]) == set(DeliveryMode)
+
+
+@pytest.mark.parametrize("function", _FUNCTIONS)
+def test_functions_log_to_a_group_whose_logs_expire(function: str) -> None:
+    """A group that Lambda makes by itself keeps everything for ever."""
+    group = _properties(function)["LoggingConfig"]["LogGroup"]["Ref"]
+    assert _properties(group)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_the_access_log_is_json_and_holds_no_payload_query_or_header() -> None:
+    """The caller's address is the one personal thing in it."""
+    log_format = _properties("Stage")["AccessLogSettings"]["Format"]
+    fields = json.loads(log_format)
+    assert fields["source_ip"] == "$context.identity.sourceIp"
+    used = set(re.findall(r"\$[\w.]+", log_format))
+    assert not {name for name in used if re.search(r"path|query|header|body|userAgent|authorizer", name)}
+
+
+def test_the_endpoint_is_throttled() -> None:
+    """Or anybody could spend the account's money."""
+    assert set(_properties("Stage")["DefaultRouteSettings"]) == {
+        "ThrottlingRateLimit",
+        "ThrottlingBurstLimit",
+    }
+
+
+def test_deliver_reports_single_failures_and_keeps_to_the_connection_limit() -> None:
+    """The vendor's account has 3 connections at a time."""
+    source = _properties("DeliverStored")
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] <= 3
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("https://push.example.com", True),
+        ("https://push.example.com:8443/node-1", True),
+        ("http://127.0.0.1:8025", True),
+        ("http://localhost", True),
+        ("http://push.example.com", False),
+        ("http://127.0.0.1.example.com", False),
+        ("http://localhost@example.com", False),
+        ("https://push.example.com/", False),
+        ("https://push.example.com?key=1", False),
+        ("https://user:password@push.example.com", False),
+        ("push.example.com", False),
+    ],
+)
+def test_the_push_address_is_https_or_this_machine(address: str, *, allowed: bool) -> None:
+    """Credentials travel in the body."""
+    pattern = _TEMPLATE["Parameters"]["PushBaseUrl"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, address)) is allowed
+
+
+@pytest.mark.parametrize("parameter", ["PushCredentialsArn", "SigningSecretsArn"])
+def test_a_secret_is_given_by_its_whole_arn(parameter: str) -> None:
+    """A role with a partial ARN would be refused at the first event, not at the deployment."""
+    pattern = _TEMPLATE["Parameters"][parameter]["AllowedPattern"]
+    whole = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:relay/push-AbC123"
+    assert re.fullmatch(pattern, whole)
+    assert not re.fullmatch(pattern, whole.removesuffix("-AbC123"))
+    assert not re.fullmatch(pattern, "relay/push")
+
+
+def test_every_parameter_is_described_and_stands_in_a_group() -> None:
+    """The console shows a form, not a list of names."""
+    interface = _TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(_TEMPLATE["Parameters"]) == sorted(interface["ParameterLabels"])
+    assert all(parameter["Description"] for parameter in _TEMPLATE["Parameters"].values())
+
+
+def test_every_output_can_be_imported() -> None:
+    """Under the stack's name, so that several stacks live in one account."""
+    for name, output in _TEMPLATE["Outputs"].items():
+        assert output["Export"]["Name"] == {"Fn::Sub": f"${{AWS::StackName}}-{name}"}
