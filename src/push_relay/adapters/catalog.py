@@ -44,12 +44,16 @@ class Catalog:
 
 def read_source_folder(folder: Path) -> Source:
     """Read one folder. Raises ConfigurationInvalid with file, line and cause."""
-    file = folder / "source.toml"
+    file, schema_file = folder / "source.toml", folder / "schema.json"
     text, document = _read_toml(file)
+    schema = _read_schema(schema_file)
     try:
-        return read_source(folder.name, document, _read_schema(folder / "schema.json"))
+        return read_source(folder.name, document, schema)
     except WrongKey as exc:
         raise _located(file, text, exc) from exc
+    except ConfigurationInvalid as exc:
+        # What is wrong under no key of source.toml is the schema.
+        raise ConfigurationInvalid(f"{_shown(schema_file)}:1: {exc.detail}") from exc
 
 
 def read_routing_file(file: Path, known: Collection[str] | None = None) -> Routing:
@@ -77,6 +81,8 @@ def line_of(text: str, path: tuple[Key, ...]) -> int:
         name = re.escape(".".join(headers[:depth]))
         nth = next((key for key in path if isinstance(key, int)), 0)
         found = [i for i, line in enumerate(lines) if re.match(rf"\s*\[\[?\s*{name}\s*\]\]?", line)]
+        # A table that only stands there as a part of others' names: `[name.other]`.
+        found = found or [i for i, line in enumerate(lines) if re.match(rf"\s*\[\[?\s*{name}\s*\.", line)]
         if len(found) > nth:
             position, best = found[nth], found[nth] + 1
             headers = headers[depth:]
@@ -114,9 +120,10 @@ def _read_schema(file: Path) -> JsonObject:
     except OSError as exc:
         raise ConfigurationInvalid(f"{_shown(file)}: cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
-        raise ConfigurationInvalid(f"{_shown(file)}: is not JSON: {exc}") from exc
+        line = exc.lineno if isinstance(exc, json.JSONDecodeError) else 1
+        raise ConfigurationInvalid(f"{_shown(file)}:{line}: is not JSON: {exc}") from exc
     if not isinstance(document, dict):
-        raise ConfigurationInvalid(f"{_shown(file)}: is not an object")
+        raise ConfigurationInvalid(f"{_shown(file)}:1: is not an object")
     return document
 
 

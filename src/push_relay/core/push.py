@@ -35,7 +35,7 @@ class Recipient:
     def parse(cls, text: str) -> "Recipient":
         """Read `user:...`, `email:...` or `external:...`. Raises MappingFailed without showing the value."""
         prefix, colon, value = text.partition(":")
-        if not colon or prefix not in list(RecipientKind):
+        if not colon or not value or prefix not in list(RecipientKind):
             raise MappingFailed("a recipient is `user:...`, `email:...`, `external:...` or `person:...`")
         kind = RecipientKind(prefix)
         if kind is RecipientKind.EMAIL and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from push_relay.core.account import Account, read_account
-from push_relay.core.configuration import Table
+from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.expression import Expression, Scope, Template
@@ -71,7 +71,7 @@ def read_routing(document: JsonObject, known: Collection[str] | None = None) -> 
 def _person(table: Table) -> Recipient:
     kinds = [kind for kind in RecipientKind if kind in table]
     if len(kinds) != 1:
-        raise table.wrong("", f"has to have exactly one of: {', '.join(RecipientKind)}")
+        raise WrongKey(table.path, f"has to have exactly one of: {', '.join(RecipientKind)}")
     value = table.text(kinds[0])
     table.done()
     try:

@@ -3,14 +3,14 @@
 The folder's format is told in docs/writing-a-source.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from push_relay.core import signature
 from push_relay.core.body import BODY_FORMATS
 from push_relay.core.configuration import Table, WrongKey
-from push_relay.core.errors import MappingFailed
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, safe_id
 from push_relay.core.expression import Expression, Scope, Template
 from push_relay.core.push import Message
@@ -34,7 +34,9 @@ class Match:
 
     def fits(self, arrival: Arrival) -> bool:
         """Tell whether the rule fits what came and how."""
-        return all(fnmatchcase(arrival.headers.get(name, ""), glob) for name, glob in self.patterns) and (
+        told = arrival.headers
+        # `*` is any topic, and no topic is none.
+        return all(name in told and fnmatchcase(told[name], glob) for name, glob in self.patterns) and (
             self.when is None or self.when.holds(arrival.scope())
         )
 
@@ -109,7 +111,7 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
     """Compile a source folder's source.toml and schema.json. Raises ConfigurationInvalid."""
     table = Table(document)
     event = table.table("event")
-    event_id, event_type = _expression(event, "id"), _expression(event, "type")
+    event_id, event_type = _reading(event, "id"), _reading(event, "type")
     rules = tuple(_message_rule(rule) for rule in table.tables("message"))
     read = [e for e in (event_id, event_type) if e] + [e for rule in rules for e in _read_by(rule)]
     source = Source(
@@ -146,9 +148,9 @@ def _body_format(event: Table) -> str:
 
 def _message_rule(rule: Table) -> MessageRule:
     made = MessageRule(
-        when=_expression(rule, "when"),
-        title=rule.compiled("title", Template.compile),
-        body=rule.compiled("body", Template.compile),
+        when=_reading(rule, "when"),
+        title=_template(rule, "title"),
+        body=_template(rule, "body"),
         sound=_constant_or_template(rule, "sound", bool),
         expiry_secs=_constant_or_template(rule, "expiry_secs", int),
     )
@@ -171,13 +173,35 @@ def _expression(table: Table, key: str) -> Expression | None:
     return table.compiled(key, Expression.compile) if key in table else None
 
 
+def _reading(table: Table, key: str) -> Expression | None:
+    """Compile an expression of which it has to be known what an event must keep for it."""
+    expression = _expression(table, key)
+    _check_names(table, key, [expression] if expression else ())
+    return expression
+
+
+def _template(table: Table, key: str) -> Template:
+    template = table.compiled(key, Template.compile)
+    _check_names(table, key, template.expressions)
+    return template
+
+
+def _check_names(table: Table, key: str, expressions: Iterable[Expression]) -> None:
+    for expression in expressions:
+        try:
+            expression.names("headers")
+            expression.names("query")
+        except ConfigurationInvalid as exc:
+            raise table.wrong(key, exc.detail) from exc
+
+
 def _constant_or_template[T](table: Table, key: str, kind: type[T]) -> Template | T | None:
     value = table.raw(key)
     if value is None or type(value) is kind:
         return value
     if not isinstance(value, str):
         raise table.wrong(key, f"is neither {kind.__name__} nor an expression in {{{{ }}}}")
-    return table.compiled(key, Template.compile)
+    return _template(table, key)
 
 
 def _read_by(rule: MessageRule) -> Iterator[Expression]:
