@@ -63,6 +63,9 @@ check: setup ## the gate: formatting, lint, types, import rules, template, docs
 	$(SAM) validate --lint --template template.yaml
 	$(PY) -m relayctl check
 
+bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
+	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
+
 requirements: .tools/uv/.done ## compile requirements/*.in again (PyPI)
 	@cd requirements && for name in runtime dev sam ministack uv; do \
 	  ../$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \

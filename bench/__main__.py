@@ -1,0 +1,33 @@
+"""Measure, print the figures, and write bench/report.json: `make bench`.
+
+Figures only: nothing here passes or fails, and the machine's speed is in none of them.
+"""
+
+import json
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import event_cpu
+import first_push
+
+_REPORT = Path(__file__).with_name("report.json")
+
+
+def main() -> None:
+    """Run every measurement."""
+    figures = [*first_push.measure(print), *event_cpu.measure(print)]
+    report = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "architecture": platform.machine(),
+        "figures": {figure.name: asdict(figure) for figure in figures},
+    }
+    _REPORT.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    for figure in figures:
+        low, high = figure.quartiles
+        print(f"{figure.name:24} {figure.ratio:6.2f}  ({low} to {high})  {figure.what}")
+
+
+main()

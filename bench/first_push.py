@@ -1,0 +1,128 @@
+"""From the start of the process to the first push, over `python -c pass`.
+
+The built artifact under the real runtime client: imports, wiring, the secret, the claim, the push, over
+real HTTP to a local AWS and to the Push API sandbox. The emulator starts the process when it is first
+invoked. Both sides take turns, a fresh process each.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from figures import Figure, summary
+
+from push_relay.core.envelope import event_attributes, pack
+from push_relay.core.event import Event
+from relayctl import artifact, ministack
+from relayctl.deploy import host_architecture
+from relayctl.processes import Processes
+from rie import lambda_function
+from sandbox.account import Account
+from sandbox.server import SandboxServer
+
+ROUNDS: Final = 11
+_COMPANY_ID: Final = 4711
+_KEY: Final = "bench"
+_PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+_EXAMPLE: Final = (
+    Path(__file__).resolve().parents[1] / "src/sources/github/examples/issues-opened.request.json"
+)
+
+
+def measure(tell: Callable[[str], None]) -> list[Figure]:
+    """Return the ratio, telling each round as it is done."""
+    ratios: list[float] = []
+    floors: list[float] = []
+    with ExitStack() as cleanup:
+        directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
+        built = directory / "artifact"
+        artifact.build(_PLATFORMS[host_architecture()], built)
+        aws = ministack.start(cleanup.enter_context(Processes()), directory)
+        sandbox = cleanup.enter_context(SandboxServer(Account(_COMPANY_ID, _KEY)))
+        environment = _provision(aws.address) | {"PUSH_BASE_URL": sandbox.address}
+        _first_push(built, environment, directory, sandbox, 0)  # caches of the disk filled
+        for number in range(1, ROUNDS + 1):
+            floor = _bare_start()
+            took = _first_push(built, environment, directory, sandbox, number)
+            floors.append(floor * 1e6)
+            ratios.append(took / floor)
+            tell(f"first_push: round {number} of {ROUNDS}: {ratios[-1]:.1f}")
+    return [summary("first_push", "process start to first push / python -c pass", ratios, floors)]
+
+
+def _provision(endpoint: str) -> dict[str, str]:
+    """Make what the function needs of AWS; return its environment."""
+    about: dict[str, Any] = {
+        "endpoint_url": endpoint,
+        "region_name": ministack.REGION,
+        "aws_access_key_id": "local",
+        "aws_secret_access_key": "local",
+    }
+    credentials = json.dumps({"CompanyId": _COMPANY_ID, "IntegrationKey": _KEY})
+    secret = boto3.client("secretsmanager", **about).create_secret(Name="bench", SecretString=credentials)
+    boto3.client("dynamodb", **about).create_table(
+        TableName="bench",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "DELIVERY_MODE": "queue",
+        "PUSH_CREDENTIALS_ARN": secret["ARN"],
+        "LEDGER_TABLE": "bench",
+        "QUEUE_URL": f"{endpoint}/000000000000/bench",
+        "DEAD_LETTER_QUEUE_URL": f"{endpoint}/000000000000/bench-dead",
+    }
+
+
+def _first_push(
+    built: Path, environment: Mapping[str, str], directory: Path, sandbox: SandboxServer, number: int
+) -> float:
+    """Start a fresh function and have it deliver one event; return seconds from its start to the push."""
+    with lambda_function(built, "push_relay.main.deliver", environment, directory) as function:
+        began = time.time()
+        answer = function.invoke(_batch(number))
+        if answer != {"batchItemFailures": []}:
+            raise SystemExit(f"bench: the event was not delivered: {answer}\n{function.log()}")
+        return sandbox.record.calls()[-1].time.timestamp() - began
+
+
+def _batch(number: int) -> dict[str, Any]:
+    """Write the SQS batch of one GitHub event, another one each time."""
+    example = json.loads(_EXAMPLE.read_text("utf-8"))
+    event = Event(
+        source="github",
+        id=f"bench-{number}",
+        type="issues",
+        data=example["body"],
+        received_at=time.time(),
+        identity=f"bench-{number}-{time.time_ns()}",
+    )
+    attributes = {
+        name: {"stringValue": value, "dataType": "String"}
+        for name, value in event_attributes(event.source).items()
+    }
+    record = {
+        "messageId": f"bench-{number}",
+        "receiptHandle": "bench",
+        "body": pack(event),
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))},
+        "messageAttributes": attributes,
+        "eventSource": "aws:sqs",
+    }
+    return {"Records": [record]}
+
+
+def _bare_start() -> float:
+    """Return the seconds of a bare interpreter, as the runtime starts it."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    return time.perf_counter() - began
