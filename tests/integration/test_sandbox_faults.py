@@ -11,6 +11,8 @@ from sandbox import Account, Faults, SandboxServer, WrongOrderError
 from sandbox.account import Limits
 from sandbox_client import COMPANY_ID, KEY, ask_json, connected, json_push, send_push
 
+RST = "reset by peer"
+"""A clean end would be told as a ConnectionResetError too, by http.client, in other words."""
 NO_LIMITS = Limits(daily_calls=None, connections=None)
 
 
@@ -38,7 +40,7 @@ def last_call(server: SandboxServer) -> tuple[int | None, str | None, bool, bool
 def test_a_reset_before_reading_shows_nothing(server: SandboxServer) -> None:
     """The call is recorded as unread, and the next one is untouched."""
     server.faults.order("reset_before_read", times=1)
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError, match=RST):
         send_push(server)
     assert last_call(server) == (None, "reset_before_read", False, False)
     assert server.record.calls()[-1].push is None
@@ -52,7 +54,7 @@ def test_a_reset_before_reading_stops_a_body_half_way(server: SandboxServer) -> 
     with connected(server) as connection:
         connection.putrequest("POST", "/api/v2/push?format=json")
         connection.putheader("Content-Length", "1000000")
-        with pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError, match=RST):
             _send_the_rest(connection)
 
 
@@ -65,7 +67,7 @@ def _send_the_rest(connection: http.client.HTTPConnection) -> None:
 def test_a_reset_after_reading_has_shown_the_push(server: SandboxServer) -> None:
     """The caller can not know, but the phone has it."""
     server.faults.order("reset_after_read", times=1)
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError, match=RST):
         send_push(server)
     assert last_call(server) == (None, "reset_after_read", True, True)
     assert [push["Title"] for push in server.record.pushes()] == ["Alarm"]
@@ -74,7 +76,7 @@ def test_a_reset_after_reading_has_shown_the_push(server: SandboxServer) -> None
 def test_a_fault_after_acceptance_accepts_no_push_that_deserves_refusal(server: SandboxServer) -> None:
     """A broken push is not shown for being answered badly."""
     server.faults.order("reset_after_read", times=1)
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError, match=RST):
         send_push(server, json_push(Sound="yes"))
     assert last_call(server) == (None, "reset_after_read", False, False)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -120,6 +121,18 @@ def test_two_run_side_by_side() -> None:
 def test_it_listens_to_this_machine_only(server: SandboxServer) -> None:
     """Never on every interface."""
     assert server._socket.getsockname()[0] == "127.0.0.1"
+
+
+def test_an_answer_is_not_held_back(server: SandboxServer) -> None:
+    """Nagle's delay of 40 ms on a kept connection would be measured as the relay's."""
+    durations = []
+    with connected(server) as connection:
+        for _ in range(41):
+            start = time.perf_counter()
+            connection.request("GET", "/_sandbox/health")
+            connection.getresponse().read()
+            durations.append(time.perf_counter() - start)
+    assert statistics.median(durations) < 0.03
 
 
 def test_a_taken_port_is_told_at_once(server: SandboxServer) -> None:
