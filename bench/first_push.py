@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
-from figures import Figure, summary
 
+from figures import Figure, summary
 from push_relay.core.envelope import event_attributes, pack
 from push_relay.core.event import Event
 from relayctl import artifact, ministack
