@@ -134,6 +134,8 @@ def _code_in_xml(text: bytes) -> object:
 
 
 def _safe_code(code: object) -> str | None:
-    if code is None or code == "":
+    # An empty element that was printed over two lines is empty all the same.
+    told = code.strip() if isinstance(code, str) else code
+    if told is None or told == "":
         return None
-    return code if isinstance(code, str) and _VENDOR_CODE.fullmatch(code) else "unreadable"
+    return told if isinstance(told, str) and _VENDOR_CODE.fullmatch(told) else "unreadable"
