@@ -6,8 +6,9 @@ What an envelope says becomes headers, by which match rules and expressions can 
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ SOURCE_ATTRIBUTE = "source"
 EVENT_ATTRIBUTE = "push-relay-event"
 _VERSION = "1"
 
+_MILLISECONDS = re.compile(r"[0-9]{1,15}")
 _EVENTBRIDGE_KEYS = ("source", "detail-type", "account", "region", "time")
 
 
@@ -65,7 +67,7 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
     sent = _text(_mapping(record.get("attributes")).get("SentTimestamp"))
     wrapping = _Wrapping(
         source=attributes.get(SOURCE_ATTRIBUTE),
-        received_at=int(sent) / 1000 if sent.isdecimal() else 0.0,
+        received_at=int(sent) / 1000 if _MILLISECONDS.fullmatch(sent) else 0.0,
     )
     wrapping.named("SQS", record.get("messageId"))
     return _arrival(parse_object(body), wrapping)
@@ -78,14 +80,17 @@ def unwrap_sns(record: Mapping[str, Any]) -> Arrival:
 
 def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
     """Return what EventBridge invoked the function with. Raises MalformedRequest."""
-    return _arrival(dict(document), _Wrapping())
+    # Lambda's runtime has read it, and reads more than the relay does: it is read again, strictly.
+    return _arrival(parse_object(_written(document)), _Wrapping())
 
 
 def sqs_attributes(record: Mapping[str, Any]) -> dict[str, str]:
     """Return an SQS record's message attributes that are texts."""
     attributes = _mapping(record.get("messageAttributes"))
     return {
-        name: value for name, given in attributes.items() if (value := _mapping(given).get("stringValue"))
+        name: value
+        for name, given in attributes.items()
+        if (value := _text(_mapping(given).get("stringValue")))
     }
 
 
@@ -156,7 +161,8 @@ def _unpack(body: bytes) -> Event:
         raise MalformedRequest("the message is not an event that the relay queued") from None
     if not all(_fits(event)):
         raise MalformedRequest("the message is not an event that the relay queued")
-    return event
+    # Whoever may write to the queue may write anything: what is logged is made safe here too.
+    return replace(event, id=safe_id(event.id, "-"), correlation_id=safe_id(event.correlation_id, "-"))
 
 
 def _fits(event: Event) -> Iterator[bool]:
@@ -173,6 +179,13 @@ def _content(value: object) -> bytes:
         return value.encode("utf-8")
     except UnicodeEncodeError:
         raise MalformedRequest("the message holds half of a surrogate pair") from None
+
+
+def _written(document: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(document).encode("ascii")
+    except (TypeError, ValueError, RecursionError):
+        raise MalformedRequest("the invocation is not JSON") from None
 
 
 def _moment(value: object) -> float:

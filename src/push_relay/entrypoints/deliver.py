@@ -5,6 +5,7 @@ or EventBridge delivers directly cannot be parked where it lies, so it is parked
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import SystemRandom
@@ -23,6 +24,7 @@ from push_relay.telemetry import Telemetry
 type Response = dict[str, list[dict[str, str]]]
 
 _random = SystemRandom().random
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 class InvocationFailed(Exception):
@@ -179,12 +181,13 @@ def _records(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, A
     """Return an invocation's records where they are a service's; SQS's own poller sends empty batches too."""
     if not isinstance(invocation, Mapping) or not isinstance(invocation.get("Records"), list):
         return None
-    records = [record for record in invocation["Records"] if isinstance(record, Mapping)]
-    ours = all(record.get(key) == service for record in records)
+    records = invocation["Records"]
+    # What is not a record is nobody's: it is dead-lettered with the invocation, and not passed over.
+    ours = all(isinstance(record, Mapping) and record.get(key) == service for record in records)
     return records if ours else None
 
 
 def _attempt(record: Mapping[str, Any]) -> int:
     attributes = record.get("attributes")
     count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
-    return int(count) if isinstance(count, str) and count.isdecimal() else 1
+    return int(count) if isinstance(count, str) and _COUNT.fullmatch(count) else 1
