@@ -200,8 +200,8 @@ class PushApi:
         """Note the call, then do as told."""
         with self._lock:
             self.calls.append(Sent(push, credentials, correlation_id, timeout))
-            error = self.errors.pop(0) if self.errors else self.judge(push, credentials)
-        if error:
+            scripted = self.errors.pop(0) if self.errors else None
+        if error := scripted or self.judge(push, credentials):
             raise error
 
 

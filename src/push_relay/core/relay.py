@@ -8,7 +8,6 @@ end, is the entrypoints' business.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
@@ -21,7 +20,6 @@ from push_relay.core.errors import (
     VENDOR_CODES,
     AmbiguousSource,
     ClaimHeld,
-    LedgerUnavailable,
     MappingFailed,
     OutOfTime,
     UnknownSource,
@@ -29,7 +27,7 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
-from push_relay.core.outcomes import Outcome
+from push_relay.core.outcomes import Outcome, code_of, told
 from push_relay.core.push import Message, Push, Receipt, Recipient
 from push_relay.core.request import HttpRequest
 from push_relay.core.route import Routing
@@ -220,8 +218,9 @@ class Relay:
             receipt = _failure(event, exc)
         if receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES:
             latency = (self.clock.monotonic() - started) * 1000
-        self._record(task, receipt.outcome)
-        return replace(receipt, latency_ms=latency)
+        trouble = self._record(task, receipt.outcome)
+        detail = "; ".join(text for text in (receipt.detail, trouble) if text) or None
+        return replace(receipt, latency_ms=latency, detail=detail)
 
     def _claim(self, push: Push, time_left: TimeLeft) -> Claim:
         """Claim a push for as long as this invocation can live. Raises ClaimHeld, OutOfTime."""
@@ -245,13 +244,19 @@ class Relay:
                 raise
             self.push_api.send(push, fresh, correlation_id, time_left() - RESERVE)
 
-    def _record(self, push: Push, outcome: Outcome) -> None:
-        """Settle or release the claim. Where the ledger fails, the claim's lease ends by itself."""
-        with suppress(LedgerUnavailable):
+    def _record(self, push: Push, outcome: Outcome) -> str | None:
+        """Settle or release the claim; return what went wrong: the push's outcome stands all the same.
+
+        Where the ledger fails, the claim's lease ends by itself.
+        """
+        try:
             if outcome is Outcome.PARKED:
                 self.ledger.release(push.key)
             else:
                 self.ledger.settle(push.key, outcome)
+        except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
+            return f"not recorded: {told(exc) or code_of(exc)}"
+        return None
 
 
 def _failure(event: Event, error: Exception) -> Receipt:

@@ -1,0 +1,338 @@
+"""What becomes of an event: every outcome, and what is claimed, sent and recorded on the way."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from fakes import CREDENTIALS, ROTATED, World, in_turn, signature, webhook
+from push_relay.adapters.process import Threads
+from push_relay.core.errors import (
+    DeliveryUnknown,
+    OutOfTime,
+    RelayError,
+    SchemaViolation,
+    UnknownSource,
+    VendorRejected,
+    VendorThrottled,
+    VendorUnauthorized,
+    VendorUnavailable,
+)
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Receipt
+from push_relay.core.relay import RESERVE
+from push_relay.core.request import unwrap
+
+
+def event(kind: str = "baked", identity: str = "i", **data: Any) -> Event:
+    """Return an event of the bakery's."""
+    return Event(
+        "bakery", f"id-{identity}", kind, {"kind": kind, "words": "warm", **data}, 1.0, identity, "c-1"
+    )
+
+
+def deliver(world: World, *events: Event) -> list[list[Receipt]]:
+    """Deliver events together."""
+    return [list(receipts) for receipts in world.relay.deliver(events, world.time_left)]
+
+
+def only(world: World, given: Event | None = None) -> Receipt:
+    """Deliver one event that has one receipt."""
+    ((receipt,),) = deliver(world, given or event())
+    return receipt
+
+
+def test_an_event_is_delivered_and_settled() -> None:
+    """Claimed, sent with the credentials, recorded; the receipt tells how long the vendor took."""
+    world = World()
+    receipt = only(world)
+    assert (receipt.outcome, receipt.error_code, receipt.latency_ms) == (Outcome.DELIVERED, None, 0.0)
+    (call,) = world.vendor.calls
+    assert (call.push.message.title, call.push.message.body) == ("Bread", "warm")
+    assert (call.credentials, call.correlation_id) == (CREDENTIALS, "c-1")
+    assert call.timeout == world.context.seconds - RESERVE
+    assert world.ledger.states == {call.push.key: Outcome.DELIVERED}
+    assert world.ledger.leases == [world.context.seconds]
+
+
+def test_a_settled_push_is_a_duplicate_and_not_sent_again() -> None:
+    """Queues deliver at least once; people are told once."""
+    world = World()
+    only(world)
+    assert only(world).outcome is Outcome.DUPLICATE
+    assert len(world.vendor.calls) == 1
+
+
+@pytest.mark.parametrize("same", [{"identity": "other"}, {"kind": "loud"}])
+def test_another_event_is_no_duplicate(same: dict[str, Any]) -> None:
+    """A push's key is the event's identity and whom it tells."""
+    world = World()
+    only(world)
+    kind = {"kind": "baked", "identity": "i", **same}
+    second = only(world, event(**kind))
+    assert second.outcome is (Outcome.DELIVERED if "identity" in same else Outcome.DUPLICATE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"), [("unspoken", "no message"), ("silent", "no route"), ("assigned!", "no route")]
+)
+def test_what_nobody_speaks_of_or_nobody_hears_is_filtered(kind: str, why: str) -> None:
+    """Not an error, and told why; nothing is claimed."""
+    world = World()
+    receipt = only(world, event(kind))
+    assert receipt.outcome is Outcome.FILTERED
+    assert why in (receipt.detail or "")
+    assert not world.ledger.states
+
+
+@pytest.mark.parametrize(
+    "given",
+    [event("broken"), event(words=" \n"), event("loud", sound="yes"), event("mail", baker="nobody")],
+    ids=["message", "empty", "type", "recipient"],
+)
+def test_a_wrong_mapping_fails_for_good(given: Event) -> None:
+    """In the message, the fitting or the route: nothing is claimed, nothing sent."""
+    world = World()
+    receipt = only(world, given)
+    assert (receipt.outcome, receipt.error_code) == (Outcome.FAILED, "mapping_failed")
+    assert not world.ledger.states
+    assert not world.vendor.calls
+
+
+def test_an_event_of_a_source_that_is_gone_is_rejected() -> None:
+    """Its folder was there when the event was queued."""
+    receipt = only(World(), Event("gone", "1", "", {}, 1.0, "i"))
+    assert (receipt.outcome, receipt.source) == (Outcome.REJECTED, "unknown")
+
+
+def test_a_message_is_cut_to_the_accounts_limits() -> None:
+    """The title's is 40 in the sample, the body's 1,000."""
+    world = World()
+    only(world, event(words="word " * 400))
+    assert len(world.vendor.calls[0].push.message.body) == 1000
+    assert world.vendor.calls[0].push.message.body.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "settled"),
+    [
+        (VendorRejected("no", vendor_code="UserNotFound"), Outcome.FAILED, True),
+        (VendorThrottled("slow", retry_after=30), Outcome.PARKED, False),
+        (VendorUnavailable("down"), Outcome.PARKED, False),
+        (DeliveryUnknown("lost"), Outcome.PARKED, False),
+        (VendorUnauthorized("401"), Outcome.PARKED, False),
+        (OutOfTime("late"), Outcome.PARKED, False),
+    ],
+    ids=lambda value: getattr(value, "code", str(value)),
+)
+def test_what_the_vendor_says_becomes_the_outcome(error: RelayError, outcome: Outcome, settled: bool) -> None:  # noqa: FBT001
+    """For good is settled, for now is released so that the next try may claim it."""
+    world = World()
+    world.vendor.judge = lambda _push, _credentials: error
+    receipt = only(world)
+    assert (receipt.outcome, receipt.error_code) == (outcome, error.code)
+    assert list(world.ledger.states.values()) == ([outcome] if settled else [])
+    assert (receipt.latency_ms is None) is isinstance(error, OutOfTime)
+    assert receipt.vendor_code == getattr(error, "vendor_code", None)
+    assert receipt.retry_after == getattr(error, "retry_after", None)
+
+
+def test_an_unknown_exception_is_parked_and_its_text_stays_within() -> None:
+    """Never acknowledged; told by type and place."""
+    world = World()
+    world.vendor.errors = [KeyError("planted@example.com")]
+    receipt = only(world)
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "internal_error")
+    assert "KeyError at fakes.py" in (receipt.detail or "")
+    assert "planted" not in str(receipt)
+    assert not world.ledger.states
+
+
+def test_refused_credentials_are_read_again_and_tried_once_more_if_they_changed() -> None:
+    """After a rotation nobody has to do anything."""
+    world = World()
+    world.credentials.fresh = ROTATED
+    world.vendor.judge = lambda _, given: None if given == ROTATED else VendorUnauthorized("401")
+    assert only(world).outcome is Outcome.DELIVERED
+    assert [call.credentials for call in world.vendor.calls] == [CREDENTIALS, ROTATED]
+
+
+def test_unchanged_credentials_are_not_tried_twice() -> None:
+    """They would be refused again, and every attempt spends quota."""
+    world = World()
+    world.vendor.judge = lambda _push, _credentials: VendorUnauthorized("401")
+    assert only(world).error_code == "vendor_unauthorized"
+    assert (len(world.vendor.calls), world.credentials.refetches) == (1, 1)
+
+
+def test_changed_credentials_that_are_refused_too_park_the_push() -> None:
+    """Two calls at the most."""
+    world = World()
+    world.credentials.fresh = ROTATED
+    world.vendor.judge = lambda _push, _credentials: VendorUnauthorized("401")
+    assert only(world).outcome is Outcome.PARKED
+    assert len(world.vendor.calls) == 2
+
+
+@pytest.mark.parametrize("missing", ["held", "fresh"])
+def test_credentials_that_cannot_be_read_park_the_push(missing: str) -> None:
+    """Before the first call, or between the two; the claim is given back."""
+    world = World()
+    setattr(world.credentials, missing, None)
+    world.vendor.judge = lambda _push, _credentials: VendorUnauthorized("401")
+    receipt = only(world)
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "credentials_unavailable")
+    assert not world.ledger.states
+
+
+def test_a_push_that_another_worker_has_claimed_is_parked_and_left_to_it() -> None:
+    """It is either settled by then, or the claim's lease has ended."""
+    world = World()
+    only(world)
+    (key,) = world.ledger.states
+    world.ledger.states[key] = None
+    receipt = only(world)
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "claim_held")
+    assert len(world.vendor.calls) == 1
+    assert world.ledger.states == {key: None}
+
+
+def test_nothing_is_sent_without_the_ledger() -> None:
+    """Else people would be told twice."""
+    world = World()
+    world.ledger.break_down()
+    receipt = only(world)
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "ledger_unavailable")
+    assert not world.vendor.calls
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("planted")], ids=["unavailable", "unknown"])
+def test_a_ledger_that_fails_after_the_push_does_not_change_what_became_of_it(
+    error: Exception | None,
+) -> None:
+    """The claim's lease ends by itself; the other pushes of the batch are not taken down."""
+    world = World()
+    broken = World()
+    broken.ledger.break_down()
+    world.ledger.forgets = error or broken.ledger.down
+    receipts = deliver(world, event(identity="1"), event(identity="2"))
+    assert [r.outcome for (r,) in receipts] == [Outcome.DELIVERED, Outcome.DELIVERED]
+    assert "planted" not in str(receipts)
+    assert all("not recorded: " in (r.detail or "") for (r,) in receipts)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, RESERVE])
+def test_without_time_nothing_is_claimed(seconds: float) -> None:
+    """A claim that outlives its worker would hold the push back."""
+    world = World()
+    world.context.seconds = seconds
+    assert only(world).error_code == "out_of_time"
+    assert not world.ledger.leases
+
+
+def test_the_receipts_are_those_of_their_events_in_order() -> None:
+    """One, three and none of them sent; a person told twice by the routes is told once."""
+    world = World()
+    receipts = deliver(
+        world,
+        event("everybody", "1"),
+        event("unspoken", "2"),
+        event("assigned", "3", baker="ada"),
+        event("broken", "4"),
+    )
+    assert [[r.outcome for r in own] for own in receipts] == [
+        [Outcome.DELIVERED] * 3,
+        [Outcome.FILTERED],
+        [Outcome.DELIVERED] * 2,
+        [Outcome.FAILED],
+    ]
+    assert [r.event_id for own in receipts for r in own] == ["id-1"] * 3 + ["id-2"] + ["id-3"] * 2 + ["id-4"]
+
+
+def test_one_recipients_trouble_is_not_anothers() -> None:
+    """Each push has an outcome of its own."""
+    world = World()
+    world.vendor.judge = lambda push, _: VendorRejected("no") if push.recipient.value == "two" else None
+    (receipts,) = deliver(world, event("everybody"))
+    assert [r.outcome for r in receipts] == [Outcome.DELIVERED, Outcome.FAILED, Outcome.DELIVERED]
+
+
+def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
+    """The claim is what decides, also between threads."""
+    world = World(concurrently=Threads(3))
+    outcomes = [r.outcome for own in deliver(world, *[event()] * 10) for r in own]
+    assert outcomes.count(Outcome.DELIVERED) == len(world.vendor.calls) == 1
+    assert set(outcomes) <= {Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.PARKED}
+
+
+def test_concurrency_keeps_the_order_and_is_bounded() -> None:
+    """Three at a time, however many there are; results in the order of the events."""
+    world = World(concurrently=Threads(3))
+    together, meeting = threading.Barrier(3), threading.Lock()
+    now, most = 0, 0
+
+    def judge(push: Any, _credentials: Any) -> Exception | None:
+        nonlocal now, most
+        with meeting:
+            now += 1
+            most = max(most, now)
+        together.wait(10)
+        with meeting:
+            now -= 1
+        return VendorRejected("no") if push.recipient.value == "two" else None
+
+    world.vendor.judge = judge
+    receipts = deliver(world, *[event("everybody", str(i)) for i in range(4)])
+    assert most == 3
+    assert [r.event_id for own in receipts for r in own] == [f"id-{i}" for i in range(4) for _ in range(3)]
+    assert [r.outcome for r in receipts[2]] == [Outcome.DELIVERED, Outcome.FAILED, Outcome.DELIVERED]
+
+
+def test_no_events_are_no_receipts() -> None:
+    """An empty batch."""
+    assert deliver(World()) == []
+    assert in_turn(str, []) == []
+
+
+def receive(world: World, content: Any, **more: Any) -> Event:
+    """Let a webhook in."""
+    return world.relay.receive(unwrap(webhook(content, **more)), world.time_left)[0]
+
+
+def test_a_webhook_is_queued_with_what_its_source_reads_of_it() -> None:
+    """Its identity is what was signed, its id what the sender calls it."""
+    world = World()
+    made = receive(world, {"kind": "baked", "id": "e-7"}, headers={"cookie": "planted"})
+    ((queued, delay),) = world.messages.queued
+    assert (queued, delay) == (made, 0)
+    assert (made.id, made.type, made.received_at) == ("e-7", "baked", world.clock.now())
+    assert not made.headers
+
+
+def test_the_same_signed_body_is_the_same_event() -> None:
+    """Whatever unsigned headers say: they could be changed by whoever replays it."""
+    world = World()
+    first = receive(world, {"kind": "baked"}, headers={"x-github-delivery": "1"})
+    second = receive(world, {"kind": "baked"}, headers={"x-github-delivery": "2"})
+    other = receive(world, {"kind": "baked", "words": "x"})
+    assert first.identity == second.identity != other.identity
+    assert first.id == second.id == first.identity[:32]
+
+
+def test_a_source_without_a_scheme_takes_no_webhooks() -> None:
+    """Its events come through AWS, which has authenticated them."""
+    with pytest.raises(UnknownSource):
+        receive(World(), {"degrees": 1}, source="ovens")
+
+
+def test_nothing_is_parsed_before_the_signature_fits() -> None:
+    """A stranger learns nothing of the schema, and costs no parsing."""
+    world = World()
+    request = unwrap(webhook(b"{", headers={"x-hub-signature-256": signature(b"other")}))
+    with pytest.raises(RelayError) as refused:
+        world.relay.receive(request, world.time_left)
+    assert refused.value.code == "signature_invalid"
+    with pytest.raises(SchemaViolation):
+        receive(world, {"words": "no kind"})
+    assert not world.messages.queued
