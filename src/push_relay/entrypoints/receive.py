@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from push_relay import __version__
-from push_relay.core.envelope import event_attributes, pack
+from push_relay.core.envelope import SOURCE_ATTRIBUTE, event_attributes, pack
 from push_relay.core.errors import CODES, MalformedRequest, MappingFailed, NotNow, RelayError, SchemaViolation
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
@@ -75,7 +75,14 @@ def _answer(
 def _webhook(
     request: HttpRequest, context: LambdaContext, relay: Relay, messages: Messages, telemetry: Telemetry
 ) -> Response:
-    event, receipts = relay.receive(request, time_left(context))
+    try:
+        event, receipts = relay.receive(request, time_left(context))
+    except MappingFailed:
+        # The sender is told `accepted`, since they can't help: so the body must not be lost here. Where it
+        # cannot be kept, QueueUnavailable tells the sender so.
+        kept = {SOURCE_ATTRIBUTE: request.source or ""}
+        messages.bury(request.body.decode("utf-8"), kept, MappingFailed.code, "-")
+        raise
     about = {"id": event.id, "source": event.source}
     if relay.mode is DeliveryMode.QUEUE:
         telemetry.accepted(event)
@@ -99,7 +106,7 @@ def _told_directly(event: Event, receipts: Sequence[Receipt], messages: Messages
     status = _status(worst)
     if status < HTTPStatus.BAD_REQUEST:
         return _respond(status, {"status": worst.outcome, **body}, event.correlation_id)
-    problem = {**_details(status, worst.error_code or "", worst.detail or ""), **body}
+    problem = {**_details(status, worst.error_code or "", _told(worst) or ""), **body}
     headers = _retry_after(worst.retry_after) if worst.outcome is Outcome.PARKED else {}
     return _respond(status, problem, event.correlation_id, headers)
 
@@ -109,8 +116,13 @@ def _status(receipt: Receipt) -> int:
 
 
 def _shown(receipt: Receipt) -> dict[str, str]:
-    told = {"outcome": receipt.outcome, "error_code": receipt.error_code, "detail": receipt.detail}
+    told = {"outcome": receipt.outcome, "error_code": receipt.error_code, "detail": _told(receipt)}
     return {name: value for name, value in told.items() if value}
+
+
+def _told(receipt: Receipt) -> str | None:
+    """Return what a sender may read: where an unknown exception was raised is for the log alone."""
+    return None if receipt.error_code == RelayError.code else receipt.detail
 
 
 def _refusal(error: Exception, correlation_id: str) -> Response:
