@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relayctl.ministack import REGION, LocalAws
 from relayctl.processes import Processes
-from relayctl.progress import StepFailedError
+from relayctl.progress import StepFailedError, StepStoppedError
 from relayctl.project import ROOT, SAM, TEMPLATE
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Sam:
             raise StepFailedError(
                 f"sam {name} took longer than {timeout_secs:.0f} s; it said:\n{program.tail()}"
             ) from exc
+        if code and self.processes.have_ended:
+            raise StepStoppedError(f"sam {name} was stopped")
         if code:
             raise StepFailedError(f"sam {name} failed; it said:\n{program.tail()}")
 

@@ -75,6 +75,12 @@ class Processes:
         for program in reversed(self._programs):
             program.stop()
 
+    @property
+    def have_ended(self) -> bool:
+        """Tell whether the block has ended, so that every program is being stopped."""
+        with self._lock:
+            return self._ended
+
     def start(
         self, command: Sequence[str | Path], environment: Mapping[str, str], log: Path, directory: Path
     ) -> Program:

@@ -13,6 +13,10 @@ class StepFailedError(Exception):
     """A step can't be done; the text says why and, where there is one, the way out."""
 
 
+class StepStoppedError(StepFailedError):
+    """A step was broken off because the run ends: nothing is wrong with the step itself."""
+
+
 @dataclass(slots=True)
 class Step:
     """A step under way; `result` is what its last line says."""
@@ -35,6 +39,9 @@ class Progress:
         step = Step()
         try:
             yield step
+        except StepStoppedError:
+            self._line("dim", "-", name, "stopped")
+            raise
         except Exception:
             self._line("red", "✗", name, "failed")
             raise
