@@ -1,6 +1,8 @@
 """What every scheme works with: the request as received, the evidence to hold it against, the result."""
 
-from collections.abc import Callable, Mapping, Sequence
+import base64
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,8 +10,6 @@ from push_relay.core.errors import SignatureInvalid, SignatureMissing
 
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096
-#: Seconds by which a timestamp may differ from the clock, in either direction.
-TOLERANCE = 300.0
 
 
 class SignedRequest(Protocol):
@@ -36,7 +36,8 @@ class Evidence:
 
     secrets      of which any may fit: the old and the new one while they are rotated
     now          seconds since the epoch
-    certificate  fetches a PEM certificate by its address; only called for an address that a scheme has pinned
+    certificate  fetches a PEM certificate by its address; only called for an address that a scheme has
+                 pinned, and what it raises passes through the scheme
     topics       the SNS topics that the deployer has allow-listed for the source
     """
 
@@ -48,7 +49,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a proof covers: the bytes, and the sender's id of the event where it is among them."""
+    """What a proof covers: the event itself, and the sender's id of it where that is covered too.
+
+    signed  what is the same each time that the sender tries to deliver one event: the body in most schemes.
+            The time of signing is covered as well and is not in here: senders sign every attempt anew, and
+            the second one would be another event
+    """
 
     signed: bytes
     event_id: str | None = None
@@ -57,17 +63,56 @@ class Verified:
 #: A scheme returns what the proof covers, or raises SignatureMissing, SignatureInvalid or Stale.
 type Scheme = Callable[[SignedRequest, Evidence], Verified]
 
+#: Writes a digest as its header has it. Proofs are compared as written, so that each has one spelling.
+type Encoding = Callable[[bytes], bytes]
+
 
 def header(request: SignedRequest, name: str) -> str:
     """Return a header that carries a proof. Raises SignatureMissing, or SignatureInvalid for nonsense."""
-    value = request.headers.get(name)
+    return proof(request.headers, name)
+
+
+def proof(values: Mapping[str, str], name: str) -> str:
+    """Return what carries a proof: present, not empty, bounded, ASCII. Raises like `header`."""
+    value = values.get(name)
     if value is None:
         raise SignatureMissing("the request is not signed")
     require(0 < len(value) <= MAX_PROOF and value.isascii())
     return value
 
 
+def keys(evidence: Evidence) -> Sequence[bytes]:
+    """Return the secrets. An empty one is none: an HMAC with an empty key is anybody's."""
+    return [secret for secret in evidence.secrets if secret]
+
+
+def fits(offered: Iterable[str], expected: Iterable[bytes]) -> bool:
+    """Tell whether any proof offered (ASCII) is any of those expected, each compared in constant time."""
+    wanted = list(expected)
+    return any(hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted)
+
+
+def hexadecimal(digest: bytes) -> bytes:
+    """Write a digest as lower-case hexadecimal digits."""
+    return digest.hex().encode("ascii")
+
+
+def base64_text(digest: bytes) -> bytes:
+    """Write a digest as base64 with padding (RFC 4648, 4)."""
+    return base64.b64encode(digest)
+
+
+def from_base64(text: str) -> bytes | None:
+    """Return what canonical base64 (ASCII) holds; None for any other spelling of it."""
+    try:
+        value = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    # The decoder passes over bits after the last byte; an encoder never sets them.
+    return value if base64.b64encode(value).decode("ascii") == text else None
+
+
 def require(genuine: bool) -> None:  # noqa: FBT001
-    """Raise SignatureInvalid unless genuine: one sentence for every cause, so no answer helps a forger."""
+    """Raise SignatureInvalid unless genuine: one sentence for every cause, so that none helps a forger."""
     if not genuine:
         raise SignatureInvalid("the signature does not fit the request")

@@ -1,0 +1,72 @@
+"""The commonest kind of scheme: one header holds one HMAC of the body, perhaps with a timestamp's header."""
+
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from push_relay.core.configuration import Table
+from push_relay.core.schemes.moment import require_fresh
+from push_relay.core.schemes.proof import (
+    Encoding,
+    Evidence,
+    SignedRequest,
+    Verified,
+    fits,
+    header,
+    hexadecimal,
+    keys,
+    require,
+)
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """A header that tells when a request was signed, and the seconds that it may differ from the clock."""
+
+    header: str
+    read: Callable[[str], float]
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderHmac:
+    """A scheme: the header is `prefix` and the encoded HMAC of what `before` + the body + `after` say.
+
+    `{timestamp}` in `before` and `after` stands for the timestamp as it was sent. The HMAC is compared as
+    written, so another case, padding, alphabet or a second value cannot fit.
+    """
+
+    header: str
+    prefix: str = ""
+    digest: str = "sha256"
+    encode: Encoding = hexadecimal
+    before: str = ""
+    after: str = ""
+    timestamp: Timestamp | None = None
+
+    def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
+        """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""
+        offered = header(request, self.header)
+        stamp = header(request, self.timestamp.header) if self.timestamp else ""
+        moment = self.timestamp.read(stamp) if self.timestamp else evidence.now
+        before, after = (part.replace("{timestamp}", stamp).encode() for part in (self.before, self.after))
+        signed = before + request.body + after
+        expected = (
+            self.prefix.encode() + self.encode(hmac.digest(key, signed, self.digest))
+            for key in keys(evidence)
+        )
+        require(fits([offered], expected))
+        if self.timestamp:
+            require_fresh(moment, evidence.now, self.timestamp.tolerance)
+        return Verified(request.body)
+
+
+def header_name(table: Table, key: str, default: str | None = None) -> str:
+    """Read the name of a header, lower-case. Raises WrongKey."""
+    name = table.text(key, default)
+    if not _HEADER_NAME.fullmatch(name):
+        raise table.wrong(key, "is not a header's name")
+    return name.lower()

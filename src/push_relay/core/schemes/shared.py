@@ -1,0 +1,79 @@
+"""Schemes that prove the sender and not the content: a shared token, Basic authentication, and none.
+
+The secret itself travels, so TLS is all that keeps it; whoever has seen one request can make others.
+"""
+
+from functools import partial
+
+from push_relay.core.configuration import Table, WrongKey
+from push_relay.core.schemes.header_hmac import header_name
+from push_relay.core.schemes.proof import (
+    Evidence,
+    Scheme,
+    SignedRequest,
+    Verified,
+    base64_text,
+    fits,
+    header,
+    keys,
+    proof,
+    require,
+)
+
+
+def token(table: Table) -> Scheme:
+    """Make the scheme of a shared token, in a `header` or a `query` parameter.
+
+    A `prefix`, such as `Bearer `, may stand before it. Prefer the header: addresses end up in logs.
+    GitLab's, as an example, is in X-Gitlab-Token.
+    https://docs.gitlab.com/user/project/integrations/webhooks/
+    """
+    if ("header" in table) == ("query" in table):
+        raise WrongKey(table.path, "name either a `header` or a `query` parameter for the token")
+    prefix = table.text("prefix", "")
+    if "query" in table:
+        return partial(_verify_query, name=table.text("query"), prefix=prefix)
+    return partial(_verify_header, name=header_name(table, "header"), prefix=prefix)
+
+
+def _verify_header(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
+    return _verify_token(header(request, name), request, evidence, prefix)
+
+
+def _verify_query(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
+    return _verify_token(proof(request.query, name), request, evidence, prefix)
+
+
+def _verify_token(offered: str, request: SignedRequest, evidence: Evidence, prefix: str) -> Verified:
+    require(fits([offered], (prefix.encode() + key for key in keys(evidence))))
+    return Verified(request.body)
+
+
+def basic(_table: Table) -> Scheme:
+    """Make the scheme `Authorization: Basic <base64 of user:password>`; the secret is `user:password`.
+
+    The word `Basic` may be in any case (RFC 7617, 2). Some senders, SNS and Twilio among them, offer the
+    password only once they have been answered 401 with `WWW-Authenticate: Basic`.
+    https://www.rfc-editor.org/rfc/rfc7617
+    """
+    return _verify_basic
+
+
+def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
+    word, _, offered = header(request, "authorization").partition(" ")
+    require(word.lower() == "basic")
+    require(fits([offered], (base64_text(key) for key in keys(evidence) if b":" in key)))
+    return Verified(request.body)
+
+
+def none(_table: Table) -> Scheme:
+    """Make the scheme that lets everybody in.
+
+    Whoever calls it decides whether the deployer's configuration says so too: a source folder alone must
+    never open the door.
+    """
+    return _verify_nothing
+
+
+def _verify_nothing(request: SignedRequest, _evidence: Evidence) -> Verified:
+    return Verified(request.body)

@@ -1,0 +1,140 @@
+"""Amazon SNS over HTTP(S): an RSA signature inside the JSON, by a certificate that SNS serves.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
+Held against AWS's own validator and its recorded messages:
+https://github.com/aws/aws-sdk-java-v2/tree/master/services-custom/sns-message-manager
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from push_relay.core.configuration import Table
+from push_relay.core.errors import MalformedRequest, SignatureMissing
+from push_relay.core.schemes.moment import TOLERANCE, iso8601, require_fresh, tolerance
+from push_relay.core.schemes.proof import Evidence, Scheme, SignedRequest, Verified, from_base64, require
+from push_relay.core.strict_json import JsonObject, parse_object
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+#: Seconds for which SNS may go on trying to deliver: "a hard limit and cannot be increased".
+#: https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
+LONGEST_RETRY = 3600
+
+_CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+_SIGNED = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": _CONFIRMATION,
+    "UnsubscribeConfirmation": _CONFIRMATION,
+}
+_DIGESTS = {"1": "SHA1", "2": "SHA256"}
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_TOPIC = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_.-]{1,256}")
+_CERTIFICATE = re.compile(r"SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
+# What AWS's validator expects by region: sns.amazonaws.com, sns-signing.<region>.amazonaws.com and so on.
+_SUBJECT = re.compile(r"sns(-signing)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
+
+
+def sns_http(table: Table) -> Scheme:
+    r"""Make the scheme of SNS messages: RSA over `name\nvalue\n` of each documented field.
+
+    Raw message delivery carries no signature, and MessageAttributes and UnsubscribeURL are not covered by
+    it: a source must not build on them. The certificate's address is pinned to the topic's own region (a
+    looser pattern has let `sns.s3-us-west-2.amazonaws.com`, somebody's bucket, sign), and the topic is
+    allow-listed, because everybody's topics are signed alike. A certificate is trusted for having come over
+    TLS from there; its chain is not followed. Everything that costs nothing is checked before it is fetched.
+    SNS may retry for an hour with the first attempt's timestamp, so `tolerance_secs` is 3600 by default;
+    a timestamp ahead of the clock has no such reason, and is stale after 300 seconds.
+    `minimum_version = 2` refuses SHA-1, which SNS uses unless the topic's SignatureVersion is set to 2.
+    """
+    minimum = table.whole("minimum_version", 1, at_least=1)
+    if str(minimum) not in _DIGESTS:
+        raise table.wrong("minimum_version", "is neither 1 nor 2")
+    return partial(_verify, tolerance=tolerance(table, LONGEST_RETRY), minimum=minimum)
+
+
+def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, minimum: int) -> Verified:
+    message = _message(request.body)
+    version = _text(message, "SignatureVersion")
+    require(version in _DIGESTS and int(version) >= minimum)
+    signature = from_base64(_text(message, "Signature"))
+    signed, event_id = _canonical(message), _text(message, "MessageId")
+    require(bool(signature) and _MESSAGE_ID.fullmatch(event_id) is not None)
+    # Before the signature, because that costs a fetch; it tells nobody more than what they sent.
+    require_fresh(iso8601(_text(message, "Timestamp")), evidence.now, tolerance, min(tolerance, TOLERANCE))
+    address = _certificate_address(message, evidence)
+    require(evidence.certificate is not None)
+    key = _public_key(evidence.certificate(address), evidence.now) if evidence.certificate else None
+    require(key is not None and _signed_by(key, signature or b"", signed, _DIGESTS[version]))
+    return Verified(signed, event_id)
+
+
+def _message(body: bytes) -> JsonObject:
+    try:
+        message = parse_object(body)
+    except MalformedRequest:
+        message = {"Signature": None}  # an unreadable body proves nothing
+    if "Signature" not in message:
+        raise SignatureMissing("the request is not signed")
+    return message
+
+
+def _text(message: Mapping[str, object], name: str) -> str:
+    """Return a field that is one line of text; only the Message may have several, lest two readings fit."""
+    value = message.get(name)
+    require(isinstance(value, str) and value.isascii() and "\n" not in value)
+    return str(value)
+
+
+def _canonical(message: JsonObject) -> bytes:
+    names = _SIGNED.get(_text(message, "Type"), ())
+    require(bool(names) and isinstance(message.get("Message"), str))
+    lines = []
+    for name in names:
+        if name != "Subject" or name in message:
+            lines += [name, message[name] if name == "Message" else _text(message, name)]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _certificate_address(message: JsonObject, evidence: Evidence) -> str:
+    """Return the certificate's address, where SNS in the allow-listed topic's region serves it."""
+    topic, address = _text(message, "TopicArn"), _text(message, "SigningCertURL")
+    arn = _TOPIC.fullmatch(topic)
+    require(arn is not None and topic in evidence.topics)
+    partition, region = arn.groups() if arn else ("", "")
+    host = f"https://sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}/"
+    require(address.startswith(host) and _CERTIFICATE.fullmatch(address.removeprefix(host)) is not None)
+    return address
+
+
+def _public_key(pem: bytes, now: float) -> "RSAPublicKey | None":
+    # Imported here: start-up pays for it only where SNS calls.
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415
+
+    try:
+        certificate = load_pem_x509_certificate(pem)
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    valid = begins.timestamp() <= now <= ends.timestamp()
+    ours = len(names) == 1 and _SUBJECT.fullmatch(str(names[0].value)) is not None
+    return key if valid and ours and isinstance(key, RSAPublicKey) else None
+
+
+def _signed_by(key: "RSAPublicKey", signature: bytes, signed: bytes, digest: str) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+
+    try:
+        key.verify(signature, signed, PKCS1v15(), getattr(hashes, digest)())
+    except InvalidSignature:
+        return False
+    return True

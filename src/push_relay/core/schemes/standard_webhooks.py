@@ -1,0 +1,87 @@
+"""Standard Webhooks: id, timestamp and body under one or several signatures, HMAC or Ed25519.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/b2fa7b8719fb75d326b591077f5d1b385cfcdfae/spec/standard-webhooks.md
+"""
+
+import hmac
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from push_relay.core.configuration import Table
+from push_relay.core.schemes.header_hmac import header_name
+from push_relay.core.schemes.moment import require_fresh, tolerance, unix
+from push_relay.core.schemes.proof import (
+    Evidence,
+    Scheme,
+    SignedRequest,
+    Verified,
+    base64_text,
+    fits,
+    from_base64,
+    header,
+    keys,
+    require,
+)
+
+# No dot, for `id.timestamp.body` must have one reading; no comma and no space, for two headers are no id.
+_ID = re.compile(r"[!-+/-~-]{1,256}")
+_SIGNATURE = re.compile(r"v[0-9]+[a-z]*,[A-Za-z0-9+/]+={0,2}")
+_ED25519_KEY, _ED25519_SIGNATURE = 32, 64  # bytes
+
+
+def standard_webhooks(table: Table) -> Scheme:
+    """Make the scheme `webhook-signature: v1,<base64> [v1a,<base64> ...]` of `<id>.<seconds>.<body>`.
+
+    The secret's prefix says what it is, and it is used for nothing else: `whsec_` an HMAC-SHA256 key (v1),
+    `whpk_` an Ed25519 public key (v1a). So a public key, which anybody may know, never verifies an HMAC. A
+    secret without a prefix, or one that is not base64 after it, fits nothing.
+    The headers' names begin with `header_prefix`: `webhook`, or `svix` for senders of before the standard.
+    """
+    prefix = header_name(table, "header_prefix", "webhook")
+    return partial(_verify, prefix=prefix, tolerance=tolerance(table))
+
+
+def _verify(request: SignedRequest, evidence: Evidence, *, prefix: str, tolerance: float) -> Verified:
+    event_id = header(request, f"{prefix}-id")
+    timestamp = header(request, f"{prefix}-timestamp")
+    offered = header(request, f"{prefix}-signature").split(" ")
+    require(_ID.fullmatch(event_id) is not None)
+    require(all(_SIGNATURE.fullmatch(signature) for signature in offered))
+    moment = unix(timestamp)
+    signed = f"{event_id}.{timestamp}.".encode() + request.body
+    require(_symmetric(offered, signed, evidence) or _asymmetric(offered, signed, evidence))
+    require_fresh(moment, evidence.now, tolerance)
+    return Verified(request.body, event_id)
+
+
+def _symmetric(offered: Sequence[str], signed: bytes, evidence: Evidence) -> bool:
+    secrets = _keys(evidence, b"whsec_")
+    return fits(offered, (b"v1," + base64_text(hmac.digest(key, signed, "sha256")) for key in secrets))
+
+
+def _asymmetric(offered: Sequence[str], signed: bytes, evidence: Evidence) -> bool:
+    public = [key for key in _keys(evidence, b"whpk_") if len(key) == _ED25519_KEY]
+    decoded = (from_base64(text.removeprefix("v1a,")) for text in offered if text.startswith("v1a,"))
+    signatures = [value for value in decoded if value and len(value) == _ED25519_SIGNATURE]
+    return any(_ed25519(key, signature, signed) for key in public for signature in signatures)
+
+
+def _ed25519(key: bytes, signature: bytes, signed: bytes) -> bool:
+    # Imported here: start-up pays for it only where a sender signs with it.
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _keys(evidence: Evidence, prefix: bytes) -> Sequence[bytes]:
+    """Return the keys that secrets of a kind hold. Some senders leave the padding of theirs away."""
+    written = (secret.removeprefix(prefix) for secret in keys(evidence) if secret.startswith(prefix))
+    texts = (text.decode("ascii") for text in written if text.isascii())
+    decoded = (from_base64(text + "=" * (-len(text) % 4)) for text in texts)
+    return [key for key in decoded if key]

@@ -1,0 +1,70 @@
+"""Schemes whose signature covers a timestamp and the body: Slack, Stripe, Zendesk."""
+
+import hmac
+import re
+from functools import partial
+
+from push_relay.core.configuration import Table
+from push_relay.core.schemes.header_hmac import HeaderHmac, Timestamp
+from push_relay.core.schemes.moment import iso8601, require_fresh, tolerance, unix
+from push_relay.core.schemes.proof import (
+    Evidence,
+    Scheme,
+    SignedRequest,
+    Verified,
+    base64_text,
+    fits,
+    header,
+    hexadecimal,
+    keys,
+    require,
+)
+
+_STRIPE_ITEM = re.compile(r"[a-z][a-z0-9]*=[0-9a-f]+")
+
+
+def slack(table: Table) -> Scheme:
+    """Make the scheme `X-Slack-Signature: v0=<hex>`, HMAC-SHA256 of `v0:<seconds>:<body>`.
+
+    The seconds are in X-Slack-Request-Timestamp.
+    https://docs.slack.dev/authentication/verifying-requests-from-slack
+    """
+    stamp = Timestamp("x-slack-request-timestamp", unix, tolerance(table))
+    return HeaderHmac("x-slack-signature", "v0=", before="v0:{timestamp}:", timestamp=stamp)
+
+
+def zendesk(table: Table) -> Scheme:
+    """Make the scheme `X-Zendesk-Webhook-Signature: <base64>`, HMAC-SHA256 of the timestamp and the body.
+
+    The timestamp, in X-Zendesk-Webhook-Signature-Timestamp, is ISO 8601; nothing stands between the two.
+    Zendesk's documentation of 2021 had them the other way round, and its example is of that order.
+    https://developer.zendesk.com/documentation/webhooks/verifying/
+    """
+    stamp = Timestamp("x-zendesk-webhook-signature-timestamp", iso8601, tolerance(table))
+    return HeaderHmac(
+        "x-zendesk-webhook-signature", encode=base64_text, before="{timestamp}", timestamp=stamp
+    )
+
+
+def stripe(table: Table) -> Scheme:
+    """Make the scheme `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>...]`, HMAC-SHA256 of `<t>.<body>`.
+
+    One signature for each secret while Stripe rotates them. `v0` is a test scheme that must be passed over,
+    lest somebody downgrade to it. Two timestamps are refused: only one is signed, and a reader could take
+    the other. The key is the whole secret, `whsec_` included.
+    https://docs.stripe.com/webhooks/signature#verify-manually
+    """
+    return partial(_verify_stripe, tolerance=tolerance(table))
+
+
+def _verify_stripe(request: SignedRequest, evidence: Evidence, *, tolerance: float) -> Verified:
+    items = header(request, "stripe-signature").split(",")
+    require(all(_STRIPE_ITEM.fullmatch(item) for item in items))
+    stamps = [item[2:] for item in items if item.startswith("t=")]
+    require(len(stamps) == 1)
+    moment = unix(stamps[0])
+    signed = f"{stamps[0]}.".encode() + request.body
+    expected = (b"v1=" + hexadecimal(hmac.digest(key, signed, "sha256")) for key in keys(evidence))
+    require(fits(items, expected))
+    require_fresh(moment, evidence.now, tolerance)
+    return Verified(request.body)

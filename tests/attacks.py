@@ -1,0 +1,259 @@
+"""What a forger tries, for any verification scheme: each attack makes requests that must be refused.
+
+The table in docs/security.md is this list. An attack yields nothing for a scheme to which it means nothing.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from push_relay.core.errors import SignatureInvalid, SignatureMissing, Stale, Unauthenticated
+from signers import CASES, WORD, Case, Place
+from sns_sender import NOW, Request
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+type Forge = Callable[[Case], Iterator[Request]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """What a forger tries, and the refusal that it must meet."""
+
+    name: str
+    forge: Forge
+    refusal: type[Unauthenticated] = SignatureInvalid
+
+
+def _places(case: Case) -> list[Place]:
+    return [case.proof, *([case.stamp] if case.stamp else [])]
+
+
+def _missing(case: Case) -> Iterator[Request]:
+    for place in _places(case):
+        if place.kind != "json" or place is case.proof:
+            yield place.drop(case.genuine())
+
+
+def _empty(case: Case) -> Iterator[Request]:
+    for place in _places(case):
+        for text in ("", " "):
+            yield place.write(case.genuine(), text)
+
+
+def _wrong_secret(case: Case) -> Iterator[Request]:
+    yield case.genuine(secret=case.other)
+
+
+def _no_secret(case: Case) -> Iterator[Request]:
+    """Sign with the empty key, which anybody has."""
+    name = str(case.verify["scheme"])
+    if name not in {"standard-webhooks", "sns-http"}:
+        yield case.sign(case.body, b"", case.written(NOW))
+
+
+def _another_body(case: Case) -> Iterator[Request]:
+    if case.covers != "nothing":
+        other = case.genuine(body=case.body.replace(WORD, b"written"))
+        yield case.proof.write(case.genuine(), case.proof.read(other))
+
+
+def _body_bit(case: Case) -> Iterator[Request]:
+    genuine = case.genuine()
+    if case.covers != "nothing":
+        start = genuine.body.rindex(WORD)
+        for position in range(start, start + len(WORD)):
+            for bit in (1, 2, 4):
+                flipped = bytes([genuine.body[position] ^ bit])
+                yield replace(genuine, body=genuine.body[:position] + flipped + genuine.body[position + 1 :])
+
+
+def _flipped(text: str) -> Iterator[str]:
+    for position, character in enumerate(text):
+        for bit in range(7):
+            yield text[:position] + chr(ord(character) ^ 1 << bit) + text[position + 1 :]
+
+
+def _proof_bit(case: Case) -> Iterator[Request]:
+    genuine = case.genuine()
+    for text in _flipped(case.proof.read(genuine)):
+        yield case.proof.write(genuine, text)
+
+
+def _timestamp_bit(case: Case) -> Iterator[Request]:
+    genuine = case.genuine()
+    if case.stamp:
+        for text in _flipped(case.stamp.read(genuine)):
+            yield case.stamp.write(genuine, text)
+
+
+def _timestamp_rewritten(case: Case) -> Iterator[Request]:
+    """Put a fresh timestamp on a captured request, within the window and without."""
+    if case.stamp:
+        for captured in (NOW - 1, NOW - case.past - 10):
+            for told in (NOW, NOW - 2):
+                yield case.stamp.write(case.genuine(captured), case.written(told))
+
+
+def _timestamp_nonsense(case: Case) -> Iterator[Request]:
+    """Spell the right timestamp otherwise, and sign that: even the sender must not."""
+    right = case.written(NOW)
+    arabic = "".join(chr(0x660 + int(c)) if c.isdigit() else c for c in right)
+    spellings = ["+" + right, "-" + right, "0" + right, right + ".0", right + "e0", f"{right} ", f" {right}"]
+    spellings += [arabic, right + "\n", "9" * 20, "0x6b49d200", "nan", "inf", "1_800_000_000", right.lower()]
+    spellings += [right.replace("T", " "), right.replace("Z", "+00:00"), "2027-13-15T08:00:00Z"]
+    for text in spellings if case.stamp else ():
+        if text != right:
+            yield case.sign(case.body, case.secret, text)
+
+
+def _stale(case: Case) -> Iterator[Request]:
+    if case.stamp:
+        yield case.genuine(NOW - case.past - 1)
+        yield case.genuine(NOW - case.past * 100)
+
+
+def _future(case: Case) -> Iterator[Request]:
+    if case.stamp:
+        yield case.genuine(NOW + case.future + 1)
+        yield case.genuine(NOW + case.future * 100)
+
+
+def _another_scheme(case: Case) -> Iterator[Request]:
+    """Show the proof that another scheme asks for, of the same body and secret, where this one's stands."""
+    genuine = case.genuine()
+    right = case.proof.read(genuine)
+    for other in CASES:
+        if other.verify["scheme"] not in {"standard-webhooks", "sns-http"}:
+            text = other.proof.read(other.genuine(body=case.body, secret=case.secret))
+            if text != right:
+                yield case.proof.write(genuine, text)
+
+
+def _another_scheme_only(case: Case) -> Iterator[Request]:
+    """Show another scheme's headers and not this one's."""
+    own = case.genuine().headers
+    for other in CASES:
+        headers = other.genuine().headers
+        if headers and not own.keys() & headers.keys() and case.proof.kind == "headers":
+            yield replace(case.genuine(), headers=headers)
+
+
+_DOWNGRADES = (
+    ("v1=", "v0="),
+    ("v1=", "v2="),
+    ("v0=", "v1="),
+    ("v1,", "v0,"),
+    ("v1,", "v1a,"),
+    ("v1a,", "v1,"),
+    ("v1a,", "v0,"),
+    ("sha256=", "sha1="),
+    ("sha256=", "md5="),
+    ("sha256=", ""),
+    ("Bearer ", "Basic "),
+    ("Bearer ", ""),
+    ("SIG ", ""),
+)
+
+
+def _downgraded(case: Case) -> Iterator[Request]:
+    genuine = case.genuine()
+    right = case.proof.read(genuine)
+    for version, lower in _DOWNGRADES:
+        if right.startswith(version):
+            yield case.proof.write(genuine, right.replace(version, lower))
+    if case.name == "github":
+        weak = "sha1=" + hmac.new(case.secret, case.body, hashlib.sha1).hexdigest()
+        yield case.proof.write(genuine, weak)
+        yield replace(genuine, headers={"x-hub-signature-256": "sha256=", "x-hub-signature": weak})
+    if case.proof.kind == "json":
+        other = {"1": "2", "2": "1"}[json.loads(genuine.body)["SignatureVersion"]]
+        for version in (other, "0", "3", "", "1.0", " 1"):
+            yield Place("json", "SignatureVersion").write(genuine, version)
+
+
+def _twice(case: Case) -> Iterator[Request]:
+    for place in _places(case):
+        for joint in (", ", ",", " , ", "\n", "\t"):
+            if not (case.lists and joint == ","):
+                yield place.twice(case.genuine(), joint)
+
+
+def _base64_games(case: Case) -> Iterator[Request]:
+    """Spell the right proof otherwise: what a lenient decoder reads as the same bytes."""
+    genuine = case.genuine()
+    right = case.proof.read(genuine)
+    middle = len(right) // 2
+    spaced = [right[:middle] + space + right[middle:] for space in (" ", "\n", "\r\n", "\t", "=")]
+    around = [" " + right, right + " ", right + "\n", right + "=", right + "==", right + "\0", right + "%"]
+    fewer = [right.rstrip("="), right[:-1], right.replace("+", "-").replace("/", "_")]
+    for text in [*spaced, *around, *fewer, *_unused_bits(right)]:
+        if text != right:
+            yield case.proof.write(genuine, text)
+
+
+def _unused_bits(right: str) -> Iterator[str]:
+    """Set the bits that base64 has after the last byte, which decoders pass over."""
+    text = right.rstrip("=")
+    padding = right[len(text) :]
+    unused = {"": 0, "=": 2, "==": 4}.get(padding, 0)
+    place = _ALPHABET.find(text[-1:])
+    for bits in range(1, 1 << unused):
+        yield text[:-1] + _ALPHABET[place & ~((1 << unused) - 1) | bits] + padding
+
+
+def _wrong_case(case: Case) -> Iterator[Request]:
+    genuine = case.genuine()
+    right = case.proof.read(genuine)
+    for text in (right.upper(), right.swapcase(), right.lower(), right.title()):
+        if text != right:
+            yield case.proof.write(genuine, text)
+
+
+def _lookalike(case: Case) -> Iterator[Request]:
+    """Put characters that look, or fold, like the right ones; a header of a page's length; a byte more."""
+    genuine = case.genuine()
+    for place in _places(case):
+        right = place.read(genuine)
+        wide = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in right)
+        for text in (wide, wide[0] + right[1:], right + "\u200b", "\ufeff" + right, right + "\udcff"):
+            if place.kind != "json" or "\udcff" not in text:
+                yield place.write(genuine, text)
+        yield place.write(genuine, right + "0" * 5000)
+
+
+def _reserialised(case: Case) -> Iterator[Request]:
+    """Send the same JSON in other bytes."""
+    genuine = case.genuine()
+    if case.covers == "bytes":
+        document = json.loads(genuine.body)
+        for text in (json.dumps(document, separators=(",", ":")), json.dumps(document, ensure_ascii=False)):
+            yield replace(genuine, body=text.encode())
+        for body in (genuine.body + b"\n", b"\xef\xbb\xbf" + genuine.body, b" " + genuine.body, b""):
+            yield replace(genuine, body=body)
+
+
+ATTACKS = (
+    Attack("missing header", _missing, SignatureMissing),
+    Attack("empty", _empty),
+    Attack("wrong secret", _wrong_secret),
+    Attack("signed with the empty key", _no_secret),
+    Attack("signature of another body", _another_body),
+    Attack("one bit flipped in the body", _body_bit),
+    Attack("one bit flipped in the signature", _proof_bit),
+    Attack("one bit flipped in the timestamp", _timestamp_bit, Unauthenticated),
+    Attack("timestamp rewritten", _timestamp_rewritten),
+    Attack("timestamp in another spelling, signed", _timestamp_nonsense),
+    Attack("stale", _stale, Stale),
+    Attack("future", _future, Stale),
+    Attack("signature for another scheme", _another_scheme),
+    Attack("only another scheme's headers", _another_scheme_only, SignatureMissing),
+    Attack("downgraded version", _downgraded),
+    Attack("header given twice", _twice),
+    Attack("base64 with whitespace, padding, other alphabet or unused bits", _base64_games),
+    Attack("hex or base64 in the wrong case", _wrong_case),
+    Attack("unicode look-alike, oversized", _lookalike),
+    Attack("same JSON, other bytes", _reserialised),
+)

@@ -1,0 +1,389 @@
+"""A genuine sender for every verification scheme, independent of the code that verifies.
+
+CASES is the one list: the attack suite over the schemes and the one over the HTTP handler both go through it.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from push_relay.core.schemes.proof import Evidence
+from sns_sender import NOW, TOPIC, URL, Request, b64, certificates, iso, iso_ms, sns_message, sns_signed
+
+#: Every body has this word in what is signed, to be changed by a forger.
+WORD = b"planted"
+JSON_BODY = b'{"note": "planted", "at": [1, 2.50], "name": "\\u00e9"}'
+FORM_BODY = b"Body=planted+text&From=%2B14158675309&To=%2B18005551212&Empty="
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a request a value stands: a header, a query parameter, or a field of the JSON body.
+
+    opaque  what of the value belongs to the proof: a pattern with one group
+    """
+
+    kind: str
+    name: str
+    opaque: str = r"(?s)(.*)"
+
+    def read(self, request: Request) -> str:
+        """Return the value."""
+        found = re.fullmatch(self.opaque, self._whole(request))
+        assert found
+        return found[1]
+
+    def write(self, request: Request, value: str) -> Request:
+        """Return the request with another value."""
+        whole = self._whole(request)
+        found = re.fullmatch(self.opaque, whole)
+        assert found
+        return self._put(request, whole[: found.start(1)] + value + whole[found.end(1) :])
+
+    def drop(self, request: Request) -> Request:
+        """Return the request without it."""
+        if self.kind == "json":
+            document = {key: value for key, value in json.loads(request.body).items() if key != self.name}
+            return replace(request, body=json.dumps(document).encode())
+        values = getattr(request, self.kind)
+        return self._with(request, {key: values[key] for key in values if key != self.name})
+
+    def twice(self, request: Request, joint: str) -> Request:
+        """Return the request with the whole value twice, as API Gateway joins what was sent twice."""
+        whole = self._whole(request)
+        if self.kind == "json":
+            again = f"{{{json.dumps(self.name)}: {json.dumps(whole)}, {request.body.decode().lstrip('{ ')}"
+            return replace(request, body=again.encode())
+        return self._put(request, whole + joint + whole)
+
+    def _whole(self, request: Request) -> str:
+        values = json.loads(request.body) if self.kind == "json" else getattr(request, self.kind)
+        return str(values[self.name])
+
+    def _put(self, request: Request, value: str) -> Request:
+        if self.kind == "json":
+            document = json.loads(request.body) | {self.name: value}
+            return replace(request, body=json.dumps(document).encode())
+        return self._with(request, {**getattr(request, self.kind), self.name: value})
+
+    def _with(self, request: Request, values: Mapping[str, str]) -> Request:
+        if self.kind == "query":
+            return replace(request, query=values)
+        return replace(request, headers=values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A scheme with a sender that knows its secret.
+
+    verify   the source folder's `[verify]` table
+    sign     (body, secret, timestamp as sent) -> a genuine request
+    proof    where the proof stands
+    stamp    where the timestamp stands; None where none is signed
+    written  writes a time as the timestamp has it
+    past, future  seconds that a timestamp may be away from the clock
+    covers   whether the proof covers the body at all, and whether to the byte
+    lists    whether several proofs joined by a bare comma are a list, and no repeated header
+    """
+
+    name: str
+    verify: Mapping[str, Any]
+    sign: Callable[[bytes, bytes, str], Request]
+    secret: bytes
+    other: bytes
+    proof: Place
+    body: bytes = JSON_BODY
+    stamp: Place | None = None
+    written: Callable[[float], str] = lambda moment: str(int(moment))
+    past: int = 300
+    future: int = 300
+    covers: str = "bytes"
+    lists: bool = False
+    event_id: str | None = None
+
+    def genuine(self, now: float = NOW, *, body: bytes | None = None, secret: bytes | None = None) -> Request:
+        """Return a request as the sender sends it."""
+        return self.sign(self.body if body is None else body, secret or self.secret, self.written(now))
+
+    def evidence(self, now: float = NOW, *secrets: bytes) -> Evidence:
+        """Return what the receiver knows: the secret, unless told otherwise."""
+        return Evidence(
+            secrets or (self.secret,), now, lambda address: certificates()[address], frozenset({TOPIC})
+        )
+
+
+def mac(secret: bytes, content: bytes, digest: str = "sha256") -> bytes:
+    """Return an HMAC."""
+    return hmac.new(secret, content, digest).digest()
+
+
+def _github(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, {"x-hub-signature-256": "sha256=" + mac(secret, body).hex()})
+
+
+def _shopify(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, {"x-shopify-hmac-sha256": b64(mac(secret, body))})
+
+
+def _grafana(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, {"x-grafana-alerting-signature": mac(secret, body).hex()})
+
+
+def _grafana_timestamped(body: bytes, secret: bytes, stamp: str) -> Request:
+    signature = mac(secret, stamp.encode() + b":" + body).hex()
+    return Request(body, {"x-grafana-alerting-signature": signature, "x-grafana-timestamp": stamp})
+
+
+def _pagerduty(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, {"x-pagerduty-signature": "v1=" + mac(secret, body).hex()})
+
+
+def _custom(body: bytes, secret: bytes, stamp: str) -> Request:
+    signature = b64(mac(secret, b"1|" + body + b"|" + stamp.encode(), "sha512"))
+    return Request(body, {"x-custom": "SIG " + signature, "x-custom-time": stamp})
+
+
+def _stripe(body: bytes, secret: bytes, stamp: str) -> Request:
+    signature = mac(secret, stamp.encode() + b"." + body).hex()
+    return Request(body, {"stripe-signature": f"t={stamp},v1={signature},v0={'0' * 64}"})
+
+
+def _slack(body: bytes, secret: bytes, stamp: str) -> Request:
+    signature = "v0=" + mac(secret, b"v0:" + stamp.encode() + b":" + body).hex()
+    return Request(body, {"x-slack-signature": signature, "x-slack-request-timestamp": stamp})
+
+
+def _zendesk(body: bytes, secret: bytes, stamp: str) -> Request:
+    signature = b64(mac(secret, stamp.encode() + body))
+    name = "x-zendesk-webhook-signature"
+    return Request(body, {name: signature, f"{name}-timestamp": stamp})
+
+
+def _standard(body: bytes, stamp: str, sign: Callable[[bytes], str], prefix: str = "webhook") -> Request:
+    signature = sign(b"msg_planted." + stamp.encode() + b"." + body)
+    return Request(
+        body,
+        {f"{prefix}-id": "msg_planted", f"{prefix}-timestamp": stamp, f"{prefix}-signature": signature},
+    )
+
+
+def _standard_v1(body: bytes, secret: bytes, stamp: str) -> Request:
+    key = base64.b64decode(secret.removeprefix(b"whsec_"))
+    return _standard(body, stamp, lambda content: "v1," + b64(mac(key, content)))
+
+
+def _svix(body: bytes, secret: bytes, stamp: str) -> Request:
+    key = base64.b64decode(secret.removeprefix(b"whsec_"))
+    return _standard(body, stamp, lambda content: "v1," + b64(mac(key, content)), "svix")
+
+
+def _standard_v1a(body: bytes, secret: bytes, stamp: str) -> Request:
+    return _standard(body, stamp, lambda content: "v1a," + b64(ed25519_pairs()[secret].sign(content)))
+
+
+@cache
+def ed25519_pairs() -> Mapping[bytes, ed25519.Ed25519PrivateKey]:
+    """Return two Ed25519 keys by the secret that the receiver has of them."""
+    private = [ed25519.Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2)]
+    return {b"whpk_" + base64.b64encode(key.public_key().public_bytes_raw()): key for key in private}
+
+
+def _twilio_form(body: bytes, secret: bytes, _stamp: str) -> Request:
+    fields = sorted(set(parse_qsl(body.decode(), keep_blank_values=True)))
+    content = URL + "".join(name + value for name, value in fields)
+    return Request(body, {"x-twilio-signature": b64(mac(secret, content.encode(), "sha1"))})
+
+
+def _twilio_json(body: bytes, secret: bytes, _stamp: str) -> Request:
+    url = f"{URL}&bodySHA256={hashlib.sha256(body).hexdigest()}"
+    return Request(body, {"x-twilio-signature": b64(mac(secret, url.encode(), "sha1"))}, url=url)
+
+
+def _sns_2(body: bytes, secret: bytes, stamp: str) -> Request:
+    return sns_signed(sns_message(body, Timestamp=stamp), secret)
+
+
+def _sns_1(body: bytes, secret: bytes, stamp: str) -> Request:
+    return sns_signed(sns_message(body, Timestamp=stamp, SignatureVersion="1", Subject=None), secret)
+
+
+def _sns_confirmation(body: bytes, secret: bytes, stamp: str) -> Request:
+    asked = {"SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=Confirm", "Token": "planted-token"}
+    message = sns_message(body, Type="SubscriptionConfirmation", Subject=None, Timestamp=stamp, **asked)
+    return sns_signed(message, secret)
+
+
+def _token(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, {"x-gitlab-token": secret.decode()})
+
+
+def _bearer(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, {"authorization": "Bearer " + secret.decode()})
+
+
+def _query(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, query={"token": secret.decode()}, url=f"{URL}&token={secret.decode()}")
+
+
+def _basic(body: bytes, secret: bytes, _stamp: str) -> Request:
+    return Request(body, {"authorization": "Basic " + b64(secret)})
+
+
+def whsec(seed: int) -> bytes:
+    """Return a Standard Webhooks secret."""
+    return b"whsec_" + base64.b64encode(bytes([seed]) * 24)
+
+
+def _case(
+    name: str, verify: Mapping[str, Any], sign: Callable[..., Request], proof: str | Place, **more: Any
+) -> Case:
+    """Make a case; places given by name are headers, and secrets are plain unless told otherwise."""
+    given: dict[str, Any] = {"secret": b"planted secret", "other": b"other secret", "proof": proof, **more}
+    for key in ("proof", "stamp"):
+        if isinstance(given.get(key), str):
+            given[key] = Place("headers", given[key])
+    return Case(name=name, verify=verify, sign=sign, **given)
+
+
+_CUSTOM = {
+    "scheme": "hmac",
+    "header": "X-Custom",
+    "prefix": "SIG ",
+    "digest": "sha512",
+    "encoding": "base64",
+    "content": "1|{body}|{timestamp}",
+    "timestamp_header": "X-Custom-Time",
+    "timestamp_format": "unix-ms",
+    "tolerance_secs": 60,
+}
+_SIGNATURE = Place("json", "Signature")
+_SNS: dict[str, Any] = {
+    "stamp": Place("json", "Timestamp"),
+    "written": iso_ms,
+    "past": 3600,
+    "covers": "fields",
+    "secret": b"sns",
+    "other": b"mallory",
+    "event_id": "165545c9-2a5c-472c-8df2-7ff2be2b3b1b",
+}
+_STANDARD: dict[str, Any] = {"event_id": "msg_planted", "secret": whsec(1), "other": whsec(2)}
+_PUBLIC = tuple(ed25519_pairs())
+_V1A: dict[str, Any] = {"event_id": "msg_planted", "secret": _PUBLIC[0], "other": _PUBLIC[1]}
+_GRAFANA = {"scheme": "grafana", "timestamp_header": "X-Grafana-Timestamp"}
+
+CASES = (
+    _case("github", {"scheme": "github"}, _github, "x-hub-signature-256"),
+    _case("shopify", {"scheme": "shopify"}, _shopify, "x-shopify-hmac-sha256"),
+    _case("grafana", {"scheme": "grafana"}, _grafana, "x-grafana-alerting-signature"),
+    _case(
+        "grafana with a timestamp",
+        _GRAFANA,
+        _grafana_timestamped,
+        "x-grafana-alerting-signature",
+        stamp="x-grafana-timestamp",
+    ),
+    _case("pagerduty", {"scheme": "pagerduty"}, _pagerduty, "x-pagerduty-signature", lists=True),
+    _case(
+        "hmac by configuration",
+        _CUSTOM,
+        _custom,
+        "x-custom",
+        stamp="x-custom-time",
+        written=lambda moment: str(int(moment * 1000)),
+        past=60,
+        future=60,
+    ),
+    _case(
+        "stripe",
+        {"scheme": "stripe"},
+        _stripe,
+        Place("headers", "stripe-signature", r"t=\d+,(v1=[^,]+)(?:,v0=0+)?"),
+        stamp=Place("headers", "stripe-signature", r"t=([^,]*),.*"),
+    ),
+    _case("slack", {"scheme": "slack"}, _slack, "x-slack-signature", stamp="x-slack-request-timestamp"),
+    _case(
+        "zendesk",
+        {"scheme": "zendesk"},
+        _zendesk,
+        "x-zendesk-webhook-signature",
+        stamp="x-zendesk-webhook-signature-timestamp",
+        written=iso,
+    ),
+    _case(
+        "standard-webhooks v1",
+        {"scheme": "standard-webhooks"},
+        _standard_v1,
+        "webhook-signature",
+        stamp="webhook-timestamp",
+        **_STANDARD,
+    ),
+    _case(
+        "standard-webhooks v1a",
+        {"scheme": "standard-webhooks"},
+        _standard_v1a,
+        "webhook-signature",
+        stamp="webhook-timestamp",
+        **_V1A,
+    ),
+    _case(
+        "standard-webhooks svix",
+        {"scheme": "standard-webhooks", "header_prefix": "svix"},
+        _svix,
+        "svix-signature",
+        stamp="svix-timestamp",
+        **_STANDARD,
+    ),
+    _case(
+        "twilio form",
+        {"scheme": "twilio"},
+        _twilio_form,
+        "x-twilio-signature",
+        body=FORM_BODY,
+        covers="fields",
+    ),
+    _case("twilio body hash", {"scheme": "twilio"}, _twilio_json, "x-twilio-signature"),
+    _case("sns-http version 2", {"scheme": "sns-http", "minimum_version": 2}, _sns_2, _SIGNATURE, **_SNS),
+    _case("sns-http version 1", {"scheme": "sns-http"}, _sns_1, _SIGNATURE, **_SNS),
+    _case("sns-http confirmation", {"scheme": "sns-http"}, _sns_confirmation, _SIGNATURE, **_SNS),
+    _case(
+        "token header",
+        {"scheme": "token", "header": "X-Gitlab-Token"},
+        _token,
+        "x-gitlab-token",
+        covers="nothing",
+    ),
+    _case(
+        "token bearer",
+        {"scheme": "token", "header": "Authorization", "prefix": "Bearer "},
+        _bearer,
+        "authorization",
+        covers="nothing",
+    ),
+    _case(
+        "token query",
+        {"scheme": "token", "query": "token"},
+        _query,
+        Place("query", "token"),
+        covers="nothing",
+        secret=b"planted-token",
+        other=b"other-token",
+    ),
+    _case(
+        "basic",
+        {"scheme": "basic"},
+        _basic,
+        Place("headers", "authorization", "Basic (.*)"),
+        covers="nothing",
+        secret=b"planted:pass word",
+        other=b"planted:other",
+    ),
+)

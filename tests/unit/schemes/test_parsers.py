@@ -1,0 +1,98 @@
+"""Whatever strangers put into headers, query, address and body: accepted or refused, and nothing else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from push_relay.core.configuration import Table
+from push_relay.core.errors import Unauthenticated
+from push_relay.core.schemes.registry import read_scheme
+from signers import CASES, Case
+from sns_sender import NOW, Request
+
+EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+#: Pieces that the headers are made of, and pieces that are nearly so.
+_WORDS = "t= v1= v0= v1, v1a, sha256= Basic Bearer , = == 0 -1 +1 1800000000 1800000000.0 AAAA '"
+PIECES = st.sampled_from([*_WORDS.split(), " ", "2027-01-15T08:00:00Z", "\u0661", "ab" * 32, "\n", "\0"])
+ANYTHING = st.characters(exclude_categories=())  # half surrogate pairs too
+TEXT = st.one_of(st.text(), st.text(ANYTHING, max_size=8), st.lists(PIECES).map("".join))
+URLS = st.one_of(TEXT, TEXT.map("https://x/?bodySHA256={}".format), TEXT.map("https://{}:1/?a=b".format))
+BODIES = st.one_of(
+    st.binary(), st.lists(st.sampled_from([b"a", b"=", b"&", b"%", b"ff", b"\xff"])).map(b"".join)
+)
+
+
+def refused_or_accepted(case: Case, request: Request, now: float = NOW) -> bool:
+    """Verify a request; anything but a refusal is a failure of the test."""
+    try:
+        read_scheme(Table(case.verify))(request, case.evidence(now))
+    except Unauthenticated:
+        return False
+    return True
+
+
+@EVERY
+@given(data=st.data())
+def test_any_header_query_address_and_body_is_refused(case: Case, data: st.DataObject) -> None:
+    """Strangers' bytes never fit, and never break anything."""
+    genuine = case.genuine()
+    headers = {name: data.draw(TEXT, name) for name in genuine.headers}
+    query = {name: data.draw(TEXT, name) for name in genuine.query}
+    request = Request(data.draw(BODIES), headers, query, data.draw(URLS, "url"))
+    assert not refused_or_accepted(case, request)
+
+
+@EVERY
+@given(text=TEXT, at=st.floats(0, 1), length=st.integers(0, 3))
+def test_a_genuine_proof_with_a_splinter_in_it_is_refused(
+    case: Case, text: str, at: float, length: int
+) -> None:
+    """Near misses reach deeper into the parsers than noise does. What is accepted is the genuine proof."""
+    for place in (case.proof, *([case.stamp] if case.stamp else [])):
+        genuine = case.genuine()
+        right = place.read(genuine)
+        start = int(at * len(right))
+        changed = right[:start] + text + right[start + length :]
+        request = place.write(genuine, changed)
+        if refused_or_accepted(case, request):
+            assert _the_same(case, changed, right)
+
+
+def _the_same(case: Case, changed: str, right: str) -> bool:
+    """Tell whether a changed value says no more than the right one: itself, or in a list with others."""
+    joint = " " if case.name.startswith("standard") else ","
+    return changed == right or right in changed.split(joint)
+
+
+@EVERY
+@given(moment=st.one_of(st.floats(0, 1e12), st.floats(-1e12, 0)))
+def test_at_any_time_of_day(case: Case, moment: float) -> None:
+    """A clock that is wrong by centuries refuses, and breaks nothing."""
+    accepted = refused_or_accepted(case, case.genuine(), moment)
+    if case.stamp:
+        assert accepted == (-case.future <= moment - NOW <= case.past) or abs(moment - NOW) < case.past + 1
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(data=st.data())
+def test_any_value_in_an_sns_message_is_refused_or_the_same(data: st.DataObject) -> None:
+    """The proof is inside the body there: every field of it is a stranger's."""
+    case = next(case for case in CASES if case.name == "sns-http version 2")
+    message = json.loads(case.genuine().body)
+    field = data.draw(st.sampled_from(sorted(message)))
+    value = data.draw(st.one_of(JSON, TEXT))
+    changed = json.dumps(message | {field: value}).encode()
+    if refused_or_accepted(case, replace(case.genuine(), body=changed)):
+        assert field == "UnsubscribeURL" or value == message[field]
