@@ -82,11 +82,10 @@ class DynamoDbLedger:
 
     def _write(self, operation: str, **arguments: Any) -> "dict[str, AttributeValueTypeDef] | None":
         """Write; return the item that stood in the way where the condition failed, else None."""
-        client = aws.dynamodb()
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
 
         try:
-            getattr(client, operation)(TableName=self._table, **arguments)
+            getattr(aws.dynamodb(), operation)(TableName=self._table, **arguments)
         except ClientError as exc:
             if aws.error_name(exc) == "ConditionalCheckFailedException":
                 return dict(exc.response.get("Item", {}))

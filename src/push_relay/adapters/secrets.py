@@ -35,10 +35,11 @@ def fetch_secret(arn: str, force: bool) -> str:  # noqa: FBT001
     """
     # Imported where it is needed: 18 times a bare interpreter's start.
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (loaded with the client)
 
     try:
         return str(_provider().get(arn, max_age=MAX_AGE, force_fetch=force))
-    except GetParameterError as exc:
+    except (GetParameterError, BotoCoreError) as exc:
         cause = type(exc.__context__ or exc).__name__
         raise CredentialsUnavailable(f"a secret cannot be read from Secrets Manager ({cause})") from None
 
@@ -58,7 +59,11 @@ class SecretsManagerSigningSecrets:
             raise CredentialsUnavailable("the signing secrets hold none for this source")
         if not all(isinstance(secret, str) and secret for secret in secrets):
             raise CredentialsUnavailable("a source's signing secret is not a text, or is empty")
-        return [secret.encode("utf-8") for secret in secrets]
+        try:
+            return [secret.encode("utf-8") for secret in secrets]
+        except UnicodeEncodeError:
+            # The exception holds the secret: break the chain.
+            raise CredentialsUnavailable("a source's signing secret is not UTF-8") from None
 
 
 class SecretsManagerPushCredentials:

@@ -1,0 +1,295 @@
+"""The adapters on AWS: what they ask for, and every exception of a third party's translated."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore import exceptions as boto
+
+from fakes import CREDENTIALS, Clock
+from push_relay.adapters import aws, secrets
+from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
+from push_relay.adapters.process import SystemClock, Threads
+from push_relay.adapters.queue import MAX_DELAY, MAX_MESSAGE, MAX_VISIBILITY, SqsQueue
+from push_relay.adapters.secrets import (
+    MIN_REFETCH,
+    SecretsManagerPushCredentials,
+    SecretsManagerSigningSecrets,
+    fetch_secret,
+)
+from push_relay.core.errors import (
+    ConfigurationInvalid,
+    CredentialsUnavailable,
+    LedgerUnavailable,
+    PayloadTooLarge,
+    QueueUnavailable,
+    RelayError,
+)
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.relay import Claim, DeliveryMode
+from push_relay.settings import Settings
+
+EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
+
+
+def client_error(code: str, **more: Any) -> boto.ClientError:
+    """Return what botocore raises for an answer."""
+    return boto.ClientError({"Error": {"Code": code, "Message": "planted"}, **more}, "Operation")
+
+
+class Client:
+    """An AWS client that notes its calls, and raises what it is told to."""
+
+    def __init__(self) -> None:
+        """Take everything."""
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.error: Exception | None = None
+
+    def __getattr__(self, operation: str) -> Any:
+        """Return an operation."""
+
+        def call(**arguments: Any) -> dict[str, Any]:
+            self.calls.append((operation, arguments))
+            if self.error:
+                raise self.error
+            return {}
+
+        return call
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Stand in for every AWS client."""
+    fake = Client()
+    for service in ("sqs", "dynamodb", "secretsmanager"):
+        monkeypatch.setitem(aws._clients, service, fake)
+    secrets._provider.cache_clear()
+    yield fake
+    secrets._provider.cache_clear()
+
+
+THIRD_PARTY = [
+    client_error("ThrottlingException"),
+    client_error("AccessDeniedException"),
+    client_error("ResourceNotFoundException"),
+    client_error("InternalServerError"),
+    boto.EndpointConnectionError(endpoint_url="planted"),
+    boto.ConnectTimeoutError(endpoint_url="planted"),
+    boto.ReadTimeoutError(endpoint_url="planted"),
+    boto.ConnectionClosedError(endpoint_url="planted"),
+    boto.NoCredentialsError(),
+    boto.NoRegionError(),
+    boto.ParamValidationError(report="planted"),
+    boto.HTTPClientError(error="planted"),
+]
+QUEUE, LEDGER = SqsQueue("queue", "dead"), DynamoDbLedger("table", lambda: 1000.5)
+CALLS = [
+    (lambda: QUEUE.put(EVENT), QueueUnavailable),
+    (lambda: QUEUE.bury("b", {}, "c", "i"), QueueUnavailable),
+    (lambda: QUEUE.hide("h", 1), QueueUnavailable),
+    (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
+    (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
+    (lambda: LEDGER.release("k"), LedgerUnavailable),
+    (lambda: fetch_secret("arn", True), CredentialsUnavailable),  # noqa: FBT003
+]
+NAMES = ["put", "bury", "hide", "claim", "settle", "release", "fetch_secret"]
+
+
+@pytest.mark.parametrize("error", THIRD_PARTY, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(("call", "translated"), CALLS, ids=NAMES)
+def test_every_third_party_exception_is_translated(
+    client: Client, call: Any, translated: type[RelayError], error: Exception
+) -> None:
+    """Into the port's own, which names the kind of error and quotes nothing."""
+    client.error = error
+    with pytest.raises(translated) as raised:
+        call()
+    assert "planted" not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(("call", "translated"), CALLS, ids=NAMES)
+def test_a_client_that_cannot_be_made_is_translated_too(
+    monkeypatch: pytest.MonkeyPatch, call: Any, translated: type[RelayError]
+) -> None:
+    """A machine without region or credentials is as bad as a service that is down."""
+
+    def fail() -> Any:
+        raise boto.NoRegionError
+
+    for service in ("sqs", "dynamodb", "secretsmanager"):
+        monkeypatch.setattr(aws, service, fail)
+    secrets._provider.cache_clear()
+    with pytest.raises(translated):
+        call()
+
+
+def test_an_event_is_queued_with_its_attributes(client: Client) -> None:
+    """They say that it is verified, and whose it is."""
+    QUEUE.put(EVENT, 5000)
+    ((operation, asked),) = client.calls
+    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", MAX_DELAY)
+    told = {name: value["StringValue"] for name, value in asked["MessageAttributes"].items()}
+    assert told == {"push-relay-event": "1", "source": "bakery"}
+
+
+def test_an_event_that_no_message_holds_is_refused(client: Client) -> None:
+    """Before SQS does."""
+    with pytest.raises(PayloadTooLarge):
+        QUEUE.put(Event("bakery", "1", "", {"a": "é" * (MAX_MESSAGE // 6)}, 1.0, "i"))
+    assert not client.calls
+
+
+def test_a_dead_message_says_why_and_when(client: Client) -> None:
+    """Beside its own attributes; an empty body is none to SQS."""
+    QUEUE.bury("", {"source": "bakery", "empty": ""}, "mapping_failed", "e-1")
+    ((_, asked),) = client.calls
+    told = {name: value["StringValue"] for name, value in asked["MessageAttributes"].items()}
+    assert (asked["QueueUrl"], asked["MessageBody"]) == ("dead", "null")
+    assert told.pop("failed_at").endswith("+00:00")
+    assert told == {"source": "bakery", "error_code": "mapping_failed", "event_id": "e-1"}
+
+
+def test_a_dead_message_keeps_within_what_sqs_takes(client: Client) -> None:
+    """Ten attributes: why it died goes before what it brought along."""
+    QUEUE.bury("b", {f"a{i}": "x" for i in range(10)} | {"source": "s"}, "mapping_failed", "e-1")
+    attributes = client.calls[0][1]["MessageAttributes"]
+    assert len(attributes) <= 10
+    assert {"error_code", "event_id", "failed_at", "source"} <= set(attributes)
+
+
+@pytest.mark.parametrize(("delay", "asked"), [(0.4, 0), (-5, 0), (90.6, 91), (10**9, MAX_VISIBILITY)])
+def test_a_message_is_hidden_for_as_long_as_sqs_can(client: Client, delay: float, asked: int) -> None:
+    """Twelve hours from when it was received."""
+    QUEUE.hide("h", delay)
+    assert client.calls[0][1]["VisibilityTimeout"] == asked
+
+
+def test_a_claim_is_one_conditional_write(client: Client) -> None:
+    """The lease and the item's end are whole seconds, the lease rounded up."""
+    assert LEDGER.claim("key", 28.2) is Claim.GRANTED
+    item = client.calls[0][1]["Item"]
+    assert (item["lease_until"]["N"], item["expires_at"]["N"]) == ("1029", str(1000 + MEMORY))
+    assert "ConditionExpression" in client.calls[0][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "claim"), [("claimed", Claim.HELD), ("delivered", Claim.SETTLED), ("failed", Claim.SETTLED)]
+)
+def test_what_stands_in_the_way_is_a_claim_or_an_end(client: Client, status: str, claim: Claim) -> None:
+    """DynamoDB tells it along with the failed condition."""
+    client.error = client_error("ConditionalCheckFailedException", Item={"status": {"S": status}})
+    assert LEDGER.claim("key", 1) is claim
+
+
+def test_a_claim_that_another_has_taken_over_is_left_to_it(client: Client) -> None:
+    """Settling and releasing are the owner's alone, and failing them is no trouble."""
+    client.error = client_error("ConditionalCheckFailedException")
+    LEDGER.settle("key", Outcome.DELIVERED)
+    LEDGER.release("key")
+    assert all(":owner" in asked["ExpressionAttributeValues"] for _, asked in client.calls)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [('{"a": "x"}', [b"x"]), ('{"a": ["new", "old"]}', [b"new", b"old"])]
+)
+def test_a_sources_signing_secrets_are_one_or_several(text: str, found: list[bytes]) -> None:
+    """While they are changed there are two."""
+    assert SecretsManagerSigningSecrets("arn", lambda _arn, _force: text).of("a") == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "planted", "[]", "null", "{}", '{"b": "planted"}']
+    + [
+        f'{{"a": {value}}}'
+        for value in ('""', "[]", '["planted", ""]', "[7]", "{}", "null", '"planted\\ud800"')
+    ],
+)
+def test_signing_secrets_of_another_shape_let_nobody_in(text: str) -> None:
+    """It fails closed, and shows nothing of them."""
+    with pytest.raises(CredentialsUnavailable) as refused:
+        SecretsManagerSigningSecrets("arn", lambda _arn, _force: text).of("a")
+    assert "planted" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["planted", "[]", "{}"]
+    + [
+        json.dumps({"CompanyId": c, "IntegrationKey": k})
+        for c, k in (("1", "planted"), (True, "k"), (1, ""), (1, 7))
+    ],
+)
+def test_push_credentials_of_another_shape_are_unavailable(text: str) -> None:
+    """Parked until somebody mends them."""
+    with pytest.raises(CredentialsUnavailable) as refused:
+        SecretsManagerPushCredentials("arn", lambda _arn, _force: text).current()
+    assert "planted" not in str(refused.value)
+
+
+def test_credentials_are_read_again_at_most_once_in_a_while() -> None:
+    """A flood of refused calls must not become one of calls to AWS."""
+    clock, forced = Clock(), []
+    text = json.dumps({"CompanyId": CREDENTIALS.company_id, "IntegrationKey": CREDENTIALS.integration_key})
+
+    def fetch(_arn: str, force: bool) -> str:  # noqa: FBT001
+        forced.append(force)
+        return text
+
+    held = SecretsManagerPushCredentials("arn", fetch, clock.monotonic)
+    assert held.current() == held.refreshed() == held.refreshed() == CREDENTIALS
+    clock.time += MIN_REFETCH
+    held.refreshed()
+    assert forced == [False, True, False, True]
+
+
+def test_threads_keep_the_order_and_pass_errors_on() -> None:
+    """As the core's port says."""
+    for at_a_time in (1, 3):
+        assert Threads(at_a_time)(str, range(20)) == [str(i) for i in range(20)]
+        with pytest.raises(ZeroDivisionError):
+            Threads(at_a_time)(lambda n: 1 // n, [1, 0])
+
+
+def test_the_clocks_tick() -> None:
+    """Time of day, and one that never steps back."""
+    assert SystemClock().now() > 1.7e9
+    assert SystemClock().monotonic() <= SystemClock().monotonic()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://push.example.com",
+        "ftp://push.example.com",
+        "push.example.com",
+        "https://",
+        "https://user@push.example.com",
+        "https://push.example.com?x=1",
+        "https://push.example.com/#x",
+        "http://127.0.0.1.example.com",
+    ],
+)
+def test_a_base_url_that_would_leak_credentials_is_refused(url: str) -> None:
+    """They travel in the body: https, or this machine."""
+    with pytest.raises(ConfigurationInvalid, match="PUSH_BASE_URL"):
+        Settings.read({"PUSH_BASE_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://push.example.com/", "http://127.0.0.1:8080", "http://[::1]:1/base/"]
+)
+def test_a_plain_base_url_is_taken(url: str) -> None:
+    """Without its last slash."""
+    assert Settings.read({"PUSH_BASE_URL": url}).push_base_url == url.rstrip("/")
+
+
+def test_settings_have_defaults_and_names() -> None:
+    """A function that never needs a value may leave it empty; a wrong mode is named."""
+    assert Settings.read({}).mode is DeliveryMode.QUEUE
+    with pytest.raises(ConfigurationInvalid, match="DELIVERY_MODE"):
+        Settings.read({"DELIVERY_MODE": "fast"})
