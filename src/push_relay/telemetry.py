@@ -62,7 +62,9 @@ class Telemetry:
                 metrics.add_metric(name, MetricUnit.Count, count)
             for latency in self._latencies.get(source, ()):
                 metrics.add_metric(VENDOR_LATENCY, MetricUnit.Milliseconds, latency)
-            metrics.flush_metrics()
+            # The hundredth value of a metric has flushed by itself, and an empty flush warns.
+            if metrics.metric_set:
+                metrics.flush_metrics()
         self._counts.clear()
         self._latencies.clear()
 

@@ -1,0 +1,161 @@
+"""Log lines and metrics: their keys, their names, their shape."""
+
+from typing import Any
+
+import pytest
+
+from fakes import captured
+from push_relay.core.errors import Violation
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Receipt
+from push_relay.telemetry import ACCEPTED, OUTCOME_METRICS, RECEIVED, VENDOR_LATENCY
+
+EVENT = Event("bakery", "e-1", "baked", {"planted": 1}, 1.0, "i", "c-1")
+POWERTOOLS = {"level", "message", "timestamp", "service"}
+
+
+def receipt(**changes: Any) -> Receipt:
+    """Return a receipt."""
+    return Receipt(**{"source": "bakery", "event_id": "e-1", "outcome": Outcome.DELIVERED, **changes})
+
+
+def values(metric: dict[str, Any], name: str) -> list[float]:
+    """Return a metric's values in one EMF line."""
+    given = metric.get(name, [])
+    return given if isinstance(given, list) else [given]
+
+
+def test_a_receipt_is_one_line_with_the_documented_keys() -> None:
+    """And nothing that is not known is in it."""
+    with captured() as said:
+        said.telemetry.settled(
+            [
+                receipt(
+                    outcome=Outcome.REJECTED,
+                    correlation_id="c-1",
+                    error_code="schema_violation",
+                    detail="why",
+                    vendor_code="V",
+                    violations=(Violation("/a", "type"), Violation("", "required")),
+                    retry_after=3.5,
+                    latency_ms=12.345,
+                )
+            ],
+            attempt=2,
+        )
+        said.telemetry.settled([receipt()], attempt=1)
+    full, least = said.logs
+    assert {key: full[key] for key in full.keys() - POWERTOOLS} == {
+        "source": "bakery",
+        "event_id": "e-1",
+        "outcome": "rejected",
+        "error_code": "schema_violation",
+        "detail": "why",
+        "vendor_code": "V",
+        "violations": ["/a type", "/ required"],
+        "attempt": 2,
+        "latency_ms": 12.3,
+        "retry_after": 3.5,
+        "correlation_id": "c-1",
+    }
+    assert least.keys() - POWERTOOLS == {"source", "event_id", "outcome", "attempt", "correlation_id"}
+    assert (least["message"], least["service"]) == ("receipt", "push-relay")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "level"),
+    [
+        (Outcome.DELIVERED, "INFO"),
+        (Outcome.DUPLICATE, "INFO"),
+        (Outcome.FILTERED, "INFO"),
+        (Outcome.REJECTED, "WARNING"),
+        (Outcome.PARKED, "WARNING"),
+        (Outcome.EXPIRED, "WARNING"),
+        (Outcome.FAILED, "ERROR"),
+    ],
+)
+def test_the_level_says_who_should_look(outcome: Outcome, level: str) -> None:
+    """Nobody, somebody, or a person on call."""
+    with captured() as said:
+        said.telemetry.settled([receipt(outcome=outcome)], attempt=1)
+    assert said.logs[0]["level"] == level
+
+
+def test_an_accepted_event_and_a_trouble_are_lines_of_their_own() -> None:
+    """With ids and code."""
+    with captured() as said:
+        said.telemetry.accepted(EVENT)
+        said.telemetry.trouble("a message was kept", error_code="queue_unavailable", detail="why")
+        said.telemetry.flush()
+    accepted, trouble = said.logs
+    assert (accepted["message"], accepted["event_id"], accepted["correlation_id"]) == (
+        "accepted",
+        "e-1",
+        "c-1",
+    )
+    assert (trouble["level"], trouble["error_code"], trouble["detail"]) == (
+        "ERROR",
+        "queue_unavailable",
+        "why",
+    )
+    (metric,) = said.metrics
+    assert values(metric, ACCEPTED) == [1.0]
+    assert RECEIVED not in metric
+    assert "planted" not in said.text
+
+
+def test_metrics_have_cloudwatchs_embedded_form() -> None:
+    """One line a source: namespace, dimensions, units, and the numbers."""
+    with captured() as said:
+        said.telemetry.settled(
+            [receipt(latency_ms=5.0), receipt(latency_ms=7.0), receipt(outcome=Outcome.PARKED)], attempt=1
+        )
+        said.telemetry.settled([receipt(source="ovens", outcome=Outcome.FILTERED)], attempt=1)
+        assert not said.metrics
+        said.telemetry.flush()
+    bakery, ovens = said.metrics
+    directive = bakery["_aws"]["CloudWatchMetrics"][0]
+    assert directive["Namespace"] == "PushRelay"
+    assert all("source" in dimensions for dimensions in directive["Dimensions"])
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    assert units == {
+        "Received": "Count",
+        "Delivered": "Count",
+        "Parked": "Count",
+        "VendorLatency": "Milliseconds",
+    }
+    assert bakery["source"] == "bakery"
+    assert [values(bakery, name) for name in units] == [[3.0], [2.0], [1.0], [5.0, 7.0]]
+    assert (ovens["source"], values(ovens, "Filtered")) == ("ovens", [1.0])
+    assert isinstance(bakery["_aws"]["Timestamp"], int)
+
+
+def test_every_outcome_has_a_metric() -> None:
+    """By its name."""
+    assert set(OUTCOME_METRICS) == set(Outcome)
+    assert OUTCOME_METRICS[Outcome.DELIVERED] == "Delivered"
+
+
+def test_flushing_begins_anew_and_says_nothing_where_there_is_nothing() -> None:
+    """What was counted is counted once; an empty batch leaves no line and no warning."""
+    with captured() as said:
+        said.telemetry.flush()
+        said.telemetry.settled([receipt()], attempt=1)
+        said.telemetry.flush()
+        said.telemetry.flush()
+    assert len(said.metrics) == 1
+    assert not said.err.getvalue()
+
+
+@pytest.mark.parametrize("pushes", [99, 100, 101, 200, 250])
+def test_more_latencies_than_one_line_holds_are_all_told(pushes: int) -> None:
+    """CloudWatch takes a hundred values of a metric in a line; counts are told once."""
+    with captured() as said:
+        said.telemetry.settled([receipt(latency_ms=float(n)) for n in range(pushes)], attempt=1)
+        said.telemetry.flush()
+    told = [value for metric in said.metrics for value in values(metric, VENDOR_LATENCY)]
+    assert sorted(told) == [float(n) for n in range(pushes)]
+    assert sum(value for metric in said.metrics for value in values(metric, RECEIVED)) == pushes
+    assert {metric["source"] for metric in said.metrics} == {"bakery"}
+    assert all(len(values(metric, VENDOR_LATENCY)) <= 100 for metric in said.metrics)
