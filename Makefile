@@ -35,7 +35,7 @@ setup: .venv/.done .tools/sam/.done .tools/ministack/.done ## make the environme
 # $(call environment,NAME,DIRECTORY): an environment of its own, exactly what requirements/NAME.txt pins.
 define environment
 @echo "setup: $(1)"
-@$(UV) venv --quiet --clear $(2) || { echo "setup: Python 3.13 is needed (the Lambda runtime's version); uv found none and could not download it" >&2; exit 1; }
+@$(UV) venv --quiet --allow-existing $(2) || { echo "setup: Python 3.13 is needed (the Lambda runtime's version); uv found none and could not download it" >&2; exit 1; }
 @$(UV) pip sync --quiet --require-hashes --python $(2)/bin/python requirements/$(1).txt
 @touch $(2)/.done
 endef

@@ -191,7 +191,7 @@ def test_the_endpoint_is_throttled() -> None:
 
 def test_deliver_reports_single_failures_and_keeps_to_the_connection_limit() -> None:
     """The vendor's account has 3 connections at a time."""
-    source = _properties("DeliverStored")
+    source = _properties("DeliverFunction")["Events"]["Stored"]["Properties"]
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["ScalingConfig"]["MaximumConcurrency"] <= 3
 

@@ -6,6 +6,7 @@ Each mistake is told with file, line and cause; the exit code is 1 where there i
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from relayctl.project import ROOT
@@ -33,8 +34,8 @@ def _problems(sources: Path, config: Path) -> Iterator[str]:
 
     folders = sorted(path for path in sources.iterdir() if path.is_dir())
     for folder in folders:
-        yield from _told(lambda folder=folder: read_source_folder(folder))
-    yield from _told(lambda: read_routing_file(config, known={folder.name for folder in folders}))
+        yield from _told(partial(read_source_folder, folder))
+    yield from _told(partial(read_routing_file, config, known={folder.name for folder in folders}))
 
 
 def _told(read: Callable[[], object]) -> Iterator[str]:
