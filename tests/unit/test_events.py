@@ -1,0 +1,98 @@
+"""The envelopes in events/ are whole, and what they carry is delivered."""
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from fakes import ROOT, SHIPPED, World
+from push_relay.core.outcomes import Outcome
+
+EVENTS = ROOT / "events"
+SECRET = b"It's a Secret to Everybody"
+WEBHOOKS = {"apigateway-v1": "github", "apigateway-v2": "grafana", "function-url": "push"}
+TITLES = {
+    "sqs-plain": "Bread is ready",
+    "sqs-sns-wrapped": "ALARM: oven-too-hot",
+    "sqs-sns-raw": "ALARM: oven-too-hot",
+    "sqs-eventbridge": "Bread is ready",
+    "sqs-sns-eventbridge": "Bread is ready",
+    "sns": "OK again: oven-too-hot",
+    "eventbridge": "Bread is ready",
+}
+
+
+def load(name: str) -> dict[str, Any]:
+    """Read an envelope."""
+    read: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+    return read
+
+
+def world() -> World:
+    """Return a world of the shipped sources and routes."""
+    made = World(sources=SHIPPED, routes=ROOT / "config" / "relay.toml")
+    made.secrets.secrets = (SECRET,)
+    return made
+
+
+@pytest.mark.parametrize(("name", "source"), WEBHOOKS.items())
+def test_a_webhook_is_accepted(name: str, source: str) -> None:
+    """Verified, validated, queued; the queued event is delivered."""
+    here = world()
+    answer = here.receive(load(name))
+    assert (answer["statusCode"], json.loads(answer["body"])["source"]) == (202, source)
+    events = [event for event, _ in here.messages.queued]
+    ((receipt, *_),) = here.relay.deliver(events, here.time_left)
+    assert receipt.outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_a_webhook_that_was_touched_is_refused(name: str) -> None:
+    """Its signature is real."""
+    touched = load(name)
+    body = touched["body"]
+    touched["body"] = body[:-4] + ("AAAA" if touched["isBase64Encoded"] else " " * 3 + body[-1])
+    assert world().receive(touched)["statusCode"] == 401
+
+
+@pytest.mark.parametrize(("name", "title"), TITLES.items())
+def test_what_aws_delivers_is_delivered(name: str, title: str) -> None:
+    """Through the handler, in every nesting."""
+    here = world()
+    assert here.deliver(load(name)) == {"batchItemFailures": []}
+    assert here.witness.outcomes == [Outcome.DELIVERED]
+    assert [call.push.message.title for call in here.vendor.calls] == [title]
+
+
+def test_one_bad_record_of_ten_is_dead_lettered() -> None:
+    """The other nine are delivered."""
+    here = world()
+    assert here.deliver(load("sqs-batch-one-bad")) == {"batchItemFailures": []}
+    assert here.witness.outcomes.count(Outcome.DELIVERED) == 9
+    assert [buried.error_code for buried in here.messages.buried] == ["schema_violation"]
+
+
+def test_every_envelope_is_tested_and_told_of() -> None:
+    """Those that lie there, and the README's table."""
+    there = {path.stem for path in EVENTS.glob("*.json")}
+    assert there == {*WEBHOOKS, *TITLES, "sqs-batch-one-bad"}
+    readme = (EVENTS / "README.md").read_text("utf-8")
+    assert [name for name in there if f"`{name}.json`" not in readme] == []
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("sqs*.json")))
+def test_an_sqs_records_digest_is_its_bodys(name: str) -> None:
+    """Whoever changes a body changes its digest too."""
+    for record in load(name)["Records"]:
+        digest = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
+        assert record["md5OfBody"] == digest
+
+
+def test_the_secret_of_the_readme_signs_them() -> None:
+    """GitHub's documented example."""
+    event = load("apigateway-v1")
+    proof = hmac.digest(SECRET, event["body"].encode(), hashlib.sha256).hex()
+    assert event["headers"]["X-Hub-Signature-256"] == f"sha256={proof}"
+    assert SECRET.decode() in (EVENTS / "README.md").read_text("utf-8")
