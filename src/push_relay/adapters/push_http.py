@@ -4,14 +4,15 @@ What is known and unknown of the vendor stands in docs/push-api.md.
 """
 
 import email.utils
+import threading
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    EmptyPoolError,
     HTTPError,
     NameResolutionError,
     NewConnectionError,
@@ -45,10 +46,11 @@ class HttpPushApi:
     def __init__(self, base_url: str, account: "Account") -> None:
         self._account = account
         self._url = f"{base_url}/api/v2/push?format={account.form}"
+        # It bounds the connections, and not the pool, which would not count the wait into the call's time.
+        self._connections = threading.BoundedSemaphore(account.connections)
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=account.connections,
-            block=True,
             retries=False,
             cert_reqs="CERT_REQUIRED",
         )
@@ -67,46 +69,66 @@ class HttpPushApi:
     def _call(
         self, body: bytes, correlation_id: str, timeout: float
     ) -> tuple[int, urllib3.HTTPHeaderDict, bytes | None]:
-        """Return status, headers and the answer's beginning; None where the answer was cut off."""
-        if timeout < _LEAST:
-            raise OutOfTime("the invocation ends before the push could be sent")
+        """Return status, headers and the answer's beginning; None where the answer was cut off.
+
+        Waiting for a connection, the request, and the answer to its last byte share the time.
+        """
+        deadline = time.monotonic() + timeout
+        if timeout < _LEAST or not self._connections.acquire(timeout=timeout):
+            raise OutOfTime("no time is left to send the push, or no connection came free in it")
         try:
-            response = self._pool.request(
+            left = deadline - time.monotonic()
+            if left < _LEAST:
+                raise OutOfTime("the invocation ends before the push could be sent")
+            response = self._request(body, correlation_id, left)
+            try:
+                return response.status, response.headers, self._body(response, deadline)
+            finally:
+                # A connection whose answer was not read to its end cannot carry another call.
+                if response.length_remaining != 0:
+                    response.close()
+                response.release_conn()
+        finally:
+            self._connections.release()
+
+    def _request(self, body: bytes, correlation_id: str, timeout: float) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.request(
                 "POST",
                 self._url,
                 body=body,
                 headers=self._headers(correlation_id),
                 timeout=self._timeout(timeout),
-                pool_timeout=timeout,
                 redirect=False,
                 preload_content=False,
             )
-        except EmptyPoolError:
-            raise OutOfTime("no connection to the vendor came free in time") from None
         except _BEFORE_SENDING as exc:
             raise VendorUnavailable(f"the vendor cannot be reached ({type(exc).__name__})") from None
         except HTTPError as exc:
             raise DeliveryUnknown(f"the connection was lost after sending ({type(exc).__name__})") from None
-        try:
-            return response.status, response.headers, self._body(response, time.monotonic() + timeout)
-        finally:
-            # A connection whose answer was not read to its end cannot carry another call.
-            if response.length_remaining != 0:
-                response.close()
-            response.release_conn()
 
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
-        """Return the answer's beginning, or None where it was cut off, cannot be decoded or trickles in."""
+        """Return the answer's beginning; None where it was cut off, cannot be decoded or comes too late."""
+        if response.length_remaining == 0:
+            return b""
         body = b""
+        # A socket's timeout bounds one read, not the whole: at the deadline reading is ended from without.
+        watch = threading.Timer(deadline - time.monotonic(), _end_reading, [response])
+        watch.daemon = True
+        watch.start()
         try:
-            while len(body) < MAX_ANSWER and time.monotonic() < deadline:
+            while len(body) < MAX_ANSWER:
                 chunk = response.read1(MAX_ANSWER - len(body))
                 if not chunk:
-                    return body
+                    # An answer without a length ends like one that was ended at the deadline.
+                    return body if time.monotonic() < deadline else None
                 body += chunk
         except HTTPError:
             return None
-        return body if len(body) == MAX_ANSWER else None
+        finally:
+            watch.cancel()
+            watch.join()
+        return body
 
     def _timeout(self, seconds: float) -> urllib3.Timeout:
         return urllib3.Timeout(
@@ -119,25 +141,33 @@ class HttpPushApi:
         return headers if correlation_id == "-" else {**headers, "X-Correlation-Id": correlation_id}
 
 
+def _end_reading(response: urllib3.BaseHTTPResponse) -> None:
+    # Refused where the answer has been read to its end in the meantime.
+    with suppress(OSError, RuntimeError, ValueError):
+        response.shutdown()
+
+
 def _judge(status: int, headers: urllib3.HTTPHeaderDict, body: bytes | None) -> None:
     """Raise what an answer means; return where it means that the push was taken."""
     retry_after = _retry_after(headers)
+    # "Success is generally 200": no other 2xx is a refusal either (RFC 9110, 15.3).
+    taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise VendorUnauthorized(f"the vendor refused the credentials ({status})", retry_after=retry_after)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise VendorUnavailable(f"the vendor answered {status}", retry_after=retry_after)
     # What a breach of a limit gets is unknown: whoever names a time to come back has refused nothing.
-    if status == HTTPStatus.TOO_MANY_REQUESTS or (status != HTTPStatus.OK and retry_after is not None):
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (not taken and retry_after is not None):
         raise VendorThrottled(f"the vendor asks for fewer calls ({status})", retry_after=retry_after)
     answer = read_answer(body or b"")
-    if status != HTTPStatus.OK:
+    if not taken:
         raise VendorRejected(f"the vendor answered {status}", vendor_code=answer.error_code)
     if body is None:
-        raise DeliveryUnknown("the vendor's 200 was cut off")
+        raise DeliveryUnknown(f"the vendor's {status} was cut off")
     if answer.error_code:
-        raise VendorRejected("the vendor answered 200 with an error", vendor_code=answer.error_code)
+        raise VendorRejected(f"the vendor answered {status} with an error", vendor_code=answer.error_code)
     if answer.doubtful:
-        raise DeliveryUnknown("the vendor's 200 came with a web page, or with half an error")
+        raise DeliveryUnknown(f"the vendor's {status} came with a web page, or with half an error")
 
 
 def _retry_after(headers: urllib3.HTTPHeaderDict) -> float | None:
