@@ -14,6 +14,7 @@ from typing import Any
 
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.encoding import Credentials
+from push_relay.core.envelope import event_attributes, pack
 from push_relay.core.errors import CredentialsUnavailable, LedgerUnavailable, QueueUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -378,6 +379,13 @@ def sqs_record(
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
     }
+
+
+def sqs_queued(event: Event, *, message_id: str = "m-1", attempt: int = 1) -> dict[str, Any]:
+    """Return an SQS record of an event that `receive` has queued."""
+    record = sqs_record(pack(event), message_id=message_id, attempt=attempt)
+    named = event_attributes(event.source).items()
+    return {**record, "messageAttributes": {k: {"stringValue": v, "dataType": "String"} for k, v in named}}
 
 
 def sqs_batch(*records: Any) -> dict[str, Any]:

@@ -283,8 +283,8 @@ def test_every_webhook_is_accepted_or_has_an_outcome() -> None:
     accepted = len(here.messages.queued)
     assert total["Accepted"] == accepted
     assert total["Received"] == len(requests) - accepted
-    assert total["Rejected"] + total["Failed"] == total["Received"]
-    assert answers.count(202) == accepted + len(here.messages.buried)
+    assert total["Rejected"] == total["Received"]
+    assert answers.count(202) == accepted
 
 
 def test_telemetry_of_a_failed_invocation_is_not_lost() -> None:

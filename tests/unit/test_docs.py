@@ -77,7 +77,7 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_template_parameter_is_documented() -> None:
     """Every parameter that a deployer may give has a line."""
-    block = read("template.yaml").partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
+    block = read("template.yaml").partition("\nParameters:\n")[2].partition("\nGlobals:\n")[0]
     parameters = re.findall(r"^  (\w+):$", block, re.MULTILINE)
     assert len(parameters) > 5
     for parameter in parameters:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes import SECRET, World, signature, webhook
+from fakes import SECRET, World, signature, sqs_batch, sqs_queued, webhook
 from push_relay.core.errors import (
     DeliveryUnknown,
     VendorRejected,
@@ -124,18 +124,16 @@ def test_an_unknown_exception_is_an_opaque_500() -> None:
     assert "RuntimeError at fakes.py" in (world.witness.receipts[0].detail or "")
 
 
-def test_what_the_source_cannot_map_is_accepted_and_kept() -> None:
-    """The sender can't help, so the body goes to the dead-letter queue; where it cannot, they are told."""
+def test_what_the_source_cannot_map_is_accepted_and_fails_when_it_is_delivered() -> None:
+    """The sender can't help, so it is queued like any other; the back door dead-letters it."""
     world = World()
-    unmappable = webhook({"kind": ["upper() takes none"], "words": "kept"})
-    answer = world.receive(unmappable)
+    answer = world.receive(webhook({"kind": ["upper() takes none"], "words": "kept"}))
     assert answer["statusCode"] == 202
-    (buried,) = world.messages.buried
-    assert (json.loads(buried.body)["words"], buried.attributes) == ("kept", {"source": "bakery"})
-    assert buried.error_code == "mapping_failed"
+    ((queued, _),) = world.messages.queued
+    assert (queued.type, queued.data["words"]) == (None, "kept")
+    assert world.deliver(sqs_batch(sqs_queued(queued))) == {"batchItemFailures": []}
+    assert world.messages.buried[0].error_code == "mapping_failed"
     assert world.witness.outcomes == [Outcome.FAILED]
-    world.messages.break_down()
-    assert world.receive(unmappable)["statusCode"] == 503
 
 
 @pytest.mark.parametrize(

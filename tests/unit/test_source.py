@@ -93,10 +93,15 @@ def test_an_event_is_held_against_the_schema_first() -> None:
         strict.event(arrival({"n": [1]}))
 
 
-def test_an_id_that_cannot_be_evaluated_is_a_wrong_mapping() -> None:
-    """The source's mistake, not the sender's."""
-    with pytest.raises(MappingFailed):
-        source(event={"id": "upper(data.n)"}).event(arrival({"n": [1]}))
+def test_an_id_that_cannot_be_evaluated_is_the_fallback() -> None:
+    """The source's mistake, not the sender's: the event has a name all the same."""
+    event = source(event={"id": "upper(data.n)"}).event(arrival({"n": [1]}))
+    assert event.id == arrival({}).fallback_id
+
+
+def test_a_type_that_cannot_be_evaluated_is_none() -> None:
+    """An empty type would be filtered without a word; None fails when the event is delivered."""
+    assert source(event={"type": "upper(data.n)"}).event(arrival({"n": [1]})).type is None
 
 
 def test_the_first_rule_whose_condition_holds_speaks() -> None:

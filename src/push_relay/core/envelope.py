@@ -166,7 +166,7 @@ def _unpack(body: bytes) -> Event:
 
 
 def _fits(event: Event) -> Iterator[bool]:
-    texts = (event.source, event.id, event.type, event.identity, event.correlation_id)
+    texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id)
     yield all(isinstance(text, str) for text in texts)
     yield all(isinstance(table, dict) for table in (event.data, event.headers, event.query))
     yield isinstance(event.received_at, int | float)

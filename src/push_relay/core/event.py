@@ -40,7 +40,8 @@ class Event:
 
     source          name of the source's folder
     id              what the sender calls this event; safe to log (see `safe_id`)
-    type            what kind of event it is, in the sender's words; may be empty
+    type            what kind of event it is, in the sender's words; may be empty; None where the source's
+                    expression for it fails on this event
     data            the document
     headers, query  only those that the source's expressions name; lower-case header names
     received_at     seconds since the epoch, UTC
@@ -50,7 +51,7 @@ class Event:
 
     source: str
     id: str
-    type: str
+    type: str | None
     data: JsonObject
     received_at: float
     identity: str

@@ -160,7 +160,7 @@ class Relay:
     def recognise(self, arrival: Arrival) -> Event:
         """Validate what AWS delivered: the source is the one named, else the only one that matches.
 
-        Raises UnknownSource, AmbiguousSource (the relay never guesses), SchemaViolation, MappingFailed.
+        Raises UnknownSource, AmbiguousSource (the relay never guesses), SchemaViolation.
         """
         if arrival.source is not None:
             return self.sources.named(arrival.source).event(arrival)

@@ -83,13 +83,17 @@ class Source:
     query: frozenset[str]
 
     def event(self, arrival: Arrival) -> Event:
-        """Make the event of what came. Raises SchemaViolation, MappingFailed."""
+        """Make the event of what came. Raises SchemaViolation.
+
+        An id that cannot be told is the fallback; a type that cannot be told is None, and fails when the
+        event is delivered: the sender could not help it.
+        """
         self.schema.check(arrival.data)
         scope = arrival.scope()
         return Event(
             source=self.name,
-            id=safe_id(self.event_id(scope) if self.event_id else None, arrival.fallback_id),
-            type=_text(self.event_type(scope)) if self.event_type else "",
+            id=safe_id(_told(self.event_id, scope), arrival.fallback_id),
+            type=_type(self.event_type, scope),
             data=arrival.data,
             received_at=arrival.received_at,
             identity=arrival.identity,
@@ -99,7 +103,12 @@ class Source:
         )
 
     def message(self, event: Event) -> Message | None:
-        """Return what the first rule whose condition holds says of the event; None where none speaks."""
+        """Return what the first rule whose condition holds says of the event; None where none speaks.
+
+        Raises MappingFailed.
+        """
+        if event.type is None:
+            raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
         for rule in self.messages:
             if rule.when is None or rule.when.holds(scope):
@@ -222,5 +231,16 @@ def _checked[T](name: str, value: object, kind: type[T]) -> T | None:
     raise MappingFailed(f"{name} came out as something else than {kind.__name__}")
 
 
-def _text(value: object) -> str:
+def _told(expression: Expression | None, scope: Scope) -> object:
+    try:
+        return expression(scope) if expression else None
+    except MappingFailed:
+        return None
+
+
+def _type(expression: Expression | None, scope: Scope) -> str | None:
+    try:
+        value = expression(scope) if expression else ""
+    except MappingFailed:
+        return None
     return value if isinstance(value, str) else ""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from push_relay import __version__
-from push_relay.core.envelope import SOURCE_ATTRIBUTE, event_attributes, pack
+from push_relay.core.envelope import event_attributes, pack
 from push_relay.core.errors import CODES, MalformedRequest, MappingFailed, NotNow, RelayError, SchemaViolation
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
@@ -75,14 +75,7 @@ def _answer(
 def _webhook(
     request: HttpRequest, context: LambdaContext, relay: Relay, messages: Messages, telemetry: Telemetry
 ) -> Response:
-    try:
-        event, receipts = relay.receive(request, time_left(context))
-    except MappingFailed:
-        # The sender is told `accepted`, since they can't help: so the body must not be lost here. Where it
-        # cannot be kept, QueueUnavailable tells the sender so.
-        kept = {SOURCE_ATTRIBUTE: request.source or ""}
-        messages.bury(request.body.decode("utf-8"), kept, MappingFailed.code, "-")
-        raise
+    event, receipts = relay.receive(request, time_left(context))
     about = {"id": event.id, "source": event.source}
     if relay.mode is DeliveryMode.QUEUE:
         telemetry.accepted(event)

@@ -1,5 +1,6 @@
 """What is particular to one scheme: lists of signatures, key kinds, forms, doors that stand open."""
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, SignatureInvalid, SignatureMissing
-from push_relay.core.schemes.proof import Evidence, Scheme
+from push_relay.core.schemes.proof import MAX_PROOF, Evidence, Scheme
 from push_relay.core.schemes.registry import SCHEMES, read_scheme
 from signers import CASES, FORM_BODY, Case, mac, whsec
 from sns_sender import NOW, URL, Request, b64
@@ -57,6 +58,19 @@ def test_a_list_with_nonsense_in_it_is_refused_whole(name: str, junk: str) -> No
         scheme(case)(request, case.evidence())
 
 
+def test_a_list_that_is_longer_than_any_sender_s_is_not_read() -> None:
+    """Each signature costs a comparison, or with Ed25519 a verification."""
+    case = BY_NAME["pagerduty"]
+    right = case.proof.read(case.genuine())
+    for copies in (10, 70):
+        request = case.proof.write(case.genuine(), ",".join([right] * copies))
+        if len(case.proof.read(request)) <= MAX_PROOF:
+            scheme(case)(request, case.evidence())
+            continue
+        with pytest.raises(SignatureInvalid):
+            scheme(case)(request, case.evidence())
+
+
 # --- Standard Webhooks: kinds of keys ------------------------------------------------------------------
 
 
@@ -72,7 +86,7 @@ def test_a_public_key_never_verifies_an_hmac() -> None:
 @pytest.mark.parametrize(
     "secret",
     [
-        b"MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        whsec(1)[6:],
         b"whsk_" + whsec(1)[6:],
         b"WHSEC_" + whsec(1)[6:],
         b"whsec_",
@@ -89,6 +103,13 @@ def test_a_secret_of_an_unknown_kind_fits_nothing(name: str, secret: bytes) -> N
     case = BY_NAME[name]
     with pytest.raises(SignatureInvalid):
         scheme(case)(case.genuine(), case.evidence(NOW, secret))
+
+
+def test_a_secret_that_is_a_prefix_alone_is_no_key() -> None:
+    """What is signed with the empty key is signed by anybody."""
+    case = BY_NAME["standard-webhooks v1"]
+    with pytest.raises(SignatureInvalid):
+        scheme(case)(case.genuine(secret=b"whsec_"), case.evidence(NOW, b"whsec_"))
 
 
 def test_a_key_without_its_padding_is_the_same_key() -> None:
@@ -188,13 +209,24 @@ def test_another_address_is_refused(name: str, change: Any) -> None:
             scheme(case)(replace(case.genuine(), url=changed), case.evidence())
 
 
-def test_two_body_hashes_are_refused_even_signed() -> None:
+@pytest.mark.parametrize("order", ["{right}&{wrong}", "{wrong}&{right}", "{right}&{right}"])
+def test_two_body_hashes_are_refused_even_signed(order: str) -> None:
     """One of them would be somebody's to choose."""
-    url = f"{URL}&bodySHA256=" + "0" * 64 + "&bodySHA256=" + "1" * 64
+    right = "bodySHA256=" + hashlib.sha256(b"body").hexdigest()
+    url = f"{URL}&{order.format(right=right, wrong='bodySHA256=' + '0' * 64)}"
     signature = b64(mac(b"planted secret", url.encode(), "sha1"))
-    request = Request(b"", {"x-twilio-signature": signature}, url=url)
+    request = Request(b"body", {"x-twilio-signature": signature}, url=url)
     with pytest.raises(SignatureInvalid):
         read_scheme(Table({"scheme": "twilio"}))(request, Evidence([b"planted secret"], NOW))
+
+
+def test_bytes_that_are_no_text_do_not_pass_for_the_replacement_character() -> None:
+    """A lenient decoder reads every such byte alike, and one signature would cover them all."""
+    case = BY_NAME["twilio form"]
+    genuine = case.genuine(body=b"a=%EF%BF%BD")
+    scheme(case)(genuine, case.evidence())
+    with pytest.raises(SignatureInvalid):
+        scheme(case)(replace(genuine, body=b"a=%ff"), case.evidence())
 
 
 # --- shared secrets ------------------------------------------------------------------------------------
