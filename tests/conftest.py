@@ -4,6 +4,12 @@ import ipaddress
 import os
 import sys
 
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no bug: no example has a deadline. pytest's timeout bounds the whole.
+settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("relay")
+
 os.environ["POWERTOOLS_SERVICE_NAME"] = "push-relay"
 os.environ["POWERTOOLS_METRICS_NAMESPACE"] = "PushRelay"
 os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"

@@ -116,6 +116,13 @@ def test_no_pattern_runs_away() -> None:
     assert time.perf_counter() - started < 1
 
 
+@pytest.mark.parametrize("pattern", ["^(?=a)(a+)+$", "(a)\\1", "^(?<!b)a"])
+def test_a_pattern_that_needs_backtracking_is_a_configuration_mistake(pattern: str) -> None:
+    """Look-around and back references are what no linear engine can match."""
+    with pytest.raises(ConfigurationInvalid):
+        Schema.compile({"properties": {"a": {"pattern": pattern}}})
+
+
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
