@@ -103,6 +103,9 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
         def of(self, _source: str) -> list[bytes]:
             return [SECRET.encode()]
 
+        refreshed = of
+
+    class PushCredentials:
         def current(self) -> Credentials:
             return Credentials(4711, "bench")
 
@@ -120,7 +123,8 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
             return 20_000
 
     application = bootstrap.build(Settings.read())
-    relay = replace(application.relay, signing_secrets=Secrets(), push_credentials=Secrets())
+    door = replace(application.relay.door, secrets=Secrets())
+    relay = replace(application.relay, door=door, push_credentials=PushCredentials())
     if not ledger:
         relay = replace(relay, ledger=NoLedger())
     invocation = _webhook()

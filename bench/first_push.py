@@ -18,7 +18,7 @@ from typing import Any, Final
 import boto3
 
 from figures import Figure, summary
-from push_relay.core.envelope import event_attributes, pack
+from push_relay.core.envelope import pack
 from push_relay.core.event import Event
 from relayctl import artifact, ministack
 from relayctl.deploy import host_architecture
@@ -106,14 +106,14 @@ def _batch(number: int) -> dict[str, Any]:
         received_at=time.time(),
         identity=f"bench-{number}-{time.time_ns()}",
     )
+    packed = pack(event)
     attributes = {
-        name: {"stringValue": value, "dataType": "String"}
-        for name, value in event_attributes(event.source).items()
+        name: {"stringValue": value, "dataType": "String"} for name, value in packed.attributes.items()
     }
     record = {
         "messageId": f"bench-{number}",
         "receiptHandle": "bench",
-        "body": pack(event),
+        "body": packed.body,
         "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))},
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",

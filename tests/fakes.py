@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.core.door import Door
 from push_relay.core.encoding import Credentials
-from push_relay.core.envelope import event_attributes, pack
+from push_relay.core.envelope import pack
 from push_relay.core.errors import CredentialsUnavailable, LedgerUnavailable, QueueUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -144,14 +145,42 @@ class SigningSecrets:
     """The senders' secrets: the same for every source, or none."""
 
     def __init__(self, *secrets: bytes) -> None:
-        self.secrets = secrets or (SECRET,)
+        self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
+        self.rotated: tuple[bytes, ...] = ()
         self.missing = False
+        self.refetches = 0
 
     def of(self, source: str) -> Sequence[bytes]:
         """Return the secrets of a source."""
         if self.missing:
             raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
         return self.secrets
+
+    def refreshed(self, source: str) -> Sequence[bytes]:
+        """Return them as somebody may have rotated them."""
+        self.refetches += 1
+        self.secrets = self.rotated or self.secrets
+        return self.of(source)
+
+
+class Sns:
+    """SNS's own endpoint: the certificates that it serves, and the confirmations that it took."""
+
+    def __init__(self) -> None:
+        self.certificates: dict[str, bytes] = {}
+        self.confirmed: list[str] = []
+        self.fetched: list[str] = []
+
+    def certificate(self, url: str) -> bytes:
+        """Return a certificate."""
+        self.fetched.append(url)
+        if url not in self.certificates:
+            raise CredentialsUnavailable("SNS's certificate cannot be read (Fake)")
+        return self.certificates[url]
+
+    def confirm(self, url: str) -> None:
+        """Note a confirmation."""
+        self.confirmed.append(url)
 
 
 class PushCredentials:
@@ -259,13 +288,14 @@ class World:
         self.clock, self.context = Clock(), Context()
         self.messages, self.ledger = Messages(), Ledger()
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
-        self.vendor, self.witness = PushApi(), Witness()
+        self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness
         self.relay = Relay(
             mode=mode,
             sources=Catalog(sources),
             routing=read_routing_file(routes),
-            signing_secrets=self.secrets,
+            door=Door(self.secrets, self.sns.certificate),
+            subscriptions=self.sns,
             queue=self.messages,
             ledger=self.ledger,
             push_credentials=self.credentials,
@@ -383,8 +413,9 @@ def sqs_record(
 
 def sqs_queued(event: Event, *, message_id: str = "m-1", attempt: int = 1) -> dict[str, Any]:
     """Return an SQS record of an event that `receive` has queued."""
-    record = sqs_record(pack(event), message_id=message_id, attempt=attempt)
-    named = event_attributes(event.source).items()
+    packed = pack(event)
+    record = sqs_record(packed.body, message_id=message_id, attempt=attempt)
+    named = packed.attributes.items()
     return {**record, "messageAttributes": {k: {"stringValue": v, "dataType": "String"} for k, v in named}}
 
 

@@ -8,6 +8,8 @@ from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import SecretsManagerPushCredentials, SecretsManagerSigningSecrets
+from push_relay.adapters.sns import SnsEndpoint
+from push_relay.core.door import Door
 from push_relay.core.relay import Relay
 from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
@@ -26,12 +28,14 @@ def build(settings: Settings) -> Application:
     """Wire the application. Calls nobody: AWS clients are made when they are first needed."""
     clock = SystemClock()
     routing = read_routing_file(settings.config_file)
+    sns = SnsEndpoint()
     queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url)
     relay = Relay(
         mode=settings.mode,
         sources=Catalog(settings.sources_directory),
         routing=routing,
-        signing_secrets=SecretsManagerSigningSecrets(settings.signing_secrets_arn),
+        door=Door(SecretsManagerSigningSecrets(settings.signing_secrets_arn), sns.certificate),
+        subscriptions=sns,
         queue=queue,
         ledger=DynamoDbLedger(settings.ledger_table, clock.now),
         push_credentials=SecretsManagerPushCredentials(settings.push_credentials_arn),

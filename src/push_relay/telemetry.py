@@ -16,6 +16,7 @@ from push_relay.core.push import Receipt
 
 RECEIVED = "Received"
 ACCEPTED = "Accepted"
+HANDSHAKE = "Handshake"
 VENDOR_LATENCY = "VendorLatency"
 OUTCOME_METRICS = {outcome: outcome.value.capitalize() for outcome in Outcome}
 
@@ -39,6 +40,11 @@ class Telemetry:
         self._logger.info(
             "accepted", source=event.source, event_id=event.id, correlation_id=event.correlation_id
         )
+
+    def handshake(self, source: str, correlation_id: str) -> None:
+        """Note that a sender's question was answered; it is no event, and has no outcome."""
+        self._counts[source][HANDSHAKE] += 1
+        self._logger.info("handshake", source=source, correlation_id=correlation_id)
 
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
         """Note what became of pushes, at the how-manieth attempt."""

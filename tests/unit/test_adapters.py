@@ -1,6 +1,7 @@
 """The adapters on AWS: what they ask for, and every exception of a third party's translated."""
 
 import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +12,14 @@ from fakes import CREDENTIALS, Clock
 from push_relay.adapters import aws, secrets
 from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
 from push_relay.adapters.process import SystemClock, Threads
-from push_relay.adapters.queue import MAX_DELAY, MAX_MESSAGE, MAX_VISIBILITY, SqsQueue
+from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY, SqsQueue
 from push_relay.adapters.secrets import (
     MIN_REFETCH,
     SecretsManagerPushCredentials,
     SecretsManagerSigningSecrets,
     fetch_secret,
 )
+from push_relay.core.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.errors import (
     ConfigurationInvalid,
     CredentialsUnavailable,
@@ -136,10 +138,23 @@ def test_an_event_is_queued_with_its_attributes(client: Client) -> None:
 
 
 def test_an_event_that_no_message_holds_is_refused(client: Client) -> None:
-    """Before SQS does."""
+    """Before SQS does: what is random cannot be compressed."""
+    noise = random.Random(0).randbytes(2 * MAX_MESSAGE).hex()  # noqa: S311 (repeatable)
     with pytest.raises(PayloadTooLarge):
-        QUEUE.put(Event("bakery", "1", "", {"a": "é" * (MAX_MESSAGE // 6)}, 1.0, "i"))
+        QUEUE.put(Event("bakery", "1", "", {"a": noise}, 1.0, "i"))
     assert not client.calls
+
+
+def test_an_event_that_only_fits_compressed_is_compressed(client: Client) -> None:
+    """It comes out as it went in."""
+    event = Event("bakery", "1", "", {"a": "é" * MAX_MESSAGE}, 1.0, "i")
+    QUEUE.put(event)
+    ((_, asked),) = client.calls
+    assert len(asked["MessageBody"]) < MAX_MESSAGE
+    named = {
+        name: {"stringValue": value["StringValue"]} for name, value in asked["MessageAttributes"].items()
+    }
+    assert unwrap_sqs({"body": asked["MessageBody"], "messageAttributes": named, "messageId": "m"}) == event
 
 
 def test_a_dead_message_says_why_and_when(client: Client) -> None:

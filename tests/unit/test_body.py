@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.body import read_body
+from push_relay.core.body import BODY_FORMATS, BodyFormat, read_body
 from push_relay.core.errors import MalformedRequest, RelayError, UnsupportedMediaType
 
 STRUCTURED = "application/cloudevents+json"
+JSON, CLOUDEVENTS = BodyFormat("json"), BodyFormat("cloudevents")
 BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "t"}
 
 
@@ -31,7 +32,7 @@ BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "
 )
 def test_json_in_utf8_is_read(content_type: str) -> None:
     """JSON's media types, with and without the one charset that JSON has."""
-    assert read_body(b'{"a": "\xc3\xa9"}', {"content-type": content_type}, "json") == {"a": "é"}
+    assert read_body(b'{"a": "\xc3\xa9"}', {"content-type": content_type}, JSON) == {"a": "é"}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_json_in_utf8_is_read(content_type: str) -> None:
         {"content-type": "application/json; Charset=iso-8859-1"},
         {"content-type": "application/json; x=y; CHARSET=utf-16"},
         {"content-type": "application/cloudevents-batch+json"},
-        {"content-type": "application/json", "content-encoding": "gzip"},
+        {"content-type": "application/json", "content-encoding": "deflate"},
         {"content-type": "application/json", "content-encoding": "identity, br"},
     ],
     ids=str,
@@ -57,20 +58,20 @@ def test_json_in_utf8_is_read(content_type: str) -> None:
 def test_another_media_type_charset_or_coding_is_refused(headers: dict[str, str]) -> None:
     """415: what the relay cannot read is not guessed at."""
     with pytest.raises(UnsupportedMediaType):
-        read_body(b"{}", headers, "json")
+        read_body(b"{}", headers, JSON)
 
 
 def test_identity_is_no_coding() -> None:
     """A sender may say that nothing was done."""
     headers = {"content-type": "application/json", "content-encoding": " Identity "}
-    assert read_body(b"{}", headers, "json") == {}
+    assert read_body(b"{}", headers, JSON) == {}
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{"])
 def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
     """400: the media type was right and the body was not."""
     with pytest.raises(MalformedRequest) as refused:
-        read_body(body, {"content-type": "application/json"}, "json")
+        read_body(body, {"content-type": "application/json"}, JSON)
     assert not isinstance(refused.value, UnsupportedMediaType)
 
 
@@ -78,20 +79,20 @@ def test_a_structured_cloudevent_is_the_body() -> None:
     """The structured mode's body is the event itself."""
     body = b'{"specversion": "1.0", "id": "1"}'
     headers = {"content-type": f"{STRUCTURED}; charset=utf-8"}
-    assert read_body(body, headers, "cloudevents") == {"specversion": "1.0", "id": "1"}
+    assert read_body(body, headers, CLOUDEVENTS) == {"specversion": "1.0", "id": "1"}
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/cloudevents-batch+json", ""])
 def test_what_is_no_cloudevent_is_refused(content_type: str) -> None:
     """Neither ce- headers nor the structured type; a batch is many events, which is not one."""
     with pytest.raises(UnsupportedMediaType):
-        read_body(b"{}", {"content-type": content_type}, "cloudevents")
+        read_body(b"{}", {"content-type": content_type}, CLOUDEVENTS)
 
 
 def test_a_binary_cloudevent_is_written_as_a_structured_one() -> None:
     """Attributes come from ce- headers, percent-decoded; the body is `data`."""
     headers = {**BINARY, "ce-subject": "caf%C3%A9%20100%25", "content-type": "application/json", "host": "h"}
-    assert read_body(b'{"a": [1]}', headers, "cloudevents") == {
+    assert read_body(b'{"a": [1]}', headers, CLOUDEVENTS) == {
         "specversion": "1.0",
         "id": "1",
         "source": "/a",
@@ -104,15 +105,15 @@ def test_a_binary_cloudevent_is_written_as_a_structured_one() -> None:
 
 def test_a_binary_cloudevent_may_have_any_json_or_none_as_data() -> None:
     """`data` is absent without a body, and need not be an object."""
-    assert "data" not in read_body(b"", BINARY, "cloudevents")
-    assert read_body(b"null", {**BINARY, "content-type": "application/json"}, "cloudevents")["data"] is None
+    assert "data" not in read_body(b"", BINARY, CLOUDEVENTS)
+    assert read_body(b"null", {**BINARY, "content-type": "application/json"}, CLOUDEVENTS)["data"] is None
 
 
 def test_a_ce_header_cannot_forge_the_data() -> None:
     """`ce-data` is no attribute: the signature covers the body."""
     headers = {**BINARY, "ce-data": "forged", "content-type": "application/json"}
-    assert read_body(b'"signed"', headers, "cloudevents")["data"] == "signed"
-    assert "data" not in read_body(b"", headers, "cloudevents")
+    assert read_body(b'"signed"', headers, CLOUDEVENTS)["data"] == "signed"
+    assert "data" not in read_body(b"", headers, CLOUDEVENTS)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_ce_header_cannot_forge_the_data() -> None:
         (BINARY, b"{}", UnsupportedMediaType),
         ({**BINARY, "content-type": "application/json"}, b"{", MalformedRequest),
         ({**BINARY, "ce-subject": "%ff"}, b"", MalformedRequest),
-        ({**BINARY, "content-encoding": "gzip"}, b"", UnsupportedMediaType),
+        ({**BINARY, "content-encoding": "br"}, b"", UnsupportedMediaType),
     ],
 )
 def test_a_wrong_binary_cloudevent_is_refused(
@@ -130,7 +131,7 @@ def test_a_wrong_binary_cloudevent_is_refused(
 ) -> None:
     """Data that is not JSON, and attributes that are not UTF-8."""
     with pytest.raises(error) as refused:
-        read_body(body, headers, "cloudevents")
+        read_body(body, headers, CLOUDEVENTS)
     assert "hello" not in str(refused.value)
 
 
@@ -143,10 +144,10 @@ HEADERS = st.dictionaries(
 @given(
     st.binary(max_size=20) | st.sampled_from([b"{}", b"[]"]),
     HEADERS,
-    st.sampled_from(["json", "cloudevents"]),
+    st.builds(BodyFormat, st.sampled_from(BODY_FORMATS), st.none() | st.sampled_from(["payload", "*"])),
 )
 def test_any_body_under_any_headers_is_read_or_refused(
-    body: bytes, headers: dict[str, str], body_format: str
+    body: bytes, headers: dict[str, str], body_format: BodyFormat
 ) -> None:
     """Nothing but RelayError comes out, and what is read is JSON."""
     with suppress(RelayError):

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes import Messages, World, bus_event, notification, sns_invocation, sqs_batch, sqs_record
-from push_relay.core import envelope
+from fakes import Messages, World, bus_event, notification, sns_invocation, sqs_batch, sqs_queued, sqs_record
 from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -200,8 +199,7 @@ def test_a_direct_invocation_is_parked_by_queueing_it(invocation: dict[str, Any]
     assert kept(world.deliver(invocation)) == []
     ((event, delay),) = world.messages.queued
     assert 60 <= delay <= 70
-    attributes = {k: {"stringValue": v} for k, v in envelope.event_attributes(event.source).items()}
-    world.deliver(sqs_batch(sqs_record(envelope.pack(event)) | {"messageAttributes": attributes}))
+    world.deliver(sqs_batch(sqs_queued(event)))
     assert world.witness.outcomes == [Outcome.PARKED, Outcome.DELIVERED]
 
 

@@ -48,7 +48,9 @@ def test_every_outcome_is_documented_with_its_metric(outcome: Outcome) -> None:
     assert f"| `{outcome}` | `{telemetry.OUTCOME_METRICS[outcome]}` |" in read("docs/errors.md")
 
 
-@pytest.mark.parametrize("metric", [telemetry.RECEIVED, telemetry.ACCEPTED, telemetry.VENDOR_LATENCY])
+@pytest.mark.parametrize(
+    "metric", [telemetry.RECEIVED, telemetry.ACCEPTED, telemetry.HANDSHAKE, telemetry.VENDOR_LATENCY]
+)
 def test_every_other_metric_is_documented(metric: str) -> None:
     """So do the metrics that are no outcome's."""
     assert f"`{metric}`" in read("docs/errors.md")

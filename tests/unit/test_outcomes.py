@@ -31,6 +31,7 @@ DESIGNED = {
     "signature_missing": (Outcome.REJECTED, 401),
     "signature_invalid": (Outcome.REJECTED, 401),
     "stale": (Outcome.REJECTED, 401),
+    "address_not_allowed": (Outcome.REJECTED, 403),
     "unknown_source": (Outcome.REJECTED, 404),
     "ambiguous_source": (Outcome.REJECTED, 404),
     "schema_violation": (Outcome.REJECTED, 422),

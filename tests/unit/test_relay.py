@@ -21,7 +21,7 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
-from push_relay.core.relay import RESERVE
+from push_relay.core.relay import RESERVE, Received
 from push_relay.core.request import unwrap
 
 
@@ -297,7 +297,9 @@ def test_no_events_are_no_receipts() -> None:
 
 def receive(world: World, content: Any, **more: Any) -> Event:
     """Let a webhook in."""
-    return world.relay.receive(unwrap(webhook(content, **more)), world.time_left)[0]
+    received = world.relay.receive(unwrap(webhook(content, **more)), world.time_left)
+    assert isinstance(received, Received)
+    return received.event
 
 
 def test_a_webhook_is_queued_with_what_its_source_reads_of_it() -> None:

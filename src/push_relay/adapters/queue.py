@@ -5,15 +5,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
-from push_relay.core.envelope import EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, event_attributes, pack
-from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
+from push_relay.core.envelope import EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, pack
+from push_relay.core.errors import QueueUnavailable
 from push_relay.core.event import Event
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-#: Bytes of a message with its attributes.
-MAX_MESSAGE = 1024 * 1024
 #: SQS delays a new message for at most 15 minutes.
 MAX_DELAY = 900
 #: SQS hides a received message for at most 12 hours, counted from when it was received.
@@ -21,8 +19,6 @@ MAX_VISIBILITY = 12 * 3600 - 60
 #: SQS takes no more attributes with a message.
 MAX_ATTRIBUTES = 10
 _REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE})
-#: Room for a message's attributes.
-_ATTRIBUTES = 1024
 
 
 class SqsQueue:
@@ -34,10 +30,8 @@ class SqsQueue:
 
     def put(self, event: Event, delay: float = 0) -> None:
         """Queue an event, to be seen after a delay (seconds). Raises QueueUnavailable, PayloadTooLarge."""
-        body = pack(event)
-        if len(body) > MAX_MESSAGE - _ATTRIBUTES:
-            raise PayloadTooLarge("the event is larger than a queue message can hold")
-        self._send(self._url, body, event_attributes(event.source), delay)
+        packed = pack(event)
+        self._send(self._url, packed.body, packed.attributes, delay)
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message as it came, with why and when. Raises QueueUnavailable."""

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MAX_AGE = 300
 #: Seconds between two refetches: a flood of refused calls must not become one of calls to AWS.
 MIN_REFETCH = 30
+#: The same of the signing secrets, which strangers can cause by forging.
+MIN_REFETCH_SIGNING = 60
+#: Seconds for which a failure to read a secret is remembered.
+FAILURE_AGE = 5
 
 #: (secret's ARN, whether to pass over the cache) -> the secret's text.
 type Fetch = Callable[[str, bool], str]
@@ -44,26 +48,62 @@ def fetch_secret(arn: str, force: bool) -> str:  # noqa: FBT001
         raise CredentialsUnavailable(f"a secret cannot be read from Secrets Manager ({cause})") from None
 
 
+class _Secret:
+    """One secret's text: cached, read anew at most once in a while, and not asked for again while AWS fails.
+
+    A flood of forgeries, or of refused pushes, must not become one of calls to AWS.
+    """
+
+    def __init__(self, arn: str, fetch: Fetch, monotonic: Callable[[], float], min_refetch: float) -> None:
+        self._arn = arn
+        self._fetch = fetch
+        self._monotonic = monotonic
+        self._min_refetch = min_refetch
+        self._lock = threading.Lock()
+        self._refetched = float("-inf")
+        self._failed: tuple[float, str] | None = None
+
+    def text(self) -> str:
+        """Return the secret as it was last read. Raises CredentialsUnavailable."""
+        failed = self._failed
+        if failed and self._monotonic() - failed[0] < FAILURE_AGE:
+            raise CredentialsUnavailable(failed[1])
+        return self._read(anew=False)
+
+    def text_anew(self) -> str:
+        """Return the secret as it is now, or as it was read within `min_refetch` seconds."""
+        with self._lock:
+            now = self._monotonic()
+            if now - self._refetched < self._min_refetch:
+                return self.text()
+            self._refetched = now
+            return self._read(anew=True)
+
+    def _read(self, *, anew: bool) -> str:
+        try:
+            text = self._fetch(self._arn, anew)
+        except CredentialsUnavailable as exc:
+            self._failed = (self._monotonic(), exc.detail)
+            raise
+        self._failed = None
+        return text
+
+
 class SecretsManagerSigningSecrets:
     """The secrets that senders sign with, by source."""
 
-    def __init__(self, arn: str, fetch: Fetch = fetch_secret) -> None:
-        self._arn = arn
-        self._fetch = fetch
+    def __init__(
+        self, arn: str, fetch: Fetch = fetch_secret, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._secret = _Secret(arn, fetch, monotonic, MIN_REFETCH_SIGNING)
 
     def of(self, source: str) -> Sequence[bytes]:
         """Return a source's secrets. Raises CredentialsUnavailable where there is none: fails closed."""
-        value = _object(self._fetch(self._arn, False), "signing secrets").get(source)  # noqa: FBT003
-        secrets = [value] if isinstance(value, str) else value
-        if not isinstance(secrets, list) or not secrets:
-            raise CredentialsUnavailable("the signing secrets hold none for this source")
-        if not all(isinstance(secret, str) and secret for secret in secrets):
-            raise CredentialsUnavailable("a source's signing secret is not a text, or is empty")
-        try:
-            return [secret.encode("utf-8") for secret in secrets]
-        except UnicodeEncodeError:
-            # The exception holds the secret: break the chain.
-            raise CredentialsUnavailable("a source's signing secret is not UTF-8") from None
+        return _signing_secrets(self._secret.text(), source)
+
+    def refreshed(self, source: str) -> Sequence[bytes]:
+        """Return them as they are now, read again at most once in MIN_REFETCH_SIGNING seconds."""
+        return _signing_secrets(self._secret.text_anew(), source)
 
 
 class SecretsManagerPushCredentials:
@@ -72,24 +112,29 @@ class SecretsManagerPushCredentials:
     def __init__(
         self, arn: str, fetch: Fetch = fetch_secret, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._arn = arn
-        self._fetch = fetch
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._refetched = float("-inf")
+        self._secret = _Secret(arn, fetch, monotonic, MIN_REFETCH)
 
     def current(self) -> Credentials:
         """Return the credentials. Raises CredentialsUnavailable, also for a secret of another shape."""
-        return _credentials(self._fetch(self._arn, False))  # noqa: FBT003
+        return _credentials(self._secret.text())
 
     def refreshed(self) -> Credentials:
         """Return the credentials as they are now, read again at most once in MIN_REFETCH seconds."""
-        with self._lock:
-            now = self._monotonic()
-            if now - self._refetched < MIN_REFETCH:
-                return self.current()
-            self._refetched = now
-            return _credentials(self._fetch(self._arn, True))  # noqa: FBT003
+        return _credentials(self._secret.text_anew())
+
+
+def _signing_secrets(text: str, source: str) -> Sequence[bytes]:
+    value = _object(text, "signing secrets").get(source)
+    secrets = [value] if isinstance(value, str) else value
+    if not isinstance(secrets, list) or not secrets:
+        raise CredentialsUnavailable("the signing secrets hold none for this source")
+    if not all(isinstance(secret, str) and secret for secret in secrets):
+        raise CredentialsUnavailable("a source's signing secret is not a text, or is empty")
+    try:
+        return [secret.encode("utf-8") for secret in secrets]
+    except UnicodeEncodeError:
+        # The exception holds the secret: break the chain.
+        raise CredentialsUnavailable("a source's signing secret is not UTF-8") from None
 
 
 def _credentials(text: str) -> Credentials:

@@ -55,6 +55,10 @@ class Table:
             raise self.wrong(key, f"is less than {at_least}")
         return value
 
+    def truth(self, key: str) -> bool:
+        """Return true or false; absent is false."""
+        return self._get(key, bool, "true or false", default=False)
+
     def raw(self, key: str) -> object:
         """Return whatever stands there, or None."""
         self._asked.add(key)

@@ -5,15 +5,18 @@ What an envelope says becomes headers, by which match rules and expressions can 
 `eventbridge-region`, `eventbridge-time`. Real ones of each shape lie in events/.
 """
 
+import base64
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from push_relay.core.errors import AmbiguousSource, MalformedRequest
+from push_relay.core.errors import AmbiguousSource, MalformedRequest, PayloadTooLarge
 from push_relay.core.event import Arrival, Event, safe_id
+from push_relay.core.request import MAX_BODY
 from push_relay.core.strict_json import JsonObject, parse_object
 
 #: Envelopes inside envelopes: EventBridge in SNS in SQS is three.
@@ -22,7 +25,11 @@ MAX_NESTING = 4
 SOURCE_ATTRIBUTE = "source"
 #: The message attribute of what `receive` has queued: verified and validated already.
 EVENT_ATTRIBUTE = "push-relay-event"
-_VERSION = "1"
+_PLAIN, _COMPRESSED = "1", "1+zlib"
+#: Bytes of a message's body: SQS takes 1 MiB with the attributes.
+MAX_MESSAGE = 1024 * 1024 - 4096
+#: Bytes of an event, decompressed: a body at its largest, each character escaped.
+_MAX_EVENT = 6 * MAX_BODY + 4096
 
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 _EVENTBRIDGE_KEYS = ("source", "detail-type", "account", "region", "time")
@@ -45,25 +52,36 @@ class _Wrapping:
             raise MalformedRequest(f"the {service} envelope has no message id")
 
 
-def pack(event: Event) -> str:
-    """Write an event as a queue message's body; `unwrap_sqs` reads it back under EVENT_ATTRIBUTE.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An event as a queue message, with the attributes by which `unwrap_sqs` knows it."""
 
-    ASCII, since SQS refuses some characters that JSON allows.
+    body: str
+    attributes: Mapping[str, str]
+
+
+def pack(event: Event) -> Packed:
+    """Write an event as a queue message, compressed where it would not fit.
+
+    ASCII, since SQS refuses some characters that JSON allows. Raises PayloadTooLarge.
     """
-    return json.dumps(asdict(event), separators=(",", ":"))
-
-
-def event_attributes(source: str) -> dict[str, str]:
-    """Return the message attributes that go with a packed event."""
-    return {EVENT_ATTRIBUTE: _VERSION, SOURCE_ATTRIBUTE: source}
+    body, version = json.dumps(asdict(event), separators=(",", ":")), _PLAIN
+    if len(body) > MAX_MESSAGE:
+        body, version = base64.b64encode(zlib.compress(body.encode("ascii"))).decode("ascii"), _COMPRESSED
+    if len(body) > MAX_MESSAGE:
+        raise PayloadTooLarge("the event is larger than a queue message can hold, compressed too")
+    return Packed(body, {EVENT_ATTRIBUTE: version, SOURCE_ATTRIBUTE: event.source})
 
 
 def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
     """Return the event that `receive` queued, or what somebody else sent. Raises MalformedRequest."""
     body = _content(record.get("body"))
     attributes = sqs_attributes(record)
-    if attributes.get(EVENT_ATTRIBUTE) == _VERSION:
-        return _unpack(body)
+    match attributes.get(EVENT_ATTRIBUTE):
+        case "1":
+            return _unpack(body)
+        case "1+zlib":
+            return _unpack(_decompressed(body))
     sent = _text(_mapping(record.get("attributes")).get("SentTimestamp"))
     wrapping = _Wrapping(
         source=attributes.get(SOURCE_ATTRIBUTE),
@@ -76,6 +94,16 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
 def unwrap_sns(record: Mapping[str, Any]) -> Arrival:
     """Return what SNS invoked the function with. Raises MalformedRequest."""
     return _arrival({**_mapping(record.get("Sns")), "Type": "Notification"}, _Wrapping())
+
+
+def unwrap_http_sns(arrival: Arrival) -> Arrival:
+    """Take SNS's envelope off a webhook whose scheme has verified it. Raises MalformedRequest.
+
+    Only what is signed counts: not the message attributes.
+    """
+    notification = {name: value for name, value in arrival.data.items() if name != "MessageAttributes"}
+    inner = _arrival(notification, _Wrapping())
+    return replace(arrival, data=inner.data, headers=inner.headers, fallback_id=inner.fallback_id)
 
 
 def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
@@ -152,15 +180,30 @@ def _unwrap_detail(document: JsonObject, wrapping: _Wrapping) -> JsonObject:
     return detail
 
 
+def _decompressed(body: bytes) -> bytes:
+    unfolding = zlib.decompressobj()
+    try:
+        content = unfolding.decompress(base64.b64decode(body, validate=True), _MAX_EVENT)
+    except (ValueError, zlib.error):
+        raise _not_ours() from None
+    if not unfolding.eof:
+        raise _not_ours()
+    return content
+
+
+def _not_ours() -> MalformedRequest:
+    return MalformedRequest("the message is not an event that the relay queued")
+
+
 def _unpack(body: bytes) -> Event:
     """Read back what `pack` wrote; a message that bears the attribute and is something else is malformed."""
     fields = parse_object(body)
     try:
         event = Event(**fields)
     except TypeError:
-        raise MalformedRequest("the message is not an event that the relay queued") from None
+        raise _not_ours() from None
     if not all(_fits(event)):
-        raise MalformedRequest("the message is not an event that the relay queued")
+        raise _not_ours()
     # Whoever may write to the queue may write anything: what is logged is made safe here too.
     return replace(event, id=safe_id(event.id, "-"), correlation_id=safe_id(event.correlation_id, "-"))
 

@@ -8,7 +8,8 @@
     ├── Unauthenticated               whoever sent this did not prove that they hold the secret
     │   ├── SignatureMissing
     │   ├── SignatureInvalid
-    │   └── Stale
+    │   ├── Stale
+    │   └── AddressNotAllowed
     ├── UnknownSource                 no such source, or not reachable this way
     │   └── AmbiguousSource           several sources claim the event
     ├── SchemaViolation               the event is not what its source says
@@ -94,6 +95,12 @@ class Stale(Unauthenticated):
     """The proof is from too long ago, or from the future."""
 
     code = "stale"
+
+
+class AddressNotAllowed(Unauthenticated):
+    """The caller's address is not in the source's allow-list."""
+
+    code = "address_not_allowed"
 
 
 class UnknownSource(RelayError):

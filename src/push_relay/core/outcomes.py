@@ -62,6 +62,7 @@ VERDICTS: dict[type[RelayError], Verdict] = {
     errors.UnsupportedMediaType: Verdict(Outcome.REJECTED, 415, "Unsupported media type"),
     errors.PayloadTooLarge: Verdict(Outcome.REJECTED, 413, "Payload too large"),
     errors.Unauthenticated: Verdict(Outcome.REJECTED, 401, "Unauthorized"),
+    errors.AddressNotAllowed: Verdict(Outcome.REJECTED, 403, "Forbidden"),
     errors.UnknownSource: Verdict(Outcome.REJECTED, 404, "Unknown source"),
     errors.SchemaViolation: Verdict(Outcome.REJECTED, 422, "Schema violation"),
     errors.MappingFailed: Verdict(Outcome.FAILED, 202, "Accepted, but not mapped"),

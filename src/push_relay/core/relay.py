@@ -15,7 +15,9 @@ from typing import Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.body import read_body
+from push_relay.core.door import Door
 from push_relay.core.encoding import Credentials
+from push_relay.core.envelope import unwrap_http_sns
 from push_relay.core.errors import (
     VENDOR_CODES,
     AmbiguousSource,
@@ -27,10 +29,12 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
+from push_relay.core.handshake import Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome, code_of, told
 from push_relay.core.push import Message, Push, Receipt, Recipient
 from push_relay.core.request import HttpRequest
 from push_relay.core.route import Routing
+from push_relay.core.schemes.proof import Verified
 from push_relay.core.source import Source
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
@@ -59,10 +63,10 @@ class Queue(Protocol):
     def put(self, event: Event) -> None: ...  # raises QueueUnavailable, PayloadTooLarge
 
 
-class SigningSecrets(Protocol):
-    """The secrets that senders sign with."""
+class Subscriptions(Protocol):
+    """SNS subscriptions over HTTP, which their subscriber has to confirm."""
 
-    def of(self, source: str) -> Sequence[bytes]: ...  # raises CredentialsUnavailable
+    def confirm(self, url: str) -> None: ...  # raises CredentialsUnavailable
 
 
 class PushCredentials(Protocol):
@@ -108,13 +112,22 @@ class Concurrently(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """An event that was let in, with the receipts of its pushes in direct mode."""
+
+    event: Event
+    receipts: Sequence[Receipt] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
     """The relay, wired."""
 
     mode: DeliveryMode
     sources: Sources
     routing: Routing
-    signing_secrets: SigningSecrets
+    door: Door
+    subscriptions: Subscriptions
     queue: Queue
     ledger: Ledger
     push_credentials: PushCredentials
@@ -124,36 +137,50 @@ class Relay:
 
     # --- the front half ----------------------------------------------------------------------------
 
-    def receive(self, request: HttpRequest, time_left: TimeLeft) -> tuple[Event, Sequence[Receipt]]:
+    def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
         """Let a webhook in: verify, parse, validate, then queue it, or deliver it in direct mode.
 
-        Returns the event, with the receipts of its pushes in direct mode. Raises RelayError for what is
-        not let in.
+        What is no event but the sender's handshake is answered. Raises RelayError for what is not let in.
         """
         event = self._admit(request)
+        if isinstance(event, Reply):
+            return event
         if self.mode is DeliveryMode.DIRECT:
-            return event, self.deliver([event], time_left)[0]
+            return Received(event, self.deliver([event], time_left)[0])
         self.queue.put(event)
-        return event, ()
+        return Received(event)
 
-    def _admit(self, request: HttpRequest) -> Event:
+    def preflight(self, request: HttpRequest) -> Reply | None:
+        """Answer a sender's question by OPTIONS whether it may send; None where it may not."""
         source = self.sources.named(request.source or "")
-        if source.verify is None:
-            raise UnknownSource("the source takes no webhooks: its events come through AWS")
+        if source.handshake != "cloudevents" or source.verify is None:
+            return None
+        return preflight(request, self.routing.policy(source.name).origins)
+
+    def _admit(self, request: HttpRequest) -> Event | Reply:
+        source = self.sources.named(request.source or "")
         now = self.clock.now()
-        signed = source.verify(request, self.signing_secrets.of(source.name), now)
-        identity = digest(signed)
+        verified, secrets = self.door.verify(source, self.routing.policy(source.name), request, now)
+        asked = source.shake_hands(request, secrets)
+        if isinstance(asked, Subscription):
+            self.subscriptions.confirm(asked.url)
+            return Reply("", "text/plain; charset=utf-8")
+        return asked or source.event(self._arrival(source, request, verified, now))
+
+    def _arrival(self, source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
+        """Parse a verified request. Its identity is what the proof covers: an id only if it is signed."""
+        signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
             data=read_body(request.body, request.headers, source.body_format),
             headers=request.headers,
             query=request.query,
             received_at=now,
-            fallback_id=identity[:32],
-            identity=identity,
+            fallback_id=signed[:32],
+            identity=signed if verified.event_id is None else f"id:{verified.event_id}",
             correlation_id=request.correlation_id,
         )
-        return source.event(arrival)
+        return unwrap_http_sns(arrival) if source.body_format.name == "sns" else arrival
 
     # --- between the halves: what did not come through `receive` -------------------------------------
 

@@ -10,11 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 
-#: Bytes of a body. A queue message holds 1 MiB, and the event has to fit in it with its envelope.
-MAX_BODY = 1024 * 1024
+#: Bytes of a body, as received and decompressed. What is larger than a queue message, compressed, is
+#: refused when it is queued.
+MAX_BODY = 4 * 1024 * 1024
 
 _CORRELATION = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _WEBHOOK_PATH = re.compile(r"(?:^|/)webhooks/([^/]+)/?$")
@@ -22,11 +24,17 @@ _WEBHOOK_PATH = re.compile(r"(?:^|/)webhooks/([^/]+)/?$")
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One HTTP request. Header names are lower-case; a repeated header's values are joined with `, `."""
+    """One HTTP request. Header names are lower-case; a repeated header's values are joined with `, `.
+
+    url     as the sender called it, with its query string
+    caller  the address that API Gateway vouches for, not what X-Forwarded-For says
+    """
 
     method: str
     path: str
+    url: str
     source: str | None
+    caller: str
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
@@ -54,7 +62,9 @@ def unwrap(invocation: Mapping[str, Any]) -> HttpRequest:
     return HttpRequest(
         method=(_text(http.get("method")) or _text(invocation.get("httpMethod"))).upper(),
         path=path,
+        url=_url(invocation, context, headers),
         source=_source(invocation, path),
+        caller=_text(http.get("sourceIp")) or _text(_mapping(context.get("identity")).get("sourceIp")),
         headers=headers,
         query=_query(invocation),
         body=_body(invocation),
@@ -84,6 +94,21 @@ def _headers(invocation: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _query(invocation: Mapping[str, Any]) -> Mapping[str, str]:
     return {str(k): _text(v) for k, v in _mapping(invocation.get("queryStringParameters")).items()}
+
+
+def _url(invocation: Mapping[str, Any], context: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    """Write the address as the sender called it: some schemes sign it.
+
+    1.0 does not hand the query string over as it was, so it is written anew: same parameters, same order.
+    """
+    scheme = "http" if headers.get("x-forwarded-proto") == "http" else "https"
+    host = headers.get("host") or _text(context.get("domainName"))
+    path = _text(context.get("path")) or _text(invocation.get("rawPath")) or _text(invocation.get("path"))
+    query = invocation.get("rawQueryString")
+    if not isinstance(query, str):
+        lists = _mapping(invocation.get("multiValueQueryStringParameters"))
+        query = urlencode([(k, v) for k, vs in lists.items() if isinstance(vs, list) for v in vs])
+    return f"{scheme}://{host}{path}{'?' if query else ''}{query}"
 
 
 def _source(invocation: Mapping[str, Any], path: str) -> str | None:

@@ -1,13 +1,14 @@
 """Routes: the deployer's rules of who is told. Read from config/relay.toml, with the people they name."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from push_relay.core.account import Account, read_account
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.expression import Expression, Scope, Template
+from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
 from push_relay.core.strict_json import JsonObject
 
@@ -30,6 +31,11 @@ class Routing:
     account: Account
     routes: tuple[Route, ...]
     people: Mapping[str, Recipient]
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+
+    def policy(self, source: str) -> Policy:
+        """Return what the deployer says of a source."""
+        return self.policies.get(source, STRICT)
 
     def recipients(self, event: Event) -> tuple[Recipient, ...]:
         """Return whom the routes tell of an event: each once, in the order of the routes.
@@ -64,8 +70,12 @@ def read_routing(document: JsonObject, known: Collection[str] | None = None) -> 
     people_table = table.table("people")
     people = {name: _person(people_table.table(name)) for name in people_table}
     routes = tuple(_route(route, people, known) for route in table.tables("route"))
+    policies = read_policies(table.table("source"))
+    for name in policies if known is not None else ():
+        if name not in (known or ()):
+            raise table.table("source").wrong(name, _no_source(name, known or ()))
     table.done()
-    return Routing(account, routes, people)
+    return Routing(account, routes, people, policies)
 
 
 def _person(table: Table) -> Recipient:
@@ -83,7 +93,7 @@ def _person(table: Table) -> Recipient:
 def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str] | None) -> Route:
     source = table.text("source")
     if known is not None and source not in known:
-        raise table.wrong("source", f"there is no source `{source}`; there are: {', '.join(sorted(known))}")
+        raise table.wrong("source", _no_source(source, known))
     when = table.compiled("when", Expression.compile) if "when" in table else None
     texts = table.texts("to")
     if not texts:
@@ -91,6 +101,10 @@ def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str]
     to = tuple(_recipient_template(text, people, table) for text in texts)
     table.done()
     return Route(source, when, to)
+
+
+def _no_source(name: str, known: Collection[str]) -> str:
+    return f"there is no source `{name}`; there are: {', '.join(sorted(known))}"
 
 
 def _recipient_template(text: str, people: Mapping[str, Recipient], table: Table) -> Template:

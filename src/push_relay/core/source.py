@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from push_relay.core import signature
-from push_relay.core.body import BODY_FORMATS
+from push_relay.core.body import BODY_FORMATS, BodyFormat
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, safe_id
 from push_relay.core.expression import Expression, Scope, Template
+from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
 from push_relay.core.push import Message
 from push_relay.core.schema import Schema
+from push_relay.core.schemes.proof import Scheme
+from push_relay.core.schemes.registry import WITHOUT_SECRET, read_scheme
 from push_relay.core.strict_json import JsonObject
 
 #: The envelope's headers that a match rule may name, by the key that it uses for each.
@@ -65,15 +67,19 @@ class MessageRule:
 class Source:
     """One kind of sender, compiled.
 
-    verify          None where the source takes no webhooks, because AWS delivers its events
+    scheme, verify  None where the source takes no webhooks, because AWS delivers its events
+    handshake       what the sender asks before it sends events, where it asks; `shake_hands` answers
     headers, query  the only names that an event of this source keeps: those that its expressions read
     """
 
     name: str
     title: str
     docs: str
-    verify: signature.Scheme | None
-    body_format: str
+    scheme: str | None
+    verify: Scheme | None
+    handshake: str | None
+    shake_hands: Handshake
+    body_format: BodyFormat
     event_id: Expression | None
     event_type: Expression | None
     messages: tuple[MessageRule, ...]
@@ -81,6 +87,16 @@ class Source:
     schema: Schema
     headers: frozenset[str]
     query: frozenset[str]
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether a secret of the deployer's takes part in the verification."""
+        return self.scheme not in WITHOUT_SECRET
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether its scheme lets everybody in."""
+        return self.scheme == "none"
 
     def event(self, arrival: Arrival) -> Event:
         """Make the event of what came. Raises SchemaViolation.
@@ -127,7 +143,10 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         name=name,
         title=table.text("title"),
         docs=table.text("docs"),
-        verify=_verify(table) if "verify" in table else None,
+        scheme=table.table("verify").text("scheme") if "verify" in table else None,
+        verify=read_scheme(table.table("verify")) if "verify" in table else None,
+        handshake=_handshake(table)[0],
+        shake_hands=_handshake(table)[1],
         body_format=_body_format(event),
         event_id=event_id,
         event_type=event_type,
@@ -142,17 +161,20 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
     return source
 
 
-def _verify(table: Table) -> signature.Scheme:
-    verify = table.table("verify")
-    options = {key: verify.raw(key) for key in verify if key != "scheme"}
-    return verify.compiled("scheme", lambda name: signature.scheme(name, options))
-
-
-def _body_format(event: Table) -> str:
-    body_format = event.text("format", BODY_FORMATS[0])
-    if body_format not in BODY_FORMATS:
+def _body_format(event: Table) -> BodyFormat:
+    name = event.text("format", BODY_FORMATS[0])
+    if name not in BODY_FORMATS:
         raise event.wrong("format", f"is not one of: {', '.join(BODY_FORMATS)}")
-    return body_format
+    return BodyFormat(name, event.text("form") if "form" in event else None)
+
+
+def _handshake(table: Table) -> tuple[str | None, Handshake]:
+    if "handshake" not in table:
+        return None, no_handshake
+    name = table.text("handshake")
+    if name not in HANDSHAKES:
+        raise table.wrong("handshake", f"is not one of: {', '.join(HANDSHAKES)}")
+    return name, HANDSHAKES[name]
 
 
 def _message_rule(rule: Table) -> MessageRule:

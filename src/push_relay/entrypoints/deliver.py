@@ -173,7 +173,8 @@ def _delay(message: Message) -> float:
 
 def _packed(message: Message) -> tuple[str, Mapping[str, str]]:
     if message.event:
-        return envelope.pack(message.event), envelope.event_attributes(message.event.source)
+        packed = envelope.pack(message.event)
+        return packed.body, packed.attributes
     return json.dumps(message.content, default=str), {}
 
 

@@ -10,9 +10,10 @@ from http import HTTPStatus
 from typing import Any
 
 from push_relay import __version__
-from push_relay.core.envelope import event_attributes, pack
+from push_relay.core.envelope import pack
 from push_relay.core.errors import CODES, MalformedRequest, MappingFailed, NotNow, RelayError, SchemaViolation
 from push_relay.core.event import Event
+from push_relay.core.handshake import Reply
 from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
 from push_relay.core.push import Receipt
 from push_relay.core.relay import DeliveryMode, Relay
@@ -65,6 +66,8 @@ def _answer(
             return _respond(HTTPStatus.OK, {"status": "ok", "version": __version__}, request.correlation_id)
         case "POST", _, str():
             return _webhook(request, context, relay, messages, telemetry)
+        case "OPTIONS", _, str() if reply := relay.preflight(request):
+            return _handshake(reply, request, telemetry)
         case _, _, str():
             allow = {"Allow": "POST"}
             return _problem(HTTPStatus.METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED, request.correlation_id, allow)
@@ -75,7 +78,10 @@ def _answer(
 def _webhook(
     request: HttpRequest, context: LambdaContext, relay: Relay, messages: Messages, telemetry: Telemetry
 ) -> Response:
-    event, receipts = relay.receive(request, time_left(context))
+    received = relay.receive(request, time_left(context))
+    if isinstance(received, Reply):
+        return _handshake(received, request, telemetry)
+    event, receipts = received.event, received.receipts
     about = {"id": event.id, "source": event.source}
     if relay.mode is DeliveryMode.QUEUE:
         telemetry.accepted(event)
@@ -84,12 +90,31 @@ def _webhook(
     return _told_directly(event, receipts, messages)
 
 
+def _handshake(reply: Reply, request: HttpRequest, telemetry: Telemetry) -> Response:
+    telemetry.handshake(request.source or "", request.correlation_id)
+    headers = {
+        "Content-Type": reply.content_type,
+        # What is given back as it came must be taken for nothing but what it is said to be.
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "X-Correlation-Id": request.correlation_id,
+        **reply.headers,
+    }
+    return {
+        "statusCode": int(HTTPStatus.OK),
+        "headers": headers,
+        "body": reply.body,
+        "isBase64Encoded": False,
+    }
+
+
 def _told_directly(event: Event, receipts: Sequence[Receipt], messages: Messages) -> Response:
     """Answer in direct mode: the receipts, under the status of the worst of them."""
     unmapped = [r for r in receipts if r.error_code == MappingFailed.code]
     if unmapped:
         # The sender is told `accepted`, since they can't help: so the event must not be lost here.
-        messages.bury(pack(event), event_attributes(event.source), MappingFailed.code, event.id)
+        packed = pack(event)
+        messages.bury(packed.body, packed.attributes, MappingFailed.code, event.id)
     body: dict[str, Any] = {
         "id": event.id,
         "source": event.source,
@@ -125,6 +150,9 @@ def _refusal(error: Exception, correlation_id: str) -> Response:
     if isinstance(error, SchemaViolation):
         body["errors"] = [{"pointer": v.pointer, "rule": v.rule} for v in error.violations]
     headers = _retry_after(error.retry_after) if isinstance(error, NotNow) else {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        # Some senders, SNS among them, offer a password only once they were asked for one (RFC 9110, 11.6.1).
+        headers["WWW-Authenticate"] = 'Basic realm="push-relay", charset="UTF-8"'
     return _respond(status, body, correlation_id, headers)
 
 

@@ -1,0 +1,161 @@
+"""Answer what a sender asks before it sends events: whether this endpoint wants them.
+
+A source's folder names its handshake. All but the preflight stand behind the source's verification, so
+that an answer is only given to whoever holds the secret.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from push_relay.core.errors import MalformedRequest
+from push_relay.core.strict_json import JsonObject, parse
+
+#: What may be given back as it came: printable ASCII, bounded.
+_TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
+#: Nothing that could stand before a Zoom signature's colon: the answer must be no use as a signature.
+_PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ORIGIN = re.compile(r"[A-Za-z0-9.-]{1,253}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handshake is answered with, under 200."""
+
+    body: str
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An SNS subscription that waits for its confirmation: fetch the address (already verified)."""
+
+    url: str
+
+
+class Asked(Protocol):
+    """What a handshake looks at: lower-case header names, the body as received."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def query(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+
+
+#: (verified request, the source's secrets) -> the answer, or None where it is an event.
+type Handshake = Callable[[Asked, Sequence[bytes]], Reply | Subscription | None]
+
+
+def slack(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
+    """Give the challenge of `url_verification` back (https://docs.slack.dev/reference/events/url_verification)."""
+    document = _object(request)
+    if document.get("type") != "url_verification":
+        return None
+    return Reply(_token(document.get("challenge")), "text/plain; charset=utf-8")
+
+
+def zoom(request: Asked, secrets: Sequence[bytes]) -> Reply | None:
+    """Sign the token of `endpoint.url_validation` (https://developers.zoom.us/docs/api/webhooks/)."""
+    document = _object(request)
+    if document.get("event") != "endpoint.url_validation":
+        return None
+    payload = document.get("payload")
+    plain = payload.get("plainToken") if isinstance(payload, dict) else None
+    if not isinstance(plain, str) or not _PLAIN_TOKEN.fullmatch(plain) or not secrets:
+        raise MalformedRequest("the handshake's token is none")
+    signed = hmac.digest(secrets[0], plain.encode("ascii"), hashlib.sha256).hex()
+    return Reply(json.dumps({"plainToken": plain, "encryptedToken": signed}))
+
+
+def event_grid(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
+    """Give Event Grid's validation code back.
+
+    https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
+    """
+    if request.headers.get("aeg-event-type") != "SubscriptionValidation":
+        return None
+    events = parse(request.body)
+    first = events[0] if isinstance(events, list) and events else events
+    about = first.get("data") if isinstance(first, dict) else None
+    code = about.get("validationCode") if isinstance(about, dict) else None
+    return Reply(json.dumps({"validationResponse": _token(code)}))
+
+
+def microsoft_graph(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
+    """Give Graph's `validationToken` back as text.
+
+    https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
+    """
+    token = request.query.get("validationToken")
+    return None if token is None else Reply(_token(token), "text/plain; charset=utf-8")
+
+
+def sns(request: Asked, _secrets: Sequence[bytes]) -> Reply | Subscription | None:
+    """Find the subscription to confirm (the scheme has verified the message and allow-listed the topic).
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html#http-subscription-confirmation-json
+    """
+    document = _object(request)
+    if document.get("Type") == "UnsubscribeConfirmation":
+        return Reply("", "text/plain; charset=utf-8")
+    if document.get("Type") != "SubscriptionConfirmation":
+        return None
+    url = document.get("SubscribeURL")
+    topic = document.get("TopicArn")
+    parts = topic.split(":") if isinstance(topic, str) else []
+    region, partition = (parts[3], parts[1]) if len(parts) == 6 else ("", "")  # noqa: PLR2004 (an ARN's parts)
+    host = f"https://sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}/?"
+    if not isinstance(url, str) or not url.startswith(host) or not _TOKEN.fullmatch(url):
+        raise MalformedRequest("the subscription's address is not SNS's in the topic's region")
+    return Subscription(url)
+
+
+def no_handshake(_request: Asked, _secrets: Sequence[bytes]) -> None:
+    """Take everything for an event; what OPTIONS asks is `preflight`'s."""
+
+
+HANDSHAKES: dict[str, Handshake] = {
+    "slack": slack,
+    "zoom": zoom,
+    "event-grid": event_grid,
+    "microsoft-graph": microsoft_graph,
+    "sns": sns,
+    "cloudevents": no_handshake,
+}
+
+
+def preflight(request: Asked, origins: frozenset[str]) -> Reply | None:
+    """Answer CloudEvents' abuse protection (OPTIONS): None where the origin is not one of those allowed.
+
+    Without a list every origin may ask: the answer lets it send, and every event is still verified.
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection
+    """
+    origin = request.headers.get("webhook-request-origin", "")
+    if not _ORIGIN.fullmatch(origin) or (origins and origin not in origins):
+        return None
+    headers = {"WebHook-Allowed-Origin": origin, "Allow": "POST"}
+    if request.headers.get("webhook-request-rate", "").isdecimal():
+        headers["WebHook-Allowed-Rate"] = request.headers["webhook-request-rate"][:9]
+    return Reply("", "text/plain; charset=utf-8", headers)
+
+
+def _object(request: Asked) -> JsonObject:
+    """Return the body where it is a JSON object; an event in another form is no handshake."""
+    try:
+        document = parse(request.body)
+    except MalformedRequest:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _token(value: object) -> str:
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise MalformedRequest("the handshake's token is none")
+    return value
