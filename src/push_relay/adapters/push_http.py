@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from http import HTTPStatus
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING
 
 import urllib3
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from push_relay.core.push import Push
 
 #: Nothing was sent: the push cannot have been shown.
-_BEFORE_SENDING = (ConnectTimeoutError, NewConnectionError, NameResolutionError, ProxyError, SSLError)
+_BEFORE_SENDING = (ConnectTimeoutError, NewConnectionError, NameResolutionError, ProxyError)
 #: Seconds below which a call is not begun.
 _LEAST = 0.5
 
@@ -104,31 +105,28 @@ class HttpPushApi:
             )
         except _BEFORE_SENDING as exc:
             raise VendorUnavailable(f"the vendor cannot be reached ({type(exc).__name__})") from None
+        except SSLError as exc:
+            # Other failures of TLS can come at any time, after sending too.
+            if not any(isinstance(cause, SSLCertVerificationError) for cause in exc.args):
+                raise DeliveryUnknown("the connection was lost after sending (SSLError)") from None
+            raise VendorUnavailable("the vendor's certificate is not one to trust") from None
         except HTTPError as exc:
             raise DeliveryUnknown(f"the connection was lost after sending ({type(exc).__name__})") from None
 
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
         """Return the answer's beginning; None where it was cut off, cannot be decoded or comes too late."""
-        if response.length_remaining == 0:
-            return b""
-        body = b""
-        # A socket's timeout bounds one read, not the whole: at the deadline reading is ended from without.
+        if response.length_remaining is not None:
+            return _read(response, deadline)
+        # A socket's timeout bounds one read, and an answer without a length takes many to its end: at the
+        # deadline it is ended from without.
         watch = threading.Timer(deadline - time.monotonic(), _end_reading, [response])
         watch.daemon = True
         watch.start()
         try:
-            while len(body) < MAX_ANSWER:
-                chunk = response.read1(MAX_ANSWER - len(body))
-                if not chunk:
-                    # An answer without a length ends like one that was ended at the deadline.
-                    return body if time.monotonic() < deadline else None
-                body += chunk
-        except HTTPError:
-            return None
+            return _read(response, deadline)
         finally:
             watch.cancel()
             watch.join()
-        return body
 
     def _timeout(self, seconds: float) -> urllib3.Timeout:
         return urllib3.Timeout(
@@ -139,6 +137,26 @@ class HttpPushApi:
         form = self._account.form
         headers = {"Content-Type": form.content_type, "Accept": f"application/{form}"}
         return headers if correlation_id == "-" else {**headers, "X-Correlation-Id": correlation_id}
+
+
+def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
+    body = b""
+    sock = getattr(response.connection, "sock", None)
+    try:
+        while len(body) < MAX_ANSWER and response.length_remaining != 0:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            if sock is not None:
+                sock.settimeout(left)
+            chunk = response.read1(MAX_ANSWER - len(body))
+            if not chunk:
+                # An answer without a length ends like one that was ended at the deadline.
+                return body if time.monotonic() < deadline else None
+            body += chunk
+    except HTTPError:
+        return None
+    return body
 
 
 def _end_reading(response: urllib3.BaseHTTPResponse) -> None:
