@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes import World, bus_event, notification, sns_invocation, sqs_batch, sqs_record, webhook
+from fakes import World
+from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_record, webhook
 from push_relay.core.errors import CODES
 from push_relay.core.relay import DeliveryMode
 

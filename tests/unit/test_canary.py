@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-from fakes import (
-    Captured,
-    World,
+from fakes import Captured, World, captured
+from invocations import (
     bus_event,
-    captured,
     notification,
     signature,
     sns_invocation,

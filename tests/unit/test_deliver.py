@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes import Messages, World, bus_event, notification, sns_invocation, sqs_batch, sqs_queued, sqs_record
+from fakes import Messages, World
+from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_queued, sqs_record
 from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import World, bus_event, notification, sqs_record
+from fakes import World
+from invocations import bus_event, notification, sqs_record
 from push_relay.core import envelope
 from push_relay.core.errors import (
     AmbiguousSource,

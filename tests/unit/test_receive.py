@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes import SECRET, World, signature, sqs_batch, sqs_queued, webhook
+from fakes import SECRET, World
+from invocations import signature, sqs_batch, sqs_queued, webhook
 from push_relay.core.errors import (
     DeliveryUnknown,
     VendorRejected,

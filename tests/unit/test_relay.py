@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, World, in_turn, signature, webhook
+from fakes import CREDENTIALS, ROTATED, World, in_turn
+from invocations import signature, webhook
 from push_relay.adapters.process import Threads
 from push_relay.core.errors import (
     DeliveryUnknown,

@@ -5,7 +5,7 @@ all take null and give null back, because a webhook's fields are null as often a
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -94,6 +94,27 @@ class Expression:
         Raises ConfigurationInvalid where it takes `root` whole, since then nobody can say which are kept.
         """
         return frozenset(_members(self._compiled.parsed, root, self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The members of `headers` and `query` that expressions read."""
+
+    headers: frozenset[str] = frozenset()
+    query: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, expressions: Iterable[Expression]) -> "Reads":
+        """Gather what expressions read. Raises ConfigurationInvalid where one takes either whole."""
+        read = list(expressions)
+        return cls(
+            frozenset(name for expression in read for name in expression.names("headers")),
+            frozenset(name for expression in read for name in expression.names("query")),
+        )
+
+
+#: Of what reads neither.
+NOTHING = Reads()
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class Relay:
         if isinstance(asked, Subscription):
             self.subscriptions.confirm(asked.url)
             return Reply("", "text/plain; charset=utf-8")
-        return asked or source.event(self._arrival(source, request, verified, now))
+        return asked or self._event(source, self._arrival(source, request, verified, now))
 
     def _arrival(self, source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
         """Parse a verified request. Its identity is what the proof covers: an id only if it is signed."""
@@ -190,16 +190,19 @@ class Relay:
         Raises UnknownSource, AmbiguousSource (the relay never guesses), SchemaViolation.
         """
         if arrival.source is not None:
-            return self.sources.named(arrival.source).event(arrival)
+            return self._event(self.sources.named(arrival.source), arrival)
         fitting = [source for source in self.sources.all() if any(m.fits(arrival) for m in source.matches)]
         match fitting:
             case [source]:
-                return source.event(arrival)
+                return self._event(source, arrival)
             case []:
                 raise UnknownSource("the message names no source, and no source's match rules fit it")
             case _:
                 names = ", ".join(source.name for source in fitting)
                 raise AmbiguousSource(f"the match rules of several sources fit the message: {names}")
+
+    def _event(self, source: Source, arrival: Arrival) -> Event:
+        return source.event(arrival, self.routing.reads(source.name))
 
     # --- the back half ------------------------------------------------------------------------------
 

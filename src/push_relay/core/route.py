@@ -7,7 +7,7 @@ from push_relay.core.account import Account, read_account
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
-from push_relay.core.expression import Expression, Scope, Template
+from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
 from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
 from push_relay.core.strict_json import JsonObject
@@ -23,6 +23,12 @@ class Route:
     when: Expression | None
     to: tuple[Template, ...]
 
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """Every expression in it."""
+        when = (self.when,) if self.when else ()
+        return (*when, *(expression for template in self.to for expression in template.expressions))
+
 
 @dataclass(frozen=True, slots=True)
 class Routing:
@@ -32,10 +38,15 @@ class Routing:
     routes: tuple[Route, ...]
     people: Mapping[str, Recipient]
     policies: Mapping[str, Policy] = field(default_factory=dict)
+    read_by_routes: Mapping[str, Reads] = field(default_factory=dict)
 
     def policy(self, source: str) -> Policy:
         """Return what the deployer says of a source."""
         return self.policies.get(source, STRICT)
+
+    def reads(self, source: str) -> Reads:
+        """Return what the routes of a source read of headers and query."""
+        return self.read_by_routes.get(source, NOTHING)
 
     def recipients(self, event: Event) -> tuple[Recipient, ...]:
         """Return whom the routes tell of an event: each once, in the order of the routes.
@@ -75,7 +86,12 @@ def read_routing(document: JsonObject, known: Collection[str] | None = None) -> 
         if name not in (known or ()):
             raise table.table("source").wrong(name, _no_source(name, known or ()))
     table.done()
-    return Routing(account, routes, people, policies)
+    sources = {route.source for route in routes}
+    read_by_routes = {
+        name: Reads.of(e for route in routes if route.source == name for e in route.expressions)
+        for name in sources
+    }
+    return Routing(account, routes, people, policies, read_by_routes)
 
 
 def _person(table: Table) -> Recipient:
@@ -100,7 +116,12 @@ def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str]
         raise table.wrong("to", "names nobody")
     to = tuple(_recipient_template(text, people, table) for text in texts)
     table.done()
-    return Route(source, when, to)
+    route = Route(source, when, to)
+    try:
+        Reads.of(route.expressions)
+    except ConfigurationInvalid as exc:
+        raise WrongKey(table.path, exc.detail) from exc
+    return route
 
 
 def _no_source(name: str, known: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 The folder's format is told in docs/writing-a-source.md.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -11,7 +11,7 @@ from push_relay.core.body import BODY_FORMATS, BodyFormat
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, safe_id
-from push_relay.core.expression import Expression, Scope, Template
+from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
 from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
 from push_relay.core.push import Message
 from push_relay.core.schema import Schema
@@ -69,7 +69,7 @@ class Source:
 
     scheme, verify  None where the source takes no webhooks, because AWS delivers its events
     handshake       what the sender asks before it sends events, where it asks; `shake_hands` answers
-    headers, query  the only names that an event of this source keeps: those that its expressions read
+    reads           the only headers and query parameters that its events keep, beside what routes read
     """
 
     name: str
@@ -85,8 +85,7 @@ class Source:
     messages: tuple[MessageRule, ...]
     matches: tuple[Match, ...]
     schema: Schema
-    headers: frozenset[str]
-    query: frozenset[str]
+    reads: Reads
 
     @property
     def needs_secret(self) -> bool:
@@ -98,8 +97,10 @@ class Source:
         """Whether its scheme lets everybody in."""
         return self.scheme == "none"
 
-    def event(self, arrival: Arrival) -> Event:
-        """Make the event of what came. Raises SchemaViolation.
+    def event(self, arrival: Arrival, also: Reads = NOTHING) -> Event:
+        """Make the event of what came; of headers and query it keeps what the source and its routes read.
+
+        Raises SchemaViolation.
 
         An id that cannot be told is the fallback; a type that cannot be told is None, and fails when the
         event is delivered: the sender could not help it.
@@ -114,8 +115,8 @@ class Source:
             received_at=arrival.received_at,
             identity=arrival.identity,
             correlation_id=arrival.correlation_id,
-            headers={name: arrival.headers[name] for name in self.headers & arrival.headers.keys()},
-            query={name: arrival.query[name] for name in self.query & arrival.query.keys()},
+            headers=_kept(arrival.headers, self.reads.headers | also.headers),
+            query=_kept(arrival.query, self.reads.query | also.query),
         )
 
     def message(self, event: Event) -> Message | None:
@@ -153,8 +154,7 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         messages=rules,
         matches=tuple(_match(rule) for rule in table.tables("match")),
         schema=Schema.compile(schema),
-        headers=frozenset(name for expression in read for name in expression.names("headers")),
-        query=frozenset(name for expression in read for name in expression.names("query")),
+        reads=Reads.of(read),
     )
     event.done()
     table.done()
@@ -251,6 +251,10 @@ def _checked[T](name: str, value: object, kind: type[T]) -> T | None:
     if value is None or type(value) is kind:
         return value
     raise MappingFailed(f"{name} came out as something else than {kind.__name__}")
+
+
+def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:
+    return {name: values[name] for name in names & values.keys()}
 
 
 def _told(expression: Expression | None, scope: Scope) -> object:

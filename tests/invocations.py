@@ -1,0 +1,88 @@
+"""What Lambda invokes the handlers with, made by hand: webhooks, SQS batches, notifications, bus events."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fakes import SECRET
+from push_relay.core.envelope import pack
+from push_relay.core.event import Event
+
+
+def signature(body: bytes, secret: bytes = SECRET) -> str:
+    """Sign a body as GitHub does."""
+    return "sha256=" + hmac.digest(secret, body, hashlib.sha256).hex()
+
+
+def webhook(
+    content: Any,
+    *,
+    source: str = "bakery",
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    method: str = "POST",
+) -> dict[str, Any]:
+    """Return a signed webhook as a function URL delivers it; bytes go out as they are."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    given = {"content-type": "application/json", "x-hub-signature-256": signature(body), **(headers or {})}
+    return {
+        "version": "2.0",
+        "rawPath": f"/webhooks/{source}",
+        "headers": given,
+        "queryStringParameters": dict(query or {}),
+        "requestContext": {"http": {"method": method, "path": f"/webhooks/{source}"}, "requestId": "req-1"},
+        "body": body.decode("utf-8", "surrogateescape"),
+        "isBase64Encoded": False,
+    }
+
+
+def sqs_record(
+    content: Any, *, source: str | None = None, message_id: str = "m-1", attempt: int = 1
+) -> dict[str, Any]:
+    """Return an SQS record; a text is the body as it is."""
+    attributes = {"source": {"stringValue": source, "dataType": "String"}} if source else {}
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"handle-{message_id}",
+        "body": content if isinstance(content, str) else json.dumps(content),
+        "attributes": {"ApproximateReceiveCount": str(attempt), "SentTimestamp": "1800000000000"},
+        "messageAttributes": attributes,
+        "eventSource": "aws:sqs",
+    }
+
+
+def sqs_queued(event: Event, *, message_id: str = "m-1", attempt: int = 1) -> dict[str, Any]:
+    """Return an SQS record of an event that `receive` has queued."""
+    packed = pack(event)
+    record = sqs_record(packed.body, message_id=message_id, attempt=attempt)
+    named = packed.attributes.items()
+    return {**record, "messageAttributes": {k: {"stringValue": v, "dataType": "String"} for k, v in named}}
+
+
+def sqs_batch(*records: Any) -> dict[str, Any]:
+    """Return an invocation by SQS."""
+    return {"Records": list(records)}
+
+
+def notification(
+    message: Any, *, topic: str = "arn:aws:sns:eu-west-1:1:ovens", **more: Any
+) -> dict[str, Any]:
+    """Return what SNS writes round a message."""
+    text = message if isinstance(message, str) else json.dumps(message)
+    about = {"Type": "Notification", "MessageId": "sns-1", "TopicArn": topic, "Message": text}
+    return {**about, "Timestamp": "2027-01-15T08:00:00.000Z", **more}
+
+
+def sns_invocation(*notifications: dict[str, Any]) -> dict[str, Any]:
+    """Return an invocation by SNS."""
+    return {"Records": [{"EventSource": "aws:sns", "Sns": given} for given in notifications]}
+
+
+def bus_event(
+    detail: Any, *, source: str = "ovens", detail_type: str = "Heat", **more: Any
+) -> dict[str, Any]:
+    """Return what EventBridge writes round a detail."""
+    about = {"version": "0", "id": "eb-1", "source": source, "detail-type": detail_type, "account": "1"}
+    return {**about, "time": "2027-01-15T08:00:00Z", "region": "eu-west-1", "detail": detail, **more}
