@@ -61,6 +61,7 @@ def unreachable(address: str) -> bytes:
         CERTIFICATE.replace(".pem", "%2e.pem"),
         "",
         "https://evil.example/#" + CERTIFICATE,
+        CERTIFICATE.rpartition("/")[2],
     ],
 )
 def test_a_certificate_from_anywhere_else_is_not_fetched(address: str) -> None:
@@ -94,12 +95,20 @@ def test_without_allow_listed_topics_nobody_is_let_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "arn", ["arn:aws:sns:s3-eu-west-1:123456789012:t", "arn:aws:sns:x.evil/:123456789012:t", "planted"]
+    ("arn", "region"),
+    [
+        ("arn:aws:sns:s3-eu-west-1:123456789012:t", "s3-eu-west-1"),
+        ("arn:aws:sns:x.evil/:123456789012:t", "x.evil/"),
+        (TOPIC + "/x", "eu-west-1"),
+        (TOPIC.replace("123456789012", "planted"), "eu-west-1"),
+        ("planted", ""),
+    ],
 )
-def test_an_allow_listed_topic_that_is_no_topic_pins_nothing(arn: str) -> None:
-    """A slip in the list must not become an address."""
+def test_an_allow_listed_topic_that_is_no_topic_pins_nothing(arn: str, region: str) -> None:
+    """A slip in the list must not become an address: `sns.s3-eu-west-1` would be somebody's bucket."""
+    request = signed(TopicArn=arn, SigningCertURL=CERTIFICATE.replace("eu-west-1", region))
     with pytest.raises(SignatureInvalid):
-        VERIFY(signed(TopicArn=arn), replace(EVIDENCE, certificate=unreachable, topics=frozenset({arn})))
+        VERIFY(request, replace(EVIDENCE, certificate=unreachable, topics=frozenset({arn})))
 
 
 def test_a_chinese_topic_has_its_certificate_in_china() -> None:
