@@ -240,11 +240,16 @@ class Witness:
         self.receipts: list[Receipt] = []
         self.attempts: list[int] = []
         self.troubles: list[tuple[str, str, str]] = []
+        self.handshakes: list[tuple[str, str]] = []
         self.flushes = 0
 
     def accepted(self, event: Event) -> None:
         """Note an accepted event."""
         self.accepted_events.append(event)
+
+    def handshake(self, source: str, correlation_id: str) -> None:
+        """Note a handshake."""
+        self.handshakes.append((source, correlation_id))
 
     def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
         """Note receipts."""

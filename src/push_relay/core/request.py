@@ -81,19 +81,31 @@ def _text(value: object) -> str:
 
 
 def _headers(invocation: Mapping[str, Any]) -> Mapping[str, str]:
-    """Join repeated headers: 1.0 lists them apart, 2.0 has joined them already."""
+    """Join repeated headers: 1.0 lists them apart, 2.0 has joined them already.
+
+    Names that differ in case alone are one header, so that a reader of either can't be told another value.
+    """
     lists = _mapping(invocation.get("multiValueHeaders"))
-    if lists:
-        return {
-            str(name).lower(): ", ".join(_text(value) for value in values)
-            for name, values in lists.items()
-            if isinstance(values, list)
-        }
-    return {str(name).lower(): _text(value) for name, value in _mapping(invocation.get("headers")).items()}
+    if not lists:
+        return {str(k).lower(): _text(v) for k, v in _mapping(invocation.get("headers")).items()}
+    joined: dict[str, str] = {}
+    for name, values in lists.items():
+        if isinstance(values, list):
+            key = str(name).lower()
+            given = [joined[key]] if key in joined else []
+            joined[key] = ", ".join([*given, *(_text(value) for value in values)])
+    return joined
 
 
 def _query(invocation: Mapping[str, Any]) -> Mapping[str, str]:
-    return {str(k): _text(v) for k, v in _mapping(invocation.get("queryStringParameters")).items()}
+    """Join repeated parameters with a comma, as 2.0 has done already."""
+    single = {str(k): _text(v) for k, v in _mapping(invocation.get("queryStringParameters")).items()}
+    lists = _mapping(invocation.get("multiValueQueryStringParameters"))
+    return single | {
+        str(name): ",".join(_text(value) for value in values)
+        for name, values in lists.items()
+        if isinstance(values, list)
+    }
 
 
 def _url(invocation: Mapping[str, Any], context: Mapping[str, Any], headers: Mapping[str, str]) -> str:
@@ -107,7 +119,8 @@ def _url(invocation: Mapping[str, Any], context: Mapping[str, Any], headers: Map
     query = invocation.get("rawQueryString")
     if not isinstance(query, str):
         lists = _mapping(invocation.get("multiValueQueryStringParameters"))
-        query = urlencode([(k, v) for k, vs in lists.items() if isinstance(vs, list) for v in vs])
+        pairs = [(k, v) for k, vs in lists.items() if isinstance(vs, list) for v in vs]
+        query = urlencode(pairs, errors="replace")  # half a surrogate pair is no reason to fall over
     return f"{scheme}://{host}{path}{'?' if query else ''}{query}"
 
 
