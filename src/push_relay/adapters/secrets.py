@@ -61,6 +61,7 @@ class _Secret:
         self._min_refetch = min_refetch
         self._lock = threading.Lock()
         self._refetched = float("-inf")
+        self._not_refetched: str | None = None
         self._failed: tuple[float, str] | None = None
 
     def text(self) -> str:
@@ -68,25 +69,32 @@ class _Secret:
         failed = self._failed
         if failed and self._monotonic() - failed[0] < FAILURE_AGE:
             raise CredentialsUnavailable(failed[1])
-        return self._read(anew=False)
-
-    def text_anew(self) -> str:
-        """Return the secret as it is now, or as it was read within `min_refetch` seconds."""
-        with self._lock:
-            now = self._monotonic()
-            if now - self._refetched < self._min_refetch:
-                return self.text()
-            self._refetched = now
-            return self._read(anew=True)
-
-    def _read(self, *, anew: bool) -> str:
         try:
-            text = self._fetch(self._arn, anew)
+            text = self._fetch(self._arn, False)  # noqa: FBT003 (the port's)
         except CredentialsUnavailable as exc:
             self._failed = (self._monotonic(), exc.detail)
             raise
         self._failed = None
         return text
+
+    def text_anew(self) -> str:
+        """Return the secret as it is now, or as it was read within `min_refetch` seconds.
+
+        Raises CredentialsUnavailable. What is known stays good then: a forger can cause the attempt, and
+        those who hold the known secret must not be turned away for it.
+        """
+        with self._lock:
+            now = self._monotonic()
+            if now - self._refetched < self._min_refetch:
+                if self._not_refetched is not None:
+                    raise CredentialsUnavailable(self._not_refetched)
+                return self.text()
+            self._refetched, self._not_refetched = now, None
+            try:
+                return self._fetch(self._arn, True)  # noqa: FBT003 (the port's)
+            except CredentialsUnavailable as exc:
+                self._not_refetched = exc.detail
+                raise
 
 
 class SecretsManagerSigningSecrets:

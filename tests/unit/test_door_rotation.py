@@ -1,0 +1,186 @@
+"""Secrets are exchanged while webhooks come in, and neither forgers nor outages hammer Secrets Manager."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import Clock, World
+from front_door import PLANTED, api_gateway_v2, world
+from push_relay.adapters.secrets import (
+    FAILURE_AGE,
+    MAX_AGE,
+    MIN_REFETCH_SIGNING,
+    SecretsManagerSigningSecrets,
+)
+from push_relay.core.door import Door
+from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.outcomes import Outcome
+from signers import CASES, Case
+from sns_sender import NOW
+
+GITHUB = next(case for case in CASES if case.name == "github")
+KEYED = [case for case in CASES if case.verify["scheme"] != "sns-http"]
+EVERY = pytest.mark.parametrize("case", KEYED, ids=lambda case: case.name)
+FLOOD = 1000
+MINUTE = 60
+
+
+class SecretsManager:
+    """Secrets Manager behind a cache of MAX_AGE seconds, as Powertools keeps one; counts its reads."""
+
+    def __init__(self, clock: Clock, *secrets: bytes) -> None:
+        """Hold a source's secrets."""
+        self._clock = clock
+        self._kept: tuple[float, str] | None = None
+        self.reads: list[float] = []
+        self.down = False
+        self.hold(*secrets)
+
+    def hold(self, *secrets: bytes) -> None:
+        """Exchange the secrets."""
+        self._text = json.dumps({PLANTED: [secret.decode() for secret in secrets]})
+
+    def fetch(self, _arn: str, force: bool) -> str:  # noqa: FBT001 (the port's)
+        """Return the secret's text."""
+        if not force and self._kept and self._clock.time - self._kept[0] < MAX_AGE:
+            return self._kept[1]
+        self.reads.append(self._clock.time)
+        if self.down:
+            raise CredentialsUnavailable("a secret cannot be read from Secrets Manager (Fake)")
+        self._kept = (self._clock.time, self._text)
+        return self._text
+
+
+def rotating(directory: Path, case: Case, *secrets: bytes) -> tuple[World, SecretsManager]:
+    """Return a relay whose source's secrets lie in Secrets Manager."""
+    event = 'form = "*"' if case.name == "twilio form" else ""
+    here = world(directory, case.verify, event=event)
+    manager = SecretsManager(here.clock, *(secrets or (case.secret,)))
+    held = SecretsManagerSigningSecrets("arn", manager.fetch, here.clock.monotonic)
+    here.relay = replace(here.relay, door=Door(held, here.sns.certificate))
+    return here, manager
+
+
+def status(here: World, case: Case, secret: bytes | None = None) -> int:
+    """Send a request signed just now, and return the answer's status."""
+    answer: dict[str, Any] = here.receive(api_gateway_v2(case.genuine(here.clock.time, secret=secret)))
+    return int(answer["statusCode"])
+
+
+@EVERY
+def test_old_and_new_secret_are_both_accepted(case: Case, tmp_path: Path) -> None:
+    """In whichever order they are listed; neither costs more than the one read."""
+    for secrets in ((case.other, case.secret), (case.secret, case.other)):
+        here, manager = rotating(tmp_path, case, *secrets)
+        assert [status(here, case, secret) for secret in secrets] == [202, 202]
+        assert len(manager.reads) == 1
+
+
+@EVERY
+def test_a_secret_rotated_just_now_is_found_by_one_refetch(case: Case, tmp_path: Path) -> None:
+    """The sender signs with it before the relay's copy is old; nothing is refused meanwhile."""
+    here, manager = rotating(tmp_path, case)
+    assert status(here, case) == 202
+    manager.hold(case.other, case.secret)
+    assert [status(here, case, secret) for secret in (case.other, case.secret, case.other)] == [202] * 3
+    assert len(manager.reads) == 2
+
+
+def test_a_secret_that_was_taken_away_lets_nobody_in_after_its_age(tmp_path: Path) -> None:
+    """At the latest; at once where anything was refused meanwhile."""
+    here, manager = rotating(tmp_path, GITHUB)
+    assert status(here, GITHUB) == 202
+    manager.hold(GITHUB.other)
+    here.clock.time += MAX_AGE
+    assert status(here, GITHUB) == 401
+    assert status(here, GITHUB, GITHUB.other) == 202
+
+
+def test_forgeries_cost_no_read_in_the_steady_state(tmp_path: Path) -> None:
+    """A thousand at once: the refetch that the first causes serves them all."""
+    here, manager = rotating(tmp_path, GITHUB)
+    status(here, GITHUB)
+    assert status(here, GITHUB, GITHUB.other) == 401
+    known = len(manager.reads)
+    assert {status(here, GITHUB, GITHUB.other) for _ in range(FLOOD)} == {401}
+    assert len(manager.reads) == known == 2
+    assert here.witness.outcomes == [Outcome.REJECTED] * (FLOOD + 1)
+
+
+def test_what_is_unsigned_stale_or_genuine_costs_no_read(tmp_path: Path) -> None:
+    """No other secret would make it fit."""
+    case = next(case for case in CASES if case.name == "slack")
+    here, manager = rotating(tmp_path, case)
+    for forged in (replace(case.genuine(), headers={}), case.genuine(NOW - 10_000), case.genuine()):
+        here.receive(api_gateway_v2(forged))
+    assert len(manager.reads) == 1
+
+
+def test_a_flood_costs_one_read_a_minute(tmp_path: Path) -> None:
+    """Over ten minutes, with genuine webhooks in between: these are let in all along."""
+    here, manager = rotating(tmp_path, GITHUB)
+    assert status(here, GITHUB) == 202
+    manager.reads.clear()
+    for number in range(FLOOD):
+        assert status(here, GITHUB, GITHUB.other) == 401
+        if number % 100 == 0:
+            assert status(here, GITHUB) == 202
+        here.clock.time += 10 * MINUTE / FLOOD
+    gaps = [later - earlier for earlier, later in zip(manager.reads, manager.reads[1:], strict=False)]
+    assert len(manager.reads) <= 10
+    assert min(gaps) >= MIN_REFETCH_SIGNING == MINUTE
+
+
+def test_a_flood_while_secrets_manager_fails_costs_one_read_a_minute_and_refuses_no_genuine_webhook(
+    tmp_path: Path,
+) -> None:
+    """A forger can cause the read that fails; those who hold the known secret must not pay for it."""
+    here, manager = rotating(tmp_path, GITHUB)
+    assert status(here, GITHUB) == 202
+    manager.down = True
+    manager.reads.clear()
+    for _ in range(FLOOD):
+        assert status(here, GITHUB, GITHUB.other) == 503  # nobody can know that it is forged
+        assert status(here, GITHUB) == 202
+        here.clock.time += (MAX_AGE - 1) / FLOOD
+    assert len(manager.reads) <= MAX_AGE / MINUTE
+    assert len(here.messages.queued) == 1 + FLOOD
+
+
+def test_a_secret_rotated_during_an_outage_is_found_after_it(tmp_path: Path) -> None:
+    """Until it can be read the sender is asked to come again: a 401 would be the end for some."""
+    here, manager = rotating(tmp_path, GITHUB)
+    status(here, GITHUB)
+    manager.hold(GITHUB.other)
+    manager.down = True
+    assert {status(here, GITHUB, GITHUB.other) for _ in range(9)} == {503}
+    manager.down = False
+    here.clock.time += MIN_REFETCH_SIGNING
+    assert status(here, GITHUB, GITHUB.other) == 202
+
+
+def test_where_no_secret_was_ever_read_nobody_is_let_in_and_few_reads_are_made(tmp_path: Path) -> None:
+    """503 to all: it is tried again after FAILURE_AGE seconds, however many call."""
+    here, manager = rotating(tmp_path, GITHUB)
+    manager.down = True
+    for number in range(FLOOD):
+        assert status(here, GITHUB, GITHUB.other if number % 2 else None) == 503
+        here.clock.time += MINUTE / FLOOD
+    assert len(manager.reads) <= MINUTE / FAILURE_AGE + 1
+    assert not here.messages.queued
+    manager.down = False
+    here.clock.time += FAILURE_AGE
+    assert status(here, GITHUB) == 202
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"planted": ""}', '{"planted": []}', '{"planted": [""]}'])
+def test_a_slip_in_the_secret_lets_nobody_in(text: str, tmp_path: Path) -> None:
+    """Not even whoever signs with the empty key."""
+    here, manager = rotating(tmp_path, GITHUB)
+    manager._text = text
+    for signed in (GITHUB.sign(GITHUB.body, b"", ""), GITHUB.genuine()):
+        assert here.receive(api_gateway_v2(signed))["statusCode"] == 503
+    assert not here.messages.queued
