@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ import urllib3
 
 from figures import Figure, summary
 from loopback import loopback
+from push_relay import bootstrap
+from push_relay.adapters.push_http import HttpPushApi
+from push_relay.core.encoding import Credentials
+from push_relay.core.sender import Claim
+from push_relay.entrypoints import receive
+from push_relay.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
@@ -46,7 +53,7 @@ def measure(tell: Callable[[str], None]) -> list[Figure]:
         ),
         summary(
             "event_cpu_with_ledger",
-            "the same with both DynamoDB calls through boto3 / a bare urllib3 POST",
+            "the same with the ledger's, quota's and connections' DynamoDB calls / a bare urllib3 POST",
             ratios["with_ledger"],
             floors,
         ),
@@ -89,48 +96,53 @@ def _floor(port: int) -> Callable[[], None]:
     return post
 
 
+class _Secrets:
+    def of(self, _source: str) -> list[bytes]:
+        return [SECRET.encode()]
+
+    refreshed = of
+
+
+class _PushCredentials:
+    def current(self) -> Credentials:
+        return Credentials(4711, "bench")
+
+    refreshed = current
+
+
+class _NoLedger:
+    def claim(self, _key: str, _lease: float, _replay: Any) -> Claim:
+        return Claim.GRANTED
+
+    def settle(self, _key: str, _outcome: Any) -> None: ...
+    def park(self, _key: str, _receipt: Any) -> None: ...
+
+
+class _AllFree:
+    @contextmanager
+    def held(self, wanted: int, _time_left: Any) -> Iterator[int]:
+        yield wanted
+
+
+class _Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 20_000
+
+
 def _direct(*, ledger: bool) -> Callable[[], None]:
-    """Wire the application as Lambda does, with secrets at hand, and the ledger left out where asked."""
-    from dataclasses import replace  # noqa: PLC0415 (after the environment is set)
-
-    from push_relay import bootstrap  # noqa: PLC0415
-    from push_relay.core.encoding import Credentials  # noqa: PLC0415
-    from push_relay.core.relay import Claim  # noqa: PLC0415
-    from push_relay.entrypoints import receive  # noqa: PLC0415
-    from push_relay.settings import Settings  # noqa: PLC0415
-
-    class Secrets:
-        def of(self, _source: str) -> list[bytes]:
-            return [SECRET.encode()]
-
-        refreshed = of
-
-    class PushCredentials:
-        def current(self) -> Credentials:
-            return Credentials(4711, "bench")
-
-        refreshed = current
-
-    class NoLedger:
-        def claim(self, _key: str, _lease: float) -> Claim:
-            return Claim.GRANTED
-
-        def settle(self, _key: str, _outcome: Any) -> None: ...
-        def release(self, _key: str) -> None: ...
-
-    class Context:
-        def get_remaining_time_in_millis(self) -> int:
-            return 20_000
-
+    """Wire the application as Lambda does, with secrets at hand, and without DynamoDB where asked."""
     application = bootstrap.build(Settings.read())
-    door = replace(application.relay.door, secrets=Secrets())
-    relay = replace(application.relay, door=door, push_credentials=PushCredentials())
+    relay = application.relay
+    sender = replace(relay.sender, credentials=_PushCredentials())
+    relay = replace(relay, door=replace(relay.door, secrets=_Secrets()), sender=sender)
     if not ledger:
-        relay = replace(relay, ledger=NoLedger())
+        vendor = HttpPushApi(os.environ["PUSH_BASE_URL"], relay.routing.account)
+        sender = replace(sender, ledger=_NoLedger(), push_api=vendor)
+        relay = replace(relay, sender=sender, connections=_AllFree())
     invocation = _webhook()
 
     def relay_one() -> None:
-        answer = receive.handle(invocation, Context(), relay, application.queue, application.telemetry)
+        answer = receive.handle(invocation, _Context(), relay, application.queue, application.telemetry)
         if answer["statusCode"] != 200 or "delivered" not in answer["body"]:  # noqa: PLR2004
             raise SystemExit(f"bench: the event was not delivered: {answer['body']}")
 

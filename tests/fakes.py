@@ -14,10 +14,11 @@ from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.door import Door
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import CredentialsUnavailable, LedgerUnavailable, QueueUnavailable
-from push_relay.core.event import Event
+from push_relay.core.event import Event, Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import Claim, DeliveryMode, Relay
+from push_relay.core.relay import DeliveryMode, Relay
+from push_relay.core.sender import Claim, Sender
 from push_relay.entrypoints import deliver, receive
 from push_relay.telemetry import Telemetry
 
@@ -70,24 +71,30 @@ class Messages:
 
     def __init__(self) -> None:
         self.queued: list[tuple[Event, float]] = []
+        self.parked: list[tuple[Event, int, float]] = []
         self.buried: list[Buried] = []
         self.hidden: list[tuple[str, float]] = []
         self.down: Exception | None = None
 
-    def put(self, event: Event, delay: float = 0) -> None:
+    def put(self, event: Event) -> None:
         """Note what is queued."""
         self._check()
-        self.queued.append((event, delay))
+        self.queued.append((event, 0.0))
+
+    def park(self, event: Event, attempt: int, due: float) -> None:
+        """Note what is queued for later."""
+        self._check()
+        self.parked.append((event, attempt, due))
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Note what is dead-lettered."""
         self._check()
         self.buried.append(Buried(body, dict(attributes), error_code, event_id))
 
-    def hide(self, receipt_handle: str, delay: float) -> None:
+    def hide(self, record: Mapping[str, Any], delay: float) -> None:
         """Note what is hidden."""
         self._check()
-        self.hidden.append((receipt_handle, delay))
+        self.hidden.append((record["receiptHandle"], delay))
 
     def break_down(self) -> None:
         """Fail from now on, as the adapter would."""
@@ -108,14 +115,20 @@ class Ledger:
         self.down: Exception | None = None
         self.forgets: Exception | None = None
 
-    def claim(self, key: str, lease: float) -> Claim:
+    def claim(self, key: str, lease: float, replay: Replay = Replay.NO) -> Claim:
         """Claim a push, or tell who has it."""
         with self._lock:
             if self.down:
                 raise self.down
             self.leases.append(lease)
             if key in self.states:
-                return Claim.HELD if self.states[key] is None else Claim.SETTLED
+                overruled = {
+                    Replay.NO: set(),
+                    Replay.FAILED: {Outcome.FAILED},
+                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED},
+                }
+                if self.states[key] not in overruled[replay]:
+                    return Claim.HELD if self.states[key] is None else Claim.SETTLED
             self.states[key] = None
             return Claim.GRANTED
 
@@ -126,7 +139,7 @@ class Ledger:
                 raise self.forgets
             self.states[key] = outcome
 
-    def release(self, key: str) -> None:
+    def park(self, key: str, _receipt: Receipt) -> None:
         """Give a claim back."""
         with self._lock:
             if self.forgets:
@@ -270,9 +283,24 @@ class Witness:
         return [receipt.outcome for receipt in self.receipts]
 
 
-def in_turn[T, R](function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
+def in_turn[T, R](function: Callable[[T], R], items: Sequence[T], _at_a_time: int = 1) -> Sequence[R]:
     """Call a function with each item, one after the other."""
     return [function(item) for item in items]
+
+
+class Connections:
+    """The account's connections: `free` of them."""
+
+    def __init__(self) -> None:
+        self.free = 3
+        self.down: Exception | None = None
+
+    @contextmanager
+    def held(self, wanted: int, _time_left: Any) -> Iterator[int]:
+        """Hold what is free."""
+        if self.down:
+            raise self.down
+        yield min(wanted, self.free)
 
 
 class World:
@@ -288,7 +316,7 @@ class World:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.clock, self.context = Clock(), Context()
-        self.messages, self.ledger = Messages(), Ledger()
+        self.messages, self.ledger, self.connections = Messages(), Ledger(), Connections()
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness
@@ -299,9 +327,8 @@ class World:
             door=Door(self.secrets, self.sns.certificate),
             subscriptions=self.sns,
             queue=self.messages,
-            ledger=self.ledger,
-            push_credentials=self.credentials,
-            push_api=self.vendor,
+            sender=Sender(self.ledger, self.credentials, self.vendor, self.clock),
+            connections=self.connections,
             clock=self.clock,
             concurrently=concurrently,
         )

@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 
 from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.adapters.connections import DynamoDbConnections
 from push_relay.adapters.ledger import DynamoDbLedger
+from push_relay.adapters.pace import CircuitBreaker, DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import SecretsManagerPushCredentials, SecretsManagerSigningSecrets
 from push_relay.adapters.sns import SnsEndpoint
+from push_relay.adapters.table import Table
 from push_relay.core.door import Door
 from push_relay.core.relay import Relay
+from push_relay.core.sender import Sender
 from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
 
@@ -29,7 +33,20 @@ def build(settings: Settings) -> Application:
     clock = SystemClock()
     routing = read_routing_file(settings.config_file)
     sns = SnsEndpoint()
-    queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url)
+    queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now)
+    telemetry = Telemetry()
+    table = Table(settings.ledger_table)
+    account = routing.account
+    vendor = DailyQuota(
+        HttpPushApi(settings.push_base_url, account), table, account, clock.now, telemetry.quota
+    )
+    sender = Sender(
+        ledger=DynamoDbLedger(table, clock.now),
+        credentials=SecretsManagerPushCredentials(settings.push_credentials_arn),
+        push_api=CircuitBreaker(vendor, table),
+        clock=clock,
+        hold_unknown=account.hold_unknown,
+    )
     relay = Relay(
         mode=settings.mode,
         sources=Catalog(settings.sources_directory),
@@ -37,10 +54,9 @@ def build(settings: Settings) -> Application:
         door=Door(SecretsManagerSigningSecrets(settings.signing_secrets_arn), sns.certificate),
         subscriptions=sns,
         queue=queue,
-        ledger=DynamoDbLedger(settings.ledger_table, clock.now),
-        push_credentials=SecretsManagerPushCredentials(settings.push_credentials_arn),
-        push_api=HttpPushApi(settings.push_base_url, routing.account),
+        sender=sender,
+        connections=DynamoDbConnections(table, "default", account.connections, clock.now),
         clock=clock,
-        concurrently=Threads(routing.account.connections),
+        concurrently=Threads(account.connections),
     )
-    return Application(relay, queue, Telemetry())
+    return Application(relay, queue, telemetry)

@@ -6,6 +6,7 @@ invariant can be watched, `Accepted` for what was queued, and the vendor's laten
 
 from collections import defaultdict
 from collections.abc import Iterable
+from threading import Lock
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -17,6 +18,7 @@ from push_relay.core.push import Receipt
 RECEIVED = "Received"
 ACCEPTED = "Accepted"
 HANDSHAKE = "Handshake"
+QUOTA_USED = "QuotaUsed"
 VENDOR_LATENCY = "VendorLatency"
 OUTCOME_METRICS = {outcome: outcome.value.capitalize() for outcome in Outcome}
 
@@ -33,6 +35,8 @@ class Telemetry:
         self._logger = Logger(utc=True, use_rfc3339=True, location=None)
         self._counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._latencies: dict[str, list[float]] = defaultdict(list)
+        self._quota: float | None = None
+        self._lock = Lock()  # pushes are sent from several threads
 
     def accepted(self, event: Event) -> None:
         """Note that an event was queued."""
@@ -45,6 +49,11 @@ class Telemetry:
         """Note that a sender's question was answered; it is no event, and has no outcome."""
         self._counts[source][HANDSHAKE] += 1
         self._logger.info("handshake", source=source, correlation_id=correlation_id)
+
+    def quota(self, calls: int, limit: int) -> None:
+        """Note how much of the day's quota the account has used."""
+        with self._lock:
+            self._quota = max(self._quota or 0.0, 100.0 * calls / limit)
 
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
         """Note what became of pushes, at the how-manieth attempt."""
@@ -71,6 +80,11 @@ class Telemetry:
             # The hundredth value of a metric has flushed by itself, and an empty flush warns.
             if metrics.metric_set:
                 metrics.flush_metrics()
+        if self._quota is not None:
+            metrics = EphemeralMetrics()
+            metrics.add_metric(QUOTA_USED, MetricUnit.Percent, self._quota)
+            metrics.flush_metrics()
+            self._quota = None
         self._counts.clear()
         self._latencies.clear()
 

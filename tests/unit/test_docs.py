@@ -49,7 +49,14 @@ def test_every_outcome_is_documented_with_its_metric(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    "metric", [telemetry.RECEIVED, telemetry.ACCEPTED, telemetry.HANDSHAKE, telemetry.VENDOR_LATENCY]
+    "metric",
+    [
+        telemetry.RECEIVED,
+        telemetry.ACCEPTED,
+        telemetry.HANDSHAKE,
+        telemetry.QUOTA_USED,
+        telemetry.VENDOR_LATENCY,
+    ],
 )
 def test_every_other_metric_is_documented(metric: str) -> None:
     """So do the metrics that are no outcome's."""

@@ -143,7 +143,7 @@ def test_what_the_source_cannot_map_is_accepted_and_fails_when_it_is_delivered()
         ("GET", "/webhooks/bakery", 405, "method_not_allowed"),
         ("PUT", "/webhooks/bakery", 405, "method_not_allowed"),
         ("POST", "/", 404, "not_found"),
-        ("POST", "/health", 404, "not_found"),
+        ("POST", "/health", 405, "method_not_allowed"),
         ("GET", "/webhooks", 404, "not_found"),
     ],
 )

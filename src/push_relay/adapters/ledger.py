@@ -1,95 +1,110 @@
 """The ledger on DynamoDB: a push is claimed before it is sent, and settled after.
 
-One item a push: `pk` (the push's key), `status` (claimed, or the outcome it was settled with), `lease_until`
-(the claim's end) and `expires_at` (the TTL). All moments are whole seconds since the epoch. Nothing relies
-on the TTL's deletion happening on time: an item past `expires_at` counts as absent.
+One item a push, `push#<key>`: `status` (claimed, parked, or the outcome it was settled with), `lease_until`
+(the claim's end), and of a parked or failed push its `source`, `event_id`, `error_code` and `since`.
+Nothing of its content. All moments are whole seconds since the epoch.
 """
 
 import math
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
 
-from push_relay.adapters import aws
-from push_relay.core.errors import LedgerUnavailable
+from push_relay.adapters.table import ConditionFailed, Table, number, text
+from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.relay import Claim
+from push_relay.core.push import Receipt
+from push_relay.core.sender import Claim
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-#: Seconds that the ledger remembers a settled push: an event that comes again within them is a duplicate.
+#: Seconds that the ledger remembers a push: an event that comes again within them is a duplicate.
 MEMORY = 14 * 24 * 3600
+PREFIX = "push#"
 
-_CLAIMED = "claimed"
+_CLAIMED, _PARKED = "claimed", "parked"
+# What may be claimed: nothing there, forgotten, a lease that has ended, a push that waits.
+_FREE = (
+    "attribute_not_exists(pk) OR expires_at <= :now OR #status = :parked"
+    " OR (#status = :claimed AND lease_until <= :now)"
+)
+_REPLAYED = {
+    Replay.NO: "",
+    Replay.FAILED: " OR #status = :failed",
+    Replay.ALL: " OR #status = :failed OR #status = :delivered",
+}
 
 
 class DynamoDbLedger:
     """Claims and settlements, each one conditional write."""
 
-    def __init__(self, table: str, now: Callable[[], float]) -> None:
+    def __init__(self, table: Table, now: Callable[[], float]) -> None:
         self._table = table
         self._now = now
         # Whose claim it is, so that a worker whose lease has ended cannot undo its successor's.
         self._owner = secrets.token_hex(8)
 
-    def claim(self, key: str, lease: float) -> Claim:
-        """Claim a push for `lease` seconds: granted where nobody has it and it is not settled."""
+    def claim(self, key: str, lease: float, replay: Replay = Replay.NO) -> Claim:
+        """Claim a push for `lease` seconds: granted where nobody has it and it is not settled.
+
+        A replay takes what has failed too, and a forced one what was delivered.
+        """
         now = math.floor(self._now())
-        failed = self._write(
-            "put_item",
-            Item={
-                "pk": {"S": key},
-                "status": {"S": _CLAIMED},
-                "owner": {"S": self._owner},
-                "lease_until": {"N": str(now + math.ceil(lease))},
-                "expires_at": {"N": str(now + MEMORY)},
-            },
-            ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now"
-            " OR (#status = :claimed AND lease_until <= :now)",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":now": {"N": str(now)}, ":claimed": {"S": _CLAIMED}},
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-        if failed is None:
-            return Claim.GRANTED
-        return Claim.HELD if failed.get("status", {}).get("S") == _CLAIMED else Claim.SETTLED
+        values = {":now": number(now), ":claimed": text(_CLAIMED), ":parked": text(_PARKED)}
+        if replay is not Replay.NO:
+            values[":failed"] = text(Outcome.FAILED)
+        if replay is Replay.ALL:
+            values[":delivered"] = text(Outcome.DELIVERED)
+        try:
+            self._table.put(
+                Item={
+                    "pk": text(PREFIX + key),
+                    "status": text(_CLAIMED),
+                    "owner": text(self._owner),
+                    "lease_until": number(now + math.ceil(lease)),
+                    "expires_at": number(now + MEMORY),
+                },
+                ConditionExpression=_FREE + _REPLAYED[replay],
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=values,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as exc:
+            held = exc.item.get("status", {}).get("S") == _CLAIMED
+            return Claim.HELD if held else Claim.SETTLED
+        return Claim.GRANTED
 
     def settle(self, key: str, outcome: Outcome) -> None:
         """Record a claimed push's end. A claim that another worker has taken over is left to it."""
-        self._write(
-            "update_item",
-            Key={"pk": {"S": key}},
-            UpdateExpression="SET #status = :outcome, expires_at = :expires REMOVE lease_until, #owner",
-            ConditionExpression="#owner = :owner",
-            ExpressionAttributeNames={"#status": "status", "#owner": "owner"},
-            ExpressionAttributeValues={
-                ":outcome": {"S": outcome},
-                ":expires": {"N": str(math.floor(self._now()) + MEMORY)},
-                ":owner": {"S": self._owner},
-            },
-        )
+        self._end(key, outcome)
 
-    def release(self, key: str) -> None:
-        """Give a claim back: the push was not sent, or is to be sent again."""
-        self._write(
-            "delete_item",
-            Key={"pk": {"S": key}},
-            ConditionExpression="#status = :claimed AND #owner = :owner",
-            ExpressionAttributeNames={"#status": "status", "#owner": "owner"},
-            ExpressionAttributeValues={":claimed": {"S": _CLAIMED}, ":owner": {"S": self._owner}},
-        )
+    def park(self, key: str, receipt: Receipt) -> None:
+        """Give a claim back, and say what the push waits for."""
+        self._end(key, _PARKED, receipt)
 
-    def _write(self, operation: str, **arguments: Any) -> "dict[str, AttributeValueTypeDef] | None":
-        """Write; return the item that stood in the way where the condition failed, else None."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
-
-        try:
-            getattr(aws.dynamodb(), operation)(TableName=self._table, **arguments)
-        except ClientError as exc:
-            if aws.error_name(exc) == "ConditionalCheckFailedException":
-                return dict(exc.response.get("Item", {}))
-            raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None
-        except BotoCoreError as exc:
-            raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None
-        return None
+    def _end(self, key: str, status: str, receipt: Receipt | None = None) -> None:
+        now = math.floor(self._now())
+        about = {
+            "source": receipt.source if receipt else "",
+            "event_id": receipt.event_id if receipt else "",
+            "error_code": (receipt.error_code or "") if receipt else "",
+        }
+        told = {name: value for name, value in about.items() if value}
+        with suppress(ConditionFailed):
+            self._table.update(
+                Key={"pk": text(PREFIX + key)},
+                UpdateExpression="SET #status = :status, since = :now, expires_at = :expires"
+                + "".join(f", #{name} = :{name}" for name in told)
+                + " REMOVE lease_until, #owner",
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={
+                    "#status": "status",
+                    "#owner": "owner",
+                    **{f"#{name}": name for name in told},
+                },
+                ExpressionAttributeValues={
+                    ":status": text(status),
+                    ":owner": text(self._owner),
+                    ":now": number(now),
+                    ":expires": number(now + MEMORY),
+                    **{f":{name}": text(value) for name, value in told.items()},
+                },
+            )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 
 
 class SystemClock:
@@ -20,14 +21,20 @@ class SystemClock:
 class Threads:
     """Calls a function with several items at a time. The threads are made when two items first come."""
 
-    def __init__(self, at_a_time: int) -> None:
-        self._at_a_time = at_a_time
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._executor: ThreadPoolExecutor | None = None
 
-    def __call__[T, R](self, function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
+    def __call__[T, R](self, function: Callable[[T], R], items: Sequence[T], at_a_time: int) -> Sequence[R]:
         """Return the results in the items' order."""
-        if len(items) <= 1 or self._at_a_time == 1:
+        if len(items) <= 1 or at_a_time == 1:
             return [function(item) for item in items]
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._at_a_time, thread_name_prefix="push")
-        return list(self._executor.map(function, items))
+            self._executor = ThreadPoolExecutor(self._most, thread_name_prefix="push")
+        free = BoundedSemaphore(at_a_time)
+
+        def call(item: T) -> R:
+            with free:
+                return function(item)
+
+        return list(self._executor.map(call, items))

@@ -1,11 +1,18 @@
 """The queue and the dead-letter queue, on SQS."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
-from push_relay.core.envelope import EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, pack
+from push_relay.core.envelope import (
+    ATTEMPT_ATTRIBUTE,
+    DUE_ATTRIBUTE,
+    EVENT_ATTRIBUTE,
+    SOURCE_ATTRIBUTE,
+    pack,
+)
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.event import Event
 
@@ -24,14 +31,28 @@ _REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE})
 class SqsQueue:
     """Where events wait, and where those lie that nobody can deliver."""
 
-    def __init__(self, url: str, dead_letter_url: str) -> None:
+    def __init__(self, url: str, dead_letter_url: str, now: Callable[[], float]) -> None:
         self._url = url
         self._dead_letter_url = dead_letter_url
+        self._now = now
 
-    def put(self, event: Event, delay: float = 0) -> None:
-        """Queue an event, to be seen after a delay (seconds). Raises QueueUnavailable, PayloadTooLarge."""
+    def put(self, event: Event) -> None:
+        """Queue an event. Raises QueueUnavailable, PayloadTooLarge."""
         packed = pack(event)
-        self._send(self._url, packed.body, packed.attributes, delay)
+        self._send(self._url, packed.body, packed.attributes, 0)
+
+    def park(self, event: Event, attempt: int, due: float) -> None:
+        """Queue an event for its next attempt, not before a moment (seconds since the epoch).
+
+        Raises QueueUnavailable. SQS delays for 15 minutes at most: what is seen too early is parked again.
+        """
+        packed = pack(event)
+        attributes = {
+            **packed.attributes,
+            ATTEMPT_ATTRIBUTE: str(attempt),
+            DUE_ATTRIBUTE: str(math.ceil(due)),
+        }
+        self._send(self._url, packed.body, attributes, due - self._now())
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message as it came, with why and when. Raises QueueUnavailable."""
@@ -46,14 +67,16 @@ class SqsQueue:
         # SQS takes no empty body.
         self._send(self._dead_letter_url, body or "null", {**kept, **why}, 0)
 
-    def hide(self, receipt_handle: str, delay: float) -> None:
-        """Keep a received message out of sight for a while (seconds). Raises QueueUnavailable."""
-        seconds = max(0, min(MAX_VISIBILITY, round(delay)))
+    def hide(self, record: Mapping[str, Any], delay: float) -> None:
+        """Keep a received record of whatever queue out of sight for a while (seconds).
+
+        Raises QueueUnavailable.
+        """
         self._call(
             "change_message_visibility",
-            QueueUrl=self._url,
-            ReceiptHandle=receipt_handle,
-            VisibilityTimeout=seconds,
+            QueueUrl=_address(str(record.get("eventSourceARN"))),
+            ReceiptHandle=str(record.get("receiptHandle")),
+            VisibilityTimeout=max(0, min(MAX_VISIBILITY, round(delay))),
         )
 
     def _send(self, url: str, body: str, attributes: Mapping[str, str], delay: float) -> None:
@@ -65,7 +88,7 @@ class SqsQueue:
             QueueUrl=url,
             MessageBody=body,
             MessageAttributes=given,
-            DelaySeconds=max(0, min(MAX_DELAY, round(delay))),
+            DelaySeconds=max(0, min(MAX_DELAY, math.ceil(delay))),
         )
 
     def _call(self, operation: str, **arguments: Any) -> None:
@@ -76,3 +99,10 @@ class SqsQueue:
         except (BotoCoreError, ClientError) as exc:
             # Botocore's text may quote the message: name the kind of error alone.
             raise QueueUnavailable(f"the queue did not answer ({aws.error_name(exc)})") from None
+
+
+def _address(arn: str) -> str:
+    """Return the URL of a queue by its ARN: `hide` serves queues that are not the relay's own, too."""
+    _, partition, _, region, account, name = (arn.split(":") + [""] * 6)[:6]
+    suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    return f"https://sqs.{region}.{suffix}/{account}/{name}"

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from push_relay.core.configuration import Table
+from push_relay.core.duration import seconds
 from push_relay.core.encoding import Format
 
 _XML_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -18,6 +19,10 @@ class Account:
     connections              at the most at a time; the vendor allows an organisation 3
     title_limit, body_limit  graphemes; the vendor's limits are unknown, these are what a phone shows
     connect_timeout, read_timeout  seconds
+    daily_calls              that the vendor allows in a day, which begins at midnight in `time_zone`
+    reserve                  the last part of them, in percent, that is kept for routes of high priority
+    hold_unknown             whether a push of unknown fate waits for a person, instead of being sent again
+    max_age                  seconds after which no push is worth sending, where its route says nothing
     """
 
     form: Format = Format.JSON
@@ -27,6 +32,11 @@ class Account:
     body_limit: int = 1000
     connect_timeout: int = 3
     read_timeout: int = 10
+    daily_calls: int = 2500
+    time_zone: str = "UTC"
+    reserve: int = 10
+    hold_unknown: bool = False
+    max_age: float = 7 * 86_400.0
 
 
 def read_account(table: Table) -> Account:
@@ -46,6 +56,38 @@ def read_account(table: Table) -> Account:
         body_limit=table.whole("body_limit", standard.body_limit, at_least=1),
         connect_timeout=table.whole("connect_timeout_secs", standard.connect_timeout, at_least=1),
         read_timeout=table.whole("read_timeout_secs", standard.read_timeout, at_least=1),
+        daily_calls=table.whole("daily_calls", standard.daily_calls, at_least=1),
+        time_zone=_time_zone(table, standard.time_zone),
+        reserve=_percent(table, "reserve_percent", standard.reserve),
+        hold_unknown=_policy(table) == "hold",
+        max_age=table.compiled("max_age", seconds) if "max_age" in table else standard.max_age,
     )
     table.done()
     return account
+
+
+def _time_zone(table: Table, standard: str) -> str:
+    name = table.text("time_zone", standard)
+    if name != standard:
+        # Imported where it is needed: the default has no rules to be read.
+        from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+        try:
+            ZoneInfo(name)
+        except (ValueError, LookupError, OSError) as exc:
+            raise table.wrong("time_zone", f"`{name}` is not a time zone (Europe/Berlin)") from exc
+    return name
+
+
+def _percent(table: Table, key: str, standard: int) -> int:
+    value = table.whole(key, standard)
+    if value >= 100:  # noqa: PLR2004 (percent)
+        raise table.wrong(key, "is not less than 100")
+    return value
+
+
+def _policy(table: Table) -> str:
+    policy = table.text("delivery_unknown", "resend")
+    if policy not in ("resend", "hold"):
+        raise table.wrong("delivery_unknown", "is neither `resend` nor `hold`")
+    return policy

@@ -1,13 +1,17 @@
-"""How long to wait before a parked event is tried again."""
+"""How long to wait before a parked push is tried again."""
 
 from collections.abc import Callable
 
-#: Seconds before the second attempt, at the most; each further wait may be twice as long, up to CAP.
+#: Seconds before the second attempt, at the most; each further wait may be twice as long, up to a cap.
 BASE = 10.0
 CAP = 900.0
+#: The cap of what is urgent: after an outage it comes back first.
+CAP_HIGH = 60.0
 
 
-def backoff(attempt: int, retry_after: float | None, random: Callable[[], float]) -> float:
+def backoff(
+    attempt: int, retry_after: float | None, random: Callable[[], float], *, high: bool = False
+) -> float:
     """Return seconds to wait after the how-manieth attempt.
 
     Who names a time is heeded in full. Else the wait is exponential with full jitter, so that what was
@@ -16,5 +20,5 @@ def backoff(attempt: int, retry_after: float | None, random: Callable[[], float]
     """
     if retry_after is not None:
         return retry_after + BASE * random()
-    ceiling = min(CAP, BASE * 2.0 ** min(max(attempt - 1, 0), 30))
+    ceiling = min(CAP_HIGH if high else CAP, BASE * 2.0 ** min(max(attempt - 1, 0), 30))
     return 1 + (ceiling - 1) * random()

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from push_relay.core.errors import AmbiguousSource, MalformedRequest, PayloadTooLarge
-from push_relay.core.event import Arrival, Event, safe_id
+from push_relay.core.event import Arrival, Event, Replay, safe_id
 from push_relay.core.request import MAX_BODY
 from push_relay.core.strict_json import JsonObject, parse_object
 
@@ -25,6 +25,9 @@ MAX_NESTING = 4
 SOURCE_ATTRIBUTE = "source"
 #: The message attribute of what `receive` has queued: verified and validated already.
 EVENT_ATTRIBUTE = "push-relay-event"
+#: The message attributes of a parked event: which attempt comes next, and when (seconds since the epoch).
+ATTEMPT_ATTRIBUTE = "attempt"
+DUE_ATTRIBUTE = "due"
 _PLAIN, _COMPRESSED = "1", "1+zlib"
 #: Bytes of a message's body: SQS takes 1 MiB with the attributes.
 MAX_MESSAGE = 1024 * 1024 - 4096
@@ -200,17 +203,25 @@ def _unpack(body: bytes) -> Event:
     fields = parse_object(body)
     try:
         event = Event(**fields)
-    except TypeError:
+        only, replay = tuple(event.only), Replay(event.replay)
+    except (TypeError, ValueError):
         raise _not_ours() from None
     if not all(_fits(event)):
         raise _not_ours()
     # Whoever may write to the queue may write anything: what is logged is made safe here too.
-    return replace(event, id=safe_id(event.id, "-"), correlation_id=safe_id(event.correlation_id, "-"))
+    return replace(
+        event,
+        id=safe_id(event.id, "-"),
+        correlation_id=safe_id(event.correlation_id, "-"),
+        only=only,
+        replay=replay,
+    )
 
 
 def _fits(event: Event) -> Iterator[bool]:
     texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id)
     yield all(isinstance(text, str) for text in texts)
+    yield isinstance(event.only, list) and all(isinstance(key, str) for key in event.only)
     yield all(isinstance(table, dict) for table in (event.data, event.headers, event.query))
     yield isinstance(event.received_at, int | float)
 

@@ -20,10 +20,14 @@
     │   ├── LedgerUnavailable
     │   ├── ClaimHeld                 another worker is sending this very push
     │   ├── OutOfTime                 the invocation ends before a push could be sent
+    │   ├── ConnectionsBusy           the account's connections are all in use
+    │   ├── QuotaExhausted            the account's calls of the day are used up
+    │   ├── CircuitOpen               the vendor is failing: nothing is sent but a probe
     │   ├── VendorUnauthorized
     │   ├── VendorThrottled
     │   └── VendorUnavailable
     ├── DeliveryUnknown               the connection was lost after the request was sent
+    │   └── DeliveryHeld              the same, where the deployer wants a person to look
     └── VendorRejected                the vendor refused the push for good
 
 An error's text is written by the relay alone and is safe to log and to answer with: it never quotes a
@@ -180,6 +184,24 @@ class OutOfTime(NotNow):
     code = "out_of_time"
 
 
+class ConnectionsBusy(NotNow):
+    """The account's connections are all in use, by this worker or by others."""
+
+    code = "connections_busy"
+
+
+class QuotaExhausted(NotNow):
+    """The account's calls of the day are used up, or what is left is kept for what is urgent."""
+
+    code = "quota_exhausted"
+
+
+class CircuitOpen(NotNow):
+    """The vendor has been failing: nothing is sent but a single probe, until one succeeds."""
+
+    code = "circuit_open"
+
+
 class VendorUnauthorized(NotNow):
     """The vendor refused the credentials (401, 403), with freshly read ones too."""
 
@@ -204,6 +226,12 @@ class DeliveryUnknown(RelayError):
     code = "delivery_unknown"
 
 
+class DeliveryHeld(DeliveryUnknown):
+    """A push of unknown fate, which the deployer's policy `hold` leaves to a person."""
+
+    code = "delivery_held"
+
+
 class VendorRejected(RelayError):
     """The vendor refused the push for good; `vendor_code` is its error code, made safe to log."""
 
@@ -217,7 +245,14 @@ class VendorRejected(RelayError):
 #: Codes of the errors that a call to the vendor ended with.
 VENDOR_CODES = frozenset(
     error.code
-    for error in (VendorUnauthorized, VendorThrottled, VendorUnavailable, DeliveryUnknown, VendorRejected)
+    for error in (
+        VendorUnauthorized,
+        VendorThrottled,
+        VendorUnavailable,
+        DeliveryUnknown,
+        DeliveryHeld,
+        VendorRejected,
+    )
 )
 
 

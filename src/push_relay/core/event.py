@@ -4,10 +4,19 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from push_relay.core.strict_json import JsonObject
 
 _SAFE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class Replay(StrEnum):
+    """What a person's wish to have an event again overrules in the ledger."""
+
+    NO = "no"
+    FAILED = "failed"  # what failed is tried again; what was delivered is a duplicate
+    ALL = "all"  # what was delivered is sent again too
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,8 @@ class Event:
     received_at     seconds since the epoch, UTC
     identity        what makes two arrivals the same event; from authenticated material alone
     correlation_id  follows the event from its sender to the push
+    only            keys of the pushes that are still to be settled; empty: all
+    replay          whether a person asked for it again, and how much is to be forgotten
     """
 
     source: str
@@ -58,6 +69,8 @@ class Event:
     correlation_id: str = "-"
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    replay: Replay = Replay.NO
 
     def scope(self) -> JsonObject:
         """Return what the source's and the routes' expressions see."""

@@ -69,6 +69,7 @@ VERDICTS: dict[type[RelayError], Verdict] = {
     errors.NotNow: Verdict(Outcome.PARKED, 503, "Try again later"),
     errors.VendorUnauthorized: Verdict(Outcome.PARKED, 502, "The vendor refused the credentials"),
     errors.DeliveryUnknown: Verdict(Outcome.PARKED, 504, "Delivery unknown"),
+    errors.DeliveryHeld: Verdict(Outcome.FAILED, 504, "Delivery unknown"),
     errors.VendorRejected: Verdict(Outcome.FAILED, 502, "The vendor refused the push"),
 }
 

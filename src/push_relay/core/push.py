@@ -13,7 +13,7 @@ from push_relay.core.errors import (
     Violation,
 )
 from push_relay.core.event import Event
-from push_relay.core.outcomes import Outcome, code_of, told, verdict
+from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, told, verdict
 
 
 class RecipientKind(StrEnum):
@@ -58,11 +58,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One message to one recipient. `key` is the same whenever the same event is relayed again."""
+    """One message to one recipient. `key` is the same whenever the same event is relayed again.
+
+    high     whether it may use the quota that is kept for what is urgent, and goes first
+    max_age  seconds after which it is not worth sending
+    """
 
     recipient: Recipient
     message: Message
     key: str
+    high: bool = False
+    max_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Receipt:
     violations   where the event breaks its source's schema
     retry_after  seconds to wait before the next try, where somebody named them
     latency_ms   how long the vendor took, where it was called
+    push         the push, where it got so far; not to be logged
     """
 
     source: str
@@ -87,6 +94,17 @@ class Receipt:
     violations: tuple[Violation, ...] = ()
     retry_after: float | None = None
     latency_ms: float | None = None
+    push: Push | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The push's key, where it got so far."""
+        return self.push.key if self.push else None
+
+    @property
+    def disposition(self) -> Disposition:
+        """What it asks to be done with the message that carried the event."""
+        return DISPOSITIONS[self.outcome]
 
     @classmethod
     def of(cls, event: Event, outcome: Outcome, *, detail: str | None = None) -> "Receipt":

@@ -8,39 +8,26 @@ end, is the entrypoints' business.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import groupby
 from typing import Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.body import read_body
 from push_relay.core.door import Door
-from push_relay.core.encoding import Credentials
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import (
-    VENDOR_CODES,
-    AmbiguousSource,
-    ClaimHeld,
-    MappingFailed,
-    OutOfTime,
-    UnknownSource,
-    VendorUnauthorized,
-)
+from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, NotNow, UnknownSource
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
-from push_relay.core.outcomes import Outcome, code_of, told
+from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient
 from push_relay.core.request import HttpRequest
-from push_relay.core.route import Routing
+from push_relay.core.route import Route, Routing
 from push_relay.core.schemes.proof import Verified
+from push_relay.core.sender import Clock, Sender, TimeLeft, failure
 from push_relay.core.source import Source
-
-#: Seconds that an invocation keeps for settling, acknowledging and logging.
-RESERVE = 1.5
-
-type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
 
 
 class DeliveryMode(StrEnum):
@@ -69,46 +56,20 @@ class Subscriptions(Protocol):
     def confirm(self, url: str) -> None: ...  # raises CredentialsUnavailable
 
 
-class PushCredentials(Protocol):
-    """The organisation's credentials at the vendor."""
+class Connections(Protocol):
+    """The account's connections, counted over the whole fleet. Raises LedgerUnavailable."""
 
-    def current(self) -> Credentials: ...  # raises CredentialsUnavailable
-    def refreshed(self) -> Credentials: ...  # raises CredentialsUnavailable
-
-
-class PushApi(Protocol):
-    """The vendor. Sending spends quota, and nobody can take a push back."""
-
-    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
-
-
-class Claim(StrEnum):
-    """What the ledger says to a worker who wants to send a push."""
-
-    GRANTED = "granted"
-    HELD = "held"  # by another worker, until its lease ends
-    SETTLED = "settled"  # delivered, or failed for good
-
-
-class Ledger(Protocol):
-    """The record that a push was claimed and settled. Every method raises LedgerUnavailable."""
-
-    def claim(self, key: str, lease: float) -> Claim: ...
-    def settle(self, key: str, outcome: Outcome) -> None: ...
-    def release(self, key: str) -> None: ...
-
-
-class Clock(Protocol):
-    """The time: of day in seconds since the epoch, and one that never steps back."""
-
-    def now(self) -> float: ...
-    def monotonic(self) -> float: ...
+    def held(self, wanted: int, time_left: TimeLeft) -> AbstractContextManager[int]:
+        """Hold as many as are free, at the most those wanted; 0 where none came free in time."""
+        ...
 
 
 class Concurrently(Protocol):
-    """Call a function with each item, several at a time; results in the items' order."""
+    """Call a function with each item, so many at a time; results in the items' order."""
 
-    def __call__[T, R](self, function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]: ...
+    def __call__[T, R](
+        self, function: Callable[[T], R], items: Sequence[T], at_a_time: int
+    ) -> Sequence[R]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +90,8 @@ class Relay:
     door: Door
     subscriptions: Subscriptions
     queue: Queue
-    ledger: Ledger
-    push_credentials: PushCredentials
-    push_api: PushApi
+    sender: Sender
+    connections: Connections
     clock: Clock
     concurrently: Concurrently
 
@@ -209,88 +169,67 @@ class Relay:
     def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
         """Deliver events: for each its receipts, at least one. Never raises for an event's sake.
 
-        The pushes of all events go out together, as many at a time as the account has connections.
+        The pushes of all events go out together, what is urgent first, as many at a time as connections of
+        the account are free.
         """
-        tasks = [(index, task) for index, event in enumerate(events) for task in self._translate(event)]
-        receipts = self.concurrently(lambda task: self._settle(events[task[0]], task[1], time_left), tasks)
-        done = zip(tasks, receipts, strict=True)
-        return [[receipt for _, receipt in group] for _, group in groupby(done, key=lambda pair: pair[0][0])]
+        translated = [
+            (number, task) for number, event in enumerate(events) for task in self._translate(event)
+        ]
+        settled: list[list[Receipt]] = [[] for _ in events]
+        pushes: list[tuple[int, Push]] = []
+        for number, task in translated:
+            if isinstance(task, Push):
+                pushes.append((number, task))
+            else:
+                settled[number].append(task)
+        pushes.sort(key=lambda task: not task[1].high)
+        for (number, _), receipt in zip(pushes, self._send(events, pushes, time_left), strict=True):
+            settled[number].append(receipt)
+        return settled
 
     def _translate(self, event: Event) -> Iterator[Push | Receipt]:
         """Write an event's pushes; one receipt instead where it becomes none."""
         try:
-            message = self.sources.named(event.source).message(event)
-            recipients = self.routing.recipients(event) if message else ()
-            if message is None or not recipients:
+            source = self.sources.named(event.source)
+            message = source.message(event)
+            told = self.routing.recipients(event) if message else {}
+            if message is None or not told:
                 detail = "no message speaks of it" if message is None else "no route leads to anybody"
                 yield Receipt.of(event, Outcome.FILTERED, detail=detail)
                 return
             fitted = _fitted(message, self.routing.account)
+            pushes = [self._push(event, source, fitted, *pair) for pair in told.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
-            yield _failure(event, exc)
+            yield failure(event, exc)
             return
-        yield from (Push(recipient, fitted, _key(event, recipient)) for recipient in recipients)
+        # An event that comes again for the sake of some of its pushes leaves the others alone.
+        left = [push for push in pushes if not event.only or push.key in event.only]
+        if not left:
+            yield Receipt.of(event, Outcome.FILTERED, detail="the routes no longer lead to whom it was for")
+        yield from left
 
-    def _settle(self, event: Event, task: Push | Receipt, time_left: TimeLeft) -> Receipt:
-        """Claim a push, send it, and record in the ledger what became of it."""
-        if isinstance(task, Receipt):
-            return task
+    def _push(
+        self, event: Event, source: Source, message: Message, recipient: Recipient, route: Route
+    ) -> Push:
+        ages = (route.max_age, source.max_age, self.routing.account.max_age)
+        max_age = next(age for age in ages if age is not None)
+        return Push(recipient, message, _key(event, recipient), high=route.high, max_age=max_age)
+
+    def _send(
+        self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft
+    ) -> Sequence[Receipt]:
+        """Send pushes while connections of the account are held for them."""
+        if not pushes:
+            return []
         try:
-            if self._claim(task, time_left) is Claim.SETTLED:
-                return Receipt.of(event, Outcome.DUPLICATE)
-        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
-            return _failure(event, exc)
-        started, latency = self.clock.monotonic(), None
-        try:
-            self._send(task, event.correlation_id, time_left)
-            receipt = Receipt.of(event, Outcome.DELIVERED)
-        except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            receipt = _failure(event, exc)
-        if receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES:
-            latency = (self.clock.monotonic() - started) * 1000
-        trouble = self._record(task, receipt.outcome)
-        detail = "; ".join(text for text in (receipt.detail, trouble) if text) or None
-        return replace(receipt, latency_ms=latency, detail=detail)
-
-    def _claim(self, push: Push, time_left: TimeLeft) -> Claim:
-        """Claim a push for as long as this invocation can live. Raises ClaimHeld, OutOfTime."""
-        left = time_left()
-        if left <= RESERVE:
-            raise OutOfTime("the invocation ends before the push could be sent")
-        claim = self.ledger.claim(push.key, left)
-        if claim is Claim.HELD:
-            raise ClaimHeld("another worker has claimed this push and has not settled it yet")
-        return claim
-
-    def _send(self, push: Push, correlation_id: str, time_left: TimeLeft) -> None:
-        """Send a push; where the vendor refuses the credentials, once more with changed ones."""
-        credentials = self.push_credentials.current()
-        try:
-            self.push_api.send(push, credentials, correlation_id, time_left() - RESERVE)
-        except VendorUnauthorized:
-            fresh = self.push_credentials.refreshed()
-            # The same credentials would be refused again, and every attempt spends quota.
-            if fresh == credentials:
-                raise
-            self.push_api.send(push, fresh, correlation_id, time_left() - RESERVE)
-
-    def _record(self, push: Push, outcome: Outcome) -> str | None:
-        """Settle or release the claim; return what went wrong: the push's outcome stands all the same.
-
-        Where the ledger fails, the claim's lease ends by itself.
-        """
-        try:
-            if outcome is Outcome.PARKED:
-                self.ledger.release(push.key)
-            else:
-                self.ledger.settle(push.key, outcome)
-        except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
-            return f"not recorded: {told(exc) or code_of(exc)}"
-        return None
-
-
-def _failure(event: Event, error: Exception) -> Receipt:
-    return Receipt.failure(error, source=event.source, event_id=event.id, correlation_id=event.correlation_id)
+            with self.connections.held(min(len(pushes), self.routing.account.connections), time_left) as held:
+                if not held:
+                    raise ConnectionsBusy("the account's connections are all in use")
+                return self.concurrently(
+                    lambda task: self.sender.send(events[task[0]], task[1], time_left), pushes, held
+                )
+        except NotNow as exc:
+            return [failure(events[number], exc, push) for number, push in pushes]
 
 
 def _fitted(message: Message, account: Account) -> Message:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from push_relay.core.account import Account, read_account
 from push_relay.core.configuration import Table, WrongKey
+from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
@@ -17,11 +18,17 @@ _PERSON = "person"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who is told of a source's events when a condition holds."""
+    """Who is told of a source's events when a condition holds.
+
+    high     whether its pushes go first, and may use the quota that is kept for what is urgent
+    max_age  seconds after which its pushes are not worth sending; None: the account's
+    """
 
     source: str
     when: Expression | None
     to: tuple[Template, ...]
+    high: bool = False
+    max_age: float | None = None
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -48,21 +55,20 @@ class Routing:
         """Return what the routes of a source read of headers and query."""
         return self.read_by_routes.get(source, NOTHING)
 
-    def recipients(self, event: Event) -> tuple[Recipient, ...]:
-        """Return whom the routes tell of an event: each once, in the order of the routes.
+    def recipients(self, event: Event) -> Mapping[Recipient, Route]:
+        """Return whom the routes tell of an event, and by which route: each once, by the first that fits.
 
         A recipient whose value comes out empty, and a person whom nobody has listed, are left out: an
         issue without an assignee, or one assigned to a colleague who wants no pushes, is no mistake.
         """
         scope = event.scope()
-        told = [
-            recipient
-            for route in self.routes
-            if route.source == event.source and (route.when is None or route.when.holds(scope))
-            for to in route.to
-            if (recipient := self._recipient(to, scope))
-        ]
-        return tuple(dict.fromkeys(told))
+        told: dict[Recipient, Route] = {}
+        for route in self.routes:
+            if route.source == event.source and (route.when is None or route.when.holds(scope)):
+                for to in route.to:
+                    if recipient := self._recipient(to, scope):
+                        told.setdefault(recipient, route)
+        return told
 
     def _recipient(self, to: Template, scope: Scope) -> Recipient | None:
         text = to(scope)
@@ -115,8 +121,12 @@ def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str]
     if not texts:
         raise table.wrong("to", "names nobody")
     to = tuple(_recipient_template(text, people, table) for text in texts)
+    priority = table.text("priority", "normal")
+    if priority not in ("normal", "high"):
+        raise table.wrong("priority", "is neither `normal` nor `high`")
+    max_age = table.compiled("max_age", seconds) if "max_age" in table else None
     table.done()
-    route = Route(source, when, to)
+    route = Route(source, when, to, high=priority == "high", max_age=max_age)
     try:
         Reads.of(route.expressions)
     except ConfigurationInvalid as exc:

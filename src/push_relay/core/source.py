@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from push_relay.core.body import BODY_FORMATS, BodyFormat
 from push_relay.core.configuration import Table, WrongKey
+from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, safe_id
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
@@ -69,6 +70,7 @@ class Source:
 
     scheme, verify  None where the source takes no webhooks, because AWS delivers its events
     handshake       what the sender asks before it sends events, where it asks; `shake_hands` answers
+    max_age         seconds after which its events are not worth a push; None: the route's or the account's
     reads           the only headers and query parameters that its events keep, beside what routes read
     """
 
@@ -86,6 +88,7 @@ class Source:
     matches: tuple[Match, ...]
     schema: Schema
     reads: Reads
+    max_age: float | None
 
     @property
     def needs_secret(self) -> bool:
@@ -155,6 +158,7 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         matches=tuple(_match(rule) for rule in table.tables("match")),
         schema=Schema.compile(schema),
         reads=Reads.of(read),
+        max_age=event.compiled("max_age", seconds) if "max_age" in event else None,
     )
     event.done()
     table.done()

@@ -1,30 +1,31 @@
 """The back door: SQS batches, and SNS and EventBridge invoking directly.
 
-From SQS, each record is acknowledged, dead-lettered or parked by itself (partial batch response). What SNS
-or EventBridge delivers directly cannot be parked where it lies, so it is parked by queueing it.
+From SQS, each record is acknowledged, dead-lettered or parked by itself (partial batch response).
+
+Parking, in one place: an event that cannot be delivered now is queued anew, due at its next attempt, and the
+message that carried it is acknowledged. So a parked event may come again for days, while a message that
+crashes the function is received five times and then dead-lettered by SQS itself. In a FIFO queue, where a new
+message would lose its place, the record is kept and hidden instead, and its group waits behind it.
 """
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from random import SystemRandom
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core import envelope
-from push_relay.core.backoff import backoff
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.event import Arrival, Event
-from push_relay.core.outcomes import DISPOSITIONS, Disposition, code_of, told
+from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
+from push_relay.entrypoints.message import Message
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
 from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
 
-_random = SystemRandom().random
-_COUNT = re.compile(r"[0-9]{1,9}")
+#: Takes the AWS envelopes off one message.
+type Unwrap = Callable[[Mapping[str, Any]], Event | Arrival]
 
 
 class InvocationFailed(Exception):
@@ -32,35 +33,6 @@ class InvocationFailed(Exception):
 
     Its text is the relay's own: Lambda logs it.
     """
-
-
-#: Takes the AWS envelopes off one message.
-type Unwrap = Callable[[Mapping[str, Any]], Event | Arrival]
-
-
-@dataclass(slots=True)
-class Message:
-    """One message of an invocation on its way: what it carries, then what became of it."""
-
-    content: Mapping[str, Any]
-    attempt: int = 1
-    event: Event | None = None
-    receipts: Sequence[Receipt] = field(default=())
-
-    def is_to_be(self, disposition: Disposition) -> bool:
-        """Tell whether one of the receipts asks for a disposition."""
-        return any(DISPOSITIONS[receipt.outcome] is disposition for receipt in self.receipts)
-
-    @property
-    def error_code(self) -> str:
-        """The code to dead-letter it with: that of the first receipt that asks for it."""
-        dead = (r for r in self.receipts if DISPOSITIONS[r.outcome] is Disposition.DEAD_LETTER)
-        return next((r.error_code for r in dead if r.error_code), "internal_error")
-
-    @property
-    def event_id(self) -> str:
-        """The event's id, where it got so far."""
-        return self.event.id if self.event else "-"
 
 
 def handle(
@@ -90,10 +62,32 @@ def _from_sqs(
     queue: Messages,
     telemetry: Telemetry,
 ) -> Response:
-    batch = [Message(record, attempt=_attempt(record)) for record in records]
-    _relay(batch, envelope.unwrap_sqs, context, relay, telemetry)
-    kept = [message for message in batch if not _finished(message, queue, telemetry)]
+    kept: list[Message] = []
+    waiting: set[str] = set()  # FIFO groups that wait behind a record of theirs
+    for wave in _waves([Message.of_sqs(record) for record in records]):
+        going = [message for message in wave if message.group not in waiting]
+        kept += [message for message in wave if message.group in waiting]
+        early = [message for message in going if message.due > relay.clock.now() + 1]
+        _relay([m for m in going if m not in early], envelope.unwrap_sqs, context, relay, telemetry)
+        for message in going:
+            finish = _wait if message in early else _finish
+            if not _tried(finish, message, relay, queue, telemetry):
+                kept.append(message)
+                waiting |= {message.group} if message.group is not None else set()
     return {"batchItemFailures": [{"itemIdentifier": str(m.content.get("messageId"))} for m in kept]}
+
+
+def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
+    """Split a batch so that a FIFO group's records go one after the other, and all else at once."""
+    while batch:
+        wave: list[Message] = []
+        later: list[Message] = []
+        taken: set[str] = set()
+        for message in batch:
+            (later if message.group in taken else wave).append(message)
+            taken |= {message.group} if message.group is not None else set()
+        yield wave
+        batch = later
 
 
 def _directly(
@@ -108,12 +102,12 @@ def _directly(
         batch = [Message(invocation if isinstance(invocation, Mapping) else {})]
         _relay(batch, envelope.unwrap_eventbridge, context, relay, telemetry)
     for message in batch:
-        if message.is_to_be(Disposition.DEAD_LETTER):
-            queue.bury(*_packed(message), message.error_code, message.event_id)
-        if message.event and message.is_to_be(Disposition.PARK):
-            queue.put(message.event, _delay(message))
-        if not message.event and message.is_to_be(Disposition.PARK):
+        _bury(message, queue)
+        parked = message.asking_for(Disposition.PARK)
+        if parked and not message.event:
             raise InvocationFailed("the invocation brought what could not be read for an unknown cause")
+        if parked:
+            _park(message, parked, relay, queue)
     return {"batchItemFailures": []}
 
 
@@ -147,35 +141,69 @@ def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
         message.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
 
 
-def _finished(message: Message, queue: Messages, telemetry: Telemetry) -> bool:
-    """Dead-letter or park a record as its receipts ask; tell whether SQS may forget it."""
-    record = message.content
+# --- what is done with a record in the end: each tells whether SQS may forget it --------------------------
+
+
+def _tried(
+    finish: Callable[[Message, Relay, Messages], bool],
+    message: Message,
+    relay: Relay,
+    queue: Messages,
+    telemetry: Telemetry,
+) -> bool:
     try:
-        if message.is_to_be(Disposition.DEAD_LETTER):
-            body = record.get("body")
-            attributes = envelope.sqs_attributes(record)
-            queue.bury(
-                body if isinstance(body, str) else "", attributes, message.error_code, message.event_id
-            )
-        if message.is_to_be(Disposition.PARK):
-            queue.hide(str(record.get("receiptHandle")), _delay(message))
+        return finish(message, relay, queue)
     except QueueUnavailable as exc:
         # Kept: it comes again when the queue's own visibility timeout ends.
         telemetry.trouble("a message was kept", error_code=exc.code, detail=exc.detail)
         return False
-    return not message.is_to_be(Disposition.PARK)
 
 
-def _delay(message: Message) -> float:
-    named = [receipt.retry_after for receipt in message.receipts if receipt.retry_after is not None]
-    return backoff(message.attempt, max(named, default=None), _random)
+def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
+    """Dead-letter and park what the receipts ask for."""
+    _bury(message, queue)
+    parked = message.asking_for(Disposition.PARK)
+    if not parked:
+        return True
+    if message.event is None:
+        return False
+    if message.group is not None:
+        queue.hide(message.content, message.delay())
+        return False
+    _park(message, parked, relay, queue)
+    return True
 
 
-def _packed(message: Message) -> tuple[str, Mapping[str, str]]:
-    if message.event:
-        packed = envelope.pack(message.event)
-        return packed.body, packed.attributes
-    return json.dumps(message.content, default=str), {}
+def _wait(message: Message, _relay: Relay, queue: Messages) -> bool:
+    """Queue anew what was seen before it is due."""
+    event = envelope.unwrap_sqs(message.content)
+    if isinstance(event, Event):
+        queue.park(event, message.attempt, message.due)
+    return isinstance(event, Event)
+
+
+def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Messages) -> None:
+    event = message.event_for(parked)
+    if event:
+        queue.park(event, message.attempt + 1, relay.clock.now() + message.delay())
+
+
+def _bury(message: Message, queue: Messages) -> None:
+    """Dead-letter what is dead: of a known event its failed pushes, else the message as it came."""
+    dead = message.asking_for(Disposition.DEAD_LETTER)
+    if not dead:
+        return
+    error_code = next((receipt.error_code for receipt in dead if receipt.error_code), "internal_error")
+    event = message.event_for(dead)
+    if event:
+        packed = envelope.pack(event)
+        queue.bury(packed.body, packed.attributes, error_code, message.event_id)
+        return
+    body = message.content.get("body")
+    attributes = envelope.sqs_attributes(message.content)
+    if "body" not in message.content and "messageId" not in message.content:
+        body = json.dumps(message.content, default=str)
+    queue.bury(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
 
 
 def _records(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, Any]] | None:
@@ -186,9 +214,3 @@ def _records(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, A
     # What is not a record is nobody's: it is dead-lettered with the invocation, and not passed over.
     ours = all(isinstance(record, Mapping) and record.get(key) == service for record in records)
     return records if ours else None
-
-
-def _attempt(record: Mapping[str, Any]) -> int:
-    attributes = record.get("attributes")
-    count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
-    return int(count) if isinstance(count, str) and _COUNT.fullmatch(count) else 1

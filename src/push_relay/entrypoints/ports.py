@@ -1,7 +1,7 @@
 """What the entrypoints need of the world besides the relay."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from push_relay.core.event import Event
 
@@ -17,16 +17,16 @@ class LambdaContext(Protocol):
 class Messages(Protocol):
     """The queue and the dead-letter queue. Every method raises QueueUnavailable."""
 
-    def put(self, event: Event, delay: float = 0) -> None:
-        """Queue an event, to be seen after a delay (seconds)."""
+    def park(self, event: Event, attempt: int, due: float) -> None:
+        """Queue an event for its next attempt, not before a moment (seconds since the epoch)."""
         ...
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message as it came, with why and when."""
         ...
 
-    def hide(self, receipt_handle: str, delay: float) -> None:
-        """Keep a received message out of sight for a while (seconds)."""
+    def hide(self, record: Mapping[str, Any], delay: float) -> None:
+        """Keep a received record of whatever queue out of sight for a while (seconds)."""
         ...
 
 

@@ -69,8 +69,9 @@ def _answer(
         case "OPTIONS", _, str() if reply := relay.preflight(request):
             return _handshake(reply, request, telemetry)
         case _, _, str():
-            allow = {"Allow": "POST"}
-            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED, request.correlation_id, allow)
+            return _not_allowed("POST", request)
+        case _, "health", None:
+            return _not_allowed("GET", request)
         case _:
             return _problem(HTTPStatus.NOT_FOUND, NOT_FOUND, request.correlation_id)
 
@@ -154,6 +155,11 @@ def _refusal(error: Exception, correlation_id: str) -> Response:
         # Some senders, SNS among them, offer a password only once they were asked for one (RFC 9110, 11.6.1).
         headers["WWW-Authenticate"] = 'Basic realm="push-relay", charset="UTF-8"'
     return _respond(status, body, correlation_id, headers)
+
+
+def _not_allowed(allowed: str, request: HttpRequest) -> Response:
+    allow = {"Allow": allowed}
+    return _problem(HTTPStatus.METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED, request.correlation_id, allow)
 
 
 def _problem(

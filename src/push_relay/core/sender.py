@@ -1,0 +1,148 @@
+"""Send one push: claim it, send it, record what became of it. Never twice by the relay's own doing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from push_relay.core.encoding import Credentials
+from push_relay.core.errors import (
+    VENDOR_CODES,
+    ClaimHeld,
+    DeliveryHeld,
+    DeliveryUnknown,
+    OutOfTime,
+    VendorUnauthorized,
+)
+from push_relay.core.event import Event, Replay
+from push_relay.core.outcomes import Outcome, code_of, told
+from push_relay.core.push import Push, Receipt
+
+#: Seconds that an invocation keeps for settling, acknowledging and logging.
+RESERVE = 1.5
+
+type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
+
+
+class Claim(StrEnum):
+    """What the ledger says to a worker who wants to send a push."""
+
+    GRANTED = "granted"
+    HELD = "held"  # by another worker, until its lease ends
+    SETTLED = "settled"  # delivered, or failed for good
+
+
+class Ledger(Protocol):
+    """The record of claims and settlements. Every method raises LedgerUnavailable."""
+
+    def claim(self, key: str, lease: float, replay: Replay) -> Claim: ...
+    def settle(self, key: str, outcome: Outcome) -> None: ...
+    def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
+
+
+class PushCredentials(Protocol):
+    """The organisation's credentials at the vendor. Both methods raise CredentialsUnavailable."""
+
+    def current(self) -> Credentials: ...
+    def refreshed(self) -> Credentials: ...
+
+
+class PushApi(Protocol):
+    """The vendor. Sending spends quota, and nobody can take a push back."""
+
+    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
+
+
+class Clock(Protocol):
+    """The time: of day in seconds since the epoch, and one that never steps back."""
+
+    def now(self) -> float: ...
+    def monotonic(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends pushes, one a call; safe to call from several threads.
+
+    Where a worker is killed between two of its steps, the claim's lease ends by itself and the push is tried
+    again. docs/reliability.md tells where a second one is possible.
+    """
+
+    ledger: Ledger
+    credentials: PushCredentials
+    push_api: PushApi
+    clock: Clock
+    hold_unknown: bool = False
+
+    def send(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
+        """Send an event's push and return its receipt. Never raises: an exception is the push's outcome."""
+        if push.max_age is not None and self.clock.now() - event.received_at > push.max_age:
+            return replace(Receipt.of(event, Outcome.EXPIRED), push=push)
+        try:
+            if self._claim(event, push, time_left) is Claim.SETTLED:
+                return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+            return failure(event, exc, push)
+        started, latency = self.clock.monotonic(), None
+        try:
+            self._send(push, event.correlation_id, time_left)
+            receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
+        except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
+            receipt = failure(event, exc, push)
+        if receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES:
+            latency = (self.clock.monotonic() - started) * 1000
+        trouble = self._record(push, receipt)
+        detail = "; ".join(text for text in (receipt.detail, trouble) if text) or None
+        return replace(receipt, latency_ms=latency, detail=detail)
+
+    def _claim(self, event: Event, push: Push, time_left: TimeLeft) -> Claim:
+        """Claim a push for as long as this invocation can live. Raises ClaimHeld, OutOfTime."""
+        left = time_left()
+        if left <= RESERVE:
+            raise OutOfTime("the invocation ends before the push could be sent")
+        claim = self.ledger.claim(push.key, left, event.replay)
+        if claim is Claim.HELD:
+            raise ClaimHeld("another worker has claimed this push and has not settled it yet")
+        return claim
+
+    def _send(self, push: Push, correlation_id: str, time_left: TimeLeft) -> None:
+        """Send a push; where the vendor refuses the credentials, once more with changed ones."""
+        credentials = self.credentials.current()
+        try:
+            self._call(push, credentials, correlation_id, time_left)
+        except VendorUnauthorized:
+            fresh = self.credentials.refreshed()
+            # The same credentials would be refused again, and every attempt spends quota.
+            if fresh == credentials:
+                raise
+            self._call(push, fresh, correlation_id, time_left)
+
+    def _call(self, push: Push, credentials: Credentials, correlation_id: str, time_left: TimeLeft) -> None:
+        try:
+            self.push_api.send(push, credentials, correlation_id, time_left() - RESERVE)
+        except DeliveryUnknown as exc:
+            if self.hold_unknown:
+                raise DeliveryHeld(exc.detail) from None
+            raise
+
+    def _record(self, push: Push, receipt: Receipt) -> str | None:
+        """Settle the claim or give it back; return what went wrong: the push's outcome stands all the same.
+
+        Where the ledger fails, the claim's lease ends by itself.
+        """
+        try:
+            if receipt.outcome is Outcome.PARKED:
+                self.ledger.park(push.key, receipt)
+            else:
+                self.ledger.settle(push.key, receipt.outcome)
+        except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
+            return f"not recorded: {told(exc) or code_of(exc)}"
+        return None
+
+
+def failure(event: Event, error: Exception, push: Push | None = None) -> Receipt:
+    """Make the receipt of an event's or a push's error."""
+    receipt = Receipt.failure(
+        error, source=event.source, event_id=event.id, correlation_id=event.correlation_id
+    )
+    return replace(receipt, push=push)

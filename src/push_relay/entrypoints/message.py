@@ -1,0 +1,75 @@
+"""One message of an invocation on its way: what it carries, then what became of it, then what is done."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import SystemRandom
+from typing import Any
+
+from push_relay.core import envelope
+from push_relay.core.backoff import backoff
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Disposition
+from push_relay.core.push import Receipt
+
+_COUNT = re.compile(r"[0-9]{1,11}")
+_random = SystemRandom().random
+
+
+@dataclass(slots=True)
+class Message:
+    """A message, its event where it got so far, and the receipts of the event's pushes.
+
+    attempt  how many times its event has been tried, this time included
+    due      seconds since the epoch before which it is not to be tried
+    group    its message group in a FIFO queue; None in any other
+    """
+
+    content: Mapping[str, Any]
+    attempt: int = 1
+    due: float = 0.0
+    group: str | None = None
+    event: Event | None = None
+    receipts: Sequence[Receipt] = field(default=())
+
+    @classmethod
+    def of_sqs(cls, record: Mapping[str, Any]) -> "Message":
+        """Read what an SQS record says of itself."""
+        attributes = record.get("attributes")
+        system = attributes if isinstance(attributes, Mapping) else {}
+        ours = envelope.sqs_attributes(record)
+        received = _count(system.get("ApproximateReceiveCount"), 1)
+        arn = record.get("eventSourceARN")
+        fifo = isinstance(arn, str) and arn.endswith(".fifo")
+        return cls(
+            content=record,
+            attempt=_count(ours.get(envelope.ATTEMPT_ATTRIBUTE), 1) + received - 1,
+            due=float(_count(ours.get(envelope.DUE_ATTRIBUTE), 0)),
+            group=str(system.get("MessageGroupId")) if fifo else None,
+        )
+
+    @property
+    def event_id(self) -> str:
+        """The event's id, where it got so far."""
+        return self.event.id if self.event else "-"
+
+    def asking_for(self, disposition: Disposition) -> list[Receipt]:
+        """Return the receipts that ask for a disposition."""
+        return [receipt for receipt in self.receipts if receipt.disposition is disposition]
+
+    def event_for(self, receipts: Sequence[Receipt]) -> Event | None:
+        """Return the event as it is to come again: for the sake of these receipts' pushes alone."""
+        keys = [receipt.key for receipt in receipts if receipt.key]
+        # Without a push there is none to single out: the event as a whole comes again.
+        return self.event and replace(self.event, only=tuple(keys) if len(keys) == len(receipts) else ())
+
+    def delay(self) -> float:
+        """Return seconds until the next attempt."""
+        parked = self.asking_for(Disposition.PARK)
+        named = [receipt.retry_after for receipt in parked if receipt.retry_after is not None]
+        high = any(receipt.push and receipt.push.high for receipt in parked)
+        return backoff(self.attempt, max(named, default=None), _random, high=high)
+
+
+def _count(given: object, otherwise: int) -> int:
+    return int(given) if isinstance(given, str) and _COUNT.fullmatch(given) else otherwise
