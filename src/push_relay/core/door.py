@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import SignatureInvalid, UnknownSource
-from push_relay.core.schemes.proof import Evidence, Verified
+from push_relay.core.schemes.proof import Evidence, Scheme, Verified
 
 if TYPE_CHECKING:
     from push_relay.core.policy import Policy
@@ -33,6 +33,16 @@ class Door:
     secrets: SigningSecrets
     certificates: Certificates
 
+    def approach(self, source: "Source", policy: "Policy", request: "HttpRequest") -> Scheme:
+        """Return the scheme by which a source's callers prove themselves.
+
+        Raises UnknownSource where it takes no webhooks, and AddressNotAllowed.
+        """
+        if source.verify is None or (source.open_to_all and not policy.unverified):
+            raise UnknownSource("the source takes no webhooks")
+        policy.check_address(request.caller)
+        return source.verify
+
     def verify(
         self, source: "Source", policy: "Policy", request: "HttpRequest", now: float
     ) -> tuple[Verified, Sequence[bytes]]:
@@ -41,10 +51,7 @@ class Door:
         Raises Unauthenticated, and CredentialsUnavailable where there is no secret to hold it against.
         Where no known secret fits, they are read again: somebody may have rotated them just now.
         """
-        verify = source.verify
-        if verify is None or (source.open_to_all and not policy.unverified):
-            raise UnknownSource("the source takes no webhooks")
-        policy.check_address(request.caller)
+        verify = self.approach(source, policy, request)
         known = self.secrets.of(source.name) if source.needs_secret else ()
         try:
             return verify(request, self._evidence(known, policy, now)), known

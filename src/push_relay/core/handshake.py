@@ -19,6 +19,7 @@ from push_relay.core.strict_json import JsonObject, parse
 _TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
 #: Nothing that could stand before a Zoom signature's colon: the answer must be no use as a signature.
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_RATE = re.compile(r"[0-9]{1,9}")
 _ORIGIN = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
 
@@ -141,8 +142,9 @@ def preflight(request: Asked, origins: frozenset[str]) -> Reply | None:
     if not _ORIGIN.fullmatch(origin) or (origins and origin not in origins):
         return None
     headers = {"WebHook-Allowed-Origin": origin, "Allow": "POST"}
-    if request.headers.get("webhook-request-rate", "").isdecimal():
-        headers["WebHook-Allowed-Rate"] = request.headers["webhook-request-rate"][:9]
+    rate = request.headers.get("webhook-request-rate", "")
+    if _RATE.fullmatch(rate):
+        headers["WebHook-Allowed-Rate"] = rate
     return Reply("", "text/plain; charset=utf-8", headers)
 
 

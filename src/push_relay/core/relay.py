@@ -111,11 +111,16 @@ class Relay:
         return Received(event)
 
     def preflight(self, request: HttpRequest) -> Reply | None:
-        """Answer a sender's question by OPTIONS whether it may send; None where it may not."""
+        """Answer a sender's question by OPTIONS whether it may send; None where it may not.
+
+        Raises UnknownSource and AddressNotAllowed, as its events would be met with.
+        """
         source = self.sources.named(request.source or "")
-        if source.handshake != "cloudevents" or source.verify is None:
+        if source.handshake != "cloudevents":
             return None
-        return preflight(request, self.routing.policy(source.name).origins)
+        policy = self.routing.policy(source.name)
+        self.door.approach(source, policy, request)
+        return preflight(request, policy.origins)
 
     def _admit(self, request: HttpRequest) -> Event | Reply:
         source = self.sources.named(request.source or "")
