@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from attacks import ATTACKS, Attack
 from push_relay import telemetry
 from push_relay.core import errors
 from push_relay.core.envelope import SOURCE_ATTRIBUTE
 from push_relay.core.expression import FUNCTIONS
 from push_relay.core.outcomes import Outcome, verdict
+from push_relay.core.schemes.registry import SCHEMES
 from push_relay.core.source import MATCH_KEYS
 from push_relay.entrypoints import receive
 
@@ -115,6 +117,30 @@ def test_every_key_of_a_source_is_documented() -> None:
 def test_every_added_function_is_documented(function: str) -> None:
     """Every function beside JMESPath's own has a line."""
     assert f"| `{function}(" in read("docs/writing-a-source.md")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_has_its_row(scheme: str) -> None:
+    """Header, signed content, encoding, window and source of truth."""
+    row = re.search(rf"^\| `{scheme}` \|(.*)\|$", read("docs/security.md"), re.MULTILINE)
+    assert row
+    assert row[1].count("|") == 4
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_every_attack_is_in_the_table(attack: Attack) -> None:
+    """The table is the list that the suite goes through."""
+    assert f"| {attack.name} | 401 |" in read("docs/security.md")
+
+
+def test_every_key_of_a_scheme_is_documented() -> None:
+    """Whoever writes a source finds what `[verify]` may hold."""
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "src/push_relay/core/schemes").glob("*.py"))
+    keys = set(re.findall(r'table\.(?:text|whole|compiled)\("(\w+)"', code)) - {"scheme"}
+    keys |= set(re.findall(r'header_name\(table, "(\w+)"', code))
+    assert len(keys) > 5
+    for key in keys:
+        assert f"`{key}`" in read("docs/security.md"), key
 
 
 def test_every_source_is_named_in_the_readme() -> None:
