@@ -200,6 +200,13 @@ def test_an_unknown_version_of_the_attribute_is_not_trusted() -> None:
     assert isinstance(envelope.unwrap_sqs(packed(body, "2")), Arrival)
 
 
+def test_a_replayed_message_keeps_the_identity_that_it_had() -> None:
+    """SQS gives what is sent again an id of its own: without the old one it would be another event."""
+    record = sqs_record(HEAT, source="ovens", message_id="m-2")
+    record["messageAttributes"][envelope.ORIGIN_ATTRIBUTE] = {"stringValue": "m-1", "dataType": "String"}
+    assert from_sqs(record).identity == from_sqs(sqs_record(HEAT, message_id="m-1")).identity == "SQS:m-1"
+
+
 @pytest.mark.parametrize(
     ("record", "source"),
     [

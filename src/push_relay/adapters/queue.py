@@ -10,6 +10,7 @@ from push_relay.core.envelope import (
     ATTEMPT_ATTRIBUTE,
     DUE_ATTRIBUTE,
     EVENT_ATTRIBUTE,
+    ORIGIN_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
     pack,
 )
@@ -25,7 +26,7 @@ MAX_DELAY = 900
 MAX_VISIBILITY = 12 * 3600 - 60
 #: SQS takes no more attributes with a message.
 MAX_ATTRIBUTES = 10
-_REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE})
+_REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, ORIGIN_ATTRIBUTE})
 
 
 class SqsQueue:

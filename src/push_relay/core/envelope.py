@@ -23,6 +23,8 @@ from push_relay.core.strict_json import JsonObject, parse_object
 MAX_NESTING = 4
 #: The message attribute that names an event's source.
 SOURCE_ATTRIBUTE = "source"
+#: The message attribute of a replayed message: the id that it had before, so that it is the same event still.
+ORIGIN_ATTRIBUTE = "origin-message-id"
 #: The message attribute of what `receive` has queued: verified and validated already.
 EVENT_ATTRIBUTE = "push-relay-event"
 #: The message attributes of a parked event: which attempt comes next, and when (seconds since the epoch).
@@ -90,7 +92,7 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
         source=attributes.get(SOURCE_ATTRIBUTE),
         received_at=int(sent) / 1000 if _MILLISECONDS.fullmatch(sent) else 0.0,
     )
-    wrapping.named("SQS", record.get("messageId"))
+    wrapping.named("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"))
     return _arrival(parse_object(body), wrapping)
 
 

@@ -178,7 +178,7 @@ class Relay:
         the account are free.
         """
         translated = [
-            (number, task) for number, event in enumerate(events) for task in self._translate(event)
+            (number, task) for number, event in enumerate(events) for task in self.translate(event)
         ]
         settled: list[list[Receipt]] = [[] for _ in events]
         pushes: list[tuple[int, Push]] = []
@@ -192,8 +192,8 @@ class Relay:
             settled[number].append(receipt)
         return settled
 
-    def _translate(self, event: Event) -> Iterator[Push | Receipt]:
-        """Write an event's pushes; one receipt instead where it becomes none."""
+    def translate(self, event: Event) -> Iterator[Push | Receipt]:
+        """Write an event's pushes; one receipt instead where it becomes none. Sends nothing, never raises."""
         try:
             source = self.sources.named(event.source)
             message = source.message(event)
