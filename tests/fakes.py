@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.core.digest import Gatherer
 from push_relay.core.door import Door
 from push_relay.core.encoding import Credentials
-from push_relay.core.errors import CredentialsUnavailable, LedgerUnavailable, QueueUnavailable
-from push_relay.core.event import Event, Replay
+from push_relay.core.errors import CredentialsUnavailable, QueueUnavailable
+from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import DeliveryMode, Relay
-from push_relay.core.sender import Claim, Sender
+from push_relay.core.sender import Sender
 from push_relay.entrypoints import deliver, receive
 from push_relay.telemetry import Telemetry
+from stores import Connections, Digests, Ledger
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
@@ -103,52 +105,6 @@ class Messages:
     def _check(self) -> None:
         if self.down:
             raise self.down
-
-
-class Ledger:
-    """The ledger, with claims that are atomic across threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.states: dict[str, Outcome | None] = {}  # None: claimed
-        self.leases: list[float] = []
-        self.down: Exception | None = None
-        self.forgets: Exception | None = None
-
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO) -> Claim:
-        """Claim a push, or tell who has it."""
-        with self._lock:
-            if self.down:
-                raise self.down
-            self.leases.append(lease)
-            if key in self.states:
-                overruled = {
-                    Replay.NO: set(),
-                    Replay.FAILED: {Outcome.FAILED},
-                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED},
-                }
-                if self.states[key] not in overruled[replay]:
-                    return Claim.HELD if self.states[key] is None else Claim.SETTLED
-            self.states[key] = None
-            return Claim.GRANTED
-
-    def settle(self, key: str, outcome: Outcome) -> None:
-        """Record a push's end."""
-        with self._lock:
-            if self.forgets:
-                raise self.forgets
-            self.states[key] = outcome
-
-    def park(self, key: str, _receipt: Receipt) -> None:
-        """Give a claim back."""
-        with self._lock:
-            if self.forgets:
-                raise self.forgets
-            del self.states[key]
-
-    def break_down(self) -> None:
-        """Fail from now on, as the adapter would."""
-        self.down = LedgerUnavailable("the ledger did not answer (Fake)")
 
 
 class SigningSecrets:
@@ -288,21 +244,6 @@ def in_turn[T, R](function: Callable[[T], R], items: Sequence[T], _at_a_time: in
     return [function(item) for item in items]
 
 
-class Connections:
-    """The account's connections: `free` of them."""
-
-    def __init__(self) -> None:
-        self.free = 3
-        self.down: Exception | None = None
-
-    @contextmanager
-    def held(self, wanted: int, _time_left: Any) -> Iterator[int]:
-        """Hold what is free."""
-        if self.down:
-            raise self.down
-        yield min(wanted, self.free)
-
-
 class World:
     """A relay with everything round it. `witness` sees its telemetry unless another is given."""
 
@@ -320,6 +261,8 @@ class World:
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness
+        self.digests = Digests()
+        sender = Sender(self.ledger, self.credentials, self.vendor, self.clock)
         self.relay = Relay(
             mode=mode,
             sources=Catalog(sources),
@@ -327,7 +270,8 @@ class World:
             door=Door(self.secrets, self.sns.certificate),
             subscriptions=self.sns,
             queue=self.messages,
-            sender=Sender(self.ledger, self.credentials, self.vendor, self.clock),
+            sender=sender,
+            gatherer=Gatherer(self.digests, sender, self.messages),
             connections=self.connections,
             clock=self.clock,
             concurrently=concurrently,

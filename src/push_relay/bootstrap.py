@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.connections import DynamoDbConnections
+from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.pace import CircuitBreaker, DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
@@ -12,6 +13,7 @@ from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import SecretsManagerPushCredentials, SecretsManagerSigningSecrets
 from push_relay.adapters.sns import SnsEndpoint
 from push_relay.adapters.table import Table
+from push_relay.core.digest import Gatherer
 from push_relay.core.door import Door
 from push_relay.core.relay import Relay
 from push_relay.core.sender import Sender
@@ -55,6 +57,7 @@ def build(settings: Settings) -> Application:
         subscriptions=sns,
         queue=queue,
         sender=sender,
+        gatherer=Gatherer(DynamoDbDigests(table, clock.now), sender, queue),
         connections=DynamoDbConnections(table, "default", account.connections, clock.now),
         clock=clock,
         concurrently=Threads(account.connections),

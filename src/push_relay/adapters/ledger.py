@@ -72,9 +72,9 @@ class DynamoDbLedger:
             return Claim.HELD if held else Claim.SETTLED
         return Claim.GRANTED
 
-    def settle(self, key: str, outcome: Outcome) -> None:
+    def settle(self, key: str, status: str) -> None:
         """Record a claimed push's end. A claim that another worker has taken over is left to it."""
-        self._end(key, outcome)
+        self._end(key, status)
 
     def park(self, key: str, receipt: Receipt) -> None:
         """Give a claim back, and say what the push waits for."""

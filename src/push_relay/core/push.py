@@ -15,6 +15,9 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, told, verdict
 
+#: The error code of a push that waits in a digest's window.
+GATHERED = "gathered"
+
 
 class RecipientKind(StrEnum):
     """The three ways to name a person to the vendor, by the prefix that a route writes."""
@@ -62,6 +65,7 @@ class Push:
 
     high     whether it may use the quota that is kept for what is urgent, and goes first
     max_age  seconds after which it is not worth sending
+    digest   seconds in which it is gathered with others to the same recipient; None: it goes by itself
     """
 
     recipient: Recipient
@@ -69,6 +73,7 @@ class Push:
     key: str
     high: bool = False
     max_age: float | None = None
+    digest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,8 @@ class Receipt:
     @property
     def disposition(self) -> Disposition:
         """What it asks to be done with the message that carried the event."""
-        return DISPOSITIONS[self.outcome]
+        # What waits in a digest's window is kept there.
+        return Disposition.ACKNOWLEDGE if self.error_code == GATHERED else DISPOSITIONS[self.outcome]
 
     @classmethod
     def of(cls, event: Event, outcome: Outcome, *, detail: str | None = None) -> "Receipt":

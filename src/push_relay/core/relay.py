@@ -15,6 +15,8 @@ from typing import Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.body import read_body
+from push_relay.core.digest import SOURCE as DIGEST
+from push_relay.core.digest import Entry, Gatherer, unfold
 from push_relay.core.door import Door
 from push_relay.core.envelope import unwrap_http_sns
 from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, NotNow, UnknownSource
@@ -91,6 +93,7 @@ class Relay:
     subscriptions: Subscriptions
     queue: Queue
     sender: Sender
+    gatherer: Gatherer
     connections: Connections
     clock: Clock
     concurrently: Concurrently
@@ -177,20 +180,39 @@ class Relay:
         The pushes of all events go out together, what is urgent first, as many at a time as connections of
         the account are free.
         """
-        translated = [
-            (number, task) for number, event in enumerate(events) for task in self.translate(event)
-        ]
         settled: list[list[Receipt]] = [[] for _ in events]
         pushes: list[tuple[int, Push]] = []
-        for number, task in translated:
-            if isinstance(task, Push):
-                pushes.append((number, task))
-            else:
-                settled[number].append(task)
+        gathered: dict[int, Sequence[Entry]] = {}
+        for number, event in enumerate(events):
+            for task in self._tasks(number, event, gathered):
+                if isinstance(task, Receipt):
+                    settled[number].append(task)
+                elif task.digest is not None:
+                    settled[number].append(self.gatherer.gather(event, task, time_left))
+                else:
+                    pushes.append((number, task))
         pushes.sort(key=lambda task: not task[1].high)
         for (number, _), receipt in zip(pushes, self._send(events, pushes, time_left), strict=True):
-            settled[number].append(receipt)
+            settled[number] += unfold(receipt, gathered[number]) if number in gathered else [receipt]
         return settled
+
+    def _tasks(
+        self, number: int, event: Event, gathered: dict[int, Sequence[Entry]]
+    ) -> Iterator[Push | Receipt]:
+        """Write an event's pushes; of a digest's window that has ended the one, noting what it stands for."""
+        if event.source != DIGEST:
+            yield from self.translate(event)
+            return
+        try:
+            closed = self.gatherer.closed(event, self.routing.account)
+        except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
+            yield failure(event, exc)
+            return
+        if closed is None:
+            yield Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")
+            return
+        push, gathered[number] = closed
+        yield push
 
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
         """Write an event's pushes; one receipt instead where it becomes none. Sends nothing, never raises."""
@@ -218,7 +240,8 @@ class Relay:
     ) -> Push:
         ages = (route.max_age, source.max_age, self.routing.account.max_age)
         max_age = next(age for age in ages if age is not None)
-        return Push(recipient, message, _key(event, recipient), high=route.high, max_age=max_age)
+        key = _key(event, recipient)
+        return Push(recipient, message, key, high=route.high, max_age=max_age, digest=route.digest)
 
     def _send(
         self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft

@@ -22,6 +22,7 @@ class Route:
 
     high     whether its pushes go first, and may use the quota that is kept for what is urgent
     max_age  seconds after which its pushes are not worth sending; None: the account's
+    digest   seconds in which what it says to one recipient becomes one push; None: each by itself
     """
 
     source: str
@@ -29,6 +30,7 @@ class Route:
     to: tuple[Template, ...]
     high: bool = False
     max_age: float | None = None
+    digest: float | None = None
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -125,8 +127,9 @@ def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str]
     if priority not in ("normal", "high"):
         raise table.wrong("priority", "is neither `normal` nor `high`")
     max_age = table.compiled("max_age", seconds) if "max_age" in table else None
+    digest = table.compiled("digest", seconds) if "digest" in table else None
     table.done()
-    route = Route(source, when, to, high=priority == "high", max_age=max_age)
+    route = Route(source, when, to, high=priority == "high", max_age=max_age, digest=digest)
     try:
         Reads.of(route.expressions)
     except ConfigurationInvalid as exc:

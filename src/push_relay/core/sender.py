@@ -36,7 +36,7 @@ class Ledger(Protocol):
     """The record of claims and settlements. Every method raises LedgerUnavailable."""
 
     def claim(self, key: str, lease: float, replay: Replay) -> Claim: ...
-    def settle(self, key: str, outcome: Outcome) -> None: ...
+    def settle(self, key: str, status: str) -> None: ...  # an outcome, or GATHERED
     def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
 
 
@@ -76,13 +76,8 @@ class Sender:
 
     def send(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
         """Send an event's push and return its receipt. Never raises: an exception is the push's outcome."""
-        if push.max_age is not None and self.clock.now() - event.received_at > push.max_age:
-            return replace(Receipt.of(event, Outcome.EXPIRED), push=push)
-        try:
-            if self._claim(event, push, time_left) is Claim.SETTLED:
-                return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
-        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
-            return failure(event, exc, push)
+        if settled := self.claim(event, push, time_left):
+            return settled
         started, latency = self.clock.monotonic(), None
         try:
             self._send(push, event.correlation_id, time_left)
@@ -91,9 +86,18 @@ class Sender:
             receipt = failure(event, exc, push)
         if receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES:
             latency = (self.clock.monotonic() - started) * 1000
-        trouble = self._record(push, receipt)
-        detail = "; ".join(text for text in (receipt.detail, trouble) if text) or None
-        return replace(receipt, latency_ms=latency, detail=detail)
+        return replace(self.recorded(push, receipt), latency_ms=latency)
+
+    def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
+        """Claim a push; return its receipt where it is not this worker's to send. Never raises."""
+        if push.max_age is not None and self.clock.now() - event.received_at > push.max_age:
+            return replace(Receipt.of(event, Outcome.EXPIRED), push=push)
+        try:
+            if self._claim(event, push, time_left) is Claim.SETTLED:
+                return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+            return failure(event, exc, push)
+        return None
 
     def _claim(self, event: Event, push: Push, time_left: TimeLeft) -> Claim:
         """Claim a push for as long as this invocation can live. Raises ClaimHeld, OutOfTime."""
@@ -125,10 +129,10 @@ class Sender:
                 raise DeliveryHeld(exc.detail) from None
             raise
 
-    def _record(self, push: Push, receipt: Receipt) -> str | None:
-        """Settle the claim or give it back; return what went wrong: the push's outcome stands all the same.
+    def recorded(self, push: Push, receipt: Receipt) -> Receipt:
+        """Settle the claim or give it back, as the receipt says, which tells too if that went wrong.
 
-        Where the ledger fails, the claim's lease ends by itself.
+        The push's outcome stands all the same: where the ledger fails, the claim's lease ends by itself.
         """
         try:
             if receipt.outcome is Outcome.PARKED:
@@ -136,8 +140,9 @@ class Sender:
             else:
                 self.ledger.settle(push.key, receipt.outcome)
         except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
-            return f"not recorded: {told(exc) or code_of(exc)}"
-        return None
+            trouble = f"not recorded: {told(exc) or code_of(exc)}"
+            return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
+        return receipt
 
 
 def failure(event: Event, error: Exception, push: Push | None = None) -> Receipt:

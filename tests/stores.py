@@ -1,0 +1,106 @@
+"""What the relay keeps in DynamoDB, in memory: the ledger, the connections, the digests' windows."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from push_relay.core.digest import Entry, Window
+from push_relay.core.errors import LedgerUnavailable
+from push_relay.core.event import Replay
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Receipt
+from push_relay.core.sender import Claim
+
+
+class Ledger:
+    """The ledger, with claims that are atomic across threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.states: dict[str, Outcome | None] = {}  # None: claimed
+        self.leases: list[float] = []
+        self.down: Exception | None = None
+        self.forgets: Exception | None = None
+
+    def claim(self, key: str, lease: float, replay: Replay = Replay.NO) -> Claim:
+        """Claim a push, or tell who has it."""
+        with self._lock:
+            if self.down:
+                raise self.down
+            self.leases.append(lease)
+            if key in self.states:
+                overruled = {
+                    Replay.NO: set(),
+                    Replay.FAILED: {Outcome.FAILED},
+                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED},
+                }
+                if self.states[key] not in overruled[replay]:
+                    return Claim.HELD if self.states[key] is None else Claim.SETTLED
+            self.states[key] = None
+            return Claim.GRANTED
+
+    def settle(self, key: str, outcome: Any) -> None:
+        """Record a push's end."""
+        with self._lock:
+            if self.forgets:
+                raise self.forgets
+            self.states[key] = outcome
+
+    def park(self, key: str, _receipt: Receipt) -> None:
+        """Give a claim back."""
+        with self._lock:
+            if self.forgets:
+                raise self.forgets
+            del self.states[key]
+
+    def break_down(self) -> None:
+        """Fail from now on, as the adapter would."""
+        self.down = LedgerUnavailable("the ledger did not answer (Fake)")
+
+
+class Connections:
+    """The account's connections: `free` of them."""
+
+    def __init__(self) -> None:
+        self.free = 3
+        self.down: Exception | None = None
+
+    @contextmanager
+    def held(self, wanted: int, _time_left: Any) -> Iterator[int]:
+        """Hold what is free."""
+        if self.down:
+            raise self.down
+        yield min(wanted, self.free)
+
+
+class Digests:
+    """Windows of digests, in memory."""
+
+    def __init__(self) -> None:
+        self.windows: dict[str, tuple[Window, dict[str, Entry]]] = {}
+        self.closed: set[str] = set()
+        self.marked: set[str] = set()
+        self.down: Exception | None = None
+
+    def add(self, window: Window, entry: Entry) -> bool | None:
+        """Add an entry, once."""
+        if self.down:
+            raise self.down
+        _, entries = self.windows.setdefault(window.id, (window, {}))
+        if window.id in self.closed:
+            return True if entry.key in entries else None
+        entries.setdefault(entry.key, entry)
+        return window.id in self.marked
+
+    def scheduled(self, window: Window) -> None:
+        """Note that the window's end is scheduled."""
+        self.marked.add(window.id)
+
+    def close(self, window_id: str) -> tuple[Window, Sequence[Entry]] | None:
+        """Let no more in."""
+        if self.down:
+            raise self.down
+        self.closed.add(window_id)
+        found = self.windows.get(window_id)
+        return (found[0], list(found[1].values())) if found else None
