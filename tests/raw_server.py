@@ -50,11 +50,8 @@ class Raw:
                 return False
             head += chunk
         head, _, body = head.partition(b"\r\n\r\n")
-        length = next(
-            int(line.partition(b":")[2])
-            for line in head.split(b"\r\n")
-            if line.lower().startswith(b"content-length")
-        )
+        lines = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
+        length = int(lines[0].partition(b":")[2]) if lines else 0
         while len(body) < length:
             body += connection.recv(65_536)
         return True

@@ -251,6 +251,14 @@ def test_a_certificate_that_cannot_be_fetched_is_no_forgery(tmp_path: Path) -> N
     assert untouched(here)
 
 
+def test_a_certificate_that_does_not_exist_is_a_forgery(tmp_path: Path) -> None:
+    """401: SNS has none of that name, as its adapter tells by an empty one."""
+    here = world_of(tmp_path, SNS)
+    here.sns.certificates = dict.fromkeys(here.sns.certificates, b"")
+    assert here.receive(api_gateway_v2(subscription()))["statusCode"] == 401
+    assert untouched(here)
+
+
 def test_the_end_of_a_subscription_is_taken_note_of(tmp_path: Path) -> None:
     """Answered, and not undone: who unsubscribed meant it."""
     here = world_of(tmp_path, SNS)

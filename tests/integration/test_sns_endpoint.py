@@ -1,0 +1,227 @@
+"""What is fetched from SNS, against a real server: nothing is followed, and nothing is waited or kept for."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import urllib3
+from cryptography.hazmat.primitives import serialization
+
+from push_relay.adapters import sns
+from push_relay.adapters.sns import MAX_ANSWER, MAX_KEPT, SnsEndpoint
+from push_relay.core.errors import CredentialsUnavailable
+from raw_server import Raw, head, raw, reply, silent
+from sns_sender import certificate, certificates, rsa_pair
+
+(PEM,) = certificates().values()
+NAMED = "/SimpleNotificationService-0123456789abcdef.pem"
+CALLS = pytest.mark.parametrize(
+    "call", [SnsEndpoint.certificate, SnsEndpoint.confirm], ids=["certificate", "confirm"]
+)
+
+type Call = Callable[[SnsEndpoint, str], bytes | None]
+
+
+def get_reply(content: bytes) -> Callable[[Raw, socket.socket], bool]:
+    """Answer with these bytes, then end."""
+    return reply(content, closing=True)
+
+
+def hasty() -> SnsEndpoint:
+    """Return an endpoint that waits for tenths of a second."""
+    return SnsEndpoint(urllib3.PoolManager(timeout=urllib3.Timeout(connect=0.2, read=0.2)))
+
+
+def test_a_certificate_is_fetched_once_and_kept() -> None:
+    """Its address names its content."""
+    endpoint = SnsEndpoint()
+    with raw(get_reply(head(len(PEM)) + PEM)) as server:
+        for _ in range(3):
+            assert endpoint.certificate(server.address + NAMED) == PEM
+        assert server.requests == 1
+        assert endpoint.certificate(server.address + NAMED.replace("0", "1")) == PEM
+        assert server.requests == 2
+
+
+def test_certificates_are_not_kept_without_end() -> None:
+    """Whoever names many gets none of them kept for ever."""
+    endpoint = SnsEndpoint()
+    with raw(get_reply(head(len(PEM)) + PEM)) as server:
+        for number in range(3 * MAX_KEPT):
+            endpoint.certificate(f"{server.address}/{number}.pem")
+            assert len(endpoint._certificates) <= MAX_KEPT
+
+
+def test_a_confirmation_is_one_get() -> None:
+    """What SNS answers is of no interest but for its status; asked again, it is done again."""
+    endpoint = SnsEndpoint()
+    with raw(get_reply(head(0))) as server:
+        for _ in range(2):
+            endpoint.confirm(server.address + "/?Action=ConfirmSubscription&Token=planted")
+        assert server.requests == 2
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "status",
+    [
+        "204 No Content",
+        *("301 Moved", "302 Found", "307 Temporary", "308 Permanent"),
+        *("400 Bad", "408 Late", "429 Slow"),
+        *("500 Oops", "503 Busy"),
+    ],
+)
+def test_any_other_status_is_no_answer(call: Call, status: str) -> None:
+    """503 to SNS, which asks again; a redirect is not followed, an error not repeated; none of it is kept."""
+    with raw(reply(head(0))) as other:
+        there = f"HTTP/1.1 {status}\r\nLocation: {other.address}/planted\r\nRetry-After: 9\r\n"
+        content = there.encode() + b"Content-Length: 7\r\n\r\nplanted"
+        if status.startswith("204"):
+            content = there.encode() + b"\r\n"
+        with raw(get_reply(content)) as server:
+            endpoint = SnsEndpoint()
+            with pytest.raises(CredentialsUnavailable) as refused:
+                call(endpoint, server.address + NAMED)
+            assert (server.requests, other.connections) == (1, 0)
+        assert status[:3] in str(refused.value)
+        assert "planted" not in str(refused.value)
+        assert not endpoint._certificates
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "410 Gone"])
+def test_a_certificate_that_does_not_exist_proves_nothing(status: str) -> None:
+    """A forger has made the name up: that is a 401, and not SNS's trouble; nothing of it is kept."""
+    endpoint = SnsEndpoint()
+    with raw(get_reply(head(7, status) + b"planted")) as server:
+        assert endpoint.certificate(server.address + NAMED) == b""
+        with pytest.raises(CredentialsUnavailable):
+            endpoint.confirm(server.address + NAMED)
+    assert not endpoint._certificates
+
+
+@CALLS
+@pytest.mark.parametrize("length", [MAX_ANSWER + 1, 100 * MAX_ANSWER])
+def test_a_large_answer_is_not_read_to_its_end(call: Call, length: int) -> None:
+    """Nor kept: half a certificate would be one that never fits."""
+    sent = []
+
+    def flood(_server: Raw, connection: socket.socket) -> bool:
+        connection.sendall(head(length))
+        for _ in range(0, length, MAX_ANSWER):
+            connection.sendall(b"x" * MAX_ANSWER)
+            sent.append(MAX_ANSWER)
+        return True
+
+    endpoint = SnsEndpoint()
+    with raw(flood) as server, pytest.raises(CredentialsUnavailable, match="too long"):
+        call(endpoint, server.address + NAMED)
+    assert sum(sent) <= 100 * MAX_ANSWER
+    assert not endpoint._certificates
+
+
+def test_an_answer_at_the_limit_is_read() -> None:
+    """To the last byte."""
+    with raw(get_reply(head(MAX_ANSWER) + b"x" * MAX_ANSWER)) as server:
+        assert len(SnsEndpoint().certificate(server.address + NAMED)) == MAX_ANSWER
+
+
+def test_a_compressed_answer_is_not_unfolded() -> None:
+    """Nobody has asked for one: it could be a bomb."""
+    content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nplanted"
+    with raw(get_reply(content)) as server:
+        assert SnsEndpoint().certificate(server.address + NAMED) == b"planted"
+
+
+@CALLS
+def test_a_silent_server_is_not_waited_for(call: Call) -> None:
+    """The sender waits for the answer."""
+    with raw(silent) as server:
+        started = time.monotonic()
+        with pytest.raises(CredentialsUnavailable, match="ReadTimeoutError"):
+            call(hasty(), server.address + NAMED)
+        assert time.monotonic() - started < 5
+        assert server.requests == 1
+
+
+@CALLS
+def test_a_server_that_says_one_byte_at_a_time_is_not_listened_to(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole answer has its time, and each byte of it has not."""
+    monkeypatch.setattr(sns, "TOTAL", 0.3)
+
+    def drip(server: Raw, connection: socket.socket) -> bool:
+        connection.sendall(head(1000))
+        while not server.ended.wait(0.05):
+            connection.sendall(b"x")
+        return True
+
+    with raw(drip) as server:
+        started = time.monotonic()
+        with pytest.raises(CredentialsUnavailable):
+            call(hasty(), server.address + NAMED)
+        assert time.monotonic() - started < 5
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"HTTP/1.1 ",
+        head(10) + b"half",
+        b"\0\1\2",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz",
+    ],
+)
+def test_an_answer_that_breaks_off_is_none(call: Call, content: bytes) -> None:
+    """Not even half of one."""
+    endpoint = SnsEndpoint()
+    with raw(get_reply(content)) as server, pytest.raises(CredentialsUnavailable):
+        call(endpoint, server.address + NAMED)
+    assert not endpoint._certificates
+
+
+@CALLS
+@pytest.mark.parametrize(
+    "address", ["https://127.0.0.1:1/x.pem", "https://", "https://[", "https://127.0.0.1:99999/"]
+)
+def test_a_server_that_cannot_be_reached_is_translated(call: Call, address: str) -> None:
+    """Whatever urllib3 makes of it."""
+    with pytest.raises(CredentialsUnavailable):
+        call(SnsEndpoint(), address)
+
+
+def test_a_certificate_comes_over_tls_from_whoever_can_prove_to_be_sns(tmp_path: Path) -> None:
+    """A server that nobody vouches for could hand out any certificate, and so sign anything."""
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(rsa_pair()[0].private_bytes(encoding, form, serialization.NoEncryption()))
+    chain.write_bytes(certificate(rsa_pair()[0], "sns.eu-west-1.amazonaws.com"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+
+    refused = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            try:
+                context.wrap_socket(connection, server_side=True).close()
+            except OSError:
+                refused.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serve, args=[listening], daemon=True)
+        serving.start()
+        with pytest.raises(CredentialsUnavailable, match="SSLError"):
+            SnsEndpoint().certificate(f"https://127.0.0.1:{listening.getsockname()[1]}{NAMED}")
+        serving.join(5)
+    assert refused.is_set()
+    kept = SnsEndpoint()._pool.connection_pool_kw
+    assert kept["cert_reqs"] == "CERT_REQUIRED"
+    assert (kept["timeout"].connect_timeout, kept["timeout"]._read, kept["timeout"].total) == (2, 3, 4)
