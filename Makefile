@@ -17,7 +17,7 @@ UV  := .tools/uv/bin/uv
 PY  := .venv/bin/python
 SAM := .tools/sam/bin/sam
 
-.PHONY: help setup run test check bench requirements clean
+.PHONY: help setup run test check bench openapi requirements clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -65,6 +65,9 @@ check: setup ## the gate: formatting, lint, types, import rules, template, docs
 
 bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
+
+openapi: setup ## write docs/openapi.json anew: the HTTP interface, of the code and the sources
+	@$(PY) -m relayctl openapi
 
 requirements: .tools/uv/.done ## compile requirements/*.in again (PyPI)
 	@cd requirements && for name in runtime dev sam ministack uv; do \

@@ -1,0 +1,123 @@
+"""The OpenAPI document of any source folders: every scheme, every form of a body, every handshake."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+
+from push_relay.core.body import BODY_FORMATS
+from push_relay.core.handshake import HANDSHAKES
+from relayctl.__main__ import main
+from relayctl.openapi.document import build
+from signers import CASES, NOW
+
+NESTED = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "node": {"$ref": "#/$defs/node"},
+        "$ref": {"const": {"$ref": "#/$defs/node"}},
+        "self": {"$ref": "#"},
+    },
+    "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
+}
+
+
+def folder(root: Path, name: str, schema: Any = None, **tables: Any) -> None:
+    """Write a source folder; a table is written in TOML's own JSON-like form."""
+    made = root / name
+    made.mkdir()
+    lines = [f'title = "{name}"', 'docs = "https://example.com"']
+    lines += [f'handshake = "{tables["handshake"]}"'] if "handshake" in tables else []
+    for table in {"verify", "event"} & tables.keys():
+        lines.append(f"[{table}]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in tables[table].items()]
+    (made / "source.toml").write_text("\n".join(lines), "utf-8")
+    (made / "schema.json").write_text(json.dumps(schema or {"type": "object"}), "utf-8")
+
+
+def valid(root: Path) -> Any:
+    """Return the document of the folders, which OpenAPI's own schema finds no fault with."""
+    document = build(root)
+    schemathesis.openapi.from_dict(document).validate()
+    return document
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_header_of_a_proof_is_told(case: Any, tmp_path: Path) -> None:
+    """What a genuine sender adds to a request is what the document asks for."""
+    folder(tmp_path, "planted", verify=case.verify)
+    document = valid(tmp_path)
+    proofs = document["components"]["securitySchemes"]
+    (asked,) = document["paths"]["/webhooks/planted"]["post"]["security"] or [{}]
+    assert set(asked) == set(proofs)
+    request = case.genuine(NOW)
+    sent = {name.lower() for name in (*request.headers, *request.query)} - {"content-type"}
+    assert {proof.get("name", "authorization").lower() for proof in proofs.values()} == (
+        set() if case.verify["scheme"] == "sns-http" else sent
+    )
+
+
+@pytest.mark.parametrize("form", [None, "payload", "*"])
+@pytest.mark.parametrize("body_format", BODY_FORMATS)
+def test_every_form_of_a_body_is_told(body_format: str, form: str | None, tmp_path: Path) -> None:
+    """With a form, and without."""
+    event = {"format": body_format} | ({"form": form} if form else {})
+    folder(tmp_path, "planted", verify={"scheme": "github"}, event=event)
+    operation = valid(tmp_path)["paths"]["/webhooks/planted"]["post"]
+    assert ("application/x-www-form-urlencoded" in operation["requestBody"]["content"]) is (form is not None)
+
+
+@pytest.mark.parametrize("handshake", HANDSHAKES)
+def test_every_handshake_is_told(handshake: str, tmp_path: Path) -> None:
+    """By OPTIONS where the sender asks so, else as an answer to POST."""
+    folder(tmp_path, "planted", verify={"scheme": "github"}, handshake=handshake)
+    path = valid(tmp_path)["paths"]["/webhooks/planted"]
+    assert ("options" in path) is (handshake == "cloudevents")
+    assert f"`{handshake}`" in path["post"]["description"]
+
+
+def test_a_source_that_takes_no_webhooks_has_no_path(tmp_path: Path) -> None:
+    """AWS delivers its events."""
+    folder(tmp_path, "planted")
+    assert list(valid(tmp_path)["paths"]) == ["/health"]
+
+
+def test_references_of_a_schema_lead_on_from_where_it_stands(tmp_path: Path) -> None:
+    """What only looks like one, in a constant or as a property's name, stays."""
+    folder(tmp_path, "planted", NESTED, verify={"scheme": "github"})
+    schema = valid(tmp_path)["components"]["schemas"]["planted"]
+    moved = {"$ref": "#/components/schemas/planted/$defs/node"}
+    assert schema["properties"] == {
+        "node": moved,
+        "$ref": {"const": {"$ref": "#/$defs/node"}},
+        "self": {"$ref": "#/components/schemas/planted"},
+    }
+    assert schema["$defs"]["node"]["properties"]["next"] == moved
+    assert "$schema" not in schema
+
+
+def test_a_schema_with_an_id_stays_as_it_is(tmp_path: Path) -> None:
+    """It is a document in the document."""
+    folder(tmp_path, "planted", NESTED | {"$id": "urn:planted"}, verify={"scheme": "github"})
+    assert valid(tmp_path)["components"]["schemas"]["planted"] == NESTED | {"$id": "urn:planted"}
+
+
+def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same folders make the same file; a file that is not current is told, and so is a wrong folder."""
+    sources, file = tmp_path / "sources", tmp_path / "openapi.json"
+    sources.mkdir()
+    folder(sources, "planted", verify={"scheme": "github"})
+    command = ["openapi", "--sources", str(sources), "--file", str(file)]
+    assert main([*command, "--check"]) == 1
+    assert main(command) == 0
+    first = file.read_bytes()
+    assert main([*command, "--check"]) == 0
+    folder(sources, "another", verify={"scheme": "stripe"})
+    assert main([*command, "--check"]) == 1
+    assert file.read_bytes() == first
+    (sources / "another" / "schema.json").write_text("{")
+    assert main(command) == 1
+    assert "schema.json:1: is not JSON" in capsys.readouterr().err

@@ -1,0 +1,233 @@
+"""What the relay answers: every error of the table as a problem detail, and what it says when all is well."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from push_relay.core.errors import CODES, MappingFailed, NotNow, RelayError, SchemaViolation
+from push_relay.core.outcomes import Outcome, verdict, verdict_of_code
+from push_relay.core.schema import MAX_VIOLATIONS
+from push_relay.core.strict_json import JsonObject
+from push_relay.entrypoints.receive import METHOD_NOT_ALLOWED, NOT_FOUND
+
+PROBLEM = "application/problem+json"
+JSON = "application/json"
+TEXT = "text/plain"
+
+_ID: JsonObject = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"}
+_SOURCE: JsonObject = {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"}
+_CODES = sorted({*CODES, METHOD_NOT_ALLOWED, NOT_FOUND})
+_OUTCOMES = [str(outcome) for outcome in Outcome]
+
+#: Bodies, by the name of their component. Source names are lower-case, so none collides.
+SCHEMAS: JsonObject = {
+    "Health": {
+        "type": "object",
+        "required": ["status", "version"],
+        "properties": {"status": {"const": "ok"}, "version": {"type": "string"}},
+        "additionalProperties": False,
+    },
+    "Accepted": {
+        "description": "The event is queued. (Direct mode: no push could be made of it, and it is kept.)",
+        "type": "object",
+        "required": ["status", "id", "source"],
+        "properties": {
+            "status": {"enum": ["accepted", str(verdict(MappingFailed).outcome)]},
+            "id": {"$ref": "#/components/schemas/EventId"},
+            "source": {"$ref": "#/components/schemas/SourceName"},
+            "receipts": {"$ref": "#/components/schemas/Receipts"},
+        },
+        "additionalProperties": False,
+    },
+    "Delivered": {
+        "description": "What became of the event's pushes, in direct mode.",
+        "type": "object",
+        "required": ["status", "id", "source", "receipts"],
+        "properties": {
+            "status": {"enum": _OUTCOMES},
+            "id": {"$ref": "#/components/schemas/EventId"},
+            "source": {"$ref": "#/components/schemas/SourceName"},
+            "receipts": {"$ref": "#/components/schemas/Receipts"},
+        },
+        "additionalProperties": False,
+    },
+    "EventId": {"description": "What logs and answers call the event.", **_ID},
+    "SourceName": {"description": "The source's folder.", **_SOURCE},
+    "Receipts": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Receipt"}},
+    "Receipt": {
+        "description": "What became of one push.",
+        "type": "object",
+        "required": ["outcome"],
+        "properties": {
+            "outcome": {"enum": _OUTCOMES},
+            "error_code": {"enum": sorted(CODES)},
+            "detail": {"type": "string"},
+        },
+        "additionalProperties": False,
+    },
+    "Problem": {
+        "description": "A problem detail (RFC 9457). Its codes are stable; docs/errors.md tells what to do.",
+        "type": "object",
+        "required": ["type", "title", "status", "code"],
+        "properties": {
+            "type": {"type": "string", "pattern": "^urn:push-relay:error:[a-z_]+$"},
+            "title": {"type": "string", "minLength": 1},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "code": {"enum": _CODES},
+            "detail": {"type": "string", "minLength": 1},
+            "errors": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_VIOLATIONS,
+                "items": {"$ref": "#/components/schemas/Violation"},
+            },
+            "id": {"$ref": "#/components/schemas/EventId"},
+            "source": {"$ref": "#/components/schemas/SourceName"},
+            "receipts": {"$ref": "#/components/schemas/Receipts"},
+        },
+        "additionalProperties": False,
+    },
+    "Violation": {
+        "description": "One breach of the source's schema: where (RFC 6901), and which keyword.",
+        "type": "object",
+        "required": ["pointer", "rule"],
+        "properties": {"pointer": {"type": "string", "pattern": "^(/.*)?$"}, "rule": {"type": "string"}},
+        "additionalProperties": False,
+    },
+}
+
+HEADERS: JsonObject = {
+    "X-Correlation-Id": {
+        "description": "Follows the event from here to the push: the sender's own, else the gateway's.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"},
+    },
+    "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
+    "Retry-After": {
+        "description": "Seconds to wait.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {
+        "description": "Some senders offer a password only once they are asked (RFC 9110, 11.6.1).",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^Basic realm="push-relay"'},
+    },
+    "Allow": {"required": True, "schema": {"type": "string", "enum": ["POST", "GET"]}},
+    "X-Content-Type-Options": {"schema": {"const": "nosniff"}},
+    "WebHook-Allowed-Origin": {
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,253}$"},
+    },
+    "WebHook-Allowed-Rate": {"schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}},
+}
+
+#: JSON and text that handshakes are answered with, by the handshake's name.
+_HANDSHAKE_ANSWERS: dict[str, JsonObject] = {
+    "slack": {TEXT: {"schema": {"type": "string", "description": "The challenge, as it came."}}},
+    "microsoft-graph": {TEXT: {"schema": {"type": "string", "description": "The token, as it came."}}},
+    "sns": {TEXT: {"schema": {"type": "string", "maxLength": 0}}},
+    "event-grid": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "required": ["validationResponse"],
+                "properties": {"validationResponse": {"type": "string"}},
+                "additionalProperties": False,
+            }
+        }
+    },
+    "zoom": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "required": ["plainToken", "encryptedToken"],
+                "properties": {
+                    "plainToken": {"type": "string"},
+                    "encryptedToken": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                },
+                "additionalProperties": False,
+            }
+        }
+    },
+    "cloudevents": {},  # asked by OPTIONS
+}
+
+
+def problem_responses() -> JsonObject:
+    """Return a response component for every status that an error has: `Problem400` and so on."""
+    statuses = sorted({verdict(error).status for error in CODES.values()})
+    refused = [status for status in statuses if status >= HTTPStatus.BAD_REQUEST]
+    return {f"Problem{status}": _problem(status, list(_codes(status))) for status in refused} | {
+        "Problem405": _problem(HTTPStatus.METHOD_NOT_ALLOWED, [METHOD_NOT_ALLOWED]),
+    }
+
+
+def refusals(*errors: type[RelayError]) -> JsonObject:
+    """Return references to the refusals of an operation that can end in some errors, by status."""
+    statuses = sorted({verdict(error).status for error in errors})
+    return {
+        str(status): {"$ref": f"#/components/responses/Problem{status}"}
+        for status in statuses
+        if status >= HTTPStatus.BAD_REQUEST
+    }
+
+
+def webhook_answers(handshake: str | None) -> JsonObject:
+    """Return what a webhook that was let in is answered with, by status."""
+    content: JsonObject = {JSON: {"schema": {"$ref": "#/components/schemas/Delivered"}}}
+    asked = _HANDSHAKE_ANSWERS[handshake] if handshake else {}
+    for media_type, answer in asked.items():
+        told = [kept["schema"] for kept in (content.get(media_type), answer) if kept]
+        content[media_type] = {"schema": {"anyOf": told} if len(told) > 1 else told[0]}
+    done = "Direct mode: the receipts of the event's pushes."
+    return {
+        "200": {
+            "description": f"{done} Or the answer to the sender's handshake." if asked else done,
+            "headers": headers("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options"),
+            "content": content,
+        },
+        "202": {
+            "description": "Accepted: verified, well-formed, and queued.",
+            "headers": headers("X-Correlation-Id", "Cache-Control"),
+            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+        },
+    }
+
+
+def headers(*names: str) -> JsonObject:
+    """Return references to headers."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _codes(status: int) -> Iterator[str]:
+    """Yield the codes of a status, as the error tree and its table say."""
+    return (code for code in sorted(CODES) if verdict_of_code(code).status == status)
+
+
+def _problem(status: int, codes: list[str]) -> JsonObject:
+    phrase = HTTPStatus(status).phrase
+    titles = sorted({verdict_of_code(code).title if code in CODES else phrase for code in codes})
+    about: JsonObject = {
+        "type": {"enum": [f"urn:push-relay:error:{code}" for code in codes]},
+        "title": {"enum": titles},
+        "status": {"const": int(status)},
+        "code": {"enum": codes},
+    }
+    told = ["errors"] if SchemaViolation.code in codes else []
+    schema = {"$ref": "#/components/schemas/Problem", "properties": about, "required": ["code", *told]}
+    return {
+        "description": f"{phrase}: {', '.join(f'`{code}`' for code in codes)}.",
+        "headers": headers("X-Correlation-Id", "Cache-Control") | _more_headers(status, codes),
+        "content": {PROBLEM: {"schema": schema}},
+    }
+
+
+def _more_headers(status: int, codes: list[str]) -> JsonObject:
+    """Return the headers of some errors: when to come again, how to prove oneself, what is allowed."""
+    errors = [CODES[code] for code in codes if code in CODES]
+    if status == HTTPStatus.UNAUTHORIZED:
+        return headers("WWW-Authenticate")
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return headers("Allow")
+    if errors and all(issubclass(error, NotNow) for error in errors):
+        return {"Retry-After": HEADERS["Retry-After"] | {"required": True}}
+    return headers("Retry-After") if any(verdict(e).outcome is Outcome.PARKED for e in errors) else {}
