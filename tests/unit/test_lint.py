@@ -1,0 +1,134 @@
+"""No proof is compared in a way that takes longer the more of it is right: the rule, and that it bites."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from fakes import ROOT
+from proof_lint import findings
+
+MODULES = sorted((ROOT / "src" / "push_relay").rglob("*.py"))
+#: Those that make a MAC, and the one among them that signs with it instead of holding a proof against it.
+MAKING_MACS = {"body_hmac", "header_hmac", "standard_webhooks", "timestamped_hmac", "twilio", "handshake"}
+SIGNING = {"handshake"}
+
+WRONG = [
+    "hmac.new(key, body, 'sha256').hexdigest() == offered",
+    "given == hmac.new(key, body, 'sha256').hexdigest()",
+    "hmac.digest(key, body, 'sha256').hex() == given",
+    "hashlib.sha256(body).hexdigest() != given",
+    "signature == given",
+    "given != request.signature",
+    "self.expected_signature == given",
+    "x_hub_signature == given",
+    "webhookSignature == given",
+    "given == headers['x-hub-signature-256']",
+    "headers.get('x-hub-signature-256') == given",
+    "header(request, 'x-gitlab-token') == given",
+    "given in signatures",
+    "signature not in known",
+    "token in (a, b)",
+    "signature[:10] == given[:10]",
+    "b'v1=' + mac == given",
+    "f'sha256={mac}' == given",
+    "f'v1={signature.hex()}' in items",
+    "base64.b64encode(mac) == given",
+    "any(secret == given for secret in known)",
+    "[s for s in macs if given == proof]",
+    "(signature, 1) == (given, 1)",
+    "(found := digest) == given",
+    "signature < given",
+    "token == 'hard-wired'",
+    "b'hard-wired' != secret",
+    "a == b == signature",
+    "given.startswith(token)",
+    "given.endswith(signature)",
+    "known.count(secret)",
+    "signature.__eq__(given) if given.__eq__(signature) else 0",
+    "(token if given else other) == given",
+    "password == given",
+    "hmac.compare_digest(mac.hexdigest(), given)",
+    "hmac.compare_digest(given, signature.decode())",
+    "hmac.compare_digest(f'sha256={mac}', given)",
+    "secrets.compare_digest('x' + given, other)",
+    "match signature:\n    case 'x': pass",
+    "from operator import eq",
+    "import operator",
+]
+
+RIGHT = [
+    "hmac.compare_digest(offered.encode('ascii'), expected)",
+    "hmac.compare_digest(hmac.digest(key, body, 'sha256'), signature)",
+    "signature is None",
+    "signature == ''",
+    "'x-signature' in headers",
+    "len(signature) == 64",
+    "len(signature) <= MAX_PROOF",
+    "0 < len(token) < 100",
+    "'Signature' not in message",
+    "given.startswith('v1=')",
+    "signature.startswith('v1,')",
+    "signature.removeprefix('v1,')",
+    "header == given",
+    "token_type == 'Bearer'",
+    "scheme_name in SCHEMES",
+    "secret_arn == given",
+    "machine == given",
+    "if not signature: pass",
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_no_proof_is_compared_but_by_compare_digest(module: Path) -> None:
+    """Of all that ships."""
+    assert findings(module.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("source", WRONG)
+def test_the_rule_finds_what_it_must(source: str) -> None:
+    """Planted: on their own, and inside a function of the relay's."""
+    assert findings(source)
+    indented = source.replace("\n", "\n    ")
+    (found, *_) = findings(f"def verify(a):\n    {indented}\n")
+    assert found.line == 2
+
+
+@pytest.mark.parametrize("source", RIGHT)
+def test_the_rule_leaves_alone_what_tells_nothing(source: str) -> None:
+    """What everybody knows, lengths, and the safe comparison itself."""
+    assert findings(source) == []
+
+
+def test_the_rule_would_find_each_comparison_of_the_relay_if_it_were_made_unsafe() -> None:
+    """The one place where proofs are compared, with `==` in place of the call."""
+    proof = ROOT / "src" / "push_relay" / "core" / "schemes" / "proof.py"
+    safe = 'hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted'
+    text = proof.read_text("utf-8")
+    assert text.count("compare_digest(") == text.count(safe) == 1
+    assert not findings(text)
+    for unsafe in (
+        "right == expected for right in offered",
+        "hmac.compare_digest(text, right.decode()) for text in offered for right in wanted",
+    ):
+        assert findings(text.replace(safe, unsafe))
+
+
+def _calls(module: Path) -> set[str]:
+    functions = [
+        node.func for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.Call)
+    ]
+    return {ast.unparse(function) for function in functions}
+
+
+def test_whoever_makes_a_mac_compares_it_in_the_one_place() -> None:
+    """A new module that makes one is listed here, and calls `fits`, unless it signs."""
+    making = {
+        module.stem: _calls(module)
+        for module in MODULES
+        if _calls(module) & {"hmac.digest", "hmac.new", "hmac.HMAC", "digest", "new"} - {"digest"}
+    }
+    assert making.keys() == MAKING_MACS
+    assert all("fits" in calls for name, calls in making.items() if name not in SIGNING)
+    comparing = {module.stem for module in MODULES if "hmac.compare_digest" in _calls(module)}
+    assert comparing == {"proof"}
