@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from fakes import SECRET
-from push_relay.core.envelope import pack
+from push_relay.core.envelope import ATTEMPT_ATTRIBUTE, DUE_ATTRIBUTE, pack
 from push_relay.core.event import Event
 
 
@@ -59,6 +60,14 @@ def sqs_queued(event: Event, *, message_id: str = "m-1", attempt: int = 1) -> di
     record = sqs_record(packed.body, message_id=message_id, attempt=attempt)
     named = packed.attributes.items()
     return {**record, "messageAttributes": {k: {"stringValue": v, "dataType": "String"} for k, v in named}}
+
+
+def sqs_parked(event: Event, attempt: int, due: float, *, message_id: str = "m-1") -> dict[str, Any]:
+    """Return an SQS record of an event that was parked until a moment."""
+    record = sqs_queued(event, message_id=message_id)
+    ours = {ATTEMPT_ATTRIBUTE: str(attempt), DUE_ATTRIBUTE: str(math.ceil(due))}
+    told = {name: {"stringValue": value, "dataType": "String"} for name, value in ours.items()}
+    return {**record, "messageAttributes": {**record["messageAttributes"], **told}}
 
 
 def sqs_batch(*records: Any) -> dict[str, Any]:

@@ -1,16 +1,20 @@
 """The adapters on AWS: what they ask for, and every exception of a third party's translated."""
 
 import json
+import math
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore import exceptions as boto
 
-from fakes import CREDENTIALS, Clock
+from fakes import CREDENTIALS, Clock, PushApi
 from push_relay.adapters import aws, secrets
+from push_relay.adapters.connections import DynamoDbConnections
 from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
+from push_relay.adapters.pace import DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY, SqsQueue
 from push_relay.adapters.secrets import (
@@ -19,6 +23,8 @@ from push_relay.adapters.secrets import (
     SecretsManagerSigningSecrets,
     fetch_secret,
 )
+from push_relay.adapters.table import Table
+from push_relay.core.account import Account
 from push_relay.core.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.errors import (
     ConfigurationInvalid,
@@ -30,10 +36,15 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.relay import Claim, DeliveryMode
+from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.relay import DeliveryMode
+from push_relay.core.sender import Claim
 from push_relay.settings import Settings
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
+PUSH = Push(Recipient(RecipientKind.USER, "1"), Message("t", "b"), "k")
+PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")
+RECORD = {"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:theirs.fifo", "receiptHandle": "h"}
 
 
 def client_error(code: str, **more: Any) -> boto.ClientError:
@@ -86,17 +97,38 @@ THIRD_PARTY = [
     boto.ParamValidationError(report="planted"),
     boto.HTTPClientError(error="planted"),
 ]
-QUEUE, LEDGER = SqsQueue("queue", "dead"), DynamoDbLedger("table", lambda: 1000.5)
+NOW = 1000.5
+QUEUE = SqsQueue("queue", "dead", lambda: NOW)
+TABLE = Table("table")
+LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
+CONNECTIONS = DynamoDbConnections(TABLE, "default", 3, lambda: NOW)
+QUOTA = DailyQuota(PushApi(), TABLE, Account(), lambda: NOW, lambda _calls, _limit: None)
+
+
+def hold() -> None:
+    """Hold a connection, and give it back."""
+    with CONNECTIONS.held(1, lambda: 30.0):
+        pass
+
+
 CALLS = [
     (lambda: QUEUE.put(EVENT), QueueUnavailable),
     (lambda: QUEUE.bury("b", {}, "c", "i"), QueueUnavailable),
-    (lambda: QUEUE.hide("h", 1), QueueUnavailable),
+    (lambda: QUEUE.park(EVENT, 2, NOW), QueueUnavailable),
+    (lambda: QUEUE.hide(RECORD, 1), QueueUnavailable),
     (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
-    (lambda: LEDGER.release("k"), LedgerUnavailable),
+    (lambda: LEDGER.park("k", PARKED), LedgerUnavailable),
+    (hold, LedgerUnavailable),
+    (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
+    (lambda: TABLE.get(Key={}), LedgerUnavailable),
+    (lambda: TABLE.delete(Key={}), LedgerUnavailable),
     (lambda: fetch_secret("arn", True), CredentialsUnavailable),  # noqa: FBT003
 ]
-NAMES = ["put", "bury", "hide", "claim", "settle", "release", "fetch_secret"]
+NAMES = [
+    *("put", "bury", "park", "hide", "claim", "settle", "give back"),
+    *("connections", "quota", "get", "delete", "fetch_secret"),
+]
 
 
 @pytest.mark.parametrize("error", THIRD_PARTY, ids=lambda error: type(error).__name__)
@@ -130,11 +162,24 @@ def test_a_client_that_cannot_be_made_is_translated_too(
 
 def test_an_event_is_queued_with_its_attributes(client: Client) -> None:
     """They say that it is verified, and whose it is."""
-    QUEUE.put(EVENT, 5000)
+    QUEUE.put(EVENT)
     ((operation, asked),) = client.calls
-    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", MAX_DELAY)
+    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", 0)
     told = {name: value["StringValue"] for name, value in asked["MessageAttributes"].items()}
     assert told == {"push-relay-event": "1", "source": "bakery"}
+
+
+@pytest.mark.parametrize(
+    ("due", "delay"), [(NOW - 9, 0), (NOW, 0), (NOW + 0.2, 1), (NOW + 60, 60), (NOW + 86_400, MAX_DELAY)]
+)
+def test_an_event_is_parked_for_as_long_as_sqs_delays(client: Client, due: float, delay: int) -> None:
+    """With its next attempt and the moment that it is due, so that what comes too early can be told."""
+    QUEUE.park(EVENT, 3, due)
+    ((operation, asked),) = client.calls
+    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", delay)
+    told = {name: value["StringValue"] for name, value in asked["MessageAttributes"].items()}
+    ours = {"attempt": "3", "due": str(math.ceil(due))}
+    assert told == {"push-relay-event": "1", "source": "bakery", **ours}
 
 
 def test_an_event_that_no_message_holds_is_refused(client: Client) -> None:
@@ -178,8 +223,24 @@ def test_a_dead_message_keeps_within_what_sqs_takes(client: Client) -> None:
 @pytest.mark.parametrize(("delay", "asked"), [(0.4, 0), (-5, 0), (90.6, 91), (10**9, MAX_VISIBILITY)])
 def test_a_message_is_hidden_for_as_long_as_sqs_can(client: Client, delay: float, asked: int) -> None:
     """Twelve hours from when it was received."""
-    QUEUE.hide("h", delay)
+    QUEUE.hide(RECORD, delay)
     assert client.calls[0][1]["VisibilityTimeout"] == asked
+
+
+@pytest.mark.parametrize(
+    ("arn", "url"),
+    [
+        (RECORD["eventSourceARN"], "https://sqs.eu-west-1.amazonaws.com/123456789012/theirs.fifo"),
+        ("arn:aws-cn:sqs:cn-north-1:1:q", "https://sqs.cn-north-1.amazonaws.com.cn/1/q"),
+        ("arn:aws-us-gov:sqs:us-gov-west-1:1:q", "https://sqs.us-gov-west-1.amazonaws.com/1/q"),
+    ],
+)
+def test_a_message_is_hidden_in_the_queue_that_it_came_from(client: Client, arn: str, url: str) -> None:
+    """Which may be somebody else's: a record names it by its ARN alone."""
+    QUEUE.hide({**RECORD, "eventSourceARN": arn}, 1)
+    assert client.calls == [
+        ("change_message_visibility", {"QueueUrl": url, "ReceiptHandle": "h", "VisibilityTimeout": 1})
+    ]
 
 
 def test_a_claim_is_one_conditional_write(client: Client) -> None:
@@ -200,10 +261,11 @@ def test_what_stands_in_the_way_is_a_claim_or_an_end(client: Client, status: str
 
 
 def test_a_claim_that_another_has_taken_over_is_left_to_it(client: Client) -> None:
-    """Settling and releasing are the owner's alone, and failing them is no trouble."""
+    """Settling and giving back are the owner's alone, and failing them is no trouble."""
     client.error = client_error("ConditionalCheckFailedException")
     LEDGER.settle("key", Outcome.DELIVERED)
-    LEDGER.release("key")
+    LEDGER.park("key", PARKED)
+    assert len(client.calls) == 2
     assert all(":owner" in asked["ExpressionAttributeValues"] for _, asked in client.calls)
 
 
@@ -264,10 +326,30 @@ def test_credentials_are_read_again_at_most_once_in_a_while() -> None:
 
 def test_threads_keep_the_order_and_pass_errors_on() -> None:
     """As the core's port says."""
-    for at_a_time in (1, 3):
-        assert Threads(at_a_time)(str, range(20)) == [str(i) for i in range(20)]
+    threads = Threads(3)
+    for at_a_time in (1, 2, 3):
+        assert threads(str, range(20), at_a_time) == [str(i) for i in range(20)]
         with pytest.raises(ZeroDivisionError):
-            Threads(at_a_time)(lambda n: 1 // n, [1, 0])
+            threads(lambda n: 1 // n, [1, 0], at_a_time)
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3])
+def test_threads_are_never_more_than_may_be_at_a_time(at_a_time: int) -> None:
+    """Each holds a connection of the account; and they do run together."""
+    meeting, now, most = threading.Lock(), 0, 0
+    together = threading.Barrier(at_a_time)
+
+    def call(_: int) -> None:
+        nonlocal now, most
+        with meeting:
+            now += 1
+            most = max(most, now)
+        together.wait(10)
+        with meeting:
+            now -= 1
+
+    Threads(3)(call, range(12), at_a_time)
+    assert most == at_a_time
 
 
 def test_the_clocks_tick() -> None:

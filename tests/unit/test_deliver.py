@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fakes import Messages, World
-from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_queued, sqs_record
+from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_parked, sqs_record
 from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -17,6 +17,17 @@ def baked(number: int = 1, kind: str = "baked", *, attempt: int = 1) -> dict[str
     """Return a record of the bakery's that came through somebody else's queue."""
     content = {"kind": kind, "id": f"e-{number}", "words": "warm"}
     return sqs_record(content, source="bakery", message_id=f"m-{number}", attempt=attempt)
+
+
+def come_again(world: World) -> dict[str, Any]:
+    """Let what was parked come due, and deliver it from the queue as SQS would."""
+    records = [
+        sqs_parked(event, attempt, due, message_id=f"p-{number}")
+        for number, (event, attempt, due) in enumerate(world.messages.parked)
+    ]
+    world.clock.time = max(due for _, _, due in world.messages.parked)
+    world.messages.parked.clear()
+    return world.deliver(sqs_batch(*records))
 
 
 def kept(response: dict[str, Any]) -> list[str]:
@@ -92,13 +103,14 @@ def test_what_the_vendor_refuses_is_dead_lettered() -> None:
 def test_what_is_not_for_now_is_parked(
     error: Exception, attempt: int, shortest: float, longest: float
 ) -> None:
-    """Kept, and hidden until then."""
+    """Queued anew for its next attempt, and the message that brought it acknowledged."""
     world = World()
     world.vendor.judge = lambda _push, _credentials: error
-    assert kept(world.deliver(sqs_batch(baked(1, attempt=attempt)))) == ["m-1"]
-    ((handle, delay),) = world.messages.hidden
-    assert handle == "handle-m-1"
-    assert shortest <= delay <= longest
+    assert kept(world.deliver(sqs_batch(baked(1, attempt=attempt)))) == []
+    ((event, coming, due),) = world.messages.parked
+    assert (event.id, coming) == ("e-1", attempt + 1)
+    assert shortest <= due - world.clock.now() <= longest
+    assert not world.messages.hidden
     assert not world.messages.buried
     assert world.witness.attempts == [attempt]
 
@@ -108,26 +120,32 @@ def test_the_longest_wait_that_was_named_counts() -> None:
     world = World()
     world.vendor.errors = [VendorThrottled("slow", retry_after=s) for s in (10, 500, 20)]
     world.deliver(sqs_batch(baked(kind="everybody")))
-    assert 500 <= world.messages.hidden[0][1] <= 510
+    assert 500 <= world.messages.parked[0][2] - world.clock.now() <= 510
 
 
 def test_a_parked_record_comes_back_and_only_what_is_left_is_sent() -> None:
-    """One of three was throttled: the two others are duplicates then."""
+    """One of three was throttled: the two others are left alone, and not even asked after."""
     world = World()
     world.vendor.errors = [None, VendorThrottled("slow")]
-    assert kept(world.deliver(sqs_batch(baked(kind="everybody")))) == ["m-1"]
-    assert kept(world.deliver(sqs_batch(baked(kind="everybody", attempt=2)))) == []
-    assert world.witness.outcomes[3:] == [Outcome.DUPLICATE, Outcome.DELIVERED, Outcome.DUPLICATE]
-    assert len(world.vendor.calls) == 4
+    assert kept(world.deliver(sqs_batch(baked(kind="everybody")))) == []
+    assert kept(come_again(world)) == []
+    assert world.witness.outcomes[3:] == [Outcome.DELIVERED]
+    assert [call.push.recipient.value for call in world.vendor.calls] == ["one", "two", "three", "two"]
+    assert world.witness.attempts == [1, 2]
 
 
 def test_refused_and_throttled_at_once_is_dead_lettered_once_and_parked() -> None:
-    """The refused push is settled, so the next time it is a duplicate."""
+    """Each with its own push alone: the dead one for a person, the parked one for later."""
     world = World()
     world.vendor.errors = [VendorRejected("no"), VendorThrottled("slow")]
-    assert kept(world.deliver(sqs_batch(baked(kind="everybody")))) == ["m-1"]
-    assert kept(world.deliver(sqs_batch(baked(kind="everybody", attempt=2)))) == []
-    assert len(world.messages.buried) == 1
+    assert kept(world.deliver(sqs_batch(baked(kind="everybody")))) == []
+    keys = [call.push.key for call in world.vendor.calls]
+    ((parked, _, _),) = world.messages.parked
+    assert kept(come_again(world)) == []
+    (buried,) = world.messages.buried
+    assert json.loads(buried.body)["only"] == [keys[0]]
+    assert parked.only == (keys[1],)
+    assert world.witness.outcomes[3:] == [Outcome.DELIVERED]
 
 
 @pytest.mark.parametrize("kind", ["broken", "everybody"])
@@ -198,9 +216,10 @@ def test_a_direct_invocation_is_parked_by_queueing_it(invocation: dict[str, Any]
     world = World()
     world.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     assert kept(world.deliver(invocation)) == []
-    ((event, delay),) = world.messages.queued
-    assert 60 <= delay <= 70
-    world.deliver(sqs_batch(sqs_queued(event)))
+    ((_, attempt, due),) = world.messages.parked
+    assert attempt == 2
+    assert 60 <= due - world.clock.now() <= 70
+    come_again(world)
     assert world.witness.outcomes == [Outcome.PARKED, Outcome.DELIVERED]
 
 

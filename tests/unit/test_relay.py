@@ -22,14 +22,18 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
-from push_relay.core.relay import RESERVE, Received
+from push_relay.core.relay import Received
 from push_relay.core.request import unwrap
+from push_relay.core.sender import RESERVE
+
+#: When the events came in: the fakes' clock.
+NOW = 1_800_000_000.0
 
 
 def event(kind: str = "baked", identity: str = "i", **data: Any) -> Event:
     """Return an event of the bakery's."""
     return Event(
-        "bakery", f"id-{identity}", kind, {"kind": kind, "words": "warm", **data}, 1.0, identity, "c-1"
+        "bakery", f"id-{identity}", kind, {"kind": kind, "words": "warm", **data}, NOW, identity, "c-1"
     )
 
 
@@ -103,7 +107,7 @@ def test_a_wrong_mapping_fails_for_good(given: Event) -> None:
 
 def test_an_event_of_a_source_that_is_gone_is_rejected() -> None:
     """Its folder was there when the event was queued."""
-    receipt = only(World(), Event("gone", "1", "", {}, 1.0, "i"))
+    receipt = only(World(), Event("gone", "1", "", {}, NOW, "i"))
     assert (receipt.outcome, receipt.source) == (Outcome.REJECTED, "unknown")
 
 
