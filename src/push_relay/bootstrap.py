@@ -6,7 +6,7 @@ from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.connections import DynamoDbConnections
 from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
-from push_relay.adapters.pace import CircuitBreaker, DailyQuota
+from push_relay.adapters.pace import Circuit, CircuitBreaker, DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.adapters.queue import SqsQueue
@@ -30,9 +30,14 @@ class Application:
     telemetry: Telemetry
 
 
-def build(settings: Settings) -> Application:
-    """Wire the application. Calls nobody: AWS clients are made when they are first needed."""
-    clock = SystemClock()
+def build(
+    settings: Settings, clock: SystemClock | None = None, circuit: Circuit | None = None
+) -> Application:
+    """Wire the application. Calls nobody: AWS clients are made when they are first needed.
+
+    The chaos run hands in a clock of its own, by which a day passes in a second.
+    """
+    clock = clock or SystemClock()
     routing = read_routing_file(settings.config_file)
     sns = SnsEndpoint()
     queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now)
@@ -44,21 +49,22 @@ def build(settings: Settings) -> Application:
     )
     sender = Sender(
         ledger=DynamoDbLedger(table, clock.now),
-        credentials=SecretsManagerPushCredentials(settings.push_credentials_arn),
-        push_api=CircuitBreaker(vendor, table),
+        credentials=SecretsManagerPushCredentials(settings.push_credentials_arn, monotonic=clock.monotonic),
+        push_api=CircuitBreaker(vendor, table, circuit or Circuit()),
         clock=clock,
         hold_unknown=account.hold_unknown,
     )
+    signing_secrets = SecretsManagerSigningSecrets(settings.signing_secrets_arn, monotonic=clock.monotonic)
     relay = Relay(
         mode=settings.mode,
         sources=Catalog(settings.sources_directory),
         routing=routing,
-        door=Door(SecretsManagerSigningSecrets(settings.signing_secrets_arn), sns.certificate),
+        door=Door(signing_secrets, sns.certificate),
         subscriptions=sns,
         queue=queue,
         sender=sender,
         gatherer=Gatherer(DynamoDbDigests(table, clock.now), sender, queue),
-        connections=DynamoDbConnections(table, "default", account.connections, clock.now),
+        connections=DynamoDbConnections(table, "default", account.connections, clock.now, clock.sleep),
         clock=clock,
         concurrently=Threads(account.connections),
     )

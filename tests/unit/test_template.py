@@ -77,6 +77,11 @@ def test_the_queue_hides_a_message_for_six_times_the_timeout() -> None:
     assert _properties("Queue")["VisibilityTimeout"] >= 6 * timeout
 
 
+def test_a_message_that_kills_the_function_is_dead_lettered_within_five_receives() -> None:
+    """What only waits is queued anew, and its receives begin again."""
+    assert _properties("Queue")["RedrivePolicy"]["maxReceiveCount"] == 5
+
+
 @pytest.mark.parametrize("queue", ["Queue", "DeadLetterQueue"])
 def test_queues_are_encrypted_and_keep_messages_for_14_days(queue: str) -> None:
     """A weekend and a holiday are no reason to lose an event."""

@@ -5,6 +5,7 @@ CircuitBreaker -> DailyQuota -> HttpPushApi
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,6 @@ from push_relay.core.sender import PushApi
 if TYPE_CHECKING:
     from push_relay.core.push import Push
 
-#: Consecutive failures of one worker's that open the circuit; seconds until a probe; probes that close it.
-FAILURES, RECOVERY, SUCCESSES = 5, 30, 2
 #: Seconds over which what waited for midnight is spread.
 MIDNIGHT_SPREAD = 600.0
 _KEPT = 3 * 86_400
@@ -82,6 +81,20 @@ def _until_midnight(local: datetime) -> float:
     return max(1.0, tomorrow.timestamp() - local.timestamp())
 
 
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """When the circuit opens and closes.
+
+    failures   consecutive ones of one worker's that open it
+    recovery   whole seconds until a probe
+    successes  consecutive probes that close it
+    """
+
+    failures: int = 5
+    recovery: int = 30
+    successes: int = 2
+
+
 class CircuitBreaker:
     """Powertools' circuit breaker round the vendor, its state in the ledger's table: one for the fleet.
 
@@ -89,9 +102,10 @@ class CircuitBreaker:
     a refused push, nor a limit. Where the state cannot be read, the claim before it could not be made either.
     """
 
-    def __init__(self, inner: PushApi, table: Table) -> None:
+    def __init__(self, inner: PushApi, table: Table, circuit: Circuit) -> None:
         self._inner = inner
         self._table = table
+        self._circuit = circuit
         self._guarded: Callable[..., None] | None = None
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
@@ -114,21 +128,21 @@ class CircuitBreaker:
             self._table.name, key_attr="pk", expiry_attr="expires_at", boto3_client=aws.dynamodb()
         )
         config = CircuitBreakerConfig(
-            failure_threshold=FAILURES,
-            recovery_timeout=RECOVERY,
-            success_threshold=SUCCESSES,
+            failure_threshold=self._circuit.failures,
+            recovery_timeout=self._circuit.recovery,
+            success_threshold=self._circuit.successes,
             handled_exceptions=(VendorUnavailable, DeliveryUnknown),
             local_cache_max_age=1,
         )
         guard = circuit_breaker(
-            name="circuit#default", persistence_store=store, on_circuit_open=_refuse, config=config
+            name="circuit#default", persistence_store=store, on_circuit_open=self._refuse, config=config
         )
         guarded: Callable[..., None] = guard(self._inner.send)
         return guarded
 
-
-def _refuse(*_: object, circuit: Any, **__: object) -> None:
-    opened_at = getattr(circuit, "opened_at", None)
-    passed = datetime.now(UTC).timestamp() - opened_at if opened_at is not None else 0.0
-    wait = min(max(RECOVERY - passed, 1.0), float(RECOVERY))
-    raise CircuitOpen("the vendor is failing: nothing is sent but a probe", retry_after=wait)
+    def _refuse(self, *_: object, circuit: Any, **__: object) -> None:
+        recovery = float(self._circuit.recovery)
+        opened_at = getattr(circuit, "opened_at", None)
+        passed = datetime.now(UTC).timestamp() - opened_at if opened_at is not None else 0.0
+        wait = min(max(recovery - passed, 1.0), recovery)
+        raise CircuitOpen("the vendor is failing: nothing is sent but a probe", retry_after=wait)

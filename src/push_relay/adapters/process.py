@@ -17,6 +17,10 @@ class SystemClock:
         """Return seconds that never step back."""
         return time.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass."""
+        time.sleep(seconds)
+
 
 class Threads:
     """Calls a function with several items at a time. The threads are made when two items first come."""
