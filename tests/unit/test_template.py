@@ -51,16 +51,44 @@ def _statements(role: str, mode: DeliveryMode) -> Iterator[dict[str, Any]]:
             yield from chosen["PolicyDocument"]["Statement"]
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _rights(role: str, mode: DeliveryMode) -> set[tuple[str, str]]:
-    """List what a role may do, and to what."""
+    """List what a role may do, and to what: a resource of the stack's, or a parameter."""
     rights = set()
     for statement in _statements(role, mode):
+        assert statement.keys() == {"Sid", "Effect", "Action", "Resource"}
         assert statement["Effect"] == "Allow"
-        actions = statement["Action"]
-        for action in [actions] if isinstance(actions, str) else actions:
-            (target,) = statement["Resource"].values()
-            rights.add((action, target))
+        for resource in _listed(statement["Resource"]):
+            ((kind, target),) = resource.items()
+            assert kind in {"Ref", "Fn::GetAtt"}
+            rights |= {(action, target) for action in _listed(statement["Action"])}
     return rights
+
+
+def _allowances(node: Any) -> Iterator[dict[str, Any]]:
+    """Find every statement that allows something, wherever in a template it stands."""
+    if isinstance(node, dict):
+        if node.get("Effect") == "Allow":
+            yield node
+        for value in node.values():
+            yield from _allowances(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _allowances(value)
+
+
+def _wildcards(statement: dict[str, Any]) -> list[str]:
+    """Return what a statement allows without naming it; a log group's streams may be `:*`."""
+    found = [key for key in statement if key in {"NotAction", "NotResource", "NotPrincipal"}]
+    for key in ("Action", "Resource", "Principal"):
+        for text in re.findall(r'"((?:[^"\\]|\\.)*)"', json.dumps(statement.get(key, []))):
+            streams = key == "Resource" and ":log-group:" in text and text.endswith(":*")
+            if re.search(r"[*?]", text.removesuffix(":*") if streams else text):
+                found.append(text)
+    return found
 
 
 def _variables(function: str, mode: DeliveryMode) -> set[str]:
@@ -99,13 +127,65 @@ def test_queues_refuse_what_is_not_tls(queue: str) -> None:
     assert [each["Condition"] for each in denials] == [{"Bool": {"aws:SecureTransport": "false"}}]
 
 
-@pytest.mark.parametrize("mode", DeliveryMode)
-@pytest.mark.parametrize("role", _ROLES)
-def test_no_role_holds_a_wildcard(role: str, mode: DeliveryMode) -> None:
-    """Each resource is one of the stack's or one of the parameters'."""
-    for action, target in _rights(role, mode):
-        assert "*" not in action
-        assert "*" not in target
+def test_nothing_in_the_template_is_allowed_by_a_wildcard() -> None:
+    """Each action and each resource is named: in roles, queue policies, and who may take a role on."""
+    allowances = list(_allowances(_TEMPLATE))
+    assert len(allowances) >= 13
+    assert [found for statement in allowances for found in _wildcards(statement)] == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Action": "*", "Resource": {"Ref": "Queue"}},
+        {"Action": "sqs:*", "Resource": {"Ref": "Queue"}},
+        {"Action": ["sqs:SendMessage", "sqs:Get*"], "Resource": {"Ref": "Queue"}},
+        {"Action": "sqs:SendMessag?", "Resource": {"Ref": "Queue"}},
+        {"Action": "sqs:SendMessage", "Resource": "*"},
+        {"Action": "sqs:SendMessage", "Resource": [{"Ref": "Queue"}, "*"]},
+        {"Action": "sqs:SendMessage", "Resource": {"Fn::Sub": "arn:aws:sqs:${AWS::Region}:1:*"}},
+        {"Action": "sqs:SendMessage", "Resource": {"Fn::Join": [":", ["arn:aws:sqs", "*"]]}},
+        {"Action": "logs:PutLogEvents", "Resource": "arn:aws:logs:eu-west-1:1:log-group:*:*"},
+        {
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": "arn:aws:secretsmanager:eu-west-1:1:secret:*",
+        },
+        {"NotAction": "sqs:SendMessage", "Resource": {"Ref": "Queue"}},
+        {"Action": "sqs:SendMessage", "NotResource": {"Ref": "Queue"}},
+        {"Action": "sqs:SendMessage", "Resource": {"Ref": "Queue"}, "Principal": "*"},
+        {"Action": "sqs:SendMessage", "Resource": {"Ref": "Queue"}, "Principal": {"AWS": "*"}},
+    ],
+    ids=range(14),
+)
+def test_a_wildcard_is_found_wherever_it_stands(statement: dict[str, Any]) -> None:
+    """Planted beside the template's own."""
+    assert _wildcards({"Effect": "Allow", **statement})
+    planted = {"Resources": [_TEMPLATE, {"Fn::If": ["Direct", {"Effect": "Allow", **statement}]}]}
+    assert sum(map(bool, map(_wildcards, _allowances(planted)))) == 1
+
+
+def test_a_log_group_s_streams_may_be_named_by_a_wildcard() -> None:
+    """Streams have no names before they are made."""
+    group = {"Fn::Sub": "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${ReceiveLogs}:*"}
+    assert not _wildcards({"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": group})
+
+
+def test_no_function_has_rights_that_its_role_does_not_list() -> None:
+    """Neither a managed policy, nor one that SAM would add, nor a role that SAM would make."""
+    types = {name: each["Type"] for name, each in _RESOURCES.items() if isinstance(each, dict)}
+    made = {name for name, kind in types.items() if kind.startswith("AWS::IAM::")}
+    assert made == set(_ROLES)
+    for role in _ROLES:
+        assert _properties(role).keys() == {"Description", "AssumeRolePolicyDocument", "Policies"}
+        assert _properties(role)["AssumeRolePolicyDocument"]["Statement"] == [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ]
+    functions = {name for name, kind in types.items() if kind == "AWS::Serverless::Function"}
+    assert functions == set(_FUNCTIONS)
+    for function, role in zip(_FUNCTIONS, _ROLES, strict=True):
+        assert _properties(function)["Role"] == {"Fn::GetAtt": f"{role}.Arn"}
+        assert "Policies" not in _properties(function)
+        assert "Policies" not in _TEMPLATE["Globals"]["Function"]
 
 
 def test_receive_may_store_and_check_signatures_and_no_more() -> None:
@@ -128,9 +208,10 @@ def test_receive_may_deliver_in_direct_mode_only() -> None:
     }
 
 
-def test_deliver_never_sees_the_signing_secrets() -> None:
-    """It consumes, parks, lays aside, claims and reads the push credentials."""
-    assert _rights("DeliverRole", DeliveryMode.QUEUE) == {
+@pytest.mark.parametrize("mode", DeliveryMode)
+def test_deliver_never_sees_the_signing_secrets(mode: DeliveryMode) -> None:
+    """It consumes, parks, lays aside, claims and reads the push credentials, in both modes."""
+    assert _rights("DeliverRole", mode) == {
         ("logs:CreateLogStream", "DeliverLogs.Arn"),
         ("logs:PutLogEvents", "DeliverLogs.Arn"),
         ("secretsmanager:GetSecretValue", "PushCredentialsArn"),

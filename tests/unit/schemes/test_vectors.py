@@ -19,6 +19,8 @@ NAMES = sorted(path.stem for path in SAMPLES.glob("*.json"))
 WITHOUT_VECTOR = {"token", "none"}
 #: Zendesk's one vector signs in the order of 2021; the present order is tested with a signer of our own.
 OLDER_ORDER = {"zendesk"}
+#: Schemes whose proof covers no body.
+WITHOUT_BODY = {"basic"}
 
 
 def load(name: str) -> tuple[dict[str, Any], Request, Evidence]:
@@ -42,12 +44,10 @@ def test_the_published_vector_verifies(name: str) -> None:
     assert verified.event_id == vector.get("event_id")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_BODY])
 def test_the_published_vector_of_another_body_does_not(name: str) -> None:
     """The vectors are no vectors of a scheme that lets everything in."""
     vector, request, evidence = load(name)
-    if vector["verify"]["scheme"] == "basic":
-        pytest.skip("Basic authentication covers no body")
     body = request.body.replace(b"o", b"0").replace(b"test", b"best")
     assert body != request.body
     with pytest.raises(SignatureInvalid):
