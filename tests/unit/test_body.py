@@ -123,6 +123,9 @@ def test_a_ce_header_cannot_forge_the_data() -> None:
         (BINARY, b"{}", UnsupportedMediaType),
         ({**BINARY, "content-type": "application/json"}, b"{", MalformedRequest),
         ({**BINARY, "ce-subject": "%ff"}, b"", MalformedRequest),
+        ({**BINARY, "ce-subject": "\ud800"}, b"", MalformedRequest),
+        ({**BINARY, "ce-\udfff": "x"}, b"", MalformedRequest),
+        ({**BINARY, "content-type": "application/json; x=\ud800"}, b"", MalformedRequest),
         ({**BINARY, "content-encoding": "br"}, b"", UnsupportedMediaType),
     ],
 )

@@ -130,13 +130,13 @@ def _binary_cloudevent(body: bytes, headers: Mapping[str, str]) -> JsonObject:
     https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
     """
     event: JsonObject = {
-        name.removeprefix("ce-"): _percent_decoded(value)
+        _whole(name.removeprefix("ce-")): _percent_decoded(value)
         for name, value in headers.items()
         if name.startswith("ce-") and name != "ce-data"
     }
     content_type = headers.get("content-type")
     if content_type:
-        event["datacontenttype"] = content_type
+        event["datacontenttype"] = _whole(content_type)
     if body:
         _json_media_type(headers)
         event["data"] = parse(body)
@@ -145,6 +145,15 @@ def _binary_cloudevent(body: bytes, headers: Mapping[str, str]) -> JsonObject:
 
 def _percent_decoded(value: str) -> str:
     try:
-        return unquote(value, errors="strict")
+        return _whole(unquote(value, errors="strict"))
     except UnicodeDecodeError:
         raise MalformedRequest("a ce- header is not percent-encoded UTF-8") from None
+
+
+def _whole(text: str) -> str:
+    """Return a header's text. An invocation is JSON, and can hold half of a surrogate pair; no event can."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedRequest("a header of the CloudEvent holds half of a surrogate pair") from None
+    return text
