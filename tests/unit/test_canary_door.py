@@ -1,0 +1,194 @@
+"""What proves a sender comes out nowhere: not in the queue, a log line, a metric, an answer, an exception.
+
+Every scheme's secret and proof are canaries, through every gateway, let in and turned away; so are the tokens
+of handshakes, the callers' addresses, and what forms and compressed bodies hold.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from fakes import Captured, World, captured
+from front_door import GATEWAYS, Gateway, request, world, world_of
+from push_relay.core.envelope import pack
+from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.relay import DeliveryMode
+from signers import CASES, Case, mac
+from sns_sender import Request, b64
+
+WORD = "canary"
+KEYED = {"token", "basic"}
+#: A caller that no list names.
+ADDRESS = "192.0.2.77"
+MODES = pytest.mark.parametrize("mode", DeliveryMode)
+
+
+def with_canaries(case: Case) -> Case:
+    """Give a case secrets that would be heard; those of a fixed form keep their own."""
+    match case.verify["scheme"]:
+        case "sns-http":
+            return case
+        case "standard-webhooks":
+            if case.name.endswith("v1a"):
+                return case
+            keys = [
+                b"whsec_" + base64.b64encode(word) for word in (b"canary-secret-is-24-long", b"canary" * 4)
+            ]
+            return replace(case, secret=keys[0], other=keys[1])
+        case "basic":
+            return replace(case, secret=b"canary-user:canary-password", other=b"canary-user:canary-guess")
+    return replace(case, secret=b"canary-secret", other=b"canary-guess")
+
+
+def proofs(case: Case, *requests: Request) -> set[str]:
+    """Return every spelling of what proves the sender: the secrets, and the proofs as they travel."""
+    told = {case.secret.decode(), case.other.decode()} if case.verify["scheme"] != "sns-http" else set()
+    for sent in requests:
+        told.add(case.proof.read(sent))
+    told |= {part for text in [*told] for part in (text.partition(":")[2], text.rpartition("=")[2])}
+    told |= {quote(text, safe="") for text in told} | {b64(text.encode()) for text in told}
+    return {text for text in told if len(text) > 7}
+
+
+def said_anywhere(here: World, said: Captured, answers: list[dict[str, Any]]) -> str:
+    """Return all that came out of the relay, but for what it sent to the vendor."""
+    queued = [pack(queued[0]).body for queued in here.messages.queued]
+    buried = [
+        f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.buried
+    ]
+    return "\n".join([said.text, *queued, *buried, *(json.dumps(answer) for answer in answers)])
+
+
+@MODES
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_no_secret_and_no_proof_comes_out(case: Case, mode: DeliveryMode, tmp_path: Path) -> None:
+    """Let in, forged, stale, from elsewhere, or while nothing answers; in both modes."""
+    marked = with_canaries(case)
+    sent = [marked.genuine(), marked.genuine(secret=marked.other), marked.genuine(1_700_000_000)]
+    broken = replace(sent[0], body=b"{canary")
+    with captured() as said:
+        here = world_of(tmp_path, marked, telemetry=said.telemetry)
+        here.relay = replace(here.relay, mode=mode)
+        answers = [
+            here.receive(gateway(each, encoded=encoded))
+            for gateway in GATEWAYS
+            for each in (*sent, broken)
+            for encoded in (False, True)
+        ]
+        here.messages.down = RuntimeError(marked.secret.decode())
+        answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
+        here.secrets.missing = True
+        answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
+    told = said_anywhere(here, said, answers)
+    assert [text for text in proofs(marked, *sent) if text in told] == []
+    assert len(said.logs) >= len(answers)
+    if case.verify["scheme"] in KEYED:
+        assert WORD not in said.text
+
+
+def test_the_canaries_would_be_heard(tmp_path: Path) -> None:
+    """Each is in what is sent: a source that wrote them down would be found out."""
+    for case in map(with_canaries, CASES):
+        sent = case.genuine()
+        written = json.dumps([sent.body.decode(), dict(sent.headers), dict(sent.query), sent.url])
+        assert any(text in written or json.dumps(text)[1:-1] in written for text in proofs(case, sent))
+    token = with_canaries(next(case for case in CASES if case.name == "token header"))
+    with captured() as said:
+        here = world_of(tmp_path, token, telemetry=said.telemetry)
+        said.telemetry.trouble("x", error_code="x", detail=token.secret.decode())
+    assert "canary-secret" in said_anywhere(here, said, [])
+
+
+# --- handshakes, addresses, forms --------------------------------------------------------------------
+
+GITHUB = next(case for case in CASES if case.name == "github")
+QUERY_TOKEN = {"scheme": "token", "query": "token"}
+SECRET = b"canary-secret"
+
+
+def signed(body: bytes, **headers: str) -> Request:
+    """Sign a body as GitHub does."""
+    signature = "sha256=" + mac(SECRET, body).hex()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return request(body, {"x-hub-signature-256": signature, **named})
+
+
+def scenes() -> Iterator[tuple[dict[str, Any], Request, int]]:
+    """Return what is asked of which source, and the status that answers it."""
+    url = "https://sns.eu-west-1.amazonaws.com/?Token=canary-token"
+    slack = b'{"type": "url_verification", "token": "canary-token", "challenge": 7}'
+    zoom = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "canary token"}}'
+    form = b"payload=canary&token=canary-token"
+    github: dict[str, Any] = {"verify": GITHUB.verify}
+    yield {**github, "top": 'handshake = "slack"'}, signed(slack), 400
+    yield {**github, "top": 'handshake = "zoom"'}, signed(zoom), 400
+    yield {**github, "top": 'handshake = "sns"'}, signed(json.dumps(_confirming(url)).encode()), 503
+    yield {**github, "top": 'handshake = "sns"'}, signed(json.dumps(_confirming("canary://")).encode()), 400
+    graph = {"verify": QUERY_TOKEN, "top": 'handshake = "microsoft-graph"'}
+    yield graph, request(b"{}", {}, {"validationToken": "canary-\u00e9", "token": SECRET.decode()}), 400
+    yield graph, request(b"{}", {}, {"validationToken": "canary-token", "token": "canary-guess"}), 401
+    yield {**github, "event": 'form = "payload"'}, signed(form, content_type=_FORM), 400
+    yield {**github, "event": 'form = "other"'}, signed(form, content_type=_FORM), 400
+    yield github, signed(form, content_type="canary/type; charset=canary"), 415
+    yield github, signed(gzip.compress(form), content_encoding="gzip"), 400
+    yield github, signed(form, content_encoding="gzip"), 400
+    yield github, signed(b"{}", content_encoding="canary"), 415
+    yield {**github, "policy": 'allow_ips = ["198.51.100.0/24"]'}, signed(b"{}", cookie="canary"), 403
+
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+def _confirming(url: str) -> dict[str, str]:
+    topic = "arn:aws:sns:eu-west-1:123456789012:canary"
+    return {
+        "Type": "SubscriptionConfirmation",
+        "Token": "canary-token",
+        "TopicArn": topic,
+        "SubscribeURL": url,
+    }
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
+@pytest.mark.parametrize(("source", "sent", "status"), [*scenes()])
+def test_nothing_of_what_is_turned_away_comes_out(
+    gateway: Gateway, source: dict[str, Any], sent: Request, status: int, tmp_path: Path
+) -> None:
+    """Neither tokens, nor the caller's address, nor a word of the body, its type, its coding."""
+
+    def fail(_url: str) -> None:
+        raise CredentialsUnavailable("SNS did not take the confirmation (Fake)")
+
+    with captured() as said:
+        here = world(tmp_path, **source, telemetry=said.telemetry)
+        here.secrets.secrets = (SECRET,)
+        here.sns.confirm = fail  # type: ignore[method-assign]
+        answer = here.receive(gateway(sent, caller=ADDRESS))
+    assert answer["statusCode"] == status
+    told = said_anywhere(here, said, [answer])
+    assert WORD not in told
+    assert ADDRESS not in told
+    assert len(said.logs) == len(said.metrics) == 1
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
+def test_of_an_accepted_webhook_the_queue_has_its_document_and_no_more(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """No header, no query, no address, no cookie: only what the source and its routes read."""
+    case = with_canaries(next(case for case in CASES if case.name == "token query"))
+    sent = case.genuine()
+    sent = replace(sent, headers={"cookie": "canary-cookie", "authorization": "Bearer canary-bearer"})
+    with captured() as said:
+        here = world_of(tmp_path, case, telemetry=said.telemetry)
+        assert here.receive(gateway(sent, caller=ADDRESS))["statusCode"] == 202
+    told = said_anywhere(here, said, [])
+    assert WORD not in told
+    assert ADDRESS not in told
