@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from relayctl import webhook
-from relayctl.ministack import HOST
+from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
+from relayctl.ministack import HOST, REGION
 from relayctl.progress import Progress, StepFailedError
 from relayctl.project import ROOT
 from relayctl.stack import LocalStack
@@ -48,6 +49,8 @@ def stay_up(progress: Progress, stack: LocalStack) -> None:
         "Try next: GitHub's webhook by hand, signed as you paste it (the title is yours to change)"
     )
     progress.say(curl(stack))
+    progress.heading("What is dead, and its replay (docs/operations.md), from another terminal")
+    progress.say(command_line(stack))
     progress.heading("Up till Ctrl-C; further pushes are shown as they arrive")
     seen = stack.sandbox.record.last
     while stack.aws.program.is_running:
@@ -102,6 +105,18 @@ def _refusal(call: Call) -> str:
 def _show(progress: Progress, call: Call) -> None:
     for name, value in (call.push or {}).items():
         progress.say(f"  {name:<16} {value}")
+
+
+def command_line(stack: LocalStack) -> str:
+    """Write what makes relayctl speak to this stack."""
+    return "\n".join(
+        (
+            f"  export AWS_ENDPOINT_URL={stack.aws.address} AWS_DEFAULT_REGION={REGION}",
+            f"  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
+            f"  export PYTHONPATH='{ROOT}/src:{ROOT}/tools'",
+            f"  '{ROOT}/.venv/bin/python' -m relayctl dead --stack {STACK}",
+        )
+    )
 
 
 def curl(stack: LocalStack) -> str:

@@ -1,0 +1,98 @@
+"""What is dead or parked, as a table for people and as JSON for programs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from relayctl.deadletters.letter import Entry
+
+#: Rows that a screen holds; --all shows the others.
+ROWS: Final = 20
+_UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Entries of one kind (`dead` or `parked`), oldest first. `hidden`: held by somebody else just now."""
+
+    kind: str
+    stack: str
+    entries: Sequence[Entry]
+    now: float
+    hidden: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the document that docs/operations.md describes."""
+        return {
+            "kind": self.kind,
+            "stack": self.stack,
+            "count": len(self.entries),
+            "hidden": self.hidden,
+            "by_error_code": dict(Counter(entry.error_code for entry in self.entries).most_common()),
+            "by_source": dict(Counter(entry.source for entry in self.entries).most_common()),
+            "entries": [_row(entry, self.now) for entry in self.entries],
+        }
+
+    def show(self, console: Console, rows: int | None = ROWS) -> None:
+        """Print the count by error code and source, then the oldest entries."""
+        what = f"{self.kind} {'message' if self.kind == 'dead' else 'push'}"
+        plural = {1: what}.get(len(self.entries), what + ("s" if self.kind == "dead" else "es"))
+        console.print(Text(f"{len(self.entries)} {plural} ({self.stack})", style="bold"))
+        if not self.entries:
+            return
+        console.print(self._counts(), self._entries(self.entries[:rows]), sep="\n")
+        if rows is not None and len(self.entries) > rows:
+            console.print(f"... and {len(self.entries) - rows} newer ones (--all shows them)")
+        console.print("What to do first for each error code: docs/errors.md", style="dim")
+
+    def _counts(self) -> Table:
+        table = Table("error code", "source", "count", "oldest", "newest", box=None, pad_edge=False)
+        groups = Counter((entry.error_code, entry.source) for entry in self.entries)
+        for (code, source), number in groups.most_common():
+            ages = [e.since for e in self.entries if (e.error_code, e.source) == (code, source)]
+            oldest, newest = age(self.now - min(ages)), age(self.now - max(ages))
+            table.add_row(Text(code), Text(source), str(number), oldest, newest)
+        return table
+
+    def _entries(self, entries: Sequence[Entry]) -> Table:
+        table = Table(box=None, pad_edge=False)
+        width = short(self.entries)
+        for name in ("id", "age", "error code", "source", "event"):
+            table.add_column(name, overflow="fold", no_wrap=name in ("id", "age", "error code"))
+        if self.kind == "dead":
+            table.add_column("bytes", justify="right")
+        for entry in entries:
+            told = (entry.id[:width], age(self.now - entry.since), entry.error_code, entry.source)
+            size = () if entry.size is None else (str(entry.size),)
+            table.add_row(*map(Text, (*told, entry.event_id, *size)))
+        return table
+
+
+def short(entries: Sequence[Entry]) -> int:
+    """Return how many characters of an id tell the entries apart."""
+    ids = {entry.id for entry in entries}
+    lengths = range(8, max(map(len, ids), default=8) + 1)
+    return next((length for length in lengths if len({i[:length] for i in ids}) == len(ids)), 64)
+
+
+def age(seconds: float) -> str:
+    """Say a duration as people do: 40s, 12m, 3h, 2d."""
+    return next((f"{int(seconds // unit)}{name}" for name, unit in _UNITS if seconds >= unit), "0s")
+
+
+def _row(entry: Entry, now: float) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "error_code": entry.error_code,
+        "source": entry.source,
+        "event_id": entry.event_id,
+        "since": datetime.fromtimestamp(entry.since, UTC).isoformat(timespec="seconds"),
+        "age_secs": max(0, round(now - entry.since)),
+        "size_bytes": entry.size,
+    }

@@ -1,0 +1,56 @@
+"""The ledger, as a person on call reads it: the pushes that wait, and what a push was settled with."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from push_relay.adapters.ledger import PREFIX
+from push_relay.core.event import safe_id
+from relayctl.deadletters.letter import Entry
+
+_PARKED: Final = "parked"
+
+
+class LedgerReader:
+    """Reads one ledger table. Never writes."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        """Read a table by a DynamoDB client."""
+        self._client = client
+        self._table = table
+
+    def parked(self, now: float) -> Iterator[Entry]:
+        """Return the pushes that wait. A scan: it reads the whole table, page by page."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="begins_with(pk, :push) AND #status = :parked AND expires_at > :now",
+            ProjectionExpression="pk, #source, event_id, error_code, since",
+            ExpressionAttributeNames={"#status": "status", "#source": "source"},
+            ExpressionAttributeValues={
+                ":push": {"S": PREFIX},
+                ":parked": {"S": _PARKED},
+                ":now": {"N": str(int(now))},
+            },
+        )
+        for page in pages:
+            yield from map(_entry, page.get("Items", []))
+
+    def status(self, key: str) -> str | None:
+        """Return what the ledger says of a push; None where it knows none."""
+        item = self._client.get_item(
+            TableName=self._table,
+            Key={"pk": {"S": PREFIX + key}},
+            ProjectionExpression="#status",
+            ExpressionAttributeNames={"#status": "status"},
+        ).get("Item", {})
+        status = item.get("status", {}).get("S")
+        return str(status) if status else None
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    return Entry(
+        id=item["pk"]["S"].removeprefix(PREFIX),
+        error_code=item.get("error_code", {}).get("S", "-"),
+        source=item.get("source", {}).get("S", "-"),
+        event_id=safe_id(item.get("event_id", {}).get("S", ""), "-"),
+        since=float(item.get("since", {}).get("N", 0)),
+    )

@@ -1,0 +1,107 @@
+"""What would become of a dead message under the sources and routes of this checkout. Sends nothing."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from push_relay.core.envelope import unwrap_sqs
+from push_relay.core.errors import PayloadTooLarge
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Push, Receipt
+from push_relay.core.relay import Relay
+from relayctl.deadletters.letter import Letter, record
+from relayctl.deadletters.revival import Outgoing, revived
+from relayctl.project import ROOT
+
+#: What the ledger says of pushes that a replay leaves alone.
+_SETTLED: Final = frozenset({"delivered", "gathered"})
+#: What would be tried, whatever the vendor says to it then.
+PUSHED: Final = "pushed"
+UNREADABLE: Final = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a dead message would become: how many pushes of which outcome, why, and what they would say."""
+
+    outcomes: Counter[str]
+    reasons: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        told = [
+            f"would be pushed to {count}" if outcome == PUSHED else f"{outcome} ({count})"
+            for outcome, count in self.outcomes.items()
+        ]
+        return "; ".join((*told, *dict.fromkeys(self.reasons)))
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """Asks the relay's own core. `status` tells what the ledger says of a push, where there is one."""
+
+    relay: Relay
+    status: Callable[[str], str | None]
+    now: Callable[[], float]
+    force: bool = False
+
+    def ask(self, letter: Letter) -> Prospect:
+        """Tell what would become of a message."""
+        try:
+            outgoing = revived(letter, self.now(), force=self.force)
+        except PayloadTooLarge as exc:
+            return Prospect(Counter({UNREADABLE: 1}), (exc.detail,))
+        if not outgoing:
+            return Prospect(Counter({UNREADABLE: 1}), ("nothing in it is an event: it would stay",))
+        outcomes: Counter[str] = Counter()
+        reasons: list[str] = []
+        titles: list[str] = []
+        for message in outgoing:
+            for task, event in self._tasks(letter, message):
+                if isinstance(task, Receipt):
+                    outcomes[task.outcome] += 1
+                    code = f"{task.error_code}: " if task.error_code else ""
+                    reasons.append(f"{code}{task.detail or ''}")
+                    continue
+                outcome = self._outcome(task, event)
+                outcomes[outcome] += 1
+                titles += [task.message.title] if outcome == PUSHED else []
+        return Prospect(outcomes, tuple(reasons), tuple(dict.fromkeys(titles)))
+
+    def _tasks(self, letter: Letter, message: Outgoing) -> Iterator[tuple[Push | Receipt, Event]]:
+        source: str | None = None
+        try:
+            came = unwrap_sqs(record(letter.message_id, message.body, message.attributes, letter.sent_at))
+            source = came.source
+            event = came if isinstance(came, Event) else self.relay.recognise(came)
+        except Exception as exc:  # noqa: BLE001 (it is the answer)
+            nobody = Event("unknown", "-", "", {}, 0.0, "")
+            yield Receipt.failure(exc, source=source), nobody
+            return
+        if event.source.startswith("."):
+            # The relay's own: what it says lies in the ledger, and no source's folder has the name.
+            yield Receipt.of(event, Outcome.PARKED, detail="the end of a digest: one push of it all"), event
+            return
+        for task in self.relay.translate(event):
+            yield task, event
+
+    def _outcome(self, push: Push, event: Event) -> str:
+        if push.max_age is not None and self.now() - event.received_at > push.max_age:
+            return Outcome.EXPIRED
+        is_settled = not self.force and self.status(push.key) in _SETTLED
+        return Outcome.DUPLICATE if is_settled else PUSHED
+
+
+def relay_of(sources: Path = ROOT / "src/sources", config: Path = ROOT / "config/relay.toml") -> Relay:
+    """Wire the relay with a checkout's sources and routes. It is only asked, so it is told no addresses.
+
+    Raises ConfigurationInvalid.
+    """
+    from push_relay.bootstrap import build  # noqa: PLC0415 (slow: only where it is used)
+    from push_relay.settings import Settings  # noqa: PLC0415 (the same)
+
+    return build(Settings.read({"RELAY_SOURCES": str(sources), "RELAY_CONFIG": str(config)})).relay

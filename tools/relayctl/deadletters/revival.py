@@ -1,0 +1,93 @@
+"""The message that a dead one becomes when it is replayed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from push_relay.adapters.ledger import MEMORY
+from push_relay.adapters.queue import MAX_ATTRIBUTES
+from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SOURCE_ATTRIBUTE, pack
+from push_relay.core.event import Event, Replay
+from relayctl.deadletters.letter import WHY, Attributes, Letter
+
+#: Seconds before the ledger forgets a push within which it is not relied upon any more.
+_MARGIN: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message for the relay's queue."""
+
+    body: str
+    attributes: Attributes
+
+
+def revived(letter: Letter, now: float, *, force: bool) -> list[Outgoing]:
+    """Return what is to be sent in a dead message's place; nothing where it cannot be replayed.
+
+    An event of the relay's is marked as replayed; whatever else is sent as it came. Raises PayloadTooLarge.
+    """
+    event = letter.unwrapped()
+    if event:
+        packed = pack(again(event, now, force=force))
+        return [Outgoing(packed.body, {name: _text(value) for name, value in packed.attributes.items()})]
+    invocation = letter.failed_invocation()
+    if invocation is not None:
+        documents = _documents(invocation["requestPayload"])
+        return [Outgoing(json.dumps(document), {}) for document in documents]
+    if _is_notification(notification := letter.document()):
+        return [Outgoing(json.dumps(_as_queued(notification)), {})]
+    return [Outgoing(letter.body, _as_it_came(letter))]
+
+
+def again(event: Event, now: float, *, force: bool) -> Event:
+    """Return an event as it is replayed: for everybody whom the routes name today.
+
+    What was delivered is a duplicate by the ledger, unless `force`. Where the event is so old that the ledger
+    may have forgotten it, only the pushes that failed are tried again.
+    """
+    is_remembered = now - event.received_at < MEMORY - _MARGIN
+    return replace(
+        event,
+        only=() if is_remembered else event.only,
+        replay=Replay.ALL if force else Replay.FAILED,
+    )
+
+
+def _as_it_came(letter: Letter) -> Attributes:
+    """Keep the sender's attributes, and the id that makes the message the same event as before.
+
+    SQS takes ten: the least needed give way.
+    """
+    laid_aside = bool(letter.text("error_code"))
+    kept = {name: value for name, value in letter.attributes.items() if not (laid_aside and name in WHY)} | {
+        ORIGIN_ATTRIBUTE: _text(letter.text(ORIGIN_ATTRIBUTE) or letter.message_id)
+    }
+    first = (ORIGIN_ATTRIBUTE, SOURCE_ATTRIBUTE)
+    return dict(sorted(kept.items(), key=lambda pair: pair[0] not in first)[:MAX_ATTRIBUTES])
+
+
+def _documents(payload: Any) -> list[Any]:
+    """Return what an invocation carried, as the queue takes it: an EventBridge event, or SNS's records."""
+    records = payload.get("Records") if isinstance(payload, Mapping) else None
+    if isinstance(records, list):
+        return [_as_queued(record) for record in records] if all(map(_is_notification, records)) else []
+    return [payload] if isinstance(payload, Mapping) and payload else []
+
+
+def _is_notification(record: Any) -> bool:
+    """Tell whether it is SNS's record of a direct invocation, which looks other than SNS in a queue."""
+    return (
+        isinstance(record, Mapping)
+        and record.get("EventSource") == "aws:sns"
+        and isinstance(record.get("Sns"), Mapping)
+    )
+
+
+def _as_queued(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record["Sns"], "Type": "Notification"}
+
+
+def _text(value: str) -> Mapping[str, Any]:
+    return {"DataType": "String", "StringValue": value}
