@@ -17,7 +17,7 @@ UV  := .tools/uv/bin/uv
 PY  := .venv/bin/python
 SAM := .tools/sam/bin/sam
 
-.PHONY: help setup run test check bench openapi requirements clean
+.PHONY: help setup run test fuzz check bench openapi requirements clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -55,6 +55,12 @@ run: setup ## run the relay locally and relay a real event; ONCE=1 stops after t
 test: setup ## every test
 	@$(PY) -m pytest $(ARGS)
 
+FUZZ_SECS ?= 60
+fuzz: setup ## fuzz the whole receive path for FUZZ_SECS (60) seconds; what it learns and finds stays in .fuzz/
+	@mkdir -p .fuzz/corpus
+	@$(PY) tests/fuzz/receive_target.py -max_total_time=$(FUZZ_SECS) -max_len=8192 -timeout=10 \
+	  -artifact_prefix=.fuzz/ -print_final_stats=1 .fuzz/corpus
+
 check: setup ## the gate: formatting, lint, types, import rules, template, docs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -76,4 +82,4 @@ requirements: .tools/uv/.done ## compile requirements/*.in again (PyPI)
 	done
 
 clean: ## remove what builds and runs left (environments stay)
-	rm -rf .aws-sam .run .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.work
+	rm -rf .aws-sam .run .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz bench/.work

@@ -1,0 +1,48 @@
+"""Fuzz the whole receive path, guided by what the relay's code does with the bytes (Atheris, libFuzzer).
+
+    make fuzz                                   for FUZZ_SECS seconds, with what earlier runs have learnt
+    python tests/fuzz/receive_target.py FILE    once more with what broke it
+
+Arguments are libFuzzer's (https://llvm.org/docs/LibFuzzer.html#options). Without a file or a directory among
+them the seeds are written anew, into a directory that is gone afterwards.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+try:
+    import atheris
+except ImportError:
+    sys.exit("fuzz: Atheris is published for Linux on x86_64 alone")
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).parent)]
+
+with atheris.instrument_imports(include=["push_relay"]):
+    from exchange import Bench
+
+
+def main() -> None:
+    """Run the fuzzer; it ends the process."""
+    with tempfile.TemporaryDirectory() as directory:
+        bench = Bench(Path(directory))
+        arguments = list(sys.argv)
+        seeds = Path(directory) / "seeds"
+        seeds.mkdir()
+        for number, seed in enumerate(bench.seeds()):
+            (seeds / f"{number:04}").write_bytes(seed)
+        if all(Path(argument).is_dir() for argument in arguments[1:] if not argument.startswith("-")):
+            arguments.append(str(seeds))
+
+        def once(content: bytes) -> None:
+            exchange = bench.exchange(content)
+            if exchange is not None:
+                bench.check(exchange)
+
+        atheris.Setup(arguments, once)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

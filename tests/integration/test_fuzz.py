@@ -1,0 +1,72 @@
+"""The whole receive path under fuzzing: every seed holds, and so does what libFuzzer makes of them."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakes import ROOT
+
+TARGET = ROOT / "tests" / "fuzz" / "receive_target.py"
+#: Inputs of a run in CI: some ten seconds on two cores. `make fuzz` runs for as long as it is told.
+RUNS = 20_000
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """Return the relay that the fuzzer asks."""
+    spec = importlib.util.spec_from_file_location("exchange", TARGET.with_name("exchange.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["exchange"] = module
+    spec.loader.exec_module(module)
+    yield module.Bench(tmp_path_factory.mktemp("fuzz"))
+    del sys.modules["exchange"]
+
+
+def test_every_seed_holds_and_reaches_every_answer(bench: object) -> None:
+    """The fuzzer begins where it matters: each sender that can sign is let in, and each refusal is met."""
+    answered = defaultdict(set)
+    for seed in bench.seeds():
+        exchange = bench.exchange(seed)
+        answered[bench.senders[seed[1]].source].add(bench.check(exchange)["statusCode"])
+    assert set.union(*answered.values()) >= {200, 202, 400, 401, 403, 404, 405, 415, 422}
+    for sender in bench.senders:
+        if sender.case:
+            assert answered[sender.source] & {200, 202}, f"no seed of {sender.source} is let in"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00", b"\x03\x00{", b"\x03\x00" + b"[" * 100_000])
+def test_bytes_that_are_no_exchange_are_passed_over(bench: object, content: bytes) -> None:
+    """Too short, or no JSON where an invocation is said to come."""
+    assert bench.exchange(content) is None
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="atheris exists for Linux x86_64 only"
+)
+def test_the_fuzzer_finds_nothing(tmp_path: Path) -> None:
+    """A bounded run from a fixed seed. What breaks is shown, with how to see it again."""
+    options = [f"-runs={RUNS}", "-seed=1", "-max_len=4096", "-timeout=10", "-verbosity=0"]
+    done = subprocess.run(  # noqa: S603 (our own script)
+        [sys.executable, str(TARGET), *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    if done.returncode:
+        kept = ROOT / ".fuzz"
+        kept.mkdir(exist_ok=True)
+        found = [shutil.move(file, kept / file.name) for file in tmp_path.glob("*-*")]
+        again = "\n".join(f"  .venv/bin/python tests/fuzz/receive_target.py {file}" for file in found)
+        pytest.fail(f"{(done.stdout + done.stderr)[-4000:]}\nOnce more:\n{again}", pytrace=False)
