@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.backoff import BASE, CAP, backoff
+from push_relay.core.backoff import BASE, CAP, CAP_HIGH, backoff
 
 
 @pytest.mark.parametrize(("attempt", "ceiling"), [(1, 10), (2, 20), (3, 40), (7, 640), (8, 900), (99, 900)])
@@ -14,14 +14,23 @@ def test_the_wait_doubles_up_to_a_cap(attempt: int, ceiling: float) -> None:
     assert backoff(attempt, None, lambda: 0.0) == 1
 
 
+@pytest.mark.parametrize(("attempt", "ceiling"), [(1, 10), (2, 20), (3, 40), (4, 60), (99, 60)])
+def test_what_is_urgent_waits_at_the_most_a_minute(attempt: int, ceiling: float) -> None:
+    """After an outage it comes back first."""
+    assert backoff(attempt, None, lambda: 1.0, high=True) == ceiling
+    assert backoff(attempt, None, lambda: 0.0, high=True) == 1
+
+
+@pytest.mark.parametrize("high", [False, True])
 @pytest.mark.parametrize("named", [0.0, 30.0, 100_000.0])
-def test_a_named_time_is_heeded_in_full_with_jitter_on_top(named: float) -> None:
-    """Who asks for a time never sees the event sooner, and not all events at once."""
-    assert backoff(1, named, lambda: 0.0) == named
-    assert backoff(1, named, lambda: 1.0) == named + BASE
+def test_a_named_time_is_heeded_in_full_with_jitter_on_top(named: float, high: bool) -> None:  # noqa: FBT001
+    """Who asks for a time never sees the event sooner, urgent or not, and not all events at once."""
+    for attempt in (1, 99):
+        assert backoff(attempt, named, lambda: 0.0, high=high) == named
+        assert backoff(attempt, named, lambda: 1.0, high=high) == named + BASE
 
 
-@given(st.integers(-5, 10**9), st.floats(0, 1, exclude_max=True))
-def test_no_attempt_count_breaks_it(attempt: int, dice: float) -> None:
+@given(st.integers(-5, 10**12), st.floats(0, 1, exclude_max=True), st.booleans())
+def test_no_attempt_count_breaks_it(attempt: int, dice: float, high: bool) -> None:  # noqa: FBT001
     """SQS's count may be anything: the wait stays between a second and the cap."""
-    assert 1 <= backoff(attempt, None, lambda: dice) <= CAP
+    assert 1 <= backoff(attempt, None, lambda: dice, high=high) <= (CAP_HIGH if high else CAP)

@@ -1,0 +1,167 @@
+"""The sender's steps: too old, claimed, sent, recorded; and what each says where it goes wrong."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
+from push_relay.core.errors import (
+    DeliveryUnknown,
+    QuotaExhausted,
+    RelayError,
+    VendorRejected,
+    VendorUnauthorized,
+)
+from push_relay.core.event import Event, Replay
+from push_relay.core.outcomes import Disposition, Outcome
+from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.sender import RESERVE, Sender
+from stores import Ledger
+
+NOW = 1_800_000_000.0
+EVENT = Event("bakery", "e-1", "baked", {}, NOW, "i", "c-1")
+PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Bread", "warm"), "key", max_age=60.0)
+
+
+class Desk:
+    """A sender with everything round it, and half a minute left."""
+
+    def __init__(self, *, hold_unknown: bool = False) -> None:
+        """Lay everything out."""
+        self.ledger, self.credentials, self.vendor = Ledger(), PushCredentials(), PushApi()
+        self.clock, self.left = Clock(NOW), 30.0
+        self.sender = Sender(
+            self.ledger, self.credentials, self.vendor, self.clock, hold_unknown=hold_unknown
+        )
+
+    def send(self, event: Event = EVENT, push: Push = PUSH) -> Receipt:
+        """Send a push."""
+        return self.sender.send(event, push, lambda: self.left)
+
+
+@pytest.mark.parametrize("age", [-3600.0, 0.0, 60.0])
+def test_a_push_that_is_not_too_old_is_sent(age: float) -> None:
+    """Up to its greatest age; a sender's clock may run ahead."""
+    desk = Desk()
+    assert desk.send(replace(EVENT, received_at=NOW - age)).outcome is Outcome.DELIVERED
+
+
+def test_a_push_that_is_too_old_is_expired_and_touches_nothing() -> None:
+    """Neither ledger nor vendor; its receipt names the push."""
+    desk = Desk()
+    receipt = desk.send(replace(EVENT, received_at=NOW - 60.1))
+    assert (receipt.outcome, receipt.key, receipt.disposition) == (
+        Outcome.EXPIRED,
+        "key",
+        Disposition.ACKNOWLEDGE,
+    )
+    assert not desk.ledger.leases
+    assert not desk.vendor.calls
+
+
+def test_a_push_without_a_greatest_age_is_never_too_old() -> None:
+    """However long ago."""
+    desk = Desk()
+    receipt = desk.send(replace(EVENT, received_at=0.0), replace(PUSH, max_age=None))
+    assert receipt.outcome is Outcome.DELIVERED
+
+
+def test_the_claim_lasts_as_long_as_the_invocation_and_the_call_ends_before_it() -> None:
+    """So that nobody else sends while this worker lives, and there is time to settle."""
+    desk = Desk()
+    desk.send()
+    assert desk.ledger.leases == [30.0]
+    assert [call.timeout for call in desk.vendor.calls] == [30.0 - RESERVE]
+
+
+def test_the_second_call_has_the_time_that_is_left_by_then() -> None:
+    """A refused first call and a refetch have taken some."""
+    desk = Desk()
+    desk.credentials.fresh = ROTATED
+
+    def judge(_push: Push, given: Any) -> Exception | None:
+        desk.left -= 10
+        return None if given == ROTATED else VendorUnauthorized("401")
+
+    desk.vendor.judge = judge
+    assert desk.send().outcome is Outcome.DELIVERED
+    assert [call.timeout for call in desk.vendor.calls] == [30 - RESERVE, 20 - RESERVE]
+    assert [call.credentials for call in desk.vendor.calls] == [CREDENTIALS, ROTATED]
+
+
+@pytest.mark.parametrize(
+    ("state", "replay", "outcome"),
+    [
+        (Outcome.DELIVERED, Replay.NO, Outcome.DUPLICATE),
+        (Outcome.DELIVERED, Replay.FAILED, Outcome.DUPLICATE),
+        (Outcome.DELIVERED, Replay.ALL, Outcome.DELIVERED),
+        (Outcome.FAILED, Replay.NO, Outcome.DUPLICATE),
+        (Outcome.FAILED, Replay.FAILED, Outcome.DELIVERED),
+        (Outcome.FAILED, Replay.ALL, Outcome.DELIVERED),
+        (None, Replay.ALL, Outcome.PARKED),
+    ],
+)
+def test_a_replay_overrules_what_it_says_and_never_a_worker(
+    state: Outcome | None, replay: Replay, outcome: Outcome
+) -> None:
+    """What failed, or what was delivered too; what another worker is sending is left to it."""
+    desk = Desk()
+    desk.ledger.states["key"] = state
+    receipt = desk.send(replace(EVENT, replay=replay))
+    assert receipt.outcome is outcome
+    assert len(desk.vendor.calls) == (outcome is Outcome.DELIVERED)
+    assert receipt.error_code == ("claim_held" if state is None else None)
+    assert receipt.key == "key"
+
+
+@pytest.mark.parametrize(
+    ("hold", "code", "outcome", "disposition", "states"),
+    [
+        (False, "delivery_unknown", Outcome.PARKED, Disposition.PARK, {}),
+        (True, "delivery_held", Outcome.FAILED, Disposition.DEAD_LETTER, {"key": Outcome.FAILED}),
+    ],
+    ids=["resend", "hold"],
+)
+def test_a_push_of_unknown_fate_is_sent_again_or_held(
+    hold: bool,  # noqa: FBT001
+    code: str,
+    outcome: Outcome,
+    disposition: Disposition,
+    states: dict[str, Outcome],
+) -> None:
+    """As the deployer says; either way the vendor was called once, and that took time."""
+    desk = Desk(hold_unknown=hold)
+    desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
+    receipt = desk.send()
+    assert (receipt.error_code, receipt.outcome, receipt.disposition) == (code, outcome, disposition)
+    assert (receipt.detail, desk.ledger.states) == ("lost", states)
+    assert receipt.latency_ms is not None
+    assert len(desk.vendor.calls) == 1
+
+
+def test_what_keeps_a_push_from_the_vendor_tells_no_latency() -> None:
+    """The day's calls are used up: nobody was called, and the claim is given back."""
+    desk = Desk()
+    desk.vendor.judge = lambda _push, _credentials: QuotaExhausted("used up", retry_after=3600)
+    receipt = desk.send()
+    assert (receipt.outcome, receipt.retry_after, receipt.latency_ms) == (Outcome.PARKED, 3600, None)
+    assert not desk.ledger.states
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [(None, "not recorded: "), (VendorRejected("refused"), "refused; not recorded: ")],
+    ids=["delivered", "refused"],
+)
+def test_what_the_ledger_forgets_is_told_beside_what_became_of_it(
+    error: RelayError | None, detail: str
+) -> None:
+    """The push's outcome stands all the same."""
+    desk = Desk()
+    desk.vendor.errors = [error]
+    desk.ledger.forgets = RuntimeError("planted")
+    receipt = desk.send()
+    assert receipt.outcome is (Outcome.FAILED if error else Outcome.DELIVERED)
+    assert (receipt.detail or "").startswith(f"{detail}RuntimeError at stores.py")
+    assert "planted" not in str(receipt)
