@@ -36,6 +36,8 @@ MAX_MESSAGE = 1024 * 1024 - 4096
 #: Bytes of an event, decompressed: a body at its largest, each character escaped.
 _MAX_EVENT = 6 * MAX_BODY + 4096
 
+#: Seconds since the epoch that no clock shows.
+_NO_MOMENT = 1e11
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 _EVENTBRIDGE_KEYS = ("source", "detail-type", "account", "region", "time")
 
@@ -223,9 +225,12 @@ def _unpack(body: bytes) -> Event:
 def _fits(event: Event) -> Iterator[bool]:
     texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id)
     yield all(isinstance(text, str) for text in texts)
-    yield isinstance(event.only, list) and all(isinstance(key, str) for key in event.only)
+    # Absent from what an older version has queued, it is the default, a tuple.
+    only: object = event.only
+    yield isinstance(only, list | tuple) and all(isinstance(key, str) for key in only)
     yield all(isinstance(table, dict) for table in (event.data, event.headers, event.query))
-    yield isinstance(event.received_at, int | float)
+    received_at: object = event.received_at
+    yield isinstance(received_at, int | float) and abs(received_at) < _NO_MOMENT
 
 
 def _content(value: object) -> bytes:

@@ -19,7 +19,7 @@ from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Entry, Gatherer, unfold
 from push_relay.core.door import Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, NotNow, UnknownSource
+from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, UnknownSource
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
@@ -155,8 +155,10 @@ class Relay:
     def recognise(self, arrival: Arrival) -> Event:
         """Validate what AWS delivered: the source is the one named, else the only one that matches.
 
+        Where its envelope does not tell when it was sent, it is from now: of unknown age is not too old.
         Raises UnknownSource, AmbiguousSource (the relay never guesses), SchemaViolation.
         """
+        arrival = replace(arrival, received_at=arrival.received_at or self.clock.now())
         if arrival.source is not None:
             return self._event(self.sources.named(arrival.source), arrival)
         fitting = [source for source in self.sources.all() if any(m.fits(arrival) for m in source.matches)]
@@ -251,13 +253,14 @@ class Relay:
             return []
         try:
             with self.connections.held(min(len(pushes), self.routing.account.connections), time_left) as held:
-                if not held:
-                    raise ConnectionsBusy("the account's connections are all in use")
-                return self.concurrently(
-                    lambda task: self.sender.send(events[task[0]], task[1], time_left), pushes, held
-                )
-        except NotNow as exc:
-            return [failure(events[number], exc, push) for number, push in pushes]
+                if held:
+                    return self.concurrently(
+                        lambda task: self.sender.send(events[task[0]], task[1], time_left), pushes, held
+                    )
+            trouble: Exception = ConnectionsBusy("the account's connections are all in use")
+        except Exception as exc:  # noqa: BLE001 (what was sent is settled: it is a duplicate when it comes again)
+            trouble = exc
+        return [failure(events[number], trouble, push) for number, push in pushes]
 
 
 def _fitted(message: Message, account: Account) -> Message:

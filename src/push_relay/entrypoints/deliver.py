@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core import envelope
-from push_relay.core.errors import QueueUnavailable
+from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Arrival, Event
 from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
@@ -67,7 +67,7 @@ def _from_sqs(
     for wave in _waves([Message.of_sqs(record) for record in records]):
         going = [message for message in wave if message.group not in waiting]
         kept += [message for message in wave if message.group in waiting]
-        early = [message for message in going if message.due > relay.clock.now() + 1]
+        early = [message for message in going if _is_early(message, relay)]
         _relay([m for m in going if m not in early], envelope.unwrap_sqs, context, relay, telemetry)
         for message in going:
             finish = _wait if message in early else _finish
@@ -75,6 +75,15 @@ def _from_sqs(
                 kept.append(message)
                 waiting |= {message.group} if message.group is not None else set()
     return {"batchItemFailures": [{"itemIdentifier": str(m.content.get("messageId"))} for m in kept]}
+
+
+def _is_early(message: Message, relay: Relay) -> bool:
+    """Tell whether a message was seen before it is due: SQS delays for 15 minutes at most."""
+    if message.due <= relay.clock.now() + 1:
+        return False
+    # What cannot be read is never due: it is rejected at once.
+    _recognise(message, envelope.unwrap_sqs, relay)
+    return message.event is not None
 
 
 def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
@@ -153,8 +162,9 @@ def _tried(
 ) -> bool:
     try:
         return finish(message, relay, queue)
-    except QueueUnavailable as exc:
-        # Kept: it comes again when the queue's own visibility timeout ends.
+    except (QueueUnavailable, PayloadTooLarge) as exc:
+        # Kept: it comes again when the queue's own visibility timeout ends. An event that came from elsewhere
+        # may be too large to be queued anew: it waits as it is, until SQS itself dead-letters it.
         telemetry.trouble("a message was kept", error_code=exc.code, detail=exc.detail)
         return False
 
@@ -176,10 +186,9 @@ def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
 
 def _wait(message: Message, _relay: Relay, queue: Messages) -> bool:
     """Queue anew what was seen before it is due."""
-    event = envelope.unwrap_sqs(message.content)
-    if isinstance(event, Event):
-        queue.park(event, message.attempt, message.due)
-    return isinstance(event, Event)
+    if message.event:
+        queue.park(message.event, message.attempt, message.due)
+    return message.event is not None
 
 
 def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Messages) -> None:
@@ -194,9 +203,7 @@ def _bury(message: Message, queue: Messages) -> None:
     if not dead:
         return
     error_code = next((receipt.error_code for receipt in dead if receipt.error_code), "internal_error")
-    event = message.event_for(dead)
-    if event:
-        packed = envelope.pack(event)
+    if packed := _packed(message.event_for(dead)):
         queue.bury(packed.body, packed.attributes, error_code, message.event_id)
         return
     body = message.content.get("body")
@@ -204,6 +211,14 @@ def _bury(message: Message, queue: Messages) -> None:
     if "body" not in message.content and "messageId" not in message.content:
         body = json.dumps(message.content, default=str)
     queue.bury(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
+
+
+def _packed(event: Event | None) -> envelope.Packed | None:
+    """Write an event as a queue message; None where there is none, or it would be too large as one."""
+    try:
+        return envelope.pack(event) if event else None
+    except PayloadTooLarge:
+        return None
 
 
 def _records(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, Any]] | None:

@@ -37,7 +37,9 @@ class Message:
         """Read what an SQS record says of itself."""
         attributes = record.get("attributes")
         system = attributes if isinstance(attributes, Mapping) else {}
-        ours = envelope.sqs_attributes(record)
+        given = envelope.sqs_attributes(record)
+        # On somebody else's message they are somebody else's words: an invoice may well be `due`.
+        ours = given if envelope.EVENT_ATTRIBUTE in given else {}
         received = _count(system.get("ApproximateReceiveCount"), 1)
         arn = record.get("eventSourceARN")
         fifo = isinstance(arn, str) and arn.endswith(".fifo")
@@ -60,8 +62,10 @@ class Message:
     def event_for(self, receipts: Sequence[Receipt]) -> Event | None:
         """Return the event as it is to come again: for the sake of these receipts' pushes alone."""
         keys = [receipt.key for receipt in receipts if receipt.key]
-        # Without a push there is none to single out: the event as a whole comes again.
-        return self.event and replace(self.event, only=tuple(keys) if len(keys) == len(receipts) else ())
+        # Without a push there is none to single out: all that the event came for comes again.
+        return self.event and (
+            replace(self.event, only=tuple(keys)) if len(keys) == len(receipts) else self.event
+        )
 
     def delay(self) -> float:
         """Return seconds until the next attempt."""

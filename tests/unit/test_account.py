@@ -1,0 +1,89 @@
+"""What relay.toml says of the account and of a route's pace, and how a mistake in it is told."""
+
+from pathlib import Path
+
+import pytest
+
+from push_relay.adapters.catalog import read_routing_file
+from push_relay.core.account import Account
+from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.route import Routing
+
+DOCUMENT = """\
+[account.default]
+daily_calls = 1000
+time_zone = "Europe/Berlin"
+reserve_percent = 20
+delivery_unknown = "hold"
+max_age = "2h"
+
+[[route]]
+source = "shop"
+to = ["user:1"]
+priority = "high"
+max_age = "10m"
+
+[[route]]
+source = "shop"
+to = ["user:2"]
+priority = "normal"
+"""
+
+
+def read(directory: Path, document: str) -> Routing:
+    """Read a relay.toml."""
+    file = directory / "relay.toml"
+    file.write_text(document)
+    return read_routing_file(file)
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    """Each as what it means."""
+    routing = read(tmp_path, DOCUMENT)
+    account = routing.account
+    assert (account.daily_calls, account.reserve, account.time_zone) == (1000, 20, "Europe/Berlin")
+    assert (account.hold_unknown, account.max_age) == (True, 7200)
+    assert [(route.high, route.max_age) for route in routing.routes] == [(True, 600), (False, None)]
+
+
+def test_without_keys_the_vendors_limits_hold(tmp_path: Path) -> None:
+    """2,500 calls of a day in UTC, a tenth kept, 3 connections, a week; what is unknown is sent again."""
+    account = read(tmp_path, "").account
+    assert account == Account()
+    assert (account.daily_calls, account.reserve, account.connections) == (2500, 10, 3)
+    assert (account.time_zone, account.hold_unknown, account.max_age) == ("UTC", False, 604_800)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "cause"),
+    [
+        ("daily_calls = 1000", "daily_calls = 0", 2, "account.default.daily_calls: is less than 1"),
+        ("daily_calls = 1000", "daily_calls = 2.5", 2, "account.default.daily_calls: is not a whole number"),
+        ('"Europe/Berlin"', '"Berlin"', 3, "account.default.time_zone: `Berlin` is not a time zone"),
+        ('"Europe/Berlin"', '"../etc/passwd"', 3, "account.default.time_zone: `../etc/passwd` is not a"),
+        ('"Europe/Berlin"', "1", 3, "account.default.time_zone: is not a text"),
+        ("_percent = 20", "_percent = 100", 4, "account.default.reserve_percent: is not less than 100"),
+        ("_percent = 20", "_percent = -1", 4, "account.default.reserve_percent: is less than 0"),
+        ('"hold"', '"ask"', 5, "account.default.delivery_unknown: is neither `resend` nor `hold`"),
+        ('"2h"', '"2 hours"', 6, "account.default.max_age: `2 hours` is not a duration"),
+        ('"2h"', "7200", 6, "account.default.max_age: is not a text"),
+        ('"high"', '"low"', 11, "route[1].priority: is neither `normal` nor `high`"),
+        ('"10m"', '"0m"', 12, "route[1].max_age: `0m` is not a duration"),
+        ('"normal"', "1", 17, "route[2].priority: is not a text"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(
+    tmp_path: Path, before: str, after: str, line: int, cause: str
+) -> None:
+    """At build time, and not by the first event."""
+    assert before in DOCUMENT
+    with pytest.raises(ConfigurationInvalid) as wrong:
+        read(tmp_path, DOCUMENT.replace(before, after))
+    assert wrong.value.detail.startswith(f"{tmp_path}/relay.toml:{line}: {cause}")
+
+
+@pytest.mark.parametrize("percent", [0, 99])
+def test_the_reserve_may_be_nothing_or_nearly_all(tmp_path: Path, percent: int) -> None:
+    """All of it would let nothing through that is not urgent."""
+    document = DOCUMENT.replace("_percent = 20", f"_percent = {percent}")
+    assert read(tmp_path, document).account.reserve == percent

@@ -1,0 +1,186 @@
+"""What goes out together: urgent first, only what is left, only while connections are held."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import World
+from push_relay.core.errors import LedgerUnavailable
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Receipt
+
+NOW = 1_800_000_000.0
+ROUTES = """
+[account.default]
+connections = 2
+max_age = "1h"
+
+[[route]]
+source = "bakery"
+when = "type == 'baked'"
+to = ["user:normal"]
+
+[[route]]
+source = "bakery"
+when = "type == 'loud'"
+to = ["user:urgent"]
+priority = "high"
+max_age = "10m"
+
+[[route]]
+source = "bakery"
+when = "type == 'mail'"
+to = ["user:first", "user:second"]
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Return a world with urgent routes and two connections."""
+    routes = tmp_path / "relay.toml"
+    routes.write_text(ROUTES)
+    return World(routes=routes)
+
+
+def event(kind: str = "baked", identity: str = "1", **more: Any) -> Event:
+    """Return an event of the bakery's."""
+    return Event("bakery", identity, kind, {"kind": kind, "words": identity}, NOW, identity, **more)
+
+
+def deliver(world: World, *events: Event) -> list[list[Receipt]]:
+    """Deliver events together."""
+    return [list(receipts) for receipts in world.relay.deliver(events, world.time_left)]
+
+
+def test_what_is_urgent_goes_first_and_the_rest_in_order(world: World) -> None:
+    """Over all events of a batch; each receipt goes to its own event all the same."""
+    receipts = deliver(
+        world, event("baked", "1"), event("loud", "2"), event("baked", "3"), event("loud", "4")
+    )
+    assert [call.push.message.body.strip() for call in world.vendor.calls] == ["2", "4", "1", "3"]
+    assert [receipt.event_id for (receipt,) in receipts] == ["1", "2", "3", "4"]
+    assert [receipt.push.high for (receipt,) in receipts if receipt.push] == [False, True, False, True]
+
+
+def test_only_what_is_left_of_an_event_is_sent(world: World) -> None:
+    """The other push is not even asked after."""
+    ((first, second),) = deliver(world, event("mail"))
+    again = World()
+    again.relay = replace(again.relay, routing=world.relay.routing)
+    ((receipt,),) = deliver(again, event("mail", only=(str(second.key),)))
+    assert (receipt.key, receipt.outcome) == (second.key, Outcome.DELIVERED)
+    assert first.key not in again.ledger.states
+
+
+def test_a_push_that_no_route_leads_to_any_longer_is_filtered(world: World) -> None:
+    """The routes were changed while it waited; nobody else is told for its sake."""
+    ((receipt,),) = deliver(world, event("mail", only=("gone",)))
+    assert (receipt.outcome, receipt.push) == (Outcome.FILTERED, None)
+    assert "no longer" in (receipt.detail or "")
+    assert not world.vendor.calls
+
+
+@pytest.mark.parametrize(
+    ("kind", "age", "outcome"),
+    [
+        ("loud", 600, Outcome.DELIVERED),
+        ("loud", 601, Outcome.EXPIRED),
+        ("baked", 1800, Outcome.DELIVERED),
+        ("baked", 1801, Outcome.EXPIRED),
+    ],
+)
+def test_a_routes_age_goes_before_its_sources(world: World, kind: str, age: float, outcome: Outcome) -> None:
+    """The source says half an hour; one of the routes says less."""
+    sources = Aged(world.relay.sources, 1800.0)
+    world.relay = replace(world.relay, sources=sources)
+    world.clock.time = NOW + age
+    ((receipt,),) = deliver(world, event(kind))
+    assert receipt.outcome is outcome
+
+
+@pytest.mark.parametrize(("age", "outcome"), [(3600, Outcome.DELIVERED), (3601, Outcome.EXPIRED)])
+def test_the_accounts_age_holds_where_nobody_else_says_one(
+    world: World, age: float, outcome: Outcome
+) -> None:
+    """An hour, here."""
+    world.clock.time = NOW + age
+    ((receipt,),) = deliver(world, event())
+    assert receipt.outcome is outcome
+
+
+class Aged:
+    """Sources whose events are not worth telling after a while."""
+
+    def __init__(self, sources: Any, max_age: float) -> None:
+        """Stand before the sources."""
+        self.sources, self.max_age = sources, max_age
+
+    def named(self, name: str) -> Any:
+        """Return a source with the age."""
+        return replace(self.sources.named(name), max_age=self.max_age)
+
+    def all(self) -> Any:
+        """Return none: no test asks."""
+        return ()
+
+
+def test_no_more_go_at_a_time_than_connections_are_held(world: World) -> None:
+    """As many are asked for as there are pushes, and never more than the account has."""
+    asked: list[int] = []
+    at_a_time: list[int] = []
+    held = world.connections.held
+
+    def noted(wanted: int, left: Any) -> Any:
+        asked.append(wanted)
+        return held(wanted, left)
+
+    def concurrently(function: Any, items: Any, most: int) -> list[Any]:
+        at_a_time.append(most)
+        return [function(item) for item in items]
+
+    world.connections.held = noted  # type: ignore[method-assign]
+    world.relay = replace(world.relay, concurrently=concurrently)
+    deliver(world, event())
+    deliver(world, *(event(identity=str(i)) for i in range(2, 9)))
+    world.connections.free = 1
+    deliver(world, *(event(identity=str(i)) for i in range(12, 19)))
+    assert (asked, at_a_time) == ([1, 2, 2], [1, 2, 1])
+
+
+def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
+    """Nothing is claimed; each names its push, so that it alone comes again."""
+    world.connections.free = 0
+    ((first, second), (third,)) = deliver(world, event("mail"), event("unspoken", "2"))
+    assert {first.error_code, second.error_code} == {"connections_busy"}
+    assert {first.outcome, second.outcome} == {Outcome.PARKED}
+    assert None not in {first.key, second.key}
+    assert third.outcome is Outcome.FILTERED
+    assert not world.vendor.calls
+    assert not world.ledger.leases
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(LedgerUnavailable("down"), "ledger_unavailable"), (RuntimeError("planted"), "internal_error")],
+    ids=["down", "unknown"],
+)
+def test_where_nobody_can_count_connections_nothing_is_sent(
+    world: World, error: Exception, code: str
+) -> None:
+    """Every push is parked, with the trouble told and not its text."""
+    world.connections.down = error
+    receipts = deliver(world, event("mail"), event())
+    assert {receipt.error_code for own in receipts for receipt in own} == {code}
+    assert {receipt.outcome for own in receipts for receipt in own} == {Outcome.PARKED}
+    assert "planted" not in str(receipts)
+    assert not world.vendor.calls
+
+
+def test_no_connection_is_held_for_nothing(world: World) -> None:
+    """Where no push is to be sent, nobody waits for one."""
+    world.connections.down = RuntimeError("nobody should ask")
+    ((receipt,),) = deliver(world, event("unspoken"))
+    assert receipt.outcome is Outcome.FILTERED

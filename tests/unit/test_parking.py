@@ -1,0 +1,204 @@
+"""Parking: what cannot be delivered now is queued anew, due at its next attempt, for its own pushes alone."""
+
+import base64
+import json
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fakes import Messages, World
+from invocations import bus_event, sqs_batch, sqs_parked, sqs_queued, sqs_record
+from push_relay.core.envelope import pack
+from push_relay.core.errors import VendorRejected, VendorThrottled
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+
+NOW = 1_800_000_000.0
+NOBODY = {"batchItemFailures": []}
+THE_ONE = {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+
+
+def event(kind: str = "baked", **more: Any) -> Event:
+    """Return an event that `receive` has queued."""
+    return Event("bakery", "e-1", kind, {"kind": kind, "words": "warm"}, NOW, "i", "c-1", **more)
+
+
+def throttled(world: World) -> None:
+    """Have the vendor ask for fewer calls, with no time named."""
+    world.vendor.judge = lambda _push, _credentials: VendorThrottled("slow")
+
+
+@pytest.mark.parametrize(
+    ("written", "received", "attempt"),
+    [(None, 1, 1), ("1", 1, 1), ("4", 1, 4), ("4", 3, 6), ("x", 2, 2), ("", 1, 1), ("9" * 12, 1, 1)],
+)
+def test_an_attempt_is_counted_through_parking_and_receiving(
+    written: str | None, received: int, attempt: int
+) -> None:
+    """What the message says, and once more for each time that SQS had to show it again."""
+    world = World()
+    throttled(world)
+    record = sqs_queued(event(), attempt=received)
+    if written is not None:
+        record["messageAttributes"]["attempt"] = {"stringValue": written, "dataType": "String"}
+    assert world.deliver(sqs_batch(record)) == NOBODY
+    assert world.witness.attempts == [attempt]
+    assert [coming for _, coming, _ in world.messages.parked] == [attempt + 1]
+
+
+def test_what_is_seen_before_it_is_due_waits_on_without_a_receipt() -> None:
+    """SQS delays for 15 minutes at most: as the same attempt, due at the same moment."""
+    world = World()
+    early = sqs_parked(event("everybody", only=("k",)), 7, NOW + 3600)
+    on_time = sqs_parked(replace(event(), identity="j"), 2, NOW, message_id="m-2")
+    assert world.deliver(sqs_batch(early, on_time)) == NOBODY
+    assert world.messages.parked == [(event("everybody", only=("k",)), 7, NOW + 3600)]
+    assert world.witness.outcomes == [Outcome.DELIVERED]
+    assert len(world.vendor.calls) == 1
+
+
+@pytest.mark.parametrize(("ahead", "calls"), [(-60, 1), (0, 1), (1, 1), (2, 0)])
+def test_what_is_due_is_tried(ahead: float, calls: int) -> None:
+    """Within a second: SQS's clock is not ours."""
+    world = World()
+    world.deliver(sqs_batch(sqs_parked(event(), 2, NOW + ahead)))
+    assert len(world.vendor.calls) == calls
+
+
+def test_what_is_early_is_kept_where_the_queue_does_not_answer() -> None:
+    """It comes again when the queue's own visibility timeout ends."""
+    world = World()
+    world.messages.break_down()
+    assert world.deliver(sqs_batch(sqs_parked(event(), 2, NOW + 3600))) == THE_ONE
+
+
+def test_what_cannot_be_read_is_never_due() -> None:
+    """It is dead-lettered at once, and does not take the batch down."""
+    world = World()
+    broken = {**sqs_parked(event(), 2, NOW + 3600), "body": '{"planted": 1}'}
+    assert world.deliver(sqs_batch(broken, sqs_queued(event(), message_id="m-2"))) == NOBODY
+    assert [buried.error_code for buried in world.messages.buried] == ["malformed_request"]
+    assert sorted(world.witness.outcomes) == [Outcome.DELIVERED, Outcome.REJECTED]
+
+
+def test_attributes_of_somebody_elses_message_are_their_own_words() -> None:
+    """An invoice that is `due` next year is told today."""
+    world = World()
+    record = sqs_record({"kind": "baked", "words": "paid"}, source="bakery")
+    for name, value in (("due", str(int(NOW) + 86_400)), ("attempt", "9")):
+        record["messageAttributes"][name] = {"stringValue": value, "dataType": "String"}
+    assert world.deliver(sqs_batch(record)) == NOBODY
+    assert world.witness.outcomes == [Outcome.DELIVERED]
+    assert world.witness.attempts == [1]
+
+
+def test_a_dead_letter_carries_the_refused_pushes_alone() -> None:
+    """So that a replay tells nobody twice; the two others were delivered."""
+    world = World()
+    world.vendor.judge = lambda push, _: VendorRejected("no") if push.recipient.value == "two" else None
+    world.deliver(sqs_batch(sqs_queued(event("everybody"))))
+    refused = [call.push.key for call in world.vendor.calls if call.push.recipient.value == "two"]
+    (buried,) = world.messages.buried
+    assert json.loads(buried.body)["only"] == refused
+    assert buried.attributes == {"push-relay-event": "1", "source": "bakery"}
+    again = World()
+    again.deliver(sqs_batch({**sqs_queued(event()), "body": buried.body}))
+    assert [call.push.recipient.value for call in again.vendor.calls] == ["two"]
+
+
+@pytest.mark.parametrize("kind", ["broken", "assigned"])
+def test_what_came_for_some_pushes_comes_again_for_no_others(kind: str) -> None:
+    """Also where no push could be written this time: a mapping broke while it waited."""
+    world = World()
+    throttled(world)
+    given = event(kind, only=("k",))
+    world.deliver(sqs_batch(sqs_queued(given)))
+    if kind == "broken":
+        (buried,) = world.messages.buried
+        assert json.loads(buried.body)["only"] == ["k"]
+    else:
+        assert world.witness.outcomes == [Outcome.FILTERED]
+        assert not world.messages.parked
+
+
+def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One urgent push is enough: the others of its event come along."""
+    world = World()
+    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: 1.0)
+    routes = tuple(replace(route, high=True) for route in world.relay.routing.routes)
+    urgent = World()
+    urgent.relay = replace(urgent.relay, routing=replace(urgent.relay.routing, routes=routes))
+    for each in (world, urgent):
+        throttled(each)
+        each.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
+    assert [due - NOW for _, _, due in world.messages.parked + urgent.messages.parked] == [900, 60]
+
+
+def huge() -> dict[str, Any]:
+    """Return somebody else's record, which SQS took, but which would not fit with the relay's own words."""
+    noise = base64.b64encode(random.Random(0).randbytes(784_000)).decode()  # noqa: S311 (repeatable)
+    return sqs_record({"kind": "baked", "id": "e-1", "words": "warm", "more": noise}, source="bakery")
+
+
+class Queue(Messages):
+    """A queue that packs what it takes, as the adapter does."""
+
+    def park(self, event: Event, attempt: int, due: float) -> None:
+        """Queue an event."""
+        pack(event)
+        super().park(event, attempt, due)
+
+
+def test_what_is_too_large_to_be_queued_anew_is_kept_as_it_is() -> None:
+    """SQS shows it again, and dead-letters it in the end; the rest of the batch goes on."""
+    world = World()
+    world.messages = Queue()
+    world.vendor.errors = [VendorThrottled("slow")]
+    assert world.deliver(sqs_batch(huge(), sqs_queued(event(), message_id="m-2"))) == THE_ONE
+    assert [trouble[1] for trouble in world.witness.troubles] == ["payload_too_large"]
+    assert world.witness.outcomes == [Outcome.PARKED, Outcome.DELIVERED]
+
+
+def test_what_is_too_large_to_be_dead_lettered_as_an_event_is_as_it_came() -> None:
+    """A replay sends it to the queue as somebody else did."""
+    world = World()
+    world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
+    assert world.deliver(sqs_batch(huge())) == NOBODY
+    (buried,) = world.messages.buried
+    assert (buried.body, buried.attributes) == (huge()["body"], {"source": "bakery"})
+
+
+@pytest.mark.parametrize("when", ["", "planted", None])
+def test_what_does_not_tell_its_age_is_not_too_old(when: Any) -> None:
+    """It is from the moment that the relay has seen it."""
+    world = World()
+    throttled(world)
+    record = sqs_record({"kind": "baked", "words": "warm"}, source="bakery")
+    record["attributes"]["SentTimestamp"] = when
+    world.deliver(sqs_batch(record))
+    world.deliver(bus_event({"degrees": 451}, time=when))
+    assert [parked.received_at for parked, _, _ in world.messages.parked] == [NOW, NOW]
+
+
+def test_a_crash_is_no_parking() -> None:
+    """A message that kills the function leaves nothing behind but its receive count: SQS dead-letters it.
+
+    What was claimed is held until its lease ends; then the next receive sends it.
+    """
+    world = World()
+    world.vendor.errors = [Killed()]
+    with pytest.raises(Killed):
+        world.deliver(sqs_batch(sqs_queued(event())))
+    assert not world.messages.parked
+    assert world.ledger.states == {world.vendor.calls[0].push.key: None}
+    world.deliver(sqs_batch(sqs_queued(event(), attempt=2)))
+    assert [(code.error_code, code.outcome) for code in world.witness.receipts] == [
+        ("claim_held", Outcome.PARKED)
+    ]
+    assert len(world.vendor.calls) == 1
+
+
+class Killed(BaseException):
+    """The function's end, which no handler catches."""
