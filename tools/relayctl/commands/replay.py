@@ -153,7 +153,7 @@ def _refusal(console: "Console", entries: "list[Entry]", stack: str, *, force: b
         print("replay: nobody is there to be asked: say --yes", file=sys.stderr)
         return 2
     try:
-        agreed = console.input("Replay them? [y/N] ").strip().lower() in ("y", "yes")
+        agreed = console.input("Replay them? [y/N] ", markup=False).strip().lower() in ("y", "yes")
     except (EOFError, KeyboardInterrupt):
         agreed = False
     if not agreed:

@@ -46,7 +46,7 @@ class DeadLetterQueue:
         self._now = now
         self._hold = _LEAST_HOLD
         self._seen: set[str] = set()
-        self._held: dict[str, tuple[str, float]] = {}  # receipt handle, and when the hold began
+        self._held: dict[str, tuple[str, float]] = {}  # receipt handle, and when the hold ends
 
     def __enter__(self) -> Self:
         """Begin to look."""
@@ -81,6 +81,9 @@ class DeadLetterQueue:
             fresh = [message for message in received if message["MessageId"] not in self._seen]
             barren = 0 if fresh else barren + 1
             empty = 0 if received else empty + 1
+            if len(fresh) < len(received):
+                # It takes longer than was thought: what has been seen must not keep the rest away.
+                self._hold = min(_MOST_HOLD, 2 * self._hold)
             if empty > (0 if len(self._seen) >= expected else 2):
                 return
             for message in fresh:
@@ -91,8 +94,8 @@ class DeadLetterQueue:
 
     def still_holds(self, letter: Letter) -> bool:
         """Tell whether a message is still hidden from everybody else; if not, it will be seen once more."""
-        began = self._held[letter.message_id][1] if letter.message_id in self._held else 0.0
-        if self._now() - began < self._hold - _MARGIN:
+        until = self._held[letter.message_id][1] if letter.message_id in self._held else 0.0
+        if self._now() < until - _MARGIN:
             return True
         self._seen.discard(letter.message_id)
         return False
@@ -117,7 +120,7 @@ class DeadLetterQueue:
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
     def _receive(self) -> list[dict[str, Any]]:
-        began = self._now()
+        until = self._now() + self._hold
         received: list[dict[str, Any]] = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=_BATCH,
@@ -127,5 +130,5 @@ class DeadLetterQueue:
             MessageSystemAttributeNames=["SentTimestamp"],
         ).get("Messages", [])
         for message in received:
-            self._held[message["MessageId"]] = (message["ReceiptHandle"], began)
+            self._held[message["MessageId"]] = (message["ReceiptHandle"], until)
         return received

@@ -1,0 +1,114 @@
+"""SQS's queues in memory, with visibility and a clock that is told to move; for boto3's own calls."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+type Call = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass
+class Stored:
+    """A message in a queue."""
+
+    message_id: str
+    body: str
+    attributes: dict[str, Any]
+    sent_at: float
+    visible_at: float = 0.0
+    handle: str = ""
+    receives: int = 0
+
+
+@dataclass
+class FakeSqs:
+    """Queues by URL. `before` hears of every call, and may raise; an empty receive takes its wait."""
+
+    now: float = 1_800_000_000.0
+    queues: dict[str, list[Stored]] = field(default_factory=dict)
+    redrive: bool = False
+    before: Call = lambda _operation, _arguments: None
+    calls: list[str] = field(default_factory=list)
+    _last: int = 0
+
+    def time(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def put(self, url: str, body: str, **attributes: str) -> str:
+        """Put a message with texts as attributes, and return its id."""
+        given = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
+        return str(self.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=given)["MessageId"])
+
+    def send_message(self, **arguments: Any) -> dict[str, Any]:
+        """Take a message."""
+        self._called("send_message", arguments)
+        self._last += 1
+        stored = Stored(
+            f"{self._last:08d}-0000", arguments["MessageBody"], dict(arguments["MessageAttributes"]), self.now
+        )
+        self.queues.setdefault(arguments["QueueUrl"], []).append(stored)
+        return {"MessageId": stored.message_id}
+
+    def receive_message(self, **arguments: Any) -> dict[str, Any]:
+        """Hand out what is visible, and hide it."""
+        self._called("receive_message", arguments)
+        stored = self.queues.get(arguments["QueueUrl"], [])
+        given = [m for m in stored if m.visible_at <= self.now][: arguments["MaxNumberOfMessages"]]
+        for message in given:
+            message.receives += 1
+            message.handle = f"{message.message_id}#{message.receives}"
+            message.visible_at = self.now + arguments["VisibilityTimeout"]
+        if not given:
+            self.now += arguments["WaitTimeSeconds"]
+            return {}
+        return {
+            "Messages": [
+                {
+                    "MessageId": m.message_id,
+                    "ReceiptHandle": m.handle,
+                    "Body": m.body,
+                    "Attributes": {"SentTimestamp": str(int(m.sent_at * 1000))},
+                    "MessageAttributes": m.attributes,
+                }
+                for m in given
+            ]
+        }
+
+    def delete_message(self, **arguments: Any) -> None:
+        """Delete by the last handle."""
+        self._called("delete_message", arguments)
+        queue = self.queues[arguments["QueueUrl"]]
+        queue[:] = [m for m in queue if m.handle != arguments["ReceiptHandle"]]
+
+    def change_message_visibility_batch(self, **arguments: Any) -> dict[str, Any]:
+        """Give back, or hide for longer."""
+        self._called("change_message_visibility_batch", arguments)
+        assert 0 < len(arguments["Entries"]) <= 10
+        for entry in arguments["Entries"]:
+            for message in self.queues[arguments["QueueUrl"]]:
+                if message.handle == entry["ReceiptHandle"]:
+                    message.visible_at = self.now + entry["VisibilityTimeout"]
+        return {}
+
+    def get_queue_attributes(self, **arguments: Any) -> dict[str, Any]:
+        """Count."""
+        self._called("get_queue_attributes", arguments)
+        stored = self.queues.get(arguments["QueueUrl"], [])
+        hidden = sum(m.visible_at > self.now for m in stored)
+        told = {
+            "ApproximateNumberOfMessages": str(len(stored) - hidden),
+            "ApproximateNumberOfMessagesNotVisible": str(hidden),
+        }
+        return {"Attributes": told | ({"RedrivePolicy": "{}"} if self.redrive else {})}
+
+    def _called(self, operation: str, arguments: dict[str, Any]) -> None:
+        self.before(operation, arguments)
+        self.calls.append(operation)
+
+
+def refused(operation: str) -> ClientError:
+    """Return the error that boto3 raises where AWS refuses a call."""
+    return ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
