@@ -41,7 +41,10 @@ _TWILIO = "twilio"
 
 
 class Flag(IntFlag):
-    """What is done with a request, by the first byte; its two lowest bits choose the gateway, or RAW."""
+    """What is done with a request, by the first byte; its two lowest bits choose the gateway, or RAW.
+
+    TAMPERED alone is signed with another's secret; with SIGNED, changed after it was signed: FORGED.
+    """
 
     RAW = 3
     SIGNED = 4
@@ -50,6 +53,7 @@ class Flag(IntFlag):
     COMPRESSED = 32
     DIRECT = 64
     FLIPPED = 128
+    FORGED = SIGNED | TAMPERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +117,14 @@ class Bench:
             body, told = gzip.compress(body, 1, mtime=0), told | {"content-encoding": "gzip"}
         request = Request(body, told, query)
         genuine = sender.open_to_all
-        if Flag.SIGNED in flags and sender.case:
+        if flags & (Flag.SIGNED | Flag.TAMPERED) and sender.case:
+            secret = sender.case.secret if Flag.SIGNED in flags else sender.case.other
             # The sender's own form reader may refuse what is no text; then nothing is signed.
             with suppress(ValueError):
-                signed = sender.case.genuine(NOW, body=body)
+                signed = sender.case.genuine(NOW, body=body, secret=secret)
                 request = replace(signed, headers=told | signed.headers, query=query | signed.query)
-                genuine = True
-        if Flag.TAMPERED in flags and request.body:
+                genuine = Flag.SIGNED in flags
+        if flags & Flag.FORGED == Flag.FORGED and request.body:
             request = replace(request, body=bytes([request.body[0] ^ 1]) + request.body[1:])
             genuine = genuine and _covers_less(sender)
         request = replace(request, url=request.url.replace("planted", sender.source))
@@ -150,8 +155,8 @@ class Bench:
 
 #: What is done with seeds, in turn: as it is, forged, and every other way once.
 _VARIANTS = (
-    (Flag.SIGNED, Flag(0)),
-    (Flag.SIGNED | Flag.DIRECT, Flag.SIGNED | Flag.TAMPERED),
+    (Flag.SIGNED, Flag.TAMPERED, Flag(0)),
+    (Flag.SIGNED | Flag.DIRECT, Flag.FORGED, Flag(0)),
     (Flag.SIGNED | Flag.ENCODED, Flag.SIGNED | Flag.FLIPPED),
     (Flag.SIGNED | Flag.COMPRESSED, Flag.SIGNED | Flag.COMPRESSED | Flag.DIRECT),
 )
@@ -172,7 +177,10 @@ def _lines(head: bytes) -> dict[str, str]:
 
 
 def _contents(sender: Sender) -> Iterator[tuple[bytes, bytes]]:
-    """Yield heads and bodies that a source may be sent."""
+    """Yield heads and bodies that a source may be sent; first another's proof, as text to change."""
+    if sender.case:
+        forged = sender.case.genuine(NOW, secret=sender.case.other)
+        yield "\n".join(f"{name}: {value}" for name, value in forged.headers.items()).encode(), forged.body
     for file in sorted((SHIPPED / sender.source).glob("examples/*.request.json")):
         example = json.loads(file.read_bytes())
         body = b"" if example["body"] is None else json.dumps(example["body"]).encode()
