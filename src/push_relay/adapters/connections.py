@@ -59,9 +59,14 @@ class DynamoDbConnections:
         while True:
             numbers = random.sample(range(self._limit), self._limit)
             taken: list[int] = []
-            for connection in numbers:
-                if len(taken) < wanted and self._lease(connection, owner, time_left()):
-                    taken.append(connection)
+            try:
+                for connection in numbers:
+                    if len(taken) < wanted and self._lease(connection, owner, time_left()):
+                        taken.append(connection)
+            except LedgerUnavailable:
+                # Whether the one that failed was taken, nobody knows.
+                self._give_back(numbers, owner)
+                raise
             if taken or waited >= patience:
                 return taken
             pause = _PAUSE * (0.5 + random.random())  # noqa: S311 (so that waiting workers don't march in step)
@@ -72,10 +77,11 @@ class DynamoDbConnections:
         now = math.floor(self._now())
         names = {"#until": f"until_{connection}", "#owner": f"owner_{connection}"}
         try:
+            # Its own lease is free to it too: AWS's client sends anew what was taken, but not answered.
             self._table.update(
                 Key=self._key,
                 UpdateExpression="SET #until = :until, #owner = :owner",
-                ConditionExpression="attribute_not_exists(#until) OR #until < :now",
+                ConditionExpression="attribute_not_exists(#until) OR #until < :now OR #owner = :owner",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues={
                     ":until": number(now + math.ceil(seconds) + _SKEW),

@@ -59,7 +59,7 @@ class DynamoDbLedger:
                     "pk": text(PREFIX + key),
                     "status": text(_CLAIMED),
                     "owner": text(self._owner),
-                    "lease_until": number(now + math.ceil(lease)),
+                    "lease_until": number(math.ceil(self._now() + lease)),
                     "expires_at": number(now + MEMORY),
                 },
                 ConditionExpression=_FREE + _REPLAYED[replay],

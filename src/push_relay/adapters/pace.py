@@ -4,6 +4,7 @@ CircuitBreaker -> DailyQuota -> HttpPushApi
 """
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -13,12 +14,23 @@ from push_relay.adapters import aws
 from push_relay.adapters.table import ConditionFailed, Table, number, text
 from push_relay.core.account import Account
 from push_relay.core.encoding import Credentials
-from push_relay.core.errors import CircuitOpen, DeliveryUnknown, QuotaExhausted, VendorUnavailable
+from push_relay.core.errors import (
+    CircuitOpen,
+    DeliveryUnknown,
+    QuotaExhausted,
+    RelayError,
+    VendorRejected,
+    VendorThrottled,
+    VendorUnauthorized,
+    VendorUnavailable,
+)
 from push_relay.core.sender import PushApi
 
 if TYPE_CHECKING:
     from push_relay.core.push import Push
 
+#: The vendor is alive and said no.
+_ANSWERS = (VendorRejected, VendorThrottled, VendorUnauthorized)
 #: Seconds over which what waited for midnight is spread.
 MIDNIGHT_SPREAD = 600.0
 _KEPT = 3 * 86_400
@@ -50,9 +62,20 @@ class DailyQuota:
         limit = self._account.daily_calls
         allowed = limit if high else limit * (100 - self._account.reserve) // 100
         local = datetime.fromtimestamp(self._now(), self._zone())
+        calls = self._count(local.date().isoformat(), allowed) if allowed else None
+        if calls is None:
+            spread = 0.0 if high else MIDNIGHT_SPREAD * random.random()  # noqa: S311 (that not all come at once)
+            kept = "" if high or allowed == limit else "; the last are kept for high priority"
+            raise QuotaExhausted(
+                f"the day's calls are used up{kept}", retry_after=_until_midnight(local) + spread
+            )
+        self._tell(calls, limit)
+
+    def _count(self, day: str, allowed: int) -> int | None:
+        """Count a call of a day, and return how many there are; None where it would be one too many."""
         try:
             counted = self._table.update(
-                Key={"pk": text(f"quota#default#{local.date().isoformat()}")},
+                Key={"pk": text(f"quota#default#{day}")},
                 UpdateExpression="ADD calls :one SET expires_at = :expires",
                 ConditionExpression="attribute_not_exists(calls) OR calls < :allowed",
                 ExpressionAttributeValues={
@@ -63,10 +86,8 @@ class DailyQuota:
                 ReturnValues="UPDATED_NEW",
             )
         except ConditionFailed:
-            wait = _until_midnight(local) + MIDNIGHT_SPREAD * (0.0 if high else 0.5)
-            kept = "" if high or allowed == limit else "; the last are kept for high priority"
-            raise QuotaExhausted(f"the day's calls are used up{kept}", retry_after=wait) from None
-        self._tell(int(counted["calls"]["N"]), limit)
+            return None
+        return int(counted["calls"]["N"])
 
     def _zone(self) -> tzinfo:
         if self._account.time_zone == "UTC":
@@ -87,34 +108,46 @@ class Circuit:
 
     failures   consecutive ones of one worker's that open it
     recovery   whole seconds until a probe
-    successes  consecutive probes that close it
+    successes  consecutive probes of one thread's that close it; with more than one the fleet would wait for
+               that thread to get another push, or for its lease to end
     """
 
     failures: int = 5
     recovery: int = 30
-    successes: int = 2
+    successes: int = 1
 
 
 class CircuitBreaker:
     """Powertools' circuit breaker round the vendor, its state in the ledger's table: one for the fleet.
 
-    While it is open nothing is sent but a single probe. Only what says that the vendor is failing counts: not
-    a refused push, nor a limit. Where the state cannot be read, the claim before it could not be made either.
+    While it is open nothing is sent but a single probe. Only what says that the vendor is failing counts: a
+    refused push or a limit is an answer, and as good a sign of life as any. Where the state cannot be read,
+    the claim before it could not be made either.
     """
 
     def __init__(self, inner: PushApi, table: Table, circuit: Circuit) -> None:
         self._inner = inner
         self._table = table
         self._circuit = circuit
-        self._guarded: Callable[..., None] | None = None
+        self._guarded: Callable[..., RelayError | None] | None = None
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
         """Send a push where the circuit lets it through. Raises CircuitOpen."""
         if self._guarded is None:
             self._guarded = self._guard()
-        self._guarded(push, credentials, correlation_id, timeout)
+        refusal = self._guarded(push, credentials, correlation_id, timeout)
+        if refusal:
+            raise refusal
 
-    def _guard(self) -> Callable[..., None]:
+    def _answer(self, *call: Any) -> RelayError | None:
+        """Send a push; return the refusal that the vendor answered with, as Powertools knows no third way."""
+        try:
+            self._inner.send(*call)
+        except _ANSWERS as exc:
+            return exc
+        return None
+
+    def _guard(self) -> Callable[..., RelayError | None]:
         # Imported where it is needed: three times a bare interpreter's start.
         from aws_lambda_powertools.utilities.circuit_breaker import (  # noqa: PLC0415
             CircuitBreakerConfig,
@@ -137,7 +170,7 @@ class CircuitBreaker:
         guard = circuit_breaker(
             name="circuit#default", persistence_store=store, on_circuit_open=self._refuse, config=config
         )
-        guarded: Callable[..., None] = guard(self._inner.send)
+        guarded: Callable[..., RelayError | None] = guard(self._answer)
         return guarded
 
     def _refuse(self, *_: object, circuit: Any, **__: object) -> None:

@@ -1,0 +1,167 @@
+"""The ledger on a real DynamoDB: a push is one worker's at a time, and settled for good."""
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+
+from fakes import Clock
+from local_aws import LocalAws, claim_all, race_from
+from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
+from push_relay.adapters.table import Item, Table, text
+from push_relay.core.event import Replay
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Receipt
+from push_relay.core.sender import Claim
+
+PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")
+KEYS = [f"key-{n}" for n in range(20)]
+
+
+class Workers:
+    """Workers that share a table and a clock, each with a ledger of its own."""
+
+    def __init__(self, table: Table) -> None:
+        """Stop the clock."""
+        self.table, self.clock = table, Clock()
+
+    def one(self) -> DynamoDbLedger:
+        """Start a worker."""
+        return DynamoDbLedger(self.table, self.clock.now)
+
+    def item(self, key: str = "k") -> Item:
+        """Return what the table holds of a push."""
+        return self.table.get(Key={"pk": text(f"push#{key}")})
+
+
+@pytest.fixture
+def workers(local_stores: LocalAws) -> Workers:
+    """Return workers with a table of their own."""
+    return Workers(local_stores.table())
+
+
+def test_of_many_threads_exactly_one_is_granted_each_push(workers: Workers) -> None:
+    """All others are told that it is held."""
+    ledgers = [workers.one() for _ in range(8)]
+    with ThreadPoolExecutor(16) as threads:
+        tries = [(ledger, key) for key in KEYS for ledger in ledgers]
+        claims = list(threads.map(lambda pair: (pair[1], pair[0].claim(pair[1], 30)), tries))
+    assert Counter(key for key, claim in claims if claim is Claim.GRANTED) == Counter(KEYS)
+    assert {claim for _, claim in claims} == {Claim.GRANTED, Claim.HELD}
+
+
+def test_of_many_processes_exactly_one_is_granted_each_push(workers: Workers) -> None:
+    """Each races through all of them."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        3, mp_context=context, initializer=race_from, initargs=(context.Barrier(3),)
+    ) as processes:
+        racing = [processes.submit(claim_all, workers.table.name, KEYS) for _ in range(3)]
+        granted = [key for race in racing for key in race.result()]
+    assert sorted(granted) == sorted(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("after", "claim"), [(1.0, Claim.HELD), (28.5, Claim.HELD), (29.05, Claim.HELD), (30.0, Claim.GRANTED)]
+)
+def test_a_claim_is_taken_over_when_its_lease_has_ended(workers: Workers, after: float, claim: Claim) -> None:
+    """And not a moment before, whatever part of a second the clocks show."""
+    workers.clock.time = 1_800_000_000.9
+    assert workers.one().claim("k", 28.2) is Claim.GRANTED
+    workers.clock.time = 1_800_000_000.0 + after
+    assert workers.one().claim("k", 30) is claim
+
+
+def settled(ledger: DynamoDbLedger) -> None:
+    """Settle the push."""
+    ledger.settle("k", Outcome.DELIVERED)
+
+
+def parked(ledger: DynamoDbLedger) -> None:
+    """Give the push back."""
+    ledger.park("k", PARKED)
+
+
+@pytest.mark.parametrize("end", [settled, parked])
+def test_who_has_lost_a_claim_cannot_end_it(workers: Workers, end: Callable[[DynamoDbLedger], None]) -> None:
+    """Its successor is at work."""
+    late, successor = workers.one(), workers.one()
+    late.claim("k", 30)
+    workers.clock.time += 31
+    successor.claim("k", 30)
+    end(late)
+    assert workers.one().claim("k", 30) is Claim.HELD
+    successor.settle("k", Outcome.DELIVERED)
+    assert workers.one().claim("k", 30) is Claim.SETTLED
+
+
+@pytest.mark.parametrize("end", [settled, parked])
+def test_who_has_no_claim_writes_nothing(workers: Workers, end: Callable[[DynamoDbLedger], None]) -> None:
+    """Not even an item."""
+    end(workers.one())
+    assert workers.item() == {}
+
+
+def test_a_push_that_is_given_back_is_free_at_once_and_says_what_it_waits_for(workers: Workers) -> None:
+    """By code, source and event; nothing of its content."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    ledger.park("k", PARKED)
+    item = workers.item()
+    told = {name: next(iter(value.values())) for name, value in item.items()}
+    now = int(workers.clock.now())
+    assert told == {
+        "pk": "push#k",
+        "status": "parked",
+        "source": "bakery",
+        "event_id": "e-1",
+        "error_code": "vendor_throttled",
+        "since": str(now),
+        "expires_at": str(now + MEMORY),
+    }
+    assert workers.one().claim("k", 30) is Claim.GRANTED
+    assert set(workers.item()) == {"pk", "status", "owner", "lease_until", "expires_at"}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.FAILED])
+def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Workers, outcome: Outcome) -> None:
+    """Whether or not DynamoDB has deleted it by then: it does so within days."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    ledger.settle("k", outcome)
+    workers.clock.time += MEMORY - 1
+    assert workers.one().claim("k", 30) is Claim.SETTLED
+    workers.clock.time += 1
+    assert workers.one().claim("k", 30) is Claim.GRANTED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "replay", "claim"),
+    [
+        (Outcome.FAILED, Replay.NO, Claim.SETTLED),
+        (Outcome.FAILED, Replay.FAILED, Claim.GRANTED),
+        (Outcome.FAILED, Replay.ALL, Claim.GRANTED),
+        (Outcome.DELIVERED, Replay.NO, Claim.SETTLED),
+        (Outcome.DELIVERED, Replay.FAILED, Claim.SETTLED),
+        (Outcome.DELIVERED, Replay.ALL, Claim.GRANTED),
+    ],
+)
+def test_a_replay_takes_what_it_may(workers: Workers, outcome: Outcome, replay: Replay, claim: Claim) -> None:
+    """What failed; what was delivered only by force."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    ledger.settle("k", outcome)
+    assert workers.one().claim("k", 30, replay) is claim
+
+
+@pytest.mark.parametrize("replay", Replay)
+def test_no_replay_takes_what_a_worker_holds(workers: Workers, replay: Replay) -> None:
+    """However much a person wants it; of many replays at once one is granted."""
+    workers.one().claim("k", 30)
+    assert workers.one().claim("k", 30, replay) is Claim.HELD
+    workers.clock.time += 31
+    with ThreadPoolExecutor(8) as threads:
+        claims = list(threads.map(lambda _: workers.one().claim("k", 30, replay), range(8)))
+    assert Counter(claims) == {Claim.GRANTED: 1, Claim.HELD: 7}

@@ -1,0 +1,189 @@
+"""The day's quota on a real DynamoDB: never one call more than the vendor allows in a day."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fakes import CREDENTIALS, Clock, PushApi, captured
+from local_aws import LocalAws
+from push_relay.adapters.pace import MIDNIGHT_SPREAD, DailyQuota
+from push_relay.adapters.table import Table, number, text
+from push_relay.core.account import Account
+from push_relay.core.errors import QuotaExhausted, VendorRejected
+from push_relay.core.push import Message, Push, Recipient, RecipientKind
+
+NORMAL = Push(Recipient(RecipientKind.USER, "u-1"), Message("t", "b"), "key")
+HIGH = replace(NORMAL, high=True)
+
+
+class Office:
+    """Workers that share a table, a clock and a vendor."""
+
+    def __init__(self, table: Table) -> None:
+        """Stop the clock."""
+        self.table, self.clock, self.vendor = table, Clock(), PushApi()
+        self.told: list[tuple[int, int]] = []
+
+    def worker(self, account: Account | None = None, tell: Any = None) -> Callable[[Push], None]:
+        """Start a worker, and return what sends a push from it."""
+        quota = DailyQuota(
+            self.vendor,
+            self.table,
+            account or Account(),
+            self.clock.now,
+            tell or (lambda calls, limit: self.told.append((calls, limit))),
+        )
+        return lambda push: quota.send(push, CREDENTIALS, "-", 1.0)
+
+    def spent(self, calls: int) -> None:
+        """Have calls of today made before."""
+        day = datetime.fromtimestamp(self.clock.now(), ZoneInfo("UTC")).date()
+        self.table.update(
+            Key={"pk": text(f"quota#default#{day}")},
+            UpdateExpression="SET calls = :calls",
+            ExpressionAttributeValues={":calls": number(calls)},
+        )
+
+
+@pytest.fixture
+def office(local_stores: LocalAws) -> Office:
+    """Return an office with a table of its own."""
+    return Office(local_stores.table())
+
+
+def exhausted(send: Callable[[Push], None], push: Push = HIGH) -> QuotaExhausted:
+    """Return why a push was not sent."""
+    with pytest.raises(QuotaExhausted) as told:
+        send(push)
+    return told.value
+
+
+@pytest.mark.parametrize(
+    ("push", "start", "allowed"), [(HIGH, 2440, 60), (NORMAL, 2190, 60)], ids=["high", "normal"]
+)
+def test_the_last_call_is_the_last_however_many_want_it(
+    office: Office, push: Push, start: int, allowed: int
+) -> None:
+    """2,500 in a day, by many workers at once; 2,250 of them for what is not urgent."""
+    office.spent(start)
+    workers = [office.worker() for _ in range(8)]
+
+    def send(number_: int) -> bool:
+        try:
+            workers[number_ % 8](push)
+        except QuotaExhausted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        sent = list(threads.map(send, range(allowed + 40)))
+    assert sum(sent) == len(office.vendor.calls) == allowed
+    assert sorted(office.told) == [(calls, 2500) for calls in range(start + 1, start + allowed + 1)]
+
+
+def test_what_is_kept_is_for_what_is_urgent(office: Office) -> None:
+    """And the reason is told."""
+    send = office.worker(Account(daily_calls=10, reserve=30))
+    for _ in range(7):
+        send(NORMAL)
+    assert "kept for high priority" in exhausted(send, NORMAL).detail
+    for _ in range(3):
+        send(HIGH)
+    assert "kept" not in exhausted(send, HIGH).detail
+    assert len(office.vendor.calls) == 10
+
+
+def test_urgent_calls_count_for_all(office: Office) -> None:
+    """Whoever made them."""
+    send = office.worker(Account(daily_calls=10, reserve=30))
+    for _ in range(7):
+        send(HIGH)
+    exhausted(send, NORMAL)
+
+
+@pytest.mark.parametrize(("calls", "reserve", "normal"), [(1, 0, 1), (1, 10, 0), (50, 99, 0), (7, 10, 6)])
+def test_a_small_quota_is_kept_too(office: Office, calls: int, reserve: int, normal: int) -> None:
+    """Also where nothing is left for what is not urgent: not even the first."""
+    send = office.worker(Account(daily_calls=calls, reserve=reserve))
+    for _ in range(normal):
+        send(NORMAL)
+    exhausted(send, NORMAL)
+    assert len(office.vendor.calls) == normal
+
+
+def test_a_call_that_the_vendor_refuses_is_spent(office: Office) -> None:
+    """It counts what it is asked."""
+    office.vendor.judge = lambda _push, _credentials: VendorRejected("no")
+    send = office.worker(Account(daily_calls=1))
+    with pytest.raises(VendorRejected):
+        send(HIGH)
+    exhausted(send)
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "hours"),
+    [
+        ("UTC", "2026-06-01T00:00:00", 24),
+        ("UTC", "2026-06-01T23:59:59", 1 / 3600),
+        ("Europe/Berlin", "2026-06-01T18:00:00", 6),
+        ("Europe/Berlin", "2026-03-29T00:00:00", 23),
+        ("Europe/Berlin", "2026-10-25T00:00:00", 25),
+        ("Europe/Berlin", "2026-10-25T12:00:00", 12),
+        ("America/Santiago", "2026-09-05T12:00:00", 12),  # its next midnight does not exist
+        ("America/Santiago", "2026-04-04T12:00:00", 13),  # its last hour comes twice
+        ("America/Havana", "2026-11-01T12:00:00", 12),  # its first hour came twice
+        ("Asia/Kathmandu", "2026-06-01T23:00:00", 1),
+        ("Pacific/Apia", "2026-06-01T01:00:00", 23),
+    ],
+)
+def test_a_day_ends_at_midnight_where_the_account_is(
+    office: Office, zone: str, moment: str, hours: float
+) -> None:
+    """Also on days of 23 and of 25 hours: the wait that is told ends when calls are there again."""
+    send = office.worker(Account(daily_calls=1, reserve=0, time_zone=zone))
+    start = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone)).timestamp()
+    office.clock.time = start
+    send(HIGH)
+    wait = exhausted(send).retry_after
+    assert wait is not None
+    assert wait == pytest.approx(hours * 3600, abs=0.001)
+    office.clock.time = start + wait - 1 if wait > 1 else start
+    exhausted(send)
+    office.clock.time = start + wait
+    send(HIGH)
+
+
+def test_what_waits_for_midnight_comes_back_spread(office: Office) -> None:
+    """What is not urgent, after what is: not all at once."""
+    office.spent(2500)
+    send = office.worker()
+    first = exhausted(send, HIGH).retry_after or 0.0
+    waits = [exhausted(send, NORMAL).retry_after or 0.0 for _ in range(20)]
+    assert all(first <= wait <= first + MIDNIGHT_SPREAD for wait in waits)
+    assert len(set(waits)) == 20
+    assert max(waits) - min(waits) > MIDNIGHT_SPREAD / 10
+
+
+def test_what_is_used_of_the_quota_is_a_metric(office: Office) -> None:
+    """In percent, the highest of an invocation: an alarm stands at 80."""
+    with captured() as said:
+        send = office.worker(Account(daily_calls=5, reserve=0), said.telemetry.quota)
+        for _ in range(4):
+            send(NORMAL)
+        said.telemetry.flush()
+        said.telemetry.flush()
+    assert [line["QuotaUsed"] for line in said.metrics if "QuotaUsed" in line] == [[80.0]]
+
+
+def test_a_days_count_outlives_the_day_and_is_deleted(office: Office) -> None:
+    """By its time to live; a clock of the fleet may lag behind."""
+    send = office.worker()
+    send(NORMAL)
+    item = office.table.get(Key={"pk": text("quota#default#2027-01-15")})
+    assert item["calls"] == number(1)
+    assert int(item["expires_at"]["N"]) > office.clock.now() + 2 * 86_400

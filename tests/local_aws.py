@@ -1,0 +1,111 @@
+"""A real DynamoDB and SQS with atomic writes, on this machine: MiniStack, without any deployment."""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from push_relay.adapters import aws
+from push_relay.adapters.ledger import DynamoDbLedger
+from push_relay.adapters.table import Table
+from push_relay.core.sender import Claim
+from relayctl import ministack
+from relayctl.processes import Processes
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """A running AWS, and what botocore needs to find it."""
+
+    environment: dict[str, str]
+
+    def table(self) -> Table:
+        """Make a table as the template has it."""
+        name = f"ledger-{uuid.uuid4().hex}"
+        aws.dynamodb().create_table(
+            TableName=name,
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        return Table(name)
+
+    def queue(self, name: str = "", **attributes: str) -> str:
+        """Make a queue; return its URL."""
+        given: Any = attributes
+        answer = aws.sqs().create_queue(QueueName=f"{uuid.uuid4().hex}{name}", Attributes=given)
+        return answer["QueueUrl"]
+
+    def arn(self, queue_url: str) -> str:
+        """Return a queue's ARN."""
+        answer = aws.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+        return answer["Attributes"]["QueueArn"]
+
+    def received(self, queue_url: str) -> list[dict[str, Any]]:
+        """Receive what a queue shows, as Lambda hands it to the function."""
+        answer: Any = aws.sqs().receive_message(
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        )
+        arn = self.arn(queue_url)
+        return [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message.get("Attributes", {}),
+                "messageAttributes": {
+                    name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                    for name, value in message.get("MessageAttributes", {}).items()
+                },
+                "eventSource": "aws:sqs",
+                "eventSourceARN": arn,
+            }
+            for message in answer.get("Messages", [])
+        ]
+
+
+@contextmanager
+def running() -> Iterator[LocalAws]:
+    """Run MiniStack; the relay's clients, made while it runs, talk to it alone."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Processes() as processes,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        local = ministack.start(processes, Path(directory))
+        environment = {
+            "AWS_ENDPOINT_URL": local.address,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": ministack.REGION,
+        }
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(aws, "_clients", {})
+        yield LocalAws(environment)
+
+
+_start: Any = None
+
+
+def race_from(start: Any) -> None:
+    """Note in a new process where the race begins."""
+    global _start  # noqa: PLW0603 (a process pool's initializer has nowhere else)
+    _start = start
+
+
+def claim_all(table: str, keys: list[str]) -> list[str]:
+    """Claim pushes when every process is there, and return those that were granted."""
+    ledger = DynamoDbLedger(Table(table), time.time)
+    aws.dynamodb()
+    _start.wait(100)
+    return [key for key in keys if ledger.claim(key, 30) is Claim.GRANTED]
