@@ -12,7 +12,7 @@ import pytest
 from attacks import ATTACKS, Attack
 from fakes import World, captured
 from front_door import GATEWAYS, PLANTED, Gateway, api_gateway_v1, api_gateway_v2, world, world_of
-from push_relay.core.errors import CODES, Stale, Unauthenticated
+from push_relay.core.errors import CODES, SignatureInvalid, Stale, Unauthenticated
 from push_relay.core.outcomes import Outcome
 from signers import CASES, WORD, Case
 from sns_sender import NOW, Request
@@ -140,6 +140,19 @@ def test_a_proof_given_twice_is_refused(here: World, case: Case) -> None:
     for invocation in _twice(api_gateway_v1(case.genuine()), case):
         refused(here.receive(invocation), Unauthenticated)
     assert not here.messages.queued
+
+
+@pytest.mark.parametrize(
+    "event_id", ["", " ", "msg.planted", "msg_planted, x", "msg planted", "é", "x" * 257]
+)
+def test_an_id_that_no_sender_writes_is_refused_like_any_forgery(tmp_path: Path, event_id: str) -> None:
+    """Signed or not; and the answer does not tell that it was the id."""
+    case = next(case for case in CASES if case.name == "standard-webhooks v1")
+    genuine = case.genuine()
+    here = world_of(tmp_path, case)
+    for gateway in GATEWAYS:
+        sent = replace(genuine, headers={**genuine.headers, "webhook-id": event_id})
+        refused(here.receive(gateway(sent)), SignatureInvalid)
 
 
 @ANY_GATEWAY
