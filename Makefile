@@ -52,8 +52,8 @@ endef
 run: setup ## run the relay locally and relay a real event; ONCE=1 stops after the first push
 	@$(PY) -m relayctl run $(if $(ONCE),--once)
 
-test: setup ## every test
-	@$(PY) -m pytest $(ARGS)
+test: setup ## every test; ARGS= goes to pytest, JOBS= is how many run at a time (2)
+	@$(PY) -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)
 
 FUZZ_SECS ?= 60
 fuzz: setup ## fuzz the whole receive path for FUZZ_SECS (60) seconds; what it learns and finds stays in .fuzz/
@@ -68,6 +68,8 @@ check: setup ## the gate: formatting, lint, types, import rules, template, docs
 	.venv/bin/lint-imports --no-cache
 	$(SAM) validate --lint --template template.yaml
 	$(PY) -m relayctl check
+	$(PY) -m relayctl openapi --check
+	$(PY) -m pytest --quiet tests/unit/test_docs.py
 
 bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
