@@ -19,6 +19,7 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.states: dict[str, Outcome | None] = {}  # None: claimed
+        self.codes: dict[str, str] = {}
         self.leases: list[float] = []
         self.down: Exception | None = None
         self.forgets: Exception | None = None
@@ -36,16 +37,21 @@ class Ledger:
                     Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED},
                 }
                 if self.states[key] not in overruled[replay]:
-                    return Claim.HELD if self.states[key] is None else Claim.SETTLED
+                    told = {None: Claim.HELD, Outcome.FAILED: Claim.FAILED}
+                    return told.get(self.states[key], Claim.SETTLED)
             self.states[key] = None
             return Claim.GRANTED
 
-    def settle(self, key: str, outcome: Any) -> None:
+    def why(self, key: str) -> str:
+        """Return the error code of what has failed."""
+        return self.codes.get(key, "")
+
+    def settle(self, key: str, outcome: Any, error_code: str = "") -> None:
         """Record a push's end."""
         with self._lock:
             if self.forgets:
                 raise self.forgets
-            self.states[key] = outcome
+            self.states[key], self.codes[key] = outcome, error_code
 
     def park(self, key: str, _receipt: Receipt) -> None:
         """Give a claim back."""

@@ -132,7 +132,8 @@ def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Worker
     ledger.claim("k", 30)
     ledger.settle("k", outcome)
     workers.clock.time += MEMORY - 1
-    assert workers.one().claim("k", 30) is Claim.SETTLED
+    remembered = Claim.FAILED if outcome is Outcome.FAILED else Claim.SETTLED
+    assert workers.one().claim("k", 30) is remembered
     workers.clock.time += 1
     assert workers.one().claim("k", 30) is Claim.GRANTED
 
@@ -140,7 +141,7 @@ def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Worker
 @pytest.mark.parametrize(
     ("outcome", "replay", "claim"),
     [
-        (Outcome.FAILED, Replay.NO, Claim.SETTLED),
+        (Outcome.FAILED, Replay.NO, Claim.FAILED),
         (Outcome.FAILED, Replay.FAILED, Claim.GRANTED),
         (Outcome.FAILED, Replay.ALL, Claim.GRANTED),
         (Outcome.DELIVERED, Replay.NO, Claim.SETTLED),
@@ -154,6 +155,14 @@ def test_a_replay_takes_what_it_may(workers: Workers, outcome: Outcome, replay: 
     ledger.claim("k", 30)
     ledger.settle("k", outcome)
     assert workers.one().claim("k", 30, replay) is claim
+
+
+def test_a_failure_is_remembered_with_its_cause(workers: Workers) -> None:
+    """For the worker that comes after one which died before it could dead-letter the push."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    ledger.settle("k", Outcome.FAILED, "vendor_rejected")
+    assert workers.one().why("k") == "vendor_rejected"
 
 
 @pytest.mark.parametrize("replay", Replay)

@@ -252,7 +252,7 @@ def test_a_claim_is_one_conditional_write(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "claim"), [("claimed", Claim.HELD), ("delivered", Claim.SETTLED), ("failed", Claim.SETTLED)]
+    ("status", "claim"), [("claimed", Claim.HELD), ("delivered", Claim.SETTLED), ("failed", Claim.FAILED)]
 )
 def test_what_stands_in_the_way_is_a_claim_or_an_end(client: Client, status: str, claim: Claim) -> None:
     """DynamoDB tells it along with the failed condition."""

@@ -90,6 +90,18 @@ def test_what_the_vendor_refuses_is_dead_lettered() -> None:
     assert [(b.error_code, b.event_id) for b in world.messages.buried] == [("vendor_rejected", "e-7")]
 
 
+def test_what_was_refused_and_could_not_be_dead_lettered_is_dead_lettered_when_it_comes_again() -> None:
+    """It is settled by then, and not tried again; for a duplicate it would be lost."""
+    world = World()
+    world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
+    world.messages.break_down()
+    assert kept(world.deliver(sqs_batch(baked(7)))) == ["m-7"]
+    world.messages.down = None
+    assert kept(world.deliver(sqs_batch(baked(7)))) == []
+    assert [(b.error_code, b.event_id) for b in world.messages.buried] == [("vendor_rejected", "e-7")]
+    assert len(world.vendor.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "attempt", "shortest", "longest"),
     [

@@ -96,7 +96,7 @@ def test_the_second_call_has_the_time_that_is_left_by_then() -> None:
         (Outcome.DELIVERED, Replay.NO, Outcome.DUPLICATE),
         (Outcome.DELIVERED, Replay.FAILED, Outcome.DUPLICATE),
         (Outcome.DELIVERED, Replay.ALL, Outcome.DELIVERED),
-        (Outcome.FAILED, Replay.NO, Outcome.DUPLICATE),
+        (Outcome.FAILED, Replay.NO, Outcome.FAILED),
         (Outcome.FAILED, Replay.FAILED, Outcome.DELIVERED),
         (Outcome.FAILED, Replay.ALL, Outcome.DELIVERED),
         (None, Replay.ALL, Outcome.PARKED),

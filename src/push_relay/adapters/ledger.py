@@ -1,8 +1,8 @@
 """The ledger on DynamoDB: a push is claimed before it is sent, and settled after.
 
 One item a push, `push#<key>`: `status` (claimed, parked, or the outcome it was settled with), `lease_until`
-(the claim's end), and of a parked or failed push its `source`, `event_id`, `error_code` and `since`.
-Nothing of its content. All moments are whole seconds since the epoch.
+(the claim's end), `since`, of a failed push its `error_code`, of a parked one its `source` and `event_id`
+too. Nothing of its content. All moments are whole seconds since the epoch.
 """
 
 import math
@@ -68,25 +68,25 @@ class DynamoDbLedger:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as exc:
-            held = exc.item.get("status", {}).get("S") == _CLAIMED
-            return Claim.HELD if held else Claim.SETTLED
+            status = exc.item.get("status", {}).get("S", "")
+            return {_CLAIMED: Claim.HELD, Outcome.FAILED: Claim.FAILED}.get(status, Claim.SETTLED)
         return Claim.GRANTED
 
-    def settle(self, key: str, status: str) -> None:
+    def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Record a claimed push's end. A claim that another worker has taken over is left to it."""
-        self._end(key, status)
+        self._end(key, status, error_code=error_code)
+
+    def why(self, key: str) -> str:
+        """Return the error code with which a push was settled; empty where there is none."""
+        return self._table.get(Key={"pk": text(PREFIX + key)}).get("error_code", {}).get("S", "")
 
     def park(self, key: str, receipt: Receipt) -> None:
         """Give a claim back, and say what the push waits for."""
-        self._end(key, _PARKED, receipt)
+        about = {"source": receipt.source, "event_id": receipt.event_id}
+        self._end(key, _PARKED, error_code=receipt.error_code or "", **about)
 
-    def _end(self, key: str, status: str, receipt: Receipt | None = None) -> None:
+    def _end(self, key: str, status: str, **about: str) -> None:
         now = math.floor(self._now())
-        about = {
-            "source": receipt.source if receipt else "",
-            "event_id": receipt.event_id if receipt else "",
-            "error_code": (receipt.error_code or "") if receipt else "",
-        }
         told = {name: value for name, value in about.items() if value}
         with suppress(ConditionFailed):
             self._table.update(

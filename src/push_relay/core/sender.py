@@ -12,6 +12,7 @@ from push_relay.core.errors import (
     DeliveryHeld,
     DeliveryUnknown,
     OutOfTime,
+    VendorRejected,
     VendorUnauthorized,
 )
 from push_relay.core.event import Event, Replay
@@ -29,14 +30,16 @@ class Claim(StrEnum):
 
     GRANTED = "granted"
     HELD = "held"  # by another worker, until its lease ends
-    SETTLED = "settled"  # delivered, or failed for good
+    SETTLED = "settled"  # delivered
+    FAILED = "failed"  # for good
 
 
 class Ledger(Protocol):
     """The record of claims and settlements. Every method raises LedgerUnavailable."""
 
     def claim(self, key: str, lease: float, replay: Replay) -> Claim: ...
-    def settle(self, key: str, status: str) -> None: ...  # an outcome, or GATHERED
+    def settle(self, key: str, status: str, error_code: str = "") -> None: ...  # an outcome, or GATHERED
+    def why(self, key: str) -> str: ...  # the error code of what has failed
     def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
 
 
@@ -93,8 +96,11 @@ class Sender:
         if push.max_age is not None and self.clock.now() - event.received_at > push.max_age:
             return replace(Receipt.of(event, Outcome.EXPIRED), push=push)
         try:
-            if self._claim(event, push, time_left) is Claim.SETTLED:
+            claim = self._claim(event, push, time_left)
+            if claim is Claim.SETTLED:
                 return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
+            if claim is Claim.FAILED:
+                return self._failed_before(event, push)
         except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
             return failure(event, exc, push)
         return None
@@ -108,6 +114,11 @@ class Sender:
         if claim is Claim.HELD:
             raise ClaimHeld("another worker has claimed this push and has not settled it yet")
         return claim
+
+    def _failed_before(self, event: Event, push: Push) -> Receipt:
+        """Tell again that a push has failed: who settled that may have died before dead-lettering it."""
+        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed for good before")
+        return replace(receipt, error_code=self.ledger.why(push.key) or VendorRejected.code, push=push)
 
     def _send(self, push: Push, correlation_id: str, time_left: TimeLeft) -> None:
         """Send a push; where the vendor refuses the credentials, once more with changed ones."""
@@ -138,7 +149,7 @@ class Sender:
             if receipt.outcome is Outcome.PARKED:
                 self.ledger.park(push.key, receipt)
             else:
-                self.ledger.settle(push.key, receipt.outcome)
+                self.ledger.settle(push.key, receipt.outcome, receipt.error_code or "")
         except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
             trouble = f"not recorded: {told(exc) or code_of(exc)}"
             return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
