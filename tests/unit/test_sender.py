@@ -91,19 +91,19 @@ def test_the_second_call_has_the_time_that_is_left_by_then() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "replay", "outcome"),
+    ("state", "replay", "outcome", "error_code"),
     [
-        (Outcome.DELIVERED, Replay.NO, Outcome.DUPLICATE),
-        (Outcome.DELIVERED, Replay.FAILED, Outcome.DUPLICATE),
-        (Outcome.DELIVERED, Replay.ALL, Outcome.DELIVERED),
-        (Outcome.FAILED, Replay.NO, Outcome.FAILED),
-        (Outcome.FAILED, Replay.FAILED, Outcome.DELIVERED),
-        (Outcome.FAILED, Replay.ALL, Outcome.DELIVERED),
-        (None, Replay.ALL, Outcome.PARKED),
+        (Outcome.DELIVERED, Replay.NO, Outcome.DUPLICATE, None),
+        (Outcome.DELIVERED, Replay.FAILED, Outcome.DUPLICATE, None),
+        (Outcome.DELIVERED, Replay.ALL, Outcome.DELIVERED, None),
+        (Outcome.FAILED, Replay.NO, Outcome.FAILED, "vendor_rejected"),
+        (Outcome.FAILED, Replay.FAILED, Outcome.DELIVERED, None),
+        (Outcome.FAILED, Replay.ALL, Outcome.DELIVERED, None),
+        (None, Replay.ALL, Outcome.PARKED, "claim_held"),
     ],
 )
 def test_a_replay_overrules_what_it_says_and_never_a_worker(
-    state: Outcome | None, replay: Replay, outcome: Outcome
+    state: Outcome | None, replay: Replay, outcome: Outcome, error_code: str | None
 ) -> None:
     """What failed, or what was delivered too; what another worker is sending is left to it."""
     desk = Desk()
@@ -111,7 +111,7 @@ def test_a_replay_overrules_what_it_says_and_never_a_worker(
     receipt = desk.send(replace(EVENT, replay=replay))
     assert receipt.outcome is outcome
     assert len(desk.vendor.calls) == (outcome is Outcome.DELIVERED)
-    assert receipt.error_code == ("claim_held" if state is None else None)
+    assert receipt.error_code == error_code
     assert receipt.key == "key"
 
 
