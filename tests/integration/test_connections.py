@@ -128,30 +128,55 @@ def test_who_has_lost_a_connection_cannot_give_it_back(fleet: Fleet) -> None:
 def test_a_connection_is_its_owners_also_when_it_asks_twice(fleet: Fleet) -> None:
     """AWS's client sends anew what was taken, but whose answer was lost."""
     worker = fleet.worker()
-    assert worker._lease(0, "me", 30)
-    assert worker._lease(0, "me", 30)
-    assert not worker._lease(0, "another", 30)
+    assert worker._lease([0, 1], "me", 30) is None
+    assert worker._lease([0, 1], "me", 30) is None
+    assert worker._lease([0, 2], "another", 30) == {2}
+    assert worker._lease([0, 2], "me", 30) is None
 
 
-class Failing(Table):
-    """A table whose second update fails after it was written."""
+class Counting(Table):
+    """A table that counts its writes, and fails after it has written one of them."""
 
-    updates = 0
+    writes = 0
+    failing = 0
 
     def update(self, **arguments: Any) -> Any:
-        """Write, then fail."""
-        self.updates += 1
+        """Write, then perhaps fail."""
+        self.writes += 1
         answer = super().update(**arguments)
-        if self.updates == 2:
+        if self.writes == self.failing:
             raise LedgerUnavailable("the answer was lost")
         return answer
 
 
+def test_all_that_is_wanted_is_taken_in_one_write_and_given_back_in_another(fleet: Fleet) -> None:
+    """However many: it is in every delivery's way. What is taken costs one write more to find out."""
+    table = Counting(fleet.table.name)
+    with fleet.worker(table).held(LIMIT, left()) as held:
+        assert held == LIMIT
+    assert table.writes == 2
+    with fleet.worker().held(1, left()), fleet.worker(table).held(LIMIT, left()) as held:
+        assert held == LIMIT - 1
+    assert table.writes == 5
+
+
 def test_a_worker_that_fails_on_the_way_keeps_nothing(fleet: Fleet) -> None:
     """Neither what it had, nor what it does not know that it has."""
-    with pytest.raises(LedgerUnavailable), fleet.worker(Failing(fleet.table.name)).held(LIMIT, left()):
+    table = Counting(fleet.table.name)
+    table.failing = 1
+    with pytest.raises(LedgerUnavailable), fleet.worker(table).held(LIMIT, left()):
         pass
     assert free(fleet) == LIMIT
+
+
+def test_who_has_lost_some_gives_back_the_others(fleet: Fleet) -> None:
+    """In one write more."""
+    late = fleet.worker().held(LIMIT, left(30))
+    late.__enter__()
+    fleet.clock.time += 60
+    with fleet.worker().held(1, left(30)):
+        late.__exit__(None, None, None)
+        assert free(fleet) == LIMIT - 1
 
 
 def test_a_worker_that_breaks_gives_back(fleet: Fleet) -> None:

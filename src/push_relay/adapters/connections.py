@@ -9,9 +9,9 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from push_relay.adapters.table import ConditionFailed, Table, number, text
+from push_relay.adapters.table import ConditionFailed, Item, Table, number, text
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.sender import RESERVE, TimeLeft
 
@@ -19,6 +19,8 @@ from push_relay.core.sender import RESERVE, TimeLeft
 PATIENCE = 10.0
 #: Seconds between two looks.
 _PAUSE = 0.25
+#: Writes in one look: the first finds out what is taken, the others may each lose what it found to another.
+_LOOKS = 3
 #: Seconds by which clocks of the fleet may differ.
 _SKEW = 2
 
@@ -57,51 +59,85 @@ class DynamoDbConnections:
         patience = min(PATIENCE, time_left() - 2 * RESERVE)
         waited = 0.0
         while True:
-            numbers = random.sample(range(self._limit), self._limit)
-            taken: list[int] = []
-            try:
-                for connection in numbers:
-                    if len(taken) < wanted and self._lease(connection, owner, time_left()):
-                        taken.append(connection)
-            except LedgerUnavailable:
-                # Whether the one that failed was taken, nobody knows.
-                self._give_back(numbers, owner)
-                raise
+            taken = self._look(wanted, owner, time_left())
             if taken or waited >= patience:
                 return taken
             pause = _PAUSE * (0.5 + random.random())  # noqa: S311 (so that waiting workers don't march in step)
             self._sleep(pause)
             waited += pause
 
-    def _lease(self, connection: int, owner: str, seconds: float) -> bool:
-        now = math.floor(self._now())
-        names = {"#until": f"until_{connection}", "#owner": f"owner_{connection}"}
+    def _look(self, wanted: int, owner: str, seconds: float) -> list[int]:
+        """Lease up to `wanted` connections of those that are free now."""
+        free = random.sample(range(self._limit), self._limit)
         try:
-            # Its own lease is free to it too: AWS's client sends anew what was taken, but not answered.
+            # Each further write knows what the one before it found taken.
+            for _ in range(_LOOKS):
+                asked = free[:wanted]
+                found = self._lease(asked, owner, seconds)
+                if found is None:
+                    return asked
+                free = [number for number in free if number in found]
+                if not free:
+                    break
+        except LedgerUnavailable:
+            # Whether the one that failed was taken, nobody knows.
+            self._give_back(list(range(self._limit)), owner)
+            raise
+        return []
+
+    def _lease(self, asked: list[int], owner: str, seconds: float) -> set[int] | None:
+        """Lease all these connections in one write; where one of them is taken, return which are free."""
+        now = math.floor(self._now())
+        names, until, mine = _names(asked)
+        # Its own lease is free to it too: AWS's client sends anew what was taken, but not answered.
+        conditions = (
+            f"(attribute_not_exists({end}) OR {end} < :now OR {holder} = :owner)"
+            for end, holder in zip(until, mine, strict=True)
+        )
+        settings = [f"{end} = :until" for end in until] + [f"{holder} = :owner" for holder in mine]
+        try:
             self._table.update(
                 Key=self._key,
-                UpdateExpression="SET #until = :until, #owner = :owner",
-                ConditionExpression="attribute_not_exists(#until) OR #until < :now OR #owner = :owner",
+                UpdateExpression="SET " + ", ".join(settings),
+                ConditionExpression=" AND ".join(conditions),
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues={
                     ":until": number(now + math.ceil(seconds) + _SKEW),
                     ":owner": text(owner),
                     ":now": number(now - _SKEW),
                 },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ConditionFailed:
-            return False
-        return True
+        except ConditionFailed as exc:
+            ends = {n: int(exc.item.get(f"until_{n}", {}).get("N", "0")) for n in range(self._limit)}
+            return {n for n, end in ends.items() if end < now - _SKEW or _held_by(exc.item, n) == owner}
+        return None
 
     def _give_back(self, taken: list[int], owner: str) -> None:
-        for connection in taken:
-            names = {"#until": f"until_{connection}", "#owner": f"owner_{connection}"}
-            # Where it cannot be given back, its lease ends by itself.
-            with suppress(ConditionFailed, LedgerUnavailable):
-                self._table.update(
-                    Key=self._key,
-                    UpdateExpression="REMOVE #until, #owner",
-                    ConditionExpression="#owner = :owner",
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues={":owner": text(owner)},
-                )
+        if not taken:
+            return
+        names, until, mine = _names(taken)
+        try:
+            self._table.update(
+                Key=self._key,
+                UpdateExpression="REMOVE " + ", ".join(until + mine),
+                ConditionExpression=" AND ".join(f"{holder} = :owner" for holder in mine),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":owner": text(owner)},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as exc:
+            # Others hold some of them by now: its own are fewer than it thought, so this ends.
+            self._give_back([n for n in taken if _held_by(exc.item, n) == owner], owner)
+        except LedgerUnavailable:
+            pass  # the leases end by themselves
+
+
+def _names(connections: list[int]) -> tuple[dict[str, str], list[str], list[str]]:
+    """Name the attributes of connections: all of them, their ends, their holders."""
+    until, holders = [f"#until_{n}" for n in connections], [f"#owner_{n}" for n in connections]
+    return {name: name[1:] for name in until + holders}, until, holders
+
+
+def _held_by(item: Item, connection: int) -> str | None:
+    return item.get(f"owner_{connection}", {}).get("S")
