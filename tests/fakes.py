@@ -76,6 +76,7 @@ class Messages:
         self.parked: list[tuple[Event, int, float]] = []
         self.buried: list[Buried] = []
         self.hidden: list[tuple[str, float]] = []
+        self.forgotten: list[str] = []
         self.down: Exception | None = None
 
     def put(self, event: Event) -> None:
@@ -97,6 +98,11 @@ class Messages:
         """Note what is hidden."""
         self._check()
         self.hidden.append((record["receiptHandle"], delay))
+
+    def forget(self, record: Mapping[str, Any]) -> None:
+        """Note what is deleted."""
+        self._check()
+        self.forgotten.append(record["receiptHandle"])
 
     def break_down(self) -> None:
         """Fail from now on, as the adapter would."""

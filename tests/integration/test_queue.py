@@ -108,6 +108,17 @@ def test_a_fifo_record_is_hidden_and_its_group_waits_behind_it(local_stores: Loc
     assert next(name for name in again if name.startswith("a")) == "a1"
 
 
+def test_what_is_finished_is_deleted(queues: Queues) -> None:
+    """By its handle, in the queue that it came from; a second time is no trouble."""
+    queues.adapter.put(EVENT)
+    (record,) = queues.waiting()
+    queues.adapter.forget(record)
+    queues.adapter.forget(record)
+    names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = aws.sqs().get_queue_attributes(QueueUrl=queues.url, AttributeNames=names)["Attributes"]
+    assert set(left.values()) == {"0"}
+
+
 def test_what_sqs_does_not_take_is_told(local_stores: LocalAws) -> None:
     """A queue that is gone."""
     gone = SqsQueue(f"{local_stores.queue()}-gone", "", time.time)

@@ -116,6 +116,7 @@ CALLS = [
     (lambda: QUEUE.bury("b", {}, "c", "i"), QueueUnavailable),
     (lambda: QUEUE.park(EVENT, 2, NOW), QueueUnavailable),
     (lambda: QUEUE.hide(RECORD, 1), QueueUnavailable),
+    (lambda: QUEUE.forget(RECORD), QueueUnavailable),
     (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
     (lambda: LEDGER.park("k", PARKED), LedgerUnavailable),
@@ -126,7 +127,7 @@ CALLS = [
     (lambda: fetch_secret("arn", True), CredentialsUnavailable),  # noqa: FBT003
 ]
 NAMES = [
-    *("put", "bury", "park", "hide", "claim", "settle", "give back"),
+    *("put", "bury", "park", "hide", "forget", "claim", "settle", "give back"),
     *("connections", "quota", "get", "delete", "fetch_secret"),
 ]
 
@@ -235,11 +236,15 @@ def test_a_message_is_hidden_for_as_long_as_sqs_can(client: Client, delay: float
         ("arn:aws-us-gov:sqs:us-gov-west-1:1:q", "https://sqs.us-gov-west-1.amazonaws.com/1/q"),
     ],
 )
-def test_a_message_is_hidden_in_the_queue_that_it_came_from(client: Client, arn: str, url: str) -> None:
+def test_a_message_is_hidden_and_deleted_in_the_queue_that_it_came_from(
+    client: Client, arn: str, url: str
+) -> None:
     """Which may be somebody else's: a record names it by its ARN alone."""
     QUEUE.hide({**RECORD, "eventSourceARN": arn}, 1)
+    QUEUE.forget({**RECORD, "eventSourceARN": arn})
     assert client.calls == [
-        ("change_message_visibility", {"QueueUrl": url, "ReceiptHandle": "h", "VisibilityTimeout": 1})
+        ("change_message_visibility", {"QueueUrl": url, "ReceiptHandle": "h", "VisibilityTimeout": 1}),
+        ("delete_message", {"QueueUrl": url, "ReceiptHandle": "h"}),
     ]
 
 

@@ -80,6 +80,14 @@ class SqsQueue:
             VisibilityTimeout=max(0, min(MAX_VISIBILITY, round(delay))),
         )
 
+    def forget(self, record: Mapping[str, Any]) -> None:
+        """Delete a received record of whatever queue. Raises QueueUnavailable."""
+        self._call(
+            "delete_message",
+            QueueUrl=_address(str(record.get("eventSourceARN"))),
+            ReceiptHandle=str(record.get("receiptHandle")),
+        )
+
     def _send(self, url: str, body: str, attributes: Mapping[str, str], delay: float) -> None:
         given: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value

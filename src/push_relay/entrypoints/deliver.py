@@ -6,9 +6,13 @@ Parking, in one place: an event that cannot be delivered now is queued anew, due
 message that carried it is acknowledged. So a parked event may come again for days, while a message that
 crashes the function is received five times and then dead-lettered by SQS itself. In a FIFO queue, where a new
 message would lose its place, the record is kept and hidden instead, and its group waits behind it.
+
+A crash counts against every message of its batch. So that none is dead-lettered for its neighbour's sake, one
+that has come back unanswered is handled last and alone, when those before it have been deleted.
 """
 
 import json
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -63,15 +67,21 @@ def _from_sqs(
     telemetry: Telemetry,
 ) -> Response:
     kept: list[Message] = []
+    finished: list[Message] = []
     waiting: set[str] = set()  # FIFO groups that wait behind a record of theirs
     for wave in _waves([Message.of_sqs(record) for record in records]):
+        if any(message.is_suspect for message in wave):
+            _forget(finished, queue, telemetry)
+            finished = []
         going = [message for message in wave if message.group not in waiting]
         kept += [message for message in wave if message.group in waiting]
         early = [message for message in going if _is_early(message, relay)]
         _relay([m for m in going if m not in early], envelope.unwrap_sqs, context, relay, telemetry)
         for message in going:
             finish = _wait if message in early else _finish
-            if not _tried(finish, message, relay, queue, telemetry):
+            if _tried(finish, message, relay, queue, telemetry):
+                finished.append(message)
+            else:
                 kept.append(message)
                 waiting |= {message.group} if message.group is not None else set()
     return {"batchItemFailures": [{"itemIdentifier": str(m.content.get("messageId"))} for m in kept]}
@@ -87,7 +97,12 @@ def _is_early(message: Message, relay: Relay) -> bool:
 
 
 def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
-    """Split a batch so that a FIFO group's records go one after the other, and all else at once."""
+    """Split a batch: a FIFO group's records one after the other, suspects alone and last, all else at once.
+
+    Suspects in any order, so that not the same one always dies of the same other.
+    """
+    suspects = [message for message in batch if message.is_suspect]
+    batch = [message for message in batch if not message.is_suspect]
     while batch:
         wave: list[Message] = []
         later: list[Message] = []
@@ -97,6 +112,18 @@ def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
             taken |= {message.group} if message.group is not None else set()
         yield wave
         batch = later
+    for suspect in random.sample(suspects, len(suspects)):
+        yield [suspect]
+
+
+def _forget(finished: Sequence[Message], queue: Messages, telemetry: Telemetry) -> None:
+    """Delete what is finished before something is tried that may end this function."""
+    for message in finished:
+        try:
+            queue.forget(message.content)
+        except QueueUnavailable as exc:
+            # It is acknowledged with the batch, if this function gets that far.
+            telemetry.trouble("a finished message was not deleted", error_code=exc.code, detail=exc.detail)
 
 
 def _directly(

@@ -12,6 +12,8 @@ from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
 
+#: Receives from which on a message is handled alone; SQS dead-letters it after five.
+_SUSPECT = 3
 _COUNT = re.compile(r"[0-9]{1,11}")
 _random = SystemRandom().random
 
@@ -23,12 +25,14 @@ class Message:
     attempt  how many times its event has been tried, this time included
     due      seconds since the epoch before which it is not to be tried
     group    its message group in a FIFO queue; None in any other
+    receives how often SQS has handed it out; more than once where a function ended without a word of it
     """
 
     content: Mapping[str, Any]
     attempt: int = 1
     due: float = 0.0
     group: str | None = None
+    receives: int = 1
     event: Event | None = None
     receipts: Sequence[Receipt] = field(default=())
 
@@ -48,7 +52,13 @@ class Message:
             attempt=_count(ours.get(envelope.ATTEMPT_ATTRIBUTE), 1) + received - 1,
             due=float(_count(ours.get(envelope.DUE_ATTRIBUTE), 0)),
             group=str(system.get("MessageGroupId")) if fifo else None,
+            receives=received,
         )
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be what ended the functions that had it; in a FIFO queue it may just have waited."""
+        return self.receives >= _SUSPECT and self.group is None
 
     @property
     def event_id(self) -> str:

@@ -29,6 +29,10 @@ class Messages(Protocol):
         """Keep a received record of whatever queue out of sight for a while (seconds)."""
         ...
 
+    def forget(self, record: Mapping[str, Any]) -> None:
+        """Delete a received record of whatever queue."""
+        ...
+
 
 def time_left(context: LambdaContext) -> Callable[[], float]:
     """Return a function that tells the seconds until the invocation is ended."""
