@@ -109,10 +109,9 @@ def test_a_fifo_record_is_hidden_and_its_group_waits_behind_it(local_stores: Loc
 
 
 def test_what_is_finished_is_deleted(queues: Queues) -> None:
-    """By its handle, in the queue that it came from; a second time is no trouble."""
+    """By its handle, in the queue that it came from."""
     queues.adapter.put(EVENT)
     (record,) = queues.waiting()
-    queues.adapter.forget(record)
     queues.adapter.forget(record)
     names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     left = aws.sqs().get_queue_attributes(QueueUrl=queues.url, AttributeNames=names)["Attributes"]
