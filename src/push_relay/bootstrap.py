@@ -6,7 +6,7 @@ from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.connections import DynamoDbConnections
 from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
-from push_relay.adapters.pace import Circuit, CircuitBreaker, DailyQuota
+from push_relay.adapters.pace import CircuitBreaker, DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.adapters.queue import SqsQueue
@@ -30,9 +30,7 @@ class Application:
     telemetry: Telemetry
 
 
-def build(
-    settings: Settings, clock: SystemClock | None = None, circuit: Circuit | None = None
-) -> Application:
+def build(settings: Settings, clock: SystemClock | None = None) -> Application:
     """Wire the application. Calls nobody: AWS clients are made when they are first needed.
 
     The chaos run hands in a clock of its own, by which a day passes in a second.
@@ -50,7 +48,7 @@ def build(
     sender = Sender(
         ledger=DynamoDbLedger(table, clock.now),
         credentials=SecretsManagerPushCredentials(settings.push_credentials_arn, monotonic=clock.monotonic),
-        push_api=CircuitBreaker(vendor, table, circuit or Circuit()),
+        push_api=CircuitBreaker(vendor, table, clock.now, vendor.check),
         clock=clock,
         hold_unknown=account.hold_unknown,
     )

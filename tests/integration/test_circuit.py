@@ -44,7 +44,7 @@ class Fleet:
 
     def worker(self) -> Callable[[], None]:
         """Start a worker, and return what sends a push from it."""
-        breaker = CircuitBreaker(self.vendor, self.table, CIRCUIT)
+        breaker = CircuitBreaker(self.vendor, self.table, time.time)
         return lambda: breaker.send(PUSH, CREDENTIALS, "-", 1.0)
 
     def fails(self, error: RelayError | None) -> None:
@@ -157,6 +157,22 @@ def test_nothing_is_sent_while_it_is_open(fleet: Fleet) -> None:
         waits.append(refused(fleet.worker()).retry_after or 0.0)
         fleet.pass_time(9)
     assert [round(first - second) for first, second in itertools.pairwise(waits)] == [9, 9]
+    assert not fleet.vendor.calls
+
+
+def test_what_waits_for_midnight_anyway_does_not_wait_for_a_probe(fleet: Fleet) -> None:
+    """It would come back for each of them, all day."""
+    fleet.open()
+    used_up = QuotaExhausted("used up", retry_after=5000)
+
+    def check(push: Push) -> None:
+        assert push is PUSH
+        raise used_up
+
+    breaker = CircuitBreaker(fleet.vendor, fleet.table, time.time, check)
+    with pytest.raises(QuotaExhausted) as told:
+        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    assert told.value is used_up
     assert not fleet.vendor.calls
 
 

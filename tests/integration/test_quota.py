@@ -12,7 +12,7 @@ import pytest
 from fakes import CREDENTIALS, Clock, PushApi, captured
 from local_aws import LocalAws
 from push_relay.adapters.pace import MIDNIGHT_SPREAD, DailyQuota
-from push_relay.adapters.table import Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, Table, number, text
 from push_relay.core.account import Account
 from push_relay.core.errors import QuotaExhausted, VendorRejected
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
@@ -128,11 +128,11 @@ def test_a_call_that_the_vendor_refuses_is_spent(office: Office) -> None:
 @pytest.mark.parametrize(
     ("zone", "moment", "hours"),
     [
-        ("UTC", "2026-06-01T00:00:00", 24),
-        ("UTC", "2026-06-01T23:59:59", 1 / 3600),
+        ("UTC", "2026-06-01T00:30:00", 23.5),
+        ("UTC", "2026-06-01T23:59:57", 3 / 3600),
         ("Europe/Berlin", "2026-06-01T18:00:00", 6),
-        ("Europe/Berlin", "2026-03-29T00:00:00", 23),
-        ("Europe/Berlin", "2026-10-25T00:00:00", 25),
+        ("Europe/Berlin", "2026-03-29T01:00:00", 22),
+        ("Europe/Berlin", "2026-10-25T01:00:00", 24),
         ("Europe/Berlin", "2026-10-25T12:00:00", 12),
         ("America/Santiago", "2026-09-05T12:00:00", 12),  # its next midnight does not exist
         ("America/Santiago", "2026-04-04T12:00:00", 13),  # its last hour comes twice
@@ -151,11 +151,28 @@ def test_a_day_ends_at_midnight_where_the_account_is(
     send(HIGH)
     wait = exhausted(send).retry_after
     assert wait is not None
-    assert wait == pytest.approx(hours * 3600, abs=0.001)
-    office.clock.time = start + wait - 1 if wait > 1 else start
+    assert wait == pytest.approx(hours * 3600 + CLOCK_SKEW, abs=0.001)
+    office.clock.time = start + wait - 1
     exhausted(send)
     office.clock.time = start + wait
     send(HIGH)
+
+
+@pytest.mark.parametrize("seconds", [-2, -1, 0, 1])
+def test_round_midnight_a_call_counts_for_both_days(office: Office, seconds: float) -> None:
+    """By the vendor's clock it may be either: neither may have one too many."""
+    midnight = datetime(2026, 6, 2, tzinfo=ZoneInfo("UTC")).timestamp()
+    send = office.worker(Account(daily_calls=2, reserve=0))
+    office.clock.time = midnight + seconds
+    send(HIGH)
+    office.clock.time = midnight - 3600
+    send(HIGH)
+    assert exhausted(send).retry_after == 3600 + CLOCK_SKEW
+    office.clock.time = midnight + seconds
+    assert exhausted(send).retry_after == max(1, CLOCK_SKEW - seconds)
+    office.clock.time = midnight + CLOCK_SKEW
+    send(HIGH)
+    exhausted(send)
 
 
 def test_what_waits_for_midnight_comes_back_spread(office: Office) -> None:
@@ -167,6 +184,23 @@ def test_what_waits_for_midnight_comes_back_spread(office: Office) -> None:
     assert all(first <= wait <= first + MIDNIGHT_SPREAD for wait in waits)
     assert len(set(waits)) == 20
     assert max(waits) - min(waits) > MIDNIGHT_SPREAD / 10
+
+
+def test_a_worker_that_knows_that_the_day_is_used_up_asks_nobody(office: Office) -> None:
+    """Until the next; what is urgent has a limit of its own, and another worker knows nothing of it."""
+    office.spent(2250)
+    quota = DailyQuota(office.vendor, office.table, Account(), office.clock.now, lambda _calls, _limit: None)
+    quota.check(NORMAL)
+    exhausted(lambda push: quota.send(push, CREDENTIALS, "-", 1.0), NORMAL)
+    office.spent(0)
+    assert (exhausted(quota.check, NORMAL).retry_after or 0) > 0
+    exhausted(lambda push: quota.send(push, CREDENTIALS, "-", 1.0), NORMAL)
+    quota.check(HIGH)
+    quota.send(HIGH, CREDENTIALS, "-", 1.0)
+    office.worker()(NORMAL)
+    office.clock.time += 86_400
+    quota.check(NORMAL)
+    quota.send(NORMAL, CREDENTIALS, "-", 1.0)
 
 
 def test_what_is_used_of_the_quota_is_a_metric(office: Office) -> None:

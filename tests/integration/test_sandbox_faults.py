@@ -108,6 +108,14 @@ def test_an_empty_answer_is_empty(server: SandboxServer) -> None:
     assert last_call(server) == (200, "empty", True, True)
 
 
+@pytest.mark.parametrize("kind", ["garbage", "empty"])
+def test_a_refusal_stays_one_when_its_body_is_spoilt(server: SandboxServer, kind: str) -> None:
+    """Its status says so: nothing was shown."""
+    server.faults.order(kind, times=1)
+    assert send_push(server, json_push(IntegrationKey="wrong")).status == 401
+    assert last_call(server) == (401, kind, True, False)
+
+
 @pytest.mark.parametrize(("parameters", "status"), [({}, 502), ({"status": 200}, 200)])
 def test_html_comes_as_from_a_proxy(server: SandboxServer, parameters: dict[str, Any], status: int) -> None:
     """With 502 by default, and with 200 when the proxy is a worse one."""

@@ -11,7 +11,7 @@ import pytest
 from fakes import Messages, World
 from invocations import bus_event, sqs_batch, sqs_parked, sqs_queued, sqs_record
 from push_relay.core.envelope import pack
-from push_relay.core.errors import VendorRejected, VendorThrottled
+from push_relay.core.errors import CircuitOpen, VendorRejected, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 
@@ -134,6 +134,18 @@ def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> Non
         throttled(each)
         each.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
     assert [due - NOW for _, _, due in world.messages.parked + urgent.messages.parked] == [900, 60]
+
+
+@pytest.mark.parametrize(("dice", "wait"), [(1.0, 900), (0.0, 30)])
+def test_a_backlog_is_spread_beyond_the_next_probe(
+    monkeypatch: pytest.MonkeyPatch, dice: float, wait: float
+) -> None:
+    """When the vendor recovers nobody knows: the probe's time is the least, and not what all wait for."""
+    world = World()
+    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: dice)
+    world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=30)
+    world.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
+    assert [due - NOW for _, _, due in world.messages.parked] == [wait]
 
 
 def huge() -> dict[str, Any]:

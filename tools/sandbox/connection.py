@@ -6,6 +6,7 @@ uvicorn copies a protocol's `app_state` into each request's scope; that is where
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 from typing import cast
 
 from starlette.requests import Request
@@ -42,9 +43,10 @@ async def reset_connection(request: Request) -> None:
     A linger time of zero makes closing send RST and drop what is unsent (socket(7), SO_LINGER).
     """
     transport = _transport(request)
-    transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-    )
+    with suppress(OSError):  # the caller was faster and is gone
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
     transport.abort()
     await wait_for_disconnect(request)
 

@@ -140,7 +140,7 @@ class PushEndpoint:
             await cut_connection(request, send, response)
             return
         if fault is not None:
-            response = self._faulty(request, fault)
+            response = self._faulty(request, fault, response)
         await response(request.scope, request.receive, send)
 
     def _response(self, request: Request, verdict: _Verdict) -> Response:
@@ -157,14 +157,14 @@ class PushEndpoint:
             media_type=answers.media_type(answer_format),
         )
 
-    def _faulty(self, request: Request, fault: FaultOrder) -> Response:
+    def _faulty(self, request: Request, fault: FaultOrder, deserved: Response) -> Response:
         answer_format = _answer_format(request) or "json"
         told = answers.media_type(answer_format)
         match fault.kind:
             case "garbage":
-                return Response(_GARBAGE, media_type=told)
+                return Response(_GARBAGE, deserved.status_code, _named_wait(deserved), told)
             case "empty":
-                return Response(b"", media_type=told)
+                return Response(b"", deserved.status_code, _named_wait(deserved), told)
             case "html":
                 return Response(answers.HTML, fault.status or 502, media_type="text/html")
             case "redirect":
@@ -199,11 +199,16 @@ def _retry_after(retry_after: int | str | None) -> dict[str, str] | None:
     return None if retry_after is None else {"retry-after": str(retry_after)}
 
 
+def _named_wait(answer: Response) -> dict[str, str] | None:
+    """Return the header that an answer keeps when its body is spoilt."""
+    return _retry_after(answer.headers.get("retry-after"))
+
+
 def _status_under(fault: FaultOrder, status: int | None) -> int | None:
     """Tell which status the caller sees when the fault befalls a call that deserved `status`."""
     if fault.kind.startswith("reset"):
         return None
-    if fault.kind == "cut":
+    if fault.kind in AFTER_ACCEPTANCE:
         return status
     return fault.status or 200
 

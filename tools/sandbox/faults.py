@@ -2,7 +2,8 @@
 
 A fault happens before the push is accepted (`status`, `html`, `redirect`, `error_code`,
 `reset_before_read`) or after (`cut`, `garbage`, `empty`, `reset_after_read`): after it, the phone has shown
-the push although the caller can't know. `latency` delays whichever answer the call gets.
+the push although the caller can't know; a call that is refused anyway is so under the same status. `latency`
+delays whichever answer the call gets.
 """
 
 import random

@@ -11,18 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from push_relay.adapters.table import ConditionFailed, Item, Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Item, Table, number, text
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.sender import RESERVE, TimeLeft
 
 #: Seconds to wait for a connection before what is to be sent is parked.
 PATIENCE = 10.0
-#: Seconds between two looks.
-_PAUSE = 0.25
+#: Seconds between two looks: at first, and after a few of them.
+_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 #: Writes in one look: the first finds out what is taken, the others may each lose what it found to another.
 _LOOKS = 3
-#: Seconds by which clocks of the fleet may differ.
-_SKEW = 2
 
 
 class DynamoDbConnections:
@@ -57,14 +55,16 @@ class DynamoDbConnections:
 
     def _take(self, wanted: int, owner: str, time_left: TimeLeft) -> list[int]:
         patience = min(PATIENCE, time_left() - 2 * RESERVE)
-        waited = 0.0
+        waited, pause = 0.0, _PAUSE
         while True:
             taken = self._look(wanted, owner, time_left())
             if taken or waited >= patience:
                 return taken
-            pause = _PAUSE * (0.5 + random.random())  # noqa: S311 (so that waiting workers don't march in step)
-            self._sleep(pause)
-            waited += pause
+            # Of different lengths, so that waiting workers don't march in step.
+            length = min(pause * (0.5 + random.random()), patience - waited)  # noqa: S311 (not secret)
+            self._sleep(length)
+            waited += length
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _look(self, wanted: int, owner: str, seconds: float) -> list[int]:
         """Lease up to `wanted` connections of those that are free now."""
@@ -102,15 +102,15 @@ class DynamoDbConnections:
                 ConditionExpression=" AND ".join(conditions),
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues={
-                    ":until": number(now + math.ceil(seconds) + _SKEW),
+                    ":until": number(now + math.ceil(seconds) + CLOCK_SKEW),
                     ":owner": text(owner),
-                    ":now": number(now - _SKEW),
+                    ":now": number(now - CLOCK_SKEW),
                 },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as exc:
             ends = {n: int(exc.item.get(f"until_{n}", {}).get("N", "0")) for n in range(self._limit)}
-            return {n for n, end in ends.items() if end < now - _SKEW or _held_by(exc.item, n) == owner}
+            return {n for n, end in ends.items() if end < now - CLOCK_SKEW or _held_by(exc.item, n) == owner}
         return None
 
     def _give_back(self, taken: list[int], owner: str) -> None:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
-from push_relay.adapters.table import ConditionFailed, Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
@@ -59,7 +59,7 @@ class DynamoDbLedger:
                     "pk": text(PREFIX + key),
                     "status": text(_CLAIMED),
                     "owner": text(self._owner),
-                    "lease_until": number(math.ceil(self._now() + lease)),
+                    "lease_until": number(math.ceil(self._now() + lease) + CLOCK_SKEW),
                     "expires_at": number(now + MEMORY),
                 },
                 ConditionExpression=_FREE + _REPLAYED[replay],

@@ -7,11 +7,11 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from push_relay.adapters import aws
-from push_relay.adapters.table import ConditionFailed, Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
 from push_relay.core.account import Account
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
@@ -52,24 +52,46 @@ class DailyQuota:
         self._account = account
         self._now = now
         self._tell = tell  # (calls of the day, limit)
+        self._used_up: set[tuple[date, int]] = set()  # days on which all that is allowed was counted
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
         """Send a push where the day has a call left for it. Raises QuotaExhausted, LedgerUnavailable."""
         self._spend(high=push.high)
         self._inner.send(push, credentials, correlation_id, timeout)
 
+    def check(self, push: "Push") -> None:
+        """Raise QuotaExhausted where this worker has seen before that the day has no call left for a push."""
+        allowed = self._allowed(high=push.high)
+        for day in self._days():
+            if (day, allowed) in self._used_up:
+                self._refuse(day, allowed, high=push.high)
+
     def _spend(self, *, high: bool) -> None:
+        allowed = self._allowed(high=high)
+        for day in self._days():
+            known = (day, allowed) in self._used_up
+            calls = self._count(day.isoformat(), allowed) if allowed and not known else None
+            if calls is None:
+                self._used_up.add((day, allowed))
+                self._refuse(day, allowed, high=high)
+            self._tell(calls, self._account.daily_calls)
+
+    def _allowed(self, *, high: bool) -> int:
         limit = self._account.daily_calls
-        allowed = limit if high else limit * (100 - self._account.reserve) // 100
-        local = datetime.fromtimestamp(self._now(), self._zone())
-        calls = self._count(local.date().isoformat(), allowed) if allowed else None
-        if calls is None:
-            spread = 0.0 if high else MIDNIGHT_SPREAD * random.random()  # noqa: S311 (that not all come at once)
-            kept = "" if high or allowed == limit else "; the last are kept for high priority"
-            raise QuotaExhausted(
-                f"the day's calls are used up{kept}", retry_after=_until_midnight(local) + spread
-            )
-        self._tell(calls, limit)
+        return limit if high else limit * (100 - self._account.reserve) // 100
+
+    def _days(self) -> list[date]:
+        """Return the day that it is at the vendor; round midnight both that it may be."""
+        now, zone = self._now(), self._zone()
+        moments = (now - CLOCK_SKEW, now + CLOCK_SKEW)
+        return sorted({datetime.fromtimestamp(moment, zone).date() for moment in moments})
+
+    def _refuse(self, day: date, allowed: int, *, high: bool) -> NoReturn:
+        tomorrow = datetime.combine(day + timedelta(days=1), time.min, self._zone())
+        wait = max(1.0, tomorrow.timestamp() + CLOCK_SKEW - self._now())
+        spread = 0.0 if high else MIDNIGHT_SPREAD * random.random()  # noqa: S311 (that not all come at once)
+        kept = "" if high or allowed == self._account.daily_calls else "; the last are kept for high priority"
+        raise QuotaExhausted(f"the day's calls are used up{kept}", retry_after=wait + spread)
 
     def _count(self, day: str, allowed: int) -> int | None:
         """Count a call of a day, and return how many there are; None where it would be one too many."""
@@ -97,11 +119,6 @@ class DailyQuota:
         return ZoneInfo(self._account.time_zone)
 
 
-def _until_midnight(local: datetime) -> float:
-    tomorrow = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    return max(1.0, tomorrow.timestamp() - local.timestamp())
-
-
 @dataclass(frozen=True, slots=True)
 class Circuit:
     """When the circuit opens and closes.
@@ -117,6 +134,9 @@ class Circuit:
     successes: int = 1
 
 
+_CIRCUIT = Circuit()
+
+
 class CircuitBreaker:
     """Powertools' circuit breaker round the vendor, its state in the ledger's table: one for the fleet.
 
@@ -125,9 +145,18 @@ class CircuitBreaker:
     the claim before it could not be made either.
     """
 
-    def __init__(self, inner: PushApi, table: Table, circuit: Circuit) -> None:
+    def __init__(
+        self,
+        inner: PushApi,
+        table: Table,
+        now: Callable[[], float],
+        check: Callable[["Push"], None] = lambda _push: None,
+        circuit: Circuit = _CIRCUIT,
+    ) -> None:
         self._inner = inner
+        self._check = check
         self._table = table
+        self._now = now
         self._circuit = circuit
         self._guarded: Callable[..., RelayError | None] | None = None
 
@@ -173,9 +202,11 @@ class CircuitBreaker:
         guarded: Callable[..., RelayError | None] = guard(self._answer)
         return guarded
 
-    def _refuse(self, *_: object, circuit: Any, **__: object) -> None:
+    def _refuse(self, push: "Push", *_: object, circuit: Any, **__: object) -> None:
+        # What has to wait for midnight anyway does not come back for every probe.
+        self._check(push)
         recovery = float(self._circuit.recovery)
         opened_at = getattr(circuit, "opened_at", None)
-        passed = datetime.now(UTC).timestamp() - opened_at if opened_at is not None else 0.0
+        passed = self._now() - opened_at if opened_at is not None else 0.0
         wait = min(max(recovery - passed, 1.0), recovery)
         raise CircuitOpen("the vendor is failing: nothing is sent but a probe", retry_after=wait)

@@ -13,6 +13,9 @@ from push_relay.core.errors import LedgerUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
+#: Seconds by which clocks of the fleet, and the vendor's, may differ.
+CLOCK_SKEW = 2
+
 type Item = "dict[str, AttributeValueTypeDef]"
 
 

@@ -12,7 +12,6 @@ that has come back unanswered is handled last and alone, when those before it ha
 """
 
 import json
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -99,7 +98,7 @@ def _is_early(message: Message, relay: Relay) -> bool:
 def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
     """Split a batch: a FIFO group's records one after the other, suspects alone and last, all else at once.
 
-    Suspects in any order, so that not the same one always dies of the same other.
+    Suspects go in one order and the next time in the other: of any two that meet again, each was first once.
     """
     suspects = [message for message in batch if message.is_suspect]
     batch = [message for message in batch if not message.is_suspect]
@@ -112,7 +111,8 @@ def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
             taken |= {message.group} if message.group is not None else set()
         yield wave
         batch = later
-    for suspect in random.sample(suspects, len(suspects)):
+    is_backwards = max((message.receives for message in suspects), default=0) % 2 == 1
+    for suspect in sorted(suspects, key=lambda m: str(m.content.get("messageId")), reverse=is_backwards):
         yield [suspect]
 
 

@@ -1,0 +1,28 @@
+"""Run the chaos: `python -m chaos --events 2000 --seed 7`.
+
+Exit code 0 where every check holds, 1 with the journals of the offending events where one fails.
+"""
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Read the arguments, run, and return the exit code."""
+    from chaos import run  # noqa: PLC0415 - workers import this module, and need none of it
+
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
+    parser.add_argument("--events", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=None, help="a random one, told at the start")
+    parser.add_argument("--report", type=Path, default=None, help="where the result is written as JSON")
+    parser.add_argument("--limit", type=float, default=None, help="seconds after which the run is given up")
+    parser.add_argument("--keep", action="store_true", help="keep the journals")
+    given = parser.parse_args()
+    seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
+    return run.chaos(run.Order(given.events, seed, given.report, given.limit, given.keep))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""What is known when a run has ended, by event and recipient: what was shown, is dead, or was noted."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chaos.journal import Entry, read_journals
+from chaos.plan import MARKER
+from chaos.stage import Stage
+from push_relay.core.outcomes import Outcome
+from push_relay.core.sender import Claim
+from sandbox import Call
+
+type Told = tuple[str, str]
+"""An event's marker and a recipient, as a route writes it."""
+
+_FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "external"}
+_REFUSED: Final = "vendor_rejected"
+_UNKNOWN: Final = "delivery_unknown"
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """One message of the dead-letter queue."""
+
+    markers: frozenset[str]
+    only: tuple[str, ...]
+    attributes: dict[str, str]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Gathered evidence.
+
+    shown    how often each recipient was shown each event
+    refused  how often the vendor refused each for good
+    doubts   why a push may have been sent again, for each attempt of which that is so
+    closed   outcomes of pushes that ended without being shown, from the receipts
+    keys     which events and recipients a push's key stands for
+    """
+
+    shown: Counter[Told] = field(default_factory=Counter)
+    refused: Counter[Told] = field(default_factory=Counter)
+    doubts: dict[Told, list[str]] = field(default_factory=lambda: defaultdict(list))
+    closed: dict[Told, set[str]] = field(default_factory=lambda: defaultdict(set))
+    keys: dict[str, set[Told]] = field(default_factory=lambda: defaultdict(set))
+    filtered: set[str] = field(default_factory=set)
+    dead: list[DeadLetter] = field(default_factory=list)
+    receipts: Counter[str] = field(default_factory=Counter)
+    killed_at: Counter[str] = field(default_factory=Counter)
+
+    def dead_told(self) -> dict[Told, DeadLetter]:
+        """Return the dead letter of each push that is dead."""
+        found: dict[Told, DeadLetter] = {}
+        for letter in self.dead:
+            for key in letter.only:
+                found.update(dict.fromkeys(self.keys[key], letter))
+        return found
+
+    def letters_of(self, marker: str) -> list[DeadLetter]:
+        """Return the dead letters that speak of an event."""
+        return [letter for letter in self.dead if marker in letter.markers]
+
+    def dead_whole(self) -> dict[str, DeadLetter]:
+        """Return the dead letter of each event that is dead as a whole."""
+        return {marker: letter for letter in self.dead if not letter.only for marker in letter.markers}
+
+
+def gather(stage: Stage) -> Evidence:
+    """Read the sandbox's record, the journals and the dead-letter queue."""
+    evidence = Evidence()
+    for call in stage.sandbox.record.calls():
+        _read_call(call, evidence)
+    for _, entries in read_journals(stage.journals):
+        _Reading(evidence).read(entries)
+    evidence.dead = list(_dead_letters(stage))
+    return evidence
+
+
+def _read_call(call: Call, evidence: Evidence) -> None:
+    if call.push is None:
+        return
+    to = next(f"{kind}:{call.push[name]}" for name, kind in _FIELDS.items() if name in call.push)
+    words = f"{call.push['Title']} {call.push['Body']}"
+    is_refusal = call.fault in {"error_code", "redirect"} or (call.fault == "status" and call.status == 400)  # noqa: PLR2004
+    for marker in set(MARKER.findall(words)):
+        evidence.shown[marker, to] += call.accepted
+        evidence.refused[marker, to] += is_refusal
+
+
+def _dead_letters(stage: Stage) -> Iterable[DeadLetter]:
+    while True:
+        messages = stage.sqs.receive_message(
+            QueueUrl=stage.settings.dead_letter_queue_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=43_200,
+            MessageAttributeNames=["All"],
+        ).get("Messages", [])
+        if not messages:
+            return
+        for message in messages:
+            given = message.get("MessageAttributes", {})
+            attributes = {name: value.get("StringValue", "") for name, value in given.items()}
+            body = json.loads(message["Body"])
+            only = tuple(body.get("only", ())) if "push-relay-event" in attributes else ()
+            yield DeadLetter(frozenset(MARKER.findall(message["Body"])), only, attributes)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt of a push by one worker, from its claim on."""
+
+    lease_until: float
+    told: list[Told] = field(default_factory=list)
+    begun: bool = False
+    gathered: bool = False
+    result: str | None = None
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Reads one worker's journal: what it began and did not bring to its end is in doubt."""
+
+    evidence: Evidence
+    open: dict[str, _Attempt] = field(default_factory=dict)
+
+    def read(self, entries: list[Entry]) -> None:
+        """Read all of it."""
+        for entry in entries:
+            reader = getattr(self, f"_{entry['step']}", None)
+            if reader:
+                reader(entry)
+        for attempt in self.open.values():
+            self._close(attempt, "killed between sending and settling")
+
+    def _claimed(self, entry: Entry) -> None:
+        if entry["claim"] != Claim.GRANTED:
+            return
+        if before := self.open.pop(entry["key"], None):
+            self._close(before, "not settled before it was claimed again")
+        self.open[entry["key"]] = _Attempt(entry["at"] + entry["lease"])
+
+    def _sending(self, entry: Entry) -> None:
+        attempt = self.open[entry["key"]]
+        attempt.begun = True
+        self._name(entry, attempt)
+
+    def _gathering(self, entry: Entry) -> None:
+        attempt = self.open[entry["key"]]
+        attempt.gathered = True
+        self._name(entry, attempt)
+
+    def _name(self, entry: Entry, attempt: _Attempt) -> None:
+        attempt.told = [(marker, entry["to"]) for marker in entry["markers"]]
+        self.evidence.keys[entry["key"]].update(attempt.told)
+
+    def _sent(self, entry: Entry) -> None:
+        attempt = self.open[entry["key"]]
+        attempt.result = entry["result"]
+        if attempt.result == _UNKNOWN:
+            self._doubt(attempt, "nobody knows whether it was shown")
+
+    def _settled(self, entry: Entry) -> None:
+        attempt = self.open.pop(entry["key"], None)
+        if attempt and attempt.begun and entry["at"] > attempt.lease_until:
+            self._doubt(attempt, "the lease ended while sending")
+
+    def _not_settled(self, entry: Entry) -> None:
+        attempt = self.open.pop(entry["key"], None)
+        if attempt and (attempt.begun or attempt.gathered):
+            self._doubt(attempt, "sent, and the ledger failed")
+
+    def _receipt(self, entry: Entry) -> None:
+        outcome = entry["outcome"]
+        self.evidence.receipts[outcome] += 1
+        told = [(marker, entry["to"]) for marker in entry.get("markers", ())]
+        if "key" in entry:
+            self.evidence.keys[entry["key"]].update(told)
+        for each in told:
+            self.evidence.closed[each].add(outcome)
+        if outcome == Outcome.FILTERED:
+            self.evidence.filtered.add(entry["event_id"])
+
+    def _killed(self, entry: Entry) -> None:
+        self.evidence.killed_at[entry["here"]] += 1
+
+    def _close(self, attempt: _Attempt, why: str) -> None:
+        unsettled = attempt.result in {None, "ok"} and attempt.begun
+        if unsettled or attempt.gathered:
+            self._doubt(attempt, why)
+        elif attempt.result == _REFUSED:
+            self._doubt(attempt, "refused, and killed before that was settled")
+
+    def _doubt(self, attempt: _Attempt, why: str) -> None:
+        for told in attempt.told:
+            self.evidence.doubts[told].append(why)
+
+
+def about(marker: str, stage: Stage) -> list[tuple[str, Any]]:
+    """Return every line of every journal that bears on an event, in order of time."""
+    keys: set[str] = set()
+    lines: list[tuple[str, Entry]] = []
+    for file, entries in read_journals(stage.journals):
+        for entry in entries:
+            if marker in entry.get("markers", ()):
+                keys.add(entry["key"])
+        lines += [(file.stem, entry) for entry in entries]
+    concerned = {name for name, entry in lines if entry.get("key") in keys}
+    ours = [
+        (name, entry)
+        for name, entry in lines
+        if entry.get("key") in keys or (entry["step"] == "killed" and name in concerned)
+    ]
+    return sorted(ours, key=lambda each: each[1]["at"])

@@ -1,0 +1,185 @@
+"""The plan of a run: what is sent, by which way, how often, and who has to be told of it. Seeded."""
+
+import base64
+import hashlib
+import hmac
+import json
+import random
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+#: What tells one event from all others, wherever its words turn up.
+MARKER: Final = re.compile(r"m\d{7}")
+FAN: Final = ("external:fan-1", "external:fan-2", "email:fan-3@example.com")
+STORM: Final = "email:storm@example.com"
+DUTY: Final = "external:4711"
+
+
+class Kind(StrEnum):
+    """What an event is there to try."""
+
+    PLAIN = "plain"
+    FAN = "fan"  # told to several people
+    URGENT = "urgent"  # high priority
+    BRIEF = "brief"  # worth nothing after an hour
+    STORM = "storm"  # gathered into a digest
+    NOBODY = "nobody"  # no message speaks of it
+    BROKEN = "broken"  # not what its source says
+    FORGED = "forged"  # its signature does not fit
+    POISON = "poison"  # kills every worker that touches it
+
+
+class Way(StrEnum):
+    """How an event comes."""
+
+    PUSH = "push"  # a webhook of the source `push`
+    GITHUB = "github"  # a webhook of the source `github`
+    SQS = "sqs"  # straight into the queue
+    SNS = "sns"  # a topic that the queue subscribes to
+    BUS = "bus"  # a rule of EventBridge's that writes to the queue
+    INVOKED = "invoked"  # a topic that invokes the function itself
+
+
+WEBHOOKS: Final = frozenset({Way.PUSH, Way.GITHUB})
+_KINDS: Final = {
+    Kind.PLAIN: 58,
+    Kind.FAN: 10,
+    Kind.URGENT: 10,
+    Kind.BRIEF: 4,
+    Kind.STORM: 8,
+    Kind.NOBODY: 4,
+    Kind.BROKEN: 2,
+    Kind.FORGED: 3,
+    Kind.POISON: 0.1,
+}
+_WAYS: Final = {Way.PUSH: 45, Way.GITHUB: 20, Way.SQS: 10, Way.SNS: 10, Way.BUS: 10, Way.INVOKED: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One event. `copies` are the moments (seconds after the start) at which it is sent."""
+
+    marker: str
+    kind: Kind
+    way: Way
+    copies: tuple[float, ...]
+
+    @property
+    def told(self) -> frozenset[str]:
+        """Whom it has to reach."""
+        match self.kind:
+            case Kind.NOBODY | Kind.BROKEN | Kind.FORGED | Kind.POISON:
+                return frozenset()
+            case Kind.STORM:
+                return frozenset({STORM})
+            case Kind.FAN:
+                return frozenset({*FAN, f"user:{self.marker}"})
+            case _:
+                return frozenset({DUTY if self.way is Way.GITHUB else f"user:{self.marker}"})
+
+
+def make_plan(events: int, seed: int) -> list[Planned]:
+    """Plan a run of so many events. The same seed plans the same."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    span = max(20.0, events / 40)
+    return [_planned(number, dice, span) for number in range(events)]
+
+
+def _planned(number: int, dice: random.Random, span: float) -> Planned:
+    kind = dice.choices(list(_KINDS), list(_KINDS.values()))[0]
+    if number in (7, 8):
+        kind = Kind.POISON  # even the shortest run has some
+    way = dice.choices(list(_WAYS), list(_WAYS.values()))[0]
+    if kind is Kind.NOBODY:
+        way = Way.GITHUB
+    elif kind in (Kind.FORGED, Kind.BRIEF) or (way is Way.GITHUB and kind is not Kind.PLAIN):
+        way = Way.PUSH
+    if kind in (Kind.BROKEN, Kind.POISON) and way not in (Way.SQS, Way.SNS, Way.BUS):
+        way = Way.SQS if kind is Kind.BROKEN else Way.PUSH
+    first = dice.uniform(0, span)
+    copies = [first]
+    if way is not Way.SQS and dice.random() < 0.15:  # noqa: PLR2004 - the share that is sent twice
+        copies.append(first + dice.choice((0.0, 0.01, 5.0, 400.0, 20_000.0)))
+    return Planned(f"m{number:07}", kind, way, tuple(copies))
+
+
+def push_document(planned: Planned) -> dict[str, Any]:
+    """Write an event in the words of the source `push`."""
+    title = {"Title": f"{planned.marker} {planned.kind}"} if planned.kind is not Kind.BROKEN else {}
+    return {"UserId": planned.marker, "Body": f"{planned.marker} says: é…\U0001f35e", **title}
+
+
+def github_document(planned: Planned) -> dict[str, Any]:
+    """Write an event in GitHub's words."""
+    return {
+        "action": "labeled" if planned.kind is Kind.NOBODY else "opened",
+        "issue": {"number": 1, "title": f"{planned.marker} {planned.kind}"},
+        "repository": {"full_name": f"chaos/{planned.marker}"},
+        "sender": {"login": "hubot"},
+    }
+
+
+def webhook(planned: Planned, now: float, secrets: dict[str, str]) -> dict[str, Any]:
+    """Write an event's webhook as a function URL delivers it, signed at this moment."""
+    is_push = planned.way is Way.PUSH
+    document = push_document(planned) if is_push else github_document(planned)
+    body = json.dumps(document).encode()
+    signed = _standard(planned, body, now, secrets) if is_push else _github(planned, body, secrets)
+    path = f"/webhooks/{planned.way}"
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "headers": {"content-type": "application/json", **signed},
+        "requestContext": {"http": {"method": "POST", "path": path}, "requestId": planned.marker},
+        "body": body.decode(),
+        "isBase64Encoded": False,
+    }
+
+
+def _standard(planned: Planned, body: bytes, now: float, secrets: dict[str, str]) -> dict[str, str]:
+    moment = str(int(now))
+    key = base64.b64decode(secrets["push"].removeprefix("whsec_"))
+    key = key[::-1] if planned.kind is Kind.FORGED else key
+    digest = hmac.digest(key, f"{planned.marker}.{moment}.".encode() + body, "sha256")
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return {
+        "webhook-id": planned.marker,
+        "webhook-timestamp": moment,
+        "webhook-signature": signature,
+    }
+
+
+def _github(planned: Planned, body: bytes, secrets: dict[str, str]) -> dict[str, str]:
+    signature = hmac.new(secrets["github"].encode(), body, hashlib.sha256).hexdigest()
+    return {
+        "x-github-delivery": planned.marker,
+        "x-github-event": "issues",
+        "x-hub-signature-256": f"sha256={signature}",
+    }
+
+
+def notification(planned: Planned) -> dict[str, Any]:
+    """Write SNS's envelope round an event; a copy bears the same message id."""
+    return {
+        "Type": "Notification",
+        "MessageId": f"sns-{planned.marker}",
+        "TopicArn": "arn:aws:sns:eu-west-1:000000000000:push-relay",
+        "Message": json.dumps(push_document(planned)),
+        "Timestamp": "2027-01-15T08:00:00.000Z",
+    }
+
+
+def bus_event(planned: Planned) -> dict[str, Any]:
+    """Write EventBridge's envelope round an event."""
+    return {
+        "version": "0",
+        "id": f"bus-{planned.marker}",
+        "source": "push-relay",
+        "detail-type": "Push",
+        "account": "000000000000",
+        "time": "2027-01-15T08:00:00Z",
+        "region": "eu-west-1",
+        "detail": push_document(planned),
+    }

@@ -1,0 +1,161 @@
+"""One run from beginning to end, and what a person sees of it."""
+
+import json
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from chaos import evidence
+from chaos.crew import Crew
+from chaos.driver import HANDLERS, Driver, NotDoneError
+from chaos.plan import Planned, make_plan
+from chaos.source import EventSource
+from chaos.stage import Stage, staged
+from chaos.verdict import Verdict, judge
+from chaos.weather import Weather
+from relayctl.progress import StepFailedError
+from relayctl.project import RUNS
+from sandbox import Call
+
+_KILL, _FAIL = 0.001, 0.003
+_SHOWN_OFFENDERS = 3
+_LOOK_SECS, _LINE_SECS = 0.5, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for."""
+
+    events: int
+    seed: int
+    report: Path | None = None
+    limit_secs: float | None = None
+    keep: bool = False
+
+
+def chaos(order: Order) -> int:
+    """Run as ordered, show the result, and return the exit code."""
+    console = Console(highlight=False)
+    console.print(f"chaos: {order.events} events; repeat it with SEED={order.seed}")
+    began = time.monotonic()
+    try:
+        with _directory(order) as directory:
+            verdict, lines = _run(order, directory, console)
+    except (NotDoneError, StepFailedError) as exc:
+        console.print(f"[bold red]failed:[/bold red] {exc}")
+        return 1
+    verdict.details["seconds"] = round(time.monotonic() - began)
+    console.print(_table(verdict))
+    for line in lines:
+        console.print(line, markup=False)
+    if order.report:
+        order.report.write_text(json.dumps(verdict.as_json(), indent=2) + "\n", encoding="utf-8")
+    return 0 if verdict.stands else 1
+
+
+@contextmanager
+def _directory(order: Order) -> Iterator[Path]:
+    RUNS.mkdir(exist_ok=True)
+    directory = Path(tempfile.mkdtemp(dir=RUNS, prefix="chaos-"))
+    try:
+        yield directory
+    finally:
+        if not order.keep:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(order: Order, directory: Path, console: Console) -> tuple[Verdict, list[str]]:
+    planned = make_plan(order.events, order.seed)
+    daily_calls = max(60, order.events // 2)
+    dice = random.Random(f"driver-{order.seed}")  # noqa: S311 - repeatable, not secret
+    with staged(directory, order.seed, daily_calls, len(HANDLERS)) as stage:
+        crew = Crew(stage, order.seed, _KILL, _FAIL)
+        source = EventSource(stage, dice)
+        try:
+            crew.start(HANDLERS)
+            with _bar(console, sum(len(event.copies) for event in planned)) as show:
+                driver = Driver(stage, crew, source, Weather(stage, dice), dice, show)
+                limit = order.limit_secs or 180 + order.events * 0.5
+                facts = driver.run(planned, limit)
+        finally:
+            crew.stop()
+        found = evidence.gather(stage)
+        verdict = judge(planned, facts, source, found, stage)
+        verdict.details["workers_killed"] = crew.killed
+        verdict.details["weather"] = driver.weather.happened
+        return verdict, _offenders(verdict, planned, found, stage)
+
+
+@contextmanager
+def _bar(console: Console, sendings: int) -> Iterator["_Show"]:
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        yield _Show(progress, progress.add_task("starting", total=sendings), sendings)
+
+
+@dataclass(slots=True)
+class _Show:
+    """The line that is shown while a run lasts."""
+
+    progress: Progress
+    task: int
+    sendings: int
+    shown_at: float = 0.0
+
+    def __call__(self, driver: Driver) -> None:
+        """Show how far a driver is; where nobody watches, as lines, and seldom."""
+        seconds = _LOOK_SECS if self.progress.console.is_terminal else _LINE_SECS
+        if time.monotonic() - self.shown_at < seconds:
+            return
+        self.shown_at = time.monotonic()
+        counts = driver.stage.sandbox.record.counts
+        days = driver.facts.jumped_secs / 86_400
+        text = (
+            f"{driver.facts.sent}/{self.sendings} sent, {driver.source.waiting} waiting, "
+            f"{counts.calls} calls, {driver.crew.killed} killed, day {days:.1f}"
+        )
+        if not self.progress.console.is_terminal:
+            self.progress.console.print(text)
+        self.progress.update(self.task, completed=driver.facts.sent, description=text)  # type: ignore[arg-type]
+
+
+def _table(verdict: Verdict) -> Table:
+    table = Table(title=f"chaos, seed {verdict.seed}", title_justify="left", show_header=False)
+    for name, value in verdict.as_json().items():
+        told = (
+            ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else value
+        )
+        told = ", ".join(map(str, told)) if isinstance(told, list) else str(told)
+        table.add_row(name, told)
+    for check, markers in verdict.offending.items():
+        table.add_row(f"[bold red]{check}[/bold red]", f"{len(markers)}: {', '.join(markers[:10])}")
+    table.add_row("verdict", "[green]holds[/green]" if verdict.stands else "[bold red]FAILS[/bold red]")
+    return table
+
+
+def _offenders(verdict: Verdict, planned: list[Planned], found: evidence.Evidence, stage: Stage) -> list[str]:
+    """Write what is known of the first offending events."""
+    lines: list[str] = []
+    by_marker = {event.marker: event for event in planned}
+    for check, markers in verdict.offending.items():
+        for marker in markers[:_SHOWN_OFFENDERS]:
+            lines.append(f"\n{check}: {by_marker.get(marker)}")
+            lines += [f"  doubts {told}: {why}" for told, why in found.doubts.items() if told[0] == marker]
+            lines += [f"  call {call.as_json()}" for call in _calls(marker, stage)]
+            lines += [f"  {worker} {entry}" for worker, entry in evidence.about(marker, stage)]
+            lines += [f"  dead {letter}" for letter in found.dead if marker in letter.markers]
+    return lines
+
+
+def _calls(marker: str, stage: Stage) -> list[Call]:
+    calls = stage.sandbox.record.calls()
+    return [c for c in calls if c.push and marker in f"{c.push['Title']} {c.push['Body']}"]

@@ -1,0 +1,210 @@
+"""What a run plays on: the local AWS with queues, ledger and secrets, the sandbox, the deployer's file."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from chaos.plan import FAN, STORM
+from chaos.world import World
+from push_relay.core.relay import DeliveryMode
+from push_relay.settings import Settings
+from relayctl import ministack
+from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
+from relayctl.ministack import REGION, LocalAws
+from relayctl.processes import Processes
+from relayctl.project import ROOT
+from sandbox import Account, Faults, Record, SandboxServer
+from sandbox.account import Limits
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+COMPANY_ID: Final = 4711
+TIME_ZONE: Final = ZoneInfo("Europe/Berlin")
+MAX_RECEIVES: Final = 5
+"""As in template.yaml."""
+_BEFORE_MIDNIGHT_SECS: Final = 12.0
+_ROUTES: Final = """
+[account.default]
+connections = 3
+connect_timeout_secs = 2
+read_timeout_secs = 1
+daily_calls = {daily_calls}
+time_zone = "{time_zone}"
+max_age = "13d"
+body_limit = 50000
+
+[[route]]
+source = "github"
+when = "type == 'issues'"
+to = ["external:4711"]
+
+[[route]]
+source = "push"
+when = "ends_with(data.Title, ' fan')"
+to = {fan}
+
+[[route]]
+source = "push"
+when = "ends_with(data.Title, ' urgent')"
+to = ["user:{{{{ data.UserId }}}}"]
+priority = "high"
+
+[[route]]
+source = "push"
+when = "ends_with(data.Title, ' brief')"
+to = ["user:{{{{ data.UserId }}}}"]
+max_age = "1h"
+
+[[route]]
+source = "push"
+when = "ends_with(data.Title, ' storm')"
+to = ["{storm}"]
+digest = "5m"
+
+[[route]]
+source = "push"
+when = "ends_with(data.Title, ' plain') || ends_with(data.Title, ' poison') || ends_with(data.Title, ' fan')"
+to = ["user:{{{{ data.UserId }}}}"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that is up while a run lasts."""
+
+    seed: int
+    directory: Path
+    world: World
+    aws: LocalAws
+    sqs: "SQSClient"
+    sandbox: SandboxServer
+    settings: Settings
+    signing_secrets: Mapping[str, str]
+    daily_calls: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def world_file(self) -> Path:
+        """The file of the shared clock."""
+        return self.directory / "world"
+
+    @property
+    def journals(self) -> Path:
+        """The directory of the workers' journals."""
+        return self.directory / "journals"
+
+    def rotate_at_vendor(self) -> str:
+        """Let the vendor take only a new key from now on, and return it."""
+        key = secrets.token_urlsafe(24)
+        self.sandbox.account.change_credentials(COMPANY_ID, key)
+        return key
+
+    def rotate_secret(self, key: str) -> None:
+        """Put a key into Secrets Manager."""
+        content = json.dumps({"CompanyId": COMPANY_ID, "IntegrationKey": key})
+        secrets_client(self.aws).put_secret_value(
+            SecretId=self.settings.push_credentials_arn, SecretString=content
+        )
+
+
+@contextmanager
+def staged(directory: Path, seed: int, daily_calls: int, slots: int) -> Iterator[Stage]:
+    """Put everything up, and take it down afterwards. Raises StepFailedError."""
+    (directory / "journals").mkdir()
+    world = World.create(directory / "world", slots, _just_before_midnight())
+    key = secrets.token_urlsafe(24)
+    account = Account(
+        COMPANY_ID,
+        key,
+        limits=Limits(daily_calls=daily_calls),
+        time_zone=TIME_ZONE,
+        clock=lambda: datetime.fromtimestamp(world.now(), UTC),
+    )
+    sandbox = SandboxServer(account, record=Record(keep=None), faults=Faults(seed=seed))
+    with Processes() as processes, sandbox:
+        aws = ministack.start(processes, directory)
+        signing = {"push": "whsec_" + "c2VjcmV0" * 4, "github": secrets.token_urlsafe(24)}
+        settings = _settings(aws, sandbox.address, _routes(directory, daily_calls), signing, key)
+        with _environment(aws):
+            yield Stage(
+                seed, directory, world, aws, queue_client(aws), sandbox, settings, signing, daily_calls
+            )
+
+
+def _just_before_midnight() -> float:
+    """Return the moment at which runs begin: the day turns while they are in full swing."""
+    now = datetime.now(TIME_ZONE)
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight.timestamp() - _BEFORE_MIDNIGHT_SECS
+
+
+def _routes(directory: Path, daily_calls: int) -> Path:
+    config = directory / "relay.toml"
+    text = _ROUTES.format(daily_calls=daily_calls, time_zone=TIME_ZONE.key, fan=json.dumps(FAN), storm=STORM)
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
+def _settings(aws: LocalAws, vendor: str, config: Path, signing: Mapping[str, str], key: str) -> Settings:
+    sqs = queue_client(aws)
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}
+    queue = sqs.create_queue(QueueName="events", Attributes={"RedrivePolicy": json.dumps(policy)})
+    client(aws, "dynamodb").create_table(
+        TableName="ledger",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    credentials = {"CompanyId": COMPANY_ID, "IntegrationKey": key}
+    return Settings(
+        mode=DeliveryMode.QUEUE,
+        queue_url=queue["QueueUrl"],
+        dead_letter_queue_url=dead,
+        signing_secrets_arn=_secret(aws, "signing-secrets", signing),
+        push_base_url=vendor,
+        push_credentials_arn=_secret(aws, "push-credentials", credentials),
+        ledger_table="ledger",
+        config_file=config,
+        sources_directory=ROOT / "src/sources",
+    )
+
+
+def _secret(aws: LocalAws, name: str, content: object) -> str:
+    return secrets_client(aws).create_secret(Name=name, SecretString=json.dumps(content))["ARN"]
+
+
+@contextmanager
+def _environment(aws: LocalAws) -> Iterator[None]:
+    """Point the workers, which inherit it, at the local AWS."""
+    given = {
+        "AWS_ENDPOINT_URL": aws.address,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "POWERTOOLS_SERVICE_NAME": "chaos",
+        "POWERTOOLS_METRICS_NAMESPACE": "Chaos",
+        "NO_PROXY": "127.0.0.1",
+    }
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,163 @@
+"""The verdict: what was sent against what was shown, dead-lettered, or ended otherwise, push by push."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaos.driver import Facts
+from chaos.evidence import DeadLetter, Evidence, Told
+from chaos.plan import Kind, Planned
+from chaos.source import EventSource
+from chaos.stage import MAX_RECEIVES, Stage
+from push_relay.core.outcomes import Outcome
+
+#: Dead-lettered by SQS after MAX_RECEIVES receives, or by Lambda after its attempts, and not by the relay.
+_CRASHED = "crashed"
+_WHY = ("error_code", "source", "event_id", "failed_at")
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a run proved. `offending` names the events of each check that failed."""
+
+    seed: int
+    events: int
+    delivered: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    duplicates_unexplained: int = 0
+    over_quota: int = 0
+    max_connections: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    offending: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def stands(self) -> bool:
+        """Tell whether every check holds."""
+        return not self.offending and self.over_quota == 0 and self.max_connections <= 3  # noqa: PLR2004
+
+    def as_json(self) -> dict[str, Any]:
+        """Write it for bench/chaos.json."""
+        return {
+            "seed": self.seed,
+            "events": self.events,
+            "delivered": self.delivered,
+            "lost": self.lost,
+            "duplicates": self.duplicates,
+            "duplicates_unexplained": self.duplicates_unexplained,
+            "over_quota": self.over_quota,
+            "max_connections": self.max_connections,
+            "outcomes": self.outcomes,
+            **self.details,
+        }
+
+    def offend(self, check: str, marker: str) -> None:
+        """Note an event for which a check fails."""
+        self.offending.setdefault(check, []).append(marker)
+
+
+def judge(
+    planned: list[Planned], facts: Facts, source: EventSource, evidence: Evidence, stage: Stage
+) -> Verdict:
+    """Hold the evidence against the plan."""
+    verdict = Verdict(stage.seed, len(planned))
+    counts: Counter[str] = Counter()
+    dead_told, dead_whole = evidence.dead_told(), evidence.dead_whole()
+    for event in planned:
+        if event.marker not in facts.let_in:
+            counts[_not_let_in(event, facts, verdict)] += 1
+            continue
+        if not event.told:
+            counts[_told_nobody(event, evidence, dead_whole, verdict)] += 1
+        for to in sorted(event.told):
+            letter = dead_told.get((event.marker, to)) or dead_whole.get(event.marker)
+            counts[_push((event.marker, to), evidence, letter, verdict)] += 1
+    _nothing_else(planned, evidence, verdict)
+    verdict.delivered = counts[Outcome.DELIVERED]
+    verdict.lost = counts["lost"]
+    verdict.over_quota = stage.sandbox.record.counts.over_quota
+    verdict.max_connections = stage.sandbox.account.usage().max_connections
+    verdict.outcomes = dict(sorted(counts.items()))
+    _poison(planned, source, verdict)
+    verdict.details = _details(facts, source, evidence, stage)
+    return verdict
+
+
+def _push(told: Told, evidence: Evidence, letter: DeadLetter | None, verdict: Verdict) -> str:
+    """Tell what became of one push, and count how often it was shown."""
+    marker, _ = told
+    shown, doubts = evidence.shown[told], evidence.doubts.get(told, [])
+    verdict.duplicates += max(0, shown - 1)
+    unexplained = max(0, shown - 1 - len(doubts))
+    if unexplained:
+        verdict.duplicates_unexplained += unexplained
+        verdict.offend("shown twice without a reason", marker)
+    if evidence.refused[told] > 1 + len(doubts):
+        verdict.offend("refused for good, and tried again", marker)
+    if shown:
+        return Outcome.DELIVERED
+    if letter and "error_code" not in letter.attributes:
+        return _CRASHED
+    if letter:
+        if any(not letter.attributes.get(name) for name in _WHY):
+            verdict.offend("dead-lettered without a reason", marker)
+        return Outcome.FAILED
+    if Outcome.EXPIRED in evidence.closed.get(told, ()):
+        return Outcome.EXPIRED
+    verdict.offend("lost", marker)
+    return "lost"
+
+
+def _told_nobody(event: Planned, evidence: Evidence, dead: dict[str, DeadLetter], verdict: Verdict) -> str:
+    """Tell what became of an event that has to reach nobody."""
+    letters = evidence.letters_of(event.marker)
+    if event.kind is Kind.NOBODY and event.marker in evidence.filtered:
+        return Outcome.FILTERED
+    letter = dead.get(event.marker)
+    if event.kind is Kind.BROKEN and letter and letter.attributes.get("error_code") == "schema_violation":
+        return Outcome.REJECTED
+    if any("error_code" not in each.attributes for each in letters):
+        return _CRASHED
+    verdict.offend("lost", event.marker)
+    return "lost"
+
+
+def _not_let_in(event: Planned, facts: Facts, verdict: Verdict) -> str:
+    if event.marker in facts.turned_away:
+        return Outcome.REJECTED
+    if event.kind is Kind.FORGED:
+        verdict.offend("forged, and not refused", event.marker)
+    return "not let in"
+
+
+def _nothing_else(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
+    """Check that nobody was shown what was not meant for them."""
+    meant = {(event.marker, to) for event in planned for to in event.told}
+    for told, times in evidence.shown.items():
+        if times and told not in meant:
+            verdict.offend("shown to the wrong person", told[0])
+
+
+def _poison(planned: list[Planned], source: EventSource, verdict: Verdict) -> None:
+    """Check that no message was received more often than the queue allows."""
+    if any(times > MAX_RECEIVES for times in source.receives.values()):
+        verdict.offend("received too often", planned[0].marker)
+
+
+def _details(facts: Facts, source: EventSource, evidence: Evidence, stage: Stage) -> dict[str, Any]:
+    doubts = Counter(
+        why for told, all_of in evidence.doubts.items() for why in all_of if evidence.shown[told] > 1
+    )
+    counts = stage.sandbox.record.counts
+    return {
+        "receipts": dict(sorted(evidence.receipts.items())),
+        "duplicates_explained_by": dict(doubts),
+        "calls": counts.calls,
+        "daily_calls": stage.daily_calls,
+        "faults": counts.faults,
+        "kills": dict(sorted(evidence.killed_at.items())),
+        "handed_out_twice": source.handed_twice,
+        "invocations": facts.invocations,
+        "hours_passed": round(facts.jumped_secs / 3600, 1),
+    }

@@ -1,0 +1,112 @@
+"""A worker: one process in which the real handlers run, as in one of Lambda's execution environments."""
+
+import datetime as dt
+import os
+import random
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from aws_lambda_powertools.utilities.circuit_breaker import base as breaker_base
+from aws_lambda_powertools.utilities.circuit_breaker.persistence import base as persistence_base
+from aws_lambda_powertools.utilities.circuit_breaker.persistence import dynamodb as persistence_dynamodb
+
+from chaos import aws_faults
+from chaos.journal import Journal
+from chaos.knife import Knife
+from chaos.world import WorkerClock, World
+from chaos.wrappers import Watched, watch
+from push_relay import bootstrap
+from push_relay.entrypoints import deliver, receive
+from push_relay.settings import Settings
+
+#: Seconds by which a worker's time of day may be wrong: two of them then differ by what the relay allows.
+SKEW = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker is started with."""
+
+    settings: Settings
+    world: Path
+    journal: Path
+    slot: int
+    seed: str
+    kill: float
+    fail: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One invocation. `deadline`: the moment (seconds since the epoch) at which it is ended."""
+
+    handler: str
+    invocation: Any
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    deadline: float
+    world: World
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long this invocation may still run."""
+        return max(0, int((self.deadline - self.world.now()) * 1000))
+
+
+def main(orders: Orders, jobs: Connection) -> None:
+    """Run jobs until there are none, or until a step kills the process."""
+    _be_quiet()
+    world = World(orders.world)
+    clock = WorkerClock(world, orders.slot)
+    dice = random.Random(orders.seed)  # noqa: S311 - repeatable, not secret
+    knife = Knife(Journal(orders.journal), clock, dice, orders.kill, orders.fail)
+    _give_to_powertools(clock)
+    aws_faults.hook_delays(knife)
+    aws_faults.hook_faults(knife)
+    watched = watch(bootstrap.build(orders.settings, clock), knife)
+    while True:
+        try:
+            job: Job = jobs.recv()
+        except EOFError:
+            return
+        if knife.chance(0.05):
+            clock.skew = dice.uniform(-SKEW, SKEW)
+        jobs.send(_run(job, watched, knife))
+
+
+def _run(job: Job, watched: Watched, knife: Knife) -> Any:
+    handler = receive.handle if job.handler == "receive" else deliver.handle
+    context = _Context(job.deadline, knife.clock.world)
+    knife.at("before_receive")
+    knife.note("invoked", handler=job.handler)
+    try:
+        answer = handler(job.invocation, context, watched.relay, watched.messages, watched.telemetry)
+    except deliver.InvocationFailed as exc:
+        answer = {"failed": str(exc)}
+    knife.at("before_ack")
+    return answer
+
+
+def _give_to_powertools(clock: WorkerClock) -> None:
+    """Let Powertools' circuit breaker, which reads the machine's clock, tell the time by the run's."""
+
+    class _Datetime(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> "_Datetime":
+            return cls.fromtimestamp(clock.now(), tz)
+
+    leaping = SimpleNamespace(**{**vars(dt), "datetime": _Datetime})
+    for module in (breaker_base, persistence_base, persistence_dynamodb):
+        setattr(module, "dt", leaping)  # noqa: B010 - it is imported, so mypy takes it for a constant
+
+
+def _be_quiet() -> None:
+    """Throw the log away: the journal tells more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)

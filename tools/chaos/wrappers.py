@@ -1,0 +1,195 @@
+"""Thin wrappers round the relay's real adapters: note a step, perhaps kill, and call the real thing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chaos.knife import Knife, is_poison, result_of, told
+from push_relay.bootstrap import Application
+from push_relay.core.digest import Digests, Entry, Gatherer, Window
+from push_relay.core.encoding import Credentials
+from push_relay.core.event import Event, Replay
+from push_relay.core.push import Push, Receipt
+from push_relay.core.relay import Relay
+from push_relay.core.sender import Claim, Ledger, PushApi, Sender, TimeLeft
+from push_relay.entrypoints.ports import Messages
+from push_relay.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedLedger:
+    """The ledger."""
+
+    inner: Ledger
+    knife: Knife
+
+    def claim(self, key: str, lease: float, replay: Replay) -> Claim:
+        """Claim a push."""
+        self.knife.at("before_claim")
+        claim = self.inner.claim(key, lease, replay)
+        self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3))
+        self.knife.at("after_claim")
+        return claim
+
+    def settle(self, key: str, status: str, error_code: str = "") -> None:
+        """Settle a push."""
+        self.knife.at("before_settle")
+        try:
+            self.inner.settle(key, status, error_code)
+        except Exception as exc:
+            self.knife.note("not_settled", key=key, result=result_of(exc))
+            raise
+        self.knife.note("settled", key=key, status=status)
+        self.knife.at("after_settle")
+
+    def why(self, key: str) -> str:
+        """Return the error code of what has failed."""
+        return self.inner.why(key)
+
+    def park(self, key: str, receipt: Receipt) -> None:
+        """Give a claim back."""
+        self.knife.at("before_give_back")
+        self.inner.park(key, receipt)
+        self.knife.at("after_give_back")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPushApi:
+    """The vendor."""
+
+    inner: PushApi
+    knife: Knife
+
+    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
+        """Send a push."""
+        self.knife.at("before_send")
+        self.knife.note("sending", **told(push))
+        try:
+            self.inner.send(push, credentials, correlation_id, timeout)
+        except Exception as exc:
+            self.knife.note("sent", key=push.key, result=result_of(exc))
+            self.knife.at("after_send")
+            raise
+        self.knife.note("sent", key=push.key, result="ok")
+        self.knife.at("after_send")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedDigests:
+    """The windows of digests."""
+
+    inner: Digests
+    knife: Knife
+
+    def add(self, window: Window, entry: Entry) -> bool | None:
+        """Add an entry."""
+        self.knife.at("before_gather")
+        push = Push(window.recipient, entry.message, entry.key)
+        self.knife.note("gathering", **told(push), window=window.id)
+        scheduled = self.inner.add(window, entry)
+        self.knife.at("after_gather")
+        return scheduled
+
+    def scheduled(self, window: Window) -> None:
+        """Note that a window's end is scheduled."""
+        self.inner.scheduled(window)
+
+    def close(self, window_id: str) -> tuple[Window, Sequence[Entry]] | None:
+        """Close a window."""
+        return self.inner.close(window_id)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedMessages:
+    """The queue and the dead-letter queue."""
+
+    inner: Any  # SqsQueue, which is both of the ports
+    knife: Knife
+
+    def put(self, event: Event) -> None:
+        """Queue an event."""
+        self.inner.put(event)
+        self.knife.at("after_put")
+
+    def park(self, event: Event, attempt: int, due: float) -> None:
+        """Queue an event for its next attempt."""
+        self.knife.at("before_park")
+        self.inner.park(event, attempt, due)
+        self.knife.at("after_park")
+
+    def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
+        """Dead-letter a message."""
+        self.knife.at("before_bury")
+        self.inner.bury(body, attributes, error_code, event_id)
+        self.knife.at("after_bury")
+
+    def hide(self, record: Mapping[str, Any], delay: float) -> None:
+        """Hide a record."""
+        self.inner.hide(record, delay)
+
+    def forget(self, record: Mapping[str, Any]) -> None:
+        """Delete a record."""
+        self.knife.at("before_forget")
+        self.inner.forget(record)
+        self.knife.at("after_forget")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSender(Sender):
+    """The sender, which a poisoned event kills. `knife` is always given."""
+
+    knife: Knife | None = None
+
+    def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
+        """Claim a push."""
+        if self.knife:
+            self.knife.at("before_claim", doomed=is_poison(event))
+        return Sender.claim(self, event, push, time_left)
+
+
+class WatchedTelemetry(Telemetry):
+    """The telemetry, with a journal of receipts."""
+
+    def __init__(self, knife: Knife) -> None:
+        super().__init__()
+        self._knife = knife
+
+    def settled(self, receipts: Any, *, attempt: int) -> None:
+        """Note receipts."""
+        for receipt in receipts:
+            about = told(receipt.push) if receipt.push else {}
+            self._knife.note(
+                "receipt",
+                event_id=receipt.event_id,
+                outcome=receipt.outcome,
+                code=receipt.error_code,
+                attempt=attempt,
+                **about,
+            )
+        super().settled(receipts, attempt=attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The relay as the handlers get it."""
+
+    relay: Relay
+    messages: Messages
+    telemetry: Telemetry
+
+
+def watch(application: Application, knife: Knife) -> Watched:
+    """Put the wrappers round the adapters of a wired relay."""
+    relay = application.relay
+    queue = WatchedMessages(application.queue, knife)
+    sender = WatchedSender(
+        ledger=WatchedLedger(relay.sender.ledger, knife),
+        credentials=relay.sender.credentials,
+        push_api=WatchedPushApi(relay.sender.push_api, knife),
+        clock=relay.sender.clock,
+        hold_unknown=relay.sender.hold_unknown,
+        knife=knife,
+    )
+    gatherer = Gatherer(WatchedDigests(relay.gatherer.digests, knife), sender, queue)
+    watched = replace(relay, queue=queue, sender=sender, gatherer=gatherer)
+    return Watched(watched, queue, WatchedTelemetry(knife))
