@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from fakes import Clock, World
-from front_door import PLANTED, api_gateway_v2, world
+from front_door import PLANTED, api_gateway_v2, request, world, world_of
 from push_relay.adapters.secrets import (
     FAILURE_AGE,
     MAX_AGE,
     MIN_REFETCH_SIGNING,
     SecretsManagerSigningSecrets,
 )
-from push_relay.core.door import Door
+from push_relay.core.door import Admitted, Door
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.outcomes import Outcome
-from signers import CASES, Case
+from push_relay.core.schemes.proof import Verified
+from signers import CASES, Case, mac
 from sns_sender import NOW
 
 GITHUB = next(case for case in CASES if case.name == "github")
@@ -99,6 +100,54 @@ def test_a_secret_that_was_taken_away_lets_nobody_in_after_its_age(tmp_path: Pat
     assert status(here, GITHUB, GITHUB.other) == 202
 
 
+ZOOM = {
+    "scheme": "hmac",
+    "header": "x-zm-signature",
+    "prefix": "v0=",
+    "content": "v0:{timestamp}:{body}",
+    "timestamp_header": "x-zm-request-timestamp",
+}
+
+
+@pytest.mark.parametrize("signing", [b"old secret", b"new secret"])
+@pytest.mark.parametrize(
+    "listed", [(b"old secret", b"new secret"), (b"new secret", b"old secret"), (b"old secret",)]
+)
+def test_a_question_is_answered_by_the_secret_that_it_was_asked_with(
+    signing: bytes, listed: tuple[bytes, ...], tmp_path: Path
+) -> None:
+    """Zoom checks the answer by the secret that it knows, wherever that stands in the list or newly came."""
+    here = world(tmp_path, ZOOM, top='handshake = "zoom"')
+    manager = SecretsManager(here.clock, *listed)
+    held = SecretsManagerSigningSecrets("arn", manager.fetch, here.clock.monotonic)
+    here.relay = replace(here.relay, door=Door(held, here.sns.certificate))
+    held.of(PLANTED)
+    manager.hold(*{*listed, signing})  # rotated just now, where it was not listed
+    body = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}'
+    signature = mac(signing, b"v0:" + str(NOW).encode() + b":" + body).hex()
+    headers = {"x-zm-signature": f"v0={signature}", "x-zm-request-timestamp": str(NOW)}
+    answer = here.receive(api_gateway_v2(request(body, headers)))
+    assert json.loads(answer["body"])["encryptedToken"] == mac(signing, b"qgg8vlvZRS6UYooatFL8Aw").hex()
+    assert len(manager.reads) == 1 + (signing not in listed)
+
+
+@EVERY
+def test_an_empty_list_of_secrets_lets_nobody_in(case: Case, tmp_path: Path) -> None:
+    """Neither the genuine sender nor whoever signs with the empty key."""
+    here = world_of(tmp_path, case)
+    here.secrets.secrets = here.secrets.rotated = ()
+    unkeyed = (
+        [] if case.verify["scheme"] == "standard-webhooks" else [case.sign(case.body, b"", case.written(NOW))]
+    )
+    for sent in (case.genuine(), *unkeyed):
+        assert here.receive(api_gateway_v2(sent))["statusCode"] == 401
+
+
+def test_a_secret_is_not_shown_with_what_it_fits() -> None:
+    """Whoever logs what was admitted logs no secret."""
+    assert "planted" not in repr(Admitted(Verified(b"signed"), b"planted secret"))
+
+
 def test_forgeries_cost_no_read_in_the_steady_state(tmp_path: Path) -> None:
     """A thousand at once: the refetch that the first causes serves them all."""
     here, manager = rotating(tmp_path, GITHUB)
@@ -114,8 +163,8 @@ def test_what_is_unsigned_stale_or_genuine_costs_no_read(tmp_path: Path) -> None
     """No other secret would make it fit."""
     case = next(case for case in CASES if case.name == "slack")
     here, manager = rotating(tmp_path, case)
-    for forged in (replace(case.genuine(), headers={}), case.genuine(NOW - 10_000), case.genuine()):
-        here.receive(api_gateway_v2(forged))
+    for sent in (replace(case.genuine(), headers={}), case.genuine(NOW - 10_000), case.genuine()):
+        here.receive(api_gateway_v2(sent))
     assert len(manager.reads) == 1
 
 
