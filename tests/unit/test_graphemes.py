@@ -47,7 +47,7 @@ def test_no_text_comes_out_longer_than_its_limit(text: str, limit: int) -> None:
 
 @pytest.mark.parametrize("piece", ["\u0301", "\U0001f468\u200d", "\U0001f1e6", "\r\n", "\u1100", "é", "a"])
 def test_a_text_without_end_is_cut_in_no_time(piece: str) -> None:
-    """Strangers write it: one endless cluster would keep a worker busy until it is killed, again and again."""
+    """Strangers write it: an endless cluster would keep a worker busy until it is killed, each time."""
     text = "e" + piece * 200_000
     started = time.perf_counter()
     shown = cut(text, 100)

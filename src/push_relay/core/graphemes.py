@@ -1,8 +1,8 @@
 """Cut text where a reader sees a character's end, not in the middle of a flag or an accent."""
 
 ELLIPSIS = "…"
-#: Code points that a cluster has on average, at the most: a family of four has 7, an accented letter 2. Finding
-#: the end of one takes time by the square of its length, and strangers write the text.
+#: Code points that a cluster has on average, at the most: a family of four has 7, an accented letter 2.
+#: To find the end of one takes time by the square of its length, and strangers write the text.
 MAX_CLUSTER = 32
 
 
