@@ -54,7 +54,8 @@ def _verify(request: SignedRequest, evidence: Evidence) -> Verified:
     for signed in contents:
         macs = (hmac.digest(key, signed, "sha1") for key in keys(evidence))
         if fits([offered], map(base64_text, macs)):
-            return Verified(contents[0])
+            # The port is whoever calls' to write: with it or without, the same event.
+            return Verified(min(contents, key=len))
     require(False)  # noqa: FBT003
     raise AssertionError
 
