@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_a_certificate_is_fetched_once_and_kept() -> None:
 
 def test_certificates_are_not_kept_without_end() -> None:
     """Whoever names many gets none of them kept for ever."""
-    endpoint = SnsEndpoint()
+    minutes = count(0, sns.PERIOD)
+    endpoint = SnsEndpoint(monotonic=lambda: next(minutes))
     with raw(get_reply(head(len(PEM)) + PEM)) as server:
         for number in range(3 * MAX_KEPT):
             endpoint.certificate(f"{server.address}/{number}.pem")

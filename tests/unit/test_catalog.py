@@ -85,6 +85,7 @@ def folder(directory: Path, source: str = SOURCE, schema: str = "{}") -> Path:
             "message[2].title: `data.` is not a JMESPath expression",
         ),
         ('title = "two"', 'title = "{{ query.* }}"', 19, "message[2].title: `query.*` takes query whole"),
+        ('id = "data.id"', 'id = "*.a | [0]"', 8, "event.id: `*.a | [0]` takes headers whole"),
         ("type == 'x'", "nosuch(type)", 18, "message[2].when: `nosuch(type)` calls nosuch()"),
         ("sound = true", "sound = 1", 21, "message[2].sound: is neither bool nor an expression"),
         (

@@ -198,6 +198,20 @@ def test_a_replay_is_accepted_and_is_no_second_push(case: Case, gateway: Gateway
 
 
 @pytest.mark.parametrize(
+    "case", [case for case in CASES if case.verify["scheme"] == "twilio"], ids=lambda case: case.name
+)
+@ANY_GATEWAY
+def test_a_replay_under_another_port_is_no_second_push(case: Case, gateway: Gateway, tmp_path: Path) -> None:
+    """Twilio signs the address with its port or without, so both fit: they are one event all the same."""
+    here = world_of(tmp_path, case)
+    genuine = case.genuine()
+    for host in ("relay.example.com", "relay.example.com:443", "relay.example.com:8443"):
+        replayed = replace(genuine, url=genuine.url.replace("relay.example.com", host))
+        assert here.receive(gateway(replayed))["statusCode"] == 202
+    assert _delivered(here) == [Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+
+
+@pytest.mark.parametrize(
     "case", [case for case in CASES if case.stamp and case.proof.kind != "json"], ids=lambda case: case.name
 )
 def test_the_sender_s_own_second_attempt_is_no_second_push(case: Case, tmp_path: Path) -> None:

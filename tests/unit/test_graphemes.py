@@ -1,11 +1,13 @@
 """Text is cut where a reader sees a character's end."""
 
+import time
+
 import grapheme
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.graphemes import ELLIPSIS, cut
+from push_relay.core.graphemes import ELLIPSIS, MAX_CLUSTER, cut
 
 FAMILY, FLAG, ACCENT = "👨‍👩‍👧", "🇩🇪", "e\u0301"
 
@@ -39,5 +41,16 @@ def test_no_text_comes_out_longer_than_its_limit(text: str, limit: int) -> None:
     shown = cut(text, limit)
     assert grapheme.length(shown) <= limit
     assert shown == text or shown.endswith(ELLIPSIS)
-    if grapheme.length(text) <= limit:
+    if grapheme.length(text) <= limit and len(text) <= limit * MAX_CLUSTER:
         assert shown == text
+
+
+@pytest.mark.parametrize("piece", ["\u0301", "\U0001f468\u200d", "\U0001f1e6", "\r\n", "\u1100", "é", "a"])
+def test_a_text_without_end_is_cut_in_no_time(piece: str) -> None:
+    """Strangers write it: an endless cluster would keep a worker busy until it is killed, each time."""
+    text = "e" + piece * 200_000
+    started = time.perf_counter()
+    shown = cut(text, 100)
+    assert time.perf_counter() - started < 1
+    assert len(shown) <= 100 * MAX_CLUSTER + 1
+    assert shown.endswith(ELLIPSIS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.handshake import HANDSHAKES, Reply, Subscription, preflight
 
-SECRETS = [b"secret"]
+SECRET = b"secret"
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ def asked(document: Any, **headers: str) -> Asked:
 def test_slack_gets_its_challenge_back_as_text() -> None:
     """Slack takes the challenge in the body, as text (docs.slack.dev/reference/events/url_verification)."""
     request = asked({"token": "t", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY", "type": "url_verification"})
-    reply = HANDSHAKES["slack"](request, SECRETS)
+    reply = HANDSHAKES["slack"](request, SECRET)
     assert reply == Reply("3eZbrw1aBm2rZgRNFdxV2595E9CY", "text/plain; charset=utf-8")
 
 
 def test_zoom_gets_its_token_signed() -> None:
     """Zoom's own sample: hex HMAC-SHA256 of the plain token by the secret token."""
     request = asked({"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}})
-    reply = HANDSHAKES["zoom"](request, SECRETS)
+    reply = HANDSHAKES["zoom"](request, SECRET)
     assert isinstance(reply, Reply)
     assert json.loads(reply.body) == {
         "plainToken": "qgg8vlvZRS6UYooatFL8Aw",
@@ -52,7 +52,7 @@ def test_zoom_cannot_be_made_to_sign_what_looks_like_a_request() -> None:
     """Zoom signs `v0:time:body` by the same secret: the answer must be no use as a signature."""
     request = asked({"event": "endpoint.url_validation", "payload": {"plainToken": "v0:1:{}"}})
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["zoom"](request, SECRETS)
+        HANDSHAKES["zoom"](request, SECRET)
 
 
 def test_event_grid_gets_its_validation_code_back() -> None:
@@ -64,13 +64,13 @@ def test_event_grid_gets_its_validation_code_back() -> None:
         }
     ]
     request = asked(events, **{"aeg-event-type": "SubscriptionValidation"})
-    assert HANDSHAKES["event-grid"](request, SECRETS) == Reply('{"validationResponse": "512d38b6"}')
+    assert HANDSHAKES["event-grid"](request, SECRET) == Reply('{"validationResponse": "512d38b6"}')
 
 
 def test_graph_gets_its_token_back_as_text() -> None:
     """Graph asks in the query, with no body."""
     token = "Validation: Testing client application reachability for subscription 1"
-    reply = HANDSHAKES["microsoft-graph"](Asked(query={"validationToken": token}), SECRETS)
+    reply = HANDSHAKES["microsoft-graph"](Asked(query={"validationToken": token}), SECRET)
     assert reply == Reply(token, "text/plain; charset=utf-8")
 
 
@@ -83,7 +83,7 @@ def confirmation(url: str) -> Asked:
 def test_sns_subscriptions_are_confirmed_where_sns_says() -> None:
     """The address is on SNS's host in the topic's region."""
     url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t"
-    assert HANDSHAKES["sns"](confirmation(url), SECRETS) == Subscription(url)
+    assert HANDSHAKES["sns"](confirmation(url), SECRET) == Subscription(url)
 
 
 @pytest.mark.parametrize(
@@ -103,21 +103,21 @@ def test_sns_subscriptions_are_confirmed_where_sns_says() -> None:
 def test_no_other_address_is_fetched(url: str) -> None:
     """A forged confirmation must not make the relay call whom it likes."""
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["sns"](confirmation(url), SECRETS)
+        HANDSHAKES["sns"](confirmation(url), SECRET)
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"not json", b'{"type": "message"}', b"\xff"])
 def test_what_is_no_handshake_is_an_event(name: str, body: bytes) -> None:
     """An event, and a body that cannot be read, goes on to where it is told what is wrong."""
-    assert HANDSHAKES[name](Asked(body), SECRETS) is None
+    assert HANDSHAKES[name](Asked(body), SECRET) is None
 
 
 @pytest.mark.parametrize("token", ["", "x" * 1025, "line\nbreak", "caf\u00e9", None, 7, ["a"]])
 def test_only_a_plain_token_is_given_back(token: object) -> None:
     """What is reflected is printable ASCII and bounded."""
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["slack"](asked({"type": "url_verification", "challenge": token}), SECRETS)
+        HANDSHAKES["slack"](asked({"type": "url_verification", "challenge": token}), SECRET)
 
 
 def test_the_preflight_lets_an_origin_send() -> None:
@@ -147,4 +147,4 @@ def test_no_body_makes_a_handshake_fail_in_an_unknown_way(
 ) -> None:
     """Whatever comes: an answer, an event, or a malformed request."""
     with contextlib.suppress(MalformedRequest):
-        HANDSHAKES[name](Asked(body, {**values, "aeg-event-type": "SubscriptionValidation"}, values), SECRETS)
+        HANDSHAKES[name](Asked(body, {**values, "aeg-event-type": "SubscriptionValidation"}, values), SECRET)

@@ -180,14 +180,16 @@ def test_changed_credentials_that_are_refused_too_park_the_push() -> None:
     assert len(world.vendor.calls) == 2
 
 
-@pytest.mark.parametrize("missing", ["held", "fresh"])
-def test_credentials_that_cannot_be_read_park_the_push(missing: str) -> None:
-    """Before the first call, or between the two; the claim is given back."""
+@pytest.mark.parametrize(
+    ("missing", "error_code"), [("held", "credentials_unavailable"), ("fresh", "vendor_unauthorized")]
+)
+def test_credentials_that_cannot_be_read_park_the_push(missing: str, error_code: str) -> None:
+    """Before the first call, or after the vendor has refused them; the claim is given back."""
     world = World()
     setattr(world.credentials, missing, None)
     world.vendor.judge = lambda _push, _credentials: VendorUnauthorized("401")
     receipt = only(world)
-    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "credentials_unavailable")
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, error_code)
     assert not world.ledger.states
 
 

@@ -3,11 +3,12 @@
 import json
 import re
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from push_relay.core.configuration import Key, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.expression import Reads
 from push_relay.core.route import Routing, read_routing
 from push_relay.core.source import Source, read_source
 from push_relay.core.strict_json import JsonObject
@@ -56,14 +57,16 @@ def read_source_folder(folder: Path) -> Source:
         raise ConfigurationInvalid(f"{_shown(schema_file)}:1: {exc.detail}") from exc
 
 
-def read_routing_file(file: Path, known: Collection[str] | None = None) -> Routing:
-    """Read relay.toml; `known` are the sources that its routes may name, where that is to be checked.
+def read_routing_file(
+    file: Path, known: Collection[str] | None = None, proofs: Mapping[str, Reads] | None = None
+) -> Routing:
+    """Read relay.toml, and where they are given hold it against the sources (see `read_routing`).
 
     Raises ConfigurationInvalid with file, line and cause.
     """
     text, document = _read_toml(file)
     try:
-        return read_routing(document, known)
+        return read_routing(document, known, proofs)
     except WrongKey as exc:
         raise _located(file, text, exc) from exc
 

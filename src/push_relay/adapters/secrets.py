@@ -19,13 +19,11 @@ from push_relay.core.errors import CredentialsUnavailable
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
-#: Seconds that a secret is kept.
+#: Seconds that a secret is kept. One that somebody took away is good for no longer, in an outage neither.
 MAX_AGE = 300
-#: Seconds between two refetches: a flood of refused calls must not become one of calls to AWS.
-MIN_REFETCH = 30
-#: The same of the signing secrets, which strangers can cause by forging.
-MIN_REFETCH_SIGNING = 60
-#: Seconds for which a failure to read a secret is remembered.
+#: Seconds between two refetches: a flood of forgeries or refused calls must not become one of calls to AWS.
+MIN_REFETCH = 60
+#: Seconds for which a failure to read a secret is remembered: nothing can be let in or sent until it is read.
 FAILURE_AGE = 5
 
 #: (secret's ARN, whether to pass over the cache) -> the secret's text.
@@ -54,11 +52,10 @@ class _Secret:
     A flood of forgeries, or of refused pushes, must not become one of calls to AWS.
     """
 
-    def __init__(self, arn: str, fetch: Fetch, monotonic: Callable[[], float], min_refetch: float) -> None:
+    def __init__(self, arn: str, fetch: Fetch, monotonic: Callable[[], float]) -> None:
         self._arn = arn
         self._fetch = fetch
         self._monotonic = monotonic
-        self._min_refetch = min_refetch
         self._lock = threading.Lock()
         self._refetched = float("-inf")
         self._not_refetched: str | None = None
@@ -66,6 +63,10 @@ class _Secret:
 
     def text(self) -> str:
         """Return the secret as it was last read. Raises CredentialsUnavailable."""
+        with self._lock:
+            return self._text()
+
+    def _text(self) -> str:
         failed = self._failed
         if failed and self._monotonic() - failed[0] < FAILURE_AGE:
             raise CredentialsUnavailable(failed[1])
@@ -78,17 +79,17 @@ class _Secret:
         return text
 
     def text_anew(self) -> str:
-        """Return the secret as it is now, or as it was read within `min_refetch` seconds.
+        """Return the secret as it is now, or as it was read within MIN_REFETCH seconds.
 
         Raises CredentialsUnavailable. What is known stays good then: a forger can cause the attempt, and
         those who hold the known secret must not be turned away for it.
         """
         with self._lock:
             now = self._monotonic()
-            if now - self._refetched < self._min_refetch:
+            if now - self._refetched < MIN_REFETCH:
                 if self._not_refetched is not None:
                     raise CredentialsUnavailable(self._not_refetched)
-                return self.text()
+                return self._text()
             self._refetched, self._not_refetched = now, None
             try:
                 return self._fetch(self._arn, True)  # noqa: FBT003 (the port's)
@@ -103,14 +104,14 @@ class SecretsManagerSigningSecrets:
     def __init__(
         self, arn: str, fetch: Fetch = fetch_secret, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._secret = _Secret(arn, fetch, monotonic, MIN_REFETCH_SIGNING)
+        self._secret = _Secret(arn, fetch, monotonic)
 
     def of(self, source: str) -> Sequence[bytes]:
         """Return a source's secrets. Raises CredentialsUnavailable where there is none: fails closed."""
         return _signing_secrets(self._secret.text(), source)
 
     def refreshed(self, source: str) -> Sequence[bytes]:
-        """Return them as they are now, read again at most once in MIN_REFETCH_SIGNING seconds."""
+        """Return them as they are now, read again at most once in MIN_REFETCH seconds."""
         return _signing_secrets(self._secret.text_anew(), source)
 
 
@@ -120,7 +121,7 @@ class SecretsManagerPushCredentials:
     def __init__(
         self, arn: str, fetch: Fetch = fetch_secret, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._secret = _Secret(arn, fetch, monotonic, MIN_REFETCH)
+        self._secret = _Secret(arn, fetch, monotonic)
 
     def current(self) -> Credentials:
         """Return the credentials. Raises CredentialsUnavailable, also for a secret of another shape."""

@@ -5,6 +5,7 @@ handshake has pinned them to SNS's host in the topic's region; nothing is follow
 """
 
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 import urllib3
@@ -18,34 +19,76 @@ MAX_ANSWER = 64 * 1024
 CONNECT, READ, TOTAL = 2.0, 3.0, 4.0
 #: Certificates kept; SNS signs with one a region.
 MAX_KEPT = 16
+#: Certificates that one process asks for in PERIOD seconds: whoever forges makes up names without end.
+MAX_FETCHES, PERIOD = 10, 60.0
+#: Of these, what is left to names that come again: SNS repeats its message, and names the same one in all.
+KEPT_FOR_REPEATED = 5
+#: Names remembered of which no certificate was asked for.
+MAX_PUT_OFF = 4096
 
 _NO_SUCH_CERTIFICATE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 class SnsEndpoint:
-    """SNS over HTTPS, with certificates kept for the process's life: their addresses name their content."""
+    """SNS over HTTPS, with certificates kept for the process's life: their addresses name their content.
 
-    def __init__(self, pool: urllib3.PoolManager | None = None) -> None:
+    Not for several threads: a function takes one request at a time.
+    """
+
+    def __init__(
+        self, pool: urllib3.PoolManager | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         timeout = urllib3.Timeout(connect=CONNECT, read=READ, total=TOTAL)
         self._pool = pool or urllib3.PoolManager(
             num_pools=4, maxsize=1, timeout=timeout, cert_reqs="CERT_REQUIRED"
         )
+        self._monotonic = monotonic
         self._certificates: dict[str, bytes] = {}
+        self._fetches: list[float] = []
+        self._absent: dict[str, float] = {}
+        self._put_off: dict[str, None] = {}
 
     def certificate(self, url: str) -> bytes:
         """Return a certificate (PEM); nothing where SNS has none of that name, which forgers ask for.
 
-        Raises CredentialsUnavailable.
+        Raises CredentialsUnavailable, also where too many were asked for within a minute; one that is kept
+        costs nothing, and nobody can drive it out by naming others that do not exist.
         """
         if url not in self._certificates:
-            status, body = self._get(url, "SNS's certificate cannot be read")
-            if status in _NO_SUCH_CERTIFICATE:
+            found = self._fetched(url)
+            if not found:
                 return b""
-            _require_ok(status, "SNS's certificate cannot be read")
             if len(self._certificates) >= MAX_KEPT:
-                self._certificates.clear()
-            self._certificates[url] = body
+                del self._certificates[next(iter(self._certificates))]
+            self._certificates[url] = found
+        # Taken out and put in again: what has not been used for the longest stands first.
+        self._certificates[url] = self._certificates.pop(url)
         return self._certificates[url]
+
+    def _fetched(self, url: str) -> bytes:
+        now = self._monotonic()
+        self._absent = {name: since for name, since in self._absent.items() if now - since < PERIOD}
+        if url in self._absent:
+            return b""
+        self._count(url, now)
+        status, body = self._get(url, "SNS's certificate cannot be read")
+        if status in _NO_SUCH_CERTIFICATE:
+            self._absent[url] = now
+            return b""
+        _require_ok(status, "SNS's certificate cannot be read")
+        return body
+
+    def _count(self, url: str, now: float) -> None:
+        """Count a fetch, where there is one left. Raises CredentialsUnavailable."""
+        self._fetches = [moment for moment in self._fetches if now - moment < PERIOD]
+        allowed = MAX_FETCHES if url in self._put_off else MAX_FETCHES - KEPT_FOR_REPEATED
+        if len(self._fetches) >= allowed:
+            if len(self._put_off) >= MAX_PUT_OFF:
+                del self._put_off[next(iter(self._put_off))]
+            self._put_off[url] = None
+            wait = PERIOD - (now - self._fetches[0])
+            raise CredentialsUnavailable("too many of SNS's certificates are asked for", retry_after=wait)
+        self._fetches.append(now)
 
     def confirm(self, url: str) -> None:
         """Confirm a subscription. Raises CredentialsUnavailable: SNS asks again."""

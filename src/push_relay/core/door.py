@@ -1,7 +1,8 @@
 """The door: let in whoever holds the source's secret, and no one else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import SignatureInvalid, UnknownSource
@@ -26,6 +27,18 @@ class Certificates(Protocol):
     def __call__(self, url: str) -> bytes: ...
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Admitted:
+    """A request that was let in. Has no repr that could be logged.
+
+    verified  what its proof covers
+    secret    the one that it fits, which is the one that its sender knows; empty where none takes part
+    """
+
+    verified: Verified
+    secret: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """Verifies webhooks by their source's scheme and the deployer's policy."""
@@ -43,23 +56,35 @@ class Door:
         policy.check_address(request.caller)
         return source.verify
 
-    def verify(
-        self, source: "Source", policy: "Policy", request: "HttpRequest", now: float
-    ) -> tuple[Verified, Sequence[bytes]]:
-        """Return what the request's proof covers, and the source's secrets.
+    def verify(self, source: "Source", policy: "Policy", request: "HttpRequest", now: float) -> Admitted:
+        """Let a request in that proves itself.
 
         Raises Unauthenticated, and CredentialsUnavailable where there is no secret to hold it against.
         Where no known secret fits, they are read again: somebody may have rotated them just now.
         """
         verify = self.approach(source, policy, request)
-        known = self.secrets.of(source.name) if source.needs_secret else ()
+        evidence = Evidence((), now, self.certificates, policy.topics)
+        if not source.needs_secret:
+            return Admitted(verify(request, evidence))
+        known = self.secrets.of(source.name)
         try:
-            return verify(request, self._evidence(known, policy, now)), known
+            return _fitting(verify, request, evidence, known)
         except SignatureInvalid:
-            fresh = self.secrets.refreshed(source.name) if source.needs_secret else ()
+            fresh = self.secrets.refreshed(source.name)
             if list(fresh) == list(known):
                 raise
-        return verify(request, self._evidence(fresh, policy, now)), fresh
+        return _fitting(verify, request, evidence, fresh)
 
-    def _evidence(self, secrets: Sequence[bytes], policy: "Policy", now: float) -> Evidence:
-        return Evidence(secrets, now, self.certificates, policy.topics)
+
+def _fitting(
+    verify: Scheme, request: "HttpRequest", evidence: Evidence, secrets: Sequence[bytes]
+) -> Admitted:
+    """Hold a request against each secret in turn: which one fits matters to an answer that is signed.
+
+    Only a signature that does not fit is another secret's concern: a stale one has fitted.
+    """
+    *others, last = secrets or (b"",)  # an empty one is none, and fits nothing
+    for secret in others:
+        with suppress(SignatureInvalid):
+            return Admitted(verify(request, replace(evidence, secrets=(secret,))), secret)
+    return Admitted(verify(request, replace(evidence, secrets=(last,))), last)

@@ -95,10 +95,18 @@ class Expression:
         """
         return frozenset(_members(self._compiled.parsed, root, self.text))
 
+    def leave_alone(self, proof: "Reads") -> None:
+        """Raise ConfigurationInvalid where the expression reads what carries the sender's proof."""
+        for name in (*self.names("headers") & proof.headers, *self.names("query") & proof.query):
+            raise ConfigurationInvalid(
+                f"`{self.text}` reads `{name}`, which carries the sender's proof: it would be queued, "
+                "and perhaps shown or logged; read another header or parameter, or what stands in `data`"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """The members of `headers` and `query` that expressions read."""
+    """Members of `headers` and `query`: those that expressions read, or that they must leave alone."""
 
     headers: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
@@ -215,7 +223,8 @@ def _members(node: Mapping[str, Any], root: str, text: str) -> Iterator[str]:
             raise ConfigurationInvalid(f"`{text}` takes {root} whole: name the one that it needs")
         yield member["value"]
         return
-    if _is_field(node, root) or node["type"] == "current":
+    # `identity` is the scope itself, which a wildcard takes apart: `*."x-token"`.
+    if _is_field(node, root) or node["type"] in ("current", "identity"):
         raise ConfigurationInvalid(f"`{text}` takes {root} whole: name the one that it needs")
     if node["type"] == "expref":  # sees a list's items
         return

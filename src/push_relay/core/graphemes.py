@@ -1,6 +1,9 @@
 """Cut text where a reader sees a character's end, not in the middle of a flag or an accent."""
 
 ELLIPSIS = "…"
+#: Code points that a cluster has on average, at the most: a family of four has 7, an accented letter 2.
+#: To find the end of one takes time by the square of its length, and strangers write the text.
+MAX_CLUSTER = 32
 
 
 def cut(text: str, limit: int) -> str:
@@ -15,6 +18,7 @@ def cut(text: str, limit: int) -> str:
     # Imported where it is needed: its tables cost what a logger line costs a hundred times.
     import grapheme  # noqa: PLC0415
 
-    if grapheme.length(text, limit + 1) <= limit:
+    start = text[: limit * MAX_CLUSTER]
+    if start == text and grapheme.length(text, limit + 1) <= limit:
         return text
-    return str(grapheme.slice(text, 0, limit - 1)).rstrip() + ELLIPSIS
+    return str(grapheme.slice(start, 0, limit - 1)).rstrip() + ELLIPSIS

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,11 +50,11 @@ class Asked(Protocol):
     def body(self) -> bytes: ...  # noqa: D102
 
 
-#: (verified request, the source's secrets) -> the answer, or None where it is an event.
-type Handshake = Callable[[Asked, Sequence[bytes]], Reply | Subscription | None]
+#: (verified request, the secret that it fits) -> the answer, or None where it is an event.
+type Handshake = Callable[[Asked, bytes], Reply | Subscription | None]
 
 
-def slack(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
+def slack(request: Asked, _secret: bytes) -> Reply | None:
     """Give the challenge of `url_verification` back (https://docs.slack.dev/reference/events/url_verification)."""
     document = _object(request)
     if document.get("type") != "url_verification":
@@ -62,20 +62,23 @@ def slack(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
     return Reply(_token(document.get("challenge")), "text/plain; charset=utf-8")
 
 
-def zoom(request: Asked, secrets: Sequence[bytes]) -> Reply | None:
-    """Sign the token of `endpoint.url_validation` (https://developers.zoom.us/docs/api/webhooks/)."""
+def zoom(request: Asked, secret: bytes) -> Reply | None:
+    """Sign the token of `endpoint.url_validation` (https://developers.zoom.us/docs/api/webhooks/).
+
+    By the secret that Zoom has signed its question with: while it is rotated, the other would not be known.
+    """
     document = _object(request)
     if document.get("event") != "endpoint.url_validation":
         return None
     payload = document.get("payload")
     plain = payload.get("plainToken") if isinstance(payload, dict) else None
-    if not isinstance(plain, str) or not _PLAIN_TOKEN.fullmatch(plain) or not secrets:
+    if not isinstance(plain, str) or not _PLAIN_TOKEN.fullmatch(plain) or not secret:
         raise MalformedRequest("the handshake's token is none")
-    signed = hmac.digest(secrets[0], plain.encode("ascii"), hashlib.sha256).hex()
+    signed = hmac.digest(secret, plain.encode("ascii"), hashlib.sha256).hex()
     return Reply(json.dumps({"plainToken": plain, "encryptedToken": signed}))
 
 
-def event_grid(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
+def event_grid(request: Asked, _secret: bytes) -> Reply | None:
     """Give Event Grid's validation code back.
 
     https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
@@ -89,7 +92,7 @@ def event_grid(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
     return Reply(json.dumps({"validationResponse": _token(code)}))
 
 
-def microsoft_graph(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
+def microsoft_graph(request: Asked, _secret: bytes) -> Reply | None:
     """Give Graph's `validationToken` back as text.
 
     https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
@@ -98,7 +101,7 @@ def microsoft_graph(request: Asked, _secrets: Sequence[bytes]) -> Reply | None:
     return None if token is None else Reply(_token(token), "text/plain; charset=utf-8")
 
 
-def sns(request: Asked, _secrets: Sequence[bytes]) -> Reply | Subscription | None:
+def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
     """Find the subscription to confirm (the scheme has verified the message and allow-listed the topic).
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html#http-subscription-confirmation-json
@@ -118,7 +121,7 @@ def sns(request: Asked, _secrets: Sequence[bytes]) -> Reply | Subscription | Non
     return Subscription(url)
 
 
-def no_handshake(_request: Asked, _secrets: Sequence[bytes]) -> None:
+def no_handshake(_request: Asked, _secret: bytes) -> None:
     """Take everything for an event; what OPTIONS asks is `preflight`'s."""
 
 

@@ -128,12 +128,12 @@ class Relay:
     def _admit(self, request: HttpRequest) -> Event | Reply:
         source = self.sources.named(request.source or "")
         now = self.clock.now()
-        verified, secrets = self.door.verify(source, self.routing.policy(source.name), request, now)
-        asked = source.shake_hands(request, secrets)
+        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+        asked = source.shake_hands(request, admitted.secret)
         if isinstance(asked, Subscription):
             self.subscriptions.confirm(asked.url)
             return Reply("", "text/plain; charset=utf-8")
-        return asked or self._event(source, self._arrival(source, request, verified, now))
+        return asked or self._event(source, self._arrival(source, request, admitted.verified, now))
 
     def _arrival(self, source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
         """Parse a verified request. Its identity is what the proof covers: an id only if it is signed."""

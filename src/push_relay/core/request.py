@@ -18,6 +18,9 @@ from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 #: refused when it is queued.
 MAX_BODY = 4 * 1024 * 1024
 
+#: Headers whose value follows an event through logs and answers.
+CORRELATION_HEADERS = ("x-correlation-id", "x-request-id")
+
 _CORRELATION = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _WEBHOOK_PATH = re.compile(r"(?:^|/)webhooks/([^/]+)/?$")
 
@@ -167,7 +170,7 @@ def _too_large() -> PayloadTooLarge:
 
 def _correlation_id(headers: Mapping[str, str], request_id: str) -> str:
     """Return the sender's correlation id where it is safe to log, else the gateway's request id."""
-    for candidate in (headers.get("x-correlation-id", ""), headers.get("x-request-id", ""), request_id):
+    for candidate in (*(headers.get(name, "") for name in CORRELATION_HEADERS), request_id):
         if _CORRELATION.fullmatch(candidate):
             return candidate
     return "-"

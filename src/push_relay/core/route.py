@@ -1,6 +1,6 @@
 """Routes: the deployer's rules of who is told. Read from config/relay.toml, with the people they name."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from push_relay.core.account import Account, read_account
@@ -80,15 +80,23 @@ class Routing:
         return self.people.get(value) if prefix == _PERSON else Recipient.parse(text)
 
 
-def read_routing(document: JsonObject, known: Collection[str] | None = None) -> Routing:
-    """Compile relay.toml; `known` are the sources that routes may name. Raises ConfigurationInvalid."""
+def read_routing(
+    document: JsonObject,
+    known: Collection[str] | None = None,
+    proofs: Mapping[str, Reads] | None = None,
+) -> Routing:
+    """Compile relay.toml. Raises ConfigurationInvalid.
+
+    known   the sources that routes may name
+    proofs  what carries the proof of each source's sender: routes must not read it, and get null for it
+    """
     table = Table(document)
     accounts = table.table("account")
     account = read_account(accounts.table("default"))
     accounts.done()
     people_table = table.table("people")
     people = {name: _person(people_table.table(name)) for name in people_table}
-    routes = tuple(_route(route, people, known) for route in table.tables("route"))
+    routes = tuple(_route(route, people, known, proofs or {}) for route in table.tables("route"))
     policies = read_policies(table.table("source"))
     for name in policies if known is not None else ():
         if name not in (known or ()):
@@ -114,7 +122,12 @@ def _person(table: Table) -> Recipient:
         raise table.wrong(kinds[0], exc.detail) from exc
 
 
-def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str] | None) -> Route:
+def _route(
+    table: Table,
+    people: Mapping[str, Recipient],
+    known: Collection[str] | None,
+    proofs: Mapping[str, Reads],
+) -> Route:
     source = table.text("source")
     if known is not None and source not in known:
         raise table.wrong("source", _no_source(source, known))
@@ -129,12 +142,18 @@ def _route(table: Table, people: Mapping[str, Recipient], known: Collection[str]
     max_age = table.compiled("max_age", seconds) if "max_age" in table else None
     digest = table.compiled("digest", seconds) if "digest" in table else None
     table.done()
-    route = Route(source, when, to, high=priority == "high", max_age=max_age, digest=digest)
-    try:
-        Reads.of(route.expressions)
-    except ConfigurationInvalid as exc:
-        raise WrongKey(table.path, exc.detail) from exc
-    return route
+    proof = proofs.get(source, NOTHING)
+    _check_reads(table, "when", [when] if when else [], proof)
+    _check_reads(table, "to", [e for template in to for e in template.expressions], proof)
+    return Route(source, when, to, high=priority == "high", max_age=max_age, digest=digest)
+
+
+def _check_reads(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
+    for expression in expressions:
+        try:
+            expression.leave_alone(proof)
+        except ConfigurationInvalid as exc:
+            raise table.wrong(key, exc.detail) from exc
 
 
 def _no_source(name: str, known: Collection[str]) -> str:

@@ -1,7 +1,8 @@
 """Send one push: claim it, send it, record what became of it. Never twice by the relay's own doing."""
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
     VENDOR_CODES,
     ClaimHeld,
+    CredentialsUnavailable,
     DeliveryHeld,
     DeliveryUnknown,
     OutOfTime,
@@ -21,6 +23,8 @@ from push_relay.core.push import Push, Receipt
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
 RESERVE = 1.5
+#: Seconds for which credentials that the vendor refused are not sent again: each call is one of the day's.
+REFUSAL_AGE = 300.0
 
 type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
 
@@ -63,6 +67,36 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
 
+class Refusals:
+    """The credentials that the vendor refused last. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._refused: Credentials | None = None
+        self._until = 0.0
+
+    def bar(self, credentials: Credentials, now: float) -> bool:
+        """Tell whether credentials are not to be sent; once in REFUSAL_AGE seconds one push may try them."""
+        with self._lock:
+            if credentials != self._refused:
+                return False
+            if now < self._until:
+                return True
+            self._until = now + REFUSAL_AGE
+            return False
+
+    def refused(self, credentials: Credentials, now: float) -> None:
+        """Note that the vendor has refused credentials."""
+        with self._lock:
+            self._refused, self._until = credentials, now + REFUSAL_AGE
+
+    def taken(self, credentials: Credentials) -> None:
+        """Note that the vendor has taken them, whatever it said of the push."""
+        with self._lock:
+            if credentials == self._refused:
+                self._refused = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Sends pushes, one a call; safe to call from several threads.
@@ -76,18 +110,22 @@ class Sender:
     push_api: PushApi
     clock: Clock
     hold_unknown: bool = False
+    refusals: Refusals = field(default_factory=Refusals)
 
     def send(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
         """Send an event's push and return its receipt. Never raises: an exception is the push's outcome."""
         if settled := self.claim(event, push, time_left):
             return settled
-        started, latency = self.clock.monotonic(), None
+        started, latency = None, None
         try:
-            self._send(push, event.correlation_id, time_left)
+            credentials = self._credentials()
+            started = self.clock.monotonic()
+            self._send(push, credentials, event.correlation_id, time_left)
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             receipt = failure(event, exc, push)
-        if receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES:
+        called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
+        if started is not None and called:
             latency = (self.clock.monotonic() - started) * 1000
         return replace(self.recorded(push, receipt), latency_ms=latency)
 
@@ -120,21 +158,45 @@ class Sender:
         receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed for good before")
         return replace(receipt, error_code=self.ledger.why(push.key) or VendorRejected.code, push=push)
 
-    def _send(self, push: Push, correlation_id: str, time_left: TimeLeft) -> None:
-        """Send a push; where the vendor refuses the credentials, once more with changed ones."""
+    def _credentials(self) -> Credentials:
+        """Return credentials that the vendor may take: not those that it has refused lately, unless changed.
+
+        Raises VendorUnauthorized, CredentialsUnavailable.
+        """
         credentials = self.credentials.current()
+        if self.refusals.bar(credentials, self.clock.monotonic()):
+            return self._changed(
+                VendorUnauthorized("the vendor refused the credentials, and they are the same")
+            )
+        return credentials
+
+    def _changed(self, refusal: VendorUnauthorized) -> Credentials:
+        """Read the credentials again. Raises the refusal where they are still those that were refused."""
+        try:
+            fresh = self.credentials.refreshed()
+        except CredentialsUnavailable:
+            raise refusal from None
+        if self.refusals.bar(fresh, self.clock.monotonic()):
+            raise refusal
+        return fresh
+
+    def _send(self, push: Push, credentials: Credentials, correlation_id: str, time_left: TimeLeft) -> None:
+        """Send a push; where the vendor refuses the credentials, once more with changed ones."""
         try:
             self._call(push, credentials, correlation_id, time_left)
-        except VendorUnauthorized:
-            fresh = self.credentials.refreshed()
-            # The same credentials would be refused again, and every attempt spends quota.
-            if fresh == credentials:
-                raise
-            self._call(push, fresh, correlation_id, time_left)
+        except VendorUnauthorized as refusal:
+            self._call(push, self._changed(refusal), correlation_id, time_left)
 
     def _call(self, push: Push, credentials: Credentials, correlation_id: str, time_left: TimeLeft) -> None:
         try:
             self.push_api.send(push, credentials, correlation_id, time_left() - RESERVE)
+            self.refusals.taken(credentials)
+        except VendorUnauthorized:
+            self.refusals.refused(credentials, self.clock.monotonic())
+            raise
+        except VendorRejected:
+            self.refusals.taken(credentials)
+            raise
         except DeliveryUnknown as exc:
             if self.hold_unknown:
                 raise DeliveryHeld(exc.detail) from None

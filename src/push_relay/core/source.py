@@ -15,6 +15,7 @@ from push_relay.core.event import Arrival, Event, safe_id
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
 from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
 from push_relay.core.push import Message
+from push_relay.core.request import CORRELATION_HEADERS
 from push_relay.core.schema import Schema
 from push_relay.core.schemes.proof import Scheme
 from push_relay.core.schemes.registry import WITHOUT_SECRET, read_scheme
@@ -72,6 +73,7 @@ class Source:
     handshake       what the sender asks before it sends events, where it asks; `shake_hands` answers
     max_age         seconds after which its events are not worth a push; None: the route's or the account's
     reads           the only headers and query parameters that its events keep, beside what routes read
+    proof           those that carry its sender's proof, which its events never keep
     """
 
     name: str
@@ -88,6 +90,7 @@ class Source:
     matches: tuple[Match, ...]
     schema: Schema
     reads: Reads
+    proof: Reads
     max_age: float | None
 
     @property
@@ -118,8 +121,8 @@ class Source:
             received_at=arrival.received_at,
             identity=arrival.identity,
             correlation_id=arrival.correlation_id,
-            headers=_kept(arrival.headers, self.reads.headers | also.headers),
-            query=_kept(arrival.query, self.reads.query | also.query),
+            headers=_kept(arrival.headers, (self.reads.headers | also.headers) - self.proof.headers),
+            query=_kept(arrival.query, (self.reads.query | also.query) - self.proof.query),
         )
 
     def message(self, event: Event) -> Message | None:
@@ -140,24 +143,28 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
     """Compile a source folder's source.toml and schema.json. Raises ConfigurationInvalid."""
     table = Table(document)
     event = table.table("event")
-    event_id, event_type = _reading(event, "id"), _reading(event, "type")
-    rules = tuple(_message_rule(rule) for rule in table.tables("message"))
+    body_format = _body_format(event)
+    verify = _scheme(table.table("verify"), body_format) if "verify" in table else None
+    proof = _proof(verify)
+    event_id, event_type = _reading(event, "id", proof), _reading(event, "type", proof)
+    rules = tuple(_message_rule(rule, proof) for rule in table.tables("message"))
     read = [e for e in (event_id, event_type) if e] + [e for rule in rules for e in _read_by(rule)]
     source = Source(
         name=name,
         title=table.text("title"),
         docs=table.text("docs"),
         scheme=table.table("verify").text("scheme") if "verify" in table else None,
-        verify=read_scheme(table.table("verify")) if "verify" in table else None,
+        verify=verify,
         handshake=_handshake(table)[0],
         shake_hands=_handshake(table)[1],
-        body_format=_body_format(event),
+        body_format=body_format,
         event_id=event_id,
         event_type=event_type,
         messages=rules,
         matches=tuple(_match(rule) for rule in table.tables("match")),
         schema=Schema.compile(schema),
         reads=Reads.of(read),
+        proof=proof,
         max_age=event.compiled("max_age", seconds) if "max_age" in event else None,
     )
     event.done()
@@ -172,6 +179,21 @@ def _body_format(event: Table) -> BodyFormat:
     return BodyFormat(name, event.text("form") if "form" in event else None)
 
 
+def _scheme(verify: Table, body_format: BodyFormat) -> Scheme:
+    scheme = read_scheme(verify)
+    if scheme.header in CORRELATION_HEADERS:
+        raise verify.wrong("header", f"`{scheme.header}` would be logged, and given back: name another")
+    if body_format.name == "cloudevents" and (scheme.header or "").startswith("ce-"):
+        raise verify.wrong("header", f"`{scheme.header}` would become a part of the event: name another")
+    return scheme
+
+
+def _proof(scheme: Scheme | None) -> Reads:
+    if scheme is None:
+        return NOTHING
+    return Reads(frozenset({scheme.header or ""} - {""}), frozenset({scheme.query or ""} - {""}))
+
+
 def _handshake(table: Table) -> tuple[str | None, Handshake]:
     if "handshake" not in table:
         return None, no_handshake
@@ -181,13 +203,13 @@ def _handshake(table: Table) -> tuple[str | None, Handshake]:
     return name, HANDSHAKES[name]
 
 
-def _message_rule(rule: Table) -> MessageRule:
+def _message_rule(rule: Table, proof: Reads) -> MessageRule:
     made = MessageRule(
-        when=_reading(rule, "when"),
-        title=_template(rule, "title"),
-        body=_template(rule, "body"),
-        sound=_constant_or_template(rule, "sound", bool),
-        expiry_secs=_constant_or_template(rule, "expiry_secs", int),
+        when=_reading(rule, "when", proof),
+        title=_template(rule, "title", proof),
+        body=_template(rule, "body", proof),
+        sound=_constant_or_template(rule, "sound", bool, proof),
+        expiry_secs=_constant_or_template(rule, "expiry_secs", int, proof),
     )
     rule.done()
     return made
@@ -208,35 +230,34 @@ def _expression(table: Table, key: str) -> Expression | None:
     return table.compiled(key, Expression.compile) if key in table else None
 
 
-def _reading(table: Table, key: str) -> Expression | None:
+def _reading(table: Table, key: str, proof: Reads) -> Expression | None:
     """Compile an expression of which it has to be known what an event must keep for it."""
     expression = _expression(table, key)
-    _check_names(table, key, [expression] if expression else ())
+    _check_names(table, key, [expression] if expression else (), proof)
     return expression
 
 
-def _template(table: Table, key: str) -> Template:
+def _template(table: Table, key: str, proof: Reads) -> Template:
     template = table.compiled(key, Template.compile)
-    _check_names(table, key, template.expressions)
+    _check_names(table, key, template.expressions, proof)
     return template
 
 
-def _check_names(table: Table, key: str, expressions: Iterable[Expression]) -> None:
+def _check_names(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
     for expression in expressions:
         try:
-            expression.names("headers")
-            expression.names("query")
+            expression.leave_alone(proof)
         except ConfigurationInvalid as exc:
             raise table.wrong(key, exc.detail) from exc
 
 
-def _constant_or_template[T](table: Table, key: str, kind: type[T]) -> Template | T | None:
+def _constant_or_template[T](table: Table, key: str, kind: type[T], proof: Reads) -> Template | T | None:
     value = table.raw(key)
     if value is None or type(value) is kind:
         return value
     if not isinstance(value, str):
         raise table.wrong(key, f"is neither {kind.__name__} nor an expression in {{{{ }}}}")
-    return _template(table, key)
+    return _template(table, key, proof)
 
 
 def _read_by(rule: MessageRule) -> Iterator[Expression]:

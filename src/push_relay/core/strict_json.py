@@ -2,6 +2,7 @@
 
 Every limit on JSON stands here and nowhere else. What two readers could understand differently
 (duplicate keys, NaN, lone surrogates) is refused, because a signature would cover both readings.
+A text or a key may be as long as what it comes in: MAX_BODY over HTTP, a message's 1 MiB from AWS.
 """
 
 import json

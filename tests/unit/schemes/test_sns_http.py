@@ -121,6 +121,27 @@ def test_a_chinese_topic_has_its_certificate_in_china() -> None:
 
 
 @pytest.mark.parametrize(
+    ("partition", "region", "domain"),
+    [
+        ("aws-iso", "us-iso-east-1", "c2s.ic.gov"),
+        ("aws-iso-b", "us-isob-east-1", "sc2s.sgov.gov"),
+        ("aws-iso-e", "eu-isoe-west-1", "cloud.adc-e.uk"),
+        ("aws-iso-f", "us-isof-south-1", "csp.hci.ic.gov"),
+        ("aws-eusc", "eusc-de-east-1", "amazonaws.eu"),
+    ],
+)
+def test_a_topic_of_an_isolated_or_sovereign_partition_is_refused(
+    partition: str, region: str, domain: str
+) -> None:
+    """Their domains are none that the relay knows: nothing is fetched there, though the topic is listed."""
+    topic = f"arn:{partition}:sns:{region}:123456789012:planted"
+    address = f"https://sns.{region}.{domain}/SimpleNotificationService-01.pem"
+    evidence = replace(EVIDENCE, topics=frozenset({topic}), certificate=unreachable)
+    with pytest.raises(SignatureInvalid):
+        VERIFY(signed(TopicArn=topic, SigningCertURL=address), evidence)
+
+
+@pytest.mark.parametrize(
     "pem",
     [
         lambda: certificate(rsa_pair()[1], "sns.amazonaws.com"),

@@ -5,8 +5,7 @@ Each mistake is told with file, line and cause; the exit code is 1 where there i
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from relayctl.project import ROOT
@@ -31,17 +30,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _problems(sources: Path, config: Path) -> Iterator[str]:
     from push_relay.adapters.catalog import read_routing_file, read_source_folder  # noqa: PLC0415
-
-    folders = sorted(path for path in sources.iterdir() if path.is_dir())
-    for folder in folders:
-        yield from _told(partial(read_source_folder, folder))
-    yield from _told(partial(read_routing_file, config, known={folder.name for folder in folders}))
-
-
-def _told(read: Callable[[], object]) -> Iterator[str]:
     from push_relay.core.errors import ConfigurationInvalid  # noqa: PLC0415
 
+    folders = sorted(path for path in sources.iterdir() if path.is_dir())
+    proofs = {}
+    for folder in folders:
+        try:
+            proofs[folder.name] = read_source_folder(folder).proof
+        except ConfigurationInvalid as exc:
+            yield exc.detail
     try:
-        read()
+        read_routing_file(config, {folder.name for folder in folders}, proofs)
     except ConfigurationInvalid as exc:
         yield exc.detail

@@ -24,6 +24,7 @@ from push_relay.core.schemes.proof import (
 )
 
 _ENCODINGS: dict[str, Encoding] = {"hex": hexadecimal, "base64": base64_text}
+_PAGERDUTY = "x-pagerduty-signature"
 _DIGESTS = ("sha256", "sha512", "sha1")
 # Versions other than v1 are passed over; anything else in the header is nonsense.
 _VERSIONED = re.compile(r"v[0-9]+=[0-9a-f]+")
@@ -36,7 +37,7 @@ def github(_table: Table) -> Scheme:
     (SHA-1) is not looked at.
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     """
-    return HeaderHmac("x-hub-signature-256", "sha256=")
+    return HeaderHmac("x-hub-signature-256", "sha256=").scheme()
 
 
 def shopify(_table: Table) -> Scheme:
@@ -45,7 +46,7 @@ def shopify(_table: Table) -> Scheme:
     After a rotation Shopify signs with the old secret for up to an hour.
     https://shopify.dev/docs/apps/build/webhooks/verify-deliveries
     """
-    return HeaderHmac("x-shopify-hmac-sha256", encode=base64_text)
+    return HeaderHmac("x-shopify-hmac-sha256", encode=base64_text).scheme()
 
 
 def grafana(table: Table) -> Scheme:
@@ -58,9 +59,9 @@ def grafana(table: Table) -> Scheme:
     """
     name = header_name(table, "header", "x-grafana-alerting-signature")
     if "timestamp_header" not in table:
-        return HeaderHmac(name)
+        return HeaderHmac(name).scheme()
     stamp = Timestamp(header_name(table, "timestamp_header"), unix, tolerance(table))
-    return HeaderHmac(name, before="{timestamp}:", timestamp=stamp)
+    return HeaderHmac(name, before="{timestamp}:", timestamp=stamp).scheme()
 
 
 def pagerduty(_table: Table) -> Scheme:
@@ -70,11 +71,11 @@ def pagerduty(_table: Table) -> Scheme:
     reads like a list, because HTTP joins repeated headers; each signature still has to be one.
     https://github.com/PagerDuty/developer-docs/blob/94224391aa3eac8fa73ea6a6af542dee0613d3e8/docs/webhooks/04-Signatures.md
     """
-    return _verify_pagerduty
+    return Scheme(_verify_pagerduty, header=_PAGERDUTY)
 
 
 def _verify_pagerduty(request: SignedRequest, evidence: Evidence) -> Verified:
-    offered = header(request, "x-pagerduty-signature").split(",")
+    offered = header(request, _PAGERDUTY).split(",")
     require(all(_VERSIONED.fullmatch(signature) for signature in offered))
     macs = (hmac.digest(key, request.body, "sha256") for key in keys(evidence))
     require(fits(offered, (b"v1=" + hexadecimal(mac) for mac in macs)))
@@ -110,7 +111,7 @@ def generic(table: Table) -> Scheme:
         before=before,
         after=after,
         timestamp=stamp,
-    )
+    ).scheme()
 
 
 def _content(table: Table) -> tuple[str, str]:

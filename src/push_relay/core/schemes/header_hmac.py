@@ -10,6 +10,7 @@ from push_relay.core.schemes.moment import require_fresh
 from push_relay.core.schemes.proof import (
     Encoding,
     Evidence,
+    Scheme,
     SignedRequest,
     Verified,
     fits,
@@ -33,7 +34,7 @@ class Timestamp:
 
 @dataclass(frozen=True, slots=True)
 class HeaderHmac:
-    """A scheme: the header is `prefix` and the encoded HMAC of what `before` + the body + `after` say.
+    """Verifies that the header is `prefix` and the encoded HMAC of what `before` + the body + `after` say.
 
     `{timestamp}` in `before` and `after` stands for the timestamp as it was sent. The HMAC is compared as
     written, so another case, padding, alphabet or a second value cannot fit.
@@ -46,6 +47,10 @@ class HeaderHmac:
     before: str = ""
     after: str = ""
     timestamp: Timestamp | None = None
+
+    def scheme(self) -> Scheme:
+        """Return it as a scheme that says where its proof stands."""
+        return Scheme(self, header=self.header)
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""

@@ -60,8 +60,26 @@ class Verified:
     event_id: str | None = None
 
 
-#: A scheme returns what the proof covers, or raises SignatureMissing, SignatureInvalid or Stale.
-type Scheme = Callable[[SignedRequest, Evidence], Verified]
+#: Returns what the proof covers, or raises SignatureMissing, SignatureInvalid or Stale.
+type Verify = Callable[[SignedRequest, Evidence], Verified]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How the genuine sender's requests are told from a forger's. Call it as its `verify`.
+
+    header, query  the header (lower-case) or query parameter that carries the proof, be it the secret itself
+                   or a signature by it: no event may take it along. None where the body carries it
+    """
+
+    verify: Verify
+    header: str | None = None
+    query: str | None = None
+
+    def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
+        """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""
+        return self.verify(request, evidence)
+
 
 #: Writes a digest as its header has it. Proofs are compared as written, so that each has one spelling.
 type Encoding = Callable[[bytes], bytes]

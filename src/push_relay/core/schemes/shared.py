@@ -32,8 +32,10 @@ def token(table: Table) -> Scheme:
         raise WrongKey(table.path, "name either a `header` or a `query` parameter for the token")
     prefix = table.text("prefix", "")
     if "query" in table:
-        return partial(_verify_query, name=table.text("query"), prefix=prefix)
-    return partial(_verify_header, name=header_name(table, "header"), prefix=prefix)
+        name = table.text("query")
+        return Scheme(partial(_verify_query, name=name, prefix=prefix), query=name)
+    name = header_name(table, "header")
+    return Scheme(partial(_verify_header, name=name, prefix=prefix), header=name)
 
 
 def _verify_header(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
@@ -56,7 +58,7 @@ def basic(_table: Table) -> Scheme:
     password only once they have been answered 401 with `WWW-Authenticate: Basic`.
     https://www.rfc-editor.org/rfc/rfc7617
     """
-    return _verify_basic
+    return Scheme(_verify_basic, header="authorization")
 
 
 def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
@@ -72,7 +74,7 @@ def none(_table: Table) -> Scheme:
     Whoever calls it decides whether the deployer's configuration says so too: a source folder alone must
     never open the door.
     """
-    return _verify_nothing
+    return Scheme(_verify_nothing)
 
 
 def _verify_nothing(request: SignedRequest, _evidence: Evidence) -> Verified:

@@ -52,7 +52,7 @@ def sns_http(table: Table) -> Scheme:
     minimum = table.whole("minimum_version", 1, at_least=1)
     if str(minimum) not in _DIGESTS:
         raise table.wrong("minimum_version", "is neither 1 nor 2")
-    return partial(_verify, tolerance=tolerance(table, LONGEST_RETRY), minimum=minimum)
+    return Scheme(partial(_verify, tolerance=tolerance(table, LONGEST_RETRY), minimum=minimum))
 
 
 def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, minimum: int) -> Verified:

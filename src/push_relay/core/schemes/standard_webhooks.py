@@ -38,7 +38,8 @@ def standard_webhooks(table: Table) -> Scheme:
     The headers' names begin with `header_prefix`: `webhook`, or `svix` for senders of before the standard.
     """
     prefix = header_name(table, "header_prefix", "webhook")
-    return partial(_verify, prefix=prefix, tolerance=tolerance(table))
+    verify = partial(_verify, prefix=prefix, tolerance=tolerance(table))
+    return Scheme(verify, header=f"{prefix}-signature")
 
 
 def _verify(request: SignedRequest, evidence: Evidence, *, prefix: str, tolerance: float) -> Verified:

@@ -20,6 +20,7 @@ from push_relay.core.schemes.proof import (
     require,
 )
 
+_STRIPE = "stripe-signature"
 _STRIPE_ITEM = re.compile(r"[a-z][a-z0-9]*=[0-9a-f]+")
 
 
@@ -30,7 +31,7 @@ def slack(table: Table) -> Scheme:
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
     stamp = Timestamp("x-slack-request-timestamp", unix, tolerance(table))
-    return HeaderHmac("x-slack-signature", "v0=", before="v0:{timestamp}:", timestamp=stamp)
+    return HeaderHmac("x-slack-signature", "v0=", before="v0:{timestamp}:", timestamp=stamp).scheme()
 
 
 def zendesk(table: Table) -> Scheme:
@@ -43,7 +44,7 @@ def zendesk(table: Table) -> Scheme:
     stamp = Timestamp("x-zendesk-webhook-signature-timestamp", iso8601, tolerance(table))
     return HeaderHmac(
         "x-zendesk-webhook-signature", encode=base64_text, before="{timestamp}", timestamp=stamp
-    )
+    ).scheme()
 
 
 def stripe(table: Table) -> Scheme:
@@ -54,11 +55,11 @@ def stripe(table: Table) -> Scheme:
     the other. The key is the whole secret, `whsec_` included.
     https://docs.stripe.com/webhooks/signature#verify-manually
     """
-    return partial(_verify_stripe, tolerance=tolerance(table))
+    return Scheme(partial(_verify_stripe, tolerance=tolerance(table)), header=_STRIPE)
 
 
 def _verify_stripe(request: SignedRequest, evidence: Evidence, *, tolerance: float) -> Verified:
-    items = header(request, "stripe-signature").split(",")
+    items = header(request, _STRIPE).split(",")
     require(all(_STRIPE_ITEM.fullmatch(item) for item in items))
     stamps = [item[2:] for item in items if item.startswith("t=")]
     require(len(stamps) == 1)

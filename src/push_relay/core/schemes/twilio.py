@@ -26,6 +26,7 @@ from push_relay.core.schemes.proof import (
 #: Fields of a form; Twilio sends some thirty.
 MAX_FIELDS = 1000
 
+_SIGNATURE = "x-twilio-signature"
 _URL = re.compile(r"(https?)://([^/?#]+)(.*)", re.DOTALL)
 _PORT = re.compile(r":[0-9]+$")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
@@ -40,11 +41,11 @@ def twilio(_table: Table) -> Scheme:
     in the address, as `bodySHA256`. Nothing says when it was signed.
     Twilio is not consistent about the port in the address; like its own validator, take both.
     """
-    return _verify
+    return Scheme(_verify, header=_SIGNATURE)
 
 
 def _verify(request: SignedRequest, evidence: Evidence) -> Verified:
-    offered = header(request, "x-twilio-signature")
+    offered = header(request, _SIGNATURE)
     try:
         carried = _carried(request)
         contents = [(address + carried).encode() for address in _addresses(request.url)]
@@ -53,7 +54,8 @@ def _verify(request: SignedRequest, evidence: Evidence) -> Verified:
     for signed in contents:
         macs = (hmac.digest(key, signed, "sha1") for key in keys(evidence))
         if fits([offered], map(base64_text, macs)):
-            return Verified(contents[0])
+            # The port is whoever calls' to write: with it or without, the same event.
+            return Verified(min(contents, key=len))
     require(False)  # noqa: FBT003
     raise AssertionError
 
