@@ -16,7 +16,7 @@ from chaos.source import EventSource
 from chaos.stage import Stage
 from chaos.weather import Weather
 
-HANDLERS: Final = ["receive", "receive", "deliver", "deliver", "deliver", "deliver"]
+HANDLERS: Final = ["receive", "receive", "deliver", "deliver"]
 _ACCEPTED, _UNAUTHORIZED = 202, 401
 _SENDERS_PATIENCE: Final = 12
 """Attempts of a webhook's sender."""

@@ -15,6 +15,8 @@ MARKER: Final = re.compile(r"m\d{7}")
 FAN: Final = ("external:fan-1", "external:fan-2", "email:fan-3@example.com")
 STORM: Final = "email:storm@example.com"
 DUTY: Final = "external:4711"
+#: Events of a run that come in one burst at the most; else as many as this come each day.
+ONE_BURST, A_DAY = 5000, 1700
 
 
 class Kind(StrEnum):
@@ -83,11 +85,21 @@ class Planned:
 def make_plan(events: int, seed: int) -> list[Planned]:
     """Plan a run of so many events. The same seed plans the same."""
     dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
-    span = max(20.0, events / 40)
-    return [_planned(number, dice, span) for number in range(events)]
+    return [_planned(number, dice, *_burst(number, events)) for number in range(events)]
 
 
-def _planned(number: int, dice: random.Random, span: float) -> Planned:
+def _burst(number: int, events: int) -> tuple[float, float]:
+    """Return when the burst begins in which an event comes, and how long it lasts, both in seconds.
+
+    A short run is a single burst, which the day's calls are not enough for; a long one has one each day, which
+    they are, but for what goes wrong.
+    """
+    if events <= ONE_BURST:
+        return 0.0, max(20.0, events / 40)
+    return number // A_DAY * 86_400.0, A_DAY / 40
+
+
+def _planned(number: int, dice: random.Random, begin: float, span: float) -> Planned:
     kind = dice.choices(list(_KINDS), list(_KINDS.values()))[0]
     if number in (7, 8):
         kind = Kind.POISON  # even the shortest run has some
@@ -98,7 +110,7 @@ def _planned(number: int, dice: random.Random, span: float) -> Planned:
         way = Way.PUSH
     if kind in (Kind.BROKEN, Kind.POISON) and way not in (Way.SQS, Way.SNS, Way.BUS):
         way = Way.SQS if kind is Kind.BROKEN else Way.PUSH
-    first = dice.uniform(0, span)
+    first = begin + dice.uniform(0, span)
     copies = [first]
     if way is not Way.SQS and dice.random() < 0.15:  # noqa: PLR2004 - the share that is sent twice
         copies.append(first + dice.choice((0.0, 0.01, 5.0, 400.0, 20_000.0)))

@@ -17,7 +17,7 @@ from rich.table import Table
 from chaos import evidence
 from chaos.crew import Crew
 from chaos.driver import HANDLERS, Driver, NotDoneError
-from chaos.plan import Planned, make_plan
+from chaos.plan import ONE_BURST, Planned, make_plan
 from chaos.source import EventSource
 from chaos.stage import Stage, staged
 from chaos.verdict import Verdict, judge
@@ -26,7 +26,8 @@ from relayctl.progress import StepFailedError
 from relayctl.project import RUNS
 from sandbox import Call
 
-_KILL, _FAIL = 0.001, 0.003
+#: What the vendor allows an organisation in a day.
+DAILY_CALLS = 2500
 _SHOWN_OFFENDERS = 3
 _LOOK_SECS, _LINE_SECS = 0.5, 15.0
 
@@ -62,6 +63,22 @@ def chaos(order: Order) -> int:
     return 0 if verdict.stands else 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Climate:
+    """How rough a run is: the longer it is, the rarer each fault, of which there are more all the same."""
+
+    kill: float
+    fail: float
+    calls_between: tuple[int, int]
+    daily_calls: int
+
+
+def _climate(events: int) -> _Climate:
+    if events > ONE_BURST:
+        return _Climate(0.0003, 0.001, (400, 1500), DAILY_CALLS)
+    return _Climate(0.001, 0.003, (150, 500), max(60, events // 2))
+
+
 @contextmanager
 def _directory(order: Order) -> Iterator[Path]:
     RUNS.mkdir(exist_ok=True)
@@ -75,15 +92,15 @@ def _directory(order: Order) -> Iterator[Path]:
 
 def _run(order: Order, directory: Path, console: Console) -> tuple[Verdict, list[str]]:
     planned = make_plan(order.events, order.seed)
-    daily_calls = max(60, order.events // 2)
+    climate = _climate(order.events)
     dice = random.Random(f"driver-{order.seed}")  # noqa: S311 - repeatable, not secret
-    with staged(directory, order.seed, daily_calls, len(HANDLERS)) as stage:
-        crew = Crew(stage, order.seed, _KILL, _FAIL)
+    with staged(directory, order.seed, climate.daily_calls, len(HANDLERS)) as stage:
+        crew = Crew(stage, order.seed, climate.kill, climate.fail)
         source = EventSource(stage, dice)
         try:
             crew.start(HANDLERS)
             with _bar(console, sum(len(event.copies) for event in planned)) as show:
-                driver = Driver(stage, crew, source, Weather(stage, dice), dice, show)
+                driver = Driver(stage, crew, source, Weather(stage, dice, climate.calls_between), dice, show)
                 limit = order.limit_secs or 180 + order.events * 0.5
                 facts = driver.run(planned, limit)
         finally:

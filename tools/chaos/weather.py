@@ -29,7 +29,6 @@ _CONSTANT: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "error_code", "error_code": "UserNotFound", "probability": 0.015},
     {"kind": "status", "status": 400, "probability": 0.003},
 )
-_CALLS_BETWEEN: Final = (150, 500)
 _ROTATION_SECS: Final = 40.0
 
 
@@ -39,6 +38,7 @@ class Weather:
 
     stage: Stage
     dice: random.Random
+    calls_between: tuple[int, int]
     happened: list[str] = field(default_factory=list)
     _next: int = 40
     _new_key: tuple[float, str] | None = None
@@ -55,7 +55,7 @@ class Weather:
             self._new_key = None
         calls = self.stage.sandbox.record.last
         if calls >= self._next and self._new_key is None:
-            self._next = calls + self.dice.randint(*_CALLS_BETWEEN)
+            self._next = calls + self.dice.randint(*self.calls_between)
             self._happen(now)
 
     @property
