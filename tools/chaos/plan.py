@@ -91,7 +91,7 @@ def make_plan(events: int, seed: int) -> list[Planned]:
 def _burst(number: int, events: int) -> tuple[float, float]:
     """Return when the burst begins in which an event comes, and how long it lasts, both in seconds.
 
-    A short run is a single burst, which the day's calls are not enough for; a long one has one each day, which
+    A short run is a single burst, which the day's calls are not enough for; a long one has one a day, which
     they are, but for what goes wrong.
     """
     if events <= ONE_BURST:
