@@ -17,7 +17,7 @@ UV  := .tools/uv/bin/uv
 PY  := .venv/bin/python
 SAM := .tools/sam/bin/sam
 
-.PHONY: help setup run test fuzz check bench openapi requirements clean
+.PHONY: help setup run test fuzz check bench chaos openapi requirements clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -73,6 +73,9 @@ check: setup ## the gate: formatting, lint, types, import rules, template, docs
 
 bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
+
+chaos: setup ## break everything on purpose and count what became of it: EVENTS= (2000), SEED= (any)
+	@$(PY) -m chaos --events $(or $(EVENTS),2000) $(if $(SEED),--seed $(SEED)) --report bench/chaos.json
 
 openapi: setup ## write docs/openapi.json anew: the HTTP interface, of the code and the sources
 	@$(PY) -m relayctl openapi

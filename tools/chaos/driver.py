@@ -23,7 +23,7 @@ _SENDERS_PATIENCE: Final = 12
 _LAMBDAS_ATTEMPTS: Final = 3
 _KILL_FROM_OUTSIDE: Final = 0.002
 _BETWEEN_EMPTY_POLLS_SECS: Final = 0.05
-_LATE_SECS: Final = 15.0
+_LATE_SECS: Final = 30.0
 _ENOUGH: Final = 100
 """Messages that are ready, beyond which no more are received."""
 

@@ -96,7 +96,7 @@ def _burst(number: int, events: int) -> tuple[float, float]:
     """
     if events <= ONE_BURST:
         return 0.0, max(20.0, events / 40)
-    return number // A_DAY * 86_400.0, A_DAY / 40
+    return number // A_DAY * 86_400.0, A_DAY / 200
 
 
 def _planned(number: int, dice: random.Random, begin: float, span: float) -> Planned:

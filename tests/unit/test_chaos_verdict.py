@@ -1,0 +1,210 @@
+"""The chaos run's verdict: it fails where something is lost, told twice, or out of bounds."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chaos.driver import Facts
+from chaos.evidence import DeadLetter, Evidence, _Reading
+from chaos.plan import Kind, Planned, Way, make_plan
+from chaos.stage import MAX_RECEIVES
+from chaos.verdict import Verdict, judge
+
+TOLD = ("m0000001", "user:m0000001")
+WHY = {"error_code": "vendor_rejected", "source": "push", "event_id": "e", "failed_at": "now"}
+
+
+class Run:
+    """A run of one event that went well, until a test spoils it."""
+
+    def __init__(self, kind: Kind = Kind.PLAIN) -> None:
+        self.event = Planned(TOLD[0], kind, Way.PUSH, (0.0,))
+        self.facts = Facts(let_in={TOLD[0]})
+        self.evidence = Evidence()
+        self.evidence.shown[TOLD] = 1
+        self.source: Any = SimpleNamespace(receives={"m": MAX_RECEIVES}, handed_twice=0)
+        counts = SimpleNamespace(over_quota=0, calls=1, faults=0)
+        usage = SimpleNamespace(max_connections=3)
+        self.stage: Any = SimpleNamespace(
+            seed=1,
+            daily_calls=10,
+            sandbox=SimpleNamespace(
+                record=SimpleNamespace(counts=counts), account=SimpleNamespace(usage=lambda: usage)
+            ),
+        )
+        self.counts, self.usage = counts, usage
+
+    def judged(self) -> Verdict:
+        """Return the verdict."""
+        return judge([self.event], self.facts, self.source, self.evidence, self.stage)
+
+
+def test_a_good_run_holds() -> None:
+    """With one push delivered."""
+    verdict = Run().judged()
+    assert verdict.stands
+    assert (verdict.delivered, verdict.outcomes) == (1, {"delivered": 1})
+
+
+def letter(**attributes: str) -> DeadLetter:
+    """Return a dead letter of the whole event."""
+    return DeadLetter(frozenset({TOLD[0]}), (), attributes)
+
+
+def lose(run: Run) -> None:
+    """Show nothing."""
+    run.evidence.shown.clear()
+
+
+def show_again(run: Run) -> None:
+    """Show it a second time."""
+    run.evidence.shown[TOLD] += 1
+
+
+def show_somebody_else(run: Run) -> None:
+    """Show it to the wrong person."""
+    run.evidence.shown[TOLD[0], "user:somebody"] = 1
+
+
+def refuse_twice(run: Run) -> None:
+    """Have the vendor refuse it twice."""
+    run.evidence.refused[TOLD] = 2
+
+
+def spend_too_much(run: Run) -> None:
+    """Call once too often."""
+    run.counts.over_quota = 1
+
+
+def open_too_many(run: Run) -> None:
+    """Open one connection too many."""
+    run.usage.max_connections = 4
+
+
+def receive_too_often(run: Run) -> None:
+    """Receive a message once too often."""
+    run.source.receives["m"] += 1
+
+
+def bury_without_a_reason(run: Run) -> None:
+    """Dead-letter it, and don't say which source it was."""
+    lose(run)
+    run.evidence.dead = [letter(**{**WHY, "source": ""})]
+
+
+SPOILT: list[tuple[Callable[[Run], None], str]] = [
+    (lose, "lost"),
+    (show_again, "shown twice without a reason"),
+    (show_somebody_else, "shown to the wrong person"),
+    (refuse_twice, "refused for good, and tried again"),
+    (receive_too_often, "received too often"),
+    (bury_without_a_reason, "dead-lettered without a reason"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "check"), SPOILT, ids=[check for _, check in SPOILT])
+def test_what_must_not_happen_is_told(spoil: Callable[[Run], None], check: str) -> None:
+    """By its name, with the event."""
+    run = Run()
+    spoil(run)
+    verdict = run.judged()
+    assert not verdict.stands
+    assert verdict.offending == {check: [TOLD[0]]}
+
+
+@pytest.mark.parametrize("spoil", [spend_too_much, open_too_many])
+def test_a_limit_that_was_broken_is_told(spoil: Callable[[Run], None]) -> None:
+    """By the figures."""
+    run = Run()
+    spoil(run)
+    assert not run.judged().stands
+
+
+def test_a_second_push_is_explained_by_a_doubt_and_by_no_more_than_one() -> None:
+    """Each attempt that nobody knows the end of excuses one."""
+    run = Run()
+    show_again(run)
+    run.evidence.doubts[TOLD].append("killed between sending and settling")
+    verdict = run.judged()
+    assert verdict.stands
+    assert (verdict.duplicates, verdict.duplicates_unexplained) == (1, 0)
+    show_again(run)
+    verdict = run.judged()
+    assert (verdict.duplicates, verdict.duplicates_unexplained) == (2, 1)
+    assert not verdict.stands
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "outcome"),
+    [
+        (Kind.PLAIN, WHY, "failed"),
+        (Kind.PLAIN, {}, "crashed"),
+        (Kind.POISON, {}, "crashed"),
+        (Kind.BROKEN, {"error_code": "schema_violation"}, "rejected"),
+    ],
+)
+def test_what_is_dead_is_not_lost(kind: Kind, attributes: dict[str, str], outcome: str) -> None:
+    """It waits for a person."""
+    run = Run(kind)
+    lose(run)
+    run.evidence.dead = [letter(**attributes)]
+    assert run.judged().outcomes == {outcome: 1}
+
+
+@pytest.mark.parametrize("kind", [Kind.NOBODY, Kind.BROKEN, Kind.POISON])
+def test_what_reaches_nobody_has_to_end_somewhere(kind: Kind) -> None:
+    """Not silently."""
+    run = Run(kind)
+    lose(run)
+    assert run.judged().offending == {"lost": [TOLD[0]]}
+
+
+def test_what_is_forged_must_be_turned_away() -> None:
+    """And nothing else."""
+    run = Run(Kind.FORGED)
+    lose(run)
+    run.facts = Facts()
+    assert run.judged().offending == {"forged, and not refused": [TOLD[0]]}
+    run.facts = Facts(turned_away={TOLD[0]: 401})
+    assert run.judged().outcomes == {"rejected": 1}
+
+
+CLAIMED = {"step": "claimed", "key": "k", "claim": "granted", "lease": 20.0, "at": 100.0}
+SENDING = {"step": "sending", "key": "k", "to": TOLD[1], "markers": [TOLD[0]], "at": 100.0}
+SENT = {"step": "sent", "key": "k", "result": "ok", "at": 101.0}
+SETTLED = {"step": "settled", "key": "k", "status": "delivered", "at": 101.0}
+
+
+@pytest.mark.parametrize(
+    ("steps", "doubts"),
+    [
+        ([CLAIMED, SENDING, SENT, SETTLED], 0),
+        ([CLAIMED], 0),
+        ([CLAIMED, SENDING], 1),
+        ([CLAIMED, SENDING, SENT], 1),
+        ([CLAIMED, SENDING, {**SENT, "result": "delivery_unknown"}, SETTLED], 1),
+        ([CLAIMED, SENDING, {**SENT, "result": "vendor_unavailable"}], 0),
+        ([CLAIMED, SENDING, {**SENT, "result": "vendor_rejected"}], 1),
+        ([CLAIMED, SENDING, SENT, {"step": "not_settled", "key": "k", "result": "x", "at": 101.0}], 1),
+        ([CLAIMED, SENDING, SENT, {**SETTLED, "at": 121.0}], 1),
+        ([CLAIMED, SENDING, SENT, CLAIMED, SENDING, SENT, SETTLED], 1),
+        ([{**CLAIMED, "claim": "held"}], 0),
+    ],
+)
+def test_a_journal_tells_what_is_in_doubt(steps: list[dict[str, Any]], doubts: int) -> None:
+    """Only what was begun and not brought to its end."""
+    evidence = Evidence()
+    _Reading(evidence).read(steps)
+    assert len(evidence.doubts.get(TOLD, [])) == doubts
+
+
+def test_a_plan_is_repeatable_and_has_something_of_everything() -> None:
+    """By its seed."""
+    plan = make_plan(3000, 5)
+    assert plan == make_plan(3000, 5) != make_plan(3000, 6)
+    assert {event.kind for event in plan} == set(Kind)
+    assert {event.way for event in plan} == set(Way)
+    assert len({event.marker for event in plan}) == 3000
+    assert any(len(event.copies) > 1 for event in plan)
