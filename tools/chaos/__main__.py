@@ -5,6 +5,7 @@ Exit code 0 where every check holds, 1 with the journals of the offending events
 
 import argparse
 import secrets
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=None, help="seconds after which the run is given up")
     parser.add_argument("--keep", action="store_true", help="keep the journals")
     given = parser.parse_args()
+    # Whoever ends it by a signal ends what it has started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     return run.chaos(run.Order(given.events, seed, given.report, given.limit, given.keep))
 
