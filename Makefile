@@ -74,8 +74,9 @@ check: setup ## the gate: formatting, lint, types, import rules, template, docs
 bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
 
-chaos: setup ## break everything on purpose and count what became of it: EVENTS= (2000), SEED= (any)
-	@$(PY) -m chaos --events $(or $(EVENTS),2000) $(if $(SEED),--seed $(SEED)) --report bench/chaos.json
+chaos: setup ## break everything on purpose and count what became of it: EVENTS= (2000), SEED= (any), ORGANISATIONS= (1)
+	@$(PY) -m chaos --events $(or $(EVENTS),2000) $(if $(SEED),--seed $(SEED)) --report bench/chaos.json \
+	  $(if $(ORGANISATIONS),--organisations $(ORGANISATIONS))
 
 openapi: setup ## write docs/openapi.json anew: the HTTP interface, of the code and the sources
 	@$(PY) -m relayctl openapi

@@ -1,14 +1,18 @@
 """The chaos run's verdict: it fails where something is lost, told twice, or out of bounds."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from chaos.driver import Facts
 from chaos.evidence import DeadLetter, Evidence, _Reading
 from chaos.plan import Kind, Planned, Way, make_plan
+from chaos.side_by_side import _sum
 from chaos.stage import MAX_RECEIVES
 from chaos.verdict import Verdict, judge
 
@@ -198,6 +202,36 @@ def test_a_journal_tells_what_is_in_doubt(steps: list[dict[str, Any]], doubts: i
     evidence = Evidence()
     _Reading(evidence).read(steps)
     assert len(evidence.doubts.get(TOLD, [])) == doubts
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_parts_are_added_up(tmp_path: Path, failing: bool) -> None:  # noqa: FBT001
+    """Counts are summed, of what is highest the highest is kept; one part that fails is enough."""
+    parts: list[Any] = []
+    for number in (1, 2):
+        told = {
+            "seed": number,
+            "events": 10,
+            "delivered": 7,
+            "max_connections": number,
+            "outcomes": {"delivered": number},
+            "calls": 5,
+            "seconds": 60,
+        }
+        report, printed = tmp_path / f"{number}.json", tmp_path / f"{number}.txt"
+        report.write_text(json.dumps(told))
+        printed.write_text("the journals")
+        returncode = 1 if failing and number == 1 else 0
+        parts.append(
+            SimpleNamespace(process=SimpleNamespace(returncode=returncode), report=report, printed=printed)
+        )
+    console = Console(record=True)
+    verdict = _sum(parts, 1, console)
+    assert verdict.stands is not failing
+    assert ("the journals" in console.export_text()) is failing
+    assert (verdict.seed, verdict.events, verdict.delivered, verdict.max_connections) == (1, 20, 14, 2)
+    assert verdict.outcomes == {"delivered": 3}
+    assert verdict.details == {"organisations": 2, "calls": 10, "seconds": 60}
 
 
 def test_a_plan_is_repeatable_and_has_something_of_everything() -> None:

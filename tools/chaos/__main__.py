@@ -20,11 +20,15 @@ def main() -> int:
     parser.add_argument("--report", type=Path, default=None, help="where the result is written as JSON")
     parser.add_argument("--limit", type=float, default=None, help="seconds after which the run is given up")
     parser.add_argument("--keep", action="store_true", help="keep the journals")
+    parser.add_argument(
+        "--organisations", type=int, default=1, help="runs side by side, each of a share of the events"
+    )
     given = parser.parse_args()
     # Whoever ends it by a signal ends what it has started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
-    return run.chaos(run.Order(given.events, seed, given.report, given.limit, given.keep))
+    order = run.Order(given.events, seed, given.report, given.limit, given.keep, given.organisations)
+    return run.chaos(order)
 
 
 if __name__ == "__main__":

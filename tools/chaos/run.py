@@ -5,6 +5,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from chaos import evidence
 from chaos.crew import Crew
 from chaos.driver import HANDLERS, Driver, NotDoneError
 from chaos.plan import ONE_BURST, Planned, make_plan
+from chaos.side_by_side import run_parts
 from chaos.source import EventSource
 from chaos.stage import Stage, staged
 from chaos.verdict import Verdict, judge
@@ -41,6 +43,7 @@ class Order:
     report: Path | None = None
     limit_secs: float | None = None
     keep: bool = False
+    organisations: int = 1
 
 
 def chaos(order: Order) -> int:
@@ -48,9 +51,15 @@ def chaos(order: Order) -> int:
     console = Console(highlight=False)
     console.print(f"chaos: {order.events} events; repeat it with SEED={order.seed}")
     began = time.monotonic()
+    lines: list[str] = []
     try:
-        with _directory(order) as directory:
-            verdict, lines = _run(order, directory, console)
+        if order.organisations > 1:
+            share, more = divmod(order.events, order.organisations)
+            shares = [share + (number < more) for number in range(order.organisations)]
+            verdict = run_parts(shares, order.seed, order.limit_secs, console)
+        else:
+            with _directory(order) as directory:
+                verdict, lines = _run(order, directory, console)
     except (NotDoneError, StepFailedError) as exc:
         console.print(f"[bold red]failed:[/bold red] {exc}")
         return 1
@@ -108,7 +117,7 @@ def _run(order: Order, directory: Path, console: Console) -> tuple[Verdict, list
         found = evidence.gather(stage)
         verdict = judge(planned, facts, source, found, stage)
         verdict.details["workers_killed"] = crew.killed
-        verdict.details["weather"] = driver.weather.happened
+        verdict.details["weather"] = dict(sorted(Counter(driver.weather.happened).items()))
         return verdict, _offenders(verdict, planned, found, stage)
 
 

@@ -1,0 +1,91 @@
+"""Several runs at once, each with an organisation, a local AWS and a share of the events of its own.
+
+One run keeps one core busy: the local AWS is one process, and an organisation has three connections.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from chaos.verdict import Verdict
+
+_LINE_SECS: Final = 15.0
+_GREATEST: Final = frozenset({"max_connections", "seconds", "hours_passed", "daily_calls"})
+
+
+@dataclass(slots=True)
+class Part:
+    """One of the runs: its process, what it prints, and its report."""
+
+    process: subprocess.Popen[bytes]
+    printed: Path
+    report: Path
+
+    def last_line(self) -> str:
+        """Return the last that it said."""
+        lines = self.printed.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "starting"
+
+
+def run_parts(shares: Sequence[int], seed: int, limit_secs: float | None, console: Console) -> Verdict:
+    """Run a part for each share of events, and return the verdict of them all."""
+    with tempfile.TemporaryDirectory() as directory:
+        parts: list[Part] = []
+        try:
+            for number, events in enumerate(shares):
+                parts.append(_start(Path(directory, str(number)), events, seed + number, limit_secs))
+            while any(part.process.poll() is None for part in parts):
+                time.sleep(_LINE_SECS)
+                for number, part in enumerate(parts):
+                    console.print(f"{number}: {part.last_line()}", markup=False)
+        finally:
+            for part in parts:
+                part.process.terminate()
+                part.process.wait()
+        return _sum(parts, seed, console)
+
+
+def _start(path: Path, events: int, seed: int, limit_secs: float | None) -> Part:
+    printed, report = path.with_suffix(".txt"), path.with_suffix(".json")
+    arguments = ["--events", str(events), "--seed", str(seed), "--report", str(report)]
+    if limit_secs is not None:
+        arguments += ["--limit", str(limit_secs)]
+    with printed.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "chaos", *arguments], stdout=out, stderr=out)
+    return Part(process, printed, report)
+
+
+def _sum(parts: Sequence[Part], seed: int, console: Console) -> Verdict:
+    """Add the reports up; what a part that failed has printed is shown."""
+    verdict = Verdict(seed, 0)
+    total: dict[str, Any] = {}
+    for number, part in enumerate(parts):
+        if part.process.returncode != 0:
+            verdict.offend("a part failed", str(number))
+            console.print(part.printed.read_text(encoding="utf-8", errors="replace"), markup=False)
+        if part.report.exists():
+            told: dict[str, Any] = json.loads(part.report.read_text(encoding="utf-8"))
+            total = {name: _add(name, total.get(name), value) for name, value in told.items()}
+    for name in ("events", "delivered", "lost", "duplicates", "duplicates_unexplained", "over_quota"):
+        setattr(verdict, name, total.pop(name, 0))
+    verdict.max_connections = total.pop("max_connections", 0)
+    verdict.outcomes = total.pop("outcomes", {})
+    verdict.details = {"organisations": len(parts), **{k: v for k, v in total.items() if k != "seed"}}
+    return verdict
+
+
+def _add(name: str, sum_: Any, value: Any) -> Any:
+    if sum_ is None:
+        return value
+    if isinstance(value, dict):
+        return dict(sorted((Counter(sum_) + Counter(value)).items()))
+    return max(sum_, value) if name in _GREATEST else sum_ + value
