@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import MalformedRequest
-from push_relay.core.strict_json import MAX_DEPTH, MAX_DIGITS, parse, parse_object
+from push_relay.core.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_TEXT, parse, parse_object
 
 NESTED = {"arrays": (b"[", b"]"), "objects": (b'{"a":', b"}")}
 
@@ -78,6 +78,15 @@ def test_the_depth_limit_is_exact(kind: str) -> None:
     with pytest.raises(MalformedRequest, match=f"more than {MAX_DEPTH} levels"):
         parse(nested(kind, MAX_DEPTH + 1))
     assert len(parse(b"[" + b",".join([b'{"a":[]}'] * 1_000) + b"]")) == 1_000  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", ['"{}"', '{{"{}": 1}}', '[1, {{"a": ["b", "{}"]}}]'])
+def test_the_limit_of_a_text_is_exact(form: str) -> None:
+    """Of a key as well, wherever it stands; together they may be longer."""
+    parse(form.format("é" * MAX_TEXT).encode())
+    with pytest.raises(MalformedRequest, match=f"a text of more than {MAX_TEXT} characters"):
+        parse(form.format("é" * (MAX_TEXT + 1)).encode())
+    assert len(parse(b'["' + b'","'.join([b"x" * 1_000_000] * 3) + b'"]')) == 3  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 Every limit on JSON stands here and nowhere else. What two readers could understand differently
 (duplicate keys, NaN, lone surrogates) is refused, because a signature would cover both readings.
-A text or a key may be as long as what it comes in: MAX_BODY over HTTP, a message's 1 MiB from AWS.
 """
 
 import json
@@ -18,6 +17,8 @@ type JsonObject = dict[str, Any]
 MAX_DEPTH = 100
 #: Digits of one number; CPython itself refuses more than 4,300 for a whole number.
 MAX_DIGITS = 400
+#: Characters of one text or key: more than a queue message holds, and half of what a body may hold.
+MAX_TEXT = 2 * 2**20
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -43,6 +44,8 @@ def parse(raw: bytes) -> Json:
         raise _too_deep() from None
     if deep:
         _check_depth(value)
+    if len(text) > MAX_TEXT:
+        _check_texts(value)
     if "\\ud" in text or "\\uD" in text:
         _check_surrogates(value)
     return value
@@ -99,6 +102,18 @@ def _check_depth(value: Json) -> None:
             raise _too_deep()
         children = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
         level = [child for child in children if isinstance(child, dict | list)]
+
+
+def _check_texts(value: Json) -> None:
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            left += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            left += item
+        elif isinstance(item, str) and len(item) > MAX_TEXT:
+            raise MalformedRequest(f"the body holds a text of more than {MAX_TEXT} characters")
 
 
 def _check_surrogates(value: Json) -> None:
