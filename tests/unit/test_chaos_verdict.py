@@ -195,6 +195,7 @@ SETTLED = {"step": "settled", "key": "k", "status": "delivered", "at": 101.0}
         ([CLAIMED, SENDING, SENT, {**SETTLED, "at": 121.0}], 1),
         ([CLAIMED, SENDING, SENT, CLAIMED, SENDING, SENT, SETTLED], 1),
         ([{**CLAIMED, "claim": "held"}], 0),
+        ([CLAIMED, SENDING, SENDING, SENT, SETTLED, SENT, SETTLED], 0),
     ],
 )
 def test_a_journal_tells_what_is_in_doubt(steps: list[dict[str, Any]], doubts: int) -> None:

@@ -143,12 +143,12 @@ class _Reading:
         self.open[entry["key"]] = _Attempt(entry["at"] + entry["lease"])
 
     def _sending(self, entry: Entry) -> None:
-        attempt = self.open[entry["key"]]
+        attempt = self.open.setdefault(entry["key"], _Attempt(entry["at"]))
         attempt.begun = True
         self._name(entry, attempt)
 
     def _gathering(self, entry: Entry) -> None:
-        attempt = self.open[entry["key"]]
+        attempt = self.open.setdefault(entry["key"], _Attempt(entry["at"]))
         attempt.gathered = True
         self._name(entry, attempt)
 
@@ -157,7 +157,9 @@ class _Reading:
         self.evidence.keys[entry["key"]].update(attempt.told)
 
     def _sent(self, entry: Entry) -> None:
-        attempt = self.open[entry["key"]]
+        attempt = self.open.get(entry["key"])
+        if attempt is None:
+            return  # two attempts of one push in one worker: a relay that is broken, which the verdict tells
         attempt.result = entry["result"]
         if attempt.result == _UNKNOWN:
             self._doubt(attempt, "nobody knows whether it was shown")
