@@ -168,10 +168,10 @@ def test_a_hundred_thousand_calls_are_kept_and_still_quick_to_follow() -> None:
         record.add(call)
     assert record.counts.accepted == 100_001
     assert len(record.calls()) == 100_000, "the oldest gave way"
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(1000):
         assert [newer.number for newer in record.calls(after=100_000)] == [100_001]
-    assert time.perf_counter() - start < 1, "following costs what is new, not what is kept"
+    assert time.process_time() - start < 3, "following costs what is new, not what is kept"
 
 
 def test_waiting_ends_when_the_condition_is_met_or_time_is_up() -> None:

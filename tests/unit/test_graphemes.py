@@ -49,8 +49,8 @@ def test_no_text_comes_out_longer_than_its_limit(text: str, limit: int) -> None:
 def test_a_text_without_end_is_cut_in_no_time(piece: str) -> None:
     """Strangers write it: an endless cluster would keep a worker busy until it is killed, each time."""
     text = "e" + piece * 200_000
-    started = time.perf_counter()
+    started = time.process_time()
     shown = cut(text, 100)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert len(shown) <= 100 * MAX_CLUSTER + 1
     assert shown.endswith(ELLIPSIS)

@@ -110,10 +110,10 @@ def test_a_wrong_schema_is_a_configuration_mistake(schema: dict[str, Any]) -> No
 def test_no_pattern_runs_away() -> None:
     """The classic exponential pattern, against a text that takes a backtracking engine for ever."""
     schema = Schema.compile({"properties": {"a": {"pattern": "^(a+)+$"}}})
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(SchemaViolation):
         schema.check({"a": "a" * 100_000 + "!"})
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("pattern", ["^(?=a)(a+)+$", "(a)\\1", "^(?<!b)a"])
