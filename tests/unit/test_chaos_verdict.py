@@ -15,6 +15,9 @@ from chaos.plan import Kind, Planned, Way, make_plan
 from chaos.side_by_side import _sum
 from chaos.stage import MAX_RECEIVES
 from chaos.verdict import Verdict, judge
+from chaos.wrappers import _outcomes
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Message, Push, Receipt, Recipient
 
 TOLD = ("m0000001", "user:m0000001")
 WHY = {"error_code": "vendor_rejected", "source": "push", "event_id": "e", "failed_at": "now"}
@@ -50,6 +53,56 @@ def test_a_good_run_holds() -> None:
     verdict = Run().judged()
     assert verdict.stands
     assert (verdict.delivered, verdict.outcomes) == (1, {"delivered": 1})
+
+
+JOURNAL: list[dict[str, Any]] = [
+    {"at": 0.0, "step": "taken", "pushes": 3},
+    {"at": 0.0, "step": "ended", "outcomes": {"delivered": 1, "parked": 2}},
+    {"at": 0.0, "step": "answered"},
+    {"at": 1.0, "step": "taken", "pushes": 2},
+    {"at": 1.0, "step": "ended", "outcomes": {"duplicate": 1}},
+]
+
+
+def test_what_was_taken_up_adds_up() -> None:
+    """Receipts, and what was in hand when the worker died."""
+    run = Run()
+    _Reading(run.evidence, "one").read(JOURNAL)
+    verdict = run.judged()
+    assert verdict.stands
+    assert verdict.details["taken_up"] == 5
+    assert verdict.details["in_hand_when_killed"] == 1
+    assert verdict.details["receipts"] == {"delivered": 1, "duplicate": 1, "parked": 2}
+
+
+@pytest.mark.parametrize("outcomes", [{"delivered": 1, "parked": 1}, {"delivered": 2, "parked": 2}])
+def test_a_worker_that_answers_without_a_receipt_for_each_push_is_told(outcomes: dict[str, int]) -> None:
+    """One too few is swallowed, one too many told twice."""
+    run = Run()
+    ended = {"at": 0.0, "step": "ended", "outcomes": outcomes}
+    _Reading(run.evidence, "one").read([JOURNAL[0], ended, *JOURNAL[2:]])
+    assert "one" in run.judged().offending["the invariant does not add up"]
+
+
+@pytest.mark.parametrize(
+    ("receipts", "outcomes"),
+    [
+        ([("a", "e"), ("b", "e")], {"delivered": 2}),
+        ([("digest", "e"), ("digest", "f")], {"delivered": 1}),
+        ([("a", "e"), ("a", "e")], {"delivered": 2}),
+        ([("", "e"), ("", "f")], {"delivered": 2}),
+        ([], {}),
+    ],
+    ids=["two", "a digest", "the same twice", "without a push", "none"],
+)
+def test_receipts_are_counted_by_push(receipts: list[tuple[str, str]], outcomes: dict[str, int]) -> None:
+    """A digest's tell of one push, each for an event that it stands for."""
+    to, message = Recipient("user", "1"), Message("t", "b")
+    told = [
+        Receipt("push", event, Outcome.DELIVERED, push=Push(to, message, key) if key else None)
+        for key, event in receipts
+    ]
+    assert _outcomes(told) == outcomes
 
 
 def letter(**attributes: str) -> DeadLetter:

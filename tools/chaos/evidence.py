@@ -39,6 +39,9 @@ class Evidence:
     doubts   why a push may have been sent again, for each attempt of which that is so
     closed   outcomes of pushes that ended without being shown, from the receipts
     keys     which events and recipients a push's key stands for
+    taken    how many pushes were taken up by a handler, each time that they were
+    in_hand  of them those without a receipt, because their worker died
+    uneven   workers that answered although what they had taken up had not ended in one receipt each
     """
 
     shown: Counter[Told] = field(default_factory=Counter)
@@ -50,6 +53,9 @@ class Evidence:
     dead: list[DeadLetter] = field(default_factory=list)
     receipts: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
+    taken: int = 0
+    in_hand: int = 0
+    uneven: list[str] = field(default_factory=list)
 
     def dead_told(self) -> dict[Told, DeadLetter]:
         """Return the dead letter of each push that is dead."""
@@ -73,8 +79,8 @@ def gather(stage: Stage) -> Evidence:
     evidence = Evidence()
     for call in stage.sandbox.record.calls():
         _read_call(call, evidence)
-    for _, entries in read_journals(stage.journals):
-        _Reading(evidence).read(entries)
+    for file, entries in read_journals(stage.journals):
+        _Reading(evidence, file.stem).read(entries)
     evidence.dead = list(_dead_letters(stage))
     return evidence
 
@@ -124,6 +130,8 @@ class _Reading:
     """Reads one worker's journal: what it began and did not bring to its end is in doubt."""
 
     evidence: Evidence
+    worker: str = ""
+    in_hand: int = 0
     open: dict[str, _Attempt] = field(default_factory=dict)
 
     def read(self, entries: list[Entry]) -> None:
@@ -134,6 +142,20 @@ class _Reading:
                 reader(entry)
         for attempt in self.open.values():
             self._close(attempt, "killed between sending and settling")
+        self.evidence.in_hand += self.in_hand
+
+    def _taken(self, entry: Entry) -> None:
+        self.evidence.taken += entry["pushes"]
+        self.in_hand += entry["pushes"]
+
+    def _ended(self, entry: Entry) -> None:
+        self.evidence.receipts.update(entry["outcomes"])
+        self.in_hand -= sum(entry["outcomes"].values())
+
+    def _answered(self, _: Entry) -> None:
+        if self.in_hand:
+            self.evidence.uneven.append(self.worker)
+        self.in_hand = 0
 
     def _claimed(self, entry: Entry) -> None:
         if entry["claim"] != Claim.GRANTED:
@@ -176,7 +198,6 @@ class _Reading:
 
     def _receipt(self, entry: Entry) -> None:
         outcome = entry["outcome"]
-        self.evidence.receipts[outcome] += 1
         told = [(marker, entry["to"]) for marker in entry.get("markers", ())]
         if "key" in entry:
             self.evidence.keys[entry["key"]].update(told)

@@ -162,10 +162,17 @@ def _table(verdict: Verdict) -> Table:
         )
         told = ", ".join(map(str, told)) if isinstance(told, list) else str(told)
         table.add_row(name, told)
+    table.add_row("invariant", _invariant(verdict))
     for check, markers in verdict.offending.items():
         table.add_row(f"[bold red]{check}[/bold red]", f"{len(markers)}: {', '.join(markers[:10])}")
     table.add_row("verdict", "[green]holds[/green]" if verdict.stands else "[bold red]FAILS[/bold red]")
     return table
+
+
+def _invariant(verdict: Verdict) -> str:
+    taken, in_hand = (verdict.details.get(name, 0) for name in ("taken_up", "in_hand_when_killed"))
+    receipts = sum(verdict.details.get("receipts", {}).values())
+    return f"{taken} taken up = {receipts} receipts + {in_hand} in hand when their worker died"
 
 
 def _offenders(verdict: Verdict, planned: list[Planned], found: evidence.Evidence, stage: Stage) -> list[str]:
@@ -174,7 +181,7 @@ def _offenders(verdict: Verdict, planned: list[Planned], found: evidence.Evidenc
     by_marker = {event.marker: event for event in planned}
     for check, markers in verdict.offending.items():
         for marker in markers[:_SHOWN_OFFENDERS]:
-            lines.append(f"\n{check}: {by_marker.get(marker)}")
+            lines.append(f"\n{check}: {by_marker.get(marker, marker)}")
             lines += [f"  doubts {told}: {why}" for told, why in found.doubts.items() if told[0] == marker]
             lines += [f"  call {call.as_json()}" for call in _calls(marker, stage)]
             lines += [f"  {worker} {entry}" for worker, entry in evidence.about(marker, stage)]

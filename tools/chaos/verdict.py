@@ -80,6 +80,7 @@ def judge(
     verdict.max_connections = stage.sandbox.account.usage().max_connections
     verdict.outcomes = dict(sorted(counts.items()))
     _poison(planned, source, verdict)
+    _invariant(evidence, verdict)
     verdict.details = _details(facts, source, evidence, stage)
     return verdict
 
@@ -145,12 +146,22 @@ def _poison(planned: list[Planned], source: EventSource, verdict: Verdict) -> No
         verdict.offend("received too often", planned[0].marker)
 
 
+def _invariant(evidence: Evidence, verdict: Verdict) -> None:
+    """Check that each push ended in one receipt each time that it was taken up, if its worker lived."""
+    for worker in evidence.uneven:
+        verdict.offend("the invariant does not add up", worker)
+    if evidence.taken != evidence.in_hand + evidence.receipts.total():
+        verdict.offend("the invariant does not add up", "all workers")
+
+
 def _details(facts: Facts, source: EventSource, evidence: Evidence, stage: Stage) -> dict[str, Any]:
     doubts = Counter(
         why for told, all_of in evidence.doubts.items() for why in all_of if evidence.shown[told] > 1
     )
     counts = stage.sandbox.record.counts
     return {
+        "taken_up": evidence.taken,
+        "in_hand_when_killed": evidence.in_hand,
         "receipts": dict(sorted(evidence.receipts.items())),
         "duplicates_explained_by": dict(doubts),
         "calls": counts.calls,

@@ -88,6 +88,7 @@ def _run(job: Job, watched: Watched, knife: Knife) -> Any:
         answer = handler(job.invocation, context, watched.relay, watched.messages, watched.telemetry)
     except deliver.InvocationFailed as exc:
         answer = {"failed": str(exc)}
+    knife.note("answered")
     knife.at("before_ack")
     return answer
 

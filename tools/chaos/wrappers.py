@@ -1,16 +1,20 @@
 """Thin wrappers round the relay's real adapters: note a step, perhaps kill, and call the real thing."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from chaos.knife import Knife, is_poison, result_of, told
 from push_relay.bootstrap import Application
+from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Digests, Entry, Gatherer, Window
 from push_relay.core.encoding import Credentials
-from push_relay.core.event import Event, Replay
+from push_relay.core.event import Arrival, Event, Replay
+from push_relay.core.handshake import Reply
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import Relay
+from push_relay.core.relay import Received, Relay
+from push_relay.core.request import HttpRequest
 from push_relay.core.sender import Claim, Ledger, PushApi, Sender, TimeLeft
 from push_relay.entrypoints.ports import Messages
 from push_relay.telemetry import Telemetry
@@ -147,6 +151,35 @@ class WatchedSender(Sender):
         return Sender.claim(self, event, push, time_left)
 
 
+@dataclass(frozen=True, slots=True)
+class WatchedRelay(Relay):
+    """The relay, which notes how many pushes it takes up: each has to end in one receipt."""
+
+    knife: Knife | None = None
+
+    def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
+        """Take up one request."""
+        self._take(1)
+        return Relay.receive(self, request, time_left)
+
+    def recognise(self, arrival: Arrival) -> Event:
+        """Take up what becomes no event."""
+        try:
+            return Relay.recognise(self, arrival)
+        except Exception:
+            self._take(1)
+            raise
+
+    def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
+        """Take up the pushes of events; the one of a digest stands for all that it gathered."""
+        self._take(sum(1 if event.source == DIGEST else len(list(self.translate(event))) for event in events))
+        return Relay.deliver(self, events, time_left)
+
+    def _take(self, pushes: int) -> None:
+        if self.knife:
+            self.knife.note("taken", pushes=pushes)
+
+
 class WatchedTelemetry(Telemetry):
     """The telemetry, with a journal of receipts."""
 
@@ -154,8 +187,14 @@ class WatchedTelemetry(Telemetry):
         super().__init__()
         self._knife = knife
 
+    def accepted(self, event: Event) -> None:
+        """Note that an event was queued."""
+        self._knife.note("ended", outcomes={"accepted": 1})
+        super().accepted(event)
+
     def settled(self, receipts: Any, *, attempt: int) -> None:
         """Note receipts."""
+        self._knife.note("ended", outcomes=_outcomes(receipts))
         for receipt in receipts:
             about = told(receipt.push) if receipt.push else {}
             self._knife.note(
@@ -167,6 +206,19 @@ class WatchedTelemetry(Telemetry):
                 **about,
             )
         super().settled(receipts, attempt=attempt)
+
+
+def _outcomes(receipts: Sequence[Receipt]) -> Mapping[str, int]:
+    """Count outcomes by push: a digest's receipts have its key, each for an event of its own, and are one."""
+    seen: set[tuple[str, str]] = set()
+    counted: Counter[str] = Counter()
+    for receipt in receipts:
+        key = receipt.push.key if receipt.push else ""
+        again = (key, receipt.event_id) in seen
+        if not key or again or all(key != other for other, _ in seen):
+            counted[receipt.outcome] += 1
+        seen.add((key, receipt.event_id))
+    return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,5 +243,7 @@ def watch(application: Application, knife: Knife) -> Watched:
         knife=knife,
     )
     gatherer = Gatherer(WatchedDigests(relay.gatherer.digests, knife), sender, queue)
-    watched = replace(relay, queue=queue, sender=sender, gatherer=gatherer)
+    parts = {each.name: getattr(relay, each.name) for each in fields(relay)}
+    parts |= {"queue": queue, "sender": sender, "gatherer": gatherer}
+    watched = WatchedRelay(**parts, knife=knife)
     return Watched(watched, queue, WatchedTelemetry(knife))
