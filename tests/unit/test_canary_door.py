@@ -21,7 +21,7 @@ from push_relay.core.envelope import pack
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.relay import DeliveryMode
 from signers import CASES, Case, mac
-from sns_sender import Request, b64
+from sns_sender import TOPIC, Request, b64, certificates, sns_message, sns_signed
 
 WORD = "canary"
 KEYED = {"token", "basic"}
@@ -129,8 +129,10 @@ def scenes() -> Iterator[tuple[dict[str, Any], Request, int]]:
     github: dict[str, Any] = {"verify": GITHUB.verify}
     yield {**github, "top": 'handshake = "slack"'}, signed(slack), 400
     yield {**github, "top": 'handshake = "zoom"'}, signed(zoom), 400
-    yield {**github, "top": 'handshake = "sns"'}, signed(json.dumps(_confirming(url)).encode()), 503
-    yield {**github, "top": 'handshake = "sns"'}, signed(json.dumps(_confirming("canary://")).encode()), 400
+    sns = {"verify": {"scheme": "sns-http"}, "event": 'format = "sns"', "top": 'handshake = "sns"'}
+    sns["policy"] = f'topics = ["{TOPIC}"]'
+    yield sns, _confirming(url), 503
+    yield sns, _confirming("canary://"), 400
     graph = {"verify": QUERY_TOKEN, "top": 'handshake = "microsoft-graph"'}
     yield graph, request(b"{}", {}, {"validationToken": "canary-\u00e9", "token": SECRET.decode()}), 400
     yield graph, request(b"{}", {}, {"validationToken": "canary-token", "token": "canary-guess"}), 401
@@ -146,14 +148,9 @@ def scenes() -> Iterator[tuple[dict[str, Any], Request, int]]:
 _FORM = "application/x-www-form-urlencoded"
 
 
-def _confirming(url: str) -> dict[str, str]:
-    topic = "arn:aws:sns:eu-west-1:123456789012:canary"
-    return {
-        "Type": "SubscriptionConfirmation",
-        "Token": "canary-token",
-        "TopicArn": topic,
-        "SubscribeURL": url,
-    }
+def _confirming(url: str) -> Request:
+    asked = {"Type": "SubscriptionConfirmation", "Token": "canary-token", "SubscribeURL": url}
+    return sns_signed(sns_message(b"canary", Subject=None, **asked), b"sns")
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
@@ -170,6 +167,7 @@ def test_nothing_of_what_is_turned_away_comes_out(
         here = world(tmp_path, **source, telemetry=said.telemetry)
         here.secrets.secrets = (SECRET,)
         here.sns.confirm = fail  # type: ignore[method-assign]
+        here.sns.certificates = dict(certificates())
         answer = here.receive(gateway(sent, caller=ADDRESS))
     assert answer["statusCode"] == status
     told = said_anywhere(here, said, [answer])

@@ -71,6 +71,13 @@ def folder(directory: Path, source: str = SOURCE, schema: str = "{}") -> Path:
         ("[verify]", "[verfy]", 4, "verfy: is not a key here"),
         ('id = "data.id"', 'id = "data."', 8, "event.id: `data.` is not a JMESPath expression"),
         ('id = "data.id"', 'id = "headers"', 8, "event.id: `headers` takes headers whole"),
+        ('docs = "d"', 'docs = "d"\nhandshake = "nosuch"', 3, "handshake: is not one of: slack"),
+        (
+            'docs = "d"',
+            'docs = "d"\nhandshake = "sns"',
+            3,
+            "handshake: `sns` goes with the scheme `sns-http`",
+        ),
         ('id = "data.id"', 'ids = "data.id"', 8, "event.ids: is not a key here"),
         ('id = "data.id"', 'format = "xml"', 8, "event.format: is not one of: json, cloudevents"),
         ('sns_topic = "arn:*"', 'sns_topics = "arn:*"', 10, "match[1]: names none of: sns_topic"),

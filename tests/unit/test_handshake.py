@@ -74,9 +74,8 @@ def test_graph_gets_its_token_back_as_text() -> None:
     assert reply == Reply(token, "text/plain; charset=utf-8")
 
 
-def confirmation(url: str) -> Asked:
+def confirmation(url: str, topic: object = "arn:aws:sns:eu-west-1:123456789012:alarms") -> Asked:
     """Make SNS's request for a confirmation."""
-    topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
     return asked({"Type": "SubscriptionConfirmation", "TopicArn": topic, "SubscribeURL": url, "Token": "t"})
 
 
@@ -104,6 +103,24 @@ def test_no_other_address_is_fetched(url: str) -> None:
     """A forged confirmation must not make the relay call whom it likes."""
     with pytest.raises(MalformedRequest):
         HANDSHAKES["sns"](confirmation(url), SECRET)
+
+
+@pytest.mark.parametrize(
+    ("topic", "url"),
+    [
+        ("arn:aws:sns:evil.example/:1:t", "https://sns.evil.example/.amazonaws.com/?x"),
+        ("arn:aws:sns:x@169.254.169.254/:1:t", "https://sns.x@169.254.169.254/.amazonaws.com/?x"),
+        ("arn:aws:sns:evil.example#:123456789012:t", "https://sns.evil.example#.amazonaws.com/?x"),
+        ("arn:aws:sns::123456789012:t", "https://sns..amazonaws.com/?x"),
+        ("arn:aws:sqs:eu-west-1:123456789012:t", "https://sns.eu-west-1.amazonaws.com/?x"),
+        (None, "https://sns.eu-west-1.amazonaws.com/?x"),
+        (["arn"], "https://sns.eu-west-1.amazonaws.com/?x"),
+    ],
+)
+def test_a_topic_that_is_none_names_no_host(topic: object, url: str) -> None:
+    """The region is a part of the address: it may not be whatever a stranger writes there."""
+    with pytest.raises(MalformedRequest):
+        HANDSHAKES["sns"](confirmation(url, topic), SECRET)
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)

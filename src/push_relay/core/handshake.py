@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from push_relay.core.errors import MalformedRequest
+from push_relay.core.schemes.sns_http import endpoint
 from push_relay.core.strict_json import JsonObject, parse
 
 #: What may be given back as it came: printable ASCII, bounded.
@@ -102,8 +103,10 @@ def microsoft_graph(request: Asked, _secret: bytes) -> Reply | None:
 
 
 def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
-    """Find the subscription to confirm (the scheme has verified the message and allow-listed the topic).
+    """Find the subscription to confirm.
 
+    The scheme has verified the message and allow-listed the topic: a source's folder can name this handshake
+    with the scheme `sns-http` alone.
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html#http-subscription-confirmation-json
     """
     document = _object(request)
@@ -111,12 +114,13 @@ def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
         return Reply("", "text/plain; charset=utf-8")
     if document.get("Type") != "SubscriptionConfirmation":
         return None
-    url = document.get("SubscribeURL")
-    topic = document.get("TopicArn")
-    parts = topic.split(":") if isinstance(topic, str) else []
-    region, partition = (parts[3], parts[1]) if len(parts) == 6 else ("", "")  # noqa: PLR2004 (an ARN's parts)
-    host = f"https://sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}/?"
-    if not isinstance(url, str) or not url.startswith(host) or not _TOKEN.fullmatch(url):
+    url, host = document.get("SubscribeURL"), endpoint(document.get("TopicArn"))
+    if (
+        host is None
+        or not isinstance(url, str)
+        or not url.startswith(f"{host}?")
+        or not _TOKEN.fullmatch(url)
+    ):
         raise MalformedRequest("the subscription's address is not SNS's in the topic's region")
     return Subscription(url)
 

@@ -145,6 +145,8 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
     event = table.table("event")
     body_format = _body_format(event)
     verify = _scheme(table.table("verify"), body_format) if "verify" in table else None
+    scheme = table.table("verify").text("scheme") if verify else None
+    handshake, shake_hands = _handshake(table, scheme)
     proof = _proof(verify)
     event_id, event_type = _reading(event, "id", proof), _reading(event, "type", proof)
     rules = tuple(_message_rule(rule, proof) for rule in table.tables("message"))
@@ -153,10 +155,10 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         name=name,
         title=table.text("title"),
         docs=table.text("docs"),
-        scheme=table.table("verify").text("scheme") if "verify" in table else None,
+        scheme=scheme,
         verify=verify,
-        handshake=_handshake(table)[0],
-        shake_hands=_handshake(table)[1],
+        handshake=handshake,
+        shake_hands=shake_hands,
         body_format=body_format,
         event_id=event_id,
         event_type=event_type,
@@ -194,12 +196,15 @@ def _proof(scheme: Scheme | None) -> Reads:
     return Reads(frozenset({scheme.header or ""} - {""}), frozenset({scheme.query or ""} - {""}))
 
 
-def _handshake(table: Table) -> tuple[str | None, Handshake]:
+def _handshake(table: Table, scheme: str | None) -> tuple[str | None, Handshake]:
     if "handshake" not in table:
         return None, no_handshake
     name = table.text("handshake")
     if name not in HANDSHAKES:
         raise table.wrong("handshake", f"is not one of: {', '.join(HANDSHAKES)}")
+    if name == "sns" and scheme != "sns-http":
+        # Only that scheme proves which topic asks: with any other, whoever calls would say what is fetched.
+        raise table.wrong("handshake", "`sns` goes with the scheme `sns-http` alone")
     return name, HANDSHAKES[name]
 
 

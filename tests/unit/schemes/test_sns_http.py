@@ -177,7 +177,9 @@ def test_a_certificate_that_is_not_sns_s_proves_nothing(pem: Callable[[], bytes]
         {"SigningCertURL": None},
         {"TopicArn": None},
         {"Subject": "two\nlines"},
-        {"Subject": "é"},
+        {"Subject": "\nForged\nline"},
+        {"MessageId": "é"},
+        {"Timestamp": "é"},
         {"MessageId": "0\nSubject\nx"},
     ],
 )
@@ -189,6 +191,11 @@ def test_a_message_of_another_shape_is_refused_before_anything_is_fetched(
     request = Request(json.dumps(message | {"Signature": "QUJD"}).encode())
     with pytest.raises(SignatureInvalid):
         VERIFY(request, replace(EVIDENCE, certificate=unreachable))
+
+
+def test_a_subject_may_be_in_any_script() -> None:
+    """SNS takes UTF-8 without line breaks (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""
+    assert VERIFY(signed(Subject="Überhitzt: 溫度 🔥"), EVIDENCE)
 
 
 @pytest.mark.parametrize("field", ["Message", "Subject", "Timestamp", "Signature", "TopicArn", "Type"])

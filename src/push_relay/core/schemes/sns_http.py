@@ -84,7 +84,9 @@ def _message(body: bytes) -> JsonObject:
 def _text(message: Mapping[str, object], name: str) -> str:
     """Return a field that is one line of text; only the Message may have several, lest two readings fit."""
     value = message.get(name)
-    require(isinstance(value, str) and value.isascii() and "\n" not in value)
+    require(isinstance(value, str) and "\n" not in value)
+    # A person writes the subject; all else is SNS's.
+    require(name == "Subject" or str(value).isascii())
     return str(value)
 
 
@@ -98,14 +100,22 @@ def _canonical(message: JsonObject) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
+def endpoint(topic: object) -> str | None:
+    """Return the address of SNS in a topic's region, to its first slash; None for what is no topic's ARN."""
+    arn = _TOPIC.fullmatch(topic) if isinstance(topic, str) else None
+    if arn is None:
+        return None
+    partition, region = arn.groups()
+    return f"https://sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}/"
+
+
 def _certificate_address(message: JsonObject, evidence: Evidence) -> str:
     """Return the certificate's address, where SNS in the allow-listed topic's region serves it."""
     topic, address = _text(message, "TopicArn"), _text(message, "SigningCertURL")
-    arn = _TOPIC.fullmatch(topic)
-    require(arn is not None and topic in evidence.topics)
-    partition, region = arn.groups() if arn else ("", "")
-    host = f"https://sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}/"
-    require(address.startswith(host) and _CERTIFICATE.fullmatch(address.removeprefix(host)) is not None)
+    host = endpoint(topic)
+    require(host is not None and topic in evidence.topics)
+    file = address.removeprefix(host or "")
+    require(file != address and _CERTIFICATE.fullmatch(file) is not None)
     return address
 
 
