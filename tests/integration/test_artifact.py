@@ -1,22 +1,36 @@
 """What `sam build` makes: complete, small, the same bytes each time, and running under the real runtime."""
 
+import ast
 import json
 import subprocess
 import sys
+import time
+import uuid
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from local_aws import LocalAws
+from push_relay.adapters import aws
 from relayctl import artifact as building
 from relayctl.deploy import host_architecture
 from relayctl.project import ROOT
 from rie import lambda_function
+from sandbox import Account, SandboxServer
+from sandbox_client import COMPANY_ID, KEY
 
 _PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 _ELF_MACHINES = {"x86_64": 62, "arm64": 183}
 _UNCHECKED_HASH = 0b01
 _SERVICES = {"dynamodb", "secretsmanager", "sqs", "sts"}
+_RUNTIME_CLIENT = {"awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"}
+#: GitHub's own example, with which the webhooks in events/ are signed.
+_SIGNING_SECRET = "It's a Secret to Everybody"
+_SLOW_START_SECS = 60  # of a cold function on a machine that does other things besides
 _HEALTH = {
     "version": "2.0",
     "routeKey": "GET /health",
@@ -172,6 +186,114 @@ def test_it_answers_under_the_real_runtime_client(artifact: Path, tmp_path: Path
     assert [answer["statusCode"] for answer in answers] == [200, 200]
     assert json.loads(answers[0]["body"])["status"] == "ok"
     assert "INIT REPORT" in receive.log()
+
+
+@pytest.mark.timeout(300)
+def test_deliver_brings_a_push_to_the_vendor(
+    artifact: Path, local_stores: LocalAws, sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    """So what is imported on the way is in it: the clients, the parameters, the circuit breaker, clusters.
+
+    boto3 is no exception: the artifact ships it with what it needs, and Lambda's own, which would come after
+    it on the path, is not there under the emulator.
+    """
+    variables = _account(local_stores) | {"PUSH_BASE_URL": sandbox.address}
+    handler = "push_relay.main.deliver"
+    with lambda_function(artifact, handler, variables, tmp_path, timeout_secs=_SLOW_START_SECS) as deliver:
+        answer = deliver.invoke(_batch("\N{BREAD}" * 101))
+    assert answer == {"batchItemFailures": []}, deliver.log()
+    counts = sandbox.record.counts
+    assert (counts.calls, counts.valid, counts.accepted) == (1, 1, 1), deliver.log()
+    (push,) = sandbox.record.pushes()
+    assert (push["UserId"], push["Title"]) == ("u-17", "\N{BREAD}" * 99 + "…")
+
+
+@pytest.mark.timeout(300)
+def test_receive_queues_a_signed_webhook(artifact: Path, local_stores: LocalAws, tmp_path: Path) -> None:
+    """The signing secret is read and the event queued with what the artifact holds."""
+    variables = _account(local_stores)
+    handler = "push_relay.main.receive"
+    with lambda_function(artifact, handler, variables, tmp_path, timeout_secs=_SLOW_START_SECS) as receive:
+        answer = receive.invoke(_envelope("apigateway-v1"))
+    assert answer["statusCode"] == 202, receive.log()
+    (queued,) = local_stores.received(variables["QUEUE_URL"])
+    assert queued["messageAttributes"]["source"]["stringValue"] == "github"
+    assert json.loads(queued["body"])["id"] == "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """Run the vendor."""
+    with SandboxServer(Account(COMPANY_ID, KEY)) as running:
+        yield running
+
+
+def _account(stores: LocalAws) -> dict[str, str]:
+    """Make what the functions have in an account, and tell it as the template does."""
+
+    def secret(content: dict[str, Any]) -> str:
+        made = aws.secretsmanager().create_secret(Name=uuid.uuid4().hex, SecretString=json.dumps(content))
+        return made["ARN"]
+
+    return stores.environment | {
+        "DELIVERY_MODE": "queue",
+        "QUEUE_URL": stores.queue(),
+        "DEAD_LETTER_QUEUE_URL": stores.queue(),
+        "SIGNING_SECRETS_ARN": secret({"github": _SIGNING_SECRET}),
+        "PUSH_CREDENTIALS_ARN": secret({"CompanyId": COMPANY_ID, "IntegrationKey": KEY}),
+        "LEDGER_TABLE": stores.table().name,
+    }
+
+
+def _envelope(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text("utf-8"))
+    return read
+
+
+def _batch(title: str) -> dict[str, Any]:
+    """Return the batch of one push, sent now: an old one expires."""
+    batch = _envelope("sqs-plain")
+    (record,) = batch["Records"]
+    record["body"] = json.dumps(json.loads(record["body"]) | {"Title": title})
+    record["attributes"]["SentTimestamp"] = str(int(time.time() * 1000))
+    return batch
+
+
+def test_whatever_the_relay_imports_at_any_time_is_in_it(artifact: Path) -> None:
+    """Also what a rare event alone needs: a certificate of SNS's, say, or a time zone."""
+    wanted = {wanted for module in artifact.glob("push_relay/**/*.py") for wanted in _foreign_imports(module)}
+    assert [named for named in wanted if "load_pem_x509_certificate" in named]
+    _isolated(artifact, "; ".join(sorted(wanted)))
+    zones = "import zoneinfo; zoneinfo.reset_tzpath(to=()); zoneinfo.ZoneInfo('Europe/Berlin')"
+    _isolated(artifact, zones)
+
+
+def _foreign_imports(module: Path) -> Iterator[str]:
+    """List a module's imports of other packages, wherever they stand, without the type checker's."""
+    nodes = list(ast.walk(ast.parse(module.read_text("utf-8"))))
+    typing = [
+        node for node in nodes if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    unread = {inner for node in typing for inner in ast.walk(node)}
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom) and node not in unread:
+            name = (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name) or ""
+            if name.partition(".")[0] not in {"push_relay", *sys.stdlib_module_names}:
+                yield ast.unparse(node)
+
+
+def test_of_the_development_environment_only_the_runtime_client_is_there(tmp_path: Path) -> None:
+    """What the tests above find, they find in the artifact."""
+    installed = sorted(filter(str.isidentifier, packages_distributions()))
+    assert {"aws_lambda_powertools", "boto3", "pytest", "urllib3"} < set(installed)
+    (tmp_path / "artifact").mkdir()
+    (tmp_path / "artifact/probe.py").write_text(
+        "from importlib.util import find_spec\n"
+        "def handle(event, context): return [name for name in event['names'] if find_spec(name)]\n"
+    )
+    with lambda_function(tmp_path / "artifact", "probe.handle", {}, tmp_path) as probe:
+        found = probe.invoke({"names": installed})
+    assert set(found) <= _RUNTIME_CLIENT
 
 
 def test_a_missing_package_is_missing_under_the_emulator_too(tmp_path: Path) -> None:
