@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 
 export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.tools/python
+export PIP_CACHE_DIR ?= $(CURDIR)/.tools/cache/pip
+# Where sam keeps its metadata, which is ~/.aws-sam otherwise; relayctl gives each run a directory of its own.
+export __SAM_CLI_APP_DIR := $(CURDIR)/.tools/cache/aws-sam
 export SAM_CLI_TELEMETRY := 0
 export AWS_EC2_METADATA_DISABLED := true
 export AWS_DEFAULT_REGION ?= eu-west-1

@@ -1,6 +1,7 @@
 """The front door: every error of the design's table as a problem detail, and nothing of the request in it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,8 +95,8 @@ def test_every_breach_of_the_schema_is_told_with_its_pointer() -> None:
     answer = World().receive(webhook({"words": 1, "baker": ["planted"]}))
     errors = problem(answer)["errors"]
     assert sorted((e["pointer"], e["rule"]) for e in errors) == [
-        ("", "required"),
         ("/baker", "type"),
+        ("/kind", "required"),
         ("/words", "type"),
     ]
 
@@ -113,6 +114,9 @@ def test_what_is_not_the_senders_fault_is_503_with_a_time_to_come_back(breaking:
     assert (problem(answer)["status"], problem(answer)["code"]) == (503, code)
     assert answer["headers"]["Retry-After"] == "60"
     assert world.witness.outcomes == [Outcome.PARKED]
+    # Anybody may be asking: what is wrong with the deployer's secrets is for the log.
+    assert "detail" not in problem(answer)
+    assert world.witness.receipts[0].detail
 
 
 def test_an_unknown_exception_is_an_opaque_500() -> None:
@@ -219,6 +223,25 @@ def test_direct_mode_keeps_what_cannot_be_mapped() -> None:
     answer = world.receive(webhook(GOOD | {"kind": "broken"}))
     assert answer["statusCode"] == 202
     assert [buried.error_code for buried in world.messages.buried] == ["mapping_failed"]
+
+
+def test_direct_mode_tells_one_outcome_where_the_dead_letter_queue_is_down() -> None:
+    """Neither failed, for it is not kept, nor accepted: its sender is asked to come again."""
+    world = direct()
+    world.messages.break_down()
+    answer = world.receive(webhook(GOOD | {"kind": "broken"}))
+    assert (answer["statusCode"], problem(answer)["code"]) == (503, "queue_unavailable")
+    assert world.witness.outcomes == [Outcome.PARKED]
+
+
+def test_direct_mode_accepts_what_is_gathered(tmp_path: Path) -> None:
+    """It waits for the others of its digest: that is no error."""
+    routes = tmp_path / "relay.toml"
+    routes.write_text('[[route]]\nsource = "bakery"\nto = ["external:4711"]\ndigest = "5m"\n')
+    answer = World(mode=DeliveryMode.DIRECT, routes=routes).receive(webhook(GOOD))
+    assert answer["statusCode"] == 202
+    receipts = json.loads(answer["body"])["receipts"]
+    assert [(r["outcome"], r["error_code"]) for r in receipts] == [("parked", "gathered")]
 
 
 @pytest.mark.parametrize("kind", ["unspoken", "silent"])

@@ -12,10 +12,16 @@ from typing import Any
 import jsonschema_rs
 
 from push_relay.core.errors import ConfigurationInvalid, SchemaViolation, Violation
-from push_relay.core.strict_json import JsonObject
+from push_relay.core.strict_json import Json, JsonObject
 
-#: Violations listed at the most; the count is of all that were looked at.
+_Required = jsonschema_rs.ValidationErrorKind.Required
+
+#: Violations listed at the most.
 MAX_VIOLATIONS = 50
+#: Size (characters, and _NODE for each value) beyond which the first violation alone is told: the validator
+#: makes all of them at once, each with a copy of what it is about, and half a million fill a function.
+MAX_LISTED = 512 * 1024
+_NODE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Schema:
                 validate_formats=True,
                 retriever=_refuse,
                 pattern_options=jsonschema_rs.RegexOptions(),
+                mask="*",  # nobody reads the validator's own words, which quote the value
             )
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as exc:
             cause = next(iter(str(exc).splitlines()), type(exc).__name__)
@@ -41,20 +48,48 @@ class Schema:
         return cls(validator, frozenset(_property_names(document)))
 
     def check(self, event: JsonObject) -> None:
-        """Raise SchemaViolation with every breach, up to MAX_VIOLATIONS, by pointer and keyword."""
+        """Raise SchemaViolation with every breach, up to MAX_VIOLATIONS, by pointer and keyword.
+
+        Of an event larger than MAX_LISTED with the first alone.
+        """
         if self._validator.is_valid(event):
             return
-        errors = islice(self._validator.iter_errors(event), MAX_VIOLATIONS)
-        raise SchemaViolation(tuple(self._violation(error) for error in errors))
+        errors = self._first(event) if _is_large(event) else self._validator.iter_errors(event)
+        raise SchemaViolation(tuple(self._violation(error) for error in islice(errors, MAX_VIOLATIONS)))
+
+    def _first(self, event: JsonObject) -> Iterator[jsonschema_rs.ValidationError]:
+        try:
+            self._validator.validate(event)
+        except jsonschema_rs.ValidationError as exc:
+            yield exc
 
     def _violation(self, error: jsonschema_rs.ValidationError) -> Violation:
-        return Violation("".join(self._segments(error.instance_path)), str(error.kind.name))
+        # A field that is missing is named: ten of them at one place would look alike.
+        missing = [error.kind.property] if isinstance(error.kind, _Required) else []
+        return Violation("".join(self._segments([*error.instance_path, *missing])), str(error.kind.name))
 
     def _segments(self, path: list[str | int]) -> Iterator[str]:
         """Write a pointer (RFC 6901) in the schema's own names: one that the sender chose is `*`."""
         for step in path:
             shown = str(step) if isinstance(step, int) or step in self._declared else "*"
             yield "/" + shown.replace("~", "~0").replace("/", "~1")
+
+
+def _is_large(event: JsonObject) -> bool:
+    """Tell whether an event is larger than MAX_LISTED, without looking at more of it than that."""
+    left: list[Json] = [event]
+    size = 0
+    while left and size <= MAX_LISTED:
+        value = left.pop()
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, dict | list):
+            size += _NODE * len(value)
+            if isinstance(value, dict):
+                size += sum(map(len, value))
+            if size <= MAX_LISTED:
+                left += value.values() if isinstance(value, dict) else value
+    return size > MAX_LISTED
 
 
 def _refuse(uri: str) -> Any:
@@ -66,6 +101,9 @@ def _property_names(schema: object) -> Iterator[str]:
         properties = schema.get("properties")
         if isinstance(properties, Mapping):
             yield from properties
+        required = schema.get("required")
+        if isinstance(required, list):
+            yield from (name for name in required if isinstance(name, str))
         for child in schema.values():
             yield from _property_names(child)
     elif isinstance(schema, list):

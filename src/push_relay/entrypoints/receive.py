@@ -15,7 +15,7 @@ from push_relay.core.errors import CODES, MalformedRequest, MappingFailed, NotNo
 from push_relay.core.event import Event
 from push_relay.core.handshake import Reply
 from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
-from push_relay.core.push import Receipt
+from push_relay.core.push import GATHERED, Receipt
 from push_relay.core.relay import DeliveryMode, Relay
 from push_relay.core.request import HttpRequest, is_http, unwrap
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
@@ -87,8 +87,9 @@ def _webhook(
     if relay.mode is DeliveryMode.QUEUE:
         telemetry.accepted(event)
         return _respond(HTTPStatus.ACCEPTED, {"status": "accepted", **about}, event.correlation_id)
+    _bury(event, receipts, messages)
     telemetry.settled(receipts, attempt=1)
-    return _told_directly(event, receipts, messages)
+    return _told_directly(event, receipts)
 
 
 def _handshake(reply: Reply, request: HttpRequest, telemetry: Telemetry) -> Response:
@@ -109,13 +110,18 @@ def _handshake(reply: Reply, request: HttpRequest, telemetry: Telemetry) -> Resp
     }
 
 
-def _told_directly(event: Event, receipts: Sequence[Receipt], messages: Messages) -> Response:
-    """Answer in direct mode: the receipts, under the status of the worst of them."""
-    unmapped = [r for r in receipts if r.error_code == MappingFailed.code]
-    if unmapped:
-        # The sender is told `accepted`, since they can't help: so the event must not be lost here.
+def _bury(event: Event, receipts: Sequence[Receipt], messages: Messages) -> None:
+    """Dead-letter what cannot be mapped: its sender is told `accepted`, and won't come again.
+
+    Before anything is told: where it can't be done the event has no receipts, but the one of that.
+    """
+    if any(receipt.error_code == MappingFailed.code for receipt in receipts):
         packed = pack(event)
         messages.bury(packed.body, packed.attributes, MappingFailed.code, event.id)
+
+
+def _told_directly(event: Event, receipts: Sequence[Receipt]) -> Response:
+    """Answer in direct mode: the receipts, under the status of the worst of them."""
     body: dict[str, Any] = {
         "id": event.id,
         "source": event.source,
@@ -131,6 +137,8 @@ def _told_directly(event: Event, receipts: Sequence[Receipt], messages: Messages
 
 
 def _status(receipt: Receipt) -> int:
+    if receipt.error_code == GATHERED:
+        return HTTPStatus.ACCEPTED
     return verdict_of_code(receipt.error_code).status if receipt.error_code else HTTPStatus.OK
 
 
@@ -145,9 +153,13 @@ def _told(receipt: Receipt) -> str | None:
 
 
 def _refusal(error: Exception, correlation_id: str) -> Response:
-    """Answer with an error. What is not the relay's own error stays opaque."""
+    """Answer with an error: in words where the sender can mend it.
+
+    What only the deployer can mend (a secret that is not there) is for the log: anybody may be asking.
+    """
     status = verdict(error).status
-    body = _details(status, code_of(error), error.detail if isinstance(error, RelayError) else "")
+    mends = isinstance(error, RelayError) and status < HTTPStatus.INTERNAL_SERVER_ERROR
+    body = _details(status, code_of(error), error.detail if mends else "")
     if isinstance(error, SchemaViolation):
         body["errors"] = [{"pointer": v.pointer, "rule": v.rule} for v in error.violations]
     headers = _retry_after(error.retry_after) if isinstance(error, NotNow) else {}
