@@ -136,7 +136,10 @@ class Relay:
         return asked or self._event(source, self._arrival(source, request, admitted.verified, now))
 
     def _arrival(self, source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
-        """Parse a verified request. Its identity is what the proof covers: an id only if it is signed."""
+        """Parse a verified request. Its identity is what the proof covers: an id only if it is signed.
+
+        Where the proof covers nothing but the sender, it is what the event says of itself.
+        """
         signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
@@ -148,6 +151,8 @@ class Relay:
             identity=signed if verified.event_id is None else f"id:{verified.event_id}",
             correlation_id=request.correlation_id,
         )
+        if not verified.content:
+            arrival = replace(arrival, identity=source.identify(arrival))
         return unwrap_http_sns(arrival) if source.body_format.name == "sns" else arrival
 
     # --- between the halves: what did not come through `receive` -------------------------------------

@@ -3,6 +3,7 @@
 The folder's format is told in docs/writing-a-source.md.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from push_relay.core.body import BODY_FORMATS, BodyFormat
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.event import Arrival, Event, safe_id
+from push_relay.core.event import Arrival, Event, digest, safe_id
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
 from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
 from push_relay.core.push import Message
@@ -102,6 +103,20 @@ class Source:
     def open_to_all(self) -> bool:
         """Whether its scheme lets everybody in."""
         return self.scheme == "none"
+
+    def identify(self, arrival: Arrival) -> str:
+        """Name an event whose sender has proven who they are, and not what they say.
+
+        Nothing in it is signed, so its headers are as good as its body: a CloudEvent is its source and id
+        (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id), another event its id, where
+        it has one, and its document.
+        """
+        data = arrival.data
+        if self.body_format.name == "cloudevents":
+            named: list[object] = [data.get("source"), data.get("id")]
+        else:
+            named = [_told(self.event_id, arrival.scope()), data]
+        return digest(json.dumps(named, sort_keys=True).encode())
 
     def event(self, arrival: Arrival, also: Reads = NOTHING) -> Event:
         """Make the event of what came; of headers and query it keeps what the source and its routes read.

@@ -54,10 +54,12 @@ class Verified:
     signed  what is the same each time that the sender tries to deliver one event: the body in most schemes.
             The time of signing is covered as well and is not in here: senders sign every attempt anew, and
             the second one would be another event
+    content whether the content is covered at all: a shared token proves the sender alone
     """
 
     signed: bytes
     event_id: str | None = None
+    content: bool = True
 
 
 #: Returns what the proof covers, or raises SignatureMissing, SignatureInvalid or Stale.

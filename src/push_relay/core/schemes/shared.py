@@ -48,7 +48,7 @@ def _verify_query(request: SignedRequest, evidence: Evidence, *, name: str, pref
 
 def _verify_token(offered: str, request: SignedRequest, evidence: Evidence, prefix: str) -> Verified:
     require(fits([offered], (prefix.encode() + key for key in keys(evidence))))
-    return Verified(request.body)
+    return Verified(request.body, content=False)
 
 
 def basic(_table: Table) -> Scheme:
@@ -65,7 +65,7 @@ def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
     word, _, offered = header(request, "authorization").partition(" ")
     require(word.lower() == "basic")
     require(fits([offered], (base64_text(key) for key in keys(evidence) if b":" in key)))
-    return Verified(request.body)
+    return Verified(request.body, content=False)
 
 
 def none(_table: Table) -> Scheme:
@@ -78,4 +78,4 @@ def none(_table: Table) -> Scheme:
 
 
 def _verify_nothing(request: SignedRequest, _evidence: Evidence) -> Verified:
-    return Verified(request.body)
+    return Verified(request.body, content=False)
