@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from aws_lambda_powertools.utilities.circuit_breaker import base
@@ -174,6 +175,30 @@ def test_what_waits_for_midnight_anyway_does_not_wait_for_a_probe(fleet: Fleet) 
         breaker.send(PUSH, CREDENTIALS, "-", 1.0)
     assert told.value is used_up
     assert not fleet.vendor.calls
+
+
+def test_what_waits_for_midnight_anyway_is_not_the_probe(fleet: Fleet) -> None:
+    """It would take the probe's lease and call nobody, and what may still be sent would wait for the next."""
+    fleet.open()
+    fleet.pass_time(CIRCUIT.recovery)
+
+    def check(push: Push) -> None:
+        if not push.high:
+            raise QuotaExhausted("used up", retry_after=5000)
+
+    breaker = CircuitBreaker(fleet.vendor, fleet.table, time.time, check)
+    with pytest.raises(QuotaExhausted):
+        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    breaker.send(replace(PUSH, high=True), CREDENTIALS, "-", 1.0)
+    assert len(fleet.vendor.calls) == 1
+
+
+def test_reading_the_circuit_takes_of_the_time_to_send(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow table must not make the call outlive the invocation: it would be killed after sending."""
+    moments = iter([100.0, 100.75])
+    monkeypatch.setattr("push_relay.adapters.pace.monotonic", lambda: next(moments))
+    fleet.worker()()
+    assert [call.timeout for call in fleet.vendor.calls] == [0.25]
 
 
 def test_one_probe_alone_goes_out_however_many_want_to(fleet: Fleet) -> None:

@@ -63,6 +63,14 @@ def exhausted(send: Callable[[Push], None], push: Push = HIGH) -> QuotaExhausted
     return told.value
 
 
+def test_counting_takes_of_the_time_to_send(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow table must not make the call outlive the invocation: it would be killed after sending."""
+    moments = iter([100.0, 100.75])
+    monkeypatch.setattr("push_relay.adapters.pace.monotonic", lambda: next(moments))
+    office.worker()(HIGH)
+    assert [call.timeout for call in office.vendor.calls] == [0.25]
+
+
 @pytest.mark.parametrize(
     ("push", "start", "allowed"), [(HIGH, 2440, 60), (NORMAL, 2190, 60)], ids=["high", "normal"]
 )

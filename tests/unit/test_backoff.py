@@ -25,9 +25,16 @@ def test_what_is_urgent_waits_at_the_most_a_minute(attempt: int, ceiling: float)
 @pytest.mark.parametrize("named", [0.0, 30.0, 100_000.0])
 def test_a_named_time_is_heeded_in_full_with_jitter_on_top(named: float, high: bool) -> None:  # noqa: FBT001
     """Who asks for a time never sees the event sooner, urgent or not, and not all events at once."""
-    for attempt in (1, 99):
-        assert backoff(attempt, named, lambda: 0.0, high=high) == named
-        assert backoff(attempt, named, lambda: 1.0, high=high) == named + BASE
+    assert backoff(1, named, lambda: 0.0, high=high) == max(named, 1)
+    assert backoff(1, named, lambda: 1.0, high=high) == named + BASE
+    assert backoff(99, 100_000.0, lambda: 1.0, high=high) == 100_000.0 + BASE
+
+
+@pytest.mark.parametrize("named", [0.0, 1.0])
+def test_a_vendor_that_always_says_at_once_is_not_called_for_ever(named: float) -> None:
+    """Each of those calls would be one of the day's: the wait grows as if no time had been named."""
+    for attempt, ceiling in [(3, 40), (7, 640), (99, 900)]:
+        assert backoff(attempt, named, lambda: 1.0) == ceiling
 
 
 @given(st.integers(-5, 10**12), st.floats(0, 1, exclude_max=True), st.booleans())

@@ -4,6 +4,7 @@ import base64
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,13 @@ import pytest
 from fakes import Messages, World
 from invocations import bus_event, sqs_batch, sqs_parked, sqs_queued, sqs_record
 from push_relay.core.envelope import pack
-from push_relay.core.errors import CircuitOpen, VendorRejected, VendorThrottled
+from push_relay.core.errors import (
+    CircuitOpen,
+    QuotaExhausted,
+    VendorRejected,
+    VendorThrottled,
+    VendorUnavailable,
+)
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 
@@ -124,7 +131,7 @@ def test_what_came_for_some_pushes_comes_again_for_no_others(kind: str) -> None:
 
 
 def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One urgent push is enough: the others of its event come along."""
+    """Within a minute, however many attempts there were."""
     world = World()
     monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: 1.0)
     routes = tuple(replace(route, high=True) for route in world.relay.routing.routes)
@@ -134,6 +141,25 @@ def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> Non
         throttled(each)
         each.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
     assert [due - NOW for _, _, due in world.messages.parked + urgent.messages.parked] == [900, 60]
+
+
+def test_what_is_urgent_does_not_wait_for_the_rest_of_its_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day's calls are used up but for those that are kept for it: midnight is not its concern."""
+    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: 1.0)
+    routes = tmp_path / "relay.toml"
+    routes.write_text(
+        '[[route]]\nsource = "bakery"\nto = ["user:urgent"]\npriority = "high"\n'
+        '[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\n'
+    )
+    world = World(routes=routes)
+    used_up, down = QuotaExhausted("used up", retry_after=40_000), VendorUnavailable("down")
+    world.vendor.judge = lambda push, _credentials: down if push.high else used_up
+    assert world.deliver(sqs_batch(sqs_queued(event()))) == NOBODY
+    keys = {call.push.recipient.value: call.push.key for call in world.vendor.calls}
+    parked = [({*waiting.only}, attempt, due - NOW) for waiting, attempt, due in world.messages.parked]
+    assert parked == [({keys["urgent"]}, 2, 10), ({keys["one"], keys["two"]}, 2, 40_010)]
 
 
 @pytest.mark.parametrize(("dice", "wait"), [(1.0, 900), (0.0, 30)])

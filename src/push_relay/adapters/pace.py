@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from push_relay.adapters import aws
@@ -56,8 +57,9 @@ class DailyQuota:
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
         """Send a push where the day has a call left for it. Raises QuotaExhausted, LedgerUnavailable."""
+        deadline = monotonic() + timeout
         self._spend(high=push.high)
-        self._inner.send(push, credentials, correlation_id, timeout)
+        self._inner.send(push, credentials, correlation_id, deadline - monotonic())
 
     def check(self, push: "Push") -> None:
         """Raise QuotaExhausted where this worker has seen before that the day has no call left for a push."""
@@ -162,16 +164,21 @@ class CircuitBreaker:
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
         """Send a push where the circuit lets it through. Raises CircuitOpen."""
+        # What has to wait for midnight anyway neither comes back for every probe nor is the probe.
+        self._check(push)
         if self._guarded is None:
             self._guarded = self._guard()
-        refusal = self._guarded(push, credentials, correlation_id, timeout)
+        refusal = self._guarded(push, credentials, correlation_id, monotonic() + timeout)
         if refusal:
             raise refusal
 
-    def _answer(self, *call: Any) -> RelayError | None:
+    def _answer(
+        self, push: "Push", credentials: Credentials, correlation_id: str, deadline: float
+    ) -> RelayError | None:
         """Send a push; return the refusal that the vendor answered with, as Powertools knows no third way."""
         try:
-            self._inner.send(*call)
+            # Reading the circuit has taken some of the time.
+            self._inner.send(push, credentials, correlation_id, deadline - monotonic())
         except _ANSWERS as exc:
             return exc
         return None
@@ -202,9 +209,7 @@ class CircuitBreaker:
         guarded: Callable[..., RelayError | None] = guard(self._answer)
         return guarded
 
-    def _refuse(self, push: "Push", *_: object, circuit: Any, **__: object) -> None:
-        # What has to wait for midnight anyway does not come back for every probe.
-        self._check(push)
+    def _refuse(self, *_: object, circuit: Any, **__: object) -> None:
         recovery = float(self._circuit.recovery)
         opened_at = getattr(circuit, "opened_at", None)
         passed = self._now() - opened_at if opened_at is not None else 0.0

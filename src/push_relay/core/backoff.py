@@ -14,11 +14,10 @@ def backoff(
 ) -> float:
     """Return seconds to wait after the how-manieth attempt.
 
-    Who names a time is heeded in full. Else the wait is exponential with full jitter, so that what was
-    parked together does not come back together
-    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    It is exponential with full jitter, so that what was parked together does not come back together
+    (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Who names a time is heeded in
+    full, and waited for longer where the attempts are many: some name none to speak of, each time.
     """
-    if retry_after is not None:
-        return retry_after + BASE * random()
     ceiling = min(CAP_HIGH if high else CAP, BASE * 2.0 ** min(max(attempt - 1, 0), 30))
-    return 1 + (ceiling - 1) * random()
+    wait = 1 + (ceiling - 1) * random()
+    return wait if retry_after is None else max(wait, retry_after + BASE * random())

@@ -205,7 +205,7 @@ def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
     if message.event is None:
         return False
     if message.group is not None:
-        queue.hide(message.content, message.delay())
+        queue.hide(message.content, message.delay(parked))
         return False
     _park(message, parked, relay, queue)
     return True
@@ -219,9 +219,15 @@ def _wait(message: Message, _relay: Relay, queue: Messages) -> bool:
 
 
 def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Messages) -> None:
-    event = message.event_for(parked)
-    if event:
-        queue.park(event, message.attempt + 1, relay.clock.now() + message.delay())
+    """Queue an event anew; what is urgent apart from the rest, which may have to wait for midnight."""
+    urgent = [receipt for receipt in parked if receipt.push and receipt.push.high]
+    others = [receipt for receipt in parked if receipt not in urgent]
+    # Without a push there is none to single out: all that the event came for comes again.
+    whole = any(receipt.push is None for receipt in parked)
+    for part in [parked] if whole else [urgent, others]:
+        event = message.event_for(part) if part else None
+        if event:
+            queue.park(event, message.attempt + 1, relay.clock.now() + message.delay(part))
 
 
 def _bury(message: Message, queue: Messages) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from push_relay.core import envelope
 from push_relay.core.backoff import backoff
-from push_relay.core.errors import CircuitOpen
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
@@ -78,16 +77,11 @@ class Message:
             replace(self.event, only=tuple(keys)) if len(keys) == len(receipts) else self.event
         )
 
-    def delay(self) -> float:
-        """Return seconds until the next attempt."""
-        parked = self.asking_for(Disposition.PARK)
+    def delay(self, parked: Sequence[Receipt]) -> float:
+        """Return seconds until the next attempt of what these receipts ask to be parked."""
         named = [receipt.retry_after for receipt in parked if receipt.retry_after is not None]
         high = any(receipt.push and receipt.push.high for receipt in parked)
-        wait = backoff(self.attempt, max(named, default=None), _random, high=high)
-        if any(receipt.error_code == CircuitOpen.code for receipt in parked):
-            # The time of the next probe is a guess at when the vendor recovers: spread the backlog beyond it.
-            return max(wait, backoff(self.attempt, None, _random, high=high))
-        return wait
+        return backoff(self.attempt, max(named, default=None), _random, high=high)
 
 
 def _count(given: object, otherwise: int) -> int:

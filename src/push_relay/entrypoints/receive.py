@@ -158,8 +158,9 @@ def _refusal(error: Exception, correlation_id: str) -> Response:
     What only the deployer can mend (a secret that is not there) is for the log: anybody may be asking.
     """
     status = verdict(error).status
-    mends = isinstance(error, RelayError) and status < HTTPStatus.INTERNAL_SERVER_ERROR
-    body = _details(status, code_of(error), error.detail if mends else "")
+    is_theirs = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = error.detail if isinstance(error, RelayError) and is_theirs else ""
+    body = _details(status, code_of(error), detail)
     if isinstance(error, SchemaViolation):
         body["errors"] = [{"pointer": v.pointer, "rule": v.rule} for v in error.violations]
     headers = _retry_after(error.retry_after) if isinstance(error, NotNow) else {}
