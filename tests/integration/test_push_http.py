@@ -182,7 +182,7 @@ RETRY_AFTER = [
     ("17", 17),
     ("0", 0),
     (" 5 ", 5),
-    ("99999999999999999999", 999_999_999),
+    ("99999999999999999999", 7 * 86_400),
     ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
     ("", None),
     ("soon", None),
@@ -191,6 +191,9 @@ RETRY_AFTER = [
     ("٣", None),
     ("Wed, 21 Oct 2015 07:28:00 +99999999999", None),
     ("Mon, 01 Jan 0001 00:00:00 -0000", 0),
+    ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+    ("Fri, 31 Dec 9999999999999999999 23:59:59 GMT", None),
+    ("Fri, 31 Dec 9999 23:59:59 GMT", 7 * 86_400),
 ]
 
 
@@ -256,6 +259,19 @@ def test_a_connection_is_used_again(sandbox: SandboxServer) -> None:
         sending._pool.clear()
         assert (server.connections, server.requests) == (1, 20)
     assert sandbox.address
+
+
+def test_no_connection_is_kept_where_the_vendor_counts_idle_ones() -> None:
+    """A function that is frozen would hold it for as long as it likes."""
+
+    def answer(_server: Raw, connection: socket.socket) -> None:
+        connection.sendall(head(2) + b"{}")
+
+    with raw(answer) as server:
+        sending = client(server.address, keep_alive=False)
+        for _ in range(3):
+            sending.send(PUSH, CREDENTIALS, "-", 10)
+        assert (server.connections, server.requests) == (3, 3)
 
 
 def test_there_are_never_more_connections_than_the_account_has(sandbox: SandboxServer) -> None:

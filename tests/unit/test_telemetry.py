@@ -117,7 +117,7 @@ def test_metrics_have_cloudwatchs_embedded_form() -> None:
     bakery, ovens = said.metrics
     directive = bakery["_aws"]["CloudWatchMetrics"][0]
     assert directive["Namespace"] == "PushRelay"
-    assert all("source" in dimensions for dimensions in directive["Dimensions"])
+    assert [sorted(dimensions) for dimensions in directive["Dimensions"]] == [["service", "source"]]
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert units == {
         "Received": "Count",

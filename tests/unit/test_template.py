@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from push_relay.adapters import aws
 from push_relay.core.relay import DeliveryMode
 from relayctl.project import ROOT, TEMPLATE
 
@@ -97,6 +98,16 @@ def _variables(function: str, mode: DeliveryMode) -> set[str]:
         if mode is DeliveryMode.DIRECT or not (isinstance(value, dict) and "Fn::If" in value):
             chosen.add(name)
     return chosen
+
+
+def test_the_functions_outlive_what_aws_makes_slow() -> None:
+    """Secrets, secrets read anew, and the queue, each at its worst: `receive` answers 503 itself."""
+    worst = aws.ATTEMPTS * (aws.CONNECT_SECS + aws.READ_SECS) + (aws.ATTEMPTS - 1) * aws.PAUSE_SECS
+    for function in _FUNCTIONS:
+        assert 3 * worst < _properties(function)["Timeout"]
+    resources = [each for each in _RESOURCES.values() if isinstance(each, dict)]
+    (integration,) = (each for each in resources if each["Type"] == "AWS::ApiGatewayV2::Integration")
+    assert _properties("ReceiveFunction")["Timeout"] * 1000 < integration["Properties"]["TimeoutInMillis"]
 
 
 def test_the_queue_hides_a_message_for_six_times_the_timeout() -> None:

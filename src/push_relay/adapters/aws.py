@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
+#: Bounds of every call. `receive` makes three in a row (secrets, secrets read anew, queue): with all of them
+#: at their worst it still answers 503 itself, and is not cut off by its timeout.
+CONNECT_SECS, READ_SECS, ATTEMPTS = 1, 3, 2
+#: Seconds between two attempts, at the most (the first of botocore's standard mode).
+PAUSE_SECS = 1
+
 _clients: dict[str, Any] = {}
 _making = threading.Lock()  # boto3's default session is not safe to make clients from several threads
 
@@ -34,12 +40,10 @@ def _client(service: str) -> Any:
             import boto3  # noqa: PLC0415
             from botocore.config import Config  # noqa: PLC0415
 
-            # Every call is bounded well below the functions' timeout: a slow service parks an event, and
-            # never hangs it.
             config = Config(
-                connect_timeout=2,
-                read_timeout=5,
-                retries={"mode": "standard", "total_max_attempts": 3},
+                connect_timeout=CONNECT_SECS,
+                read_timeout=READ_SECS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 tcp_keepalive=True,
             )
             _clients[service] = cast("Any", boto3).client(service, config=config)

@@ -89,6 +89,8 @@ class DailyQuota:
         return sorted({datetime.fromtimestamp(moment, zone).date() for moment in moments})
 
     def _refuse(self, day: date, allowed: int, *, high: bool) -> NoReturn:
+        # However large the reserve is, somebody is told that pushes wait for midnight.
+        self._tell(self._account.daily_calls, self._account.daily_calls)
         tomorrow = datetime.combine(day + timedelta(days=1), time.min, self._zone())
         wait = max(1.0, tomorrow.timestamp() + CLOCK_SKEW - self._now())
         spread = 0.0 if high else MIDNIGHT_SPREAD * random.random()  # noqa: S311 (that not all come at once)

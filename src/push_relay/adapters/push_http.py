@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Nothing was sent: the push cannot have been shown.
 _BEFORE_SENDING = (ConnectTimeoutError, NewConnectionError, NameResolutionError, ProxyError)
+#: Seconds beyond which no Retry-After is meant: as long as a push is worth sending, if nothing else is said.
+_LONGEST_WAIT = 7 * 86_400.0
 #: Seconds below which a call is not begun.
 _LEAST = 0.5
 
@@ -89,6 +91,9 @@ class HttpPushApi:
                 if response.length_remaining != 0:
                     response.close()
                 response.release_conn()
+                if not self._account.keep_alive:
+                    # What was read to its end is idle in the pool by now, whatever the vendor does.
+                    self._pool.clear()
         finally:
             self._connections.release()
 
@@ -136,6 +141,8 @@ class HttpPushApi:
     def _headers(self, correlation_id: str) -> dict[str, str]:
         form = self._account.form
         headers = {"Content-Type": form.content_type, "Accept": f"application/{form}"}
+        if not self._account.keep_alive:
+            headers["Connection"] = "close"
         return headers if correlation_id == "-" else {**headers, "X-Correlation-Id": correlation_id}
 
 
@@ -192,9 +199,9 @@ def _retry_after(headers: urllib3.HTTPHeaderDict) -> float | None:
     """Return seconds from a Retry-After of either form (RFC 9110, 10.2.3); None where there is none."""
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdecimal():
-        return float(value[:9])
+        return min(float(value[:9]), _LONGEST_WAIT)
     try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        moment = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
+    return min(max(0.0, moment - time.time()), _LONGEST_WAIT)

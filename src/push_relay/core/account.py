@@ -17,6 +17,7 @@ class Account:
     form                     format of request and answer; JSON is the contract's better known half
     xml_root                 the XML root's name, which the vendor's documentation does not tell
     connections              at the most at a time; the vendor allows an organisation 3
+    keep_alive               whether a connection is kept for the next call, in each running function
     title_limit, body_limit  graphemes; the vendor's limits are unknown, these are what a phone shows
     connect_timeout, read_timeout  seconds
     daily_calls              that the vendor allows in a day, which begins at midnight in `time_zone`
@@ -28,6 +29,7 @@ class Account:
     form: Format = Format.JSON
     xml_root: str = "Push"
     connections: int = 3
+    keep_alive: bool = True
     title_limit: int = 100
     body_limit: int = 1000
     connect_timeout: int = 3
@@ -52,6 +54,7 @@ def read_account(table: Table) -> Account:
         form=Format(form),
         xml_root=xml_root,
         connections=table.whole("connections", standard.connections, at_least=1),
+        keep_alive=table.truth("keep_alive", standard.keep_alive),
         title_limit=table.whole("title_limit", standard.title_limit, at_least=1),
         body_limit=table.whole("body_limit", standard.body_limit, at_least=1),
         connect_timeout=table.whole("connect_timeout_secs", standard.connect_timeout, at_least=1),

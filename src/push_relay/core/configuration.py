@@ -55,9 +55,9 @@ class Table:
             raise self.wrong(key, f"is less than {at_least}")
         return value
 
-    def truth(self, key: str) -> bool:
-        """Return true or false; absent is false."""
-        return self._get(key, bool, "true or false", default=False)
+    def truth(self, key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 (as the others have it)
+        """Return true or false."""
+        return self._get(key, bool, "true or false", default=default)
 
     def raw(self, key: str) -> object:
         """Return whatever stands there, or None."""
