@@ -68,6 +68,7 @@ check: setup ## the gate: formatting, lint, types, import rules, template, docs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m mypy bench/*.py
 	.venv/bin/lint-imports --no-cache
 	$(SAM) validate --lint --template template.yaml
 	$(PY) -m relayctl check
