@@ -203,6 +203,10 @@ def test_a_file_in_another_charset_is_told(tmp_path: Path) -> None:
         ('source = "shop"\nwhen', "when", 13, "route[2]: `source` is missing"),
         ("[[route]]", "[[rout]]", 9, "rout: is not a key here"),
         ("[people]", "people = 3\n[x]", 6, "people"),
+        *(
+            ("[people]", f'[source.shop]\naddress = "{address}"\n[people]', 7, "source.shop.address: `")
+            for address in ("hooks.example.com/x", "https://hooks.example.com", "https://h/x?y", "ftp://h/x")
+        ),
     ],
 )
 def test_a_mistake_in_relay_toml_is_told_with_its_line(

@@ -211,6 +211,37 @@ def test_a_replay_under_another_port_is_no_second_push(case: Case, gateway: Gate
     assert _delivered(here) == [Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.DUPLICATE]
 
 
+TWILIO = [case for case in CASES if case.verify["scheme"] == "twilio"]
+
+
+@ANY_GATEWAY
+@pytest.mark.parametrize("case", TWILIO, ids=lambda case: case.name)
+def test_behind_a_proxy_the_deployer_tells_the_address(case: Case, gateway: Gateway, tmp_path: Path) -> None:
+    """The sender has signed the one that it calls; a forger is turned away there too."""
+    genuine = case.genuine()
+    address = genuine.url.partition("?")[0]
+    sent = replace(genuine, url=genuine.url.replace(address, address.replace("https://", "https://inner.")))
+    unaware = world_of(tmp_path / "unaware", case)
+    refused(unaware.receive(gateway(sent)), SignatureInvalid)
+    aware = world_of(tmp_path / "aware", case, policy=f'address = "{address}"')
+    assert aware.receive(gateway(sent))["statusCode"] == 202
+    refused(aware.receive(gateway(replace(sent, body=b"a=b"))), SignatureInvalid)
+
+
+STRIPE = next(case for case in CASES if case.name == "stripe")
+
+
+@pytest.mark.parametrize("joined", ["{right},v1={wrong}", "v1={wrong},{right}"])
+def test_of_stripes_several_signatures_one_has_to_fit(joined: str, tmp_path: Path) -> None:
+    """An HTTP API joins two headers by a comma, as Stripe itself does while a secret is rotated."""
+    here, genuine = world_of(tmp_path, STRIPE), STRIPE.genuine()
+    right, wrong = genuine.headers["stripe-signature"], "ab" * 32
+    twice = {"stripe-signature": joined.format(right=right, wrong=wrong)}
+    assert here.receive(api_gateway_v2(replace(genuine, headers=twice)))["statusCode"] == 202
+    forged = {"stripe-signature": f"{right.partition(',')[0]},v1={wrong},v1={wrong}"}
+    refused(here.receive(api_gateway_v2(replace(genuine, headers=forged))), SignatureInvalid)
+
+
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case.stamp and case.proof.kind != "json"], ids=lambda case: case.name
 )

@@ -63,6 +63,7 @@ class Door:
         Where no known secret fits, they are read again: somebody may have rotated them just now.
         """
         verify = self.approach(source, policy, request)
+        request = replace(request, url=policy.address_of(request.url))
         evidence = Evidence((), now, self.certificates, policy.topics)
         if not source.needs_secret:
             return Admitted(verify(request, evidence))

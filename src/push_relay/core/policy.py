@@ -1,14 +1,18 @@
 """What the deployer says of a source in relay.toml: who may call, and what is trusted."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from push_relay.core.configuration import Table
-from push_relay.core.errors import AddressNotAllowed
+from push_relay.core.errors import AddressNotAllowed, ConfigurationInvalid
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
+
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/[^\s?#]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,24 @@ class Policy:
     topics      SNS topics (ARNs) that the source trusts; those that anybody owns are signed alike
     origins     hosts that CloudEvents' abuse protection lets send; empty: all
     unverified  whether the scheme `none` may let everybody in: the source's folder alone never opens the door
+    address     the webhook's address as its sender has it, where the request does not tell it
     """
 
     addresses: tuple["IPv4Network | IPv6Network", ...] = ()
     topics: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     unverified: bool = False
+    address: str | None = None
+
+    def address_of(self, url: str) -> str:
+        """Return the address that a sender has called, with the query string that came.
+
+        Neither what a proxy was called by is told, nor the path of a custom domain's API mapping.
+        """
+        if self.address is None:
+            return url
+        _, mark, query = url.partition("?")
+        return f"{self.address}{mark}{query}"
 
     def check_address(self, address: str) -> None:
         """Raise AddressNotAllowed unless an address is in the allow-list, or there is none.
@@ -59,9 +75,16 @@ def _policy(table: Table) -> Policy:
         topics=frozenset(table.texts("topics")),
         origins=frozenset(table.texts("origins")),
         unverified=table.truth("unverified"),
+        address=table.compiled("address", _address) if "address" in table else None,
     )
     table.done()
     return policy
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ConfigurationInvalid(f"`{text}` is not https://HOST/PATH, without a query")
+    return text
 
 
 def _network(text: str, table: Table) -> "IPv4Network | IPv6Network":
