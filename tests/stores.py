@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from push_relay.core.digest import Entry, Window
+from push_relay.core.digest import Added, Entry, Window
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
@@ -20,6 +20,7 @@ class Ledger:
         self._lock = threading.Lock()
         self.states: dict[str, Outcome | None] = {}  # None: claimed
         self.codes: dict[str, str] = {}
+        self.windows: dict[str, str] = {}
         self.leases: list[float] = []
         self.down: Exception | None = None
         self.forgets: Exception | None = None
@@ -46,19 +47,40 @@ class Ledger:
         """Return the error code of what has failed."""
         return self.codes.get(key, "")
 
+    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+        """Note the window of a push, and return the one that is noted."""
+        with self._lock:
+            if self.down:
+                raise self.down
+            if anew:
+                self.windows[key] = window
+            return self.windows.setdefault(key, window)
+
     def settle(self, key: str, outcome: Any, error_code: str = "") -> None:
         """Record a push's end."""
         with self._lock:
             if self.forgets:
                 raise self.forgets
             self.states[key], self.codes[key] = outcome, error_code
+            self.windows.pop(key, None)
 
     def park(self, key: str, _receipt: Receipt) -> None:
         """Give a claim back."""
         with self._lock:
             if self.forgets:
                 raise self.forgets
-            del self.states[key]
+            self._free(key)
+
+    def end_claims(self) -> None:
+        """Let the claims of workers that are gone end by themselves."""
+        with self._lock:
+            for key in list(self.states):
+                self._free(key)
+
+    def _free(self, key: str) -> None:
+        """Take back a claim; what is settled stays so."""
+        if self.states.get(key) is None:
+            self.states.pop(key, None)
 
     def break_down(self) -> None:
         """Fail from now on, as the adapter would."""
@@ -81,23 +103,27 @@ class Connections:
 
 
 class Digests:
-    """Windows of digests, in memory."""
+    """Windows of digests, in memory; each has room for `room` entries."""
 
     def __init__(self) -> None:
         self.windows: dict[str, tuple[Window, dict[str, Entry]]] = {}
         self.closed: set[str] = set()
         self.marked: set[str] = set()
+        self.room = 1000
+        self.closed_until = 0.0
         self.down: Exception | None = None
 
-    def add(self, window: Window, entry: Entry) -> bool | None:
+    def add(self, window: Window, entry: Entry) -> Added:
         """Add an entry, once."""
         if self.down:
             raise self.down
         _, entries = self.windows.setdefault(window.id, (window, {}))
-        if window.id in self.closed:
-            return True if entry.key in entries else None
+        if entry.key not in entries and (window.id in self.closed or window.due <= self.closed_until):
+            return Added.CLOSED
+        if entry.key not in entries and len(entries) >= self.room:
+            return Added.FULL
         entries.setdefault(entry.key, entry)
-        return window.id in self.marked
+        return Added.SCHEDULED if window.id in self.marked | self.closed else Added.UNSCHEDULED
 
     def scheduled(self, window: Window) -> None:
         """Note that the window's end is scheduled."""

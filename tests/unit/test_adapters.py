@@ -13,6 +13,7 @@ from botocore import exceptions as boto
 from fakes import CREDENTIALS, Clock, PushApi
 from push_relay.adapters import aws, secrets
 from push_relay.adapters.connections import DynamoDbConnections
+from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
 from push_relay.adapters.pace import DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
@@ -25,6 +26,7 @@ from push_relay.adapters.secrets import (
 )
 from push_relay.adapters.table import Table
 from push_relay.core.account import Account
+from push_relay.core.digest import Entry, Window
 from push_relay.core.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.errors import (
     ConfigurationInvalid,
@@ -101,6 +103,9 @@ NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
 TABLE = Table("table")
 LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
+DIGESTS = DynamoDbDigests(TABLE, lambda: NOW)
+WINDOW = Window("w", PUSH.recipient, NOW)
+ENTRY = Entry("k", "bakery", "e-1", "-", PUSH.message)
 CONNECTIONS = DynamoDbConnections(TABLE, "default", 3, lambda: NOW)
 QUOTA = DailyQuota(PushApi(), TABLE, Account(), lambda: NOW, lambda _calls, _limit: None)
 
@@ -120,6 +125,10 @@ CALLS = [
     (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
     (lambda: LEDGER.park("k", PARKED), LedgerUnavailable),
+    (lambda: LEDGER.remember("k", "w"), LedgerUnavailable),
+    (lambda: DIGESTS.add(WINDOW, ENTRY), LedgerUnavailable),
+    (lambda: DIGESTS.scheduled(WINDOW), LedgerUnavailable),
+    (lambda: DIGESTS.close("w"), LedgerUnavailable),
     (hold, LedgerUnavailable),
     (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
     (lambda: TABLE.get(Key={}), LedgerUnavailable),
@@ -128,6 +137,7 @@ CALLS = [
 ]
 NAMES = [
     *("put", "bury", "park", "hide", "forget", "claim", "settle", "give back"),
+    *("remember", "gather", "scheduled", "close"),
     *("connections", "quota", "get", "delete", "fetch_secret"),
 ]
 
@@ -251,9 +261,10 @@ def test_a_message_is_hidden_and_deleted_in_the_queue_that_it_came_from(
 def test_a_claim_is_one_conditional_write(client: Client) -> None:
     """The lease and the item's end are whole seconds, the lease rounded up, and two for clocks."""
     assert LEDGER.claim("key", 28.2) is Claim.GRANTED
-    item = client.calls[0][1]["Item"]
-    assert (item["lease_until"]["N"], item["expires_at"]["N"]) == ("1031", str(1000 + MEMORY))
-    assert "ConditionExpression" in client.calls[0][1]
+    ((_, asked),) = client.calls
+    values = asked["ExpressionAttributeValues"]
+    assert (values[":lease"]["N"], values[":expires"]["N"]) == ("1031", str(1000 + MEMORY))
+    assert "ConditionExpression" in asked
 
 
 @pytest.mark.parametrize(

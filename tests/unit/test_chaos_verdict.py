@@ -232,6 +232,8 @@ CLAIMED = {"step": "claimed", "key": "k", "claim": "granted", "lease": 20.0, "at
 SENDING = {"step": "sending", "key": "k", "to": TOLD[1], "markers": [TOLD[0]], "at": 100.0}
 SENT = {"step": "sent", "key": "k", "result": "ok", "at": 101.0}
 SETTLED = {"step": "settled", "key": "k", "status": "delivered", "at": 101.0}
+GATHERING = {**SENDING, "step": "gathering"}
+NOT_SETTLED = {"step": "not_settled", "key": "k", "result": "x", "at": 101.0}
 
 
 @pytest.mark.parametrize(
@@ -244,10 +246,13 @@ SETTLED = {"step": "settled", "key": "k", "status": "delivered", "at": 101.0}
         ([CLAIMED, SENDING, {**SENT, "result": "delivery_unknown"}, SETTLED], 1),
         ([CLAIMED, SENDING, {**SENT, "result": "vendor_unavailable"}], 0),
         ([CLAIMED, SENDING, {**SENT, "result": "vendor_rejected"}], 1),
-        ([CLAIMED, SENDING, SENT, {"step": "not_settled", "key": "k", "result": "x", "at": 101.0}], 1),
+        ([CLAIMED, SENDING, SENT, NOT_SETTLED], 1),
         ([CLAIMED, SENDING, SENT, {**SETTLED, "at": 121.0}], 1),
         ([CLAIMED, SENDING, SENT, CLAIMED, SENDING, SENT, SETTLED], 1),
         ([{**CLAIMED, "claim": "held"}], 0),
+        ([CLAIMED, GATHERING], 0),
+        ([CLAIMED, GATHERING, NOT_SETTLED], 0),
+        ([CLAIMED, GATHERING, CLAIMED, GATHERING, SETTLED], 0),
         ([CLAIMED, SENDING, SENDING, SENT, SETTLED, SENT, SETTLED], 0),
     ],
 )

@@ -1,6 +1,8 @@
 """Digests: a storm becomes one push for each recipient, and every event of it has its outcome."""
 
+import math
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,93 @@ def test_what_comes_after_the_window_has_closed_goes_into_the_next(world: World)
     assert len(due(world)) == 2
     end(world)
     assert len(world.vendor.calls) == 2
+
+
+class Killed(BaseException):
+    """The worker is gone: nobody catches it."""
+
+
+def cut_short(
+    patch: pytest.MonkeyPatch, at: Any, step: str, how: BaseException, *, done: bool = False
+) -> None:
+    """Let a step end the worker's work once: before it is done, or when it is."""
+    real, ends = getattr(at, step), [how]
+
+    def once(*given: Any, **named: Any) -> Any:
+        answer = real(*given, **named) if done or not ends else None
+        if ends:
+            raise ends.pop()
+        return answer
+
+    patch.setattr(at, step, once)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("how", [Killed(), LedgerUnavailable("down")], ids=["killed", "failed"])
+@pytest.mark.parametrize("ended", [False, True], ids=["window open", "window closed"])
+@pytest.mark.parametrize(
+    ("store", "step"),
+    [
+        ("ledger", "remember"),
+        ("digests", "add"),
+        ("messages", "park"),
+        ("digests", "scheduled"),
+        ("ledger", "settle"),
+    ],
+)
+def test_a_push_lies_in_one_digest_wherever_its_worker_stops(  # noqa: PLR0913 (each is a circumstance)
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    store: str,
+    step: str,
+    how: BaseException,
+    *,
+    done: bool,
+    ended: bool,
+) -> None:
+    """The event comes again in a later window's time, with the first one still open or delivered."""
+    cut_short(monkeypatch, getattr(world, store), step, how, done=done)
+    with suppress(Killed):
+        tell(world, "warm")
+    world.ledger.end_claims()
+    world.clock.time += 360
+    if ended:
+        world.deliver(sqs_batch(*(sqs_queued(event, message_id=event.id) for event in due(world))))
+    tell(world, "warm")
+    end(world)
+    assert [call.push.message.body for call in world.vendor.calls] == ["warm"]
+
+
+def test_a_push_goes_on_until_a_window_takes_it(world: World) -> None:
+    """By the clock of who closed them several are over; it lies in the first that is not."""
+    world.digests.closed_until = world.clock.now() + 900
+    tell(world, "warm")
+    assert world.witness.receipts[0].error_code == GATHERED
+    ((_, _, moment),) = world.messages.parked
+    assert world.clock.now() + 900 < moment <= world.clock.now() + 1200
+
+
+def test_a_push_that_no_window_takes_is_parked(world: World) -> None:
+    """It is nowhere, so it must not be settled."""
+    world.digests.closed_until = math.inf
+    tell(world, "warm")
+    (receipt,) = world.witness.receipts
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "ledger_unavailable")
+    assert due(world) == []
+    world.digests.closed_until = 0.0
+    tell(world, "warm")
+    end(world)
+    assert len(world.vendor.calls) == 1
+
+
+def test_what_a_full_window_has_no_room_for_goes_into_further_ones(world: World) -> None:
+    """Due at the same time; nothing is lost, and nothing told twice."""
+    world.digests.room = 3
+    tell(world, *("warm",) * 7)
+    assert len({moment for _, _, moment in world.messages.parked}) == 1
+    end(world)
+    assert [call.push.message.title for call in world.vendor.calls] == ["3 new alerts"] * 2 + ["Bread"]
+    assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 7
 
 
 @pytest.mark.parametrize("breaking", ["digests", "queue"])

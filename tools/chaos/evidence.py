@@ -121,7 +121,6 @@ class _Attempt:
     lease_until: float
     told: list[Told] = field(default_factory=list)
     begun: bool = False
-    gathered: bool = False
     result: str | None = None
 
 
@@ -170,9 +169,8 @@ class _Reading:
         self._name(entry, attempt)
 
     def _gathering(self, entry: Entry) -> None:
-        attempt = self.open.setdefault(entry["key"], _Attempt(entry["at"]))
-        attempt.gathered = True
-        self._name(entry, attempt)
+        # That puts nothing in doubt: it lies in one digest, however often it is put there.
+        self._name(entry, self.open.setdefault(entry["key"], _Attempt(entry["at"])))
 
     def _name(self, entry: Entry, attempt: _Attempt) -> None:
         attempt.told = [(marker, entry["to"]) for marker in entry["markers"]]
@@ -193,7 +191,7 @@ class _Reading:
 
     def _not_settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)
-        if attempt and (attempt.begun or attempt.gathered):
+        if attempt and attempt.begun:
             self._doubt(attempt, "sent, and the ledger failed")
 
     def _receipt(self, entry: Entry) -> None:
@@ -210,8 +208,7 @@ class _Reading:
         self.evidence.killed_at[entry["here"]] += 1
 
     def _close(self, attempt: _Attempt, why: str) -> None:
-        unsettled = attempt.result in {None, "ok"} and attempt.begun
-        if unsettled or attempt.gathered:
+        if attempt.result in {None, "ok"} and attempt.begun:
             self._doubt(attempt, why)
         elif attempt.result == _REFUSED:
             self._doubt(attempt, "refused, and killed before that was settled")

@@ -24,6 +24,8 @@ STEPS = (
     "after_send",
     "before_settle",
     "after_settle",
+    "before_remember",
+    "after_remember",
     "before_gather",
     "after_gather",
     "before_give_back",

@@ -8,7 +8,7 @@ from typing import Any
 from chaos.knife import Knife, is_poison, result_of, told
 from push_relay.bootstrap import Application
 from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import Digests, Entry, Gatherer, Window
+from push_relay.core.digest import Added, Digests, Entry, Gatherer, Window
 from push_relay.core.encoding import Credentials
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.handshake import Reply
@@ -45,6 +45,14 @@ class WatchedLedger:
             raise
         self.knife.note("settled", key=key, status=status)
         self.knife.at("after_settle")
+
+    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+        """Note the window of a gathered push."""
+        self.knife.at("before_remember")
+        noted = self.inner.remember(key, window, anew=anew)
+        self.knife.note("remembered", key=key, anew=anew, again=noted != window)
+        self.knife.at("after_remember")
+        return noted
 
     def why(self, key: str) -> str:
         """Return the error code of what has failed."""
@@ -85,14 +93,15 @@ class WatchedDigests:
     inner: Digests
     knife: Knife
 
-    def add(self, window: Window, entry: Entry) -> bool | None:
+    def add(self, window: Window, entry: Entry) -> Added:
         """Add an entry."""
         self.knife.at("before_gather")
         push = Push(window.recipient, entry.message, entry.key)
         self.knife.note("gathering", **told(push), window=window.id)
-        scheduled = self.inner.add(window, entry)
+        added = self.inner.add(window, entry)
+        self.knife.note("gathered", key=entry.key, added=added)
         self.knife.at("after_gather")
-        return scheduled
+        return added
 
     def scheduled(self, window: Window) -> None:
         """Note that a window's end is scheduled."""

@@ -2,7 +2,8 @@
 
 One item a push, `push#<key>`: `status` (claimed, parked, or the outcome it was settled with), `lease_until`
 (the claim's end), `since`, of a failed push its `error_code`, of a parked one its `source` and `event_id`
-too. Nothing of its content. All moments are whole seconds since the epoch.
+too, of one that a digest gathers its `window` until it is settled. Nothing of its content. All moments are
+whole seconds since the epoch.
 """
 
 import math
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
+from push_relay.core.errors import ClaimHeld
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
@@ -48,22 +50,26 @@ class DynamoDbLedger:
         A replay takes what has failed too, and a forced one what was delivered.
         """
         now = math.floor(self._now())
-        values = {":now": number(now), ":claimed": text(_CLAIMED), ":parked": text(_PARKED)}
+        values = {
+            ":now": number(now),
+            ":claimed": text(_CLAIMED),
+            ":parked": text(_PARKED),
+            ":owner": text(self._owner),
+            ":lease": number(math.ceil(self._now() + lease) + CLOCK_SKEW),
+            ":expires": number(now + MEMORY),
+        }
         if replay is not Replay.NO:
             values[":failed"] = text(Outcome.FAILED)
         if replay is Replay.ALL:
             values[":delivered"] = text(Outcome.DELIVERED)
         try:
-            self._table.put(
-                Item={
-                    "pk": text(PREFIX + key),
-                    "status": text(_CLAIMED),
-                    "owner": text(self._owner),
-                    "lease_until": number(math.ceil(self._now() + lease) + CLOCK_SKEW),
-                    "expires_at": number(now + MEMORY),
-                },
+            # An update, and no put: the window of a gathered push outlives the claim of a worker that died.
+            self._table.update(
+                Key={"pk": text(PREFIX + key)},
+                UpdateExpression="SET #status = :claimed, #owner = :owner, lease_until = :lease,"
+                " expires_at = :expires REMOVE since, error_code, #source, event_id",
                 ConditionExpression=_FREE + _REPLAYED[replay],
-                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeNames={"#status": "status", "#owner": "owner", "#source": "source"},
                 ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -74,7 +80,7 @@ class DynamoDbLedger:
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Record a claimed push's end. A claim that another worker has taken over is left to it."""
-        self._end(key, status, error_code=error_code)
+        self._end(key, status, "lease_until, #owner, #window", error_code=error_code)
 
     def why(self, key: str) -> str:
         """Return the error code with which a push was settled; empty where there is none."""
@@ -83,9 +89,24 @@ class DynamoDbLedger:
     def park(self, key: str, receipt: Receipt) -> None:
         """Give a claim back, and say what the push waits for."""
         about = {"source": receipt.source, "event_id": receipt.event_id}
-        self._end(key, _PARKED, error_code=receipt.error_code or "", **about)
+        self._end(key, _PARKED, "lease_until, #owner", error_code=receipt.error_code or "", **about)
 
-    def _end(self, key: str, status: str, **about: str) -> None:
+    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+        """Note the digest's window that a claimed push goes into, and return the one that is noted."""
+        try:
+            item = self._table.update(
+                Key={"pk": text(PREFIX + key)},
+                UpdateExpression=f"SET #window = {':window' if anew else 'if_not_exists(#window, :window)'}",
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#window": "window", "#owner": "owner"},
+                ExpressionAttributeValues={":window": text(window), ":owner": text(self._owner)},
+                ReturnValues="UPDATED_NEW",
+            )
+        except ConditionFailed:
+            raise ClaimHeld("another worker has taken over the claim of this push") from None
+        return item["window"]["S"]
+
+    def _end(self, key: str, status: str, gone: str, **about: str) -> None:
         now = math.floor(self._now())
         told = {name: value for name, value in about.items() if value}
         with suppress(ConditionFailed):
@@ -93,11 +114,12 @@ class DynamoDbLedger:
                 Key={"pk": text(PREFIX + key)},
                 UpdateExpression="SET #status = :status, since = :now, expires_at = :expires"
                 + "".join(f", #{name} = :{name}" for name in told)
-                + " REMOVE lease_until, #owner",
+                + f" REMOVE {gone}",
                 ConditionExpression="#owner = :owner",
                 ExpressionAttributeNames={
                     "#status": "status",
                     "#owner": "owner",
+                    **({"#window": "window"} if "#window" in gone else {}),
                     **{f"#{name}": name for name in told},
                 },
                 ExpressionAttributeValues={

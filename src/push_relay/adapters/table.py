@@ -33,12 +33,8 @@ class Table:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def put(self, **arguments: Any) -> None:
-        """Put an item. Raises ConditionFailed, LedgerUnavailable."""
-        self._call("put_item", **arguments)
-
     def update(self, **arguments: Any) -> Item:
-        """Update an item; return the attributes that were asked for. Raises the same."""
+        """Update an item; return what was asked for. Raises ConditionFailed, LedgerUnavailable."""
         answer = self._call("update_item", **arguments)
         return dict(answer.get("Attributes", {}))
 

@@ -3,15 +3,20 @@
 A window is a stretch of time of one recipient's. The first push that comes in it opens it and schedules an
 event of the relay's own, due when it ends; that event is delivered like any other, and then every gathered
 push has its receipt. Each step can be repeated: a worker that dies on the way loses nothing.
+
+A push lies in one window at the most, whoever comes to gather it and whenever: the ledger notes the window
+before the push is put there, and another one only when that one has closed, or is full, without it.
 """
 
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.account import Account
+from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.outcomes import Outcome
@@ -20,6 +25,8 @@ from push_relay.core.sender import Sender, TimeLeft, failure
 
 #: The source of the relay's own events; no folder can have this name.
 SOURCE = ".digest"
+#: Windows that are tried before a push is parked: of one stretch of time, full, or closed by a faster clock.
+TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,20 @@ class Window:
     high: bool = False
 
 
+class Added(StrEnum):
+    """What became of an entry that was added to a window."""
+
+    SCHEDULED = "scheduled"  # it lies there, and the window's end is scheduled
+    UNSCHEDULED = "unscheduled"  # it lies there, and the window's end is not scheduled yet
+    CLOSED = "closed"  # the window has closed without it
+    FULL = "full"  # the window has no room for it, and never will
+
+
 class Digests(Protocol):
     """Where windows lie. Every method raises LedgerUnavailable."""
 
-    def add(self, window: Window, entry: Entry) -> bool | None:
-        """Add an entry, once; tell whether the window's end is scheduled, None where it is closed."""
+    def add(self, window: Window, entry: Entry) -> Added:
+        """Add an entry, once: to add it again, even when the window has closed, tells that it lies there."""
         ...
 
     def scheduled(self, window: Window) -> None:
@@ -89,18 +105,27 @@ class Gatherer:
         return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=GATHERED, push=push)
 
     def _put(self, push: Push, entry: Entry) -> None:
-        seconds = push.digest or 0.0
-        now = self.sender.clock.now()
-        window = window_of(push, seconds, now)
-        scheduled = self.digests.add(window, entry)
-        if scheduled is None:
-            # It has just been closed: the next one.
-            window = window_of(push, seconds, now + seconds)
-            scheduled = self.digests.add(window, entry)
-        if not scheduled:
-            # In this order, so that a worker that dies in between leaves a second event, and not none.
-            self.queue.park(closing_event(window), 1, window.due)
-            self.digests.scheduled(window)
+        """Put an entry into the window that the ledger notes for it, else into the first that takes it."""
+        now = self.sender.clock.now
+        window = self._noted(push, window_of(push, now()))
+        for _ in range(TRIES):
+            added = self.digests.add(window, entry)
+            if added is Added.UNSCHEDULED:
+                # In this order, so that a worker that dies in between leaves a second event, and not none.
+                self.queue.park(closing_event(window), 1, window.due)
+                self.digests.scheduled(window)
+            if added in (Added.SCHEDULED, Added.UNSCHEDULED):
+                return
+            # By this worker's clock the closed one may last a while yet: the next begins when it is due.
+            other = overflow(window) if added is Added.FULL else window_of(push, max(now(), window.due))
+            window = self._noted(push, other, anew=True)
+        raise LedgerUnavailable("no window of the digest has taken the push")
+
+    def _noted(self, push: Push, window: Window, *, anew: bool = False) -> Window:
+        """Note the window that a push goes into before it lies there; return the one that it is bound to."""
+        noted = self.sender.ledger.remember(push.key, f"{window.due!r} {window.id}", anew=anew)
+        due, _, name = noted.partition(" ")
+        return replace(window, id=name, due=float(due))
 
     def closed(self, event: Event, account: Account) -> tuple[Push, Sequence[Entry]] | None:
         """Return the push that a window becomes, and what it stands for; None where nothing was gathered."""
@@ -114,8 +139,9 @@ class Gatherer:
         return replace(push, max_age=account.max_age), entries
 
 
-def window_of(push: Push, seconds: float, now: float) -> Window:
+def window_of(push: Push, now: float) -> Window:
     """Return the window that a push falls into."""
+    seconds = push.digest or 1.0
     number = math.floor(now / seconds)
     parts = (push.recipient.kind, push.recipient.value, str(seconds), str(number), str(push.high))
     return Window(
@@ -124,6 +150,11 @@ def window_of(push: Push, seconds: float, now: float) -> Window:
         (number + 1) * seconds,
         push.high,
     )
+
+
+def overflow(window: Window) -> Window:
+    """Return the window of the same stretch of time that goes on where a full one has no room."""
+    return replace(window, id=digest(window.id.encode()))
 
 
 def closing_event(window: Window) -> Event:

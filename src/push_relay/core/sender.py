@@ -46,6 +46,14 @@ class Ledger(Protocol):
     def why(self, key: str) -> str: ...  # the error code of what has failed
     def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
 
+    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+        """Note the digest's window that a claimed push goes into, and return the one that is noted.
+
+        The first one stands, whoever claims the push again, until it is settled; `anew` puts another in its
+        place. Raises ClaimHeld where the claim is no longer this worker's.
+        """
+        ...
+
 
 class PushCredentials(Protocol):
     """The organisation's credentials at the vendor. Both methods raise CredentialsUnavailable."""
