@@ -1,9 +1,10 @@
 """Digests: a storm becomes one push for each recipient, and every event of it has its outcome."""
 
+import json
 import math
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.digest import SOURCE, summary
+from push_relay.adapters.digests import ROOM
+from push_relay.core.digest import LONGEST, SOURCE, fits_a_window, summary
 from push_relay.core.errors import LedgerUnavailable, QueueUnavailable, VendorRejected, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -237,6 +239,87 @@ def test_a_worker_that_dies_before_the_end_is_scheduled_leaves_it_to_the_next(wo
     assert len(due(world)) == 1
     end(world)
     assert world.vendor.calls[0].push.message.title == "2 new alerts"
+
+
+def aged(world: World, words: str, age: float) -> dict[str, Any]:
+    """Return the message of an event that came in some time ago."""
+    data = {"kind": "baked", "words": words}
+    event = Event("bakery", words, "baked", data, world.clock.now() - age, words)
+    return sqs_queued(event, message_id=words)
+
+
+def receipts_of(world: World, outcome: Outcome) -> list[str]:
+    """Return the ids of the events that have ended so."""
+    return sorted(receipt.event_id for receipt in world.witness.receipts if receipt.outcome is outcome)
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> World:
+    """Return a world whose only route gathers what is worth nothing after an hour."""
+    routes = tmp_path / "relay.toml"
+    routes.write_text(f'{ROUTES}max_age = "1h"\n')
+    return World(routes=routes)
+
+
+def test_what_is_too_old_when_the_window_ends_is_left_out(brief: World) -> None:
+    """With a receipt of its own; the others are told."""
+    brief.deliver(sqs_batch(*(aged(brief, words, age) for words, age in [("new", 0), ("old", 3500)])))
+    end(brief)
+    assert [call.push.message.body for call in brief.vendor.calls] == ["new"]
+    assert receipts_of(brief, Outcome.DELIVERED) == ["new"]
+    assert receipts_of(brief, Outcome.EXPIRED) == ["old"]
+
+
+def test_of_a_digest_that_waits_each_push_expires_once(brief: World) -> None:
+    """Told when the digest ends, whichever were too old at first and which since."""
+    ages = [("new", 0), ("older", 2000), ("old", 3500)]
+    brief.deliver(sqs_batch(*(aged(brief, words, age) for words, age in ages)))
+    brief.vendor.errors = [VendorThrottled("slow", retry_after=60)]
+    end(brief)
+    assert brief.vendor.calls[0].push.message.title == "2 new alerts"
+    again, _, _ = brief.messages.parked[-1]
+    brief.clock.time += 2000
+    brief.deliver(sqs_batch(sqs_queued(again)))
+    assert brief.vendor.calls[1].push.message.body == "new"
+    assert receipts_of(brief, Outcome.EXPIRED) == ["old", "older"]
+
+
+def test_where_all_is_too_old_nothing_is_sent(brief: World) -> None:
+    """After an outage of a day."""
+    brief.deliver(sqs_batch(aged(brief, "a", 0), aged(brief, "b", 60)))
+    brief.clock.time += 86_400
+    assert end(brief) == {"batchItemFailures": []}
+    assert not brief.vendor.calls
+    assert receipts_of(brief, Outcome.EXPIRED) == ["a", "b"]
+    assert len(brief.messages.parked) == 1
+    assert not brief.messages.buried
+
+
+def test_a_route_may_let_its_pushes_wait_longer_than_the_account(world: World, tmp_path: Path) -> None:
+    """Whatever the account says of those whose route says nothing."""
+    routes = tmp_path / "relay.toml"
+    routes.write_text(f'{ROUTES}max_age = "10d"\n')
+    world = World(routes=routes)
+    tell(world, "warm")
+    world.clock.time += 8 * 86_400
+    end(world)
+    assert len(world.vendor.calls) == 1
+
+
+def test_a_push_that_is_too_long_for_a_window_goes_by_itself(world: World) -> None:
+    """It would never fit: a thousand letters may have any number of accents."""
+    tell(world, "e" + "\u0301" * 30_000)
+    assert len(world.vendor.calls) == 1
+    assert not world.digests.windows
+
+
+def test_the_longest_that_is_gathered_fits_into_a_window() -> None:
+    """And another one beside it, in whatever letters."""
+    message = Message("", "\U0001f35e" * LONGEST)
+    assert fits_a_window(message)
+    assert not fits_a_window(replace(message, title="t"))
+    written = json.dumps(asdict(replace(_entry(), message=message)))
+    assert len(written) + 1000 < ROOM / 2
 
 
 def test_titles_are_told_once_with_their_number() -> None:

@@ -27,17 +27,31 @@ from push_relay.core.sender import Sender, TimeLeft, failure
 SOURCE = ".digest"
 #: Windows that are tried before a push is parked: of one stretch of time, full, or closed by a faster clock.
 TRIES = 10
+#: Characters that a gathered push may have: a title is what a digest shows of it, and a window has 400 KB.
+LONGEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One gathered push: what it says, and whose it is."""
+    """One gathered push: what it says, and whose it is.
+
+    expires  seconds since the epoch from which on it is not worth sending; None: it always is
+    """
 
     key: str
     source: str
     event_id: str
     correlation_id: str
     message: Message
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Digest(Push):
+    """The push that a window becomes, with what it speaks of, and what came too late for it."""
+
+    entries: tuple[Entry, ...] = ()
+    expired: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +109,8 @@ class Gatherer:
         """Put an event's push into its window. Never raises: an exception is the push's outcome."""
         if settled := self.sender.claim(event, push, time_left):
             return settled
-        entry = Entry(push.key, event.source, event.id, event.correlation_id, push.message)
+        expires = None if push.max_age is None else event.received_at + push.max_age
+        entry = Entry(push.key, event.source, event.id, event.correlation_id, push.message, expires)
         try:
             self._put(push, entry)
             self.sender.ledger.settle(push.key, GATHERED)
@@ -127,16 +142,16 @@ class Gatherer:
         due, _, name = noted.partition(" ")
         return replace(window, id=name, due=float(due))
 
-    def closed(self, event: Event, account: Account) -> tuple[Push, Sequence[Entry]] | None:
-        """Return the push that a window becomes, and what it stands for; None where nothing was gathered."""
-        found = self.digests.close(str(event.data.get("window")))
-        if found is None or not found[1]:
-            return None
-        window, entries = found
-        message = summary(entries)
-        body = cut(message.body, account.body_limit)
-        push = Push(window.recipient, replace(message, body=body), event.identity, high=window.high)
-        return replace(push, max_age=account.max_age), entries
+    def end(self, event: Event, account: Account) -> list[Push | Receipt]:
+        """Write the push that a window becomes; receipts instead where it becomes none. Never raises."""
+        try:
+            found = self.digests.close(str(event.data.get("window")))
+            if found is None or not found[1]:
+                return [Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")]
+            push = _written(event, *found, self.sender.clock.now(), account.body_limit)
+        except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
+            return [failure(event, exc)]
+        return [push] if push.entries else [*_left_out(push)]
 
 
 def window_of(push: Push, now: float) -> Window:
@@ -169,6 +184,26 @@ def closing_event(window: Window) -> Event:
     )
 
 
+def fits_a_window(message: Message) -> bool:
+    """Tell whether a digest may gather a message: one that is too long goes by itself."""
+    return len(message.title) + len(message.body) <= LONGEST
+
+
+def _written(event: Event, window: Window, entries: Sequence[Entry], now: float, limit: int) -> Digest:
+    # Each time anew: a digest that has waited for a day speaks of less than it would have at first.
+    fresh = tuple(entry for entry in entries if now <= (entry.expires or math.inf))
+    expired = tuple(entry for entry in entries if now > (entry.expires or math.inf))
+    message = summary(fresh or expired)
+    return Digest(
+        window.recipient,
+        replace(message, body=cut(message.body, limit)),
+        event.identity,
+        high=window.high,
+        entries=fresh,
+        expired=expired,
+    )
+
+
 def summary(entries: Sequence[Entry]) -> Message:
     """Write the one message of several: a lone one as it is, else their titles, each once with its number."""
     messages = [entry.message for entry in entries]
@@ -184,17 +219,36 @@ def summary(entries: Sequence[Entry]) -> Message:
     )
 
 
-def unfold(receipt: Receipt, entries: Sequence[Entry]) -> list[Receipt]:
-    """Return each gathered push's receipt of the digest's end; one that waits goes on waiting as one."""
-    if receipt.outcome is Outcome.PARKED:
+def unfold(receipt: Receipt) -> list[Receipt]:
+    """Return each gathered push's receipt of the digest's end; one that waits goes on waiting as one.
+
+    The receipt of any other push is its own.
+    """
+    push = receipt.push
+    if not isinstance(push, Digest) or receipt.outcome is Outcome.PARKED:
         return [receipt]
-    return [
+    told = [
         replace(
             receipt,
             source=entry.source,
             event_id=entry.event_id,
             correlation_id=entry.correlation_id,
-            latency_ms=receipt.latency_ms if entry is entries[0] else None,
+            latency_ms=receipt.latency_ms if entry is push.entries[0] else None,
         )
-        for entry in entries
+        for entry in push.entries
+    ]
+    return [*told, *_left_out(push)]
+
+
+def _left_out(push: Digest) -> list[Receipt]:
+    """Make the receipts of what came too late for a digest: of its key, in words of their own."""
+    return [
+        Receipt(
+            entry.source,
+            entry.event_id,
+            Outcome.EXPIRED,
+            entry.correlation_id,
+            push=replace(push, message=entry.message),
+        )
+        for entry in push.expired
     ]

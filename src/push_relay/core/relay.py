@@ -3,8 +3,9 @@
     receive -> verify -> parse -> validate -> (queue) -> route -> translate -> claim -> deliver -> acknowledge
 
 `receive` is the front half, behind HTTP; `deliver` the back half, behind the queue. With the delivery mode
-`direct` both run inside one HTTP call. What invokes the functions, and what is done with a message in the
-end, is the entrypoints' business.
+`direct` both run inside one HTTP call. Each push is claimed, sent and settled in `core/sender.py`; one that a
+route gathers goes into a digest first, which `core/digest.py` tells of. What invokes the functions, and what
+is done with a message in the end, is the entrypoints' business.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Protocol
 from push_relay.core.account import Account
 from push_relay.core.body import read_body
 from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import Entry, Gatherer, unfold
+from push_relay.core.digest import Gatherer, fits_a_window, unfold
 from push_relay.core.door import Door
 from push_relay.core.envelope import unwrap_http_sns
 from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, UnknownSource
@@ -189,9 +190,8 @@ class Relay:
         """
         settled: list[list[Receipt]] = [[] for _ in events]
         pushes: list[tuple[int, Push]] = []
-        gathered: dict[int, Sequence[Entry]] = {}
         for number, event in enumerate(events):
-            for task in self._tasks(number, event, gathered):
+            for task in self._pushes(event):
                 if isinstance(task, Receipt):
                     settled[number].append(task)
                 elif task.digest is not None:
@@ -200,26 +200,14 @@ class Relay:
                     pushes.append((number, task))
         pushes.sort(key=lambda task: not task[1].high)
         for (number, _), receipt in zip(pushes, self._send(events, pushes, time_left), strict=True):
-            settled[number] += unfold(receipt, gathered[number]) if number in gathered else [receipt]
+            settled[number] += unfold(receipt)
         return settled
 
-    def _tasks(
-        self, number: int, event: Event, gathered: dict[int, Sequence[Entry]]
-    ) -> Iterator[Push | Receipt]:
-        """Write an event's pushes; of a digest's window that has ended the one, noting what it stands for."""
-        if event.source != DIGEST:
-            yield from self.translate(event)
-            return
-        try:
-            closed = self.gatherer.closed(event, self.routing.account)
-        except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
-            yield failure(event, exc)
-            return
-        if closed is None:
-            yield Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")
-            return
-        push, gathered[number] = closed
-        yield push
+    def _pushes(self, event: Event) -> Iterable[Push | Receipt]:
+        """Write an event's pushes; where it is a digest's end, the one of all that was gathered."""
+        if event.source == DIGEST:
+            return self.gatherer.end(event, self.routing.account)
+        return self.translate(event)
 
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
         """Write an event's pushes; one receipt instead where it becomes none. Sends nothing, never raises."""
@@ -247,8 +235,14 @@ class Relay:
     ) -> Push:
         ages = (route.max_age, source.max_age, self.routing.account.max_age)
         max_age = next(age for age in ages if age is not None)
-        key = _key(event, recipient)
-        return Push(recipient, message, key, high=route.high, max_age=max_age, digest=route.digest)
+        return Push(
+            recipient,
+            message,
+            _key(event, recipient),
+            high=route.high,
+            max_age=max_age,
+            digest=route.digest if fits_a_window(message) else None,
+        )
 
     def _send(
         self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft
