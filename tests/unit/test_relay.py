@@ -1,6 +1,7 @@
 """What becomes of an event: every outcome, and what is claimed, sent and recorded on the way."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,14 @@ def only(world: World, given: Event | None = None) -> Receipt:
     """Deliver one event that has one receipt."""
     ((receipt,),) = deliver(world, given or event())
     return receipt
+
+
+def test_what_is_said_is_nobodys_concern_where_nobody_is_told(tmp_path: Path) -> None:
+    """Routed first: a message that could not be written is not written."""
+    routes = tmp_path / "relay.toml"
+    routes.write_text("")
+    receipt = only(World(routes=routes), event("broken"))
+    assert (receipt.outcome, receipt.detail) == (Outcome.FILTERED, "no route leads to anybody")
 
 
 def test_an_event_is_delivered_and_settled() -> None:

@@ -71,6 +71,13 @@ def test_a_route_holds_on_its_condition(when: str, told: int) -> None:
     assert len(recipients(["user:1"], when=when)) == told
 
 
+def test_an_event_whose_type_cannot_be_told_is_nobodys_to_drop() -> None:
+    """No condition would hold, and it would pass for one that concerns nobody."""
+    routing = read_routing({"route": [{"source": "shop", "when": "type == 'sold'", "to": "user:1"}]})
+    with pytest.raises(MappingFailed):
+        routing.recipients(Event("shop", "1", None, {}, 1.0, "i"))
+
+
 def test_a_route_is_of_its_source_alone() -> None:
     """Another source's events lead nowhere."""
     routing = read_routing({"route": [{"source": "other", "to": "user:1"}]})

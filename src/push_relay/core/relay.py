@@ -213,10 +213,10 @@ class Relay:
         """Write an event's pushes; one receipt instead where it becomes none. Sends nothing, never raises."""
         try:
             source = self.sources.named(event.source)
-            message = source.message(event)
-            told = self.routing.recipients(event) if message else {}
-            if message is None or not told:
-                detail = "no message speaks of it" if message is None else "no route leads to anybody"
+            told = self.routing.recipients(event)
+            message = source.message(event) if told else None
+            if message is None:
+                detail = "no message speaks of it" if told else "no route leads to anybody"
                 yield Receipt.of(event, Outcome.FILTERED, detail=detail)
                 return
             fitted = _fitted(message, self.routing.account)

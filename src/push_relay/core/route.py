@@ -62,7 +62,11 @@ class Routing:
 
         A recipient whose value comes out empty, and a person whom nobody has listed, are left out: an
         issue without an assignee, or one assigned to a colleague who wants no pushes, is no mistake.
+        Raises MappingFailed.
         """
+        if event.type is None:
+            # No condition can be told of it: that none holds would pass for an event that concerns nobody.
+            raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
         told: dict[Recipient, Route] = {}
         for route in self.routes:
