@@ -13,7 +13,6 @@ from botocore import exceptions as boto
 from fakes import CREDENTIALS, Clock, PushApi
 from push_relay.adapters import aws, secrets
 from push_relay.adapters.connections import DynamoDbConnections
-from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
 from push_relay.adapters.pace import DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
@@ -26,7 +25,6 @@ from push_relay.adapters.secrets import (
 )
 from push_relay.adapters.table import Table
 from push_relay.core.account import Account
-from push_relay.core.digest import Entry, Window
 from push_relay.core.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.errors import (
     ConfigurationInvalid,
@@ -103,9 +101,6 @@ NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
 TABLE = Table("table")
 LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
-DIGESTS = DynamoDbDigests(TABLE, lambda: NOW)
-WINDOW = Window("w", PUSH.recipient, NOW)
-ENTRY = Entry("k", "bakery", "e-1", "-", PUSH.message)
 CONNECTIONS = DynamoDbConnections(TABLE, "default", 3, lambda: NOW)
 QUOTA = DailyQuota(PushApi(), TABLE, Account(), lambda: NOW, lambda _calls, _limit: None)
 
@@ -126,9 +121,6 @@ CALLS = [
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
     (lambda: LEDGER.park("k", PARKED), LedgerUnavailable),
     (lambda: LEDGER.remember("k", "w"), LedgerUnavailable),
-    (lambda: DIGESTS.add(WINDOW, ENTRY), LedgerUnavailable),
-    (lambda: DIGESTS.scheduled(WINDOW), LedgerUnavailable),
-    (lambda: DIGESTS.close("w"), LedgerUnavailable),
     (hold, LedgerUnavailable),
     (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
     (lambda: TABLE.get(Key={}), LedgerUnavailable),
@@ -137,7 +129,7 @@ CALLS = [
 ]
 NAMES = [
     *("put", "bury", "park", "hide", "forget", "claim", "settle", "give back"),
-    *("remember", "gather", "scheduled", "close"),
+    "remember",
     *("connections", "quota", "get", "delete", "fetch_secret"),
 ]
 
