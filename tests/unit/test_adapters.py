@@ -129,8 +129,7 @@ CALLS = [
 ]
 NAMES = [
     *("put", "bury", "park", "hide", "forget", "claim", "settle", "give back"),
-    "remember",
-    *("connections", "quota", "get", "delete", "fetch_secret"),
+    *("remember", "connections", "quota", "get", "delete", "fetch_secret"),
 ]
 
 
