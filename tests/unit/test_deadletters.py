@@ -13,8 +13,8 @@ from rich.console import Console
 
 from fake_sqs import FakeSqs
 from fakes import World
-from push_relay.core.envelope import ORIGIN_ATTRIBUTE, pack, unwrap_sqs
-from push_relay.core.event import Arrival, Event, Replay
+from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack, unwrap_sqs
+from push_relay.core.event import Arrival, Event, Replay, digest
 from relayctl.deadletters import options
 from relayctl.deadletters.letter import CRASHED, INVOCATION_FAILED, Entry, Filter, Letter, record
 from relayctl.deadletters.listing import Listing, age, short
@@ -261,18 +261,19 @@ def test_a_strangers_message_comes_as_it_came_and_stays_the_same_event() -> None
     (message,) = revived(dead, NOW, force=False)
     came = unwrap_sqs(record("m-2", message.body, message.attributes, NOW))
     assert isinstance(came, Arrival)
-    assert (message.body, came.source, came.identity) == (dead.body, "ovens", "SQS:m-1")
-    assert set(message.attributes) == {"source", "colour", ORIGIN_ATTRIBUTE}
+    assert (message.body, came.source, came.fallback_id) == (dead.body, "ovens", "m-1")
+    assert came.identity == f"SQS:m-1:{digest(dead.body.encode())}"
+    assert set(message.attributes) == {"source", "colour", ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE}
     (once_more,) = revived(replace(dead, message_id="m-9", attributes=message.attributes), NOW, force=False)
     assert once_more.attributes[ORIGIN_ATTRIBUTE]["StringValue"] == "m-1"
 
 
 def test_a_message_full_of_attributes_keeps_its_source() -> None:
-    """SQS takes ten; one makes room for the id."""
+    """SQS takes ten; two make room for the origin."""
     dead = letter("{}", **{f"a{n}": "x" for n in range(9)}, source="ovens")
     (message,) = revived(dead, NOW, force=False)
     assert len(message.attributes) == 10
-    assert {"source", ORIGIN_ATTRIBUTE} <= message.attributes.keys()
+    assert {"source", ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE} <= message.attributes.keys()
 
 
 @pytest.mark.parametrize(

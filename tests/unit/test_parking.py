@@ -179,7 +179,8 @@ def test_what_is_too_large_to_be_dead_lettered_as_an_event_is_as_it_came() -> No
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     assert world.deliver(sqs_batch(huge())) == NOBODY
     (buried,) = world.messages.buried
-    assert (buried.body, buried.attributes) == (huge()["body"], {"source": "bakery"})
+    origin = {"push-relay-origin-id": "m-1", "push-relay-origin-sent": "1800000000000"}
+    assert (buried.body, buried.attributes) == (huge()["body"], {"source": "bakery", **origin})
 
 
 @pytest.mark.parametrize("when", ["", "planted", None])

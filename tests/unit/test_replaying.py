@@ -89,7 +89,7 @@ def test_whoever_is_killed_between_send_and_delete_loses_nothing() -> None:
     sqs.before = lambda *_: None
     assert len(bodies(sqs, DLQ)) == 3
     replay(sqs, ids)
-    origins = [m.attributes["origin-message-id"]["StringValue"] for m in sqs.queues[QUEUE]]
+    origins = [m.attributes["push-relay-origin-id"]["StringValue"] for m in sqs.queues[QUEUE]]
     assert sorted(origins) == sorted([ids[0], *ids])
 
 

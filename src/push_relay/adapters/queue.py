@@ -11,6 +11,7 @@ from push_relay.core.envelope import (
     DUE_ATTRIBUTE,
     EVENT_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
+    SENT_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
     pack,
 )
@@ -26,7 +27,7 @@ MAX_DELAY = 900
 MAX_VISIBILITY = 12 * 3600 - 60
 #: SQS takes no more attributes with a message.
 MAX_ATTRIBUTES = 10
-_REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, ORIGIN_ATTRIBUTE})
+_REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE})
 
 
 class SqsQueue:

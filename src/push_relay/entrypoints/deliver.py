@@ -234,7 +234,8 @@ def _bury(message: Message, queue: Messages) -> None:
         queue.bury(packed.body, packed.attributes, error_code, message.event_id)
         return
     body = message.content.get("body")
-    attributes = envelope.sqs_attributes(message.content)
+    # SQS gives the letter an id and a moment of its own: a replay needs those of the message.
+    attributes = envelope.sqs_attributes(message.content) | envelope.origin(message.content)
     if "body" not in message.content and "messageId" not in message.content:
         body = json.dumps(message.content, default=str)
     queue.bury(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
