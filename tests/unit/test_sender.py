@@ -115,6 +115,41 @@ def test_a_replay_overrules_what_it_says_and_never_a_worker(
     assert receipt.key == "key"
 
 
+@pytest.mark.parametrize("replay", [Replay.FAILED, Replay.ALL])
+@pytest.mark.parametrize(
+    "error", [DeliveryUnknown("lost"), VendorRejected("refused")], ids=["hold", "refused"]
+)
+def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) -> None:
+    """Its message may come again when it could not be dead-lettered: only a person asks for another push."""
+    desk = Desk(hold_unknown=True)
+    desk.ledger.states["key"] = Outcome.FAILED
+    desk.vendor.judge = lambda _push, _credentials: error
+    asked = [replace(EVENT, replay=replay, replay_id=name) for name in ("one", "one", "one", "two", "two")]
+    receipts = [desk.send(event) for event in asked]
+    assert [receipt.outcome for receipt in receipts] == [Outcome.FAILED] * 5
+    assert {receipt.disposition for receipt in receipts} == {Disposition.DEAD_LETTER}
+    assert len(desk.vendor.calls) == 2
+
+
+def test_a_replay_that_is_parked_goes_on_and_fails_once() -> None:
+    """Waiting is no end: the same message sends it when the vendor is back."""
+    desk = Desk()
+    desk.ledger.states["key"] = Outcome.FAILED
+    desk.vendor.errors = [QuotaExhausted("used up"), VendorRejected("refused")]
+    event = replace(EVENT, replay=Replay.FAILED, replay_id="one")
+    outcomes = [desk.send(event).outcome for _ in range(3)]
+    assert outcomes == [Outcome.PARKED, Outcome.FAILED, Outcome.FAILED]
+    assert len(desk.vendor.calls) == 2
+
+
+def test_what_was_sent_by_force_is_a_duplicate_when_its_message_comes_again() -> None:
+    """One wish, one push."""
+    desk = Desk()
+    desk.ledger.states["key"] = Outcome.DELIVERED
+    event = replace(EVENT, replay=Replay.ALL, replay_id="one")
+    assert [desk.send(event).outcome for _ in range(2)] == [Outcome.DELIVERED, Outcome.DUPLICATE]
+
+
 @pytest.mark.parametrize(
     ("hold", "code", "outcome", "disposition", "states"),
     [

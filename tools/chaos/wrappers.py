@@ -27,10 +27,10 @@ class WatchedLedger:
     inner: Ledger
     knife: Knife
 
-    def claim(self, key: str, lease: float, replay: Replay) -> Claim:
+    def claim(self, key: str, lease: float, replay: Replay, replay_id: str) -> Claim:
         """Claim a push."""
         self.knife.at("before_claim")
-        claim = self.inner.claim(key, lease, replay)
+        claim = self.inner.claim(key, lease, replay, replay_id)
         self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3))
         self.knife.at("after_claim")
         return claim

@@ -2,7 +2,8 @@
 
 One item a push, `push#<key>`: `status` (claimed, parked, or the outcome it was settled with), `lease_until`
 (the claim's end), `since`, of a failed push its `error_code`, of a parked one its `source` and `event_id`
-too. Nothing of its content. All moments are whole seconds since the epoch.
+too, of a replayed one the `replay_id` of the last replay that claimed it. Nothing of its content. All moments
+are whole seconds since the epoch.
 """
 
 import math
@@ -13,7 +14,7 @@ from contextlib import suppress
 from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Receipt
+from push_relay.core.push import GATHERED, Receipt
 from push_relay.core.sender import Claim
 
 #: Seconds that the ledger remembers a push: an event that comes again within them is a duplicate.
@@ -26,11 +27,13 @@ _FREE = (
     "attribute_not_exists(pk) OR expires_at <= :now OR #status = :parked"
     " OR (#status = :claimed AND lease_until <= :now)"
 )
-_REPLAYED = {
-    Replay.NO: "",
-    Replay.FAILED: " OR #status = :failed",
-    Replay.ALL: " OR #status = :failed OR #status = :delivered",
+# What a replay may claim besides: once, since its message may come again when the push has ended anew.
+_OVERRULED = {
+    Replay.NO: (),
+    Replay.FAILED: (Outcome.FAILED,),
+    Replay.ALL: (Outcome.FAILED, Outcome.DELIVERED, GATHERED),
 }
+_REPLAYED = " OR (#status IN ({}) AND (attribute_not_exists(replay_id) OR replay_id <> :replay_id))"
 
 
 class DynamoDbLedger:
@@ -42,17 +45,18 @@ class DynamoDbLedger:
         # Whose claim it is, so that a worker whose lease has ended cannot undo its successor's.
         self._owner = secrets.token_hex(8)
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO) -> Claim:
+    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
         """Claim a push for `lease` seconds: granted where nobody has it and it is not settled.
 
-        A replay takes what has failed too, and a forced one what was delivered.
+        A replay takes what has failed too, and a forced one what was delivered; each of them once.
         """
         now = math.floor(self._now())
         values = {":now": number(now), ":claimed": text(_CLAIMED), ":parked": text(_PARKED)}
-        if replay is not Replay.NO:
-            values[":failed"] = text(Outcome.FAILED)
-        if replay is Replay.ALL:
-            values[":delivered"] = text(Outcome.DELIVERED)
+        condition, marked = _FREE, {}
+        if overruled := {f":{status}": text(status) for status in _OVERRULED[replay]}:
+            marked = {"replay_id": text(replay_id)}
+            values |= overruled | {":replay_id": text(replay_id)}
+            condition += _REPLAYED.format(", ".join(overruled))
         try:
             self._table.put(
                 Item={
@@ -61,8 +65,9 @@ class DynamoDbLedger:
                     "owner": text(self._owner),
                     "lease_until": number(math.ceil(self._now() + lease) + CLOCK_SKEW),
                     "expires_at": number(now + MEMORY),
+                    **marked,
                 },
-                ConditionExpression=_FREE + _REPLAYED[replay],
+                ConditionExpression=condition,
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",

@@ -247,7 +247,7 @@ def _unpack(body: bytes) -> Event:
 
 
 def _fits(event: Event) -> Iterator[bool]:
-    texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id)
+    texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id, event.replay_id)
     yield all(isinstance(text, str) for text in texts)
     # Absent from what an older version has queued, it is the default, a tuple.
     only: object = event.only

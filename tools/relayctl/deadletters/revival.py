@@ -23,14 +23,14 @@ class Outgoing:
     attributes: Attributes
 
 
-def revived(letter: Letter, now: float, *, force: bool) -> list[Outgoing]:
+def revived(letter: Letter, now: float, *, force: bool, replay_id: str = "") -> list[Outgoing]:
     """Return what is to be sent in a dead message's place; nothing where it cannot be replayed.
 
     An event of the relay's is marked as replayed; whatever else is sent as it came. Raises PayloadTooLarge.
     """
     event = letter.unwrapped()
     if event:
-        packed = pack(again(event, now, force=force))
+        packed = pack(again(event, now, force=force, replay_id=replay_id))
         return [Outgoing(packed.body, {name: _text(value) for name, value in packed.attributes.items()})]
     invocation = letter.failed_invocation()
     if invocation is not None:
@@ -41,7 +41,7 @@ def revived(letter: Letter, now: float, *, force: bool) -> list[Outgoing]:
     return [Outgoing(letter.body, _as_it_came(letter))]
 
 
-def again(event: Event, now: float, *, force: bool) -> Event:
+def again(event: Event, now: float, *, force: bool, replay_id: str = "") -> Event:
     """Return an event as it is replayed: for everybody whom the routes name today.
 
     What was delivered is a duplicate by the ledger, unless `force`. Where the event is so old that the ledger
@@ -52,6 +52,7 @@ def again(event: Event, now: float, *, force: bool) -> Event:
         event,
         only=() if is_remembered else event.only,
         replay=Replay.ALL if force else Replay.FAILED,
+        replay_id=replay_id,
     )
 
 
