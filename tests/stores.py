@@ -21,6 +21,7 @@ class Ledger:
         self.states: dict[str, Outcome | None] = {}  # None: claimed
         self.codes: dict[str, str] = {}
         self.leases: list[float] = []
+        self.forgotten: list[str] = []
         self.replays: dict[str, str] = {}  # the last replay that claimed a push
         self.down: Exception | None = None
         self.forgets: Exception | None = None
@@ -63,6 +64,13 @@ class Ledger:
             if self.forgets:
                 raise self.forgets
             del self.states[key]
+
+    def forget(self, key: str) -> None:
+        """Note that a push waits no more."""
+        with self._lock:
+            if self.down or self.forgets:
+                raise self.down or self.forgets or AssertionError
+            self.forgotten.append(key)
 
     def break_down(self) -> None:
         """Fail from now on, as the adapter would."""

@@ -125,6 +125,23 @@ def test_a_push_that_is_given_back_is_free_at_once_and_says_what_it_waits_for(wo
     assert set(workers.item()) == {"pk", "status", "owner", "lease_until", "expires_at"}
 
 
+def test_what_is_parked_is_forgotten_and_nothing_else(workers: Workers) -> None:
+    """As if its time had come; whoever claims it, or has settled it, is not disturbed."""
+    ledger = workers.one()
+    ledger.forget("k")
+    assert workers.item() == {}
+    ledger.claim("k", 30)
+    ledger.forget("k")
+    assert workers.one().claim("k", 30) is Claim.HELD
+    ledger.park("k", PARKED)
+    ledger.forget("k")
+    assert workers.item()["expires_at"]["N"] == str(int(workers.clock.now()))
+    assert ledger.claim("k", 30) is Claim.GRANTED
+    ledger.settle("k", Outcome.DELIVERED)
+    ledger.forget("k")
+    assert workers.one().claim("k", 30) is Claim.SETTLED
+
+
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.FAILED])
 def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Workers, outcome: Outcome) -> None:
     """Whether or not DynamoDB has deleted it by then: it does so within days."""

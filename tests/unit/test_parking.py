@@ -123,6 +123,48 @@ def test_what_came_for_some_pushes_comes_again_for_no_others(kind: str) -> None:
         assert not world.messages.parked
 
 
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [("silent", ["k"]), ("broken", ["k"]), ("baked", ["k"]), ("everybody", ["k"])],
+    ids=["no route", "no mapping", "another recipient", "one of several"],
+)
+def test_a_push_that_its_event_has_no_more_is_parked_no_more(kind: str, gone: list[str]) -> None:
+    """Routes and mappings change while it waits; what the event still has stays as it is."""
+    world = World()
+    throttled(world)
+    world.deliver(sqs_batch(sqs_queued(event("everybody"))))
+    ((parked, _, _),) = world.messages.parked
+    still = parked.only[0] if kind == "everybody" else "k"
+    only = ("k", *({still} - {"k"}))
+    world.deliver(
+        sqs_batch(sqs_queued(replace(parked, type=kind, data={"kind": kind, "words": "warm"}, only=only)))
+    )
+    assert world.ledger.forgotten == gone
+
+
+def test_what_is_not_known_to_be_gone_is_still_parked() -> None:
+    """A source cannot be read now: all of the event comes again. A broken ledger takes nobody down."""
+    world = World()
+    world.relay = replace(world.relay, sources=Unreadable())
+    world.deliver(sqs_batch(sqs_queued(event(only=("k",)))))
+    assert world.witness.outcomes == [Outcome.PARKED]
+    assert not world.ledger.forgotten
+    broken = World()
+    broken.ledger.break_down()
+    assert broken.deliver(sqs_batch(sqs_queued(event("silent", only=("k",))))) == NOBODY
+    assert broken.witness.outcomes == [Outcome.FILTERED]
+
+
+class Unreadable:
+    """Source folders that cannot be read."""
+
+    def named(self, _name: str) -> Any:
+        """Raise what nobody expects."""
+        raise OSError
+
+    all = named
+
+
 def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """One urgent push is enough: the others of its event come along."""
     world = World()

@@ -47,8 +47,8 @@ def test_a_push_that_is_not_too_old_is_sent(age: float) -> None:
     assert desk.send(replace(EVENT, received_at=NOW - age)).outcome is Outcome.DELIVERED
 
 
-def test_a_push_that_is_too_old_is_expired_and_touches_nothing() -> None:
-    """Neither ledger nor vendor; its receipt names the push."""
+def test_a_push_that_is_too_old_is_expired_and_not_tried() -> None:
+    """It is neither claimed nor sent; its receipt names the push."""
     desk = Desk()
     receipt = desk.send(replace(EVENT, received_at=NOW - 60.1))
     assert (receipt.outcome, receipt.key, receipt.disposition) == (
@@ -58,6 +58,18 @@ def test_a_push_that_is_too_old_is_expired_and_touches_nothing() -> None:
     )
     assert not desk.ledger.leases
     assert not desk.vendor.calls
+
+
+def test_a_push_that_expires_while_it_waits_waits_no_more() -> None:
+    """Else it would be listed as parked for two weeks; where the ledger does not answer, that is told."""
+    desk = Desk()
+    late = replace(EVENT, received_at=NOW - 61)
+    desk.send(late)
+    assert desk.ledger.forgotten == ["key"]
+    desk.ledger.break_down()
+    receipt = desk.send(late)
+    assert (receipt.outcome, receipt.disposition) == (Outcome.EXPIRED, Disposition.ACKNOWLEDGE)
+    assert (receipt.detail or "").startswith("not recorded: ")
 
 
 def test_a_push_without_a_greatest_age_is_never_too_old() -> None:

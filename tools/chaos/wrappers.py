@@ -56,6 +56,10 @@ class WatchedLedger:
         self.inner.park(key, receipt)
         self.knife.at("after_give_back")
 
+    def forget(self, key: str) -> None:
+        """Forget that a push was parked."""
+        self.inner.forget(key)
+
 
 @dataclass(frozen=True, slots=True)
 class WatchedPushApi:

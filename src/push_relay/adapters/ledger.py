@@ -90,6 +90,20 @@ class DynamoDbLedger:
         about = {"source": receipt.source, "event_id": receipt.event_id}
         self._end(key, _PARKED, error_code=receipt.error_code or "", **about)
 
+    def forget(self, key: str) -> None:
+        """Forget that a push was parked, as its time would make it; what is claimed or settled stands."""
+        with suppress(ConditionFailed):
+            self._table.update(
+                Key={"pk": text(PREFIX + key)},
+                UpdateExpression="SET expires_at = :now",
+                ConditionExpression="#status = :parked",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":now": number(math.floor(self._now())),
+                    ":parked": text(_PARKED),
+                },
+            )
+
     def _end(self, key: str, status: str, **about: str) -> None:
         now = math.floor(self._now())
         told = {name: value for name, value in about.items() if value}

@@ -196,6 +196,8 @@ class Relay:
         pushes.sort(key=lambda task: not task[1].high)
         for (number, _), receipt in zip(pushes, self._send(events, pushes, time_left), strict=True):
             settled[number] += unfold(receipt, gathered[number]) if number in gathered else [receipt]
+        for event, receipts in zip(events, settled, strict=True):
+            self.sender.let_go(event, receipts)
         return settled
 
     def _tasks(
