@@ -56,20 +56,22 @@ def test_what_is_queued_comes_out_as_it_went_in(queues: Queues, event: Event) ->
 
 
 @pytest.mark.parametrize("event", [EVENT, LARGE], ids=["plain", "compressed"])
-def test_what_is_parked_says_its_attempt_and_when_it_is_due(queues: Queues, event: Event) -> None:
+def test_what_is_parked_says_its_attempt_why_it_waits_and_when_it_is_due(
+    queues: Queues, event: Event
+) -> None:
     """As the back door reads it."""
     due = time.time() - 1
-    queues.adapter.park(event, 4, due)
+    queues.adapter.park(event, 4, due, "quota_exhausted")
     (record,) = queues.waiting()
     assert unwrap_sqs(record) == event
     message = Message.of_sqs(record)
-    assert message.attempt == 4
+    assert (message.attempt, message.reason) == (4, "quota_exhausted")
     assert due <= message.due <= due + 1
 
 
 def test_what_is_parked_for_later_is_not_shown(queues: Queues) -> None:
     """SQS delays it."""
-    queues.adapter.park(EVENT, 2, time.time() + 600)
+    queues.adapter.park(EVENT, 2, time.time() + 600, "gathered")
     assert queues.waiting() == []
     counts = aws.sqs().get_queue_attributes(QueueUrl=queues.url, AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessagesDelayed"] == "1"
@@ -124,4 +126,4 @@ def test_what_sqs_does_not_take_is_told(local_stores: LocalAws) -> None:
     with pytest.raises(QueueUnavailable, match="the queue did not answer"):
         gone.put(EVENT)
     with pytest.raises(QueueUnavailable):
-        gone.park(EVENT, 1, 0)
+        gone.park(EVENT, 1, 0, "gathered")

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
 from threading import Event as Flag
@@ -135,8 +136,8 @@ class Stack:
 
 
 def _entry(number: int, event: Event, error_code: str) -> dict[str, Any]:
-    packed = pack(event)
-    texts = {**packed.attributes, "error_code": error_code, "event_id": event.id}
+    packed, now = pack(event), datetime.now(UTC).isoformat(timespec="seconds")
+    texts = {**packed.attributes, "error_code": error_code, "event_id": event.id, "failed_at": now}
     attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
     return {"Id": str(number), "MessageBody": packed.body, "MessageAttributes": attributes}
 

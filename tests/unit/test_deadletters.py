@@ -150,9 +150,10 @@ def test_what_somebody_else_holds_and_a_redrive_policy_are_told() -> None:
         (letter("no JSON", source="ovens"), (CRASHED, "ovens", "-", NOW - 100)),
         (failed_invocation({}), (INVOCATION_FAILED, "-", "-", NOW - 100)),
         (
-            letter("{}", error_code="\x1b[31m", source="[red]x", event_id="\n"),
+            letter("{}", error_code="\x1b[31m", source="[red]x", event_id="\n", failed_at="now"),
             ("(strange)", "(strange)", "sha256:01ba4719c80b6fe911b091a7c05124b6", NOW - 100),
         ),
+        (packed(error_code="vendor_throttled", due="1800000000"), (CRASHED, "bakery", "e-1", NOW - 100)),
     ],
 )
 def test_a_dead_message_is_told_by_code_source_event_and_time(dead: Letter, told: tuple[Any, ...]) -> None:
@@ -265,7 +266,12 @@ def test_an_event_older_than_the_ledgers_memory_comes_for_what_failed_alone() ->
 def test_a_strangers_message_comes_as_it_came_and_stays_the_same_event() -> None:
     """Attributes and all; the id that SQS gives it anew does not make it another."""
     dead = letter(
-        '{"degrees": 451}', source="ovens", colour="red", error_code="schema_violation", event_id="-"
+        '{"degrees": 451}',
+        source="ovens",
+        colour="red",
+        error_code="schema_violation",
+        event_id="-",
+        failed_at="2027-01-15T08:00:00+00:00",
     )
     (message,) = revived(dead, NOW, force=False)
     came = unwrap_sqs(record("m-2", message.body, message.attributes, NOW))

@@ -59,6 +59,22 @@ def test_what_is_seen_before_it_is_due_waits_on_without_a_receipt() -> None:
     assert len(world.vendor.calls) == 1
 
 
+def test_a_parked_event_says_why_it_waits_as_long_as_it_waits() -> None:
+    """The code of its last attempt: handed on by who sees it too early, and trusted by nobody."""
+    world = World()
+    throttled(world)
+    world.deliver(sqs_batch(sqs_queued(event())))
+    for told in ("vendor_throttled", "<script>", ""):
+        record = sqs_parked(event(), 2, NOW + 3600)
+        record["messageAttributes"]["error_code"] = {"stringValue": told, "dataType": "String"}
+        world.deliver(sqs_batch(record))
+    assert world.messages.reasons == ["vendor_throttled", "vendor_throttled", "", ""]
+    record = sqs_record({"words": 1}, source="bakery")
+    record["messageAttributes"]["error_code"] = {"stringValue": "theirs", "dataType": "String"}
+    world.deliver(sqs_batch(record))
+    assert [buried.error_code for buried in world.messages.buried] == ["schema_violation"]
+
+
 @pytest.mark.parametrize(("ahead", "calls"), [(-60, 1), (0, 1), (1, 1), (2, 0)])
 def test_what_is_due_is_tried(ahead: float, calls: int) -> None:
     """Within a second: SQS's clock is not ours."""
@@ -199,10 +215,10 @@ def huge() -> dict[str, Any]:
 class Queue(Messages):
     """A queue that packs what it takes, as the adapter does."""
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event."""
         pack(event)
-        super().park(event, attempt, due)
+        super().park(event, attempt, due, error_code)
 
 
 def test_what_is_too_large_to_be_queued_anew_is_kept_as_it_is() -> None:

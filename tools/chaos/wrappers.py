@@ -119,10 +119,10 @@ class WatchedMessages:
         self.inner.put(event)
         self.knife.at("after_put")
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
         self.knife.at("before_park")
-        self.inner.park(event, attempt, due)
+        self.inner.park(event, attempt, due, error_code)
         self.knife.at("after_park")
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:

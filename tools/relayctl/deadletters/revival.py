@@ -61,8 +61,8 @@ def _as_it_came(letter: Letter) -> Attributes:
 
     SQS takes ten: the least needed give way.
     """
-    laid_aside = bool(letter.text("error_code"))
-    kept = {name: value for name, value in letter.attributes.items() if not (laid_aside and name in WHY)}
+    ours = WHY if letter.is_laid_aside else ()
+    kept = {name: value for name, value in letter.attributes.items() if name not in ours}
     first = (ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, SOURCE_ATTRIBUTE)
     ordered = sorted((kept | _origin(letter)).items(), key=lambda pair: pair[0] not in first)
     return dict(ordered[:MAX_ATTRIBUTES])
