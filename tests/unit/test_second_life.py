@@ -1,5 +1,6 @@
 """A stranger's dead letter is replayed as the event that it was: the same one, and as old as it is."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ def test_a_message_keeps_its_age_through_burials_and_replays(before: World, body
     assert Oracle(mended.relay, lambda _key: None, mended.clock.now).ask(second).outcomes == {"expired": 1}
     mended.deliver(sqs_batch(replayed(second, "r-2", NOW + 8 * DAY)))
     assert mended.witness.outcomes == [Outcome.EXPIRED]
+
+
+def test_what_had_no_queue_behind_it_is_as_old_as_its_letter() -> None:
+    """SNS invoked the function, and Lambda gave up: the letter is the first that SQS has seen of it."""
+    payload = {"Records": [{"EventSource": "aws:sns", "Sns": notification({"degrees": 451})}]}
+    body = json.dumps({"requestContext": {}, "requestPayload": payload})
+    late = World()
+    late.clock.time = NOW + 8 * DAY
+    late.deliver(sqs_batch(replayed(Letter("d-1", body, {}, NOW), "r-1", NOW + 8 * DAY)))
+    assert late.witness.outcomes == [Outcome.EXPIRED]
 
 
 def test_what_is_too_large_to_be_laid_aside_as_an_event_keeps_its_identity_too() -> None:
