@@ -111,13 +111,17 @@ class _PushCredentials:
 
 
 class _NoLedger:
-    def claim(self, _key: str, _lease: float, _replay: Any) -> Claim:
+    def claim(self, _key: str, _lease: float, _replay: Any, _replay_id: str) -> Claim:
         return Claim.GRANTED
 
     def settle(self, _key: str, _status: str, _error_code: str = "") -> None: ...
     def park(self, _key: str, _receipt: Any) -> None: ...
     def why(self, _key: str) -> str:
         return ""
+
+    def forget(self, _key: str) -> None: ...
+    def remember(self, _key: str, window: str, *, anew: bool = False) -> str:  # noqa: ARG002 (the port's)
+        return window
 
 
 class _AllFree:

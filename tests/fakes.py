@@ -74,6 +74,7 @@ class Messages:
     def __init__(self) -> None:
         self.queued: list[tuple[Event, float]] = []
         self.parked: list[tuple[Event, int, float]] = []
+        self.reasons: list[str] = []  # why each was parked
         self.buried: list[Buried] = []
         self.hidden: list[tuple[str, float]] = []
         self.forgotten: list[str] = []
@@ -84,9 +85,10 @@ class Messages:
         self._check()
         self.queued.append((event, 0.0))
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Note what is queued for later."""
         self._check()
+        self.reasons.append(error_code)
         self.parked.append((event, attempt, due))
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:

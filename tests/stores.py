@@ -9,7 +9,7 @@ from push_relay.core.digest import Added, Entry, Window
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Receipt
+from push_relay.core.push import GATHERED, Receipt
 from push_relay.core.sender import Claim
 
 
@@ -22,25 +22,30 @@ class Ledger:
         self.codes: dict[str, str] = {}
         self.windows: dict[str, str] = {}
         self.leases: list[float] = []
+        self.forgotten: list[str] = []
+        self.replays: dict[str, str] = {}  # the last replay that claimed a push
         self.down: Exception | None = None
         self.forgets: Exception | None = None
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO) -> Claim:
+    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
         """Claim a push, or tell who has it."""
         with self._lock:
             if self.down:
                 raise self.down
             self.leases.append(lease)
             if key in self.states:
-                overruled = {
+                overruled: dict[Replay, set[Any]] = {
                     Replay.NO: set(),
                     Replay.FAILED: {Outcome.FAILED},
-                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED},
+                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED, GATHERED},
                 }
-                if self.states[key] not in overruled[replay]:
+                again = self.replays.get(key) == replay_id
+                if again or self.states[key] not in overruled[replay]:
                     told = {None: Claim.HELD, Outcome.FAILED: Claim.FAILED}
                     return told.get(self.states[key], Claim.SETTLED)
             self.states[key] = None
+            if replay is not Replay.NO:
+                self.replays[key] = replay_id
             return Claim.GRANTED
 
     def why(self, key: str) -> str:
@@ -81,6 +86,13 @@ class Ledger:
         """Take back a claim; what is settled stays so."""
         if self.states.get(key) is None:
             self.states.pop(key, None)
+
+    def forget(self, key: str) -> None:
+        """Note that a push waits no more."""
+        with self._lock:
+            if self.down or self.forgets:
+                raise self.down or self.forgets or AssertionError
+            self.forgotten.append(key)
 
     def break_down(self) -> None:
         """Fail from now on, as the adapter would."""

@@ -13,7 +13,7 @@ from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
 from push_relay.adapters.table import Item, Table, text
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Receipt
+from push_relay.core.push import GATHERED, Receipt
 from push_relay.core.sender import Claim
 
 PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")
@@ -125,6 +125,23 @@ def test_a_push_that_is_given_back_is_free_at_once_and_says_what_it_waits_for(wo
     assert set(workers.item()) == {"pk", "status", "owner", "lease_until", "expires_at"}
 
 
+def test_what_is_parked_is_forgotten_and_nothing_else(workers: Workers) -> None:
+    """As if its time had come; whoever claims it, or has settled it, is not disturbed."""
+    ledger = workers.one()
+    ledger.forget("k")
+    assert workers.item() == {}
+    ledger.claim("k", 30)
+    ledger.forget("k")
+    assert workers.one().claim("k", 30) is Claim.HELD
+    ledger.park("k", PARKED)
+    ledger.forget("k")
+    assert workers.item()["expires_at"]["N"] == str(int(workers.clock.now()))
+    assert ledger.claim("k", 30) is Claim.GRANTED
+    ledger.settle("k", Outcome.DELIVERED)
+    ledger.forget("k")
+    assert workers.one().claim("k", 30) is Claim.SETTLED
+
+
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.FAILED])
 def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Workers, outcome: Outcome) -> None:
     """Whether or not DynamoDB has deleted it by then: it does so within days."""
@@ -147,14 +164,32 @@ def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Worker
         (Outcome.DELIVERED, Replay.NO, Claim.SETTLED),
         (Outcome.DELIVERED, Replay.FAILED, Claim.SETTLED),
         (Outcome.DELIVERED, Replay.ALL, Claim.GRANTED),
+        (GATHERED, Replay.FAILED, Claim.SETTLED),
+        (GATHERED, Replay.ALL, Claim.GRANTED),
     ],
 )
-def test_a_replay_takes_what_it_may(workers: Workers, outcome: Outcome, replay: Replay, claim: Claim) -> None:
-    """What failed; what was delivered only by force."""
+def test_a_replay_takes_what_it_may(workers: Workers, outcome: str, replay: Replay, claim: Claim) -> None:
+    """What failed; what was delivered, or gathered into a digest, only by force."""
     ledger = workers.one()
     ledger.claim("k", 30)
     ledger.settle("k", outcome)
     assert workers.one().claim("k", 30, replay) is claim
+
+
+@pytest.mark.parametrize("status", [Outcome.FAILED, Outcome.DELIVERED, GATHERED])
+def test_a_replay_overrules_an_end_once_whatever_came_in_between(workers: Workers, status: str) -> None:
+    """What ends a second time stays, until somebody asks again; being gathered is an end too."""
+    for name in ("one", "two"):
+        ledger = workers.one()
+        ledger.claim("k", 30, Replay.ALL, name)
+        ledger.park("k", PARKED)
+        assert ledger.claim("k", 30, Replay.ALL, name) is Claim.GRANTED
+        ledger.settle("k", status)
+        ended = Claim.FAILED if status == Outcome.FAILED else Claim.SETTLED
+        assert workers.one().claim("k", 30, Replay.ALL, name) is ended
+    assert workers.one().claim("k", 30, Replay.FAILED, "three") is (
+        Claim.GRANTED if status == Outcome.FAILED else Claim.SETTLED
+    )
 
 
 def test_a_failure_is_remembered_with_its_cause(workers: Workers) -> None:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
 from threading import Event as Flag
@@ -95,19 +96,28 @@ class Stack:
 
     def deliver_all(self) -> list[str]:
         """Be Lambda until the queue is empty; return the outcomes."""
-        queue = SqsQueue(self.queue_url, self.dead_letter_url, time.time)
+        while self.deliver_once(SqsQueue(self.queue_url, self.dead_letter_url, time.time)):
+            pass
+        return self.outcomes()
+
+    def deliver_once(self, queue: SqsQueue) -> bool:
+        """Be Lambda for a batch; tell whether there was one."""
         asked = {"QueueUrl": self.queue_url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
-        while received := aws.sqs().receive_message(**asked).get("Messages"):
-            records = [
-                record(m["MessageId"], m["Body"], m.get("MessageAttributes", {}), time.time())
-                | {"eventSource": "aws:sqs"}
-                for m in received
-            ]
-            world = self.world
-            kept = deliver.handle({"Records": records}, world.context, world.relay, queue, world.telemetry)
-            assert kept == {"batchItemFailures": []}
-            for message in received:
-                aws.sqs().delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        received = aws.sqs().receive_message(**asked).get("Messages", [])
+        records = [
+            record(m["MessageId"], m["Body"], m.get("MessageAttributes", {}), time.time())
+            | {"eventSource": "aws:sqs"}
+            for m in received
+        ]
+        world = self.world
+        kept = deliver.handle({"Records": records}, world.context, world.relay, queue, world.telemetry)
+        assert kept == {"batchItemFailures": []}
+        for message in received:
+            aws.sqs().delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return bool(received)
+
+    def outcomes(self) -> list[str]:
+        """Return the outcomes since they were asked for last."""
         outcomes = [str(outcome) for outcome in self.world.witness.outcomes]
         self.world.witness.receipts.clear()
         return outcomes
@@ -126,8 +136,8 @@ class Stack:
 
 
 def _entry(number: int, event: Event, error_code: str) -> dict[str, Any]:
-    packed = pack(event)
-    texts = {**packed.attributes, "error_code": error_code, "event_id": event.id}
+    packed, now = pack(event), datetime.now(UTC).isoformat(timespec="seconds")
+    texts = {**packed.attributes, "error_code": error_code, "event_id": event.id, "failed_at": now}
     attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
     return {"Id": str(number), "MessageBody": packed.body, "MessageAttributes": attributes}
 
@@ -310,6 +320,41 @@ def test_parked_pushes_are_listed_from_the_ledger(stack: Stack, capsys: pytest.C
     (entry,) = document["entries"]
     told = (entry["error_code"], entry["source"], entry["event_id"], entry["size_bytes"])
     assert told == ("vendor_unavailable", "bakery", "e-2", None)
+
+
+def test_what_expired_or_was_forgotten_is_not_parked(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ledger's item is there still: DynamoDB deletes it within days."""
+    stack.world.vendor.judge = lambda *_: VendorUnavailable("down", retry_after=1)
+    stack.queue(event(1))
+    sqs = SqsQueue(stack.queue_url, stack.dead_letter_url, lambda: time.time() + 9)  # nothing is delayed
+    stack.deliver_once(sqs)
+    assert listed(capsys, stack, "--parked")["count"] == 1
+    stack.world.clock.time += 8 * 86_400
+    stack.deliver_once(sqs)
+    document = listed(capsys, stack, "--parked")
+    assert stack.outcomes() == ["parked", "expired"]
+    assert (document["count"], document["queue"]) == (0, {"visible": 0, "delayed": 0, "in_hand": 0})
+    items = boto3.client("dynamodb").scan(TableName=stack.table)["Items"]
+    assert [item["status"]["S"] for item in items] == ["parked"]
+
+
+def test_the_dry_run_knows_what_the_ledger_has_forgotten(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Past its time, and not deleted yet: the relay would push it."""
+    stack.queue(event())
+    assert stack.deliver_all() == ["delivered"]
+    boto3.client("dynamodb").update_item(
+        TableName=stack.table,
+        Key={"pk": boto3.client("dynamodb").scan(TableName=stack.table)["Items"][0]["pk"]},
+        UpdateExpression="SET expires_at = :now",
+        ExpressionAttributeValues={":now": {"N": str(int(time.time()) - 1)}},
+    )
+    stack.bury(event())
+    assert main(["replay", *stack.where, *stack.checkout, "--dry-run"]) == 0
+    assert "would become: 1 pushed" in capsys.readouterr().out
 
 
 def test_a_thousand_dead_messages_are_listed_and_replayed(

@@ -114,7 +114,7 @@ def hold() -> None:
 CALLS = [
     (lambda: QUEUE.put(EVENT), QueueUnavailable),
     (lambda: QUEUE.bury("b", {}, "c", "i"), QueueUnavailable),
-    (lambda: QUEUE.park(EVENT, 2, NOW), QueueUnavailable),
+    (lambda: QUEUE.park(EVENT, 2, NOW, "c"), QueueUnavailable),
     (lambda: QUEUE.hide(RECORD, 1), QueueUnavailable),
     (lambda: QUEUE.forget(RECORD), QueueUnavailable),
     (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
@@ -176,11 +176,11 @@ def test_an_event_is_queued_with_its_attributes(client: Client) -> None:
 )
 def test_an_event_is_parked_for_as_long_as_sqs_delays(client: Client, due: float, delay: int) -> None:
     """With its next attempt and the moment that it is due, so that what comes too early can be told."""
-    QUEUE.park(EVENT, 3, due)
+    QUEUE.park(EVENT, 3, due, "vendor_throttled")
     ((operation, asked),) = client.calls
     assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", delay)
     told = {name: value["StringValue"] for name, value in asked["MessageAttributes"].items()}
-    ours = {"attempt": "3", "due": str(math.ceil(due))}
+    ours = {"attempt": "3", "due": str(math.ceil(due)), "error_code": "vendor_throttled"}
     assert told == {"push-relay-event": "1", "source": "bakery", **ours}
 
 

@@ -198,6 +198,7 @@ def test_a_second_push_is_explained_by_a_doubt_and_by_no_more_than_one() -> None
     [
         (Kind.PLAIN, WHY, "failed"),
         (Kind.PLAIN, {}, "crashed"),
+        (Kind.PLAIN, {"error_code": "vendor_throttled"}, "crashed"),
         (Kind.POISON, {}, "crashed"),
         (Kind.BROKEN, {"error_code": "schema_violation"}, "rejected"),
     ],

@@ -1,10 +1,10 @@
 """What is dead: listed without taking, told without showing, foretold without sending."""
 
-import argparse
 import json
 from collections import Counter
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
@@ -13,13 +13,11 @@ from rich.console import Console
 
 from fake_sqs import FakeSqs
 from fakes import World
-from push_relay.core.envelope import ORIGIN_ATTRIBUTE, pack, unwrap_sqs
-from push_relay.core.event import Arrival, Event, Replay
-from relayctl.deadletters import options
+from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack, unwrap_sqs
+from push_relay.core.event import Arrival, Event, Replay, digest
 from relayctl.deadletters.letter import CRASHED, INVOCATION_FAILED, Entry, Filter, Letter, record
 from relayctl.deadletters.listing import Listing, age, short
 from relayctl.deadletters.looking import look, warn
-from relayctl.deadletters.place import DeadLettersError, Place, default_stack, of_stack
 from relayctl.deadletters.prospect import Oracle, Prospect
 from relayctl.deadletters.queue import Counts, DeadLetterQueue
 from relayctl.deadletters.revival import again, revived
@@ -152,9 +150,10 @@ def test_what_somebody_else_holds_and_a_redrive_policy_are_told() -> None:
         (letter("no JSON", source="ovens"), (CRASHED, "ovens", "-", NOW - 100)),
         (failed_invocation({}), (INVOCATION_FAILED, "-", "-", NOW - 100)),
         (
-            letter("{}", error_code="\x1b[31m", source="[red]x", event_id="\n"),
+            letter("{}", error_code="\x1b[31m", source="[red]x", event_id="\n", failed_at="now"),
             ("(strange)", "(strange)", "sha256:01ba4719c80b6fe911b091a7c05124b6", NOW - 100),
         ),
+        (packed(error_code="vendor_throttled", due="1800000000"), (CRASHED, "bakery", "e-1", NOW - 100)),
     ],
 )
 def test_a_dead_message_is_told_by_code_source_event_and_time(dead: Letter, told: tuple[Any, ...]) -> None:
@@ -217,9 +216,20 @@ def test_the_table_counts_and_shows_the_oldest() -> None:
     assert text.startswith("30 dead messages (push-relay)")
     assert "... and 10 newer ones" in text
     assert "e-29" in printed(Listing("dead", "push-relay", entries, NOW), None)
+    assert "queue" not in text
     assert printed(Listing("parked", "s", [Entry("k", "circuit_open", "github", "e", NOW)], NOW)).startswith(
         "1 parked push (s)"
     )
+
+
+def test_what_waits_and_is_not_listed_is_told() -> None:
+    """The ledger knows what was claimed; the queue knows how much there is."""
+    listing = Listing("parked", "s", [], NOW, queue=Counts(1, 2, moves_on=True, delayed=3))
+    text = " ".join(printed(listing).split())
+    assert "6 messages wait in the queue: 1 to be taken, 3 delayed, 2 in hand" in text
+    assert "Not listed" in text
+    assert "digest" in text
+    assert listing.as_json()["queue"] == {"visible": 1, "delayed": 3, "in_hand": 2}
 
 
 def test_ids_are_cut_to_what_tells_them_apart() -> None:
@@ -256,23 +266,29 @@ def test_an_event_older_than_the_ledgers_memory_comes_for_what_failed_alone() ->
 def test_a_strangers_message_comes_as_it_came_and_stays_the_same_event() -> None:
     """Attributes and all; the id that SQS gives it anew does not make it another."""
     dead = letter(
-        '{"degrees": 451}', source="ovens", colour="red", error_code="schema_violation", event_id="-"
+        '{"degrees": 451}',
+        source="ovens",
+        colour="red",
+        error_code="schema_violation",
+        event_id="-",
+        failed_at="2027-01-15T08:00:00+00:00",
     )
     (message,) = revived(dead, NOW, force=False)
     came = unwrap_sqs(record("m-2", message.body, message.attributes, NOW))
     assert isinstance(came, Arrival)
-    assert (message.body, came.source, came.identity) == (dead.body, "ovens", "SQS:m-1")
-    assert set(message.attributes) == {"source", "colour", ORIGIN_ATTRIBUTE}
+    assert (message.body, came.source, came.fallback_id) == (dead.body, "ovens", "m-1")
+    assert came.identity == f"SQS:m-1:{digest(dead.body.encode())}"
+    assert set(message.attributes) == {"source", "colour", ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE}
     (once_more,) = revived(replace(dead, message_id="m-9", attributes=message.attributes), NOW, force=False)
     assert once_more.attributes[ORIGIN_ATTRIBUTE]["StringValue"] == "m-1"
 
 
 def test_a_message_full_of_attributes_keeps_its_source() -> None:
-    """SQS takes ten; one makes room for the id."""
+    """SQS takes ten; two make room for the origin."""
     dead = letter("{}", **{f"a{n}": "x" for n in range(9)}, source="ovens")
     (message,) = revived(dead, NOW, force=False)
     assert len(message.attributes) == 10
-    assert {"source", ORIGIN_ATTRIBUTE} <= message.attributes.keys()
+    assert {"source", ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE} <= message.attributes.keys()
 
 
 @pytest.mark.parametrize(
@@ -331,49 +347,21 @@ def test_the_dry_run_knows_what_was_delivered() -> None:
     assert foretold(packed(), "failed").outcomes == {"pushed": 1}
 
 
+def test_the_dry_run_tells_what_would_be_gathered(tmp_path: Path) -> None:
+    """A route with a digest pushes nothing by itself; by force what was gathered is gathered again."""
+    routes = tmp_path / "relay.toml"
+    routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\ndigest = "5m"\n')
+    relay = World(routes=routes).relay
+    asked = Oracle(relay, lambda _key: None, lambda: NOW).ask(packed())
+    assert (str(asked), asked.titles) == ("would be gathered into a digest for 2", ("Bread",))
+    again = [
+        Oracle(relay, lambda _key: "gathered", lambda: NOW, force).ask(packed()) for force in (False, True)
+    ]
+    assert [prospect.outcomes for prospect in again] == [{"duplicate": 2}, {"gathered": 2}]
+
+
 def test_the_dry_run_says_no_title_by_itself() -> None:
     """Titles are kept apart, for who asks for them."""
     prospect = foretold(packed())
     assert prospect.titles == ("Bread",)
     assert "Bread" not in str(prospect)
-
-
-# --- where, and the arguments -----------------------------------------------------------------------------
-
-
-class _CloudFormation:
-    def __init__(self, outputs: dict[str, str]) -> None:
-        self.outputs = outputs
-
-    def describe_stacks(self, **_arguments: str) -> dict[str, Any]:
-        """Return one stack."""
-        told = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
-        return {"Stacks": [{"Outputs": told}]}
-
-
-def test_a_stack_tells_where_its_queues_are() -> None:
-    """By its outputs; another stack is told apart."""
-    outputs = {"QueueUrl": "q", "DeadLetterQueueUrl": "d", "LedgerTable": "t", "WebhookUrl": "w"}
-    assert of_stack(_CloudFormation(outputs), "s") == Place("s", "q", "d", "t")
-    with pytest.raises(DeadLettersError, match="no Push Relay"):
-        of_stack(_CloudFormation({"QueueUrl": "q"}), "s")
-    with pytest.raises(DeadLettersError, match="--queue-url is missing"):
-        Place("by hand", dead_letter_url="d").needs("queue_url")
-
-
-def test_samconfig_names_the_stack() -> None:
-    """Whoever deploys with it need not say it again."""
-    assert default_stack() == "push-relay"
-
-
-@pytest.mark.parametrize(("text", "interval"), [("10/s", 0.1), ("30/m", 2.0), ("1/m", 60.0)])
-def test_a_rate_is_so_many_a_second_or_a_minute(text: str, interval: float) -> None:
-    """The seconds between two."""
-    assert options.rate(text) == pytest.approx(interval)
-
-
-@pytest.mark.parametrize("text", ["0/s", "10", "1/h", "-1/s", "x"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
-    """With what it should be."""
-    with pytest.raises(argparse.ArgumentTypeError, match="is not a rate"):
-        options.rate(text)

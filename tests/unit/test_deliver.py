@@ -55,7 +55,8 @@ def test_one_bad_among_ten_is_dead_lettered_and_nine_are_delivered(bad: int) -> 
     assert world.witness.outcomes.count(Outcome.DELIVERED) == 9
     (buried,) = world.messages.buried
     assert (buried.body, buried.error_code) == ('{"planted": ', "malformed_request")
-    assert buried.attributes == {"source": "bakery"}
+    origin = {"push-relay-origin-id": "bad", "push-relay-origin-sent": "1800000000000"}
+    assert buried.attributes == {"source": "bakery", **origin}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_storm_is_one_call(world: World) -> None:
     assert tell(world, *("warm",) * 7) == {"batchItemFailures": []}
     assert not world.vendor.calls
     ((event, attempt, moment),) = world.messages.parked
-    assert (event.source, attempt) == (SOURCE, 1)
+    assert (event.source, attempt, world.messages.reasons) == (SOURCE, 1, [GATHERED])
     assert world.clock.now() < moment <= world.clock.now() + 300
     end(world)
     assert len(world.vendor.calls) == 1

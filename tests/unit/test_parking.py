@@ -66,6 +66,22 @@ def test_what_is_seen_before_it_is_due_waits_on_without_a_receipt() -> None:
     assert len(world.vendor.calls) == 1
 
 
+def test_a_parked_event_says_why_it_waits_as_long_as_it_waits() -> None:
+    """The code of its last attempt: handed on by who sees it too early, and trusted by nobody."""
+    world = World()
+    throttled(world)
+    world.deliver(sqs_batch(sqs_queued(event())))
+    for told in ("vendor_throttled", "<script>", ""):
+        record = sqs_parked(event(), 2, NOW + 3600)
+        record["messageAttributes"]["error_code"] = {"stringValue": told, "dataType": "String"}
+        world.deliver(sqs_batch(record))
+    assert world.messages.reasons == ["vendor_throttled", "vendor_throttled", "", ""]
+    record = sqs_record({"words": 1}, source="bakery")
+    record["messageAttributes"]["error_code"] = {"stringValue": "theirs", "dataType": "String"}
+    world.deliver(sqs_batch(record))
+    assert [buried.error_code for buried in world.messages.buried] == ["schema_violation"]
+
+
 @pytest.mark.parametrize(("ahead", "calls"), [(-60, 1), (0, 1), (1, 1), (2, 0)])
 def test_what_is_due_is_tried(ahead: float, calls: int) -> None:
     """Within a second: SQS's clock is not ours."""
@@ -130,6 +146,48 @@ def test_what_came_for_some_pushes_comes_again_for_no_others(kind: str) -> None:
         assert not world.messages.parked
 
 
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [("silent", ["k"]), ("broken", ["k"]), ("baked", ["k"]), ("everybody", ["k"])],
+    ids=["no route", "no mapping", "another recipient", "one of several"],
+)
+def test_a_push_that_its_event_has_no_more_is_parked_no_more(kind: str, gone: list[str]) -> None:
+    """Routes and mappings change while it waits; what the event still has stays as it is."""
+    world = World()
+    throttled(world)
+    world.deliver(sqs_batch(sqs_queued(event("everybody"))))
+    ((parked, _, _),) = world.messages.parked
+    still = parked.only[0] if kind == "everybody" else "k"
+    only = ("k", *({still} - {"k"}))
+    world.deliver(
+        sqs_batch(sqs_queued(replace(parked, type=kind, data={"kind": kind, "words": "warm"}, only=only)))
+    )
+    assert world.ledger.forgotten == gone
+
+
+def test_what_is_not_known_to_be_gone_is_still_parked() -> None:
+    """A source cannot be read now: all of the event comes again. A broken ledger takes nobody down."""
+    world = World()
+    world.relay = replace(world.relay, sources=Unreadable())
+    world.deliver(sqs_batch(sqs_queued(event(only=("k",)))))
+    assert world.witness.outcomes == [Outcome.PARKED]
+    assert not world.ledger.forgotten
+    broken = World()
+    broken.ledger.break_down()
+    assert broken.deliver(sqs_batch(sqs_queued(event("silent", only=("k",))))) == NOBODY
+    assert broken.witness.outcomes == [Outcome.FILTERED]
+
+
+class Unreadable:
+    """Source folders that cannot be read."""
+
+    def named(self, _name: str) -> Any:
+        """Raise what nobody expects."""
+        raise OSError
+
+    all = named
+
+
 def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a minute, however many attempts there were."""
     world = World()
@@ -183,10 +241,10 @@ def huge() -> dict[str, Any]:
 class Queue(Messages):
     """A queue that packs what it takes, as the adapter does."""
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event."""
         pack(event)
-        super().park(event, attempt, due)
+        super().park(event, attempt, due, error_code)
 
 
 def test_what_is_too_large_to_be_queued_anew_is_kept_as_it_is() -> None:
@@ -205,7 +263,8 @@ def test_what_is_too_large_to_be_dead_lettered_as_an_event_is_as_it_came() -> No
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     assert world.deliver(sqs_batch(huge())) == NOBODY
     (buried,) = world.messages.buried
-    assert (buried.body, buried.attributes) == (huge()["body"], {"source": "bakery"})
+    origin = {"push-relay-origin-id": "m-1", "push-relay-origin-sent": "1800000000000"}
+    assert (buried.body, buried.attributes) == (huge()["body"], {"source": "bakery", **origin})
 
 
 @pytest.mark.parametrize("when", ["", "planted", None])

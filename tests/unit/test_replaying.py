@@ -1,5 +1,6 @@
 """The replay: in an order that loses nothing, at a pace, and safe to interrupt."""
 
+import json
 from collections.abc import Callable
 from io import StringIO
 from threading import Event as Flag
@@ -9,6 +10,8 @@ import pytest
 from rich.console import Console
 
 from fake_sqs import FakeSqs, refused
+from push_relay.core.envelope import pack
+from push_relay.core.event import Event
 from relayctl.deadletters.queue import DeadLetterQueue
 from relayctl.deadletters.replaying import Pace, Replayer, Result
 from relayctl.deadletters.reporting import progress, summary
@@ -89,8 +92,20 @@ def test_whoever_is_killed_between_send_and_delete_loses_nothing() -> None:
     sqs.before = lambda *_: None
     assert len(bodies(sqs, DLQ)) == 3
     replay(sqs, ids)
-    origins = [m.attributes["origin-message-id"]["StringValue"] for m in sqs.queues[QUEUE]]
+    origins = [m.attributes["push-relay-origin-id"]["StringValue"] for m in sqs.queues[QUEUE]]
     assert sorted(origins) == sorted([ids[0], *ids])
+
+
+def test_all_that_is_replayed_in_a_run_is_one_wish_and_a_second_run_another() -> None:
+    """The ledger heeds each wish once."""
+    sqs = FakeSqs()
+    packed = pack(Event("bakery", "e-1", "baked", {}, 1.0, "i", only=("k",), replay_id="an older one"))
+    for _ in range(2):
+        replay(sqs, [sqs.put(DLQ, packed.body, **packed.attributes) for _ in range(2)])
+    bodies_sent = [json.loads(body) for body in bodies(sqs, QUEUE)]
+    first, same, second, same_again = (body["replay_id"] for body in bodies_sent)
+    assert (first, second) == (same, same_again)
+    assert len({first, second, "", "an older one"}) == 4
 
 
 def test_a_queue_that_takes_nothing_ends_the_replay() -> None:

@@ -47,8 +47,8 @@ def test_a_push_that_is_not_too_old_is_sent(age: float) -> None:
     assert desk.send(replace(EVENT, received_at=NOW - age)).outcome is Outcome.DELIVERED
 
 
-def test_a_push_that_is_too_old_is_expired_and_touches_nothing() -> None:
-    """Neither ledger nor vendor; its receipt names the push."""
+def test_a_push_that_is_too_old_is_expired_and_not_tried() -> None:
+    """It is neither claimed nor sent; its receipt names the push."""
     desk = Desk()
     receipt = desk.send(replace(EVENT, received_at=NOW - 60.1))
     assert (receipt.outcome, receipt.key, receipt.disposition) == (
@@ -58,6 +58,18 @@ def test_a_push_that_is_too_old_is_expired_and_touches_nothing() -> None:
     )
     assert not desk.ledger.leases
     assert not desk.vendor.calls
+
+
+def test_a_push_that_expires_while_it_waits_waits_no_more() -> None:
+    """Else it would be listed as parked for two weeks; where the ledger does not answer, that is told."""
+    desk = Desk()
+    late = replace(EVENT, received_at=NOW - 61)
+    desk.send(late)
+    assert desk.ledger.forgotten == ["key"]
+    desk.ledger.break_down()
+    receipt = desk.send(late)
+    assert (receipt.outcome, receipt.disposition) == (Outcome.EXPIRED, Disposition.ACKNOWLEDGE)
+    assert (receipt.detail or "").startswith("not recorded: ")
 
 
 def test_a_push_without_a_greatest_age_is_never_too_old() -> None:
@@ -113,6 +125,41 @@ def test_a_replay_overrules_what_it_says_and_never_a_worker(
     assert len(desk.vendor.calls) == (outcome is Outcome.DELIVERED)
     assert receipt.error_code == error_code
     assert receipt.key == "key"
+
+
+@pytest.mark.parametrize("replay", [Replay.FAILED, Replay.ALL])
+@pytest.mark.parametrize(
+    "error", [DeliveryUnknown("lost"), VendorRejected("refused")], ids=["hold", "refused"]
+)
+def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) -> None:
+    """Its message may come again when it could not be dead-lettered: only a person asks for another push."""
+    desk = Desk(hold_unknown=True)
+    desk.ledger.states["key"] = Outcome.FAILED
+    desk.vendor.judge = lambda _push, _credentials: error
+    asked = [replace(EVENT, replay=replay, replay_id=name) for name in ("one", "one", "one", "two", "two")]
+    receipts = [desk.send(event) for event in asked]
+    assert [receipt.outcome for receipt in receipts] == [Outcome.FAILED] * 5
+    assert {receipt.disposition for receipt in receipts} == {Disposition.DEAD_LETTER}
+    assert len(desk.vendor.calls) == 2
+
+
+def test_a_replay_that_is_parked_goes_on_and_fails_once() -> None:
+    """Waiting is no end: the same message sends it when the vendor is back."""
+    desk = Desk()
+    desk.ledger.states["key"] = Outcome.FAILED
+    desk.vendor.errors = [QuotaExhausted("used up"), VendorRejected("refused")]
+    event = replace(EVENT, replay=Replay.FAILED, replay_id="one")
+    outcomes = [desk.send(event).outcome for _ in range(3)]
+    assert outcomes == [Outcome.PARKED, Outcome.FAILED, Outcome.FAILED]
+    assert len(desk.vendor.calls) == 2
+
+
+def test_what_was_sent_by_force_is_a_duplicate_when_its_message_comes_again() -> None:
+    """One wish, one push."""
+    desk = Desk()
+    desk.ledger.states["key"] = Outcome.DELIVERED
+    event = replace(EVENT, replay=Replay.ALL, replay_id="one")
+    assert [desk.send(event).outcome for _ in range(2)] == [Outcome.DELIVERED, Outcome.DUPLICATE]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from push_relay.core.outcomes import Outcome
 #: Dead-lettered by SQS after MAX_RECEIVES receives, or by Lambda after its attempts, and not by the relay.
 _CRASHED = "crashed"
 _WHY = ("error_code", "source", "event_id", "failed_at")
+#: What only the relay's own dead letters say: what SQS has moved may bear the code that it was parked with.
+_LAID_ASIDE = "failed_at"
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ def _push(told: Told, evidence: Evidence, letter: DeadLetter | None, verdict: Ve
         verdict.offend("refused for good, and tried again", marker)
     if shown:
         return Outcome.DELIVERED
-    if letter and "error_code" not in letter.attributes:
+    if letter and _LAID_ASIDE not in letter.attributes:
         return _CRASHED
     if letter:
         if any(not letter.attributes.get(name) for name in _WHY):
@@ -118,7 +120,7 @@ def _told_nobody(event: Planned, evidence: Evidence, dead: dict[str, DeadLetter]
     letter = dead.get(event.marker)
     if event.kind is Kind.BROKEN and letter and letter.attributes.get("error_code") == "schema_violation":
         return Outcome.REJECTED
-    if any("error_code" not in each.attributes for each in letters):
+    if any(_LAID_ASIDE not in each.attributes for each in letters):
         return _CRASHED
     verdict.offend("lost", event.marker)
     return "lost"

@@ -27,10 +27,10 @@ class WatchedLedger:
     inner: Ledger
     knife: Knife
 
-    def claim(self, key: str, lease: float, replay: Replay) -> Claim:
+    def claim(self, key: str, lease: float, replay: Replay, replay_id: str) -> Claim:
         """Claim a push."""
         self.knife.at("before_claim")
-        claim = self.inner.claim(key, lease, replay)
+        claim = self.inner.claim(key, lease, replay, replay_id)
         self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3))
         self.knife.at("after_claim")
         return claim
@@ -63,6 +63,10 @@ class WatchedLedger:
         self.knife.at("before_give_back")
         self.inner.park(key, receipt)
         self.knife.at("after_give_back")
+
+    def forget(self, key: str) -> None:
+        """Forget that a push was parked."""
+        self.inner.forget(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +128,10 @@ class WatchedMessages:
         self.inner.put(event)
         self.knife.at("after_put")
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
         self.knife.at("before_park")
-        self.inner.park(event, attempt, due)
+        self.inner.park(event, attempt, due, error_code)
         self.knife.at("after_park")
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:

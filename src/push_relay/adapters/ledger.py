@@ -2,8 +2,8 @@
 
 One item a push, `push#<key>`: `status` (claimed, parked, or the outcome it was settled with), `lease_until`
 (the claim's end), `since`, of a failed push its `error_code`, of a parked one its `source` and `event_id`
-too, of one that a digest gathers its `window` until it is settled. Nothing of its content. All moments are
-whole seconds since the epoch.
+too, of one that a digest gathers its `window` until it is settled, of a replayed one the `replay_id` of the
+last replay that claimed it. Nothing of its content. All moments are whole seconds since the epoch.
 """
 
 import math
@@ -15,7 +15,7 @@ from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number
 from push_relay.core.errors import ClaimHeld
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Receipt
+from push_relay.core.push import GATHERED, Receipt
 from push_relay.core.sender import Claim
 
 #: Seconds that the ledger remembers a push: an event that comes again within them is a duplicate.
@@ -28,11 +28,13 @@ _FREE = (
     "attribute_not_exists(pk) OR expires_at <= :now OR #status = :parked"
     " OR (#status = :claimed AND lease_until <= :now)"
 )
-_REPLAYED = {
-    Replay.NO: "",
-    Replay.FAILED: " OR #status = :failed",
-    Replay.ALL: " OR #status = :failed OR #status = :delivered",
+# What a replay may claim besides: once, since its message may come again when the push has ended anew.
+_OVERRULED = {
+    Replay.NO: (),
+    Replay.FAILED: (Outcome.FAILED,),
+    Replay.ALL: (Outcome.FAILED, Outcome.DELIVERED, GATHERED),
 }
+_REPLAYED = " OR (#status IN ({}) AND (attribute_not_exists(replay_id) OR replay_id <> :replay_id))"
 
 
 class DynamoDbLedger:
@@ -44,10 +46,10 @@ class DynamoDbLedger:
         # Whose claim it is, so that a worker whose lease has ended cannot undo its successor's.
         self._owner = secrets.token_hex(8)
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO) -> Claim:
+    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
         """Claim a push for `lease` seconds: granted where nobody has it and it is not settled.
 
-        A replay takes what has failed too, and a forced one what was delivered.
+        A replay takes what has failed too, and a forced one what was delivered; each of them once.
         """
         now = math.floor(self._now())
         values = {
@@ -58,17 +60,18 @@ class DynamoDbLedger:
             ":lease": number(math.ceil(self._now() + lease) + CLOCK_SKEW),
             ":expires": number(now + MEMORY),
         }
-        if replay is not Replay.NO:
-            values[":failed"] = text(Outcome.FAILED)
-        if replay is Replay.ALL:
-            values[":delivered"] = text(Outcome.DELIVERED)
+        condition, marked = _FREE, ""
+        if overruled := {f":{status}": text(status) for status in _OVERRULED[replay]}:
+            values |= overruled | {":replay_id": text(replay_id)}
+            condition += _REPLAYED.format(", ".join(overruled))
+            marked = ", replay_id = :replay_id"
         try:
             # An update, and no put: the window of a gathered push outlives the claim of a worker that died.
             self._table.update(
                 Key={"pk": text(PREFIX + key)},
                 UpdateExpression="SET #status = :claimed, #owner = :owner, lease_until = :lease,"
-                " expires_at = :expires REMOVE since, error_code, #source, event_id",
-                ConditionExpression=_FREE + _REPLAYED[replay],
+                f" expires_at = :expires{marked} REMOVE since, error_code, #source, event_id",
+                ConditionExpression=condition,
                 ExpressionAttributeNames={"#status": "status", "#owner": "owner", "#source": "source"},
                 ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -90,6 +93,20 @@ class DynamoDbLedger:
         """Give a claim back, and say what the push waits for."""
         about = {"source": receipt.source, "event_id": receipt.event_id}
         self._end(key, _PARKED, "lease_until, #owner", error_code=receipt.error_code or "", **about)
+
+    def forget(self, key: str) -> None:
+        """Forget that a push was parked, as its time would make it; what is claimed or settled stands."""
+        with suppress(ConditionFailed):
+            self._table.update(
+                Key={"pk": text(PREFIX + key)},
+                UpdateExpression="SET expires_at = :now",
+                ConditionExpression="#status = :parked",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":now": number(math.floor(self._now())),
+                    ":parked": text(_PARKED),
+                },
+            )
 
     def remember(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted."""

@@ -11,6 +11,8 @@ from push_relay.core.envelope import (
     DUE_ATTRIBUTE,
     EVENT_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    SENT_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
     pack,
 )
@@ -26,7 +28,7 @@ MAX_DELAY = 900
 MAX_VISIBILITY = 12 * 3600 - 60
 #: SQS takes no more attributes with a message.
 MAX_ATTRIBUTES = 10
-_REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, ORIGIN_ATTRIBUTE})
+_REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE})
 
 
 class SqsQueue:
@@ -42,8 +44,8 @@ class SqsQueue:
         packed = pack(event)
         self._send(self._url, packed.body, packed.attributes, 0)
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
-        """Queue an event for its next attempt, not before a moment (seconds since the epoch).
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+        """Queue an event for its next attempt, not before a moment (seconds since the epoch), with why.
 
         Raises QueueUnavailable. SQS delays for 15 minutes at most: what is seen too early is parked again.
         """
@@ -52,13 +54,14 @@ class SqsQueue:
             **packed.attributes,
             ATTEMPT_ATTRIBUTE: str(attempt),
             DUE_ATTRIBUTE: str(math.ceil(due)),
+            REASON_ATTRIBUTE: error_code,
         }
         self._send(self._url, packed.body, attributes, due - self._now())
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message as it came, with why and when. Raises QueueUnavailable."""
         why = {
-            "error_code": error_code,
+            REASON_ATTRIBUTE: error_code,
             "event_id": event_id,
             "failed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }

@@ -92,8 +92,8 @@ class Digests(Protocol):
 class Later(Protocol):
     """The queue, where an event waits until it is due. Raises QueueUnavailable."""
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
-        """Queue an event, not to be seen before a moment (seconds since the epoch)."""
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+        """Queue an event, not to be seen before a moment (seconds since the epoch), with why it waits."""
         ...
 
 
@@ -127,7 +127,7 @@ class Gatherer:
             added = self.digests.add(window, entry)
             if added is Added.UNSCHEDULED:
                 # In this order, so that a worker that dies in between leaves a second event, and not none.
-                self.queue.park(closing_event(window), 1, window.due)
+                self.queue.park(closing_event(window), 1, window.due, GATHERED)
                 self.digests.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return

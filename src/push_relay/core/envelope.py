@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from push_relay.core.errors import AmbiguousSource, MalformedRequest, PayloadTooLarge
-from push_relay.core.event import Arrival, Event, Replay, safe_id
+from push_relay.core.event import Arrival, Event, Replay, digest, safe_id
 from push_relay.core.request import MAX_BODY
 from push_relay.core.strict_json import JsonObject, parse_object
 
@@ -23,13 +23,17 @@ from push_relay.core.strict_json import JsonObject, parse_object
 MAX_NESTING = 4
 #: The message attribute that names an event's source.
 SOURCE_ATTRIBUTE = "source"
-#: The message attribute of a replayed message: the id that it had before, so that it is the same event still.
-ORIGIN_ATTRIBUTE = "origin-message-id"
+#: The message attributes of a stranger's dead letter and of its replay, which is the same event still, and as
+#: old: the id that SQS gave the message first, and when that was (milliseconds since the epoch).
+ORIGIN_ATTRIBUTE = "push-relay-origin-id"
+SENT_ATTRIBUTE = "push-relay-origin-sent"
 #: The message attribute of what `receive` has queued: verified and validated already.
 EVENT_ATTRIBUTE = "push-relay-event"
 #: The message attributes of a parked event: which attempt comes next, and when (seconds since the epoch).
 ATTEMPT_ATTRIBUTE = "attempt"
 DUE_ATTRIBUTE = "due"
+#: The message attribute that says to people why an event is parked, or dead. Nothing is decided by it.
+REASON_ATTRIBUTE = "error_code"
 _PLAIN, _COMPRESSED = "1", "1+zlib"
 #: Bytes of a message's body: SQS takes 1 MiB with the attributes.
 MAX_MESSAGE = 1024 * 1024 - 4096
@@ -50,11 +54,13 @@ class _Wrapping:
     received_at: float = 0.0
     service: str = ""
     message_id: str = ""
+    identity: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
     def named(self, service: str, message_id: object) -> None:
         """Note the id that a service gave: the innermost is the event's, since the outer ones repeat it."""
         self.service, self.message_id = service, _text(message_id)
+        self.identity = f"{service}:{self.message_id}"
         if not self.message_id:
             raise MalformedRequest(f"the {service} envelope has no message id")
 
@@ -89,13 +95,33 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
             return _unpack(body)
         case "1+zlib":
             return _unpack(_decompressed(body))
-    sent = _text(_mapping(record.get("attributes")).get("SentTimestamp"))
-    wrapping = _Wrapping(
-        source=attributes.get(SOURCE_ATTRIBUTE),
-        received_at=int(sent) / 1000 if _MILLISECONDS.fullmatch(sent) else 0.0,
-    )
+    wrapping = _Wrapping(source=attributes.get(SOURCE_ATTRIBUTE), received_at=_sent_at(record))
     wrapping.named("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"))
+    # Whoever may send to the queue may claim any origin, so an id alone would let them have another's event
+    # taken for a duplicate. With the body's digest a claim holds for the same words only: the same push.
+    wrapping.identity += f":{digest(body)}"
     return _arrival(parse_object(body), wrapping)
+
+
+def origin(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the attributes by which an SQS record, sent anew, is the same event and as old as it was."""
+    sent = _sent_at(record)
+    told = {
+        ORIGIN_ATTRIBUTE: sqs_attributes(record).get(ORIGIN_ATTRIBUTE) or _text(record.get("messageId")),
+        SENT_ATTRIBUTE: str(round(sent * 1000)) if sent else "",
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _sent_at(record: Mapping[str, Any]) -> float:
+    """Return when a record was first sent (seconds since the epoch); 0 where nobody says.
+
+    Where a replay claims another moment than SQS's own, the earlier counts: a claim makes nobody younger.
+    """
+    sqs_says = _text(_mapping(record.get("attributes")).get("SentTimestamp"))
+    moments = (sqs_says, sqs_attributes(record).get(SENT_ATTRIBUTE, ""))
+    told = [int(moment) / 1000 for moment in moments if _MILLISECONDS.fullmatch(moment)]
+    return min(filter(None, told), default=0.0)
 
 
 def unwrap_sns(record: Mapping[str, Any]) -> Arrival:
@@ -155,7 +181,7 @@ def _arrival(document: JsonObject, wrapping: _Wrapping) -> Arrival:
                 query={},
                 received_at=wrapping.received_at,
                 fallback_id=event_id,
-                identity=f"{wrapping.service}:{wrapping.message_id}",
+                identity=wrapping.identity,
                 correlation_id=event_id,
             )
     raise MalformedRequest(f"the message has more than {MAX_NESTING} envelopes")
@@ -223,7 +249,7 @@ def _unpack(body: bytes) -> Event:
 
 
 def _fits(event: Event) -> Iterator[bool]:
-    texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id)
+    texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id, event.replay_id)
     yield all(isinstance(text, str) for text in texts)
     # Absent from what an older version has queued, it is the default, a tuple.
     only: object = event.only

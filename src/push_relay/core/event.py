@@ -58,6 +58,7 @@ class Event:
     correlation_id  follows the event from its sender to the push
     only            keys of the pushes that are still to be settled; empty: all
     replay          whether a person asked for it again, and how much is to be forgotten
+    replay_id       which asking that was: it overrules what the ledger says of a push once
     """
 
     source: str
@@ -71,6 +72,7 @@ class Event:
     query: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     replay: Replay = Replay.NO
+    replay_id: str = ""
 
     def scope(self) -> JsonObject:
         """Return what the source's and the routes' expressions see."""

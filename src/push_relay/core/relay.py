@@ -201,6 +201,8 @@ class Relay:
         pushes.sort(key=lambda task: not task[1].high)
         for (number, _), receipt in zip(pushes, self._send(events, pushes, time_left), strict=True):
             settled[number] += unfold(receipt)
+        for event, receipts in zip(events, settled, strict=True):
+            self.sender.let_go(event, receipts)
         return settled
 
     def _pushes(self, event: Event) -> Iterable[Push | Receipt]:

@@ -1,7 +1,8 @@
 """Send one push: claim it, send it, record what became of it. Never twice by the relay's own doing."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -18,7 +19,7 @@ from push_relay.core.errors import (
     VendorUnauthorized,
 )
 from push_relay.core.event import Event, Replay
-from push_relay.core.outcomes import Outcome, code_of, told
+from push_relay.core.outcomes import Disposition, Outcome, code_of, told
 from push_relay.core.push import Push, Receipt
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
@@ -41,10 +42,11 @@ class Claim(StrEnum):
 class Ledger(Protocol):
     """The record of claims and settlements. Every method raises LedgerUnavailable."""
 
-    def claim(self, key: str, lease: float, replay: Replay) -> Claim: ...
+    def claim(self, key: str, lease: float, replay: Replay, replay_id: str) -> Claim: ...
     def settle(self, key: str, status: str, error_code: str = "") -> None: ...  # an outcome, or GATHERED
     def why(self, key: str) -> str: ...  # the error code of what has failed
     def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
+    def forget(self, key: str) -> None: ...  # that a push was parked: it waits no more
 
     def remember(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted.
@@ -140,7 +142,7 @@ class Sender:
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Claim a push; return its receipt where it is not this worker's to send. Never raises."""
         if push.max_age is not None and self.clock.now() - event.received_at > push.max_age:
-            return replace(Receipt.of(event, Outcome.EXPIRED), push=push)
+            return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
         try:
             claim = self._claim(event, push, time_left)
             if claim is Claim.SETTLED:
@@ -156,7 +158,7 @@ class Sender:
         left = time_left()
         if left <= RESERVE:
             raise OutOfTime("the invocation ends before the push could be sent")
-        claim = self.ledger.claim(push.key, left, event.replay)
+        claim = self.ledger.claim(push.key, left, event.replay, event.replay_id)
         if claim is Claim.HELD:
             raise ClaimHeld("another worker has claimed this push and has not settled it yet")
         return claim
@@ -218,12 +220,26 @@ class Sender:
         try:
             if receipt.outcome is Outcome.PARKED:
                 self.ledger.park(push.key, receipt)
+            elif receipt.outcome is Outcome.EXPIRED:
+                self.ledger.forget(push.key)
             else:
                 self.ledger.settle(push.key, receipt.outcome, receipt.error_code or "")
         except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
             trouble = f"not recorded: {told(exc) or code_of(exc)}"
             return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
         return receipt
+
+    def let_go(self, event: Event, receipts: Sequence[Receipt]) -> None:
+        """Forget the parked pushes that an event came again for and that it has no more. Never raises.
+
+        A route or a mapping has changed while they waited: they would be listed as parked for good.
+        """
+        if any(receipt.push is None and receipt.disposition is Disposition.PARK for receipt in receipts):
+            return  # it is not known what the event becomes, and all of it comes again
+        for key in set(event.only) - {receipt.key for receipt in receipts}:
+            # What the ledger says of them is for people alone, and may not take down the batch.
+            with suppress(Exception):
+                self.ledger.forget(key)
 
 
 def failure(event: Event, error: Exception, push: Push | None = None) -> Receipt:

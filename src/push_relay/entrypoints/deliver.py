@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core import envelope
-from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
+from push_relay.core.errors import PayloadTooLarge, QueueUnavailable, RelayError
 from push_relay.core.event import Arrival, Event
 from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
@@ -214,7 +214,7 @@ def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
 def _wait(message: Message, _relay: Relay, queue: Messages) -> bool:
     """Queue anew what was seen before it is due."""
     if message.event:
-        queue.park(message.event, message.attempt, message.due)
+        queue.park(message.event, message.attempt, message.due, message.reason)
     return message.event is not None
 
 
@@ -227,7 +227,8 @@ def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Mess
     for part in [parked] if whole else [urgent, others]:
         event = message.event_for(part) if part else None
         if event:
-            queue.park(event, message.attempt + 1, relay.clock.now() + message.delay(part))
+            due = relay.clock.now() + message.delay(part)
+            queue.park(event, message.attempt + 1, due, _code(part))
 
 
 def _bury(message: Message, queue: Messages) -> None:
@@ -235,15 +236,21 @@ def _bury(message: Message, queue: Messages) -> None:
     dead = message.asking_for(Disposition.DEAD_LETTER)
     if not dead:
         return
-    error_code = next((receipt.error_code for receipt in dead if receipt.error_code), "internal_error")
+    error_code = _code(dead)
     if packed := _packed(message.event_for(dead)):
         queue.bury(packed.body, packed.attributes, error_code, message.event_id)
         return
     body = message.content.get("body")
-    attributes = envelope.sqs_attributes(message.content)
+    # SQS gives the letter an id and a moment of its own: a replay needs those of the message.
+    attributes = envelope.sqs_attributes(message.content) | envelope.origin(message.content)
     if "body" not in message.content and "messageId" not in message.content:
         body = json.dumps(message.content, default=str)
     queue.bury(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
+
+
+def _code(receipts: Sequence[Receipt]) -> str:
+    """Return the error code that a message of several pushes bears: the first one's."""
+    return next((receipt.error_code for receipt in receipts if receipt.error_code), RelayError.code)
 
 
 def _packed(event: Event | None) -> envelope.Packed | None:

@@ -14,6 +14,7 @@ from push_relay.core.push import Receipt
 
 #: Receives from which on a message is handled alone; SQS dead-letters it after five.
 _SUSPECT = 3
+_CODE = re.compile(r"[a-z_]{1,64}")
 _COUNT = re.compile(r"[0-9]{1,11}")
 _random = SystemRandom().random
 
@@ -24,6 +25,7 @@ class Message:
 
     attempt  how many times its event has been tried, this time included
     due      seconds since the epoch before which it is not to be tried
+    reason   why it was parked, as the message has it: handed on, and for people alone
     group    its message group in a FIFO queue; None in any other
     receives how often SQS has handed it out; more than once where a function ended without a word of it
     """
@@ -31,6 +33,7 @@ class Message:
     content: Mapping[str, Any]
     attempt: int = 1
     due: float = 0.0
+    reason: str = ""
     group: str | None = None
     receives: int = 1
     event: Event | None = None
@@ -51,6 +54,7 @@ class Message:
             content=record,
             attempt=_count(ours.get(envelope.ATTEMPT_ATTRIBUTE), 1) + received - 1,
             due=float(_count(ours.get(envelope.DUE_ATTRIBUTE), 0)),
+            reason=reason if _CODE.fullmatch(reason := ours.get(envelope.REASON_ATTRIBUTE, "")) else "",
             group=str(system.get("MessageGroupId")) if fifo else None,
             receives=received,
         )

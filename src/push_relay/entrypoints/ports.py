@@ -17,8 +17,8 @@ class LambdaContext(Protocol):
 class Messages(Protocol):
     """The queue and the dead-letter queue. Every method raises QueueUnavailable."""
 
-    def park(self, event: Event, attempt: int, due: float) -> None:
-        """Queue an event for its next attempt, not before a moment (seconds since the epoch)."""
+    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+        """Queue an event for its next attempt, not before a moment (seconds since the epoch), with why."""
         ...
 
     def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:

@@ -68,13 +68,21 @@ def _parked(arguments: argparse.Namespace) -> int:
     from relayctl.deadletters.listing import Listing  # noqa: PLC0415 - only what runs is imported
     from relayctl.deadletters.parked import LedgerReader  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
+    from relayctl.deadletters.queue import counts_of  # noqa: PLC0415
 
     place = options.chosen_place(arguments).needs("table")
     wanted, now = options.chosen_filter(arguments), time.time()
     ledger = LedgerReader(client("dynamodb"), place.table)
-    entries = [entry for entry in ledger.parked(now) if wanted.fits(entry, now)]
+    entries = [entry for entry in ledger.parked() if wanted.fits(entry, now)]
     entries.sort(key=lambda entry: entry.since)
-    _print(Listing("parked", place.name, entries, now), arguments)
+    queue = None
+    if place.queue_url:
+        try:
+            queue = counts_of(client("sqs"), place.queue_url)
+        except options.aws_errors() as exc:
+            # The list is the ledger's, and whole without it.
+            print(f"dead: the queue was not counted: {options.said(exc)}", file=sys.stderr)
+    _print(Listing("parked", place.name, entries, now, queue=queue), arguments)
     return 0
 
 

@@ -76,6 +76,11 @@ class Letter:
         """Return an attribute's text; empty where there is none."""
         return str(self.attributes.get(name, {}).get("StringValue") or "")
 
+    @property
+    def is_laid_aside(self) -> bool:
+        """Whether the relay has laid it aside; what SQS has moved may bear the code it was parked with."""
+        return bool(self.text("failed_at"))
+
     def unwrapped(self) -> Event | None:
         """Return the event that the relay packed; None where the message is somebody else's."""
         try:
@@ -87,7 +92,7 @@ class Letter:
     def entry(self) -> Entry:
         """Tell what may be told. Whoever may write to the queue wrote it: nothing strange gets through."""
         code, source, event_id = self.text("error_code"), self.text("source"), self.text("event_id")
-        if not code:
+        if not code or not self.is_laid_aside:
             code = INVOCATION_FAILED if self.failed_invocation() else CRASHED
             event = self.unwrapped()
             event_id = event.id if event else ""

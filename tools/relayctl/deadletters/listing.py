@@ -11,21 +11,31 @@ from rich.table import Table
 from rich.text import Text
 
 from relayctl.deadletters.letter import Entry
+from relayctl.deadletters.queue import Counts
 
 #: Rows that a screen holds; --all shows the others.
 ROWS: Final = 20
+_UNLISTED: Final = (
+    "Not listed, but in the queue: what waits in a digest, and what was parked before the ledger knew it"
+    " (claim_held, connections_busy, out_of_time, ledger_unavailable)"
+)
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Entries of one kind (`dead` or `parked`), oldest first. `hidden`: held by somebody else just now."""
+    """Entries of one kind (`dead` or `parked`), oldest first.
+
+    hidden  dead messages that somebody else holds just now
+    queue   how the relay's own queue stands, beside what is parked; None where it was not asked
+    """
 
     kind: str
     stack: str
     entries: Sequence[Entry]
     now: float
     hidden: int = 0
+    queue: Counts | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the document that docs/operations.md describes."""
@@ -37,6 +47,7 @@ class Listing:
             "by_error_code": dict(Counter(entry.error_code for entry in self.entries).most_common()),
             "by_source": dict(Counter(entry.source for entry in self.entries).most_common()),
             "entries": [_row(entry, self.now) for entry in self.entries],
+            **({"queue": _stand(self.queue)} if self.queue else {}),
         }
 
     def show(self, console: Console, rows: int | None = ROWS) -> None:
@@ -44,8 +55,18 @@ class Listing:
         what = f"{self.kind} {'message' if self.kind == 'dead' else 'push'}"
         plural = {1: what}.get(len(self.entries), what + ("s" if self.kind == "dead" else "es"))
         console.print(Text(f"{len(self.entries)} {plural} ({self.stack})", style="bold"))
-        if not self.entries:
-            return
+        if self.entries:
+            self._show_entries(console, rows)
+        if self.queue:
+            stand = _stand(self.queue)
+            console.print(
+                f"{sum(stand.values())} messages wait in the queue: {stand['visible']} to be taken,"
+                f" {stand['delayed']} delayed, {stand['in_hand']} in hand"
+            )
+        if self.kind == "parked":
+            console.print(_UNLISTED, style="dim")
+
+    def _show_entries(self, console: Console, rows: int | None) -> None:
         console.print(self._counts(), self._entries(self.entries[:rows]), sep="\n")
         if rows is not None and len(self.entries) > rows:
             console.print(f"... and {len(self.entries) - rows} newer ones (--all shows them)")
@@ -84,6 +105,10 @@ def short(entries: Sequence[Entry]) -> int:
 def age(seconds: float) -> str:
     """Say a duration as people do: 40s, 12m, 3h, 2d."""
     return next((f"{int(seconds // unit)}{name}" for name, unit in _UNITS if seconds >= unit), "0s")
+
+
+def _stand(queue: Counts) -> dict[str, int]:
+    return {"visible": queue.visible, "delayed": queue.delayed, "in_hand": queue.hidden}
 
 
 def _row(entry: Entry, now: float) -> dict[str, Any]:

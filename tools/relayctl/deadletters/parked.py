@@ -1,6 +1,7 @@
 """The ledger, as a person on call reads it: the pushes that wait, and what a push was settled with."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from push_relay.adapters.ledger import PREFIX
@@ -11,15 +12,19 @@ _PARKED: Final = "parked"
 
 
 class LedgerReader:
-    """Reads one ledger table. Never writes."""
+    """Reads one ledger table. Never writes.
 
-    def __init__(self, client: Any, table: str) -> None:
+    What is past its `expires_at` is forgotten, as for the relay: DynamoDB deletes it within days only.
+    """
+
+    def __init__(self, client: Any, table: str, now: Callable[[], float] = time.time) -> None:
         """Read a table by a DynamoDB client."""
         self._client = client
         self._table = table
+        self._now = now
 
-    def parked(self, now: float) -> Iterator[Entry]:
-        """Return the pushes that wait. A scan: it reads the whole table, page by page."""
+    def parked(self) -> Iterator[Entry]:
+        """Return the pushes that were claimed and wait. A scan: it reads the whole table, page by page."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
             FilterExpression="begins_with(pk, :push) AND #status = :parked AND expires_at > :now",
@@ -28,7 +33,7 @@ class LedgerReader:
             ExpressionAttributeValues={
                 ":push": {"S": PREFIX},
                 ":parked": {"S": _PARKED},
-                ":now": {"N": str(int(now))},
+                ":now": {"N": str(int(self._now()))},
             },
         )
         for page in pages:
@@ -39,9 +44,11 @@ class LedgerReader:
         item = self._client.get_item(
             TableName=self._table,
             Key={"pk": {"S": PREFIX + key}},
-            ProjectionExpression="#status",
+            ProjectionExpression="#status, expires_at",
             ExpressionAttributeNames={"#status": "status"},
         ).get("Item", {})
+        if int(item.get("expires_at", {}).get("N", 0)) <= self._now():
+            return None
         status = item.get("status", {}).get("S")
         return str(status) if status else None
 

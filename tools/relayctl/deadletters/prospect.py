@@ -10,17 +10,18 @@ from push_relay.core.envelope import unwrap_sqs
 from push_relay.core.errors import PayloadTooLarge
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Push, Receipt
+from push_relay.core.push import GATHERED, Push, Receipt
 from push_relay.core.relay import Relay
 from relayctl.deadletters.letter import Letter, record
 from relayctl.deadletters.revival import Outgoing, revived
 from relayctl.project import ROOT
 
 #: What the ledger says of pushes that a replay leaves alone.
-_SETTLED: Final = frozenset({"delivered", "gathered"})
+_SETTLED: Final = frozenset({Outcome.DELIVERED.value, GATHERED})
 #: What would be tried, whatever the vendor says to it then.
 PUSHED: Final = "pushed"
 UNREADABLE: Final = "unreadable"
+_FORETOLD: Final = {PUSHED: "would be pushed to {}", GATHERED: "would be gathered into a digest for {}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Prospect:
     def __str__(self) -> str:
         """Say it in a line."""
         told = [
-            f"would be pushed to {count}" if outcome == PUSHED else f"{outcome} ({count})"
+            _FORETOLD[outcome].format(count) if outcome in _FORETOLD else f"{outcome} ({count})"
             for outcome, count in self.outcomes.items()
         ]
         return "; ".join((*told, *dict.fromkeys(self.reasons)))
@@ -69,7 +70,7 @@ class Oracle:
                     continue
                 outcome = self._outcome(task, event)
                 outcomes[outcome] += 1
-                titles += [task.message.title] if outcome == PUSHED else []
+                titles += [task.message.title] if outcome in _FORETOLD else []
         return Prospect(outcomes, tuple(reasons), tuple(dict.fromkeys(titles)))
 
     def _tasks(self, letter: Letter, message: Outgoing) -> Iterator[tuple[Push | Receipt, Event]]:
@@ -92,8 +93,9 @@ class Oracle:
     def _outcome(self, push: Push, event: Event) -> str:
         if push.max_age is not None and self.now() - event.received_at > push.max_age:
             return Outcome.EXPIRED
-        is_settled = not self.force and self.status(push.key) in _SETTLED
-        return Outcome.DUPLICATE if is_settled else PUSHED
+        if not self.force and self.status(push.key) in _SETTLED:
+            return Outcome.DUPLICATE
+        return PUSHED if push.digest is None else GATHERED
 
 
 def relay_of(sources: Path = ROOT / "src/sources", config: Path = ROOT / "config/relay.toml") -> Relay:

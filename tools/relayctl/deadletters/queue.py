@@ -26,11 +26,30 @@ _MARGIN: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How the queue stands, about. `hidden`: held by somebody else who looks at them or replays them."""
+    """How a queue stands, about.
+
+    hidden    held by somebody: of the dead by who looks at them or replays them, else by a worker
+    moves_on  whether it has a redrive policy
+    delayed   not to be seen before a while
+    """
 
     visible: int
     hidden: int
     moves_on: bool
+    delayed: int = 0
+
+
+def counts_of(client: Any, url: str) -> Counts:
+    """Ask how a queue stands."""
+    told: Mapping[str, str] = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get(
+        "Attributes", {}
+    )
+    return Counts(
+        visible=int(told.get("ApproximateNumberOfMessages", 0)),
+        hidden=int(told.get("ApproximateNumberOfMessagesNotVisible", 0)),
+        moves_on="RedrivePolicy" in told,
+        delayed=int(told.get("ApproximateNumberOfMessagesDelayed", 0)),
+    )
 
 
 class DeadLetterQueue:
@@ -60,14 +79,7 @@ class DeadLetterQueue:
 
     def counts(self) -> Counts:
         """Ask how the queue stands."""
-        told: Mapping[str, str] = self._client.get_queue_attributes(
-            QueueUrl=self._url, AttributeNames=["All"]
-        ).get("Attributes", {})
-        return Counts(
-            visible=int(told.get("ApproximateNumberOfMessages", 0)),
-            hidden=int(told.get("ApproximateNumberOfMessagesNotVisible", 0)),
-            moves_on="RedrivePolicy" in told,
-        )
+        return counts_of(self._client, self._url)
 
     def letters(self, is_stopped: Callable[[], bool]) -> Iterator[Letter]:
         """Return each message once, held so that nobody else gets it meanwhile, until all are seen."""

@@ -7,6 +7,7 @@ both queues, and the ledger makes one push of the two. Ctrl-C is heeded between 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from secrets import token_hex
 from threading import Event as Flag
 from typing import Any, Final
 
@@ -55,7 +56,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Replayer:
-    """Replays dead messages into the relay's queue."""
+    """Replays dead messages into the relay's queue.
+
+    `replay_id` is this run's: of two letters of one push, or one message that SQS hands out twice, only the
+    first overrules what the ledger says. A second run is a second wish.
+    """
 
     client: Any
     queue_url: str
@@ -63,6 +68,7 @@ class Replayer:
     stop: Flag
     now: Callable[[], float] = time.time
     force: bool = False
+    replay_id: str = field(default_factory=lambda: token_hex(8))
 
     def replay(self, queue: DeadLetterQueue, wanted: Iterable[str], told: Callable[[Result], None]) -> Result:
         """Replay the messages of these ids; `told` hears of each. Gives back what it does not replay."""
@@ -87,7 +93,7 @@ class Replayer:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
 
         try:
-            outgoing = revived(letter, self.now(), force=self.force)
+            outgoing = revived(letter, self.now(), force=self.force, replay_id=self.replay_id)
             for message in outgoing:
                 self.client.send_message(
                     QueueUrl=self.queue_url, MessageBody=message.body, MessageAttributes=message.attributes

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from push_relay.adapters.ledger import MEMORY
 from push_relay.adapters.queue import MAX_ATTRIBUTES
-from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SOURCE_ATTRIBUTE, pack
+from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, SOURCE_ATTRIBUTE, origin, pack
 from push_relay.core.event import Event, Replay
-from relayctl.deadletters.letter import WHY, Attributes, Letter
+from relayctl.deadletters.letter import WHY, Attributes, Letter, record
 
 #: Seconds before the ledger forgets a push within which it is not relied upon any more.
 _MARGIN: Final = 3600.0
@@ -23,25 +23,25 @@ class Outgoing:
     attributes: Attributes
 
 
-def revived(letter: Letter, now: float, *, force: bool) -> list[Outgoing]:
+def revived(letter: Letter, now: float, *, force: bool, replay_id: str = "") -> list[Outgoing]:
     """Return what is to be sent in a dead message's place; nothing where it cannot be replayed.
 
     An event of the relay's is marked as replayed; whatever else is sent as it came. Raises PayloadTooLarge.
     """
     event = letter.unwrapped()
     if event:
-        packed = pack(again(event, now, force=force))
+        packed = pack(again(event, now, force=force, replay_id=replay_id))
         return [Outgoing(packed.body, {name: _text(value) for name, value in packed.attributes.items()})]
     invocation = letter.failed_invocation()
     if invocation is not None:
         documents = _documents(invocation["requestPayload"])
-        return [Outgoing(json.dumps(document), {}) for document in documents]
+        return [Outgoing(json.dumps(document), _origin(letter)) for document in documents]
     if _is_notification(notification := letter.document()):
-        return [Outgoing(json.dumps(_as_queued(notification)), {})]
+        return [Outgoing(json.dumps(_as_queued(notification)), _origin(letter))]
     return [Outgoing(letter.body, _as_it_came(letter))]
 
 
-def again(event: Event, now: float, *, force: bool) -> Event:
+def again(event: Event, now: float, *, force: bool, replay_id: str = "") -> Event:
     """Return an event as it is replayed: for everybody whom the routes name today.
 
     What was delivered is a duplicate by the ledger, unless `force`. Where the event is so old that the ledger
@@ -52,20 +52,29 @@ def again(event: Event, now: float, *, force: bool) -> Event:
         event,
         only=() if is_remembered else event.only,
         replay=Replay.ALL if force else Replay.FAILED,
+        replay_id=replay_id,
     )
 
 
 def _as_it_came(letter: Letter) -> Attributes:
-    """Keep the sender's attributes, and the id that makes the message the same event as before.
+    """Keep the sender's attributes, and what makes the message the same event as before.
 
     SQS takes ten: the least needed give way.
     """
-    laid_aside = bool(letter.text("error_code"))
-    kept = {name: value for name, value in letter.attributes.items() if not (laid_aside and name in WHY)} | {
-        ORIGIN_ATTRIBUTE: _text(letter.text(ORIGIN_ATTRIBUTE) or letter.message_id)
-    }
-    first = (ORIGIN_ATTRIBUTE, SOURCE_ATTRIBUTE)
-    return dict(sorted(kept.items(), key=lambda pair: pair[0] not in first)[:MAX_ATTRIBUTES])
+    ours = WHY if letter.is_laid_aside else ()
+    kept = {name: value for name, value in letter.attributes.items() if name not in ours}
+    first = (ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, SOURCE_ATTRIBUTE)
+    ordered = sorted((kept | _origin(letter)).items(), key=lambda pair: pair[0] not in first)
+    return dict(ordered[:MAX_ATTRIBUTES])
+
+
+def _origin(letter: Letter) -> dict[str, Mapping[str, Any]]:
+    """Return who the message was and when it was sent: what `deliver` kept, else what SQS says of it.
+
+    What SQS itself has moved still has both; what had no queue behind it is as old as its letter.
+    """
+    came = record(letter.message_id, letter.body, letter.attributes, letter.sent_at)
+    return {name: _text(value) for name, value in origin(came).items()}
 
 
 def _documents(payload: Any) -> list[Any]:

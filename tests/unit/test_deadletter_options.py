@@ -1,0 +1,47 @@
+"""Where the dead letters are, and what a person types to choose among them."""
+
+import argparse
+from typing import Any
+
+import pytest
+
+from relayctl.deadletters import options
+from relayctl.deadletters.place import DeadLettersError, Place, default_stack, of_stack
+
+
+class _CloudFormation:
+    def __init__(self, outputs: dict[str, str]) -> None:
+        self.outputs = outputs
+
+    def describe_stacks(self, **_arguments: str) -> dict[str, Any]:
+        """Return one stack."""
+        told = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
+        return {"Stacks": [{"Outputs": told}]}
+
+
+def test_a_stack_tells_where_its_queues_are() -> None:
+    """By its outputs; another stack is told apart."""
+    outputs = {"QueueUrl": "q", "DeadLetterQueueUrl": "d", "LedgerTable": "t", "WebhookUrl": "w"}
+    assert of_stack(_CloudFormation(outputs), "s") == Place("s", "q", "d", "t")
+    with pytest.raises(DeadLettersError, match="no Push Relay"):
+        of_stack(_CloudFormation({"QueueUrl": "q"}), "s")
+    with pytest.raises(DeadLettersError, match="--queue-url is missing"):
+        Place("by hand", dead_letter_url="d").needs("queue_url")
+
+
+def test_samconfig_names_the_stack() -> None:
+    """Whoever deploys with it need not say it again."""
+    assert default_stack() == "push-relay"
+
+
+@pytest.mark.parametrize(("text", "interval"), [("10/s", 0.1), ("30/m", 2.0), ("1/m", 60.0)])
+def test_a_rate_is_so_many_a_second_or_a_minute(text: str, interval: float) -> None:
+    """The seconds between two."""
+    assert options.rate(text) == pytest.approx(interval)
+
+
+@pytest.mark.parametrize("text", ["0/s", "10", "1/h", "-1/s", "x"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    """With what it should be."""
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a rate"):
+        options.rate(text)
