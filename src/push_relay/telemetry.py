@@ -11,6 +11,7 @@ from threading import Lock
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from push_relay.core.errors import RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
@@ -103,7 +104,8 @@ class Telemetry:
             "correlation_id": receipt.correlation_id,
         }
         told = {name: value for name, value in fields.items() if value is not None}
-        if receipt.outcome in _ERRORS:
+        # What the relay does not know is parked like an outage, and somebody has to look into it.
+        if receipt.outcome in _ERRORS or receipt.error_code == RelayError.code:
             self._logger.error("receipt", extra=told)
         elif receipt.outcome in _WARNINGS:
             self._logger.warning("receipt", extra=told)

@@ -82,6 +82,13 @@ def test_the_level_says_who_should_look(outcome: Outcome, level: str) -> None:
     assert said.logs[0]["level"] == level
 
 
+def test_what_the_relay_does_not_know_is_for_a_person_on_call() -> None:
+    """It is parked like an outage, and no outage."""
+    with captured() as said:
+        said.telemetry.settled([receipt(outcome=Outcome.PARKED, error_code="internal_error")], attempt=1)
+    assert said.logs[0]["level"] == "ERROR"
+
+
 def test_an_accepted_event_and_a_trouble_are_lines_of_their_own() -> None:
     """With ids and code."""
     with captured() as said:
