@@ -1,7 +1,7 @@
 """A queued event comes out of the queue as it went in, also what an older version put there."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -44,6 +44,14 @@ def test_what_is_left_and_what_is_replayed_come_through(only: list[str], replay:
 def test_what_an_older_version_has_queued_is_read() -> None:
     """It knew neither of them: all pushes, and no replay."""
     assert unwrap_sqs(changed(only=None, replay=None)) == EVENT
+
+
+def test_an_older_version_reads_what_is_queued_now() -> None:
+    """While a new one is deployed both run; after one was taken back, what it had parked waits for days."""
+    known = {"source", "id", "type", "data", "received_at", "identity", "correlation_id", "headers", "query"}
+    assert json.loads(pack(EVENT).body).keys() == known
+    replayed = replace(EVENT, only=("k",), replay=Replay.FAILED, replay_id="r")
+    assert json.loads(pack(replayed).body).keys() == known | {"only", "replay", "replay_id"}
 
 
 @pytest.mark.parametrize(

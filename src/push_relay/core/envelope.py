@@ -73,12 +73,21 @@ class Packed:
     attributes: Mapping[str, str]
 
 
+_SELDOM: Mapping[str, object] = {"only": (), "replay": Replay.NO, "replay_id": ""}
+
+
 def pack(event: Event) -> Packed:
     """Write an event as a queue message, compressed where it would not fit.
 
-    ASCII, since SQS refuses some characters that JSON allows. Raises PayloadTooLarge.
+    ASCII, since SQS refuses some characters that JSON allows. What few events have is left out of the others,
+    so that a version which does not know it reads them: while one is deployed, or taken back. Raises
+    PayloadTooLarge.
     """
-    body, version = json.dumps(asdict(event), separators=(",", ":")), _PLAIN
+    document = asdict(event)
+    for name, default in _SELDOM.items():
+        if document[name] == default:
+            del document[name]
+    body, version = json.dumps(document, separators=(",", ":")), _PLAIN
     if len(body) > MAX_MESSAGE:
         body, version = base64.b64encode(zlib.compress(body.encode("ascii"))).decode("ascii"), _COMPRESSED
     if len(body) > MAX_MESSAGE:
