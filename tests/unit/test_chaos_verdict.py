@@ -151,8 +151,15 @@ def bury_without_a_reason(run: Run) -> None:
     run.evidence.dead = [letter(**{**WHY, "source": ""})]
 
 
+def expire(run: Run) -> None:
+    """Tell that it came too late."""
+    lose(run)
+    run.evidence.closed[TOLD] = {"expired"}
+
+
 SPOILT: list[tuple[Callable[[Run], None], str]] = [
     (lose, "lost"),
+    (expire, "expired before its time"),
     (show_again, "shown twice without a reason"),
     (show_somebody_else, "shown to the wrong person"),
     (refuse_twice, "refused for good, and tried again"),

@@ -38,6 +38,7 @@ class EventSource:
     _back: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
     _again: list[tuple[float, int, str]] = field(default_factory=list)
     _finished: list[str] = field(default_factory=list)
+    _sent: dict[str, float] = field(default_factory=dict)
     _number: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def poll(self) -> int:
@@ -52,6 +53,9 @@ class EventSource:
         for message in received:
             self.receives[message["MessageId"]] += 1
             visible_at, record = _record(message)
+            # The queue's own clock does not leap: what came on the twentieth day would be told for old.
+            sent = self._sent.setdefault(message["MessageId"], self.stage.world.now())
+            record["attributes"] = {**record["attributes"], "SentTimestamp": str(round(sent * 1000))}
             heapq.heappush(self._back, (visible_at, next(self._number), record))
         return len(received)
 

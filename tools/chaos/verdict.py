@@ -74,7 +74,10 @@ def judge(
             counts[_told_nobody(event, evidence, dead_whole, verdict)] += 1
         for to in sorted(event.told):
             letter = dead_told.get((event.marker, to)) or dead_whole.get(event.marker)
-            counts[_push((event.marker, to), evidence, letter, verdict)] += 1
+            ended = _push((event.marker, to), evidence, letter, verdict)
+            if ended == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
+                verdict.offend("expired before its time", event.marker)
+            counts[ended] += 1
     _nothing_else(planned, evidence, verdict)
     verdict.delivered = counts[Outcome.DELIVERED]
     verdict.lost = counts["lost"]
