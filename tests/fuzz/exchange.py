@@ -209,7 +209,10 @@ def _plant(directory: Path) -> Iterator[Sender]:
         (sources / folder.name).symlink_to(folder)
         table = tomllib.loads((folder / "source.toml").read_text("utf-8")).get("verify", {})
         yield Sender(folder.name, next((c for c in CASES if _normal(c.verify) == _normal(table)), None))
-    handshakes, formats = list(HANDSHAKES), [name for name in BODY_FORMATS if name != "sns"]
+    handshakes = [
+        name for name in HANDSHAKES if name != "sns"
+    ]  # it goes with its scheme alone, as its format
+    formats = [name for name in BODY_FORMATS if name != "sns"]
     for number, case in enumerate(CASES):
         # Twilio signs the address, in which its senders here have this name.
         name = URL.partition("?")[0].rpartition("/")[2] if case.verify["scheme"] == _TWILIO else f"s{number}"
