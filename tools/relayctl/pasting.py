@@ -20,6 +20,7 @@ from relayctl.project import ROOT
 from relayctl.stack import LocalStack
 
 _MARK: Final = "@TIME@"
+_ID: Final = "@ID@"
 _NOW: Final = "$(date +%s)"
 
 
@@ -29,7 +30,8 @@ def command_line(stack: LocalStack) -> str:
         (
             f"  export AWS_ENDPOINT_URL={stack.aws.address} AWS_DEFAULT_REGION={REGION}",
             f"  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
-            f"  '{ROOT}/.venv/bin/relayctl' dead --stack {STACK}",
+            f"  export PATH='{ROOT}/.venv/bin':\"$PATH\"",
+            f"  relayctl dead --stack {STACK}",
         )
     )
 
@@ -46,6 +48,8 @@ def curl(stack: LocalStack, example: Example, push: Push) -> str | None:
     request = example.request
     content = json.loads(request.body or b"{}")
     _mark(content, push)
+    if "specversion" in content:
+        content["id"] = _ID  # a CloudEvent is its source and id, whatever its words are
     secret, template = stack.directory / "signing-secret", stack.directory / "template.json"
     _write_private(secret, stack.signing_secrets.get(example.source, "").encode())
     _write_private(template, json.dumps(content, ensure_ascii=False).encode())
@@ -58,7 +62,7 @@ def curl(stack: LocalStack, example: Example, push: Push) -> str | None:
         *(f'    -H "{name}: {value}"' for name, value in (headers | proof).items()),
         f"    --data-binary '@{body}'",
     ]
-    fill = f"""  now={_NOW}; sed "s|{_MARK}|It is $(date +%T)|" '{template}' > '{body}'\n"""
+    fill = f"""  now={_NOW}; sed "s|{_MARK}|It is $(date +%T)|; s|{_ID}|$now|" '{template}' > '{body}'\n"""
     return fill + " \\\n".join(lines)
 
 
@@ -70,8 +74,8 @@ def secrets_of(stack: LocalStack) -> Iterator[str]:
 
 
 def _fresh(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers that must differ each time: GitHub's delivery id."""
-    return {name: "$now" for name in headers if name.endswith("-delivery")}
+    """Return headers that must differ each time: GitHub's delivery id, a binary CloudEvent's id."""
+    return {name: "$now" for name in headers if name == "ce-id" or name.endswith("-delivery")}
 
 
 def _mark(content: Any, push: Push) -> None:
