@@ -51,6 +51,7 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
         push_api=CircuitBreaker(vendor, table, clock.now, vendor.check),
         clock=clock,
         hold_unknown=account.hold_unknown,
+        resends=account.resends,
     )
     signing_secrets = SecretsManagerSigningSecrets(settings.signing_secrets_arn, monotonic=clock.monotonic)
     relay = Relay(
