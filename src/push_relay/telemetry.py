@@ -54,17 +54,17 @@ class _Allowance:
 
     def __init__(self, burst: int, secs: float) -> None:
         self._burst, self._secs = burst, secs
-        self._tokens, self._since = float(burst), float("-inf")
+        self._lines, self._since = float(burst), float("-inf")
 
     def has_one(self, now: float) -> bool:
         """Return whether a line may be written now."""
-        self._tokens = min(self._burst, self._tokens + (now - self._since) / self._secs)
+        self._lines = min(self._burst, self._lines + (now - self._since) / self._secs)
         self._since = now
-        return self._tokens >= 1
+        return self._lines >= 1
 
     def take(self) -> None:
         """Use up one line."""
-        self._tokens -= 1
+        self._lines -= 1
 
 
 @dataclass
