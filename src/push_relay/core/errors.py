@@ -22,6 +22,7 @@
     │   ├── OutOfTime                 the invocation ends before a push could be sent
     │   ├── ConnectionsBusy           the account's connections are all in use
     │   ├── QuotaExhausted            the account's calls of the day are used up
+    │   ├── BudgetExhausted           the calls of the day that one source may use are used up
     │   ├── CircuitOpen               the vendor is failing: nothing is sent but a probe
     │   ├── VendorUnauthorized
     │   ├── VendorThrottled
@@ -41,13 +42,18 @@ from typing import ClassVar
 
 
 class RelayError(Exception):
-    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show."""
+    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show.
+
+    `sender_is_proven` is whether the sender of a webhook had proven itself when this was raised. Anybody can
+    cause what is raised before that, so it is logged in samples.
+    """
 
     code: ClassVar[str] = "internal_error"
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
+        self.sender_is_proven = False
 
 
 class ConfigurationInvalid(RelayError):
@@ -194,6 +200,12 @@ class QuotaExhausted(NotNow):
     """The account's calls of the day are used up, or what is left is kept for what is urgent."""
 
     code = "quota_exhausted"
+
+
+class BudgetExhausted(NotNow):
+    """The calls of the day that the push's source may use are used up; other sources may still call."""
+
+    code = "budget_exhausted"
 
 
 class CircuitOpen(NotNow):
