@@ -120,6 +120,9 @@ class _NoLedger:
         return ""
 
     def forget(self, _key: str) -> None: ...
+    def count_unknown(self, _key: str) -> int:
+        return 1
+
     def remember(self, _key: str, window: str, *, anew: bool = False) -> str:  # noqa: ARG002 (the port's)
         return window
 

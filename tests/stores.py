@@ -21,6 +21,7 @@ class Ledger:
         self.states: dict[str, Outcome | None] = {}  # None: claimed
         self.codes: dict[str, str] = {}
         self.windows: dict[str, str] = {}
+        self.unknown: dict[str, int] = {}  # calls of unknown fate, by push
         self.leases: list[float] = []
         self.forgotten: list[str] = []
         self.replays: dict[str, str] = {}  # the last replay that claimed a push
@@ -68,6 +69,15 @@ class Ledger:
                 raise self.forgets
             self.states[key], self.codes[key] = outcome, error_code
             self.windows.pop(key, None)
+            self.unknown.pop(key, None)
+
+    def count_unknown(self, key: str) -> int:
+        """Count a call of unknown fate."""
+        with self._lock:
+            if self.forgets:
+                raise self.forgets
+            self.unknown[key] = self.unknown.get(key, 0) + 1
+            return self.unknown[key]
 
     def park(self, key: str, _receipt: Receipt) -> None:
         """Give a claim back."""

@@ -15,6 +15,7 @@ from push_relay.adapters.sns import SnsEndpoint
 from push_relay.adapters.table import Table
 from push_relay.core.digest import Gatherer
 from push_relay.core.door import Door
+from push_relay.core.quota import Quota
 from push_relay.core.relay import Relay
 from push_relay.core.sender import Sender
 from push_relay.settings import Settings
@@ -43,7 +44,11 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
     table = Table(settings.ledger_table)
     account = routing.account
     vendor = DailyQuota(
-        HttpPushApi(settings.push_base_url, account), table, account, clock.now, telemetry.quota
+        HttpPushApi(settings.push_base_url, account),
+        table,
+        Quota(account, routing.budgets),
+        clock.now,
+        telemetry.quota,
     )
     sender = Sender(
         ledger=DynamoDbLedger(table, clock.now),
@@ -51,6 +56,7 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
         push_api=CircuitBreaker(vendor, table, clock.now, vendor.check),
         clock=clock,
         hold_unknown=account.hold_unknown,
+        resends=account.resends,
     )
     signing_secrets = SecretsManagerSigningSecrets(settings.signing_secrets_arn, monotonic=clock.monotonic)
     relay = Relay(

@@ -8,10 +8,12 @@ import pytest
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
 from push_relay.core.errors import (
     DeliveryUnknown,
+    LedgerUnavailable,
     QuotaExhausted,
     RelayError,
     VendorRejected,
     VendorUnauthorized,
+    VendorUnavailable,
 )
 from push_relay.core.event import Event, Replay
 from push_relay.core.outcomes import Disposition, Outcome
@@ -27,12 +29,17 @@ PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Bread", "warm"), "key
 class Desk:
     """A sender with everything round it, and half a minute left."""
 
-    def __init__(self, *, hold_unknown: bool = False) -> None:
+    def __init__(self, *, hold_unknown: bool = False, resends: int = 1) -> None:
         """Lay everything out."""
         self.ledger, self.credentials, self.vendor = Ledger(), PushCredentials(), PushApi()
         self.clock, self.left = Clock(NOW), 30.0
         self.sender = Sender(
-            self.ledger, self.credentials, self.vendor, self.clock, hold_unknown=hold_unknown
+            self.ledger,
+            self.credentials,
+            self.vendor,
+            self.clock,
+            hold_unknown=hold_unknown,
+            resends=resends,
         )
 
     def send(self, event: Event = EVENT, push: Push = PUSH) -> Receipt:
@@ -185,6 +192,57 @@ def test_a_push_of_unknown_fate_is_sent_again_or_held(
     assert (receipt.detail, desk.ledger.states) == ("lost", states)
     assert receipt.latency_ms is not None
     assert len(desk.vendor.calls) == 1
+
+
+LOST = (Outcome.PARKED, "delivery_unknown")
+HELD = (Outcome.FAILED, "delivery_held")
+
+
+@pytest.mark.parametrize(
+    ("resends", "detail"),
+    [
+        (0, "lost; it was sent once without a clear answer"),
+        (1, "lost; it was sent 2 times without a clear answer"),
+        (4, "lost; it was sent 5 times without a clear answer"),
+    ],
+)
+def test_a_push_of_unknown_fate_is_sent_again_so_often_and_then_held(resends: int, detail: str) -> None:
+    """The dead letter says how often the push may have been shown."""
+    desk = Desk(resends=resends)
+    desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
+    receipts = [desk.send() for _ in range(resends + 3)]
+    ends = [(receipt.outcome, receipt.error_code) for receipt in receipts]
+    assert ends == [*[LOST] * resends, *[HELD] * 3]
+    assert receipts[resends].detail == detail
+    assert len(desk.vendor.calls) == resends + 1
+
+
+def test_other_waits_are_no_resends() -> None:
+    """Only a call of unknown fate counts; a clear answer ends the count."""
+    desk = Desk()
+    down, lost = VendorUnavailable("down"), DeliveryUnknown("lost")
+    desk.vendor.errors = [down, lost, down, QuotaExhausted("used up"), None]
+    codes = [desk.send().error_code for _ in range(5)]
+    assert codes == ["vendor_unavailable", "delivery_unknown", "vendor_unavailable", "quota_exhausted", None]
+    assert not desk.ledger.unknown
+
+
+def test_a_replay_of_a_held_push_starts_a_new_count() -> None:
+    """A person has asked for it, knowing that it may have been shown; its own resends count too."""
+    desk = Desk()
+    desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
+    first = [desk.send().error_code for _ in range(2)]
+    replays = [replace(EVENT, replay=Replay.FAILED, replay_id=name) for name in ("one", "one", "two", "two")]
+    again = [desk.send(event).error_code for event in replays]
+    assert first + again == ["delivery_unknown", "delivery_held"] * 3
+
+
+def test_a_call_that_cannot_be_counted_is_sent_again() -> None:
+    """The ledger is down: the call is as unknown as that of a worker that was killed."""
+    desk = Desk(resends=1)
+    desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
+    desk.ledger.forgets = LedgerUnavailable("down")
+    assert desk.send().error_code == "delivery_unknown"
 
 
 def test_what_keeps_a_push_from_the_vendor_tells_no_latency() -> None:

@@ -58,6 +58,10 @@ class WatchedLedger:
         """Return the error code of what has failed."""
         return self.inner.why(key)
 
+    def count_unknown(self, key: str) -> int:
+        """Count a call of unknown fate."""
+        return self.inner.count_unknown(key)
+
     def park(self, key: str, receipt: Receipt) -> None:
         """Give a claim back."""
         self.knife.at("before_give_back")
@@ -253,6 +257,7 @@ def watch(application: Application, knife: Knife) -> Watched:
         push_api=WatchedPushApi(relay.sender.push_api, knife),
         clock=relay.sender.clock,
         hold_unknown=relay.sender.hold_unknown,
+        resends=relay.sender.resends,
         knife=knife,
     )
     gatherer = Gatherer(WatchedDigests(relay.gatherer.digests, knife), sender, queue)

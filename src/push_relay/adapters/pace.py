@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
 from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
-from push_relay.core.account import Account
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
+    BudgetExhausted,
     CircuitOpen,
     DeliveryUnknown,
     QuotaExhausted,
@@ -25,6 +25,7 @@ from push_relay.core.errors import (
     VendorUnauthorized,
     VendorUnavailable,
 )
+from push_relay.core.quota import Allowance, Quota
 from push_relay.core.sender import PushApi
 
 if TYPE_CHECKING:
@@ -38,49 +39,110 @@ _KEPT = 3 * 86_400
 
 
 class DailyQuota:
-    """Counts every call before it is made, for the fleet: never more than the vendor allows in a day."""
+    """Counts every call before it is made, for the fleet: never more than the vendor allows in a day.
+
+    One item for each day, `quota#default#<day>`, in one update for each call:
+
+    | attribute        | meaning |
+    |---|---|
+    | `calls`          | all calls of the day |
+    | `calls#<source>` | those that count for a source with a budget |
+    | `expires_at`     | when the item may be deleted |
+    """
 
     def __init__(
         self,
         inner: PushApi,
         table: Table,
-        account: Account,
+        quota: Quota,
         now: Callable[[], float],
         tell: Callable[[int, int], None],
     ) -> None:
         self._inner = inner
         self._table = table
-        self._account = account
+        self._quota = quota
+        self._account = quota.account
         self._now = now
         self._tell = tell  # (calls of the day, limit)
-        self._used_up: set[tuple[date, int]] = set()  # days on which all that is allowed was counted
+        # What this worker has seen used up: of a day, a number of calls, or the budget of a source.
+        self._used_up: set[tuple[date, int | str]] = set()
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Send a push where the day has a call left for it. Raises QuotaExhausted, LedgerUnavailable."""
+        """Send a push if the day has a call left for it.
+
+        Raises QuotaExhausted, BudgetExhausted, LedgerUnavailable.
+        """
         deadline = monotonic() + timeout
-        self._spend(high=push.high)
+        self._spend(push)
         self._inner.send(push, credentials, correlation_id, deadline - monotonic())
 
     def check(self, push: "Push") -> None:
-        """Raise QuotaExhausted where this worker has seen before that the day has no call left for a push."""
-        allowed = self._allowed(high=push.high)
+        """Raise QuotaExhausted or BudgetExhausted if this worker knows that no call is left for a push."""
+        allowed = self._quota.allowance(push)
         for day in self._days():
-            if (day, allowed) in self._used_up:
-                self._refuse(day, allowed, high=push.high)
+            self._check(day, allowed, high=push.high)
 
-    def _spend(self, *, high: bool) -> None:
-        allowed = self._allowed(high=high)
+    def _check(self, day: date, allowed: Allowance, *, high: bool) -> None:
+        if not allowed.total or (day, allowed.total) in self._used_up:
+            raise self._no_call(day, allowed, high=high)
+        if allowed.budgets and all((day, source) in self._used_up for source in allowed.budgets):
+            raise self._no_budget(day, allowed)
+
+    def _spend(self, push: "Push") -> None:
+        allowed = self._quota.allowance(push)
         for day in self._days():
-            known = (day, allowed) in self._used_up
-            calls = self._count(day.isoformat(), allowed) if allowed and not known else None
-            if calls is None:
-                self._used_up.add((day, allowed))
-                self._refuse(day, allowed, high=high)
+            self._check(day, allowed, high=push.high)
+            try:
+                calls = self._count(day, allowed)
+            except ConditionFailed as exc:
+                # What is used up stays so until the day's end: counts never shrink.
+                if allowed.budgets and int(exc.item["calls"]["N"]) < allowed.total:
+                    self._used_up.update((day, source) for source in allowed.budgets)
+                    raise self._no_budget(day, allowed) from None
+                self._used_up.add((day, allowed.total))
+                raise self._no_call(day, allowed, high=push.high) from None
             self._tell(calls, self._account.daily_calls)
 
-    def _allowed(self, *, high: bool) -> int:
-        limit = self._account.daily_calls
-        return limit if high else limit * (100 - self._account.reserve) // 100
+    def _count(self, day: date, allowed: Allowance) -> int:
+        """Count a call of a day, and return how many there are. Raises ConditionFailed for one too many."""
+        names = {f"#s{n}": f"calls#{source}" for n, source in enumerate(allowed.counted)}
+        budgets = {f":s{n}": number(calls) for n, calls in enumerate(allowed.budgets.values())}
+        condition = "(attribute_not_exists(calls) OR calls < :allowed)"
+        if budgets:
+            free = (f"attribute_not_exists(#{s[1:]}) OR #{s[1:]} < {s}" for s in budgets)
+            condition += f" AND ({' OR '.join(free)})"
+        counting = ", ".join(f"{name} :one" for name in ("calls", *names))
+        counted = self._table.update(
+            Key={"pk": text(f"quota#default#{day.isoformat()}")},
+            UpdateExpression=f"ADD {counting} SET expires_at = :expires",
+            ConditionExpression=condition,
+            **({"ExpressionAttributeNames": names} if names else {}),
+            ExpressionAttributeValues={
+                ":one": number(1),
+                ":allowed": number(allowed.total),
+                ":expires": number(math.floor(self._now()) + _KEPT),
+                **budgets,
+            },
+            ReturnValues="UPDATED_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+        return int(counted["calls"]["N"])
+
+    def _no_call(self, day: date, allowed: Allowance, *, high: bool) -> QuotaExhausted:
+        # Somebody has to know that pushes wait for midnight, however large the reserve is.
+        self._tell(self._account.daily_calls, self._account.daily_calls)
+        reserved = not high and allowed.total < self._account.daily_calls
+        kept = "; the last are kept for high priority" if reserved else ""
+        return QuotaExhausted(f"the day's calls are used up{kept}", retry_after=self._wait(day, high=high))
+
+    def _no_budget(self, day: date, allowed: Allowance) -> BudgetExhausted:
+        budgets = ", ".join(
+            f"[source.{name}] daily_calls: {calls}" for name, calls in allowed.budgets.items()
+        )
+        return BudgetExhausted(
+            f"the calls of the day that the source may use are used up ({budgets})",
+            retry_after=self._wait(day, high=False),
+        )
 
     def _days(self) -> list[date]:
         """Return the day that it is at the vendor; round midnight both that it may be."""
@@ -88,32 +150,12 @@ class DailyQuota:
         moments = (now - CLOCK_SKEW, now + CLOCK_SKEW)
         return sorted({datetime.fromtimestamp(moment, zone).date() for moment in moments})
 
-    def _refuse(self, day: date, allowed: int, *, high: bool) -> NoReturn:
-        # However large the reserve is, somebody is told that pushes wait for midnight.
-        self._tell(self._account.daily_calls, self._account.daily_calls)
+    def _wait(self, day: date, *, high: bool) -> float:
+        """Return seconds until the day's end, after which what is not urgent is spread."""
         tomorrow = datetime.combine(day + timedelta(days=1), time.min, self._zone())
         wait = max(1.0, tomorrow.timestamp() + CLOCK_SKEW - self._now())
-        spread = 0.0 if high else MIDNIGHT_SPREAD * random.random()  # noqa: S311 (that not all come at once)
-        kept = "" if high or allowed == self._account.daily_calls else "; the last are kept for high priority"
-        raise QuotaExhausted(f"the day's calls are used up{kept}", retry_after=wait + spread)
-
-    def _count(self, day: str, allowed: int) -> int | None:
-        """Count a call of a day, and return how many there are; None where it would be one too many."""
-        try:
-            counted = self._table.update(
-                Key={"pk": text(f"quota#default#{day}")},
-                UpdateExpression="ADD calls :one SET expires_at = :expires",
-                ConditionExpression="attribute_not_exists(calls) OR calls < :allowed",
-                ExpressionAttributeValues={
-                    ":one": number(1),
-                    ":allowed": number(allowed),
-                    ":expires": number(math.floor(self._now()) + _KEPT),
-                },
-                ReturnValues="UPDATED_NEW",
-            )
-        except ConditionFailed:
-            return None
-        return int(counted["calls"]["N"])
+        # Spread, so that not all of it comes at once.
+        return wait if high else wait + MIDNIGHT_SPREAD * random.random()  # noqa: S311 (not secret)
 
     def _zone(self) -> tzinfo:
         if self._account.time_zone == "UTC":

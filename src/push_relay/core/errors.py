@@ -22,6 +22,7 @@
     │   ├── OutOfTime                 the invocation ends before a push could be sent
     │   ├── ConnectionsBusy           the account's connections are all in use
     │   ├── QuotaExhausted            the account's calls of the day are used up
+    │   ├── BudgetExhausted           the calls of the day that one source may use are used up
     │   ├── CircuitOpen               the vendor is failing: nothing is sent but a probe
     │   ├── VendorUnauthorized
     │   ├── VendorThrottled
@@ -194,6 +195,12 @@ class QuotaExhausted(NotNow):
     """The account's calls of the day are used up, or what is left is kept for what is urgent."""
 
     code = "quota_exhausted"
+
+
+class BudgetExhausted(NotNow):
+    """The calls of the day that the push's source may use are used up; other sources may still call."""
+
+    code = "budget_exhausted"
 
 
 class CircuitOpen(NotNow):

@@ -67,6 +67,7 @@ class Push:
     high     whether it may use the quota that is kept for what is urgent, and goes first
     max_age  seconds after which it is not worth sending
     digest   seconds in which it is gathered with others to the same recipient; None: it goes by itself
+    sources  whose budgets its call counts for: its event's source, or all that a batch window gathers from
     """
 
     recipient: Recipient
@@ -75,6 +76,7 @@ class Push:
     high: bool = False
     max_age: float | None = None
     digest: float | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

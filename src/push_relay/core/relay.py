@@ -256,6 +256,7 @@ class Relay:
             high=route.high,
             max_age=max_age,
             digest=route.digest if fits_a_window(message) else None,
+            sources=(event.source,),
         )
 
     def _send(

@@ -12,6 +12,7 @@ from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Templa
 from push_relay.core.graphemes import is_blank
 from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
+from push_relay.core.quota import default_budget
 from push_relay.core.strict_json import JsonObject
 
 _PERSON = "person"
@@ -59,13 +60,17 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """All of relay.toml, compiled."""
+    """All of relay.toml, compiled.
+
+    budgets  calls of a day that the pushes of a source may use, by source; without one it may use all
+    """
 
     account: Account
     routes: tuple[Route, ...]
     people: Mapping[str, Recipient]
     policies: Mapping[str, Policy] = field(default_factory=dict)
     read_by_routes: Mapping[str, Reads] = field(default_factory=dict)
+    budgets: Mapping[str, int] = field(default_factory=dict)
 
     def policy(self, source: str) -> Policy:
         """Return what the deployer says of a source."""
@@ -150,7 +155,24 @@ def read_routing(
         name: Reads.of(e for route in routes if route.source == name for e in route.expressions)
         for name in sources
     }
-    return Routing(account, routes, people, policies, read_by_routes)
+    budgets = _budgets(account, sources, policies, table.table("source"))
+    return Routing(account, routes, people, policies, read_by_routes, budgets)
+
+
+def _budgets(
+    account: Account, sources: Collection[str], policies: Mapping[str, Policy], table: Table
+) -> Mapping[str, int]:
+    """Return the budgets of sources: configured ones, else a share if several sources have routes."""
+    budgets = dict.fromkeys(sources, default_budget(account)) if len(sources) > 1 else {}
+    for name, policy in policies.items():
+        if policy.daily_calls is None:
+            continue
+        if policy.daily_calls > account.daily_calls:
+            raise table.table(name).wrong(
+                "daily_calls", f"is more than the account's daily_calls ({account.daily_calls})"
+            )
+        budgets[name] = policy.daily_calls
+    return budgets
 
 
 def _person(table: Table) -> Recipient:

@@ -14,6 +14,7 @@ from push_relay.core.errors import (
     CredentialsUnavailable,
     DeliveryHeld,
     DeliveryUnknown,
+    LedgerUnavailable,
     OutOfTime,
     VendorRejected,
     VendorUnauthorized,
@@ -47,6 +48,13 @@ class Ledger(Protocol):
     def why(self, key: str) -> str: ...  # the error code of what has failed
     def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
     def forget(self, key: str) -> None: ...  # that a push was parked: it waits no more
+
+    def count_unknown(self, key: str) -> int:
+        """Count a call of unknown fate of a claimed push; return how many it has had since it was settled.
+
+        The count survives parking and the worker's death. Settling the push ends it.
+        """
+        ...
 
     def remember(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted.
@@ -120,6 +128,7 @@ class Sender:
     push_api: PushApi
     clock: Clock
     hold_unknown: bool = False
+    resends: int = 1
     refusals: Refusals = field(default_factory=Refusals)
 
     def send(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
@@ -208,9 +217,21 @@ class Sender:
             self.refusals.taken(credentials)
             raise
         except DeliveryUnknown as exc:
-            if self.hold_unknown:
-                raise DeliveryHeld(exc.detail) from None
-            raise
+            raise self._unknown(push, exc) from None
+
+    def _unknown(self, push: Push, lost: DeliveryUnknown) -> DeliveryUnknown:
+        """Return what a call of unknown fate means: the push is sent again, or held for a person."""
+        if self.hold_unknown:
+            return DeliveryHeld(lost.detail)
+        try:
+            sent = self.ledger.count_unknown(push.key)
+        except LedgerUnavailable:
+            # The call is not counted, as if the worker had been killed here.
+            return lost
+        if sent <= self.resends:
+            return lost
+        times = "once" if sent == 1 else f"{sent} times"
+        return DeliveryHeld(f"{lost.detail}; it was sent {times} without a clear answer")
 
     def recorded(self, push: Push, receipt: Receipt) -> Receipt:
         """Settle the claim or give it back, as the receipt says, which tells too if that went wrong.
