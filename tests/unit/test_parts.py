@@ -19,7 +19,7 @@ from relayctl.deadletters.revival import revived
 NOW = 1_800_000_000.0
 BAD = 'to = ["email:{{ data.mail }}", "user:one", "user:two"]'
 MENDED = 'to = ["user:{{ data.mail }}", "user:one", "user:two"]'
-NO_ADDRESS = "route[1].to[1]: the value after `email:` is not an email address"
+NO_ADDRESS = "route[1].to[1]: a recipient's email address is invalid"
 
 
 def relay(directory: Path, *routes: str, rules: str = "", mode: DeliveryMode = DeliveryMode.QUEUE) -> World:

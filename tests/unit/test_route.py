@@ -104,7 +104,7 @@ def test_a_route_is_of_its_source_alone() -> None:
 def test_an_address_that_is_none_is_a_wrong_mapping_and_not_shown(value: str) -> None:
     """What a sender wrote there may be anybody's."""
     assert failures([{"to": ["email:{{ data.v }}"]}], {"v": value}) == [
-        "route[1].to[1]: the value after `email:` is not an email address"
+        "route[1].to[1]: a recipient's email address is invalid"
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_recipient_that_fails_leaves_its_neighbours_alone() -> None:
     )
     assert [recipient.value for recipient in routed.recipients] == ["1", "3"]
     assert [error.detail for error in routed.failures] == [
-        "route[1].to[1]: the value after `email:` is not an email address",
+        "route[1].to[1]: a recipient's email address is invalid",
         "route[1].to[3]: `upper(data.list)` cannot be evaluated on this event",
         "route[2].when: `contains(data.none, 'x')` cannot be evaluated on this event",
     ]

@@ -43,7 +43,7 @@ class Recipient:
             raise MappingFailed("a recipient is `user:...`, `email:...`, `external:...` or `person:...`")
         kind = RecipientKind(prefix)
         if kind is RecipientKind.EMAIL and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
-            raise MappingFailed("the value after `email:` is not an email address")
+            raise MappingFailed("a recipient's email address is invalid")
         return cls(kind, value)
 
 
