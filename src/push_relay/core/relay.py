@@ -18,9 +18,9 @@ from push_relay.core.account import Account
 from push_relay.core.body import read_body
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
-from push_relay.core.door import Door
+from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, UnknownSource
+from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, RelayError, UnknownSource
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
@@ -106,12 +106,19 @@ class Relay:
 
         What is no event but the sender's handshake is answered. Raises RelayError for what is not let in.
         """
-        event = self._admit(request)
-        if isinstance(event, Reply):
-            return event
-        if self.mode is DeliveryMode.DIRECT:
-            return Received(event, self.deliver([event], time_left)[0])
-        self.queue.put(event)
+        source = self.sources.named(request.source or "")
+        now = self.clock.now()
+        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+        try:
+            event = self._admit(source, request, admitted, now)
+            if isinstance(event, Reply):
+                return event
+            if self.mode is DeliveryMode.DIRECT:
+                return Received(event, self.deliver([event], time_left)[0])
+            self.queue.put(event)
+        except RelayError as exc:
+            exc.sender_is_proven = not source.open_to_all
+            raise
         return Received(event)
 
     def preflight(self, request: HttpRequest) -> Reply | None:
@@ -126,10 +133,7 @@ class Relay:
         self.door.approach(source, policy, request)
         return preflight(request, policy.origins)
 
-    def _admit(self, request: HttpRequest) -> Event | Reply:
-        source = self.sources.named(request.source or "")
-        now = self.clock.now()
-        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+    def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
         asked = source.shake_hands(request, admitted.secret)
         if isinstance(asked, Subscription):
             self.subscriptions.confirm(asked.url)

@@ -46,7 +46,10 @@ def handle(
         source = request.source if request else None
         correlation_id = request.correlation_id if request else "-"
         receipt = Receipt.failure(exc, source=source, correlation_id=correlation_id)
-        telemetry.settled([receipt], attempt=1)
+        if isinstance(exc, RelayError) and not exc.sender_is_proven:
+            telemetry.refused(receipt)
+        else:
+            telemetry.settled([receipt], attempt=1)
         return _refusal(exc, correlation_id)
     finally:
         telemetry.flush()
