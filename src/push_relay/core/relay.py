@@ -20,7 +20,7 @@ from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
 from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, RelayError, UnknownSource
+from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, RelayError, UnknownSource
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
@@ -216,23 +216,35 @@ class Relay:
         return self.translate(event)
 
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
-        """Write an event's pushes; one receipt instead where it becomes none. Sends nothing, never raises."""
+        """Write an event's pushes, and a receipt for each part of it that fails. Sends nothing, never raises.
+
+        If it becomes no push and nothing fails, the one receipt says why.
+        """
         try:
             source = self.sources.named(event.source)
-            told = self.routing.recipients(event)
-            message = source.message(event) if told else None
-            if message is None:
-                detail = "no message speaks of it" if told else "no route leads to anybody"
-                yield Receipt.of(event, Outcome.FILTERED, detail=detail)
+            routed = self.routing.route(event)
+            if not routed.recipients and not routed.failures:
+                yield Receipt.of(event, Outcome.FILTERED, detail="no route leads to anybody")
                 return
-            fitted = _fitted(message, self.routing.account)
-            pushes = [self._push(event, source, fitted, *pair) for pair in told.items()]
+            wording = source.wording(event)
+            if wording.message is None:
+                yield Receipt.of(event, Outcome.FILTERED, detail="no message speaks of it")
+                return
+            fitted = _fitted(wording.message, self.routing.account)
+            pushes = [self._push(event, source, fitted, *pair) for pair in routed.recipients.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield failure(event, exc)
             return
-        # An event that comes again for the sake of some of its pushes leaves the others alone.
-        left = [push for push in pushes if not event.only or push.key in event.only]
-        if not left:
+        left = [push for push in pushes if event.is_for(push.key)]
+        if not event.only:
+            failures = (*routed.failures, *wording.errors)
+        else:
+            # The failures were reported when the event was first handled, unless it waited for a recipient
+            # that could be made then.
+            is_missing = not {push.key for push in pushes}.issuperset(event.only)
+            failures = routed.failures if is_missing else ()
+        yield from (failure(event, error) for error in failures)
+        if not left and not failures:
             yield Receipt.of(event, Outcome.FILTERED, detail="the routes no longer lead to whom it was for")
         yield from left
 
@@ -270,10 +282,8 @@ class Relay:
 
 
 def _fitted(message: Message, account: Account) -> Message:
-    """Cut a message to the account's limits. Raises MappingFailed where there is nothing to say."""
+    """Cut a message to the account's limits."""
     title, body = message.title.strip(), message.body.strip()
-    if not title or not body:
-        raise MappingFailed(f"the message's {'body' if title else 'title'} came out empty")
     return replace(message, title=cut(title, account.title_limit), body=cut(body, account.body_limit))
 
 
