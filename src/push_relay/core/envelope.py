@@ -17,7 +17,7 @@ from typing import Any
 from push_relay.core.errors import AmbiguousSource, MalformedRequest, PayloadTooLarge
 from push_relay.core.event import Arrival, Event, Replay, digest, safe_id
 from push_relay.core.request import MAX_BODY
-from push_relay.core.strict_json import JsonObject, parse_object
+from push_relay.core.strict_json import QUEUED, JsonObject, parse_object
 
 #: Envelopes inside envelopes: EventBridge in SNS in SQS is three.
 MAX_NESTING = 4
@@ -239,7 +239,7 @@ def _not_ours() -> MalformedRequest:
 
 def _unpack(body: bytes) -> Event:
     """Read back what `pack` wrote; a message that bears the attribute and is something else is malformed."""
-    fields = parse_object(body)
+    fields = parse_object(body, limits=QUEUED)
     try:
         event = Event(**fields)
         only, skip, replay = tuple(event.only), tuple(event.skip), Replay(event.replay)
