@@ -11,6 +11,7 @@ from push_relay.core.event import Event
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
 from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
+from push_relay.core.recognition import read_eventbridge_topics
 from push_relay.core.strict_json import JsonObject
 
 _PERSON = "person"
@@ -41,13 +42,17 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """All of relay.toml, compiled."""
+    """All of relay.toml, compiled.
+
+    eventbridge_topics  ARNs of SNS topics that EventBridge alone publishes to
+    """
 
     account: Account
     routes: tuple[Route, ...]
     people: Mapping[str, Recipient]
     policies: Mapping[str, Policy] = field(default_factory=dict)
     read_by_routes: Mapping[str, Reads] = field(default_factory=dict)
+    eventbridge_topics: frozenset[str] = frozenset()
 
     def policy(self, source: str) -> Policy:
         """Return what the deployer says of a source."""
@@ -105,13 +110,16 @@ def read_routing(
     for name in policies if known is not None else ():
         if name not in (known or ()):
             raise table.table("source").wrong(name, _no_source(name, known or ()))
+    aws = table.table("aws")
+    eventbridge_topics = read_eventbridge_topics(aws)
+    aws.done()
     table.done()
     sources = {route.source for route in routes}
     read_by_routes = {
         name: Reads.of(e for route in routes if route.source == name for e in route.expressions)
         for name in sources
     }
-    return Routing(account, routes, people, policies, read_by_routes)
+    return Routing(account, routes, people, policies, read_by_routes, eventbridge_topics)
 
 
 def _person(table: Table) -> Recipient:
