@@ -224,6 +224,11 @@ class WatchedTelemetry(Telemetry):
             )
         super().settled(receipts, attempt=attempt)
 
+    def refused(self, receipt: Receipt) -> None:
+        """Note the receipt of a request whose sender had not proven itself."""
+        self._knife.note("ended", outcomes=_outcomes([receipt]))
+        super().refused(receipt)
+
 
 def _outcomes(receipts: Sequence[Receipt]) -> Mapping[str, int]:
     """Count outcomes by push: a digest's receipts have its key, each for an event of its own, and are one."""

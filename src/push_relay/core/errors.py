@@ -42,13 +42,18 @@ from typing import ClassVar
 
 
 class RelayError(Exception):
-    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show."""
+    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show.
+
+    `sender_is_proven` is whether the sender of a webhook had proven itself when this was raised. Anybody can
+    cause what is raised before that, so it is logged in samples.
+    """
 
     code: ClassVar[str] = "internal_error"
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
+        self.sender_is_proven = False
 
 
 class ConfigurationInvalid(RelayError):

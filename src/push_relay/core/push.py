@@ -1,7 +1,8 @@
 """The push: what one person is told, and the receipt that says what became of it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from push_relay.core.errors import (
@@ -42,7 +43,7 @@ class Recipient:
             raise MappingFailed("a recipient is `user:...`, `email:...`, `external:...` or `person:...`")
         kind = RecipientKind(prefix)
         if kind is RecipientKind.EMAIL and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
-            raise MappingFailed("a recipient's email address is none")
+            raise MappingFailed("a recipient's email address is invalid")
         return cls(kind, value)
 
 
@@ -141,3 +142,16 @@ class Receipt:
             retry_after=error.retry_after if isinstance(error, NotNow) else None,
             is_paced=isinstance(error, NotNow) and error.is_paced,
         )
+
+
+def part_of(event: Event, part: Sequence[Receipt], receipts: Sequence[Receipt]) -> Event:
+    """Return an event as a message carries it that is for some of its receipts alone.
+
+    A receipt without a push (a recipient that cannot be made, for example) has no key to name it by. Then the
+    message is for all that the other receipts are not about.
+    """
+    keys = tuple(receipt.key for receipt in part if receipt.key)
+    if len(keys) == len(part):
+        return replace(event, only=keys, skip=())
+    others = (receipt.key for receipt in receipts if receipt.key and receipt.key not in keys)
+    return replace(event, skip=tuple(dict.fromkeys((*event.skip, *others))))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any
 
@@ -10,7 +10,7 @@ from push_relay.core import envelope
 from push_relay.core.backoff import backoff, paced
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
-from push_relay.core.push import Receipt
+from push_relay.core.push import Receipt, part_of
 
 #: Receives from which on a message is handled alone; SQS dead-letters it after five.
 _SUSPECT = 3
@@ -74,12 +74,8 @@ class Message:
         return [receipt for receipt in self.receipts if receipt.disposition is disposition]
 
     def event_for(self, receipts: Sequence[Receipt]) -> Event | None:
-        """Return the event as it is to come again: for the sake of these receipts' pushes alone."""
-        keys = [receipt.key for receipt in receipts if receipt.key]
-        # Without a push there is none to single out: all that the event came for comes again.
-        return self.event and (
-            replace(self.event, only=tuple(keys)) if len(keys) == len(receipts) else self.event
-        )
+        """Return the event for these receipts alone."""
+        return self.event and part_of(self.event, receipts, self.receipts)
 
     def delay(self, parked: Sequence[Receipt]) -> float:
         """Return seconds until the next attempt of what these receipts ask to be parked."""
