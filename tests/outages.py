@@ -11,6 +11,7 @@ from fakes import Clock, PushCredentials
 from push_relay.adapters.pace import CircuitBreaker
 from push_relay.core.account import Account
 from push_relay.core.encoding import Credentials
+from push_relay.core.errors import VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message as Words
@@ -136,3 +137,25 @@ def play(
     # Pushes of unknown fate are held for a person when their resends are used up.
     noticed, recovered = (after[0], after[-1]) if after else (math.inf, math.inf)
     return Cost(calls, noticed - vendor.end, recovered - vendor.end, fleet.handled)
+
+
+#: Rows of the table in docs/reliability.md: the vendor's answer, seconds, events.
+TABLE = [(429, outage, events) for outage in (60, 600, 3600, 86_400) for events in (250, 2500)] + [
+    (503, outage, 2500) for outage in (60, 600, 3600, 86_400)
+]
+_NAMES = {60: "1 minute", 600: "10 minutes", 3600: "1 hour", 86_400: "1 day"}
+
+
+def table_row(status: int, outage: int, events: int) -> str:
+    """Play an outage, and write its row of the table."""
+    error = VendorThrottled("429") if status == 429 else VendorUnavailable("503")
+    cost = play(lambda: error, outage, events)
+    cells = (
+        status,
+        _NAMES[outage],
+        f"{events:,}",
+        cost.calls,
+        f"{cost.noticed:.0f} s",
+        f"{cost.recovered:.0f} s",
+    )
+    return f"| {' | '.join(map(str, cells))} |"

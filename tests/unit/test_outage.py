@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from outages import CALL_SECS, NOON, Fleet, play
+from fakes import ROOT
+from outages import CALL_SECS, NOON, TABLE, Fleet, play, table_row
 from push_relay.core.account import Account
 from push_relay.core.errors import DeliveryUnknown, VendorThrottled, VendorUnauthorized, VendorUnavailable
 
@@ -63,6 +64,13 @@ def test_what_waits_is_shown_as_fast_as_the_account_allows_once_the_end_is_notic
     """The attempts that it has made meanwhile keep nothing away."""
     cost = play(ERRORS["429"], outage, 1000)
     assert cost.recovered - cost.noticed <= 1000 * CALL_SECS / 3 + 45
+
+
+@pytest.mark.parametrize("row", TABLE, ids=str)
+def test_the_documented_costs_are_those_of_the_code(row: tuple[int, int, int]) -> None:
+    """The table in docs/reliability.md; a row that differs is in the failure's text."""
+    written = (ROOT / "docs/reliability.md").read_text("utf-8").splitlines()
+    assert table_row(*row) in [line for line in written if line.startswith(("| 4", "| 5"))]
 
 
 def test_a_refused_quota_burns_no_call_of_the_new_day() -> None:
