@@ -30,8 +30,8 @@ def backoff(
 def paced(wait: float, random: Callable[[], float], *, high: bool = False, tried: bool = False) -> float:
     """Return seconds to wait for a moment, `wait` seconds ahead, at which the account may call again.
 
-    Everything that waits for it comes soon after it, whatever its own attempts: first what is urgent, last what
-    was `tried` just now. So if one push makes the vendor fail, another one is the next probe.
+    All that waits for it comes soon after it, whatever its own attempts: first what is urgent, last what was
+    `tried` just now. So if one push makes the vendor fail, another one is the next probe.
     """
     spread = min(LONGEST_SPREAD, max(LEAST_SPREAD, SPREAD_PART * wait))
     if tried:
