@@ -192,6 +192,38 @@ def test_a_replay_overrules_an_end_once_whatever_came_in_between(workers: Worker
     )
 
 
+def test_calls_of_unknown_fate_are_counted_until_the_push_is_settled(workers: Workers) -> None:
+    """Parking keeps the count, and so does the death of a worker that holds the claim."""
+    assert workers.one().count_unknown("k") == 1
+    assert workers.item() == {}
+    for count in (1, 2):
+        ledger = workers.one()
+        assert ledger.claim("k", 30) is Claim.GRANTED
+        assert ledger.count_unknown("k") == count
+        ledger.park("k", PARKED)
+    workers.one().claim("k", 30)
+    workers.clock.time += 33
+    successor = workers.one()
+    successor.claim("k", 30)
+    assert successor.count_unknown("k") == 3
+    successor.settle("k", Outcome.FAILED, "delivery_held")
+    assert "unknown_sends" not in workers.item()
+    replay = workers.one()
+    replay.claim("k", 30, Replay.FAILED, "one")
+    assert replay.count_unknown("k") == 1
+
+
+def test_a_parked_push_that_is_forgotten_has_no_count(workers: Workers) -> None:
+    """The same event may be sent anew by its sender: it is a new push."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    ledger.count_unknown("k")
+    ledger.park("k", PARKED)
+    ledger.forget("k")
+    assert ledger.claim("k", 30) is Claim.GRANTED
+    assert ledger.count_unknown("k") == 1
+
+
 def test_a_failure_is_remembered_with_its_cause(workers: Workers) -> None:
     """For the worker that comes after one which died before it could dead-letter the push."""
     ledger = workers.one()

@@ -58,6 +58,10 @@ class WatchedLedger:
         """Return the error code of what has failed."""
         return self.inner.why(key)
 
+    def count_unknown(self, key: str) -> int:
+        """Count a call of unknown fate."""
+        return self.inner.count_unknown(key)
+
     def park(self, key: str, receipt: Receipt) -> None:
         """Give a claim back."""
         self.knife.at("before_give_back")
@@ -220,6 +224,11 @@ class WatchedTelemetry(Telemetry):
             )
         super().settled(receipts, attempt=attempt)
 
+    def refused(self, receipt: Receipt) -> None:
+        """Note the receipt of a request whose sender had not proven itself."""
+        self._knife.note("ended", outcomes=_outcomes([receipt]))
+        super().refused(receipt)
+
 
 def _outcomes(receipts: Sequence[Receipt]) -> Mapping[str, int]:
     """Count outcomes by push: a digest's receipts have its key, each for an event of its own, and are one."""
@@ -253,6 +262,8 @@ def watch(application: Application, knife: Knife) -> Watched:
         push_api=WatchedPushApi(relay.sender.push_api, knife),
         clock=relay.sender.clock,
         hold_unknown=relay.sender.hold_unknown,
+        resends=relay.sender.resends,
+        pace=relay.sender.pace,
         knife=knife,
     )
     gatherer = Gatherer(WatchedDigests(relay.gatherer.digests, knife), sender, queue)

@@ -24,6 +24,7 @@ class Account:
     daily_calls              that the vendor allows in a day, which begins at midnight in `time_zone`
     reserve                  the last part of them, in percent, that is kept for routes of high priority
     hold_unknown             whether a push of unknown fate waits for a person, instead of being sent again
+    resends                  how often a push of unknown fate is sent again before it waits for a person
     max_age                  seconds after which no push is worth sending, where its route says nothing
     """
 
@@ -40,6 +41,7 @@ class Account:
     time_zone: str = "UTC"
     reserve: int = 10
     hold_unknown: bool = False
+    resends: int = 1
     max_age: float = 7 * 86_400.0
 
 
@@ -66,6 +68,7 @@ def read_account(table: Table) -> Account:
         time_zone=_time_zone(table, standard.time_zone),
         reserve=_percent(table, "reserve_percent", standard.reserve),
         hold_unknown=_policy(table) == "hold",
+        resends=_resends(table, standard.resends),
         max_age=table.compiled("max_age", seconds) if "max_age" in table else standard.max_age,
     )
     table.done()
@@ -90,6 +93,13 @@ def _percent(table: Table, key: str, standard: int) -> int:
     if value >= 100:  # noqa: PLR2004 (percent)
         raise table.wrong(key, "is not less than 100")
     return value
+
+
+def _resends(table: Table, standard: int) -> int:
+    resends = table.whole("resends", standard)
+    if "resends" in table and resends and _policy(table) == "hold":
+        raise table.wrong("resends", 'has no effect with `delivery_unknown = "hold"`: remove one of the two')
+    return resends
 
 
 def _policy(table: Table) -> str:

@@ -22,7 +22,8 @@
     │   ├── OutOfTime                 the invocation ends before a push could be sent
     │   ├── ConnectionsBusy           the account's connections are all in use
     │   ├── QuotaExhausted            the account's calls of the day are used up
-    │   ├── CircuitOpen               the vendor is failing: nothing is sent but a probe
+    │   ├── BudgetExhausted           the calls of the day that one source may use are used up
+    │   ├── CircuitOpen               the vendor fails or throttles: nothing is sent but a probe
     │   ├── VendorUnauthorized
     │   ├── VendorThrottled
     │   └── VendorUnavailable
@@ -41,7 +42,11 @@ from typing import ClassVar
 
 
 class RelayError(Exception):
-    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show."""
+    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show.
+
+    `sender_is_proven` is whether the sender of a webhook had proven itself when this was raised. Anybody can
+    cause what is raised before that, so it is logged in samples.
+    """
 
     code: ClassVar[str] = "internal_error"
     #: Whether a call to the vendor may still be in progress there, so that its connection is still in use.
@@ -50,6 +55,7 @@ class RelayError(Exception):
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
+        self.sender_is_proven = False
 
 
 class ConfigurationInvalid(RelayError):
@@ -147,9 +153,13 @@ class MappingFailed(RelayError):
 
 
 class NotNow(RelayError):
-    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known."""
+    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known.
+
+    is_paced  whether `retry_after` is when the account may call again: it depends on no push's own attempts
+    """
 
     code = "not_now"
+    is_paced: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -196,12 +206,21 @@ class QuotaExhausted(NotNow):
     """The account's calls of the day are used up, or what is left is kept for what is urgent."""
 
     code = "quota_exhausted"
+    is_paced = True
+
+
+class BudgetExhausted(NotNow):
+    """The calls of the day that the push's source may use are used up; other sources may still call."""
+
+    code = "budget_exhausted"
+    is_paced = True
 
 
 class CircuitOpen(NotNow):
-    """The vendor has been failing: nothing is sent but a single probe, until one succeeds."""
+    """The vendor fails or throttles: nothing is sent but one probe at a time, until one is answered."""
 
     code = "circuit_open"
+    is_paced = True
 
 
 class VendorUnauthorized(NotNow):

@@ -14,6 +14,7 @@ from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, digest, safe_id
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
+from push_relay.core.graphemes import is_blank
 from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
 from push_relay.core.push import Message
 from push_relay.core.request import CORRELATION_HEADERS
@@ -57,13 +58,29 @@ class MessageRule:
     expiry_secs: Template | int | None
 
     def message(self, scope: Scope) -> Message:
-        """Write the message. Raises MappingFailed where a value has the wrong type."""
-        return Message(
+        """Write the message. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
+        message = Message(
             title=self.title(scope),
             body=self.body(scope),
             sound=_checked("sound", _value(self.sound, scope), bool),
             expiry_secs=_checked("expiry_secs", _value(self.expiry_secs, scope), int),
         )
+        for name, text in (("title", message.title), ("body", message.body)):
+            if is_blank(text):
+                raise MappingFailed(f"the {name} is blank")
+        return message
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a source's message rules write for an event.
+
+    message  by the first rule that holds; None if there is no such rule
+    errors   one for each rule before it whose condition cannot be evaluated on this event
+    """
+
+    message: Message | None
+    errors: tuple[MappingFailed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +157,34 @@ class Source:
             query=_kept(arrival.query, (self.reads.query | also.query) - self.proof.query),
         )
 
-    def message(self, event: Event) -> Message | None:
-        """Return what the first rule whose condition holds says of the event; None where none speaks.
+    def wording(self, event: Event) -> Wording:
+        """Write an event's message by the first rule that holds.
 
-        Raises MappingFailed.
+        A rule whose condition fails on this event is passed over. Less exact words are better than no push,
+        and the error is reported beside the push.
+
+        Raises MappingFailed if the type is not known, if the rule that holds cannot write its message,
+        and if a condition fails and no rule holds.
         """
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
-        for rule in self.messages:
-            if rule.when is None or rule.when.holds(scope):
-                return rule.message(scope)
-        return None
+        errors: list[MappingFailed] = []
+        for number, rule in enumerate(self.messages, start=1):
+            place = f"message[{number}] of {self.name}"
+            try:
+                holds = rule.when is None or rule.when.holds(scope)
+            except MappingFailed as exc:
+                errors.append(MappingFailed(f"{place}, when: {exc.detail}"))
+                continue
+            if holds:
+                try:
+                    return Wording(rule.message(scope), tuple(errors))
+                except MappingFailed as exc:
+                    raise MappingFailed(f"{place}: {exc.detail}") from None
+        if errors:
+            raise errors[0]
+        return Wording(None)
 
 
 def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
