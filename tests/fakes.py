@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import shipped
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.digest import Gatherer
 from push_relay.core.door import Door
@@ -28,7 +29,9 @@ from stores import Connections, Digests, Ledger
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
-SHIPPED = ROOT / "src" / "sources"
+#: The shipped source folders and routes for them: what a deployer has added or changed is in neither.
+SHIPPED = shipped.directory()
+SHIPPED_ROUTES = SAMPLES / "shipped-routes.toml"
 SECRET = b"planted-signing-secret"
 CREDENTIALS = Credentials(4711, "planted-integration-key")
 ROTATED = Credentials(4711, "planted-integration-key-rotated")

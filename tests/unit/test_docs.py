@@ -1,11 +1,13 @@
 """The docs name what exists: every error code, outcome, metric, setting, key, function and source."""
 
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+import shipped
 from attacks import ATTACKS, Attack
 from fakes import captured
 from push_relay import telemetry
@@ -85,7 +87,7 @@ def test_every_log_key_is_documented() -> None:
     with captured() as said:
         said.telemetry.refused(receipt)
     (line,) = said.logs
-    assert {field.name for field in fields(Receipt)} - {"push"} <= line.keys()
+    assert {field.name for field in fields(Receipt)} - {"push", "is_paced"} <= line.keys()
     for key in line.keys() - {"level", "message", "timestamp", "service"}:
         assert f"`{key}`" in read("docs/errors.md"), key
 
@@ -156,10 +158,23 @@ def test_every_key_of_a_scheme_is_documented() -> None:
         assert f"`{key}`" in read("docs/security.md"), key
 
 
-def test_every_source_is_named_in_the_readme() -> None:
-    """The README lists what comes with the relay."""
-    for folder in (ROOT / "src/sources").iterdir():
-        assert f"`{folder.name}`" in read("README.md"), folder.name
+@pytest.mark.parametrize("name", shipped.names())
+def test_every_source_of_the_readme_ships_with_examples(name: str) -> None:
+    """The README's table is the list of shipped sources: the other tests go through it."""
+    assert (shipped.FOLDERS / name / "source.toml").is_file()
+    assert list((shipped.FOLDERS / name / "examples").glob("*.request.json"))
+
+
+def test_the_readme_lists_the_shipped_sources() -> None:
+    """A table that cannot be read would leave every test of the sources without work."""
+    assert {"github", "grafana", "push"} <= set(shipped.names())
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_every_shipped_source_that_takes_webhooks_is_in_the_openapi_document(name: str) -> None:
+    """`relayctl openapi --check` leaves out folders that the document does not name."""
+    source = tomllib.loads((shipped.FOLDERS / name / "source.toml").read_text("utf-8"))
+    assert (f'"/webhooks/{name}"' in read("docs/openapi.json")) is ("verify" in source)
 
 
 def test_the_message_attribute_that_names_a_source_is_documented() -> None:
