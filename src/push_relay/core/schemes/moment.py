@@ -57,7 +57,7 @@ def require_fresh(moment: float, now: float, past: float, future: float | None =
 def remember(tolerance: float) -> float:
     """Return seconds for which the same content is the same event under a scheme with a timestamp.
 
-    A captured request is fresh until the tolerance after its timestamp, which may be as far ahead of the clock.
+    A timestamp may be the tolerance ahead of the clock, and the request is fresh for as long after it.
     """
     return max(RETRIES_END_SECS, 2 * tolerance)
 
