@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fakes import ROOT, SHIPPED, World
+from fakes import ROOT, SHIPPED, SHIPPED_ROUTES, World
 from push_relay.core.outcomes import Outcome
 
 EVENTS = ROOT / "events"
@@ -31,7 +31,7 @@ def load(name: str) -> dict[str, Any]:
     return read
 
 
-def world(routes: Path = ROOT / "config" / "relay.toml") -> World:
+def world(routes: Path = SHIPPED_ROUTES) -> World:
     """Return a world of the shipped sources and routes."""
     made = World(sources=SHIPPED, routes=routes)
     made.secrets.secrets = (SECRET, b"whsec_" + base64.b64encode(SECRET))
@@ -77,7 +77,7 @@ def test_an_eventbridge_event_in_sns_needs_its_topic_to_be_listed(tmp_path: Path
     assert "`[aws] eventbridge_topics`" in (receipt.detail or "")
     routes = tmp_path / "relay.toml"
     topics = '[aws]\neventbridge_topics = ["arn:aws:sns:eu-west-1:123456789012:push-relay"]\n'
-    routes.write_text(topics + (ROOT / "config" / "relay.toml").read_text("utf-8"))
+    routes.write_text(topics + SHIPPED_ROUTES.read_text("utf-8"))
     listed = world(routes)
     listed.deliver(invocation)
     assert [call.push.message.title for call in listed.vendor.calls] == ["Bread is ready"]
