@@ -176,7 +176,7 @@ def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
     """Return the event with which EventBridge invoked the function. Raises MalformedRequest."""
     # Lambda's runtime has parsed it and accepts more than the relay does, so it is parsed again, strictly.
     event = parse_object(_written(document))
-    if not _is_eventbridge(event):
+    if not _is_eventbridge(event, ("id", "source", "detail-type")):
         raise MalformedRequest(
             "the invocation is neither from SQS nor from SNS, and it is no EventBridge event"
         )
@@ -210,13 +210,14 @@ def _is_sns(document: Mapping[str, Any]) -> bool:
     return texts and document.get("Type") == "Notification" and _is_topic(document.get("TopicArn"))
 
 
-def _is_eventbridge(document: Mapping[str, Any]) -> bool:
-    """Return whether a document has the shape of EventBridge's envelope: all fields that each event has.
+def _is_eventbridge(document: Mapping[str, Any], keys: Iterable[str] = ("id", *_EVENTBRIDGE_HEADERS)) -> bool:
+    """Return whether a document has the shape of EventBridge's envelope; by default all fields of an event.
 
     https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
     """
-    texts = all(isinstance(document.get(key), str) for key in ("id", *_EVENTBRIDGE_HEADERS))
-    return texts and isinstance(document.get("detail"), dict)
+    return all(isinstance(document.get(key), str) for key in keys) and isinstance(
+        document.get("detail"), dict
+    )
 
 
 def _is_topic(value: object) -> bool:
@@ -269,13 +270,13 @@ def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
     return _arrival(
         _MessageId.of("EventBridge", event["id"], content),
         detail,
-        sent_at or _moment(event["time"]),
+        sent_at or _moment(event.get("time")),
         _eventbridge_headers(event),
     )
 
 
 def _eventbridge_headers(event: JsonObject) -> dict[str, str]:
-    return {f"eventbridge-{key}": event[key] for key in _EVENTBRIDGE_HEADERS}
+    return {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
 
 
 @dataclass(frozen=True, slots=True)
