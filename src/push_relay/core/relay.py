@@ -16,11 +16,12 @@ from typing import Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.body import read_body
+from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
 from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, RelayError, UnknownSource
+from push_relay.core.errors import AmbiguousSource, RelayError, UnknownSource
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
@@ -60,10 +61,10 @@ class Subscriptions(Protocol):
 
 
 class Connections(Protocol):
-    """The account's connections, counted over the whole fleet. Raises LedgerUnavailable."""
+    """The account's connections, counted over the whole fleet."""
 
-    def held(self, wanted: int, time_left: TimeLeft) -> AbstractContextManager[int]:
-        """Hold as many as are free, at the most those wanted; 0 where none came free in time."""
+    def held(self, pushes: int, time_left: TimeLeft) -> AbstractContextManager[Share]:
+        """Share the connections for so many pushes. None is leased before the first push asks for one."""
         ...
 
 
@@ -269,19 +270,25 @@ class Relay:
     def _send(
         self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft
     ) -> Sequence[Receipt]:
-        """Send pushes while connections of the account are held for them."""
+        """Send pushes, each on a connection of the account."""
         if not pushes:
             return []
+        at_a_time = min(len(pushes), self.routing.account.connections)
         try:
-            with self.connections.held(min(len(pushes), self.routing.account.connections), time_left) as held:
-                if held:
-                    return self.concurrently(
-                        lambda task: self.sender.send(events[task[0]], task[1], time_left), pushes, held
-                    )
-            trouble: Exception = ConnectionsBusy("the account's connections are all in use")
+            with self.connections.held(len(pushes), time_left) as share:
+                return self.concurrently(
+                    lambda task: self._send_one(events[task[0]], task[1], share, time_left), pushes, at_a_time
+                )
         except Exception as exc:  # noqa: BLE001 (what was sent is settled: it is a duplicate when it comes again)
             trouble = exc
         return [failure(events[number], trouble, push) for number, push in pushes]
+
+    def _send_one(self, event: Event, push: Push, share: Share, time_left: TimeLeft) -> Receipt:
+        try:
+            with share.connection(urgent=push.high) as connection:
+                return self.sender.send(event, push, time_left, connection)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+            return failure(event, exc, push)
 
 
 def _fitted(message: Message, account: Account) -> Message:
