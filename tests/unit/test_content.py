@@ -249,11 +249,22 @@ def test_an_sns_notification_s_message_is_the_event(gateway: Gateway, tmp_path: 
     assert "evil" not in str(event)
 
 
-@pytest.mark.parametrize("message", ["planted", "[]", "", '{"a": 1, "a": 2}', "{"])
+@pytest.mark.parametrize("message", ["planted", "[]", "", '{"a": 1,}', "{"])
 def test_an_sns_message_that_is_no_object_is_malformed(message: str, tmp_path: Path) -> None:
     """Signed by SNS, and nothing that a source could read."""
     here = world_of(tmp_path, BY_NAME["sns-http version 2"])
     assert refused(here, sns(message)) == (400, "malformed_request")
+
+
+def test_an_sns_message_is_read_as_its_publishers_library_would(tmp_path: Path) -> None:
+    """SNS signs it. SNS's own envelope stays strict, because its fields are what is signed."""
+    here = world_of(tmp_path, BY_NAME["sns-http version 2"])
+    assert here.receive(api_gateway_v2(sns('{"a": 1, "a": NaN}')))["statusCode"] == 202
+    assert data(here) == {"a": None}
+    again = world_of(tmp_path / "again", BY_NAME["sns-http version 2"])
+    sent = sns("{}")
+    twice = sent.body.replace(b'"Message":', b'"Message": "{}", "Message":')
+    assert refused(again, replace(sent, body=twice))[0] == 401
 
 
 # --- JSON's limits ---------------------------------------------------------------------------------------
