@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from push_relay.core.account import Account
 from push_relay.core.body import read_body
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
 from push_relay.core.door import Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, UnknownSource
+from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, UnknownSource
 from push_relay.core.event import Arrival, Event, digest
-from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome
+from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
 from push_relay.core.request import HttpRequest
 from push_relay.core.route import Route, Routing
@@ -221,7 +220,7 @@ class Relay:
                 detail = "no message speaks of it" if told else "no route leads to anybody"
                 yield Receipt.of(event, Outcome.FILTERED, detail=detail)
                 return
-            fitted = _fitted(message, self.routing.account)
+            fitted = fit(message, self.routing.account)
             pushes = [self._push(event, source, fitted, *pair) for pair in told.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield failure(event, exc)
@@ -262,14 +261,6 @@ class Relay:
         except Exception as exc:  # noqa: BLE001 (what was sent is settled: it is a duplicate when it comes again)
             trouble = exc
         return [failure(events[number], trouble, push) for number, push in pushes]
-
-
-def _fitted(message: Message, account: Account) -> Message:
-    """Cut a message to the account's limits. Raises MappingFailed where there is nothing to say."""
-    title, body = message.title.strip(), message.body.strip()
-    if not title or not body:
-        raise MappingFailed(f"the message's {'body' if title else 'title'} came out empty")
-    return replace(message, title=cut(title, account.title_limit), body=cut(body, account.body_limit))
 
 
 def _key(event: Event, recipient: Recipient) -> str:
