@@ -82,6 +82,21 @@ def test_a_mistake_is_told_with_its_line(
     assert wrong.value.detail.startswith(f"{tmp_path}/relay.toml:{line}: {cause}")
 
 
+@pytest.mark.parametrize(("written", "resends"), [("", 1), ("resends = 0", 0), ("resends = 5", 5)])
+def test_resends_are_bounded(tmp_path: Path, written: str, resends: int) -> None:
+    """One, if nothing is configured."""
+    assert read(tmp_path, f"[account.default]\n{written}\n").account.resends == resends
+
+
+def test_resends_and_hold_contradict_each_other(tmp_path: Path) -> None:
+    """Held pushes are never sent again; 0 resends is the same wish."""
+    document = '[account.default]\nresends = 2\ndelivery_unknown = "hold"\n'
+    with pytest.raises(ConfigurationInvalid) as wrong:
+        read(tmp_path, document)
+    assert wrong.value.detail.startswith(f"{tmp_path}/relay.toml:2: account.default.resends: has no effect")
+    assert read(tmp_path, document.replace("2", "0")).account.hold_unknown
+
+
 @pytest.mark.parametrize("percent", [0, 99])
 def test_the_reserve_may_be_nothing_or_nearly_all(tmp_path: Path, percent: int) -> None:
     """All of it would let nothing through that is not urgent."""

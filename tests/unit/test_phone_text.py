@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from fakes import World
 from invocations import sqs_batch, sqs_record
-from push_relay.core.account import Account
 from push_relay.core.errors import MappingFailed
 from push_relay.core.outcomes import Outcome
-from push_relay.core.phone_text import clean_line, clean_text, fit
+from push_relay.core.phone_text import clean_line, clean_text, fit, is_blank
 from push_relay.core.push import Message
 
 
@@ -76,6 +75,7 @@ HIDING = {
 }
 BREAKS = ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"]
 INVISIBLE = ["", " ", "\u200b", "\u3164\u2060", "\u2800", "\xa0\u3000", "\x1b[31m\x1b[0m", "\ufe0f", "\u200d"]
+INVISIBLE += ["\t\r\n", "\u200b\u200d\ufeff", "\u202e\u2066\x00\x1b", "\u200b" * 2000]
 INVISIBLE += ["\u200f\u061c", "\U0001d159", "\0\n\u2028", "\U000e0061\U000e007f", "\u034f", "\u180e"]
 
 
@@ -108,16 +108,38 @@ def test_a_tab_is_a_space() -> None:
 def test_a_message_of_which_nothing_is_visible_is_empty(text: str) -> None:
     """A title that looks empty would be shown as a blank push."""
     assert (clean_line(text), clean_text(text)) == ("", "")
+    assert is_blank(text)
     for message in (Message(text, "body"), Message("title", text)):
         with pytest.raises(MappingFailed, match="came out empty"):
-            fit(message, Account())
+            fit(message, 100, 1000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".",
+        " a ",
+        "0",
+        "\u200bx",
+        "👩\u200d👩",
+        "\U0001fadf",
+        "\ue000",
+        "\u0301",
+        "\u0600",
+        "\u200b" * 2000 + "a",
+    ],
+    ids=ascii,
+)
+def test_a_text_of_which_something_shows_is_not_blank(text: str) -> None:
+    """A new emoji that Python's tables do not know yet shows on a phone that knows it."""
+    assert not is_blank(text)
 
 
 def test_a_text_is_cleaned_before_it_is_cut() -> None:
     """What is taken out does not use up the limit, and no emoji is cut in two."""
     family = "👨\u200d👩\u200d👧"
     padded = "\u200b\u202e" * 5000 + family * 4
-    fitted = fit(Message(padded, padded), Account(title_limit=3, body_limit=4))
+    fitted = fit(Message(padded, padded), 3, 4)
     assert fitted == Message(f"{family}{family}…", family * 4)
 
 
@@ -174,7 +196,7 @@ def test_a_text_without_end_is_cleaned_in_no_time(piece: str) -> None:
     """Strangers write it, a megabyte of it."""
     text = piece * (1_000_000 // len(piece))
     started = time.process_time()
-    fit(Message(f"a{text}b", f"a{text}b"), Account())
+    fit(Message(f"a{text}b", f"a{text}b"), 100, 1000)
     assert time.process_time() - started < 3
 
 

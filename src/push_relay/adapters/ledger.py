@@ -1,9 +1,19 @@
 """The ledger on DynamoDB: a push is claimed before it is sent, and settled after.
 
-One item a push, `push#<key>`: `status` (claimed, parked, or the outcome it was settled with), `lease_until`
-(the claim's end), `since`, of a failed push its `error_code`, of a parked one its `source` and `event_id`
-too, of one that a digest gathers its `window` until it is settled, of a replayed one the `replay_id` of the
-last replay that claimed it. Nothing of its content. All moments are whole seconds since the epoch.
+One item for each push, `push#<key>`. It holds nothing of the push's content. Moments are whole seconds since
+the epoch.
+
+| attribute         | of which pushes | meaning |
+|---|---|---|
+| `status`          | all       | claimed, parked, or the outcome that it was settled with |
+| `expires_at`      | all       | when the ledger forgets it |
+| `owner`, `lease_until` | claimed | whose claim it is, and when the claim ends |
+| `since`           | others    | when it was parked or settled |
+| `error_code`      | failed, parked | why |
+| `source`, `event_id` | parked | its event |
+| `window`          | gathered  | the batch window it goes into, until it is settled |
+| `replay_id`       | replayed  | the last replay that claimed it |
+| `unknown_sends`   | sent without a clear answer | how often, until it is settled |
 """
 
 import math
@@ -46,10 +56,18 @@ class DynamoDbLedger:
         # Whose claim it is, so that a worker whose lease has ended cannot undo its successor's.
         self._owner = secrets.token_hex(8)
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
+    def claim(
+        self,
+        key: str,
+        lease: float,
+        replay: Replay = Replay.NO,
+        replay_id: str = "",
+        forget_before: float = 0.0,
+    ) -> Claim:
         """Claim a push for `lease` seconds: granted where nobody has it and it is not settled.
 
-        A replay takes what has failed too, and a forced one what was delivered; each of them once.
+        A replay takes what has failed too, and a forced one what was delivered; each of them once. What was
+        settled before `forget_before` is free, as if the ledger had forgotten it.
         """
         now = math.floor(self._now())
         values = {
@@ -65,6 +83,10 @@ class DynamoDbLedger:
             values |= overruled | {":replay_id": text(replay_id)}
             condition += _REPLAYED.format(", ".join(overruled))
             marked = ", replay_id = :replay_id"
+        if forget_before > 0:
+            # Parked and settled pushes have `since`, and what is parked is free anyway.
+            values[":forget_before"] = number(math.floor(forget_before))
+            condition += " OR since < :forget_before"
         try:
             # An update, and no put: the window of a gathered push outlives the claim of a worker that died.
             self._table.update(
@@ -83,7 +105,7 @@ class DynamoDbLedger:
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Record a claimed push's end. A claim that another worker has taken over is left to it."""
-        self._end(key, status, "lease_until, #owner, #window", error_code=error_code)
+        self._end(key, status, "lease_until, #owner, #window, unknown_sends", error_code=error_code)
 
     def why(self, key: str) -> str:
         """Return the error code with which a push was settled; empty where there is none."""
@@ -99,7 +121,7 @@ class DynamoDbLedger:
         with suppress(ConditionFailed):
             self._table.update(
                 Key={"pk": text(PREFIX + key)},
-                UpdateExpression="SET expires_at = :now",
+                UpdateExpression="SET expires_at = :now REMOVE unknown_sends",
                 ConditionExpression="#status = :parked",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues={
@@ -107,6 +129,22 @@ class DynamoDbLedger:
                     ":parked": text(_PARKED),
                 },
             )
+
+    def count_unknown(self, key: str) -> int:
+        """Count a call of unknown fate of a claimed push; return how many it has had since it was settled."""
+        try:
+            item = self._table.update(
+                Key={"pk": text(PREFIX + key)},
+                UpdateExpression="ADD unknown_sends :one",
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":one": number(1), ":owner": text(self._owner)},
+                ReturnValues="UPDATED_NEW",
+            )
+        except ConditionFailed:
+            # Another worker has taken the claim over, and counts its own calls.
+            return 1
+        return int(item["unknown_sends"]["N"])
 
     def remember(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted."""

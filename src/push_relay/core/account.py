@@ -20,9 +20,11 @@ class Account:
     keep_alive               whether a connection is kept for the next call, in each running function
     title_limit, body_limit  graphemes; the vendor's limits are unknown, these are what a phone shows
     connect_timeout, read_timeout  seconds
+    vendor_finish_secs       seconds after which the vendor has surely ended a call that the relay gave up
     daily_calls              that the vendor allows in a day, which begins at midnight in `time_zone`
     reserve                  the last part of them, in percent, that is kept for routes of high priority
     hold_unknown             whether a push of unknown fate waits for a person, instead of being sent again
+    resends                  how often a push of unknown fate is sent again before it waits for a person
     max_age                  seconds after which no push is worth sending, where its route says nothing
     """
 
@@ -34,10 +36,12 @@ class Account:
     body_limit: int = 1000
     connect_timeout: int = 3
     read_timeout: int = 10
+    vendor_finish_secs: int = 60
     daily_calls: int = 2500
     time_zone: str = "UTC"
     reserve: int = 10
     hold_unknown: bool = False
+    resends: int = 1
     max_age: float = 7 * 86_400.0
 
 
@@ -59,10 +63,12 @@ def read_account(table: Table) -> Account:
         body_limit=table.whole("body_limit", standard.body_limit, at_least=1),
         connect_timeout=table.whole("connect_timeout_secs", standard.connect_timeout, at_least=1),
         read_timeout=table.whole("read_timeout_secs", standard.read_timeout, at_least=1),
+        vendor_finish_secs=table.whole("vendor_finish_secs", standard.vendor_finish_secs),
         daily_calls=table.whole("daily_calls", standard.daily_calls, at_least=1),
         time_zone=_time_zone(table, standard.time_zone),
         reserve=_percent(table, "reserve_percent", standard.reserve),
         hold_unknown=_policy(table) == "hold",
+        resends=_resends(table, standard.resends),
         max_age=table.compiled("max_age", seconds) if "max_age" in table else standard.max_age,
     )
     table.done()
@@ -87,6 +93,13 @@ def _percent(table: Table, key: str, standard: int) -> int:
     if value >= 100:  # noqa: PLR2004 (percent)
         raise table.wrong(key, "is not less than 100")
     return value
+
+
+def _resends(table: Table, standard: int) -> int:
+    resends = table.whole("resends", standard)
+    if "resends" in table and resends and _policy(table) == "hold":
+        raise table.wrong("resends", 'has no effect with `delivery_unknown = "hold"`: remove one of the two')
+    return resends
 
 
 def _policy(table: Table) -> str:

@@ -190,17 +190,16 @@ def fits_a_window(message: Message) -> bool:
     return len(message.title) + len(message.body) <= LONGEST
 
 
-def _written(
-    event: Event, window: Window, entries: Sequence[Entry], now: float, account: Account
-) -> Digest:
+def _written(event: Event, window: Window, entries: Sequence[Entry], now: float, account: Account) -> Digest:
     # Each time anew: a digest that has waited for a day speaks of less than it would have at first.
     fresh = tuple(entry for entry in entries if now <= (entry.expires or math.inf))
     expired = tuple(entry for entry in entries if now > (entry.expires or math.inf))
     return Digest(
         window.recipient,
-        fit(summary(fresh or expired), account),
+        fit(summary(fresh or expired), account.title_limit, account.body_limit),
         event.identity,
         high=window.high,
+        sources=tuple(sorted({entry.source for entry in fresh})),
         entries=fresh,
         expired=expired,
     )

@@ -1,4 +1,4 @@
-"""Cut text where a reader sees a character's end, not in the middle of a flag or an accent."""
+"""Text as a reader sees it: cut at a character's end, and blank if nothing of it is visible."""
 
 ELLIPSIS = "…"
 #: Code points that a cluster has on average, at the most: a family of four has 7, an accented letter 2.

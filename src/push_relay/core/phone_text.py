@@ -10,7 +10,6 @@ import re
 from dataclasses import replace
 from functools import cached_property
 
-from push_relay.core.account import Account
 from push_relay.core.errors import MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.push import Message
@@ -20,6 +19,8 @@ REPLACEMENT = "\ufffd"
 
 #: Characters of a text that are looked at one by one: more than any phone shows.
 _LONGEST = 200_000
+#: Characters that usually tell whether a text is blank.
+_GLANCE = 1000
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f"
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
@@ -41,15 +42,15 @@ _DIRECTION_MARKS = "\u061c\u200e\u200f"
 _BLACK_FLAG, _LAST_TAG = "\U0001f3f4", "\U000e007f"
 
 
-def fit(message: Message, account: Account) -> Message:
-    """Return a message as a phone can show it: cleaned, then cut to the account's limits.
+def fit(message: Message, title_limit: int, body_limit: int) -> Message:
+    """Return a message as a phone can show it: cleaned, then cut to limits in grapheme clusters.
 
     Raises MappingFailed if nothing visible is left of its title or its body.
     """
     title, body = clean_line(message.title), clean_text(message.body)
     if not title or not body:
         raise MappingFailed(f"the message's {'body' if title else 'title'} came out empty")
-    return replace(message, title=cut(title, account.title_limit), body=cut(body, account.body_limit))
+    return replace(message, title=cut(title, title_limit), body=cut(body, body_limit))
 
 
 def clean_line(text: str) -> str:
@@ -65,6 +66,12 @@ def clean_text(text: str) -> str:
     if _is_plain(text.replace("\n", "")):
         return text.strip()
     return _visible(_cleaned(text).strip())
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether nothing of a text would be visible on a phone."""
+    # Most texts show something at once, and some are a megabyte long.
+    return not clean_text(text[:_GLANCE]) and not clean_text(text)
 
 
 def _is_plain(text: str) -> bool:

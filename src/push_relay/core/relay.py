@@ -15,16 +15,18 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.body import read_body
+from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
-from push_relay.core.door import Door
+from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, UnknownSource
+from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.handshake import Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
+from push_relay.core.recognition import Sources, hint, known, reading_for, recognised
 from push_relay.core.request import HttpRequest
 from push_relay.core.route import Route, Routing
 from push_relay.core.schemes.proof import Verified
@@ -37,13 +39,6 @@ class DeliveryMode(StrEnum):
 
     QUEUE = "queue"
     DIRECT = "direct"
-
-
-class Sources(Protocol):
-    """The source folders."""
-
-    def named(self, name: str) -> Source: ...  # raises UnknownSource
-    def all(self) -> Iterable[Source]: ...
 
 
 class Queue(Protocol):
@@ -59,10 +54,10 @@ class Subscriptions(Protocol):
 
 
 class Connections(Protocol):
-    """The account's connections, counted over the whole fleet. Raises LedgerUnavailable."""
+    """The account's connections, counted over the whole fleet."""
 
-    def held(self, wanted: int, time_left: TimeLeft) -> AbstractContextManager[int]:
-        """Hold as many as are free, at the most those wanted; 0 where none came free in time."""
+    def held(self, pushes: int, time_left: TimeLeft) -> AbstractContextManager[Share]:
+        """Share the connections for so many pushes. None is leased before the first push asks for one."""
         ...
 
 
@@ -105,12 +100,19 @@ class Relay:
 
         What is no event but the sender's handshake is answered. Raises RelayError for what is not let in.
         """
-        event = self._admit(request)
-        if isinstance(event, Reply):
-            return event
-        if self.mode is DeliveryMode.DIRECT:
-            return Received(event, self.deliver([event], time_left)[0])
-        self.queue.put(event)
+        source = self.sources.named(request.source or "")
+        now = self.clock.now()
+        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+        try:
+            event = self._admit(source, request, admitted, now)
+            if isinstance(event, Reply):
+                return event
+            if self.mode is DeliveryMode.DIRECT:
+                return Received(event, self.deliver([event], time_left)[0])
+            self.queue.put(event)
+        except RelayError as exc:
+            exc.sender_is_proven = not source.open_to_all
+            raise
         return Received(event)
 
     def preflight(self, request: HttpRequest) -> Reply | None:
@@ -125,10 +127,7 @@ class Relay:
         self.door.approach(source, policy, request)
         return preflight(request, policy.origins)
 
-    def _admit(self, request: HttpRequest) -> Event | Reply:
-        source = self.sources.named(request.source or "")
-        now = self.clock.now()
-        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+    def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
         asked = source.shake_hands(request, admitted.secret)
         if isinstance(asked, Subscription):
             self.subscriptions.confirm(asked.url)
@@ -153,28 +152,31 @@ class Relay:
         )
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
-        return unwrap_http_sns(arrival) if source.body_format.name == "sns" else arrival
+        if source.body_format.name != "sns":
+            return arrival
+        return reading_for(source, unwrap_http_sns(arrival), self.routing.eventbridge_topics)
 
     # --- between the halves: what did not come through `receive` -------------------------------------
 
     def recognise(self, arrival: Arrival) -> Event:
-        """Validate what AWS delivered: the source is the one named, else the only one that matches.
+        """Make the event of what AWS delivered; `recognition.py` finds its source.
 
-        Where its envelope does not tell when it was sent, it is from now: of unknown age is not too old.
-        Raises UnknownSource, AmbiguousSource (the relay never guesses), SchemaViolation.
+        An event of unknown age counts from now, so that it is not too old. Raises UnknownSource,
+        AmbiguousSource, SchemaViolation.
         """
-        arrival = replace(arrival, received_at=arrival.received_at or self.clock.now())
-        if arrival.source is not None:
-            return self._event(self.sources.named(arrival.source), arrival)
-        fitting = [source for source in self.sources.all() if any(m.fits(arrival) for m in source.matches)]
-        match fitting:
-            case [source]:
-                return self._event(source, arrival)
-            case []:
-                raise UnknownSource("the message names no source, and no source's match rules fit it")
-            case _:
-                names = ", ".join(source.name for source in fitting)
-                raise AmbiguousSource(f"the match rules of several sources fit the message: {names}")
+        source, reading = recognised(arrival, self.sources, self.routing.eventbridge_topics)
+        try:
+            return self._event(source, replace(reading, received_at=reading.received_at or self.clock.now()))
+        except SchemaViolation as exc:
+            exc.detail += hint(reading)
+            raise
+
+    def has_source(self, name: str | None) -> bool:
+        """Return whether a source has a name. Never raises: the folder of one that is wrong exists too."""
+        try:
+            return known(name, self.sources) is not None
+        except ConfigurationInvalid:
+            return True
 
     def _event(self, source: Source, arrival: Arrival) -> Event:
         return source.event(arrival, self.routing.reads(source.name))
@@ -195,6 +197,8 @@ class Relay:
                     settled[number].append(task)
                 elif task.digest is not None:
                     settled[number].append(self.gatherer.gather(event, task, time_left))
+                elif waiting := self.sender.waiting(event, task, time_left):
+                    settled[number] += unfold(waiting)
                 else:
                     pushes.append((number, task))
         pushes.sort(key=lambda task: not task[1].high)
@@ -211,23 +215,36 @@ class Relay:
         return self.translate(event)
 
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
-        """Write an event's pushes; one receipt instead where it becomes none. Sends nothing, never raises."""
+        """Write an event's pushes, and a receipt for each part of it that fails. Sends nothing, never raises.
+
+        If it becomes no push and nothing fails, the one receipt says why.
+        """
         try:
             source = self.sources.named(event.source)
-            told = self.routing.recipients(event)
-            message = source.message(event) if told else None
-            if message is None:
-                detail = "no message speaks of it" if told else "no route leads to anybody"
-                yield Receipt.of(event, Outcome.FILTERED, detail=detail)
+            routed = self.routing.route(event)
+            if not routed.recipients and not routed.failures:
+                yield Receipt.of(event, Outcome.FILTERED, detail="no route leads to anybody")
                 return
-            fitted = fit(message, self.routing.account)
-            pushes = [self._push(event, source, fitted, *pair) for pair in told.items()]
+            wording = source.wording(event)
+            if wording.message is None:
+                yield Receipt.of(event, Outcome.FILTERED, detail="no message speaks of it")
+                return
+            account = self.routing.account
+            fitted = fit(wording.message, account.title_limit, account.body_limit)
+            pushes = [self._push(event, source, fitted, *pair) for pair in routed.recipients.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield failure(event, exc)
             return
-        # An event that comes again for the sake of some of its pushes leaves the others alone.
-        left = [push for push in pushes if not event.only or push.key in event.only]
-        if not left:
+        left = [push for push in pushes if event.is_for(push.key)]
+        if not event.only:
+            failures = (*routed.failures, *wording.errors)
+        else:
+            # The failures were reported when the event was first handled, unless it waited for a recipient
+            # that could be made then.
+            is_missing = not {push.key for push in pushes}.issuperset(event.only)
+            failures = routed.failures if is_missing else ()
+        yield from (failure(event, error) for error in failures)
+        if not left and not failures:
             yield Receipt.of(event, Outcome.FILTERED, detail="the routes no longer lead to whom it was for")
         yield from left
 
@@ -243,24 +260,32 @@ class Relay:
             high=route.high,
             max_age=max_age,
             digest=route.digest if fits_a_window(message) else None,
+            sources=(event.source,),
+            remember=source.remembers(event),
         )
 
     def _send(
         self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft
     ) -> Sequence[Receipt]:
-        """Send pushes while connections of the account are held for them."""
+        """Send pushes, each on a connection of the account."""
         if not pushes:
             return []
+        at_a_time = min(len(pushes), self.routing.account.connections)
         try:
-            with self.connections.held(min(len(pushes), self.routing.account.connections), time_left) as held:
-                if held:
-                    return self.concurrently(
-                        lambda task: self.sender.send(events[task[0]], task[1], time_left), pushes, held
-                    )
-            trouble: Exception = ConnectionsBusy("the account's connections are all in use")
+            with self.connections.held(len(pushes), time_left) as share:
+                return self.concurrently(
+                    lambda task: self._send_one(events[task[0]], task[1], share, time_left), pushes, at_a_time
+                )
         except Exception as exc:  # noqa: BLE001 (what was sent is settled: it is a duplicate when it comes again)
             trouble = exc
         return [failure(events[number], trouble, push) for number, push in pushes]
+
+    def _send_one(self, event: Event, push: Push, share: Share, time_left: TimeLeft) -> Receipt:
+        try:
+            with share.connection(urgent=push.high) as connection:
+                return self.sender.send(event, push, time_left, connection)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+            return failure(event, exc, push)
 
 
 def _key(event: Event, recipient: Recipient) -> str:

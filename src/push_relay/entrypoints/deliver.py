@@ -172,7 +172,8 @@ def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
         arrival = unwrap(message.content)
         message.event = arrival if isinstance(arrival, Event) else relay.recognise(arrival)
     except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the message's outcome)
-        source = arrival.source if arrival else None
+        # The name may be a publisher's own word: only a source's name may become a metric.
+        source = arrival.source if arrival and relay.has_source(arrival.source) else None
         about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
         message.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
 
@@ -198,14 +199,15 @@ def _tried(
 
 def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
     """Dead-letter and park what the receipts ask for."""
-    _bury(message, queue)
     parked = message.asking_for(Disposition.PARK)
+    if parked and message.event and message.group is not None:
+        # The record comes back whole, and what has failed with it. It is dead-lettered when the record ends.
+        queue.hide(message.content, message.delay(parked))
+        return False
+    _bury(message, queue)
     if not parked:
         return True
     if message.event is None:
-        return False
-    if message.group is not None:
-        queue.hide(message.content, message.delay(parked))
         return False
     _park(message, parked, relay, queue)
     return True
@@ -228,18 +230,26 @@ def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Mess
         event = message.event_for(part) if part else None
         if event:
             due = relay.clock.now() + message.delay(part)
-            queue.park(event, message.attempt + 1, due, _code(part))
+            queue.park(event, message.next_attempt(part), due, _code(part))
 
 
 def _bury(message: Message, queue: Messages) -> None:
-    """Dead-letter what is dead: of a known event its failed pushes, else the message as it came."""
+    """Dead-letter what has failed: the event for these parts alone, or the message as it came.
+
+    Refused pushes and parts that never became a push are two dead letters. A person may mend the mapping and
+    replay the latter, and no push of unknown fate is sent again with it.
+    """
     dead = message.asking_for(Disposition.DEAD_LETTER)
     if not dead:
         return
-    error_code = _code(dead)
-    if packed := _packed(message.event_for(dead)):
-        queue.bury(packed.body, packed.attributes, error_code, message.event_id)
+    parts = [part for part in ([r for r in dead if r.push], [r for r in dead if not r.push]) if part]
+    letters = [_packed(message.event_for(part)) for part in parts]
+    if all(letters):
+        for part, packed in zip(parts, letters, strict=True):
+            if packed:
+                queue.bury(packed.body, packed.attributes, _code(part), message.event_id)
         return
+    error_code = _code(dead)
     body = message.content.get("body")
     # SQS gives the letter an id and a moment of its own: a replay needs those of the message.
     attributes = envelope.sqs_attributes(message.content) | envelope.origin(message.content)
