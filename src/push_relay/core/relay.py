@@ -281,11 +281,14 @@ class Relay:
         return [failure(events[number], trouble, push) for number, push in pushes]
 
     def _send_one(self, event: Event, push: Push, share: Share, time_left: TimeLeft) -> Receipt:
+        # Another push of the batch may have met what stops this one as well.
+        if waiting := self.sender.waiting(event, push, time_left):
+            return waiting
         try:
             with share.connection(urgent=push.high) as connection:
                 return self.sender.send(event, push, time_left, connection)
         except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
-            return failure(event, exc, push)
+            return self.sender.paced(failure(event, exc, push))
 
 
 def _key(event: Event, recipient: Recipient) -> str:
