@@ -51,7 +51,7 @@ def here(case: Case, worlds: dict[str, World]) -> World:
 
 
 def refused(answer: dict[str, Any], kind: type[Unauthenticated], case: Case | None = None) -> None:
-    """Hold a refusal to the letter: nothing in it depends on the request. Only `basic` asks for a password."""
+    """Hold a refusal to the letter: nothing in it depends on the request. Only `basic` asks for a proof."""
     asks = case is not None and case.verify["scheme"] == "basic"
     challenge = {"WWW-Authenticate": 'Basic realm="push-relay", charset="UTF-8"'} if asks else {}
     code = json.loads(answer["body"])["code"]
