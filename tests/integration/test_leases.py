@@ -7,6 +7,7 @@ import pytest
 from connection_fleet import (
     CALL_SECS,
     FINISH_SECS,
+    KEY,
     LEASE_SECS,
     LIMIT,
     START,
@@ -181,23 +182,39 @@ def test_a_write_that_is_sent_again_finds_its_own_work(fleet: Fleet) -> None:
     assert set(other.look().mine) == {0}
 
 
-def test_a_wish_that_ended_too_early_is_made_again(fleet: Fleet) -> None:
-    """Another worker, whose clock is ahead, took it for a dead one's."""
-    holder = fleet.holder(skew=CLOCK_SKEW)
+def test_a_wish_that_was_taken_for_a_dead_workers_is_made_again(fleet: Fleet) -> None:
+    """At the next look. The place in the line is the same."""
+    holder = fleet.holder()
+    first = fleet.clock.time
 
-    def removed() -> None:
-        if fleet.clock.time - START > WISH_SECS / 2 and len(fleet.slept) % 2:
-            fleet.table.update(
-                Key={"pk": {"S": "connections#default"}},
-                UpdateExpression="REMOVE " + ", ".join(fleet.wishes()),
-            )
-        if fleet.clock.time - START > WISH_SECS * 2 and fleet.wishes():
-            fleet.while_sleeping = lambda: None
-            holder.end(0.0)
+    def remove() -> None:
+        (wish,) = fleet.wishes()
+        fleet.table.update(Key=KEY, UpdateExpression=f"REMOVE {wish}")
+        fleet.while_sleeping = hand_over
 
-    fleet.while_sleeping = removed
+    def hand_over() -> None:
+        (wish,) = fleet.wishes()
+        assert fleet.item()[wish]["M"]["since"]["N"] == str(round(first * 1000))
+        fleet.while_sleeping = holder.end
+
+    fleet.while_sleeping = remove
     with one(fleet.worker()):
         assert holder.holds == LIMIT - 1
+
+
+def test_a_worker_that_waits_for_long_renews_its_wish(fleet: Fleet) -> None:
+    """So that it does not count as dead."""
+    holder = fleet.holder()
+
+    def later() -> None:
+        if fleet.clock.time - START > 2 * WISH_SECS:
+            fleet.while_sleeping = lambda: None
+            holder.end()
+
+    fleet.while_sleeping = later
+    with one(fleet.worker()):
+        assert holder.holds == LIMIT - 1
+        assert fleet.clock.time - START < LEASE_SECS
 
 
 # --- a DynamoDB that does not answer ---------------------------------------------------------------------

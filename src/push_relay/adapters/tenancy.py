@@ -201,18 +201,16 @@ class Tenancy:
 
     def _say_that_it_waits(self, *, urgent: bool) -> None:
         now = self._times.now()
+        known = self._wish is not None and self._leases.worker in self._seen.waiting
+        if known and self._wish_until - now >= _WISH_RENEWAL_SECS:
+            return
+        # If another worker took the wish for a dead worker's, it is made again with the same place in line.
         if self._wish is None:
             self._wish = now - (HEAD_START_SECS if urgent else 0.0)
-            self._saw(self._leases.wish(self._wish, renewed=False))
-        elif self._wish_until - now < _WISH_RENEWAL_SECS:
-            try:
-                self._saw(self._leases.wish(self._wish, renewed=True))
-            except Refused as refused:
-                # Either a connection was handed over, which the next look finds, or the wish had ended.
-                if self._saw(refused.view).mine:
-                    return
-                self._saw(self._leases.wish(self._wish, renewed=False))
-        else:
+        try:
+            self._saw(self._leases.wish(self._wish, renewed=known))
+        except Refused as refused:
+            self._saw(refused.view)  # A connection was handed over, which the next look finds.
             return
         self._wish_until = now + WISH_SECS
 
