@@ -134,15 +134,25 @@ def test_a_connection_stays_leased_until_the_vendor_has_ended_the_call(
     assert fleet.free() == LIMIT
 
 
-@pytest.mark.parametrize("recovers", ["at the next call", "at the end"])
-def test_a_connection_that_could_not_be_reserved_is_reserved_later(fleet: Fleet, recovers: str) -> None:
+def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_next_call(
+    fleet: Fleet,
+) -> None:
     """It is not given back in the meantime."""
     holder = fleet.holder()
     fleet.table.fails = lambda _expression: True
     holder.fail(DeliveryUnknown("timeout"))
-    if recovers == "at the next call":
-        fleet.table.fails = lambda _expression: False
-        holder.end()
+    fleet.table.fails = lambda _expression: False
+    holder.end()
+    holder.die()
+    fleet.clock.time = START + FINISH_SECS - 1
+    assert fleet.free() == LIMIT - 1
+
+
+def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_batch(fleet: Fleet) -> None:
+    """If there was no other call."""
+    holder = fleet.holder(calls=1)
+    fleet.table.fails = lambda _expression: True
+    holder.fail(DeliveryUnknown("timeout"))
     fleet.table.fails = lambda _expression: False
     holder.stop()
     fleet.clock.time = START + FINISH_SECS - 1

@@ -41,7 +41,20 @@ def stalls(content: bytes) -> Callable[[Raw, socket.socket], bool]:
         (reply(head(0, "400 Bad Request")), False),
         (reply(head(0, "401 Unauthorized")), False),
     ],
-    ids="silent half-a-head no-body no-body-of-a-refusal 504 524 closed garbage cut 503 400 401".split(),
+    ids=[
+        "silent",
+        "half-a-head",
+        "no-body",
+        "no-body-of-a-refusal",
+        "504",
+        "524",
+        "closed",
+        "garbage",
+        "cut",
+        "503",
+        "400",
+        "401",
+    ],
 )
 def test_a_call_is_unfinished_if_the_vendor_has_not_ended_it(
     answer: Callable[[Raw, socket.socket], bool], *, is_unfinished: bool

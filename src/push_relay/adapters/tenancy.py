@@ -85,12 +85,6 @@ class Tenancy:
             if not self._ends:
                 raise ConnectionsBusy("the account's connections are all in use")
             self._since = self._times.now()
-            # It may have come before another worker that has waited for longer.
-            for connection in list(self._ends):
-                heir = rebalance(self._seen, self._leases.worker, len(self._ends), wanted, 0.0).heir
-                if heir is None:
-                    break
-                self._hand_over(connection, heir)
             return list(self._ends)
 
     def after_call(self, connection: int, wanted: int) -> list[int]:
@@ -171,8 +165,6 @@ class Tenancy:
             self._times.sleep(pause)
             waited += pause
             self._try(wanted)
-        if not self._ends and self._wish is not None:
-            self._withdraw()
 
     def _try(self, wanted: int) -> None:
         """Lease free connections if it is this worker's turn, or find that one was handed over."""
