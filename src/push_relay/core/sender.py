@@ -12,6 +12,7 @@ from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
     VENDOR_CODES,
     ClaimHeld,
+    ConnectionsBusy,
     CredentialsUnavailable,
     DeliveryHeld,
     DeliveryUnknown,
@@ -185,7 +186,7 @@ class Sender:
             )
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            receipt = self._paced(failure(event, exc, push))
+            receipt = self.paced(failure(event, exc, push))
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called:
             latency = (self.clock.monotonic() - started) * 1000
@@ -204,10 +205,12 @@ class Sender:
             return receipt
         return self.claim(event, push, time_left) or self.recorded(push, receipt)
 
-    def _paced(self, receipt: Receipt) -> Receipt:
+    def paced(self, receipt: Receipt) -> Receipt:
         """If calls are stopped by now, let what the vendor did not take wait until one may be tried."""
         wait = self.pace.wait()
-        if wait is None or receipt.outcome is not Outcome.PARKED or receipt.error_code not in VENDOR_CODES:
+        # Calls that ended without an answer keep their connections busy, so others find none.
+        concerned = receipt.error_code in VENDOR_CODES or receipt.error_code == ConnectionsBusy.code
+        if wait is None or receipt.outcome is not Outcome.PARKED or not concerned:
             return receipt
         return replace(receipt, retry_after=wait, is_paced=True)
 
