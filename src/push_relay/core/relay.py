@@ -142,7 +142,7 @@ class Relay:
         signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
-            data=read_body(request.body, request.headers, source.body_format),
+            data=read_body(request.body, request.headers, source.body_format, proven=verified.content),
             headers=request.headers,
             query=request.query,
             received_at=now,
