@@ -23,7 +23,7 @@
     │   ├── ConnectionsBusy           the account's connections are all in use
     │   ├── QuotaExhausted            the account's calls of the day are used up
     │   ├── BudgetExhausted           the calls of the day that one source may use are used up
-    │   ├── CircuitOpen               the vendor is failing: nothing is sent but a probe
+    │   ├── CircuitOpen               the vendor fails or throttles: nothing is sent but a probe
     │   ├── VendorUnauthorized
     │   ├── VendorThrottled
     │   └── VendorUnavailable
@@ -49,6 +49,8 @@ class RelayError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
+    #: Whether a call to the vendor may still be in progress there, so that its connection is still in use.
+    unfinished: bool = False
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
@@ -151,9 +153,13 @@ class MappingFailed(RelayError):
 
 
 class NotNow(RelayError):
-    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known."""
+    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known.
+
+    is_paced  whether `retry_after` is when the account may call again: it depends on no push's own attempts
+    """
 
     code = "not_now"
+    is_paced: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -200,18 +206,21 @@ class QuotaExhausted(NotNow):
     """The account's calls of the day are used up, or what is left is kept for what is urgent."""
 
     code = "quota_exhausted"
+    is_paced = True
 
 
 class BudgetExhausted(NotNow):
     """The calls of the day that the push's source may use are used up; other sources may still call."""
 
     code = "budget_exhausted"
+    is_paced = True
 
 
 class CircuitOpen(NotNow):
-    """The vendor has been failing: nothing is sent but a single probe, until one succeeds."""
+    """The vendor fails or throttles: nothing is sent but one probe at a time, until one is answered."""
 
     code = "circuit_open"
+    is_paced = True
 
 
 class VendorUnauthorized(NotNow):
@@ -227,15 +236,31 @@ class VendorThrottled(NotNow):
 
 
 class VendorUnavailable(NotNow):
-    """The vendor cannot be reached, or answers 408 or 5xx."""
+    """The vendor cannot be reached, or answers 408 or 5xx.
+
+    It is `unfinished` if a gateway gave up waiting for the vendor.
+    """
 
     code = "vendor_unavailable"
 
+    def __init__(
+        self, detail: str = "", *, retry_after: float | None = None, unfinished: bool = False
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.unfinished = unfinished
+
 
 class DeliveryUnknown(RelayError):
-    """The connection was lost after the request was sent: nobody can know whether the push was shown."""
+    """The connection was lost after the request was sent: nobody can know whether the push was shown.
+
+    It is `unfinished` unless it is known that the vendor has ended the call.
+    """
 
     code = "delivery_unknown"
+
+    def __init__(self, detail: str = "", *, unfinished: bool = True) -> None:
+        super().__init__(detail)
+        self.unfinished = unfinished
 
 
 class DeliveryHeld(DeliveryUnknown):

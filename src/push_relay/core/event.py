@@ -23,10 +23,12 @@ class Replay(StrEnum):
 class Arrival:
     """A document as it came, before it is known to be a good event of a source.
 
-    source       the source's name, where the path or an attribute names it
+    source       the name that the path or a message attribute gives; on a queue it may be no source's
     headers      HTTP headers, or what the AWS envelope says (`sns-topic`, `eventbridge-source`, ...)
     fallback_id  the id of the event where the document brings none
     identity     what makes two arrivals the same event; from authenticated material alone
+    enclosed     of an SNS message that looks like an EventBridge event: the same with that envelope removed.
+                 Whoever wrote the message's text wrote this, so it counts only if the deployer says so
     """
 
     source: str | None
@@ -37,6 +39,7 @@ class Arrival:
     fallback_id: str
     identity: str
     correlation_id: str = "-"
+    enclosed: "Arrival | None" = None
 
     def scope(self) -> JsonObject:
         """Return what expressions see before the source has said what id and type are."""
@@ -54,7 +57,9 @@ class Event:
     data            the document
     headers, query  only those that the source's expressions name; lower-case header names
     received_at     seconds since the epoch, UTC
-    identity        what makes two arrivals the same event; from authenticated material alone
+    identity        what makes two arrivals the same event; from authenticated material alone.
+                    `<service>:<id>` is an id that no other event has; without a colon it is a digest of what
+                    the event holds
     correlation_id  follows the event from its sender to the push
     only            keys of the pushes that are still to be settled; empty: all
     skip            keys of the pushes that this message is not for: they have ended, or wait in another one
@@ -75,6 +80,11 @@ class Event:
     skip: tuple[str, ...] = ()
     replay: Replay = Replay.NO
     replay_id: str = ""
+
+    @property
+    def has_unique_id(self) -> bool:
+        """Whether its identity is an id that a service or its sender's signature vouches for."""
+        return ":" in self.identity
 
     def is_for(self, key: str) -> bool:
         """Tell whether a push of this key is to be made of it."""

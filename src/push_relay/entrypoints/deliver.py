@@ -172,7 +172,8 @@ def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
         arrival = unwrap(message.content)
         message.event = arrival if isinstance(arrival, Event) else relay.recognise(arrival)
     except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the message's outcome)
-        source = arrival.source if arrival else None
+        # The name may be a publisher's own word: only a source's name may become a metric.
+        source = arrival.source if arrival and relay.has_source(arrival.source) else None
         about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
         message.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
 
@@ -229,7 +230,7 @@ def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Mess
         event = message.event_for(part) if part else None
         if event:
             due = relay.clock.now() + message.delay(part)
-            queue.park(event, message.attempt + 1, due, _code(part))
+            queue.park(event, message.next_attempt(part), due, _code(part))
 
 
 def _bury(message: Message, queue: Messages) -> None:
