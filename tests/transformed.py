@@ -30,6 +30,7 @@ def transformed(**parameters: str) -> dict[str, Any]:
     given = {
         "AWS::StackName": STACK,
         "AWS::Region": REGION,
+        "AWS::URLSuffix": "amazonaws.com",
         "PushBaseUrl": "https://push.example.com",
         "PushCredentialsArn": f"{_SECRET}:credentials-AbC123",
         "SigningSecretsArn": f"{_SECRET}:signing-AbC123",

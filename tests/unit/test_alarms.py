@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import Captured, captured
+from push_relay import telemetry as names
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
 from push_relay.telemetry import Telemetry
@@ -209,6 +210,18 @@ def test_without_a_topic_the_alarms_are_there_and_tell_nobody() -> None:
     alarms = resources(transformed(), "AWS::CloudWatch::Alarm")
     assert set(alarms) == set(ALARMS)
     assert not [name for name, each in alarms.items() if "AlarmActions" in each["Properties"]]
+
+
+def test_the_documented_price_counts_the_metrics_and_the_alarms_that_there_are() -> None:
+    """At $0.30 a metric and $0.10 an alarm."""
+    metrics = {
+        *names.OUTCOME_METRICS.values(),
+        *names.CODE_METRICS.values(),
+        *(value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)),
+    }
+    price = f"${0.3 * len(metrics) + 0.1 * len(ALARMS):.2f}"
+    row = f"| dimensions `stack` and `service` | 8 to {len(metrics)} | {len(ALARMS)} | {price} |"
+    assert row in (ROOT / "docs/operations.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""docs/deploy-policy.json has the rights that deploying needs: those of each resource type's schema, and sam's.
+"""docs/deploy-policy.json has the rights that deploying needs: by resource type, and those of sam itself.
 
 CloudFormation publishes with each resource type which rights its handlers use; cfn-lint ships these schemas.
 """

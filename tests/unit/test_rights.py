@@ -15,6 +15,7 @@ from relayctl.project import ROOT
 from transformed import transformed
 
 _SOURCES = ROOT / "src/push_relay"
+_ADAPTERS = sorted((_SOURCES / "adapters").glob("*.py"))
 #: The services that the code calls, by what their actions begin with.
 SERVICES = {"dynamodb": "dynamodb", "sqs": "sqs", "secretsmanager": "secretsmanager"}
 #: What libraries call on the code's behalf, by the module that the code imports.
@@ -57,7 +58,7 @@ def imports(file: Path) -> Iterator[str]:
 def used() -> set[str]:
     """Return the actions that the code uses, itself or by a library."""
     known, found = operations(), set()
-    for file in _SOURCES.rglob("*.py"):
+    for file in _ADAPTERS:
         found |= {known[name] for name in names(file) if name in known}
         for module in imports(file):
             found |= set().union(*(more for library, more in LIBRARIES.items() if module.startswith(library)))
@@ -96,6 +97,15 @@ def test_deliver_has_all_of_it_and_receive_what_it_is_for() -> None:
     assert granted("ReceiveRole", DeliveryMode.QUEUE) == RECEIVES
     ledger = {action for action in used() if action.startswith("dynamodb:")}
     assert granted("ReceiveRole", DeliveryMode.DIRECT) == RECEIVES | ledger
+
+
+def test_nothing_but_an_adapter_calls_aws() -> None:
+    """So the adapters are all that has to be read. What wires them only makes the clients."""
+    others = [file for file in _SOURCES.rglob("*.py") if file not in _ADAPTERS]
+    callers = {
+        file.name for file in others if {"boto3", "botocore"} & {m.split(".")[0] for m in imports(file)}
+    }
+    assert callers == set()
 
 
 def test_no_library_calls_aws_unseen() -> None:

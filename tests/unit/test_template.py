@@ -136,7 +136,7 @@ def test_queues_are_encrypted_and_take_what_the_code_sends(queue: str) -> None:
 
 
 def test_a_dead_letter_has_a_week_left_when_sqs_moves_it() -> None:
-    """It keeps the time at which it was first sent. A weekend and a holiday are no reason to lose an event."""
+    """It keeps the time at which it was first sent. A weekend and a holiday must lose no event."""
     queue, dead = (_properties(name)["MessageRetentionPeriod"] for name in ("Queue", "DeadLetterQueue"))
     assert dead == 14 * 24 * 3600
     assert dead - queue >= 7 * 24 * 3600
@@ -150,7 +150,7 @@ def test_what_holds_events_outlives_the_stack(resource: str) -> None:
 
 
 def test_lambda_takes_no_parked_event_for_a_loop() -> None:
-    """By default it stops after 16 times what `deliver` sends to the queue that invokes it; `max_age` bounds it."""
+    """By default it drops after 16 times what `deliver` sends to its own queue; `max_age` bounds it here."""
     function = transformed()["Resources"]["DeliverFunction"]
     assert function["Type"] == "AWS::Lambda::Function"
     assert function["Properties"]["RecursiveLoop"] == "Allow"
