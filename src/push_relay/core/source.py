@@ -14,8 +14,8 @@ from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, digest, safe_id
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
-from push_relay.core.graphemes import is_blank
 from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
+from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Message
 from push_relay.core.request import CORRELATION_HEADERS
 from push_relay.core.schema import Schema
