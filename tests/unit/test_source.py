@@ -170,7 +170,7 @@ def test_a_blank_title_or_body_is_a_wrong_mapping(key: str, value: object) -> No
 
 
 def test_a_rule_whose_condition_fails_is_passed_over_and_reported() -> None:
-    """A later rule writes the message. The error says which rule failed, and not on what."""
+    """A later rule writes the message. The error names the rule and quotes no value."""
     failing = {**RULE, "when": "contains(data.tags, 'x')", "title": "never"}
     wording = source(message=[failing, RULE]).wording(event({"tags": "planted", "n": 1}))
     assert wording == Wording(Message("t", "b"))
