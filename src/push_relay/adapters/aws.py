@@ -1,6 +1,7 @@
 """Make AWS clients, once each and only when they are needed: a client costs more than all else at start."""
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -48,6 +49,27 @@ def _client(service: str) -> Any:
             )
             _clients[service] = cast("Any", boto3).client(service, config=config)
         return _clients[service]
+
+
+def signed(url: str) -> Mapping[str, str]:
+    """Return the headers that sign a GET of `https://SERVICE.REGION...` as the function's role.
+
+    Nothing if there are no credentials. Signature Version 4:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+    """
+    # Imported where they are needed, which is once for each subscription.
+    import boto3  # noqa: PLC0415
+    from botocore.auth import SigV4Auth  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+
+    with _making:
+        credentials = cast("Any", boto3).Session().get_credentials()
+    if credentials is None:
+        return {}
+    service, region, *_ = url.removeprefix("https://").split(".")
+    request = AWSRequest("GET", url)
+    SigV4Auth(credentials.get_frozen_credentials(), service, region).add_auth(request)
+    return dict(request.headers)
 
 
 def error_name(error: Exception) -> str:
