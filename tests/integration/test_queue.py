@@ -103,10 +103,9 @@ def test_a_fifo_record_is_hidden_and_its_group_waits_behind_it(local_stores: Loc
     adapter = SqsQueue("", "", time.time)
     first = {record["body"]: record for record in local_stores.received(url)}
     assert Message.of_sqs(first["a1"]).group == "a"
-    adapter.hide(first["a1"], 500)
+    adapter.hide([first["a1"]], 500)
     assert not {record["body"] for record in local_stores.received(url)} & {"a1", "a2"}
-    for record in first.values():
-        adapter.hide(record, 0)
+    adapter.hide([*first.values()], 0)
     again = [record["body"] for record in local_stores.received(url)]
     assert next(name for name in again if name.startswith("a")) == "a1"
 

@@ -144,9 +144,14 @@ class WatchedMessages:
         self.inner.bury(body, attributes, error_code, event_id)
         self.knife.at("after_bury")
 
-    def hide(self, record: Mapping[str, Any], delay: float) -> None:
-        """Hide a record."""
-        self.inner.hide(record, delay)
+    def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
+        """Queue a copy of a record."""
+        self.knife.at("before_copy")
+        self.inner.copy(record, crashes, due)
+        self.knife.at("after_copy")
+
+    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+        """Do nothing: in this run the driver keeps messages back, by a clock that SQS does not have."""
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """Delete a record."""

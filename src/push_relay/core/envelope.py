@@ -32,6 +32,8 @@ EVENT_ATTRIBUTE = "push-relay-event"
 #: The message attributes of a parked event: which attempt comes next, and when (seconds since the epoch).
 ATTEMPT_ATTRIBUTE = "attempt"
 DUE_ATTRIBUTE = "due"
+#: The message attribute of a copy that the relay has queued: how often the function died on the message.
+CRASHES_ATTRIBUTE = "push-relay-crashes"
 #: The message attribute that says to people why an event is parked, or dead. Nothing is decided by it.
 REASON_ATTRIBUTE = "error_code"
 _PLAIN, _COMPRESSED = "1", "1+zlib"

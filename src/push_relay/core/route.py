@@ -57,6 +57,10 @@ class Routing:
         """Return what the routes of a source read of headers and query."""
         return self.read_by_routes.get(source, NOTHING)
 
+    def urgent_sources(self) -> frozenset[str]:
+        """Return the sources that have an urgent route."""
+        return frozenset(route.source for route in self.routes if route.high)
+
     def recipients(self, event: Event) -> Mapping[Recipient, Route]:
         """Return whom the routes tell of an event, and by which route: each once, by the first that fits.
 
