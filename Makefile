@@ -43,8 +43,10 @@ define environment
 @touch $(2)/.done
 endef
 
-.venv/.done: requirements/dev.txt .python-version | .tools/uv/.done
+.venv/.done: requirements/dev.txt .python-version pyproject.toml | .tools/uv/.done
 	$(call environment,dev,.venv)
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python .venv/bin/python --editable .
+	@touch $@
 .tools/sam/.done: requirements/sam.txt .python-version | .tools/uv/.done
 	$(call environment,sam,.tools/sam)
 .tools/ministack/.done: requirements/ministack.txt .python-version | .tools/uv/.done
@@ -52,8 +54,8 @@ endef
 
 # --- work -------------------------------------------------------------------------------------------
 
-run: setup ## run the relay locally and relay a real event; ONCE=1 stops after the first push
-	@$(PY) -m relayctl run $(if $(ONCE),--once)
+run: setup ## run the relay locally and relay an example: SOURCE=, EXAMPLE= choose it; ONCE=1 stops after its push
+	@$(PY) -m relayctl run $(if $(ONCE),--once) $(if $(SOURCE),--source $(SOURCE)) $(if $(EXAMPLE),--example $(EXAMPLE))
 
 test: setup ## every test; ARGS= goes to pytest, JOBS= is how many run at a time (2)
 	@$(PY) -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)

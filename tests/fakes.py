@@ -1,15 +1,18 @@
 """The relay's world, in memory: every port with a fake that records what it was asked."""
 
 import io
+import itertools
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import shipped
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.digest import Gatherer
 from push_relay.core.door import Door
@@ -26,7 +29,9 @@ from stores import Connections, Digests, Ledger
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
-SHIPPED = ROOT / "src" / "sources"
+#: The shipped source folders and routes for them: what a deployer has added or changed is in neither.
+SHIPPED = shipped.directory()
+SHIPPED_ROUTES = SAMPLES / "shipped-routes.toml"
 SECRET = b"planted-signing-secret"
 CREDENTIALS = Credentials(4711, "planted-integration-key")
 ROTATED = Credentials(4711, "planted-integration-key-rotated")
@@ -221,6 +226,7 @@ class Witness:
     def __init__(self) -> None:
         self.accepted_events: list[Event] = []
         self.receipts: list[Receipt] = []
+        self.refusals: list[Receipt] = []  # those of the receipts that may be logged in samples
         self.attempts: list[int] = []
         self.troubles: list[tuple[str, str, str]] = []
         self.handshakes: list[tuple[str, str]] = []
@@ -238,6 +244,11 @@ class Witness:
         """Note receipts."""
         self.receipts.extend(receipts)
         self.attempts.append(attempt)
+
+    def refused(self, receipt: Receipt) -> None:
+        """Note the receipt of a request whose sender had not proven itself."""
+        self.refusals.append(receipt)
+        self.settled([receipt], attempt=1)
 
     def trouble(self, what: str, *, error_code: str, detail: str) -> None:
         """Note a trouble."""
@@ -271,7 +282,7 @@ class World:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.clock, self.context = Clock(), Context()
-        self.messages, self.ledger, self.connections = Messages(), Ledger(), Connections()
+        self.messages, self.ledger, self.connections = Messages(), Ledger(self.clock.now), Connections()
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness
@@ -335,9 +346,14 @@ class Captured:
 
 
 @contextmanager
-def captured() -> Iterator[Captured]:
-    """Capture real telemetry: Powertools' logger keeps its stream, so the stream is what is exchanged."""
-    kept = Captured(Telemetry())
+def captured(*, samples: bool = True, stack: str = "push-relay") -> Iterator[Captured]:
+    """Capture real telemetry: Powertools' logger keeps its stream, so the stream is what is exchanged.
+
+    Without `samples` every refusal is logged: an hour passes each time that the time is asked for.
+    """
+    hours = itertools.count(0, 3600)
+    clock = time.monotonic if samples else lambda: float(next(hours))
+    kept = Captured(Telemetry(stack, clock))
     everything = logging.StreamHandler(kept.logged)
     root = logging.getLogger()
     ours = [h for h in kept.telemetry._logger.handlers if isinstance(h, logging.StreamHandler)]

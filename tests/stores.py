@@ -1,12 +1,15 @@
 """What the relay keeps in DynamoDB, in memory: the ledger, the connections, the digests' windows."""
 
+import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from push_relay.core.connections import Unleased
+from push_relay.core.cooldown import Cooldown
 from push_relay.core.digest import Added, Entry, Window
-from push_relay.core.errors import LedgerUnavailable
+from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Receipt
@@ -16,24 +19,36 @@ from push_relay.core.sender import Claim
 class Ledger:
     """The ledger, with claims that are atomic across threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._lock = threading.Lock()
+        self._now = now
+        self.since: dict[str, float] = {}  # when a push was settled
         self.states: dict[str, Outcome | None] = {}  # None: claimed
         self.codes: dict[str, str] = {}
         self.windows: dict[str, str] = {}
         self.unknown: dict[str, int] = {}  # calls of unknown fate, by push
         self.leases: list[float] = []
         self.forgotten: list[str] = []
+        self.parked: list[str] = []
         self.replays: dict[str, str] = {}  # the last replay that claimed a push
         self.down: Exception | None = None
         self.forgets: Exception | None = None
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
+    def claim(
+        self,
+        key: str,
+        lease: float,
+        replay: Replay = Replay.NO,
+        replay_id: str = "",
+        forget_before: float = 0.0,
+    ) -> Claim:
         """Claim a push, or tell who has it."""
         with self._lock:
             if self.down:
                 raise self.down
             self.leases.append(lease)
+            if self.states.get(key) is not None and self.since.get(key, math.inf) < forget_before:
+                del self.states[key]
             if key in self.states:
                 overruled: dict[Replay, set[Any]] = {
                     Replay.NO: set(),
@@ -68,6 +83,7 @@ class Ledger:
             if self.forgets:
                 raise self.forgets
             self.states[key], self.codes[key] = outcome, error_code
+            self.since[key] = self._now()
             self.windows.pop(key, None)
             self.unknown.pop(key, None)
 
@@ -84,6 +100,7 @@ class Ledger:
         with self._lock:
             if self.forgets:
                 raise self.forgets
+            self.parked.append(key)
             self._free(key)
 
     def end_claims(self) -> None:
@@ -110,18 +127,32 @@ class Ledger:
 
 
 class Connections:
-    """The account's connections: `free` of them."""
+    """The account's connections: if `free` is 0, all are in use."""
 
     def __init__(self) -> None:
         self.free = 3
         self.down: Exception | None = None
+        self.asked: list[int] = []  # the number of pushes of each share
+        self.urgent: list[bool] = []  # of each push that asked for a connection
+        self.in_use = 0
 
     @contextmanager
-    def held(self, wanted: int, _time_left: Any) -> Iterator[int]:
-        """Hold what is free."""
+    def held(self, pushes: int, _time_left: Any) -> Iterator["Connections"]:
+        """Share the connections."""
+        self.asked.append(pushes)
+        yield self
+
+    @contextmanager
+    def connection(self, *, urgent: bool) -> Iterator[Unleased]:
+        """Hold a connection for one push."""
+        self.urgent.append(urgent)
         if self.down:
             raise self.down
-        yield min(wanted, self.free)
+        if not self.free:
+            raise ConnectionsBusy("the account's connections are all in use")
+        self.in_use += 1
+        yield Unleased()
+        self.in_use -= 1
 
 
 class Digests:
@@ -158,3 +189,29 @@ class Digests:
         self.closed.add(window_id)
         found = self.windows.get(window_id)
         return (found[0], list(found[1].values())) if found else None
+
+
+class Cooldowns:
+    """The account's cool-down, in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.state = Cooldown()
+        self.down: Exception | None = None
+        self.reads = 0
+
+    def read(self) -> Cooldown:
+        """Return the state."""
+        if self.down:
+            raise self.down
+        self.reads += 1
+        return self.state
+
+    def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
+        """Replace the state, if it is the one that was seen."""
+        if self.down:
+            raise self.down
+        with self._lock:
+            if self.state.stamp == before.stamp:
+                self.state = after
+            return self.state

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.connections import DynamoDbConnections
+from push_relay.adapters.cooldown import DynamoDbCooldown
 from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.pace import CircuitBreaker, DailyQuota
@@ -15,6 +16,7 @@ from push_relay.adapters.sns import SnsEndpoint
 from push_relay.adapters.table import Table
 from push_relay.core.digest import Gatherer
 from push_relay.core.door import Door
+from push_relay.core.quota import Quota
 from push_relay.core.relay import Relay
 from push_relay.core.sender import Sender
 from push_relay.settings import Settings
@@ -39,16 +41,22 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
     routing = read_routing_file(settings.config_file)
     sns = SnsEndpoint()
     queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now)
-    telemetry = Telemetry()
+    telemetry = Telemetry(settings.stack)
     table = Table(settings.ledger_table)
     account = routing.account
     vendor = DailyQuota(
-        HttpPushApi(settings.push_base_url, account), table, account, clock.now, telemetry.quota
+        HttpPushApi(settings.push_base_url, account),
+        table,
+        Quota(account, routing.budgets),
+        clock.now,
+        telemetry.quota,
     )
+    breaker = CircuitBreaker(vendor, DynamoDbCooldown(table, clock.now), account, clock.now, vendor.check)
     sender = Sender(
         ledger=DynamoDbLedger(table, clock.now),
         credentials=SecretsManagerPushCredentials(settings.push_credentials_arn, monotonic=clock.monotonic),
-        push_api=CircuitBreaker(vendor, table, clock.now, vendor.check),
+        push_api=breaker,
+        pace=breaker,
         clock=clock,
         hold_unknown=account.hold_unknown,
         resends=account.resends,
@@ -63,7 +71,7 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
         queue=queue,
         sender=sender,
         gatherer=Gatherer(DynamoDbDigests(table, clock.now), sender, queue),
-        connections=DynamoDbConnections(table, "default", account.connections, clock.now, clock.sleep),
+        connections=DynamoDbConnections(table, "default", account, clock.now, clock.sleep),
         clock=clock,
         concurrently=Threads(account.connections),
     )

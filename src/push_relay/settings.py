@@ -27,6 +27,7 @@ class Settings:
     ledger_table: str
     config_file: Path
     sources_directory: Path
+    stack: str = "push-relay"
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -44,6 +45,8 @@ class Settings:
             ledger_table=environment.get("LEDGER_TABLE", ""),
             config_file=Path(environment.get("RELAY_CONFIG", _ROOT / "config" / "relay.toml")),
             sources_directory=Path(environment.get("RELAY_SOURCES", _ROOT / "sources")),
+            # CloudWatch takes no empty dimension.
+            stack=environment.get("STACK_NAME") or "push-relay",
         )
 
 

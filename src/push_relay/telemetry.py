@@ -1,17 +1,30 @@
 """The log lines and the metrics, with every key and every name. Neither holds a payload or a person.
 
-One line for each receipt. One metric for each outcome by source, `Received` beside them so that the
-invariant can be watched, `Accepted` for what was queued, and the vendor's latency.
+Metrics have the dimensions `service` and `stack`, so a stack's alarms watch that stack alone and a further
+source costs no further metric. A metric line also has the property `source`, for queries over the log.
+
+Anybody can cause a request that is refused before its sender has proven itself. So that a flood of them does
+not become a bill for logs, only the first few are logged one by one; after that one line stands for many (its
+`count` says for how many), and their metrics are written together. docs/errors.md gives the numbers.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from push_relay.core.errors import RelayError
+from push_relay.core.errors import (
+    VENDOR_CODES,
+    CircuitOpen,
+    CredentialsUnavailable,
+    RelayError,
+    VendorUnauthorized,
+)
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
@@ -22,21 +35,106 @@ HANDSHAKE = "Handshake"
 QUOTA_USED = "QuotaUsed"
 VENDOR_LATENCY = "VendorLatency"
 OUTCOME_METRICS = {outcome: outcome.value.capitalize() for outcome in Outcome}
+#: Metrics of error codes that have an alarm. They are counted beside the outcome's own metric.
+CODE_METRICS = {
+    CredentialsUnavailable.code: "CredentialsTrouble",
+    VendorUnauthorized.code: "CredentialsTrouble",
+    CircuitOpen.code: "CircuitOpen",
+    RelayError.code: "InternalError",
+}
+
+#: Refusals that are logged one by one: of one source and error code, and of all of them together.
+BURST, BURST_OF_ALL = 3, 8
+#: Seconds until one more refusal may be logged: of one source and error code, and of all of them together.
+LINE_SECS, LINE_SECS_OF_ALL = 60.0, 10.0
+#: Metrics of refusals are written when this many wait, or when the first of them has waited for so long.
+MOST_WAITING, LONGEST_WAIT_SECS = 25, 10.0
 
 #: Outcomes that somebody should look into, and those that a person on call should.
 _WARNINGS = frozenset({Outcome.REJECTED, Outcome.PARKED, Outcome.EXPIRED})
 _ERRORS = frozenset({Outcome.FAILED})
 
 
+class _Allowance:
+    """A token bucket: `burst` lines at once, and one more each `secs` seconds."""
+
+    def __init__(self, burst: int, secs: float) -> None:
+        self._burst, self._secs = burst, secs
+        self._lines, self._since = float(burst), float("-inf")
+
+    def has_one(self, now: float) -> bool:
+        """Return whether a line may be written now."""
+        self._lines = min(self._burst, self._lines + (now - self._since) / self._secs)
+        self._since = now
+        return self._lines >= 1
+
+    def take(self) -> None:
+        """Use up one line."""
+        self._lines -= 1
+
+
+@dataclass
+class _Kind:
+    """Refusals of one source and error code: the lines that are allowed, and how many no line counts yet."""
+
+    allowance: _Allowance = field(default_factory=lambda: _Allowance(BURST, LINE_SECS))
+    unlogged: int = 0
+
+
+class _Refusals:
+    """Counts what strangers cause, and decides which of it is logged and when its metrics are written."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._all = _Allowance(BURST_OF_ALL, LINE_SECS_OF_ALL)
+        self._kinds: dict[tuple[str, str], _Kind] = defaultdict(_Kind)
+        self._since = 0.0
+        self._is_logged = False
+        self.metrics: Counter[str] = Counter()
+        self.by_source: Counter[str] = Counter()
+
+    def count(self, source: str, code: str, metrics: Iterable[str]) -> int:
+        """Count one. Returns for how many its log line stands; 0 if it is not to be logged."""
+        now = self._monotonic()
+        if not self.by_source:
+            self._since = now
+        self.metrics.update(metrics)
+        self.by_source[source] += 1
+        kind = self._kinds[source, code]
+        kind.unlogged += 1
+        if not (kind.allowance.has_one(now) and self._all.has_one(now)):
+            return 0
+        kind.allowance.take()
+        self._all.take()
+        self._is_logged = True
+        stands_for, kind.unlogged = kind.unlogged, 0
+        return stands_for
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the metrics are to be written now; with the log line of a refusal they always are."""
+        waited = self._monotonic() - self._since
+        enough = self.by_source.total() >= MOST_WAITING or waited >= LONGEST_WAIT_SECS
+        return bool(self.by_source) and (self._is_logged or enough)
+
+    def clear(self) -> None:
+        """Begin to count again, after the metrics were written."""
+        self.metrics.clear()
+        self.by_source.clear()
+        self._is_logged = False
+
+
 class Telemetry:
     """Log lines as they happen, and metrics gathered until `flush`."""
 
-    def __init__(self) -> None:
+    def __init__(self, stack: str = "push-relay", monotonic: Callable[[], float] = time.monotonic) -> None:
         # POWERTOOLS_SERVICE_NAME, POWERTOOLS_LOG_LEVEL and POWERTOOLS_METRICS_NAMESPACE name them.
         self._logger = Logger(utc=True, use_rfc3339=True, location=None)
-        self._counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._stack = stack
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._latencies: dict[str, list[float]] = defaultdict(list)
         self._quota: float | None = None
+        self._refusals = _Refusals(monotonic)
         self._lock = Lock()  # pushes are sent from several threads
 
     def accepted(self, event: Event) -> None:
@@ -47,9 +145,12 @@ class Telemetry:
         )
 
     def handshake(self, source: str, correlation_id: str) -> None:
-        """Note that a sender's question was answered; it is no event, and has no outcome."""
-        self._counts[source][HANDSHAKE] += 1
-        self._logger.info("handshake", source=source, correlation_id=correlation_id)
+        """Note that a sender's question was answered; it is no event, and has no outcome.
+
+        Anybody may ask some of these questions, so they are logged as refusals are.
+        """
+        if count := self._refusals.count(source, HANDSHAKE, [HANDSHAKE]):
+            self._logger.info("handshake", source=source, correlation_id=correlation_id, count=count)
 
     def quota(self, calls: int, limit: int) -> None:
         """Note how much of the day's quota the account has used."""
@@ -57,39 +158,59 @@ class Telemetry:
             self._quota = max(self._quota or 0.0, 100.0 * calls / limit)
 
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
-        """Note what became of pushes, at the how-manieth attempt."""
+        """Note what became of pushes; `attempt` is the attempt's number, from 1."""
         for receipt in receipts:
-            self._counts[receipt.source][RECEIVED] += 1
-            self._counts[receipt.source][OUTCOME_METRICS[receipt.outcome]] += 1
+            self._counts[receipt.source].update(_metrics(receipt))
             if receipt.latency_ms is not None:
                 self._latencies[receipt.source].append(receipt.latency_ms)
-            self._log(receipt, attempt)
+            self._log(receipt, {"attempt": attempt})
+
+    def refused(self, receipt: Receipt) -> None:
+        """Note a request that was refused before its sender had proven itself."""
+        count = self._refusals.count(receipt.source, receipt.error_code or "", _metrics(receipt))
+        if count:
+            self._log(receipt, {"attempt": 1, "count": count})
 
     def trouble(self, what: str, *, error_code: str, detail: str) -> None:
         """Log what went wrong outside any one event: a message could not be parked, say."""
         self._logger.error(what, error_code=error_code, detail=detail)
 
     def flush(self) -> None:
-        """Write the metrics (CloudWatch's embedded metric format), one line for each source."""
+        """Write the metrics (CloudWatch's embedded metric format), one line for each source.
+
+        Metrics of refusals may be left for a later flush; each line holds the invariant, so all of them do.
+        """
         for source, counts in self._counts.items():
-            metrics = EphemeralMetrics()
-            metrics.add_dimension("source", source)
+            metrics = self._line(source=source)
             for name, count in counts.items():
                 metrics.add_metric(name, MetricUnit.Count, count)
             for latency in self._latencies.get(source, ()):
                 metrics.add_metric(VENDOR_LATENCY, MetricUnit.Milliseconds, latency)
-            # The hundredth value of a metric has flushed by itself, and an empty flush warns.
+            # The hundredth value of a metric has flushed it already, and an empty flush warns.
             if metrics.metric_set:
                 metrics.flush_metrics()
         if self._quota is not None:
-            metrics = EphemeralMetrics()
+            metrics = self._line()
             metrics.add_metric(QUOTA_USED, MetricUnit.Percent, self._quota)
             metrics.flush_metrics()
             self._quota = None
+        if self._refusals.is_due:
+            metrics = self._line(refused=dict(self._refusals.by_source))
+            for name, count in self._refusals.metrics.items():
+                metrics.add_metric(name, MetricUnit.Count, count)
+            metrics.flush_metrics()
+            self._refusals.clear()
         self._counts.clear()
         self._latencies.clear()
 
-    def _log(self, receipt: Receipt, attempt: int) -> None:
+    def _line(self, **properties: Any) -> EphemeralMetrics:
+        metrics = EphemeralMetrics()
+        metrics.add_dimension("stack", self._stack)
+        for name, value in properties.items():
+            metrics.add_metadata(name, value)
+        return metrics
+
+    def _log(self, receipt: Receipt, numbers: Mapping[str, int]) -> None:
         fields = {
             "source": receipt.source,
             "event_id": receipt.event_id,
@@ -98,16 +219,25 @@ class Telemetry:
             "detail": receipt.detail,
             "vendor_code": receipt.vendor_code,
             "violations": [f"{v.pointer or '/'} {v.rule}" for v in receipt.violations] or None,
-            "attempt": attempt,
             "latency_ms": receipt.latency_ms and round(receipt.latency_ms, 1),
             "retry_after": receipt.retry_after,
             "correlation_id": receipt.correlation_id,
+            **numbers,
         }
-        told = {name: value for name, value in fields.items() if value is not None}
+        known = {name: value for name, value in fields.items() if value is not None}
         # What the relay does not know is parked like an outage, and somebody has to look into it.
         if receipt.outcome in _ERRORS or receipt.error_code == RelayError.code:
-            self._logger.error("receipt", extra=told)
+            self._logger.error("receipt", extra=known)
         elif receipt.outcome in _WARNINGS:
-            self._logger.warning("receipt", extra=told)
+            self._logger.warning("receipt", extra=known)
         else:
-            self._logger.info("receipt", extra=told)
+            self._logger.info("receipt", extra=known)
+
+
+def _metrics(receipt: Receipt) -> list[str]:
+    """Return the metrics that a receipt counts in."""
+    own = [CODE_METRICS[receipt.error_code]] if receipt.error_code in CODE_METRICS else []
+    if receipt.is_paced and receipt.error_code in VENDOR_CODES:
+        # The call has stopped all others, or was a failed probe. If one push alone waits, no other shows it.
+        own.append(CODE_METRICS[CircuitOpen.code])
+    return [RECEIVED, OUTCOME_METRICS[receipt.outcome], *own]

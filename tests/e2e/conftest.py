@@ -6,8 +6,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from fakes import SHIPPED, SHIPPED_ROUTES
 from relayctl.progress import Progress
-from relayctl.stack import LocalStack, local_stack
+from relayctl.stack import Choices, LocalStack, local_stack
 
 ALARMS_TOPIC = "alarms"
 
@@ -15,7 +16,8 @@ ALARMS_TOPIC = "alarms"
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     """Deploy the project's own template to a local AWS, subscribed to one SNS topic."""
-    with local_stack(Progress(Console(file=StringIO())), topics=[ALARMS_TOPIC]) as deployed:
+    choices = Choices(topics=[ALARMS_TOPIC], sources=SHIPPED, config=SHIPPED_ROUTES)
+    with local_stack(Progress(Console(file=StringIO())), choices) as deployed:
         yield deployed
 
 

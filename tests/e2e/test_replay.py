@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from relayctl import demonstration
+from relayctl import pasting
 from relayctl.deploy import queue_client
 from relayctl.stack import LocalStack
 
@@ -24,7 +24,7 @@ def test_the_printed_command_lists_and_replays_what_is_dead(fresh_stack: LocalSt
     deadline = time.monotonic() + _SECS
     while json.loads(_run(fresh_stack, "--error-code crashed --json"))["count"] != 1:
         assert time.monotonic() < deadline, fresh_stack.dead_letters()
-    printed = demonstration.command_line(fresh_stack)
+    printed = pasting.command_line(fresh_stack)
     said = _shell(printed.replace("relayctl dead", "relayctl replay") + " --error-code crashed --yes")
     try:
         fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _SECS)
@@ -34,7 +34,7 @@ def test_the_printed_command_lists_and_replays_what_is_dead(fresh_stack: LocalSt
 
 
 def _run(stack: LocalStack, arguments: str) -> str:
-    return _shell(f"{demonstration.command_line(stack)} {arguments}")
+    return _shell(f"{pasting.command_line(stack)} {arguments}")
 
 
 def _shell(script: str) -> str:

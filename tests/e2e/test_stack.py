@@ -18,8 +18,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from relayctl import demonstration, webhook
+from fakes import SHIPPED, SHIPPED_ROUTES
+from push_relay.core.push import Push
+from relayctl import demonstration, pasting, senders, webhook
+from relayctl.deadletters.prospect import relay_of
 from relayctl.deploy import client, queue_client
+from relayctl.examples import Example, becomes, examples_of
 from relayctl.processes import Processes, Program
 from relayctl.progress import Progress, StepFailedError
 from relayctl.project import ROOT, RUNS
@@ -27,11 +31,10 @@ from relayctl.stack import LocalStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 _DELIVERY_SECS = 120.0  # a cold start on a machine that does other things besides
-_RUN = [sys.executable, "-m", "relayctl", "run", "--once"]
+_RUN = [sys.executable, "-m", "relayctl", "run", "--once", "--sources", SHIPPED, "--config", SHIPPED_ROUTES]
 _PROC = Path("/proc")
 _KILLED = 1 << (signal.SIGKILL - 1)  # in the masks of proc_pid_status(5)
 _EXITING = 0x4  # PF_EXITING, in the flags of proc_pid_stat(5)
-_ALARM = ROOT / "src/sources/cloudwatch-alarm/examples/alarm.request.json"
 
 
 def _said(console: StringIO) -> Progress:
@@ -39,28 +42,63 @@ def _said(console: StringIO) -> Progress:
 
 
 def _github(stack: LocalStack, title: str) -> webhook.Webhook:
-    example = webhook.read_example(demonstration.EXAMPLE)
-    content = json.loads(example.body)
+    example = _example("github", "issues-opened")
+    content = json.loads(example.request.body)
     content["issue"]["title"] = title
-    changed = replace(example, body=json.dumps(content).encode())
-    return webhook.sign(changed, stack.signing_secrets["github"])
+    changed = replace(example.request, body=json.dumps(content).encode())
+    return senders.sign(changed, example.verify, stack.signing_secrets["github"], time.time())
+
+
+def _example(source: str, name: str) -> Example:
+    return next(example for example in examples_of(SHIPPED, source) if example.name == name)
+
+
+def _push(example: Example) -> Push:
+    (push,) = (made for made in becomes(relay_of(SHIPPED, SHIPPED_ROUTES), example) if isinstance(made, Push))
+    return push
 
 
 def test_a_webhook_becomes_exactly_one_valid_push(fresh_stack: LocalStack) -> None:
     """API -> receive -> queue -> deliver -> vendor, as `make run` does it."""
-    output = StringIO()
-    demonstration.relay_one(_said(output), fresh_stack)
+    output, example = StringIO(), _example("github", "issues-opened")
+    demonstration.relay_one(_said(output), fresh_stack, example, _push(example))
     counts = fresh_stack.sandbox.record.counts
     assert (counts.calls, counts.valid, counts.accepted) == (1, 1, 1)
     assert "octo-org/bakery: new issue" in output.getvalue()
 
 
-def test_the_curl_to_try_next_works_when_pasted(fresh_stack: LocalStack, tmp_path: Path) -> None:
-    """The signature is computed by the shell, from a file that holds the run's own secret."""
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("cloudwatch-alarm", "alarm"),
+        ("push", "from-eventbridge"),
+        ("push", "full"),
+        ("cloudevents", "structured"),
+        ("grafana", "firing"),
+    ],
+)
+def test_an_example_of_any_source_arrives(source: str, name: str, fresh_stack: LocalStack) -> None:
+    """`make run` takes SOURCE= and EXAMPLE=, also for a source that AWS delivers."""
+    output, example = StringIO(), _example(source, name)
+    push = _push(example)
+    demonstration.relay_one(_said(output), fresh_stack, example, push)
+    assert push.message.title in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("github", "issues-opened"), ("grafana", "firing"), ("cloudevents", "structured"), ("push", "full")],
+)
+def test_the_curl_to_try_next_works_when_pasted(
+    source: str, name: str, fresh_stack: LocalStack, tmp_path: Path
+) -> None:
+    """The shell computes the signature, from a file that holds the stack's own secret."""
     if missing := [name for name in ("curl", "openssl") if shutil.which(name) is None]:
         pytest.skip(f"no {' and no '.join(missing)} on PATH: what `make run` prints to paste needs both")
-    command = demonstration.curl(fresh_stack)
-    assert fresh_stack.signing_secrets["github"] not in command
+    example = _example(source, name)
+    command = pasting.curl(fresh_stack, example, _push(example))
+    assert command
+    assert fresh_stack.signing_secrets[source] not in command
     answer = _run("/bin/bash", "-c", command, directory=tmp_path)
     assert answer.stdout.startswith("HTTP/1.1 202"), answer.stderr
     fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
@@ -68,7 +106,8 @@ def test_the_curl_to_try_next_works_when_pasted(fresh_stack: LocalStack, tmp_pat
 
 def test_a_forged_webhook_is_refused_and_tells_nobody(fresh_stack: LocalStack) -> None:
     """The function that holds the endpoint has the right secret, and compares with it."""
-    forged = webhook.sign(webhook.read_example(demonstration.EXAMPLE), "not the secret")
+    example = _example("github", "issues-opened")
+    forged = senders.sign(example.request, example.verify, "not the secret", time.time())
     assert webhook.send(forged, fresh_stack.webhook_url("github")).status == 401
     assert fresh_stack.sandbox.record.counts.calls == 0
 
@@ -77,8 +116,8 @@ def test_an_alarm_on_a_subscribed_topic_becomes_a_push(fresh_stack: LocalStack) 
     """Fn::ForEach made the subscription, and the queue's policy lets the topic in."""
     sns = client(fresh_stack.aws, "sns")
     (topic,) = (found["TopicArn"] for found in sns.list_topics()["Topics"])
-    alarm = json.loads(_ALARM.read_text())
-    sns.publish(TopicArn=topic, Message=json.dumps(alarm["body"]), Subject="ALARM")
+    alarm = _example("cloudwatch-alarm", "alarm").request.body.decode()
+    sns.publish(TopicArn=topic, Message=alarm, Subject="ALARM")
     fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
     (push,) = fresh_stack.sandbox.record.pushes()
     assert push["Title"] == "ALARM: oven-too-hot"
@@ -213,7 +252,7 @@ def _stat(process: Path) -> list[bytes]:
     return (process / "stat").read_bytes().rpartition(b")")[2].split()
 
 
-def _run(*command: str, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def _run(*command: str | Path, directory: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - the project's own commands
         command, cwd=directory, env=_environment(), capture_output=True, text=True, timeout=240, check=False
     )

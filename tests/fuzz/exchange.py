@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fakes import ROOT, SHIPPED, World
+from fakes import ROOT, SHIPPED, SHIPPED_ROUTES, World
 from front_door import GATEWAYS
 from push_relay.core.body import BODY_FORMATS
 from push_relay.core.errors import CODES, CredentialsUnavailable
@@ -204,9 +204,9 @@ def _plant(directory: Path) -> Iterator[Sender]:
     """Make source folders and a relay.toml in a directory, and return who sends to them."""
     sources = directory / "sources"
     sources.mkdir()
-    config = [(ROOT / "config" / "relay.toml").read_text("utf-8")]
+    config = [SHIPPED_ROUTES.read_text("utf-8")]
     for folder in sorted(path for path in SHIPPED.iterdir() if path.is_dir()):
-        (sources / folder.name).symlink_to(folder)
+        (sources / folder.name).symlink_to(folder.resolve())
         table = tomllib.loads((folder / "source.toml").read_text("utf-8")).get("verify", {})
         yield Sender(folder.name, next((c for c in CASES if _normal(c.verify) == _normal(table)), None))
     handshakes = [

@@ -16,7 +16,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core import NOT_SET
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from fakes import ROOT, SHIPPED, World
+from fakes import ROOT, SHIPPED, SHIPPED_ROUTES, World
 from gateway import SIGN_HERE, Gateway
 from push_relay.core.errors import CODES, VENDOR_CODES, NotNow, RelayError, SchemaViolation, Violation
 from push_relay.core.outcomes import verdict
@@ -75,7 +75,7 @@ class Proof:
 
 def world(mode: DeliveryMode = DeliveryMode.QUEUE) -> World:
     """Return a relay with the shipped sources and routes."""
-    made = World(mode=mode, sources=SHIPPED, routes=ROOT / "config" / "relay.toml")
+    made = World(mode=mode, sources=SHIPPED, routes=SHIPPED_ROUTES)
     made.secrets.secrets = tuple({case.secret for case in SENDERS.values()})
     return made
 
@@ -130,9 +130,10 @@ def drawn(label: str, mode: GenerationMode, examples: int, check: Callable[[Case
     run()
 
 
-def test_the_committed_document_is_what_the_code_and_the_sources_make() -> None:
-    """`make openapi` writes it anew."""
-    assert json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8")) == DOCUMENT
+def test_the_committed_document_describes_the_shipped_sources_as_the_code_does() -> None:
+    """`make openapi` writes it; a deployer's own sources may be in it too."""
+    committed = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
+    assert {path: committed["paths"].get(path) for path in DOCUMENT["paths"]} == DOCUMENT["paths"]
 
 
 def test_the_document_is_openapi_3_1() -> None:

@@ -14,8 +14,9 @@ from local_aws import LocalAws
 from push_relay.adapters.pace import MIDNIGHT_SPREAD, DailyQuota
 from push_relay.adapters.table import CLOCK_SKEW, Table, number, text
 from push_relay.core.account import Account
-from push_relay.core.errors import QuotaExhausted, VendorRejected
+from push_relay.core.errors import BudgetExhausted, QuotaExhausted, VendorRejected
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.quota import Quota
 
 NORMAL = Push(Recipient(RecipientKind.USER, "u-1"), Message("t", "b"), "key")
 HIGH = replace(NORMAL, high=True)
@@ -28,13 +29,14 @@ class Office:
         """Stop the clock."""
         self.table, self.clock, self.vendor = table, Clock(), PushApi()
         self.told: list[tuple[int, int]] = []
+        self.budgets: dict[str, int] = {}
 
     def worker(self, account: Account | None = None, tell: Any = None) -> Callable[[Push], None]:
         """Start a worker, and return what sends a push from it."""
         quota = DailyQuota(
             self.vendor,
             self.table,
-            account or Account(),
+            Quota(account or Account(), self.budgets),
             self.clock.now,
             tell or (lambda calls, limit: self.told.append((calls, limit))),
         )
@@ -199,7 +201,9 @@ def test_what_waits_for_midnight_comes_back_spread(office: Office) -> None:
 def test_a_worker_that_knows_that_the_day_is_used_up_asks_nobody(office: Office) -> None:
     """Until the next; what is urgent has a limit of its own, and another worker knows nothing of it."""
     office.spent(2250)
-    quota = DailyQuota(office.vendor, office.table, Account(), office.clock.now, lambda _calls, _limit: None)
+    quota = DailyQuota(
+        office.vendor, office.table, Quota(Account()), office.clock.now, lambda _calls, _limit: None
+    )
     quota.check(NORMAL)
     exhausted(lambda push: quota.send(push, CREDENTIALS, "-", 1.0), NORMAL)
     office.spent(0)
@@ -231,3 +235,160 @@ def test_a_days_count_outlives_the_day_and_is_deleted(office: Office) -> None:
     item = office.table.get(Key={"pk": text("quota#default#2027-01-15")})
     assert item["calls"] == number(1)
     assert int(item["expires_at"]["N"]) > office.clock.now() + 2 * 86_400
+
+
+# --- a source's budget -----------------------------------------------------------------------------------
+
+SHOP = replace(NORMAL, sources=("shop",))
+MILL = replace(NORMAL, sources=("mill",))
+BOTH = replace(NORMAL, sources=("mill", "shop"))
+URGENT = replace(HIGH, sources=("shop",))
+
+
+def over_budget(send: Callable[[Push], None], push: Push = SHOP) -> BudgetExhausted:
+    """Return why a push was not sent."""
+    with pytest.raises(BudgetExhausted) as refusal:
+        send(push)
+    return refusal.value
+
+
+def item_of(office: Office) -> dict[str, str]:
+    """Return the counts of the day."""
+    item = office.table.get(Key={"pk": text("quota#default#2027-01-15")})
+    return {name: value["N"] for name, value in item.items() if name.startswith("calls")}
+
+
+def test_one_source_cannot_use_up_the_calls_of_the_others(office: Office) -> None:
+    """It has its own, over all workers; what it does not get is still there for the others."""
+    office.budgets = {"shop": 30, "mill": 40}
+    workers = [office.worker() for _ in range(8)]
+
+    def send(number_: int) -> bool:
+        try:
+            workers[number_ % 8](SHOP)
+        except BudgetExhausted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        sent = list(threads.map(send, range(70)))
+    assert sum(sent) == len(office.vendor.calls) == 30
+    for _ in range(40):
+        office.worker()(MILL)
+    over_budget(office.worker(), MILL)
+    assert item_of(office) == {"calls": "70", "calls#shop": "30", "calls#mill": "40"}
+    # Nobody is told that the account's calls are used up: they are not.
+    assert max(calls for calls, _ in office.told) == 70
+
+
+def test_a_refusal_says_whose_budget_it_is_and_waits_for_midnight(office: Office) -> None:
+    """Spread like what waits for the account's calls."""
+    office.budgets = {"shop": 1}
+    office.clock.time = datetime(2027, 1, 15, 20, tzinfo=ZoneInfo("UTC")).timestamp()
+    send = office.worker()
+    send(SHOP)
+    refusals = [over_budget(send) for _ in range(20)]
+    assert {refusal.detail for refusal in refusals} == {
+        "the calls of the day that the source may use are used up ([source.shop] daily_calls: 1)"
+    }
+    waits = [refusal.retry_after or 0.0 for refusal in refusals]
+    midnight = 4 * 3600 + CLOCK_SKEW
+    assert all(midnight <= wait <= midnight + MIDNIGHT_SPREAD for wait in waits)
+    assert max(waits) - min(waits) > MIDNIGHT_SPREAD / 10
+    office.clock.time += midnight
+    send(SHOP)
+
+
+def test_what_is_urgent_counts_for_its_source_and_is_not_refused(office: Office) -> None:
+    """The account's own limit holds for it all the same."""
+    office.budgets = {"shop": 3}
+    send = office.worker(Account(daily_calls=10, reserve=50))
+    send(SHOP)
+    for _ in range(3):
+        send(URGENT)
+    over_budget(send)
+    for _ in range(6):
+        send(URGENT)
+    exhausted(send, URGENT)
+    assert item_of(office) == {"calls": "10", "calls#shop": "10"}
+
+
+def test_a_batch_window_is_refused_when_all_its_sources_have_used_theirs_up(office: Office) -> None:
+    """It counts for each of them, and one that has calls left is not held back by another."""
+    office.budgets = {"shop": 2, "mill": 4}
+    send = office.worker()
+    for _ in range(2):
+        send(SHOP)
+    over_budget(send)
+    for _ in range(4):
+        send(BOTH)
+    assert item_of(office) == {"calls": "6", "calls#shop": "6", "calls#mill": "4"}
+    for push in (BOTH, MILL):
+        over_budget(send, push)
+    assert over_budget(office.worker(), BOTH).detail.count("daily_calls: ") == 2
+
+
+def test_the_accounts_calls_are_the_harder_limit(office: Office) -> None:
+    """A budget gives no call that the account has not; then the account is what is told."""
+    office.budgets = {"shop": 10}
+    send = office.worker(Account(daily_calls=4, reserve=0))
+    for _ in range(4):
+        send(MILL)
+    exhausted(send, SHOP)
+    assert office.told[-1] == (4, 4)
+
+
+def test_a_call_that_fails_counts_for_the_source_too(office: Office) -> None:
+    """A retry spends like the first try."""
+    office.budgets = {"shop": 2}
+    office.vendor.judge = lambda _push, _credentials: VendorRejected("no")
+    send = office.worker()
+    for _ in range(2):
+        with pytest.raises(VendorRejected):
+            send(SHOP)
+    over_budget(send)
+
+
+def test_round_midnight_a_call_counts_for_the_budgets_of_both_days(office: Office) -> None:
+    """By the vendor's clock it may be either."""
+    office.budgets = {"shop": 2}
+    midnight = datetime(2026, 6, 2, tzinfo=ZoneInfo("UTC")).timestamp()
+    send = office.worker()
+    office.clock.time = midnight - 1
+    send(SHOP)
+    for day in (midnight - 3600, midnight + 3600):
+        office.clock.time = day
+        send(SHOP)
+        over_budget(send)
+
+
+def test_a_worker_that_knows_of_a_used_up_budget_asks_nobody(office: Office) -> None:
+    """The push is not the probe of a cool-down either; other sources are not concerned."""
+    office.budgets = {"shop": 1, "mill": 1}
+    quota = DailyQuota(
+        office.vendor,
+        office.table,
+        Quota(Account(), office.budgets),
+        office.clock.now,
+        lambda _calls, _limit: None,
+    )
+    quota.send(SHOP, CREDENTIALS, "-", 1.0)
+    quota.check(SHOP)
+    over_budget(lambda push: quota.send(push, CREDENTIALS, "-", 1.0))
+    office.table.delete(Key={"pk": text("quota#default#2027-01-15")})
+    over_budget(quota.check)
+    over_budget(lambda push: quota.send(push, CREDENTIALS, "-", 1.0))
+    for push in (MILL, BOTH, URGENT):
+        quota.check(push)
+    office.clock.time += 86_400
+    quota.check(SHOP)
+
+
+def test_a_day_that_the_version_before_has_counted_goes_on(office: Office) -> None:
+    """It knows no sources: their budgets begin when the new version begins to count."""
+    office.budgets = {"shop": 1}
+    office.spent(2249)
+    send = office.worker()
+    send(SHOP)
+    assert item_of(office) == {"calls": "2250", "calls#shop": "1"}
+    exhausted(send, SHOP)

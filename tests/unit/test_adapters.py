@@ -37,6 +37,7 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.quota import Quota
 from push_relay.core.relay import DeliveryMode
 from push_relay.core.sender import Claim
 from push_relay.settings import Settings
@@ -102,13 +103,13 @@ NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
 TABLE = Table("table")
 LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
-CONNECTIONS = DynamoDbConnections(TABLE, "default", 3, lambda: NOW)
-QUOTA = DailyQuota(PushApi(), TABLE, Account(), lambda: NOW, lambda _calls, _limit: None)
+CONNECTIONS = DynamoDbConnections(TABLE, "default", Account(), lambda: NOW)
+QUOTA = DailyQuota(PushApi(), TABLE, Quota(Account()), lambda: NOW, lambda _calls, _limit: None)
 
 
 def hold() -> None:
     """Hold a connection, and give it back."""
-    with CONNECTIONS.held(1, lambda: 30.0):
+    with CONNECTIONS.held(1, lambda: 30.0) as share, share.connection(urgent=False):
         pass
 
 

@@ -1,16 +1,21 @@
 """The docs name what exists: every error code, outcome, metric, setting, key, function and source."""
 
 import re
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+import shipped
 from attacks import ATTACKS, Attack
+from fakes import captured
 from push_relay import telemetry
 from push_relay.core import errors
 from push_relay.core.envelope import SOURCE_ATTRIBUTE
 from push_relay.core.expression import FUNCTIONS
 from push_relay.core.outcomes import Outcome, verdict
+from push_relay.core.push import Receipt
 from push_relay.core.schemes.registry import SCHEMES
 from push_relay.core.source import MATCH_KEYS
 from push_relay.entrypoints import receive
@@ -58,6 +63,7 @@ def test_every_outcome_is_documented_with_its_metric(outcome: Outcome) -> None:
         telemetry.HANDSHAKE,
         telemetry.QUOTA_USED,
         telemetry.VENDOR_LATENCY,
+        *sorted(set(telemetry.CODE_METRICS.values())),
     ],
 )
 def test_every_other_metric_is_documented(metric: str) -> None:
@@ -66,14 +72,23 @@ def test_every_other_metric_is_documented(metric: str) -> None:
 
 
 def test_every_log_key_is_documented() -> None:
-    """Whoever queries the logs knows the keys."""
-    keys = re.findall(
-        r'^\s+"(\w+)": receipt|^\s+"(\w+)": \[|^\s+"(\w+)": attempt',
-        read("src/push_relay/telemetry.py"),
-        re.MULTILINE,
+    """Somebody who queries the logs finds every key of a line that has them all."""
+    receipt = Receipt(
+        source="bakery",
+        event_id="e-1",
+        outcome=Outcome.REJECTED,
+        error_code="schema_violation",
+        detail="why",
+        vendor_code="V",
+        violations=(errors.Violation("/a", "type"),),
+        retry_after=1.0,
+        latency_ms=1.0,
     )
-    assert keys
-    for key in (name for names in keys for name in names if name):
+    with captured() as said:
+        said.telemetry.refused(receipt)
+    (line,) = said.logs
+    assert {field.name for field in fields(Receipt)} - {"push", "is_paced"} <= line.keys()
+    for key in line.keys() - {"level", "message", "timestamp", "service"}:
         assert f"`{key}`" in read("docs/errors.md"), key
 
 
@@ -143,10 +158,23 @@ def test_every_key_of_a_scheme_is_documented() -> None:
         assert f"`{key}`" in read("docs/security.md"), key
 
 
-def test_every_source_is_named_in_the_readme() -> None:
-    """The README lists what comes with the relay."""
-    for folder in (ROOT / "src/sources").iterdir():
-        assert f"`{folder.name}`" in read("README.md"), folder.name
+@pytest.mark.parametrize("name", shipped.names())
+def test_every_source_of_the_readme_ships_with_examples(name: str) -> None:
+    """The README's table is the list of shipped sources: the other tests go through it."""
+    assert (shipped.FOLDERS / name / "source.toml").is_file()
+    assert list((shipped.FOLDERS / name / "examples").glob("*.request.json"))
+
+
+def test_the_readme_lists_the_shipped_sources() -> None:
+    """A table that cannot be read would leave every test of the sources without work."""
+    assert {"github", "grafana", "push"} <= set(shipped.names())
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_every_shipped_source_that_takes_webhooks_is_in_the_openapi_document(name: str) -> None:
+    """`relayctl openapi --check` leaves out folders that the document does not name."""
+    source = tomllib.loads((shipped.FOLDERS / name / "source.toml").read_text("utf-8"))
+    assert (f'"/webhooks/{name}"' in read("docs/openapi.json")) is ("verify" in source)
 
 
 def test_the_message_attribute_that_names_a_source_is_documented() -> None:

@@ -324,7 +324,7 @@ def test_each_refusal_is_counted(tmp_path: Path) -> None:
         for request in forged:
             here.receive(api_gateway_v2(request))
     for metric in said.metrics:
-        assert (metric["source"], metric["Rejected"], metric["Received"]) == (PLANTED, [1.0], [1.0])
+        assert (metric["refused"], metric["Rejected"], metric["Received"]) == ({PLANTED: 1}, [1.0], [1.0])
     assert [line["error_code"] for line in said.logs] == [
         "signature_missing",
         "signature_invalid",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fakes import ROOT, SHIPPED, World
+from fakes import ROOT, SHIPPED, SHIPPED_ROUTES, World
 from push_relay.core.outcomes import Outcome
 
 EVENTS = ROOT / "events"
@@ -33,7 +33,7 @@ def load(name: str) -> dict[str, Any]:
 
 def world() -> World:
     """Return a world of the shipped sources and routes."""
-    made = World(sources=SHIPPED, routes=ROOT / "config" / "relay.toml")
+    made = World(sources=SHIPPED, routes=SHIPPED_ROUTES)
     made.secrets.secrets = (SECRET, b"whsec_" + base64.b64encode(SECRET))
     made.clock.time = 1795163472.0  # when they were sent
     return made

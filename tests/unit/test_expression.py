@@ -17,6 +17,8 @@ SCOPE: dict[str, Any] = {
         "null": None,
         "zero": 0,
         "empty": "",
+        "blank": " \n\u200b\u2003",
+        "padded": " a\n",
         "no": False,
         "list": [1],
         "none": [],
@@ -46,10 +48,20 @@ SCOPE: dict[str, Any] = {
         ("date(data.naive, '%H:%M')", "08:30"),
         ("date(data.seconds, '%Y-%m-%d %H:%M')", "2026-11-20 08:30"),
         ("length(data.list)", 1),
+        ("first_text(data.empty, data.blank, data.null, data.text)", "planted words\nsecond line"),
+        ("first_text(data.no, data.object, data.zero)", "0"),
+        ("first_text(data.padded)", "a"),
+        ("first_text([data.null, [data.padded]], 'b')", "a"),
+        (
+            "join_text(', ', data.null, 'a', data.blank, data.padded, data.zero, [data.empty, 'c'])",
+            "a, a, 0, c",
+        ),
+        ("enclose('#', data.seconds, '!')", "#1795163400!"),
+        ("enclose(' (', data.padded, ')')", " (a)"),
     ],
 )
 def test_the_added_functions(text: str, value: object) -> None:
-    """truncate, lookup, first_line, upper, date, and JMESPath's own beside them."""
+    """They stand beside JMESPath's own."""
     assert Expression.compile(text)(SCOPE) == value
 
 
@@ -61,6 +73,10 @@ def test_the_added_functions(text: str, value: object) -> None:
         "first_line(data.missing)",
         "upper(data.null)",
         "date(data.missing, '%Y')",
+        "first_text(data.missing, data.empty, data.blank, data.none)",
+        "join_text(', ', data.missing, data.blank)",
+        "enclose('#', data.missing, '')",
+        "enclose('#', data.blank, '')",
         "data.null.deeper[0].still",
     ],
 )
@@ -83,6 +99,8 @@ def test_null_goes_in_and_null_comes_out(text: str) -> None:
         "lookup(data.text, 'a')",
         "sort(['a', `1`])",
         "ceil(to_number('inf'))",
+        "join_text(data.zero, 'a')",
+        "enclose('a', 'b', data.null)",
     ],
 )
 def test_a_failure_names_the_expression_and_quotes_no_value(text: str) -> None:

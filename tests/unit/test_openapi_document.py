@@ -107,7 +107,7 @@ def test_a_schema_with_an_id_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same folders make the same file; a file that is not current is told, and so is a wrong folder."""
+    """A folder that the file does not name is only mentioned; a changed or removed one is a mistake."""
     sources, file = tmp_path / "sources", tmp_path / "openapi.json"
     sources.mkdir()
     folder(sources, "planted", verify={"scheme": "github"})
@@ -117,6 +117,12 @@ def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFix
     first = file.read_bytes()
     assert main([*command, "--check"]) == 0
     folder(sources, "another", verify={"scheme": "stripe"})
+    capsys.readouterr()
+    assert main([*command, "--check"]) == 0
+    assert "not in it: another" in capsys.readouterr().out
+    (sources / "planted" / "schema.json").write_text('{"type": "object", "required": ["id"]}')
+    assert main([*command, "--check"]) == 1
+    (sources / "planted").rename(tmp_path / "removed")
     assert main([*command, "--check"]) == 1
     assert file.read_bytes() == first
     (sources / "another" / "schema.json").write_text("{")

@@ -44,6 +44,7 @@ DESIGNED = {
     "out_of_time": (Outcome.PARKED, 503),
     "connections_busy": (Outcome.PARKED, 503),
     "quota_exhausted": (Outcome.PARKED, 503),
+    "budget_exhausted": (Outcome.PARKED, 503),
     "circuit_open": (Outcome.PARKED, 503),
     "vendor_throttled": (Outcome.PARKED, 503),
     "vendor_unavailable": (Outcome.PARKED, 503),

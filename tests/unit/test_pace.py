@@ -1,5 +1,6 @@
 """What goes out together: urgent first, only what is left, only while connections are held."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import pytest
 
 from fakes import World
-from push_relay.core.errors import LedgerUnavailable
+from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Receipt
+from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.sender import RESERVE, Unpaced
 
 NOW = 1_800_000_000.0
+PUSH = Push(Recipient(RecipientKind.USER, "1"), Message("t", "b"), "1")
 ROUTES = """
 [account.default]
 connections = 2
@@ -127,27 +130,45 @@ class Aged:
         return ()
 
 
-def test_no_more_go_at_a_time_than_connections_are_held(world: World) -> None:
-    """As many are asked for as there are pushes, and never more than the account has."""
-    asked: list[int] = []
+def test_no_more_go_at_a_time_than_the_account_has_connections(world: World) -> None:
+    """Each push is sent on a connection of its own, and names its urgency when it asks for one."""
     at_a_time: list[int] = []
-    held = world.connections.held
-
-    def noted(wanted: int, left: Any) -> Any:
-        asked.append(wanted)
-        return held(wanted, left)
+    in_use: list[int] = []
 
     def concurrently(function: Any, items: Any, most: int) -> list[Any]:
         at_a_time.append(most)
         return [function(item) for item in items]
 
-    world.connections.held = noted  # type: ignore[method-assign]
+    def judge(_push: Any, _credentials: Any) -> None:
+        in_use.append(world.connections.in_use)
+
+    world.vendor.judge = judge
     world.relay = replace(world.relay, concurrently=concurrently)
     deliver(world, event())
-    deliver(world, *(event(identity=str(i)) for i in range(2, 9)))
-    world.connections.free = 1
-    deliver(world, *(event(identity=str(i)) for i in range(12, 19)))
-    assert (asked, at_a_time) == ([1, 2, 2], [1, 2, 1])
+    deliver(world, event("loud", "2"), *(event(identity=str(i)) for i in range(3, 9)))
+    assert (world.connections.asked, at_a_time) == ([1, 7], [1, 2])
+    assert (in_use, world.connections.in_use) == ([1] * 8, 0)
+    assert world.connections.urgent == [False, True, *[False] * 6]
+
+
+def test_a_push_that_gets_no_connection_leaves_the_others_alone(world: World) -> None:
+    """The receipt of each says what became of it alone."""
+    world.vendor.judge = lambda _push, _credentials: setattr(world.connections, "free", 0)
+    receipts = deliver(world, event(identity="1"), event(identity="2"))
+    assert [receipt.outcome for (receipt,) in receipts] == [Outcome.DELIVERED, Outcome.PARKED]
+    assert receipts[1][0].error_code == "connections_busy"
+
+
+def test_the_connection_bounds_the_time_of_the_call(world: World) -> None:
+    """A lease covers one call, which must end before the lease does."""
+
+    class Leased:
+        def call(self, seconds: float) -> Any:
+            return nullcontext(min(seconds, 4.0))
+
+    world.relay.sender.send(event(), PUSH, lambda: 30.0, Leased())
+    world.relay.sender.send(event(), replace(PUSH, key="2"), lambda: 3.0, Leased())
+    assert [call.timeout for call in world.vendor.calls] == [4.0, 3.0 - RESERVE]
 
 
 def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
@@ -184,3 +205,25 @@ def test_no_connection_is_held_for_nothing(world: World) -> None:
     world.connections.down = RuntimeError("nobody should ask")
     ((receipt,),) = deliver(world, event("unspoken"))
     assert receipt.outcome is Outcome.FILTERED
+
+
+def test_what_is_known_to_wait_takes_no_connection(world: World) -> None:
+    """Others of the batch are sent."""
+
+    class Stopped(Unpaced):
+        def refusal(self, push: Push) -> NotNow | None:  # type: ignore[override]
+            return None if push.high else CircuitOpen("stopped", retry_after=42.0)
+
+    asked: list[int] = []
+    held = world.connections.held
+    world.connections.held = lambda wanted, left: asked.append(wanted) or held(wanted, left)  # type: ignore[method-assign, func-returns-value]
+    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=Stopped()))
+    receipts = deliver(world, event("baked", "1"), event("loud", "2"), event("mail", "3"))
+    assert [[receipt.error_code for receipt in own] for own in receipts] == [
+        ["circuit_open"],
+        [None],
+        ["circuit_open", "circuit_open"],
+    ]
+    assert asked == [1]
+    deliver(world, event("baked", "4"))
+    assert asked == [1]

@@ -31,7 +31,8 @@ def changed(**fields: Any) -> dict[str, Any]:
 @given(st.lists(st.text(), max_size=3), st.sampled_from(Replay), st.sampled_from(["é", "x" * MAX_MESSAGE]))
 def test_what_is_left_and_what_is_replayed_come_through(only: list[str], replay: Replay, words: str) -> None:
     """Compressed or not, as the types that they were."""
-    event = Event("bakery", "e", None, {"words": words}, 1.0, "i", only=tuple(only), replay=replay)
+    keys = tuple(only)
+    event = Event("bakery", "e", None, {"words": words}, 1.0, "i", only=keys, skip=keys[::-1], replay=replay)
     packed = pack(event)
     assert len(packed.body) <= MAX_MESSAGE
     attributes = {name: {"stringValue": value} for name, value in packed.attributes.items()}
@@ -43,7 +44,7 @@ def test_what_is_left_and_what_is_replayed_come_through(only: list[str], replay:
 
 def test_what_an_older_version_has_queued_is_read() -> None:
     """It knew neither of them: all pushes, and no replay."""
-    assert unwrap_sqs(changed(only=None, replay=None)) == EVENT
+    assert unwrap_sqs(changed(only=None, skip=None, replay=None)) == EVENT
 
 
 def test_an_older_version_reads_what_is_queued_now() -> None:
@@ -61,6 +62,9 @@ def test_an_older_version_reads_what_is_queued_now() -> None:
         {"only": [1]},
         {"only": {}},
         {"only": 7},
+        {"skip": "key"},
+        {"skip": [1]},
+        {"skip": 7},
         {"replay": "some"},
         {"replay": []},
         {"received_at": "now"},

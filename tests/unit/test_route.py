@@ -7,17 +7,28 @@ import pytest
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.push import Recipient, RecipientKind
-from push_relay.core.route import read_routing
+from push_relay.core.route import Routed, read_routing
 
 ADA = Recipient(RecipientKind.EMAIL, "ada@example.com")
 PEOPLE = {"ada": {"email": "ada@example.com"}, "bob": {"external": "4711"}}
 
 
 def recipients(to: list[str], data: dict[str, Any] | None = None, **more: Any) -> tuple[Recipient, ...]:
-    """Return whom one route tells."""
-    routing = read_routing({"people": PEOPLE, "route": [{"source": "shop", "to": to, **more}]})
-    event = Event("shop", "1", "sold", data or {}, 1.0, "i")
-    return tuple(routing.recipients(event))
+    """Return the recipients of one route, none of which fails."""
+    routed = route([{"to": to, **more}], data)
+    assert routed.failures == ()
+    return tuple(routed.recipients)
+
+
+def route(routes: list[dict[str, Any]], data: dict[str, Any] | None = None) -> Routed:
+    """Return where these routes lead an event."""
+    routing = read_routing({"people": PEOPLE, "route": [{"source": "shop", **each} for each in routes]})
+    return routing.route(Event("shop", "1", "sold", data or {}, 1.0, "i"))
+
+
+def failures(routes: list[dict[str, Any]], data: dict[str, Any] | None = None) -> list[str]:
+    """Return what these routes report of an event."""
+    return [error.detail for error in route(routes, data).failures]
 
 
 @pytest.mark.parametrize(
@@ -39,11 +50,16 @@ def test_every_kind_of_recipient(to: str, recipient: Recipient) -> None:
 
 @pytest.mark.parametrize(
     "to",
-    ["person:{{ data.stranger }}", "person:{{ data.none }}", "user:{{ data.none }}", "email:{{ data.none }}"],
+    ["person:{{ data.stranger }}"]
+    + [
+        f"{kind}:{{{{ data.{value} }}}}"
+        for kind in ("person", "user", "email")
+        for value in ("none", "blank")
+    ],
 )
 def test_who_is_not_listed_or_comes_out_empty_is_left_out(to: str) -> None:
     """An issue without an assignee is no mistake."""
-    assert recipients([to], {"stranger": "mallory", "none": None}) == ()
+    assert recipients([to], {"stranger": "mallory", "none": None, "blank": " \n"}) == ()
 
 
 def test_a_recipient_is_told_once() -> None:
@@ -57,7 +73,7 @@ def test_a_recipient_is_told_once() -> None:
             ],
         }
     )
-    told = routing.recipients(Event("shop", "1", "", {}, 1.0, "i"))
+    told = routing.route(Event("shop", "1", "", {}, 1.0, "i")).recipients
     assert [(r.kind, r.value) for r in told] == [
         ("external", "4711"),
         ("user", "1"),
@@ -75,27 +91,77 @@ def test_an_event_whose_type_cannot_be_told_is_nobodys_to_drop() -> None:
     """No condition would hold, and it would pass for one that concerns nobody."""
     routing = read_routing({"route": [{"source": "shop", "when": "type == 'sold'", "to": "user:1"}]})
     with pytest.raises(MappingFailed):
-        routing.recipients(Event("shop", "1", None, {}, 1.0, "i"))
+        routing.route(Event("shop", "1", None, {}, 1.0, "i"))
 
 
 def test_a_route_is_of_its_source_alone() -> None:
     """Another source's events lead nowhere."""
     routing = read_routing({"route": [{"source": "other", "to": "user:1"}]})
-    assert not routing.recipients(Event("shop", "1", "", {}, 1.0, "i"))
+    assert not routing.route(Event("shop", "1", "", {}, 1.0, "i")).recipients
 
 
 @pytest.mark.parametrize("value", ["not an address", "a@b@c", "@", "a @b", "ada@"])
 def test_an_address_that_is_none_is_a_wrong_mapping_and_not_shown(value: str) -> None:
     """What a sender wrote there may be anybody's."""
-    with pytest.raises(MappingFailed) as failed:
-        recipients(["email:{{ data.v }}"], {"v": value})
-    assert value not in str(failed.value)
+    assert failures([{"to": ["email:{{ data.v }}"]}], {"v": value}) == [
+        "route[1].to[1]: a recipient's email address is invalid"
+    ]
 
 
-def test_an_object_is_no_recipient() -> None:
+@pytest.mark.parametrize("value", [{"planted": 1}, ["planted"]])
+def test_an_object_is_no_recipient(value: Any) -> None:
     """Nor is a list."""
-    with pytest.raises(MappingFailed):
-        recipients(["user:{{ data.v }}"], {"v": {"planted": 1}})
+    assert failures([{"to": ["user:{{ data.v }}"]}], {"v": value}) == [
+        "route[1].to[1]: `user:{{ data.v }}` puts an object or a list into a text"
+    ]
+
+
+def test_a_recipient_that_fails_leaves_its_neighbours_alone() -> None:
+    """Each failure names the route and the recipient in it, as the messages about relay.toml do."""
+    routed = route(
+        [
+            {"to": ["email:{{ data.mail }}", "user:1", "user:{{ upper(data.list) }}"]},
+            {"to": ["user:2"], "when": "contains(data.none, 'x')"},
+            {"to": ["user:3"]},
+        ],
+        {"mail": "planted", "list": ["planted"]},
+    )
+    assert [recipient.value for recipient in routed.recipients] == ["1", "3"]
+    assert [error.detail for error in routed.failures] == [
+        "route[1].to[1]: a recipient's email address is invalid",
+        "route[1].to[3]: `upper(data.list)` cannot be evaluated on this event",
+        "route[2].when: `contains(data.none, 'x')` cannot be evaluated on this event",
+    ]
+
+
+def test_routes_are_counted_over_all_sources() -> None:
+    """So the number is the one that relay.toml's own mistakes are reported with."""
+    other = {"source": "other", "to": ["user:1"]}
+    assert failures([other, {"to": ["email:{{ data.v }}"]}], {"v": "x"})[0].startswith("route[2].to[1]: ")
+
+
+URGENT = {"priority": "high", "max_age": "2m"}
+SLOW = {"digest": "10m", "max_age": "10m"}
+QUICK = {"digest": "5m", "max_age": "5m"}
+PLAIN = {"max_age": "3m"}
+
+
+@pytest.mark.parametrize(
+    ("routes", "max_age"),
+    [
+        ([SLOW, QUICK, PLAIN, URGENT], 120),
+        ([SLOW, QUICK, PLAIN], 180),
+        ([SLOW, QUICK], 300),
+        ([SLOW, {**SLOW, "priority": "high", "max_age": "9m"}], 540),
+        ([PLAIN, {**QUICK, "priority": "high"}], 180),
+        ([PLAIN, {**PLAIN, "max_age": "4m"}], 180),
+    ],
+)
+def test_the_most_urgent_route_of_a_recipient_applies(routes: list[dict[str, Any]], max_age: float) -> None:
+    """Wherever it stands: without a digest, then the shorter digest, then high priority, then the first."""
+    for given in (routes, routes[:1] + routes[:0:-1]):
+        routed = route([{"to": ["user:1"], **each} for each in given])
+        assert [applied.max_age for applied in routed.recipients.values()] == [max_age]
 
 
 @pytest.mark.parametrize(

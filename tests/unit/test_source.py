@@ -7,7 +7,7 @@ import pytest
 from push_relay.core.errors import MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id
 from push_relay.core.push import Message
-from push_relay.core.source import Source, read_source
+from push_relay.core.source import Source, Wording, read_source
 
 MINIMAL: dict[str, Any] = {"title": "T", "docs": "d"}
 RULE = {"title": "t", "body": "b"}
@@ -113,14 +113,14 @@ def test_the_first_rule_whose_condition_holds_speaks() -> None:
             {**RULE, "title": "no"},
         ]
     )
-    assert speaking.message(event(type="x")) == Message("x", "b")
-    assert speaking.message(event()) == Message("any", "b")
+    assert speaking.wording(event(type="x")).message == Message("x", "b")
+    assert speaking.wording(event()).message == Message("any", "b")
 
 
 def test_where_no_rule_speaks_there_is_no_message() -> None:
     """The event is filtered."""
-    assert source(message=[{**RULE, "when": "type == 'x'"}]).message(event()) is None
-    assert source().message(event()) is None
+    assert source(message=[{**RULE, "when": "type == 'x'"}]).wording(event()) == Wording(None)
+    assert source().wording(event()) == Wording(None)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_sound_and_expiry_are_constants_or_expressions(
     expiry: int | None,
 ) -> None:
     """Null leaves them to the vendor."""
-    assert source(message=[{**RULE, **rule}]).message(event(data)) == Message("t", "b", sound, expiry)
+    assert source(message=[{**RULE, **rule}]).wording(event(data)).message == Message("t", "b", sound, expiry)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,32 @@ def test_sound_and_expiry_are_constants_or_expressions(
 def test_sound_and_expiry_of_another_type_are_a_wrong_mapping(key: str, value: object) -> None:
     """True is no number of seconds, and 1 no truth."""
     with pytest.raises(MappingFailed, match=key):
-        source(message=[{**RULE, key: "{{ data.v }}"}]).message(event({"v": value}))
+        source(message=[{**RULE, key: "{{ data.v }}"}]).wording(event({"v": value}))
+
+
+@pytest.mark.parametrize("key", ["title", "body"])
+@pytest.mark.parametrize("value", [None, "", " \n", "\u200b\u00a0"])
+def test_a_blank_title_or_body_is_a_wrong_mapping(key: str, value: object) -> None:
+    """Nobody would see what the push is about."""
+    with pytest.raises(MappingFailed, match=rf"^message\[1\] of shop: the {key} is blank$"):
+        source(message=[{**RULE, key: "{{ data.v }}"}]).wording(event({"v": value}))
+
+
+def test_a_rule_whose_condition_fails_is_passed_over_and_reported() -> None:
+    """A later rule writes the message. The error says which rule failed, and not on what."""
+    failing = {**RULE, "when": "contains(data.tags, 'x')", "title": "never"}
+    wording = source(message=[failing, RULE]).wording(event({"tags": "planted", "n": 1}))
+    assert wording == Wording(Message("t", "b"))
+    wording = source(message=[failing, RULE]).wording(event({"tags": None}))
+    assert wording.message == Message("t", "b")
+    assert [error.detail for error in wording.errors] == [
+        "message[1] of shop, when: `contains(data.tags, 'x')` cannot be evaluated on this event"
+    ]
+
+
+def test_rules_after_the_one_that_holds_are_not_evaluated() -> None:
+    """Their failures are of no concern to this event."""
+    assert source(message=[RULE, {**RULE, "when": "upper(data)"}]).wording(event()).errors == ()
 
 
 @pytest.mark.parametrize(

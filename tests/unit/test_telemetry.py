@@ -9,7 +9,7 @@ from push_relay.core.errors import Violation
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
-from push_relay.telemetry import ACCEPTED, OUTCOME_METRICS, RECEIVED, VENDOR_LATENCY
+from push_relay.telemetry import ACCEPTED, CODE_METRICS, OUTCOME_METRICS, RECEIVED, VENDOR_LATENCY
 
 EVENT = Event("bakery", "e-1", "baked", {"planted": 1}, 1.0, "i", "c-1")
 POWERTOOLS = {"level", "message", "timestamp", "service"}
@@ -113,8 +113,8 @@ def test_an_accepted_event_and_a_trouble_are_lines_of_their_own() -> None:
 
 
 def test_metrics_have_cloudwatchs_embedded_form() -> None:
-    """One line a source: namespace, dimensions, units, and the numbers."""
-    with captured() as said:
+    """One line a source: namespace, dimensions, units, and the numbers. A source is no dimension."""
+    with captured(stack="relay-dev") as said:
         said.telemetry.settled(
             [receipt(latency_ms=5.0), receipt(latency_ms=7.0), receipt(outcome=Outcome.PARKED)], attempt=1
         )
@@ -124,7 +124,8 @@ def test_metrics_have_cloudwatchs_embedded_form() -> None:
     bakery, ovens = said.metrics
     directive = bakery["_aws"]["CloudWatchMetrics"][0]
     assert directive["Namespace"] == "PushRelay"
-    assert [sorted(dimensions) for dimensions in directive["Dimensions"]] == [["service", "source"]]
+    assert [sorted(dimensions) for dimensions in directive["Dimensions"]] == [["service", "stack"]]
+    assert (bakery["service"], bakery["stack"]) == ("push-relay", "relay-dev")
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
     assert units == {
         "Received": "Count",
@@ -139,9 +140,41 @@ def test_metrics_have_cloudwatchs_embedded_form() -> None:
 
 
 def test_every_outcome_has_a_metric() -> None:
-    """By its name."""
+    """An outcome's metric is its name, with a capital."""
     assert set(OUTCOME_METRICS) == set(Outcome)
     assert OUTCOME_METRICS[Outcome.DELIVERED] == "Delivered"
+
+
+@pytest.mark.parametrize(("code", "metric"), CODE_METRICS.items())
+def test_an_error_code_with_an_alarm_has_a_metric_beside_its_outcome(code: str, metric: str) -> None:
+    """The invariant counts outcomes alone."""
+    with captured() as said:
+        said.telemetry.settled([receipt(outcome=Outcome.PARKED, error_code=code)], attempt=1)
+        said.telemetry.refused(receipt(outcome=Outcome.PARKED, error_code=code))
+        said.telemetry.flush()
+    for line in said.metrics:
+        assert {name: values(line, name) for name in ("Received", "Parked", metric)} == {
+            "Received": [1.0],
+            "Parked": [1.0],
+            metric: [1.0],
+        }
+    assert len(said.metrics) == 2
+
+
+def test_a_further_source_costs_no_further_metric() -> None:
+    """CloudWatch bills each combination of a metric's name and dimensions."""
+    series = set()
+    with captured() as said:
+        for number in range(40):
+            said.telemetry.settled([receipt(source=f"s{number}", latency_ms=1.0)], attempt=1)
+            said.telemetry.refused(receipt(source=f"s{number}", outcome=Outcome.REJECTED))
+        said.telemetry.flush()
+    for line in said.metrics:
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        dimensions = tuple((name, line[name]) for (names) in directive["Dimensions"] for name in names)
+        series |= {(metric["Name"], dimensions) for metric in directive["Metrics"]}
+    assert {name for name, _ in series} == {"Received", "Delivered", "VendorLatency", "Rejected"}
+    assert len(series) == 4
 
 
 def test_flushing_begins_anew_and_says_nothing_where_there_is_nothing() -> None:
@@ -166,3 +199,24 @@ def test_more_latencies_than_one_line_holds_are_all_told(pushes: int) -> None:
     assert sum(value for metric in said.metrics for value in values(metric, RECEIVED)) == pushes
     assert {metric["source"] for metric in said.metrics} == {"bakery"}
     assert all(len(values(metric, VENDOR_LATENCY)) <= 100 for metric in said.metrics)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_paced", "count"),
+    [
+        ("circuit_open", True, 1.0),
+        ("vendor_throttled", True, 1.0),
+        ("delivery_unknown", True, 1.0),
+        ("vendor_unavailable", False, None),
+        ("quota_exhausted", True, None),
+        ("budget_exhausted", True, None),
+    ],
+)
+def test_stopped_calls_are_a_metric(code: str, count: float | None, *, is_paced: bool) -> None:
+    """Also if one push alone waits, which is each probe itself; waiting for midnight is another matter."""
+    with captured() as said:
+        said.telemetry.settled(
+            [receipt(outcome=Outcome.PARKED, error_code=code, is_paced=is_paced)], attempt=1
+        )
+        said.telemetry.flush()
+    assert [line.get("CircuitOpen") for line in said.metrics] == [count and [count]]

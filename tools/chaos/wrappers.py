@@ -27,10 +27,12 @@ class WatchedLedger:
     inner: Ledger
     knife: Knife
 
-    def claim(self, key: str, lease: float, replay: Replay, replay_id: str) -> Claim:
+    def claim(
+        self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
+    ) -> Claim:
         """Claim a push."""
         self.knife.at("before_claim")
-        claim = self.inner.claim(key, lease, replay, replay_id)
+        claim = self.inner.claim(key, lease, replay, replay_id, forget_before)
         self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3))
         self.knife.at("after_claim")
         return claim
@@ -229,6 +231,11 @@ class WatchedTelemetry(Telemetry):
             )
         super().settled(receipts, attempt=attempt)
 
+    def refused(self, receipt: Receipt) -> None:
+        """Note the receipt of a request whose sender had not proven itself."""
+        self._knife.note("ended", outcomes=_outcomes([receipt]))
+        super().refused(receipt)
+
 
 def _outcomes(receipts: Sequence[Receipt]) -> Mapping[str, int]:
     """Count outcomes by push: a digest's receipts have its key, each for an event of its own, and are one."""
@@ -263,6 +270,7 @@ def watch(application: Application, knife: Knife) -> Watched:
         clock=relay.sender.clock,
         hold_unknown=relay.sender.hold_unknown,
         resends=relay.sender.resends,
+        pace=relay.sender.pace,
         knife=knife,
     )
     gatherer = Gatherer(WatchedDigests(relay.gatherer.digests, knife), sender, queue)

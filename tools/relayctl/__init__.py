@@ -1,1 +1,1 @@
-"""The relay's command line: `python -m relayctl <command>`."""
+"""The relay's command line: `relayctl <command>`."""

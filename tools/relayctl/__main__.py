@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol, cast
 
+from push_relay import __version__
 from relayctl import commands
 
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and return its exit code."""
     available = load_commands()
     parser = argparse.ArgumentParser(prog="relayctl", description="The relay's command line.")
+    parser.add_argument("--version", action="version", version=f"relayctl {__version__}")
     chosen = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, command in available.items():
         text = (command.__doc__ or "").strip()

@@ -28,6 +28,9 @@ _STORE: Final = ROOT / ".aws-sam/packages"
 """Installed and compiled packages by what went into them: both functions, and the next build, share one."""
 _LONG_AGO: Final = 1_577_836_800
 """2020-01-01; a zip file can't hold a time before 1980."""
+CONFIG_VARIABLE: Final = "RELAYCTL_BUILD_CONFIG"
+SOURCES_VARIABLE: Final = "RELAYCTL_BUILD_SOURCES"
+"""Name another relay.toml and other source folders to build with: the tests have their own."""
 _UNUSED: Final = (
     "bin",
     "boto3/data",  # of boto3's resources; the relay uses clients
@@ -54,12 +57,22 @@ def build(platform: str, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     shutil.copytree(packages, into, dirs_exist_ok=True)
     cut = shutil.ignore_patterns("__pycache__", "examples")
-    for name in ("push_relay", "sources"):
-        shutil.copytree(ROOT / "src" / name, into / name, dirs_exist_ok=True, ignore=cut)
+    shutil.copytree(ROOT / "src/push_relay", into / "push_relay", dirs_exist_ok=True, ignore=cut)
+    shutil.copytree(sources_directory(), into / "sources", dirs_exist_ok=True, ignore=cut)
     (into / "config").mkdir(exist_ok=True)
-    shutil.copyfile(ROOT / "config/relay.toml", into / "config/relay.toml")
+    shutil.copyfile(config_file(), into / "config/relay.toml")
     _compile(into / "push_relay", into)
     _level(into)
+
+
+def sources_directory() -> Path:
+    """Return the directory of the source folders to build with."""
+    return Path(os.environ.get(SOURCES_VARIABLE, ROOT / "src/sources"))
+
+
+def config_file() -> Path:
+    """Return the relay.toml to build with."""
+    return Path(os.environ.get(CONFIG_VARIABLE, ROOT / "config/relay.toml"))
 
 
 def _packages(platform: str) -> Path:

@@ -1,69 +1,104 @@
-"""Show the relay at work on a local stack: one real webhook, its push, and how to go on from there."""
+"""Show the relay at work on a local stack: one example of a source, its push, and how to go on from there."""
 
 import http.client
-import json
+import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from relayctl import webhook
-from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
-from relayctl.ministack import HOST, REGION
+from push_relay.core.push import Push, Receipt
+from relayctl import pasting, senders, webhook
+from relayctl.deploy import queue_client
+from relayctl.examples import Example
 from relayctl.progress import Progress, StepFailedError
-from relayctl.project import ROOT
 from relayctl.stack import LocalStack
 from sandbox.record import Call, Record
 
-SOURCE: Final = "github"
-EXAMPLE: Final = ROOT / "src/sources/github/examples/issues-opened.request.json"
-_TITLE: Final = "@TITLE@"
 _DELIVERY_SECS: Final = 90.0  # a cold start on a slow or busy machine
 _GLANCE_SECS: Final = 1.0
 
 
-def relay_one(progress: Progress, stack: LocalStack) -> None:
-    """Send GitHub's webhook, wait for its push, and show it.
+def foretell(example: Example, made: list[Push | Receipt]) -> Push:
+    """Return the first push that the relay makes of an example.
+
+    Raises StepFailedError, with the reason, if it makes none.
+    """
+    push = next((each for each in made if isinstance(each, Push)), None)
+    if push is None:
+        reasons = [
+            f"{each.outcome}: {': '.join(filter(None, (each.error_code, each.detail)))}"
+            for each in made
+            if isinstance(each, Receipt)
+        ]
+        raise StepFailedError(
+            f"the example {example.label} becomes no push: {'; '.join(reasons)}\n"
+            "Add a route for it to config/relay.toml, or choose another one with SOURCE=... and EXAMPLE=..."
+        )
+    return push
+
+
+def relay_one(progress: Progress, stack: LocalStack, example: Example, push: Push) -> None:
+    """Send an example, wait for its push, and show it.
 
     Raises StepFailedError.
     """
-    example = webhook.read_example(EXAMPLE)
-    with progress.step("webhook", "sending GitHub's issues/opened with a valid signature") as step:
-        answer = _send(stack, webhook.sign(example, stack.signing_secrets[SOURCE]))
-        step.result = f"the endpoint answered {answer.status}"
-    with progress.step("push", "waiting for it at the sandbox") as step:
-        call = first_call(stack)
+    if example.through_aws:
+        with progress.step("queue", f"sending {example.label} as AWS delivers it") as step:
+            queue = stack.outputs["QueueUrl"]
+            queue_client(stack.aws).send_message(QueueUrl=queue, MessageBody=example.queue_message())
+            step.result = "SQS took it"
+    else:
+        with progress.step("webhook", f"sending {example.label} with a valid signature") as step:
+            answer = _send(stack, example)
+            step.result = f"the endpoint answered {answer.status}"
+    window = push.digest or 0.0
+    until = f" until its batch window of {window:.0f} s ends" if window else ""
+    with progress.step("push", f"waiting for it at the sandbox{until}") as step:
+        call = first_call(stack, _DELIVERY_SECS + window)
         step.result = "arrived"
     progress.heading("The push that arrived")
     _show(progress, call)
 
 
-def stay_up(progress: Progress, stack: LocalStack) -> None:
-    """Tell how to go on, and show each further push as it arrives, until the run is interrupted.
+def stay_up(progress: Progress, stack: LocalStack, example: Example, push: Push) -> None:
+    """Print how to go on, and show each further push as it arrives, until the run is interrupted.
 
     Raises StepFailedError when the local AWS ends.
     """
     progress.heading("The phone's page")
     progress.say(f"  {stack.sandbox.address}")
-    progress.heading(
-        "Try next: GitHub's webhook by hand, signed as you paste it (the title is yours to change)"
-    )
-    progress.say(curl(stack))
-    progress.heading("What is dead, and its replay (docs/operations.md), from another terminal")
-    progress.say(command_line(stack))
-    progress.heading("Up till Ctrl-C; further pushes are shown as they arrive")
+    progress.heading("Signing secrets of this stack (random; the same in every run from this checkout)")
+    for line in pasting.secrets_of(stack):
+        progress.say(line)
+    if not example.through_aws and (command := pasting.curl(stack, example, push)):
+        progress.heading(f"Try next: {example.label} by hand, signed when you paste it")
+        progress.say(command)
+    progress.heading("Dead letters and their replay (docs/operations.md), from another terminal")
+    progress.say(pasting.command_line(stack))
+    progress.heading("The stack stays up until Ctrl-C. Further pushes are shown when they arrive")
     seen = stack.sandbox.record.last
     while stack.aws.program.is_running:
         for call in _calls(stack.sandbox.record, seen):
             seen = call.number
             progress.say(f"\n  push {call.number}: {'shown' if call.accepted else _refusal(call)}")
             _show(progress, call)
-    raise StepFailedError(f"MiniStack ended; it said:\n{stack.aws.program.tail()}")
+    raise StepFailedError(f"MiniStack ended; its last lines:\n{stack.aws.program.tail()}")
 
 
-def _send(stack: LocalStack, signed: webhook.Webhook) -> webhook.Answer:
+def signed(stack: LocalStack, example: Example) -> webhook.Webhook:
+    """Return an example's request with the proof that its source asks for.
+
+    Raises StepFailedError.
+    """
+    secret = stack.signing_secrets.get(example.source, "")
     try:
-        answer = webhook.send(signed, stack.webhook_url(SOURCE))
+        return senders.sign(example.request, example.verify, secret, time.time())
+    except senders.CannotSignError as exc:
+        raise StepFailedError(f"{example.label}: {exc}; choose another example") from exc
+
+
+def _send(stack: LocalStack, example: Example) -> webhook.Answer:
+    try:
+        answer = webhook.send(signed(stack, example), stack.webhook_url(example.source))
     except (OSError, http.client.HTTPException) as exc:
         raise StepFailedError(f"the endpoint did not answer: {exc}\n{stack.log()}") from exc
     if not answer.is_accepted:
@@ -71,18 +106,18 @@ def _send(stack: LocalStack, signed: webhook.Webhook) -> webhook.Answer:
     return answer
 
 
-def first_call(stack: LocalStack) -> Call:
+def first_call(stack: LocalStack, timeout_secs: float = _DELIVERY_SECS) -> Call:
     """Wait for the sandbox's first call, and return it.
 
     Raises StepFailedError, with the cause, when none comes or the sandbox refused it.
     """
     try:
-        stack.sandbox.record.wait_until(lambda counts: counts.calls > 0, _DELIVERY_SECS)
+        stack.sandbox.record.wait_until(lambda counts: counts.calls > 0, timeout_secs)
     except TimeoutError as exc:
         dead_letters = ", ".join(stack.dead_letters())
-        cause = f"no push arrived within {_DELIVERY_SECS:.0f} s"
+        cause = f"no push arrived within {timeout_secs:.0f} s"
         if dead_letters:
-            cause = f"the event was laid aside: {dead_letters}"
+            cause = f"the event was dead-lettered: {dead_letters}"
         raise StepFailedError(f"{cause}\nThe functions' logs end with:\n{stack.log()}") from exc
     call = stack.sandbox.record.calls()[0]
     if not call.accepted:
@@ -105,48 +140,3 @@ def _refusal(call: Call) -> str:
 def _show(progress: Progress, call: Call) -> None:
     for name, value in (call.push or {}).items():
         progress.say(f"  {name:<16} {value}")
-
-
-def command_line(stack: LocalStack) -> str:
-    """Write what makes relayctl speak to this stack."""
-    return "\n".join(
-        (
-            f"  export AWS_ENDPOINT_URL={stack.aws.address} AWS_DEFAULT_REGION={REGION}",
-            f"  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
-            f"  export PYTHONPATH='{ROOT}/src:{ROOT}/tools'",
-            f"  '{ROOT}/.venv/bin/python' -m relayctl dead --stack {STACK}",
-        )
-    )
-
-
-def curl(stack: LocalStack) -> str:
-    """Write the command that sends a webhook with another title.
-
-    The same signed body again would be a duplicate, whatever its delivery id says. The secret is this run's
-    own, random, and stays in a file that only its owner can read.
-    """
-    example = webhook.read_example(EXAMPLE)
-    content = json.loads(example.body)
-    content["issue"]["title"] = _TITLE
-    secret, form, body = (stack.directory / name for name in ("signing-secret", "form.json", "webhook.json"))
-    _write_private(secret, stack.signing_secrets[SOURCE].encode())
-    _write_private(form, json.dumps(content, ensure_ascii=False).encode())
-    endpoint = urlsplit(stack.webhook_url(SOURCE))
-    signature = f"""$(openssl dgst -sha256 -hmac "$(cat '{secret}')" < '{body}' | sed 's/.* //')"""
-    curl = " \\\n".join(
-        (
-            f"  curl -sSi 'http://{HOST}:{endpoint.port}{endpoint.path}'",
-            f"    -H 'Host: {endpoint.netloc}'",
-            "    -H 'Content-Type: application/json'",
-            f"    -H 'X-GitHub-Event: {example.headers['x-github-event']}'",
-            '    -H "X-GitHub-Delivery: $(date +%s)"',
-            f'    -H "X-Hub-Signature-256: sha256={signature}"',
-            f"    --data-binary '@{body}'",
-        )
-    )
-    return f"""  sed "s|{_TITLE}|It is $(date +%T)|" '{form}' > '{body}'\n{curl}"""
-
-
-def _write_private(file: Path, content: bytes) -> None:
-    file.touch(mode=0o600)
-    file.write_bytes(content)

@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +43,7 @@ class Sam:
 
     processes: Processes
     directory: Path
+    build_environment: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, architecture: str) -> Path:
         """Build both functions, and return the directory of the built template.
@@ -52,7 +53,7 @@ class Sam:
         built = self.directory / "build"
         arguments: list[str | Path] = ["--template", TEMPLATE, "--build-dir", built]
         arguments += ["--parameter-overrides", f"Architecture={architecture}"]
-        self._run("build", arguments, {}, _BUILD_SECS)
+        self._run("build", arguments, self.build_environment, _BUILD_SECS)
         return built
 
     def deploy(self, aws: LocalAws, built: Path, parameters: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from relayctl.project import MINISTACK
 
 HOST: Final = "127.0.0.1"
 REGION: Final = "eu-west-1"
+ACCOUNT: Final = "000000000000"
 _START_SECS: Final = 60.0
 _KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 """All else stays out: MiniStack hands its own environment on to the functions."""
@@ -39,7 +40,7 @@ def start(processes: Processes, directory: Path, port: int = 0) -> LocalAws:
     """
     if not MINISTACK.exists():
         raise StepFailedError("MiniStack is not installed here; run 'make setup' first")
-    if port and not _is_free(port):
+    if port and not is_free(port):
         raise StepFailedError(f"port {port} is taken; choose another, or leave it out for a free one")
     port = port or free_port()
     temporary = directory / "tmp"
@@ -68,7 +69,8 @@ def free_port() -> int:
         return port
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Return whether a port is free now."""
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -2,27 +2,29 @@
 
 import json
 import os
-import secrets
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from relayctl import ministack
+from relayctl.artifact import CONFIG_VARIABLE, SOURCES_VARIABLE
 from relayctl.deploy import Sam, client, host_architecture, queue_client, secrets_client
+from relayctl.kept import Kept
 from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.progress import Progress, StepFailedError
 from relayctl.project import ROOT, RUNS
+from relayctl.senders import has_form, needs_secret, new_secret
 from sandbox.account import Account
 from sandbox.server import SandboxServer
 
 COMPANY_ID: Final = 4711
-_SOURCES: Final = ROOT / "src/sources"
 _LOG_LINES: Final = 20
 
 
@@ -72,13 +74,24 @@ class Ports:
     sandbox: int = 0
 
 
-@contextmanager
-def local_stack(
-    progress: Progress, ports: Ports = Ports(), topics: Sequence[str] = ()
-) -> Iterator[LocalStack]:
-    """Put everything up, each step as soon as what it needs is there; take everything down afterwards.
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a local stack is made of.
 
-    The relay subscribes to the topics, which are made first.
+    topics  SNS topics, by name, that are made first and that the relay subscribes to
+    kept    secrets of an earlier run, which are used again
+    """
+
+    ports: Ports = Ports()
+    topics: Sequence[str] = ()
+    kept: Kept = field(default_factory=Kept)
+    sources: Path = ROOT / "src/sources"
+    config: Path = ROOT / "config/relay.toml"
+
+
+@contextmanager
+def local_stack(progress: Progress, choices: Choices) -> Iterator[LocalStack]:
+    """Put everything up, each step as soon as what it needs is there; take everything down afterwards.
 
     Raises StepFailedError.
     """
@@ -87,18 +100,19 @@ def local_stack(
         # Taken down in the opposite order: programs end first, so that no thread waits for one.
         threads = cleanup.enter_context(ThreadPoolExecutor(max_workers=2))
         processes = cleanup.enter_context(Processes())
-        sam = Sam(processes, directory)
+        built_with = {CONFIG_VARIABLE: str(choices.config), SOURCES_VARIABLE: str(choices.sources)}
+        sam = Sam(processes, directory, built_with)
         architecture = host_architecture()
 
         building = threads.submit(_build, progress, sam, architecture)
-        starting = threads.submit(_start_aws, progress, processes, directory, ports.aws)
-        integration_key = secrets.token_urlsafe(24)
+        starting = threads.submit(_start_aws, progress, processes, directory, choices.ports.aws)
+        integration_key = choices.kept.integration_key
         with progress.step("sandbox", "starting the Push API sandbox") as step:
-            sandbox = cleanup.enter_context(_sandbox(ports.sandbox, integration_key))
+            sandbox = cleanup.enter_context(_sandbox(choices.ports.sandbox, integration_key))
             step.result = f"up at {sandbox.address}"
         aws = starting.result()
         with progress.step("secrets", "putting random credentials into Secrets Manager"):
-            signing_secrets = _signing_secrets()
+            signing_secrets = _signing_secrets(choices.sources, choices.kept)
             credentials = {"CompanyId": COMPANY_ID, "IntegrationKey": integration_key}
             parameters = {
                 "PushBaseUrl": sandbox.address,
@@ -106,8 +120,8 @@ def local_stack(
                 "SigningSecretsArn": _put_secret(aws, "signing-secrets", signing_secrets),
                 "Architecture": architecture,
             }
-        if topics:
-            parameters["SnsTopicArns"] = ",".join(_make_topics(aws, topics))
+        if choices.topics:
+            parameters["SnsTopicArns"] = ",".join(_make_topics(aws, choices.topics))
         built = building.result()
         with progress.step("sam deploy", "deploying template.yaml to MiniStack") as step:
             outputs = sam.deploy(aws, built, parameters)
@@ -147,9 +161,15 @@ def _sandbox(port: int, integration_key: str) -> SandboxServer:
         ) from exc
 
 
-def _signing_secrets() -> dict[str, str]:
-    """Make up a secret for every source that the relay ships with."""
-    return {folder.name: secrets.token_urlsafe(24) for folder in _SOURCES.iterdir() if folder.is_dir()}
+def _signing_secrets(sources: Path, kept: Kept) -> dict[str, str]:
+    """Return a secret for every source that needs one: the kept one, unless its form does not fit."""
+    found = {}
+    for file in sorted(sources.glob("*/source.toml")):
+        name, verify = file.parent.name, tomllib.loads(file.read_text("utf-8")).get("verify", {})
+        if verify and needs_secret(verify):
+            known = kept.signing_secrets.get(name, "")
+            found[name] = known if has_form(known, verify) else new_secret(verify)
+    return found
 
 
 def _make_topics(aws: LocalAws, names: Sequence[str]) -> list[str]:

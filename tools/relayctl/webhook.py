@@ -1,14 +1,12 @@
-"""Play GitHub: read a real webhook, sign it as GitHub does, send it to an endpoint."""
+"""Send a webhook to an endpoint of the local AWS."""
 
-import hashlib
-import hmac
 import http.client
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from relayctl.ministack import HOST
 
@@ -18,39 +16,33 @@ _TIMEOUT_SECS: Final = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One request as its sender makes it, not yet signed."""
+    """One request of a sender. Header names are lower-case."""
 
     headers: Mapping[str, str]
     body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the endpoint said."""
+    """What the endpoint answered."""
 
     status: int
     body: str
 
     @property
     def is_accepted(self) -> bool:
-        """Tell whether the sender may consider it done."""
+        """Whether the sender may consider the request done."""
         return self.status in {http.client.OK, http.client.ACCEPTED}
 
 
 def read_example(file: Path) -> Webhook:
     """Read a `<case>.request.json` of a source."""
     example = json.loads(file.read_text(encoding="utf-8"))
-    body = json.dumps(example["body"], ensure_ascii=False, separators=(",", ":")).encode()
-    return Webhook(example["headers"], body)
-
-
-def sign(webhook: Webhook, secret: str) -> Webhook:
-    """Add GitHub's signature.
-
-    Source: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
-    """
-    digest = hmac.new(secret.encode(), webhook.body, hashlib.sha256).hexdigest()
-    return Webhook({**webhook.headers, "x-hub-signature-256": f"sha256={digest}"}, webhook.body)
+    body = b""
+    if example["body"] is not None:
+        body = json.dumps(example["body"], ensure_ascii=False, separators=(",", ":")).encode()
+    return Webhook(example["headers"], body, example.get("query", {}))
 
 
 def send(webhook: Webhook, url: str) -> Answer:
@@ -59,9 +51,10 @@ def send(webhook: Webhook, url: str) -> Answer:
     Raises OSError or http.client.HTTPException when there is no answer.
     """
     target = urlsplit(url)
+    path = f"{target.path}?{urlencode(webhook.query)}" if webhook.query else target.path
     connection = http.client.HTTPConnection(HOST, target.port or 80, timeout=_TIMEOUT_SECS)
     try:
-        connection.request("POST", target.path, webhook.body, {**webhook.headers, "host": target.netloc})
+        connection.request("POST", path, webhook.body, {**webhook.headers, "host": target.netloc})
         response = connection.getresponse()
         return Answer(response.status, response.read().decode("utf-8", errors="replace"))
     finally:

@@ -199,6 +199,7 @@ def _written(event: Event, window: Window, entries: Sequence[Entry], now: float,
         replace(message, body=cut(message.body, limit)),
         event.identity,
         high=window.high,
+        sources=tuple(sorted({entry.source for entry in fresh})),
         entries=fresh,
         expired=expired,
     )

@@ -75,7 +75,7 @@ class Packed:
     attributes: Mapping[str, str]
 
 
-_SELDOM: Mapping[str, object] = {"only": (), "replay": Replay.NO, "replay_id": ""}
+_SELDOM: Mapping[str, object] = {"only": (), "skip": (), "replay": Replay.NO, "replay_id": ""}
 
 
 def pack(event: Event) -> Packed:
@@ -244,7 +244,7 @@ def _unpack(body: bytes) -> Event:
     fields = parse_object(body)
     try:
         event = Event(**fields)
-        only, replay = tuple(event.only), Replay(event.replay)
+        only, skip, replay = tuple(event.only), tuple(event.skip), Replay(event.replay)
     except (TypeError, ValueError):
         raise _not_ours() from None
     if not all(_fits(event)):
@@ -255,6 +255,7 @@ def _unpack(body: bytes) -> Event:
         id=safe_id(event.id, "-"),
         correlation_id=safe_id(event.correlation_id, "-"),
         only=only,
+        skip=skip,
         replay=replay,
     )
 
@@ -263,8 +264,9 @@ def _fits(event: Event) -> Iterator[bool]:
     texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id, event.replay_id)
     yield all(isinstance(text, str) for text in texts)
     # Absent from what an older version has queued, it is the default, a tuple.
-    only: object = event.only
-    yield isinstance(only, list | tuple) and all(isinstance(key, str) for key in only)
+    key_lists: tuple[object, ...] = (event.only, event.skip)
+    for keys in key_lists:
+        yield isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys)
     yield all(isinstance(table, dict) for table in (event.data, event.headers, event.query))
     received_at: object = event.received_at
     yield isinstance(received_at, int | float) and abs(received_at) < _NO_MOMENT

@@ -22,7 +22,8 @@
     │   ├── OutOfTime                 the invocation ends before a push could be sent
     │   ├── ConnectionsBusy           the account's connections are all in use
     │   ├── QuotaExhausted            the account's calls of the day are used up
-    │   ├── CircuitOpen               the vendor is failing: nothing is sent but a probe
+    │   ├── BudgetExhausted           the calls of the day that one source may use are used up
+    │   ├── CircuitOpen               the vendor fails or throttles: nothing is sent but a probe
     │   ├── VendorUnauthorized
     │   ├── VendorThrottled
     │   └── VendorUnavailable
@@ -42,13 +43,20 @@ from typing import ClassVar
 
 
 class RelayError(Exception):
-    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show."""
+    """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show.
+
+    `sender_is_proven` is whether the sender of a webhook had proven itself when this was raised. Anybody can
+    cause what is raised before that, so it is logged in samples.
+    """
 
     code: ClassVar[str] = "internal_error"
+    #: Whether a call to the vendor may still be in progress there, so that its connection is still in use.
+    unfinished: bool = False
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
+        self.sender_is_proven = False
 
 
 class ConfigurationInvalid(RelayError):
@@ -146,9 +154,13 @@ class MappingFailed(RelayError):
 
 
 class NotNow(RelayError):
-    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known."""
+    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known.
+
+    is_paced  whether `retry_after` is when the account may call again: it depends on no push's own attempts
+    """
 
     code = "not_now"
+    is_paced: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -195,12 +207,21 @@ class QuotaExhausted(NotNow):
     """The account's calls of the day are used up, or what is left is kept for what is urgent."""
 
     code = "quota_exhausted"
+    is_paced = True
+
+
+class BudgetExhausted(NotNow):
+    """The calls of the day that the push's source may use are used up; other sources may still call."""
+
+    code = "budget_exhausted"
+    is_paced = True
 
 
 class CircuitOpen(NotNow):
-    """The vendor has been failing: nothing is sent but a single probe, until one succeeds."""
+    """The vendor fails or throttles: nothing is sent but one probe at a time, until one is answered."""
 
     code = "circuit_open"
+    is_paced = True
 
 
 class VendorUnauthorized(NotNow):
@@ -216,15 +237,31 @@ class VendorThrottled(NotNow):
 
 
 class VendorUnavailable(NotNow):
-    """The vendor cannot be reached, or answers 408 or 5xx."""
+    """The vendor cannot be reached, or answers 408 or 5xx.
+
+    It is `unfinished` if a gateway gave up waiting for the vendor.
+    """
 
     code = "vendor_unavailable"
 
+    def __init__(
+        self, detail: str = "", *, retry_after: float | None = None, unfinished: bool = False
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.unfinished = unfinished
+
 
 class DeliveryUnknown(RelayError):
-    """The connection was lost after the request was sent: nobody can know whether the push was shown."""
+    """The connection was lost after the request was sent: nobody can know whether the push was shown.
+
+    It is `unfinished` unless it is known that the vendor has ended the call.
+    """
 
     code = "delivery_unknown"
+
+    def __init__(self, detail: str = "", *, unfinished: bool = True) -> None:
+        super().__init__(detail)
+        self.unfinished = unfinished
 
 
 class DeliveryHeld(DeliveryUnknown):

@@ -1,7 +1,7 @@
 """Expressions (JMESPath) and templates (text with expressions in `{{ }}`), compiled once.
 
-https://jmespath.org/specification.html. Added functions: truncate, lookup, first_line, upper, date;
-all take null and give null back, because a webhook's fields are null as often as not.
+https://jmespath.org/specification.html. The added functions (docs/writing-a-source.md) take null and
+give null back, because a webhook's fields are null as often as not.
 """
 
 import re
@@ -15,7 +15,7 @@ from jmespath import exceptions, functions
 from jmespath.parser import ParsedResult
 
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.graphemes import cut
+from push_relay.core.graphemes import cut, is_blank
 
 type Scope = Mapping[str, Any]
 
@@ -49,6 +49,32 @@ class _Functions(functions.Functions):
             when = datetime.fromtimestamp(moment, UTC)
         return when.strftime(pattern)
 
+    @functions.signature({"types": [], "variadic": True})
+    def _func_first_text(self, *candidates: object) -> str | None:
+        return next(_texts(candidates), None)
+
+    @functions.signature({"types": ["string"]}, {"types": [], "variadic": True})
+    def _func_join_text(self, separator: str, *parts: object) -> str | None:
+        return separator.join(_texts(parts)) or None
+
+    @functions.signature({"types": ["string"]}, {"types": []}, {"types": ["string"]})
+    def _func_enclose(self, before: str, text: object, after: str) -> str | None:
+        return next((f"{before}{inner}{after}" for inner in _texts([text])), None)
+
+
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    """Yield numbers, and texts that are not blank without the space round them, also those in lists."""
+    for value in values:
+        match value:
+            case bool():
+                continue
+            case int() | float():
+                yield str(value)
+            case str() if not is_blank(value):
+                yield value.strip()
+            case list():
+                yield from _texts(value)
+
 
 #: The functions added to JMESPath's own.
 FUNCTIONS = tuple(name.removeprefix("_func_") for name in vars(_Functions) if name.startswith("_func_"))
@@ -77,7 +103,7 @@ class Expression:
         """Return the expression's value. Raises MappingFailed, which names the expression, not the values."""
         try:
             value: object = self._compiled.search(scope, options=_OPTIONS)
-        except (exceptions.JMESPathError, ValueError, TypeError, OverflowError, OSError, RecursionError):
+        except Exception:  # noqa: BLE001 (whatever an expression raises on a document is the mapping's failure)
             # These errors quote the values: break the chain.
             raise MappingFailed(f"`{self.text}` cannot be evaluated on this event") from None
         return value

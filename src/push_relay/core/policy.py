@@ -24,6 +24,7 @@ class Policy:
     origins     hosts that CloudEvents' abuse protection lets send; empty: all
     unverified  whether the scheme `none` may let everybody in: the source's folder alone never opens the door
     address     the webhook's address as its sender has it, where the request does not tell it
+    daily_calls  calls of the account's day that the source's pushes may use; None: the default share
     """
 
     addresses: tuple["IPv4Network | IPv6Network", ...] = ()
@@ -31,6 +32,7 @@ class Policy:
     origins: frozenset[str] = frozenset()
     unverified: bool = False
     address: str | None = None
+    daily_calls: int | None = None
 
     def address_of(self, url: str) -> str:
         """Return the address that a sender has called, with the query string that came.
@@ -76,6 +78,7 @@ def _policy(table: Table) -> Policy:
         origins=frozenset(table.texts("origins")),
         unverified=table.truth("unverified"),
         address=table.compiled("address", _address) if "address" in table else None,
+        daily_calls=table.whole("daily_calls", 0, at_least=1) if "daily_calls" in table else None,
     )
     table.done()
     return policy

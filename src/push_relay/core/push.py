@@ -1,7 +1,8 @@
 """The push: what one person is told, and the receipt that says what became of it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from push_relay.core.errors import (
@@ -42,7 +43,7 @@ class Recipient:
             raise MappingFailed("a recipient is `user:...`, `email:...`, `external:...` or `person:...`")
         kind = RecipientKind(prefix)
         if kind is RecipientKind.EMAIL and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
-            raise MappingFailed("a recipient's email address is none")
+            raise MappingFailed("a recipient's email address is invalid")
         return cls(kind, value)
 
 
@@ -66,6 +67,9 @@ class Push:
     high     whether it may use the quota that is kept for what is urgent, and goes first
     max_age  seconds after which it is not worth sending
     digest   seconds in which it is gathered with others to the same recipient; None: it goes by itself
+    sources  whose budgets its call counts for: its event's source, or all that a batch window gathers from
+    remember seconds after its settlement in which an event that arrives with its key is a duplicate; None: as
+             long as the ledger remembers
     """
 
     recipient: Recipient
@@ -74,6 +78,16 @@ class Push:
     high: bool = False
     max_age: float | None = None
     digest: float | None = None
+    sources: tuple[str, ...] = ()
+    remember: float | None = None
+
+    def forget_before(self, event: Event) -> float:
+        """Return the moment before which its settlement is another event's; 0 if there is none.
+
+        What counts is when the event arrived, and not when it is tried: a message that comes back is the same
+        arrival, however late.
+        """
+        return 0.0 if self.remember is None else event.received_at - self.remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,7 @@ class Receipt:
     vendor_code  the vendor's error code, made safe
     violations   where the event breaks its source's schema
     retry_after  seconds to wait before the next try, where somebody named them
+    is_paced     whether that is when the account may call again, which is waited for whatever the attempt
     latency_ms   how long the vendor took, where it was called
     push         the push, where it got so far; not to be logged
     """
@@ -98,6 +113,7 @@ class Receipt:
     vendor_code: str | None = None
     violations: tuple[Violation, ...] = ()
     retry_after: float | None = None
+    is_paced: bool = False
     latency_ms: float | None = None
     push: Push | None = None
 
@@ -135,4 +151,18 @@ class Receipt:
             vendor_code=error.vendor_code if isinstance(error, VendorRejected) else None,
             violations=error.violations if isinstance(error, SchemaViolation) else (),
             retry_after=error.retry_after if isinstance(error, NotNow) else None,
+            is_paced=isinstance(error, NotNow) and error.is_paced,
         )
+
+
+def part_of(event: Event, part: Sequence[Receipt], receipts: Sequence[Receipt]) -> Event:
+    """Return an event as a message carries it that is for some of its receipts alone.
+
+    A receipt without a push (a recipient that cannot be made, for example) has no key to name it by. Then the
+    message is for all that the other receipts are not about.
+    """
+    keys = tuple(receipt.key for receipt in part if receipt.key)
+    if len(keys) == len(part):
+        return replace(event, only=keys, skip=())
+    others = (receipt.key for receipt in receipts if receipt.key and receipt.key not in keys)
+    return replace(event, skip=tuple(dict.fromkeys((*event.skip, *others))))

@@ -16,11 +16,12 @@ from typing import Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.body import read_body
+from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
-from push_relay.core.door import Door
+from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, MappingFailed, UnknownSource
+from push_relay.core.errors import AmbiguousSource, RelayError, UnknownSource
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
@@ -60,10 +61,10 @@ class Subscriptions(Protocol):
 
 
 class Connections(Protocol):
-    """The account's connections, counted over the whole fleet. Raises LedgerUnavailable."""
+    """The account's connections, counted over the whole fleet."""
 
-    def held(self, wanted: int, time_left: TimeLeft) -> AbstractContextManager[int]:
-        """Hold as many as are free, at the most those wanted; 0 where none came free in time."""
+    def held(self, pushes: int, time_left: TimeLeft) -> AbstractContextManager[Share]:
+        """Share the connections for so many pushes. None is leased before the first push asks for one."""
         ...
 
 
@@ -106,12 +107,19 @@ class Relay:
 
         What is no event but the sender's handshake is answered. Raises RelayError for what is not let in.
         """
-        event = self._admit(request)
-        if isinstance(event, Reply):
-            return event
-        if self.mode is DeliveryMode.DIRECT:
-            return Received(event, self.deliver([event], time_left)[0])
-        self.queue.put(event)
+        source = self.sources.named(request.source or "")
+        now = self.clock.now()
+        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+        try:
+            event = self._admit(source, request, admitted, now)
+            if isinstance(event, Reply):
+                return event
+            if self.mode is DeliveryMode.DIRECT:
+                return Received(event, self.deliver([event], time_left)[0])
+            self.queue.put(event)
+        except RelayError as exc:
+            exc.sender_is_proven = not source.open_to_all
+            raise
         return Received(event)
 
     def preflight(self, request: HttpRequest) -> Reply | None:
@@ -126,10 +134,7 @@ class Relay:
         self.door.approach(source, policy, request)
         return preflight(request, policy.origins)
 
-    def _admit(self, request: HttpRequest) -> Event | Reply:
-        source = self.sources.named(request.source or "")
-        now = self.clock.now()
-        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+    def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
         asked = source.shake_hands(request, admitted.secret)
         if isinstance(asked, Subscription):
             self.subscriptions.confirm(asked.url)
@@ -196,6 +201,8 @@ class Relay:
                     settled[number].append(task)
                 elif task.digest is not None:
                     settled[number].append(self.gatherer.gather(event, task, time_left))
+                elif waiting := self.sender.waiting(event, task, time_left):
+                    settled[number] += unfold(waiting)
                 else:
                     pushes.append((number, task))
         pushes.sort(key=lambda task: not task[1].high)
@@ -212,23 +219,35 @@ class Relay:
         return self.translate(event)
 
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
-        """Write an event's pushes; one receipt instead where it becomes none. Sends nothing, never raises."""
+        """Write an event's pushes, and a receipt for each part of it that fails. Sends nothing, never raises.
+
+        If it becomes no push and nothing fails, the one receipt says why.
+        """
         try:
             source = self.sources.named(event.source)
-            told = self.routing.recipients(event)
-            message = source.message(event) if told else None
-            if message is None:
-                detail = "no message speaks of it" if told else "no route leads to anybody"
-                yield Receipt.of(event, Outcome.FILTERED, detail=detail)
+            routed = self.routing.route(event)
+            if not routed.recipients and not routed.failures:
+                yield Receipt.of(event, Outcome.FILTERED, detail="no route leads to anybody")
                 return
-            fitted = _fitted(message, self.routing.account)
-            pushes = [self._push(event, source, fitted, *pair) for pair in told.items()]
+            wording = source.wording(event)
+            if wording.message is None:
+                yield Receipt.of(event, Outcome.FILTERED, detail="no message speaks of it")
+                return
+            fitted = _fitted(wording.message, self.routing.account)
+            pushes = [self._push(event, source, fitted, *pair) for pair in routed.recipients.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield failure(event, exc)
             return
-        # An event that comes again for the sake of some of its pushes leaves the others alone.
-        left = [push for push in pushes if not event.only or push.key in event.only]
-        if not left:
+        left = [push for push in pushes if event.is_for(push.key)]
+        if not event.only:
+            failures = (*routed.failures, *wording.errors)
+        else:
+            # The failures were reported when the event was first handled, unless it waited for a recipient
+            # that could be made then.
+            is_missing = not {push.key for push in pushes}.issuperset(event.only)
+            failures = routed.failures if is_missing else ()
+        yield from (failure(event, error) for error in failures)
+        if not left and not failures:
             yield Receipt.of(event, Outcome.FILTERED, detail="the routes no longer lead to whom it was for")
         yield from left
 
@@ -244,31 +263,37 @@ class Relay:
             high=route.high,
             max_age=max_age,
             digest=route.digest if fits_a_window(message) else None,
+            sources=(event.source,),
+            remember=source.remembers(event),
         )
 
     def _send(
         self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft
     ) -> Sequence[Receipt]:
-        """Send pushes while connections of the account are held for them."""
+        """Send pushes, each on a connection of the account."""
         if not pushes:
             return []
+        at_a_time = min(len(pushes), self.routing.account.connections)
         try:
-            with self.connections.held(min(len(pushes), self.routing.account.connections), time_left) as held:
-                if held:
-                    return self.concurrently(
-                        lambda task: self.sender.send(events[task[0]], task[1], time_left), pushes, held
-                    )
-            trouble: Exception = ConnectionsBusy("the account's connections are all in use")
+            with self.connections.held(len(pushes), time_left) as share:
+                return self.concurrently(
+                    lambda task: self._send_one(events[task[0]], task[1], share, time_left), pushes, at_a_time
+                )
         except Exception as exc:  # noqa: BLE001 (what was sent is settled: it is a duplicate when it comes again)
             trouble = exc
         return [failure(events[number], trouble, push) for number, push in pushes]
 
+    def _send_one(self, event: Event, push: Push, share: Share, time_left: TimeLeft) -> Receipt:
+        try:
+            with share.connection(urgent=push.high) as connection:
+                return self.sender.send(event, push, time_left, connection)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+            return failure(event, exc, push)
+
 
 def _fitted(message: Message, account: Account) -> Message:
-    """Cut a message to the account's limits. Raises MappingFailed where there is nothing to say."""
+    """Cut a message to the account's limits."""
     title, body = message.title.strip(), message.body.strip()
-    if not title or not body:
-        raise MappingFailed(f"the message's {'body' if title else 'title'} came out empty")
     return replace(message, title=cut(title, account.title_limit), body=cut(body, account.body_limit))
 
 

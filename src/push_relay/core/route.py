@@ -1,6 +1,6 @@
 """Routes: the deployer's rules of who is told. Read from config/relay.toml, with the people they name."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from push_relay.core.account import Account, read_account
@@ -9,8 +9,10 @@ from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
+from push_relay.core.graphemes import is_blank
 from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
+from push_relay.core.quota import default_budget
 from push_relay.core.strict_json import JsonObject
 
 _PERSON = "person"
@@ -33,6 +35,11 @@ class Route:
     digest: float | None = None
 
     @property
+    def urgency(self) -> tuple[float, bool]:
+        """Sorts the more urgent route first: without a digest, then by the shorter one, then by priority."""
+        return self.digest or 0.0, not self.high
+
+    @property
     def expressions(self) -> tuple[Expression, ...]:
         """Every expression in it."""
         when = (self.when,) if self.when else ()
@@ -40,14 +47,30 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Routed:
+    """Where the routes lead an event.
+
+    recipients  each of them once, with the most urgent route that leads to it
+    failures    one error for each condition and each recipient that fails on this event
+    """
+
+    recipients: Mapping[Recipient, Route]
+    failures: tuple[MappingFailed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
-    """All of relay.toml, compiled."""
+    """All of relay.toml, compiled.
+
+    budgets  calls of a day that the pushes of a source may use, by source; without one it may use all
+    """
 
     account: Account
     routes: tuple[Route, ...]
     people: Mapping[str, Recipient]
     policies: Mapping[str, Policy] = field(default_factory=dict)
     read_by_routes: Mapping[str, Reads] = field(default_factory=dict)
+    budgets: Mapping[str, int] = field(default_factory=dict)
 
     def policy(self, source: str) -> Policy:
         """Return what the deployer says of a source."""
@@ -61,29 +84,50 @@ class Routing:
         """Return the sources that have an urgent route."""
         return frozenset(route.source for route in self.routes if route.high)
 
-    def recipients(self, event: Event) -> Mapping[Recipient, Route]:
-        """Return whom the routes tell of an event, and by which route: each once, by the first that fits.
+    def route(self, event: Event) -> Routed:
+        """Return the recipients of an event. A condition or a recipient that fails leaves the others alone.
 
-        A recipient whose value comes out empty, and a person whom nobody has listed, are left out: an
-        issue without an assignee, or one assigned to a colleague who wants no pushes, is no mistake.
-        Raises MappingFailed.
+        A recipient whose value is empty and a `person:` who is not listed are left out. Neither is a mistake:
+        an issue may have no assignee, or one who wants no pushes. If several routes lead to a recipient, the
+        most urgent one applies; of equally urgent ones the first.
+        Raises MappingFailed if the event's type is not known: every condition may depend on it.
         """
         if event.type is None:
-            # No condition can be told of it: that none holds would pass for an event that concerns nobody.
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
-        told: dict[Recipient, Route] = {}
-        for route in self.routes:
-            if route.source == event.source and (route.when is None or route.when.holds(scope)):
-                for to in route.to:
-                    if recipient := self._recipient(to, scope):
-                        told.setdefault(recipient, route)
-        return told
+        best: dict[Recipient, Route] = {}
+        failures: list[MappingFailed] = []
+        for number, route in enumerate(self.routes, start=1):
+            if route.source != event.source:
+                continue
+            for found in self._recipients(route, f"route[{number}]", scope):
+                if isinstance(found, MappingFailed):
+                    failures.append(found)
+                elif found not in best or route.urgency < best[found].urgency:
+                    best[found] = route
+        return Routed(best, tuple(failures))
+
+    def _recipients(self, route: Route, place: str, scope: Scope) -> Iterator[Recipient | MappingFailed]:
+        """Yield a route's recipients if its condition holds, and an error for each part that fails."""
+        try:
+            if route.when and not route.when.holds(scope):
+                return
+        except MappingFailed as exc:
+            yield MappingFailed(f"{place}.when: {exc.detail}")
+            return
+        for number, to in enumerate(route.to, start=1):
+            try:
+                recipient = self._recipient(to, scope)
+            except MappingFailed as exc:
+                yield MappingFailed(f"{place}.to[{number}]: {exc.detail}")
+            else:
+                if recipient:
+                    yield recipient
 
     def _recipient(self, to: Template, scope: Scope) -> Recipient | None:
         text = to(scope)
         prefix, _, value = text.partition(":")
-        if not value:
+        if is_blank(value):
             return None
         return self.people.get(value) if prefix == _PERSON else Recipient.parse(text)
 
@@ -115,7 +159,24 @@ def read_routing(
         name: Reads.of(e for route in routes if route.source == name for e in route.expressions)
         for name in sources
     }
-    return Routing(account, routes, people, policies, read_by_routes)
+    budgets = _budgets(account, sources, policies, table.table("source"))
+    return Routing(account, routes, people, policies, read_by_routes, budgets)
+
+
+def _budgets(
+    account: Account, sources: Collection[str], policies: Mapping[str, Policy], table: Table
+) -> Mapping[str, int]:
+    """Return the budgets of sources: configured ones, else a share if several sources have routes."""
+    budgets = dict.fromkeys(sources, default_budget(account)) if len(sources) > 1 else {}
+    for name, policy in policies.items():
+        if policy.daily_calls is None:
+            continue
+        if policy.daily_calls > account.daily_calls:
+            raise table.table(name).wrong(
+                "daily_calls", f"is more than the account's daily_calls ({account.daily_calls})"
+            )
+        budgets[name] = policy.daily_calls
+    return budgets
 
 
 def _person(table: Table) -> Recipient:

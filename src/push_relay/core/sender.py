@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from push_relay.core.connections import Connection, Unleased
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
     VENDOR_CODES,
@@ -15,6 +16,7 @@ from push_relay.core.errors import (
     DeliveryHeld,
     DeliveryUnknown,
     LedgerUnavailable,
+    NotNow,
     OutOfTime,
     VendorRejected,
     VendorUnauthorized,
@@ -29,6 +31,9 @@ RESERVE = 1.5
 REFUSAL_AGE = 300.0
 
 type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
+type _Call = Callable[[], AbstractContextManager[float]]  # begins a call; yields the seconds that it may take
+
+_UNLEASED = Unleased()
 
 
 class Claim(StrEnum):
@@ -43,7 +48,15 @@ class Claim(StrEnum):
 class Ledger(Protocol):
     """The record of claims and settlements. Every method raises LedgerUnavailable."""
 
-    def claim(self, key: str, lease: float, replay: Replay, replay_id: str) -> Claim: ...
+    def claim(
+        self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
+    ) -> Claim:
+        """Claim a push for `lease` seconds. A push that was settled before `forget_before` is a new one.
+
+        `forget_before` is a moment in seconds since the epoch.
+        """
+        ...
+
     def settle(self, key: str, status: str, error_code: str = "") -> None: ...  # an outcome, or GATHERED
     def why(self, key: str) -> str: ...  # the error code of what has failed
     def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
@@ -76,6 +89,28 @@ class PushApi(Protocol):
     """The vendor. Sending spends quota, and nobody can take a push back."""
 
     def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
+
+
+class Pace(Protocol):
+    """What this worker knows of when the account may call, without asking anybody."""
+
+    def refusal(self, push: Push) -> NotNow | None:
+        """Return why a push cannot be sent now; None if it can be tried."""
+        ...
+
+    def wait(self) -> float | None:
+        """Return seconds until a call may be tried; None if it may be tried now."""
+        ...
+
+
+class Unpaced:
+    """The pace of an account that may always call."""
+
+    def refusal(self, _push: Push) -> None:
+        """Refuse nothing."""
+
+    def wait(self) -> None:
+        """Wait for nothing."""
 
 
 class Clock(Protocol):
@@ -129,28 +164,59 @@ class Sender:
     clock: Clock
     hold_unknown: bool = False
     resends: int = 1
+    pace: Pace = field(default_factory=Unpaced)
     refusals: Refusals = field(default_factory=Refusals)
 
-    def send(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
-        """Send an event's push and return its receipt. Never raises: an exception is the push's outcome."""
+    def send(
+        self, event: Event, push: Push, time_left: TimeLeft, connection: Connection = _UNLEASED
+    ) -> Receipt:
+        """Send an event's push on a leased connection and return its receipt.
+
+        Never raises: an exception is the push's outcome.
+        """
         if settled := self.claim(event, push, time_left):
             return settled
         started, latency = None, None
         try:
             credentials = self._credentials()
             started = self.clock.monotonic()
-            self._send(push, credentials, event.correlation_id, time_left)
+            self._send(
+                push, credentials, event.correlation_id, lambda: connection.call(time_left() - RESERVE)
+            )
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            receipt = failure(event, exc, push)
+            receipt = self._paced(failure(event, exc, push))
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called:
             latency = (self.clock.monotonic() - started) * 1000
         return replace(self.recorded(push, receipt), latency_ms=latency)
 
+    def waiting(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
+        """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
+
+        It takes no connection, and no write for what has waited before: the ledger has it. Never raises.
+        """
+        refusal = self.pace.refusal(push)
+        if refusal is None:
+            return None
+        receipt = failure(event, refusal, push)
+        if push.key in event.only and not self._is_expired(event, push):
+            return receipt
+        return self.claim(event, push, time_left) or self.recorded(push, receipt)
+
+    def _paced(self, receipt: Receipt) -> Receipt:
+        """If calls are stopped by now, let what the vendor did not take wait until one may be tried."""
+        wait = self.pace.wait()
+        if wait is None or receipt.outcome is not Outcome.PARKED or receipt.error_code not in VENDOR_CODES:
+            return receipt
+        return replace(receipt, retry_after=wait, is_paced=True)
+
+    def _is_expired(self, event: Event, push: Push) -> bool:
+        return push.max_age is not None and self.clock.now() - event.received_at > push.max_age
+
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Claim a push; return its receipt where it is not this worker's to send. Never raises."""
-        if push.max_age is not None and self.clock.now() - event.received_at > push.max_age:
+        if self._is_expired(event, push):
             return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
         try:
             claim = self._claim(event, push, time_left)
@@ -167,7 +233,8 @@ class Sender:
         left = time_left()
         if left <= RESERVE:
             raise OutOfTime("the invocation ends before the push could be sent")
-        claim = self.ledger.claim(push.key, left, event.replay, event.replay_id)
+        forget_before = push.forget_before(event)
+        claim = self.ledger.claim(push.key, left, event.replay, event.replay_id, forget_before)
         if claim is Claim.HELD:
             raise ClaimHeld("another worker has claimed this push and has not settled it yet")
         return claim
@@ -199,16 +266,17 @@ class Sender:
             raise refusal
         return fresh
 
-    def _send(self, push: Push, credentials: Credentials, correlation_id: str, time_left: TimeLeft) -> None:
+    def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
         """Send a push; where the vendor refuses the credentials, once more with changed ones."""
         try:
-            self._call(push, credentials, correlation_id, time_left)
+            self._call(push, credentials, correlation_id, call)
         except VendorUnauthorized as refusal:
-            self._call(push, self._changed(refusal), correlation_id, time_left)
+            self._call(push, self._changed(refusal), correlation_id, call)
 
-    def _call(self, push: Push, credentials: Credentials, correlation_id: str, time_left: TimeLeft) -> None:
+    def _call(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
         try:
-            self.push_api.send(push, credentials, correlation_id, time_left() - RESERVE)
+            with call() as seconds:
+                self.push_api.send(push, credentials, correlation_id, seconds)
             self.refusals.taken(credentials)
         except VendorUnauthorized:
             self.refusals.refused(credentials, self.clock.monotonic())

@@ -14,6 +14,7 @@ from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, digest, safe_id
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
+from push_relay.core.graphemes import is_blank
 from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
 from push_relay.core.push import Message
 from push_relay.core.request import CORRELATION_HEADERS
@@ -28,6 +29,9 @@ MATCH_KEYS = {
     "eventbridge_source": "eventbridge-source",
     "eventbridge_detail_type": "eventbridge-detail-type",
 }
+
+#: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
+LEAST_REMEMBER_SECS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,29 @@ class MessageRule:
     expiry_secs: Template | int | None
 
     def message(self, scope: Scope) -> Message:
-        """Write the message. Raises MappingFailed where a value has the wrong type."""
-        return Message(
+        """Write the message. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
+        message = Message(
             title=self.title(scope),
             body=self.body(scope),
             sound=_checked("sound", _value(self.sound, scope), bool),
             expiry_secs=_checked("expiry_secs", _value(self.expiry_secs, scope), int),
         )
+        for name, text in (("title", message.title), ("body", message.body)):
+            if is_blank(text):
+                raise MappingFailed(f"the {name} is blank")
+        return message
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a source's message rules write for an event.
+
+    message  by the first rule that holds; None if there is no such rule
+    errors   one for each rule before it whose condition cannot be evaluated on this event
+    """
+
+    message: Message | None
+    errors: tuple[MappingFailed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +93,7 @@ class Source:
     scheme, verify  None where the source takes no webhooks, because AWS delivers its events
     handshake       what the sender asks before it sends events, where it asks; `shake_hands` answers
     max_age         seconds after which its events are not worth a push; None: the route's or the account's
+    remember        seconds for which the same content is the same event; None: `remembers` has the default
     reads           the only headers and query parameters that its events keep, beside what routes read
     proof           those that carry its sender's proof, which its events never keep
     """
@@ -93,6 +114,7 @@ class Source:
     reads: Reads
     proof: Reads
     max_age: float | None
+    remember: float | None
 
     @property
     def needs_secret(self) -> bool:
@@ -118,6 +140,28 @@ class Source:
             named = [_told(self.event_id, arrival.scope()), data]
         return digest(json.dumps(named, sort_keys=True).encode())
 
+    def remembers(self, event: Event) -> float | None:
+        """Return seconds for which what arrives with an event's content is that event.
+
+        None: as long as the ledger remembers. That is so for an event whose identity is an id, and by default
+        also for one whose document brings an id (`[event] id`), and for one whose sender signs the content
+        without a timestamp.
+        """
+        if event.has_unique_id or self.body_format.name == "cloudevents":
+            return None
+        if self.remember is not None:
+            return self.remember
+        if self.verify is None or self._brings_id(event):
+            return None
+        return self.verify.remember
+
+    def _brings_id(self, event: Event) -> bool:
+        """Tell whether an event's document has an id. One in a header may not be covered by the proof."""
+        named = self.event_id
+        if named is None or named.names("headers") or named.names("query"):
+            return False
+        return safe_id(_told(named, event.scope()), "") != ""
+
     def event(self, arrival: Arrival, also: Reads = NOTHING) -> Event:
         """Make the event of what came; of headers and query it keeps what the source and its routes read.
 
@@ -140,18 +184,34 @@ class Source:
             query=_kept(arrival.query, (self.reads.query | also.query) - self.proof.query),
         )
 
-    def message(self, event: Event) -> Message | None:
-        """Return what the first rule whose condition holds says of the event; None where none speaks.
+    def wording(self, event: Event) -> Wording:
+        """Write an event's message by the first rule that holds.
 
-        Raises MappingFailed.
+        A rule whose condition fails on this event is passed over. Less exact words are better than no push,
+        and the error is reported beside the push.
+
+        Raises MappingFailed if the type is not known, if the rule that holds cannot write its message,
+        and if a condition fails and no rule holds.
         """
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
-        for rule in self.messages:
-            if rule.when is None or rule.when.holds(scope):
-                return rule.message(scope)
-        return None
+        errors: list[MappingFailed] = []
+        for number, rule in enumerate(self.messages, start=1):
+            place = f"message[{number}] of {self.name}"
+            try:
+                holds = rule.when is None or rule.when.holds(scope)
+            except MappingFailed as exc:
+                errors.append(MappingFailed(f"{place}, when: {exc.detail}"))
+                continue
+            if holds:
+                try:
+                    return Wording(rule.message(scope), tuple(errors))
+                except MappingFailed as exc:
+                    raise MappingFailed(f"{place}: {exc.detail}") from None
+        if errors:
+            raise errors[0]
+        return Wording(None)
 
 
 def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
@@ -183,10 +243,20 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         reads=Reads.of(read),
         proof=proof,
         max_age=event.compiled("max_age", seconds) if "max_age" in event else None,
+        remember=event.compiled("remember", _remember) if "remember" in event else None,
     )
     event.done()
     table.done()
     return source
+
+
+def _remember(text: str) -> float:
+    remember = seconds(text)
+    if remember < LEAST_REMEMBER_SECS:
+        raise ConfigurationInvalid(
+            f"`{text}` is less than a minute: a sender's second attempt would be another event"
+        )
+    return remember
 
 
 def _body_format(event: Table) -> BodyFormat:

@@ -212,14 +212,15 @@ def _tried(
 
 def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
     """Dead-letter and park what the receipts ask for."""
-    ending.dead_letter(message, queue)
     parked = message.asking_for(Disposition.PARK)
-    if not parked:
-        return True
-    if message.group is not None:
+    if parked and message.group is not None:
+        # The record comes back whole, and what has failed with it. It is dead-lettered when the record ends.
         # The records behind it would keep the group waiting until the queue's visibility timeout ends.
         queue.hide([each.content for each in (message, *message.behind)], message.delay(parked))
         return False
+    ending.dead_letter(message, queue)
+    if not parked:
+        return True
     if message.event is None:
         return False
     ending.park(message, parked, relay.clock.now(), queue)

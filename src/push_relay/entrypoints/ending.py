@@ -24,21 +24,26 @@ def park(message: Message, parked: Sequence[Receipt], now: float, queue: Message
     for part in [parked] if whole else [urgent, others]:
         event = message.event_for(part) if part else None
         if event:
-            queue.park(event, message.attempt + 1, now + message.delay(part), _code(part))
+            queue.park(event, message.next_attempt(part), now + message.delay(part), _code(part))
 
 
 def dead_letter(message: Message, queue: Messages) -> None:
-    """Dead-letter an event's failed pushes, or the message as it came if no event was read from it.
+    """Dead-letter what has failed: the event for these parts alone, or the message as it came.
 
-    Raises QueueUnavailable.
+    Refused pushes and parts that never became a push are two dead letters. A person may mend the mapping and
+    replay the latter, and no push of unknown fate is sent again with it. Raises QueueUnavailable.
     """
     dead = message.asking_for(Disposition.DEAD_LETTER)
     if not dead:
         return
-    error_code = _code(dead)
-    if packed := _packed(message.event_for(dead)):
-        queue.bury(packed.body, packed.attributes, error_code, message.event_id)
+    parts = [part for part in ([r for r in dead if r.push], [r for r in dead if not r.push]) if part]
+    letters = [_packed(message.event_for(part)) for part in parts]
+    if all(letters):
+        for part, packed in zip(parts, letters, strict=True):
+            if packed:
+                queue.bury(packed.body, packed.attributes, _code(part), message.event_id)
         return
+    error_code = _code(dead)
     body = message.content.get("body")
     # The dead letter gets an id and a time of its own; a replay needs those of the message.
     attributes = envelope.sqs_attributes(message.content) | envelope.origin(message.content)

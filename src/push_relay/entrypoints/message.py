@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any
 
 from push_relay.core import envelope
-from push_relay.core.backoff import backoff
+from push_relay.core.backoff import backoff, paced
 from push_relay.core.event import Event, safe_id
 from push_relay.core.outcomes import Disposition
-from push_relay.core.push import Receipt
+from push_relay.core.push import Receipt, part_of
 
 #: Crashes after which the relay dead-letters a message of a standard queue.
 MAX_CRASHES = 5
@@ -107,18 +107,24 @@ class Message:
         return [receipt for receipt in self.receipts if receipt.disposition is disposition]
 
     def event_for(self, receipts: Sequence[Receipt]) -> Event | None:
-        """Return the event as it is to come again: for the sake of these receipts' pushes alone."""
-        keys = [receipt.key for receipt in receipts if receipt.key]
-        # Without a push there is none to single out: all that the event came for comes again.
-        return self.event and (
-            replace(self.event, only=tuple(keys)) if len(keys) == len(receipts) else self.event
-        )
+        """Return the event for these receipts alone."""
+        return self.event and part_of(self.event, receipts, self.receipts)
 
     def delay(self, parked: Sequence[Receipt]) -> float:
         """Return seconds until the next attempt of what these receipts ask to be parked."""
-        named = [receipt.retry_after for receipt in parked if receipt.retry_after is not None]
         high = any(receipt.push and receipt.push.high for receipt in parked)
-        return backoff(self.attempt, max(named, default=None), _random, high=high)
+        own = [receipt for receipt in parked if not receipt.is_paced]
+        named = [receipt.retry_after for receipt in own if receipt.retry_after is not None]
+        waits = [backoff(self.attempt, max(named, default=None), _random, high=high)] if own else []
+        for receipt in parked:
+            if receipt.is_paced:
+                tried = receipt.latency_ms is not None
+                waits.append(paced(receipt.retry_after or 0.0, _random, high=high, tried=tried))
+        return max(waits)
+
+    def next_attempt(self, parked: Sequence[Receipt]) -> int:
+        """Return the number of the next attempt. What waits for the account alone has not used one up."""
+        return self.attempt + any(not receipt.is_paced for receipt in parked)
 
 
 def read_batch(records: Sequence[Mapping[str, Any]]) -> list[Message]:

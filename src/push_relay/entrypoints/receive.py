@@ -15,7 +15,7 @@ from push_relay.core.errors import CODES, MalformedRequest, MappingFailed, NotNo
 from push_relay.core.event import Event
 from push_relay.core.handshake import Reply
 from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
-from push_relay.core.push import GATHERED, Receipt
+from push_relay.core.push import GATHERED, Receipt, part_of
 from push_relay.core.relay import DeliveryMode, Relay
 from push_relay.core.request import HttpRequest, is_http, unwrap
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
@@ -46,7 +46,10 @@ def handle(
         source = request.source if request else None
         correlation_id = request.correlation_id if request else "-"
         receipt = Receipt.failure(exc, source=source, correlation_id=correlation_id)
-        telemetry.settled([receipt], attempt=1)
+        if isinstance(exc, RelayError) and not exc.sender_is_proven:
+            telemetry.refused(receipt)
+        else:
+            telemetry.settled([receipt], attempt=1)
         return _refusal(exc, correlation_id)
     finally:
         telemetry.flush()
@@ -115,8 +118,8 @@ def _bury(event: Event, receipts: Sequence[Receipt], messages: Messages) -> None
 
     Before anything is told: where it can't be done the event has no receipts, but the one of that.
     """
-    if any(receipt.error_code == MappingFailed.code for receipt in receipts):
-        packed = pack(event)
+    if unmapped := [receipt for receipt in receipts if receipt.error_code == MappingFailed.code]:
+        packed = pack(part_of(event, unmapped, receipts))
         messages.bury(packed.body, packed.attributes, MappingFailed.code, event.id)
 
 

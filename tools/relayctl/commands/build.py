@@ -14,10 +14,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, and return the exit code; why it failed is on standard error, which sam shows."""
-    from relayctl.artifact import BuildFailedError, build  # noqa: PLC0415 - only what runs is imported
+    from relayctl.artifact import (  # noqa: PLC0415 - only what runs is imported
+        BuildFailedError,
+        build,
+        config_file,
+        sources_directory,
+    )
 
     # A mistake in a source or a route is found here, not by the first event.
-    check = subprocess.run([sys.executable, "-m", "relayctl", "check"], stdout=sys.stderr, check=False)
+    command = [sys.executable, "-m", "relayctl", "check"]
+    command += ["--sources", str(sources_directory()), "--config", str(config_file())]
+    check = subprocess.run(command, stdout=sys.stderr, check=False)
     if check.returncode:
         return check.returncode
     try:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 
 from push_relay import __version__
@@ -44,10 +45,17 @@ _CORRELATION: JsonObject = {
 }
 
 
-def build(directory: Path) -> JsonObject:
-    """Return the document of the source folders in a directory. Raises ConfigurationInvalid."""
+_PATH = "/webhooks/"
+
+
+def build(directory: Path, only: Collection[str] | None = None) -> JsonObject:
+    """Return the document of the source folders in a directory, or of those that `only` names.
+
+    Raises ConfigurationInvalid.
+    """
     catalog = Catalog(directory)
-    sources = [source for source in catalog.all() if source.verify]
+    names = [name for name in catalog.names() if only is None or name in only]
+    sources = [source for source in map(catalog.named, names) if source.verify]
     # Read well-formed a moment ago.
     tables = {s.name: tomllib.loads((directory / s.name / "source.toml").read_text("utf-8")) for s in sources}
     schemas = {s.name: json.loads((directory / s.name / "schema.json").read_bytes()) for s in sources}
@@ -58,7 +66,7 @@ def build(directory: Path) -> JsonObject:
         "servers": [{"url": "/"}],
         "paths": {
             "/health": {"get": _health()},
-            **{f"/webhooks/{s.name}": _path(s, schemas[s.name], list(proofs[s.name])) for s in sources},
+            **{f"{_PATH}{s.name}": _path(s, schemas[s.name], list(proofs[s.name])) for s in sources},
         },
         "components": {
             "schemas": SCHEMAS | {s.name: component(s.name, schemas[s.name]) for s in sources},
@@ -70,9 +78,14 @@ def build(directory: Path) -> JsonObject:
     }
 
 
-def written(directory: Path) -> str:
+def written(document: JsonObject) -> str:
     """Return the document as the file holds it: the same text for the same code and folders."""
-    return json.dumps(build(directory), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def named(document: JsonObject) -> list[str]:
+    """Return the names of the sources that a document describes."""
+    return [path.removeprefix(_PATH) for path in document.get("paths", {}) if path.startswith(_PATH)]
 
 
 def _health() -> JsonObject:

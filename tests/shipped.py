@@ -1,0 +1,29 @@
+"""The source folders that ship with the relay, apart from those that a deployer has added beside them.
+
+The README's table of sources is the list. A deployer may add folders to src/sources/ and change
+config/relay.toml: the tests neither read that file nor see those folders.
+"""
+
+import atexit
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ROOT / "src" / "sources"
+_ROW = re.compile(r"^\| `([a-z0-9-]+)` \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
+
+
+def names() -> list[str]:
+    """Return the names of the shipped sources, in the README's order."""
+    return _ROW.findall((ROOT / "README.md").read_text("utf-8"))
+
+
+def directory() -> Path:
+    """Return a directory that holds the shipped folders alone; it is removed when the process ends."""
+    made = Path(tempfile.mkdtemp(prefix="push-relay-sources-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    for name in names():
+        (made / name).symlink_to(FOLDERS / name)
+    return made

@@ -1,0 +1,139 @@
+"""Play a sender: sign a request as a source's `[verify]` table asks, with a secret of this machine's own.
+
+This module signs; it never verifies. A scheme that is not listed here needs a key that only its sender has
+(`sns-http`), so such a source is tried through AWS instead.
+"""
+
+import base64
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from push_relay.core.configuration import Table
+from push_relay.core.schemes.header_hmac import HeaderHmac
+from push_relay.core.schemes.moment import iso8601, unix_ms
+from push_relay.core.schemes.registry import WITHOUT_SECRET, read_scheme
+from relayctl.webhook import Webhook
+
+type Verify = Mapping[str, Any]
+"""A source's `[verify]` table, as TOML has it."""
+
+#: Bytes of a secret that is made up: Standard Webhooks asks for 24 at least.
+_SECRET_BYTES: Final = 24
+_WHSEC: Final = "whsec_"
+
+
+class CannotSignError(Exception):
+    """No request can be signed for this scheme on this machine; the text says why."""
+
+
+def new_secret(verify: Verify) -> str:
+    """Make up a signing secret of the form that the scheme needs."""
+    match verify.get("scheme"):
+        case "standard-webhooks":
+            return _WHSEC + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+        case "basic":
+            return f"local:{secrets.token_urlsafe(_SECRET_BYTES)}"
+        case _:
+            return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def has_form(secret: str, verify: Verify) -> bool:
+    """Return whether a secret has the form that the scheme needs."""
+    match verify.get("scheme"):
+        case "standard-webhooks":
+            return secret.startswith(_WHSEC)
+        case "basic":
+            return ":" in secret
+        case _:
+            return bool(secret)
+
+
+def needs_secret(verify: Verify) -> bool:
+    """Return whether the scheme uses a secret that the deployer stores."""
+    return verify.get("scheme") not in WITHOUT_SECRET
+
+
+def sign(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
+    """Return the request with the proof that the scheme asks for. `now`: seconds since the epoch.
+
+    Raises CannotSignError.
+    """
+    scheme = read_scheme(Table(dict(verify)))
+    if isinstance(scheme.verify, HeaderHmac):
+        return _header_hmac(webhook, scheme.verify, secret, now)
+    name = str(verify["scheme"])
+    if name not in _SIGNERS:
+        raise CannotSignError(f"requests of the scheme `{name}` cannot be signed on this machine")
+    return _SIGNERS[name](webhook, verify, secret, now)
+
+
+def stamp_of(scheme: HeaderHmac, now: float) -> str:
+    """Return the timestamp that a HeaderHmac scheme sends; empty if it sends none."""
+    if scheme.timestamp is None:
+        return ""
+    if scheme.timestamp.read is iso8601:
+        return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(int(now * 1000)) if scheme.timestamp.read is unix_ms else str(int(now))
+
+
+def _header_hmac(webhook: Webhook, scheme: HeaderHmac, secret: str, now: float) -> Webhook:
+    stamp = stamp_of(scheme, now)
+    before, after = (part.replace("{timestamp}", stamp).encode() for part in (scheme.before, scheme.after))
+    mac = hmac.digest(secret.encode(), before + webhook.body + after, scheme.digest)
+    given = {scheme.header: scheme.prefix + scheme.encode(mac).decode()}
+    if scheme.timestamp:
+        given[scheme.timestamp.header] = stamp
+    return _with_headers(webhook, given)
+
+
+def _pagerduty(webhook: Webhook, _verify: Verify, secret: str, _now: float) -> Webhook:
+    mac = hmac.digest(secret.encode(), webhook.body, "sha256").hex()
+    return _with_headers(webhook, {"x-pagerduty-signature": f"v1={mac}"})
+
+
+def _stripe(webhook: Webhook, _verify: Verify, secret: str, now: float) -> Webhook:
+    stamp = str(int(now))
+    mac = hmac.digest(secret.encode(), f"{stamp}.".encode() + webhook.body, "sha256").hex()
+    return _with_headers(webhook, {"stripe-signature": f"t={stamp},v1={mac}"})
+
+
+def _standard_webhooks(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
+    prefix = verify.get("header_prefix", "webhook")
+    message_id, stamp = f"msg_{secrets.token_hex(12)}", str(int(now))
+    key = base64.b64decode(secret.removeprefix(_WHSEC))
+    mac = hmac.digest(key, f"{message_id}.{stamp}.".encode() + webhook.body, "sha256")
+    signature = f"v1,{base64.b64encode(mac).decode()}"
+    given = {"id": message_id, "timestamp": stamp, "signature": signature}
+    return _with_headers(webhook, {f"{prefix}-{name}": value for name, value in given.items()})
+
+
+def _token(webhook: Webhook, verify: Verify, secret: str, _now: float) -> Webhook:
+    if "query" in verify:
+        return replace(webhook, query={**webhook.query, verify["query"]: secret})
+    return _with_headers(webhook, {str(verify["header"]).lower(): verify.get("prefix", "") + secret})
+
+
+def _basic(webhook: Webhook, _verify: Verify, secret: str, _now: float) -> Webhook:
+    return _with_headers(webhook, {"authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"})
+
+
+def _none(webhook: Webhook, _verify: Verify, _secret: str, _now: float) -> Webhook:
+    return webhook
+
+
+_SIGNERS: Final[Mapping[str, Callable[[Webhook, Verify, str, float], Webhook]]] = {
+    "pagerduty": _pagerduty,
+    "stripe": _stripe,
+    "standard-webhooks": _standard_webhooks,
+    "token": _token,
+    "basic": _basic,
+    "none": _none,
+}
+
+
+def _with_headers(webhook: Webhook, headers: Mapping[str, str]) -> Webhook:
+    return replace(webhook, headers={**webhook.headers, **headers})
