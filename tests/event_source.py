@@ -13,7 +13,7 @@ from fake_sqs import FakeSqs
 from fakes import Sent, World
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
-from push_relay.core.event import Arrival, Event, Replay
+from push_relay.core.event import Arrival, Event
 from push_relay.core.push import Push
 from push_relay.core.relay import Relay
 from push_relay.core.sender import Claim, TimeLeft
@@ -24,6 +24,7 @@ URL = "https://sqs.eu-west-1.amazonaws.com/1/"
 EVENTS, DEAD = URL + "events", URL + "dead"
 #: Seconds, as in template.yaml.
 TIMEOUT, VISIBILITY = 60.0, 360.0
+_MOST_TURNS = 5000
 READS, SENDS = "kills when it is read", "kills when it is sent"
 
 
@@ -36,15 +37,14 @@ class LeasingLedger(Ledger):
 
     def __init__(self, now: Callable[[], float]) -> None:
         """Take the time from a clock."""
-        super().__init__()
-        self._now = now
+        super().__init__(now)
         self._until: dict[str, float] = {}
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
+    def claim(self, key: str, lease: float, *arguments: Any, **more: Any) -> Claim:
         """Free the claim of a worker that is gone, then claim."""
         if self._until.get(key, 0.0) <= self._now():
             self._free(key)
-        claim = super().claim(key, lease, replay, replay_id)
+        claim = super().claim(key, lease, *arguments, **more)
         if claim is Claim.GRANTED:
             self._until[key] = self._now() + lease + 2
         return claim
@@ -101,7 +101,9 @@ class EventSource:
 
     def run(self, url: str = EVENTS, *, until: Callable[[], bool] = lambda: False) -> None:
         """Go on until the queue is empty, or a condition holds."""
-        while self.sqs.queues.get(url) and not until():
+        for _ in range(_MOST_TURNS):
+            if not self.sqs.queues.get(url) or until():
+                return
             # Two workers have a batch each before the first has finished.
             batches = [batch for batch in (self._poll(url), self._poll(url)) if batch]
             for batch in batches:
@@ -109,6 +111,7 @@ class EventSource:
             if not batches:
                 moment = self.sqs.next_moment(url)
                 self._pass(max(0.0, moment - self.sqs.now) if moment is not None else 0.0)
+        raise AssertionError(f"{len(self.sqs.queues[url])} messages go round for ever")
 
     def _judge(self, push: Push, _credentials: Any) -> Exception | None:
         if SENDS in push.message.body:

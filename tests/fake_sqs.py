@@ -1,4 +1,4 @@
-"""SQS's queues in memory, for boto3's own calls: visibility, delays, FIFO groups, redrive, and a clock to move."""
+"""SQS's queues in memory, for boto3's own calls: visibility, delays, FIFO groups, redrive, a clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

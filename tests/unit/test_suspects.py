@@ -15,7 +15,6 @@ from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 
 
-
 @pytest.fixture(autouse=True)
 def _clients(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test AWS clients of its own."""
@@ -89,7 +88,8 @@ def test_without_a_suspect_nothing_is_copied_or_deleted() -> None:
     """The batch's answer acknowledges it, which costs no call."""
     world = World()
     assert world.deliver(sqs_batch(record("a"), record("b"))) == NOBODY
-    assert not (world.messages.copied or world.messages.forgotten or world.messages.hidden)
+    queue = world.messages
+    assert [*queue.copied, *queue.forgotten, *queue.hidden] == []
 
 
 @pytest.mark.parametrize(("receives", "crashes"), [(6, 0), (1, 5), (3, 3), (1, 99)])
@@ -108,7 +108,11 @@ def test_after_five_crashes_a_message_is_dead_lettered_without_being_handled(
     assert world.messages.forgotten == ["handle-x"]
     assert not world.messages.copied
     told = {receipt.event_id: receipt for receipt in world.witness.receipts}
-    assert (told["x"].outcome, told["x"].error_code, told["x"].source) == (Outcome.FAILED, "crashed", "bakery")
+    assert (told["x"].outcome, told["x"].error_code, told["x"].source) == (
+        Outcome.FAILED,
+        "crashed",
+        "bakery",
+    )
 
 
 def test_a_dead_letter_that_cannot_be_written_is_kept() -> None:
@@ -266,9 +270,15 @@ def test_a_batch_is_delivered_although_its_timeout_cannot_be_changed(tmp_path: P
 # --- a queue with poison in it ---------------------------------------------------------------------------
 
 
-def fill(source: EventSource, poisons: int, innocents: int, *, url: str = EVENTS, spread: float = 0.0) -> None:
+def fill(
+    source: EventSource, poisons: int, innocents: int, *, url: str = EVENTS, spread: float = 0.0
+) -> None:
     """Put events into a queue, the relay's own and other senders', poison anywhere among them."""
-    names = [f"{kind} {number}" for kind, count in (("bad", poisons), ("good", innocents)) for number in range(count)]
+    names = [
+        f"{kind} {number}"
+        for kind, count in (("bad", poisons), ("good", innocents))
+        for number in range(count)
+    ]
     source.dice.shuffle(names)
     for name in names:
         kill = f" {source.dice.choice((READS, SENDS))}" if name.startswith("bad") else ""

@@ -1,7 +1,7 @@
 """SQS batches, and SNS and EventBridge that invoke the function directly.
 
-Each record of an SQS batch is acknowledged, dead-lettered or parked independently of the others (partial batch
-response).
+Each record of an SQS batch is acknowledged, dead-lettered or parked independently of the others (partial
+batch response).
 
 An event that cannot be delivered now is parked: queued as a new message, due at its next attempt, and the
 message that carried it is acknowledged. So a parked event may wait for days, while `maxReceiveCount` counts
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core import envelope
-from push_relay.core.errors import Crashed, PayloadTooLarge, QueueUnavailable, RelayError
+from push_relay.core.errors import Crashed, PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Arrival, Event
 from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
@@ -104,8 +104,8 @@ def _is_early(message: Message, relay: Relay) -> bool:
 def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
     """Split a batch into what is handled together: all at once, but for suspects and a FIFO group's records.
 
-    What is only dead-lettered comes first, suspects come last and one by one. Of a FIFO group one record is in
-    each wave; if one of the queue's records has been received often, every record is a wave of its own.
+    What is only dead-lettered comes first, suspects come last and one by one. Of a FIFO group one record is
+    in each wave; if a record of the queue has been received often, every record is a wave of its own.
     """
     if any(message.is_suspect and message.group is not None for message in batch):
         yield from ([message] for message in isolation.one_by_one(batch))
@@ -169,26 +169,28 @@ def _relay(
 def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
     """Find a message's event, or note the receipt of its rejection."""
     arrival: Arrival | Event | None = None
-    source, about = None, "-"
+    if message.is_doomed:
+        message.receipts = [_crashed(message, relay)]
+        return
     try:
-        if message.is_doomed:
-            source, about = _known(message.source, relay), message.message_id
-            raise Crashed(f"the function has not answered {message.crashes} times when it had the message")
         arrival = unwrap(message.content)
         message.event = arrival if isinstance(arrival, Event) else relay.recognise(arrival)
     except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the message's outcome)
-        if arrival:
-            source = arrival.source
-            about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
+        source = arrival.source if arrival else None
+        about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
         message.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
 
 
-def _known(source: str | None, relay: Relay) -> str | None:
-    """Return a source's name if there is such a source: strangers must not be able to make metrics."""
+def _crashed(message: Message, relay: Relay) -> Receipt:
+    """Return the receipt of a message that is not even read: reading it may be what kills the function."""
+    error = Crashed(f"the function had the message {message.crashes} times and did not answer")
+    about, source = message.message_id, message.source or ""
     try:
-        return relay.sources.named(source or "").name
-    except RelayError:
-        return None
+        # Strangers must not be able to make metrics.
+        source = relay.sources.named(source).name
+    except Exception:  # noqa: BLE001 (the message is dead-lettered all the same, and nothing else depends on it)
+        source = ""
+    return Receipt.failure(error, source=source, event_id=about, correlation_id=about)
 
 
 # --- what is done with a record in the end: each tells whether SQS may forget it --------------------------

@@ -31,7 +31,8 @@ def dead_letter(message: Message, queue: Messages) -> None:
     """Dead-letter what has failed: the event for these parts alone, or the message as it came.
 
     Refused pushes and parts that never became a push are two dead letters. A person may mend the mapping and
-    replay the latter, and no push of unknown fate is sent again with it. Raises QueueUnavailable.
+    replay the latter, and no push of unknown fate is sent again with it. Raises QueueUnavailable, and
+    PayloadTooLarge if the event does not fit and there is no message to keep instead.
     """
     dead = message.asking_for(Disposition.DEAD_LETTER)
     if not dead:
@@ -43,6 +44,8 @@ def dead_letter(message: Message, queue: Messages) -> None:
             if packed:
                 queue.bury(packed.body, packed.attributes, _code(part), message.event_id)
         return
+    if message.event and not message.content:
+        raise PayloadTooLarge("the event is larger than a queue message can hold")
     error_code = _code(dead)
     body = message.content.get("body")
     # The dead letter gets an id and a time of its own; a replay needs those of the message.

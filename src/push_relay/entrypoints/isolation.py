@@ -2,9 +2,9 @@
 
 When the function dies, SQS hands out its whole batch again, and nobody knows which of the messages was the
 cause. So each message that comes back without an answer is replaced by a copy: a new message in the relay's
-queue, whose receives SQS counts from 0, with its crashes in the message attribute `push-relay-crashes`. Such a
-copy is a suspect. An invocation that gets suspects handles one of them and nothing else, and first replaces the
-other messages of its batch by copies too. If the function dies, the one that it handled was the cause.
+queue, whose receives SQS counts from 0, with its crashes in the message attribute `push-relay-crashes`. Such
+a copy is a suspect. An invocation that gets suspects handles one of them and nothing else, and first replaces
+the other messages of its batch by copies too. If the function dies, the one that it handled was the cause.
 
 In a FIFO queue a copy would lose its place, so nothing is copied there. Records that have been received often
 are handled one by one, and those that are finished are deleted in between.
@@ -101,6 +101,4 @@ def come_back_soon(
         try:
             queue.hide([message.content for message in batch], time_left() + _GRACE_SECS)
         except QueueUnavailable as exc:
-            telemetry.trouble(
-                "a batch keeps its visibility timeout", error_code=exc.code, detail=exc.detail
-            )
+            telemetry.trouble("a batch keeps its visibility timeout", error_code=exc.code, detail=exc.detail)

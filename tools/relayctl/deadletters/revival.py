@@ -33,8 +33,9 @@ class Outgoing:
 def revived(letter: Letter, now: float, *, force: bool, replay_id: str = "") -> list[Outgoing]:
     """Return what is to be sent in a dead message's place; nothing where it cannot be replayed.
 
-    An event of the relay's is marked as replayed; whatever else is sent as it came. A message that has crashed
-    the function is sent as a suspect, so that no other message is handled with it. Raises PayloadTooLarge.
+    An event of the relay's is marked as replayed; whatever else is sent as it came. A message that has
+    crashed the function is sent as a suspect, so that no other message is handled with it.
+    Raises PayloadTooLarge.
     """
     event = letter.unwrapped()
     if event:
