@@ -127,12 +127,11 @@ CALLS = [
     (hold, LedgerUnavailable),
     (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
     (lambda: TABLE.get(Key={}), LedgerUnavailable),
-    (lambda: TABLE.delete(Key={}), LedgerUnavailable),
     (lambda: fetch_secret("arn", True), CredentialsUnavailable),  # noqa: FBT003
 ]
 NAMES = [
     *("put", "bury", "park", "copy", "hide", "forget", "claim", "settle", "give back"),
-    *("remember", "connections", "quota", "get", "delete", "fetch_secret"),
+    *("remember", "connections", "quota", "get", "fetch_secret"),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fakes import World
-from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow
+from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
@@ -205,6 +205,49 @@ def test_no_connection_is_held_for_nothing(world: World) -> None:
     world.connections.down = RuntimeError("nobody should ask")
     ((receipt,),) = deliver(world, event("unspoken"))
     assert receipt.outcome is Outcome.FILTERED
+
+
+def test_what_stops_calls_stops_the_rest_of_the_batch_as_well(world: World) -> None:
+    """The others take no connection any more, and wait as long as the first."""
+
+    class Stopping(Unpaced):
+        stopped: NotNow | None = None
+
+        def refusal(self, _push: Push) -> NotNow | None:  # type: ignore[override]
+            return self.stopped
+
+        def wait(self) -> float | None:  # type: ignore[override]
+            return self.stopped and self.stopped.retry_after
+
+    pace = Stopping()
+
+    def judge(_push: Push, _credentials: object) -> Exception:
+        pace.stopped = CircuitOpen("stopped", retry_after=42.0)
+        return VendorThrottled("slow")
+
+    world.vendor.judge = judge
+    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=pace))
+    receipts = deliver(world, *(event("baked", str(number)) for number in range(5)))
+    codes = [receipt.error_code for (receipt,) in receipts]
+    assert codes == ["vendor_throttled", *["circuit_open"] * 4]
+    assert {receipt.retry_after for (receipt,) in receipts} == {42.0}
+    assert len(world.vendor.calls) == 1
+
+
+@pytest.mark.parametrize(("wait", "is_paced"), [(None, False), (42.0, True)])
+def test_a_push_without_a_connection_waits_for_the_account_if_calls_are_stopped(
+    world: World, wait: float | None, *, is_paced: bool
+) -> None:
+    """The calls that were lost keep the connections; else it is tried again soon."""
+
+    class Stopped(Unpaced):
+        def wait(self) -> float | None:  # type: ignore[override]
+            return wait
+
+    world.connections.free = 0
+    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=Stopped()))
+    ((receipt,),) = deliver(world, event())
+    assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == ("connections_busy", wait, is_paced)
 
 
 def test_what_is_known_to_wait_takes_no_connection(world: World) -> None:

@@ -10,9 +10,11 @@ from push_relay.adapters import aws
 from push_relay.core.envelope import (
     ATTEMPT_ATTRIBUTE,
     CRASHES_ATTRIBUTE,
+    DATA_ATTRIBUTE,
     DUE_ATTRIBUTE,
     EVENT_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
+    QUEUE_ATTRIBUTE,
     REASON_ATTRIBUTE,
     SENT_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
@@ -34,16 +36,12 @@ MAX_VISIBILITY = 12 * 3600 - 60
 MAX_ATTRIBUTES = 10
 #: SQS takes no more entries in one batch call.
 _MAX_ENTRIES = 10
-#: The attributes that decide how a message is read. The others are the sender's own.
-_READ = frozenset(
+#: The attributes that decide how a message is read: of the relay's own, and of another sender's.
+READ_ATTRIBUTES = frozenset(
     {
-        EVENT_ATTRIBUTE,
-        SOURCE_ATTRIBUTE,
-        ORIGIN_ATTRIBUTE,
-        SENT_ATTRIBUTE,
-        ATTEMPT_ATTRIBUTE,
-        DUE_ATTRIBUTE,
-        CRASHES_ATTRIBUTE,
+        *(SOURCE_ATTRIBUTE, CRASHES_ATTRIBUTE),
+        *(EVENT_ATTRIBUTE, ATTEMPT_ATTRIBUTE, DUE_ATTRIBUTE),
+        *(ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, DATA_ATTRIBUTE, QUEUE_ATTRIBUTE),
     }
 )
 
@@ -152,7 +150,7 @@ class SqsQueue:
 
 def _most_needed(attributes: Mapping[str, str], reserved: int) -> dict[str, str]:
     """Return as many attributes as SQS takes beside the reserved ones: those that decide something first."""
-    ordered: Iterable[tuple[str, str]] = sorted(attributes.items(), key=lambda item: item[0] not in _READ)
+    ordered: Iterable[tuple[str, str]] = sorted(attributes.items(), key=lambda item: item[0] not in READ_ATTRIBUTES)
     return dict(list(ordered)[: MAX_ATTRIBUTES - reserved])
 
 

@@ -14,19 +14,19 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from push_relay.core.account import Account
 from push_relay.core.body import read_body
 from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
 from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import pack, unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, RelayError, UnknownSource
+from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
 from push_relay.core.event import Arrival, Event, digest
-from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome
+from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
+from push_relay.core.recognition import Sources, hint, known, reading_for, recognised
 from push_relay.core.request import HttpRequest
 from push_relay.core.route import Route, Routing
 from push_relay.core.schemes.proof import Verified
@@ -39,13 +39,6 @@ class DeliveryMode(StrEnum):
 
     QUEUE = "queue"
     DIRECT = "direct"
-
-
-class Sources(Protocol):
-    """The source folders."""
-
-    def named(self, name: str) -> Source: ...  # raises UnknownSource
-    def all(self) -> Iterable[Source]: ...
 
 
 class Queue(Protocol):
@@ -152,7 +145,7 @@ class Relay:
         signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
-            data=read_body(request.body, request.headers, source.body_format),
+            data=read_body(request.body, request.headers, source.body_format, proven=verified.content),
             headers=request.headers,
             query=request.query,
             received_at=now,
@@ -162,28 +155,31 @@ class Relay:
         )
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
-        return unwrap_http_sns(arrival) if source.body_format.name == "sns" else arrival
+        if source.body_format.name != "sns":
+            return arrival
+        return reading_for(source, unwrap_http_sns(arrival), self.routing.eventbridge_topics)
 
     # --- between the halves: what did not come through `receive` -------------------------------------
 
     def recognise(self, arrival: Arrival) -> Event:
-        """Validate what AWS delivered: the source is the one named, else the only one that matches.
+        """Make the event of what AWS delivered; `recognition.py` finds its source.
 
-        Where its envelope does not tell when it was sent, it is from now: of unknown age is not too old.
-        Raises UnknownSource, AmbiguousSource (the relay never guesses), SchemaViolation.
+        An event of unknown age counts from now, so that it is not too old. Raises UnknownSource,
+        AmbiguousSource, SchemaViolation.
         """
-        arrival = replace(arrival, received_at=arrival.received_at or self.clock.now())
-        if arrival.source is not None:
-            return self._event(self.sources.named(arrival.source), arrival)
-        fitting = [source for source in self.sources.all() if any(m.fits(arrival) for m in source.matches)]
-        match fitting:
-            case [source]:
-                return self._event(source, arrival)
-            case []:
-                raise UnknownSource("the message names no source, and no source's match rules fit it")
-            case _:
-                names = ", ".join(source.name for source in fitting)
-                raise AmbiguousSource(f"the match rules of several sources fit the message: {names}")
+        source, reading = recognised(arrival, self.sources, self.routing.eventbridge_topics)
+        try:
+            return self._event(source, replace(reading, received_at=reading.received_at or self.clock.now()))
+        except SchemaViolation as exc:
+            exc.detail += hint(reading)
+            raise
+
+    def has_source(self, name: str | None) -> bool:
+        """Return whether a source has a name. Never raises: the folder of one that is wrong exists too."""
+        try:
+            return known(name, self.sources) is not None
+        except ConfigurationInvalid:
+            return True
 
     def _event(self, source: Source, arrival: Arrival) -> Event:
         return source.event(arrival, self.routing.reads(source.name))
@@ -224,7 +220,7 @@ class Relay:
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
         """Write an event's pushes, and a receipt for each part of it that fails. Sends nothing, never raises.
 
-        If it becomes no push and nothing fails, the one receipt says why.
+        If it becomes no push and nothing fails, the one receipt has the reason.
         """
         try:
             source = self.sources.named(event.source)
@@ -234,9 +230,10 @@ class Relay:
                 return
             wording = source.wording(event)
             if wording.message is None:
-                yield Receipt.of(event, Outcome.FILTERED, detail="no message speaks of it")
+                yield Receipt.of(event, Outcome.FILTERED, detail="no message rule holds for it")
                 return
-            fitted = _fitted(wording.message, self.routing.account)
+            account = self.routing.account
+            fitted = fit(wording.message, account.title_limit, account.body_limit)
             pushes = [self._push(event, source, fitted, *pair) for pair in routed.recipients.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield failure(event, exc)
@@ -287,17 +284,14 @@ class Relay:
         return [failure(events[number], trouble, push) for number, push in pushes]
 
     def _send_one(self, event: Event, push: Push, share: Share, time_left: TimeLeft) -> Receipt:
+        # Another push of the batch may have met what stops this one as well.
+        if waiting := self.sender.waiting(event, push, time_left):
+            return waiting
         try:
             with share.connection(urgent=push.high) as connection:
                 return self.sender.send(event, push, time_left, connection)
         except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
-            return failure(event, exc, push)
-
-
-def _fitted(message: Message, account: Account) -> Message:
-    """Cut a message to the account's limits."""
-    title, body = message.title.strip(), message.body.strip()
-    return replace(message, title=cut(title, account.title_limit), body=cut(body, account.body_limit))
+            return self.sender.paced(failure(event, exc, push))
 
 
 def _key(event: Event, recipient: Recipient) -> str:

@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from push_relay.adapters.ledger import MEMORY
-from push_relay.adapters.queue import MAX_ATTRIBUTES
+from push_relay.adapters.queue import MAX_ATTRIBUTES, READ_ATTRIBUTES
 from push_relay.core.envelope import (
     CRASHES_ATTRIBUTE,
-    ORIGIN_ATTRIBUTE,
-    SENT_ATTRIBUTE,
-    SOURCE_ATTRIBUTE,
+    has_own_attributes,
     origin,
     pack,
 )
@@ -42,6 +40,9 @@ def revived(letter: Letter, now: float, *, force: bool, replay_id: str = "") -> 
         packed = pack(again(event, now, force=force, replay_id=replay_id))
         attributes = {name: _text(value) for name, value in packed.attributes.items()}
         return [Outgoing(packed.body, attributes | _suspicion(letter))]
+    if has_own_attributes(letter.attributes):
+        # A program wrote the body: that it looks like an invocation of Lambda's proves nothing.
+        return [Outgoing(letter.body, _as_it_came(letter))]
     invocation = letter.failed_invocation()
     if invocation is not None:
         documents = _documents(invocation["requestPayload"])
@@ -73,9 +74,8 @@ def _as_it_came(letter: Letter) -> Attributes:
     """
     ours = {CRASHES_ATTRIBUTE} | (WHY if letter.is_laid_aside else set())
     kept = {name: value for name, value in letter.attributes.items() if name not in ours}
-    first = (ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, SOURCE_ATTRIBUTE, CRASHES_ATTRIBUTE)
     given = kept | _origin(letter) | _suspicion(letter)
-    ordered = sorted(given.items(), key=lambda pair: pair[0] not in first)
+    ordered = sorted(given.items(), key=lambda pair: pair[0] not in READ_ATTRIBUTES)
     return dict(ordered[:MAX_ATTRIBUTES])
 
 
