@@ -9,10 +9,12 @@ import pytest
 
 from event_source import ARN, DEAD, EVENTS, READS, SENDS, TIMEOUT, URL, VISIBILITY, EventSource, Killed, words
 from fakes import World
-from invocations import sqs_batch, sqs_queued, sqs_record
+from invocations import bus_event, notification, sqs_batch, sqs_queued, sqs_record
 from push_relay.adapters import aws
+from push_relay.core.envelope import unwrap_sqs
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
+from push_relay.entrypoints.message import Message
 
 
 @pytest.fixture(autouse=True)
@@ -401,11 +403,47 @@ def test_a_copy_is_the_same_event_and_as_old() -> None:
         "theirs": "x",
         "push-relay-origin-id": each[0]["messageId"],
         "push-relay-origin-sent": "1800000000000",
+        "push-relay-origin-queue": f"{ARN}events",
         "push-relay-crashes": "1",
     }
     source.run()
     assert len(source.world.vendor.calls) == 1
     assert replace(source.world.witness.receipts[0], outcome=Outcome.DUPLICATE, push=None).event_id == "s"
+
+
+BINARY = {"stringValue": None, "dataType": "Binary"}
+
+
+@pytest.mark.parametrize(
+    ("body", "given"),
+    [
+        ({"words": "hot"}, {}),
+        ({"words": "hot"}, {"source": "bakery"}),
+        (notification({"degrees": 451}), {}),
+        (notification({"degrees": 451}), {"colour": "red"}),
+        (bus_event({"degrees": 451}), {}),
+        (bus_event({"degrees": 451}), {"picture": BINARY}),
+        (bus_event({"degrees": 451}), {f"a{number}": "x" for number in range(10)}),
+    ],
+    ids=["plain", "named", "SNS", "data like SNS", "EB", "binary attribute", "ten attributes"],
+)
+def test_a_copy_is_read_like_its_original(body: dict[str, Any], given: dict[str, Any]) -> None:
+    """Envelope, queue, source, identity and age: a match rule that fits the one fits the other."""
+    source = EventSource(World(), random.Random(0))  # noqa: S311 (repeatable)
+    original = sqs_record(body) | {"eventSourceARN": f"{ARN}theirs"}
+    original["messageAttributes"] = {
+        name: value if isinstance(value, dict) else {"stringValue": value, "dataType": "String"}
+        for name, value in given.items()
+    }
+    source.world.messages.copy(original, 2, 0.0)
+    source.sqs.now += 1000
+    (copied,) = source._poll(EVENTS)
+    assert copied["messageId"] != original["messageId"]
+    assert unwrap_sqs(copied) == unwrap_sqs(original)
+    source.world.messages.copy(copied, 3, 0.0)
+    (twice,) = source._poll(EVENTS)
+    assert unwrap_sqs(twice) == unwrap_sqs(original)
+    assert Message.of_sqs(twice).crashes == 3
 
 
 def refuse(world: World) -> Any:

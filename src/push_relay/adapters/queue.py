@@ -1,7 +1,7 @@
 """The queue and the dead-letter queue, on SQS."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ class SqsQueue:
             "failed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         # SQS takes no empty body.
-        self._send(self._dead_letter_url, body or "null", {**_most_needed(attributes, len(why)), **why}, 0)
+        self._send(self._dead_letter_url, body or "null", {**most_needed(attributes, len(why)), **why}, 0)
 
     def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
         """Queue a copy of a record of whatever standard queue. Raises QueueUnavailable.
@@ -93,7 +93,7 @@ class SqsQueue:
             attributes |= origin(record)
         if crashes:
             attributes[CRASHES_ATTRIBUTE] = str(crashes)
-        self._send(self._url, str(record.get("body")), _most_needed(attributes, 0), due - self._now())
+        self._send(self._url, str(record.get("body")), most_needed(attributes), due - self._now())
 
     def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Keep received records of one queue out of sight for a while (seconds), all for the same time.
@@ -148,10 +148,10 @@ class SqsQueue:
         return answer
 
 
-def _most_needed(attributes: Mapping[str, str], reserved: int) -> dict[str, str]:
+def most_needed[T](attributes: Mapping[str, T], reserved: int = 0) -> dict[str, T]:
     """Return as many attributes as SQS takes beside the reserved ones: those that decide something first."""
-    ordered: Iterable[tuple[str, str]] = sorted(attributes.items(), key=lambda item: item[0] not in READ_ATTRIBUTES)
-    return dict(list(ordered)[: MAX_ATTRIBUTES - reserved])
+    names = sorted(attributes, key=lambda name: name not in READ_ATTRIBUTES)
+    return {name: attributes[name] for name in names[: MAX_ATTRIBUTES - reserved]}
 
 
 def _address(arn: str) -> str:

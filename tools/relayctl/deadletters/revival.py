@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from push_relay.adapters.ledger import MEMORY
-from push_relay.adapters.queue import MAX_ATTRIBUTES, READ_ATTRIBUTES
+from push_relay.adapters.queue import most_needed
 from push_relay.core.envelope import (
     CRASHES_ATTRIBUTE,
     has_own_attributes,
@@ -74,9 +74,7 @@ def _as_it_came(letter: Letter) -> Attributes:
     """
     ours = {CRASHES_ATTRIBUTE} | (WHY if letter.is_laid_aside else set())
     kept = {name: value for name, value in letter.attributes.items() if name not in ours}
-    given = kept | _origin(letter) | _suspicion(letter)
-    ordered = sorted(given.items(), key=lambda pair: pair[0] not in READ_ATTRIBUTES)
-    return dict(ordered[:MAX_ATTRIBUTES])
+    return most_needed(kept | _origin(letter) | _suspicion(letter))
 
 
 def _suspicion(letter: Letter) -> dict[str, Mapping[str, Any]]:
