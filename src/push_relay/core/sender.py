@@ -1,4 +1,4 @@
-"""Send one push: claim it, send it, record what became of it. docs/reliability.md lists when it is sent twice."""
+"""Send one push: claim it, send it, record what became of it. docs/reliability.md lists the second pushes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
