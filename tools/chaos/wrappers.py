@@ -10,6 +10,7 @@ from push_relay.bootstrap import Application
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Added, Digests, Entry, Gatherer, Window
 from push_relay.core.encoding import Credentials
+from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.handshake import Reply
 from push_relay.core.push import Push, Receipt
@@ -217,7 +218,9 @@ class WatchedTelemetry(Telemetry):
         super().accepted(event)
 
     def settled(self, receipts: Any, *, attempt: int) -> None:
-        """Note receipts."""
+        """Note receipts. The relay has not taken up what it dead-letters without reading it."""
+        if crashed := sum(receipt.error_code == Crashed.code for receipt in receipts):
+            self._knife.note("taken", pushes=crashed)
         self._knife.note("ended", outcomes=_outcomes(receipts))
         for receipt in receipts:
             about = told(receipt.push) if receipt.push else {}
