@@ -167,6 +167,11 @@ def _object(text: str, what: str) -> dict[str, Any]:
     return value
 
 
+def prepare() -> None:
+    """Load what reading a secret needs, and read none."""
+    aws.prepare(_provider)
+
+
 @cache
 def _provider() -> "SecretsProvider":
     from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415 (the same)
