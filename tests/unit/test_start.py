@@ -1,4 +1,4 @@
-"""What is loaded before the first event: the AWS clients that the function's settings ask for, and no others."""
+"""What is loaded before the first event: the AWS clients that the function's settings ask for."""
 
 import json
 import os
