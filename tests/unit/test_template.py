@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from push_relay.adapters import aws
-from push_relay.core import envelope
+from push_relay.core import queue_format
 from push_relay.core.account import read_account
 from push_relay.core.configuration import Table
 from push_relay.core.relay import DeliveryMode
@@ -132,7 +132,7 @@ def test_queues_are_encrypted_and_take_what_the_code_sends(queue: str) -> None:
     """The code writes messages of nearly 1 MiB, and counts on the queue's limit."""
     properties = _properties(queue)
     assert properties["SqsManagedSseEnabled"] is True
-    assert envelope.MAX_MESSAGE < properties["MaximumMessageSize"] == 1024 * 1024
+    assert queue_format.MAX_MESSAGE < properties["MaximumMessageSize"] == 1024 * 1024
 
 
 def test_a_dead_letter_has_a_week_left_when_sqs_moves_it() -> None:
