@@ -19,6 +19,7 @@ from push_relay.core.errors import (
     QueueUnavailable,
     RelayError,
     SchemaViolation,
+    Unauthenticated,
 )
 from push_relay.core.event import Event
 from push_relay.core.handshake import Reply
@@ -199,9 +200,9 @@ def _refusal(error: Exception, correlation_id: str) -> Response:
     if isinstance(error, SchemaViolation):
         body["errors"] = [{"pointer": v.pointer, "rule": v.rule} for v in error.violations]
     headers = _retry_after(error.retry_after) if isinstance(error, NotNow) else {}
-    if status == HTTPStatus.UNAUTHORIZED:
-        # Some senders, SNS among them, offer a password only once they were asked for one (RFC 9110, 11.6.1).
-        headers["WWW-Authenticate"] = 'Basic realm="push-relay", charset="UTF-8"'
+    if isinstance(error, Unauthenticated) and error.challenge and status == HTTPStatus.UNAUTHORIZED:
+        # Some senders, SNS among them, send a password only if they are asked for one (RFC 9110, 11.6.1).
+        headers["WWW-Authenticate"] = error.challenge
     return _respond(status, body, correlation_id, headers)
 
 
