@@ -1,7 +1,8 @@
-"""Make AWS clients, once each and only when they are needed: a client costs more than all else at start."""
+"""Make AWS clients, once each and only those that are needed: a client costs more than all else at start."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ def secretsmanager() -> "SecretsManagerClient":
     return cast("SecretsManagerClient", _client("secretsmanager"))
 
 
+def prepare(make: Callable[[], object]) -> None:
+    """Make a client before its first call. An error is left to that call, which reports it."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (loaded with the client)
+
+    with suppress(BotoCoreError):
+        make()
+
+
 def _client(service: str) -> Any:
     with _making:
         if service not in _clients:
@@ -54,21 +63,23 @@ def _client(service: str) -> Any:
 def signed(url: str) -> Mapping[str, str]:
     """Return the headers that sign a GET of `https://SERVICE.REGION...` as the function's role.
 
-    Nothing if there are no credentials. Signature Version 4:
+    Nothing if there are no credentials, or none that can be read. Signature Version 4:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
     """
     # Imported where they are needed, which is once for each subscription.
     import boto3  # noqa: PLC0415
     from botocore.auth import SigV4Auth  # noqa: PLC0415
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-    with _making:
-        credentials = cast("Any", boto3).Session().get_credentials()
-    if credentials is None:
-        return {}
     service, region, *_ = url.removeprefix("https://").split(".")
     request = AWSRequest("GET", url)
-    SigV4Auth(credentials.get_frozen_credentials(), service, region).add_auth(request)
+    try:
+        with _making:
+            credentials = cast("Any", boto3).Session().get_credentials()
+        SigV4Auth(credentials and credentials.get_frozen_credentials(), service, region).add_auth(request)
+    except BotoCoreError:
+        return {}
     return dict(request.headers)
 
 
