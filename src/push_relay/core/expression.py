@@ -20,7 +20,8 @@ from push_relay.core.phone_text import is_blank
 
 type Scope = Mapping[str, Any]
 
-#: Characters in which `first_line` looks for a line: each blank one takes microseconds, and strangers write them.
+#: Characters in which `first_line` looks for a line. Strangers write the text, and each blank line takes
+#: microseconds.
 _FIRST_LINE_CHARS = 20_000
 
 

@@ -192,7 +192,8 @@ def _needed(run: "re.Match[str]", *, right_to_left: bool) -> str:
 def _is_needed(character: str, base: str, kept: str, following: str, *, right_to_left: bool) -> bool:
     """Tell whether a character without a width is needed where it stands: between two others it may hide.
 
-    `base` is the visible character before its run, `following` the one after it, `kept` what is kept of the run.
+    `base` is the visible character before its run and `following` the one after it; `kept` is the run's part
+    that is kept so far.
     """
     last = kept[-1:]
     if character in _JOINERS:
