@@ -86,9 +86,13 @@ class PayloadTooLarge(MalformedRequest):
 
 
 class Unauthenticated(RelayError):
-    """The sender did not prove that they hold the source's secret."""
+    """The sender did not prove that they hold the source's secret.
+
+    `challenge` is what HTTP's `WWW-Authenticate` asks the sender for, or None.
+    """
 
     code = "unauthenticated"
+    challenge: str | None = None
 
 
 class SignatureMissing(Unauthenticated):
