@@ -328,7 +328,7 @@ def test_what_expired_or_was_forgotten_is_not_parked(
     """The ledger's item is there still: DynamoDB deletes it within days."""
     stack.world.vendor.judge = lambda *_: VendorUnavailable("down", retry_after=1)
     stack.queue(event(1))
-    sqs = SqsQueue(stack.queue_url, stack.dead_letter_url, lambda: time.time() + 9)  # nothing is delayed
+    sqs = SqsQueue(stack.queue_url, stack.dead_letter_url, lambda: time.time() + 60)  # nothing is delayed
     stack.deliver_once(sqs)
     assert listed(capsys, stack, "--parked")["count"] == 1
     stack.world.clock.time += 8 * 86_400

@@ -94,7 +94,7 @@ def test_no_part_that_is_absent_refuses_an_event_or_leaves_a_gap(case: Path) -> 
     ids=["no status", "payload of its own", "no list", "endless"],
 )
 def test_what_no_rule_can_do_without_is_refused(name: str, document: dict[str, Any]) -> None:
-    """A webhook with a payload of its own is no event of Grafana's, and its sender is told so."""
+    """The sender gets a 422 for it. A webhook with a custom payload is an example."""
     with pytest.raises(SchemaViolation):
         written(name, Arrival(name, document, {}, {}, 1.0, "e", "i"))
 

@@ -18,6 +18,7 @@ from push_relay.core.encoding import MAX_ANSWER, Credentials, encode, read_answe
 from push_relay.core.errors import (
     DeliveryUnknown,
     OutOfTime,
+    RelayError,
     VendorRejected,
     VendorThrottled,
     VendorUnauthorized,
@@ -58,6 +59,25 @@ class HttpPushApi:
         """
         account = self._account
         body = encode(push, credentials, account.form, xml_root=account.xml_root)
+<<<<<<< HEAD
+=======
+        deadline = time.monotonic() + timeout
+        status, headers, answer = self._call(body, correlation_id, timeout)
+        try:
+            _judge(status, headers, answer)
+        except RelayError as exc:
+            # The relay gave up reading, and the vendor may still be sending its answer.
+            exc.unfinished |= answer is None and time.monotonic() >= deadline
+            raise
+
+    def _call(
+        self, body: bytes, correlation_id: str, timeout: float
+    ) -> tuple[int, urllib3.HTTPHeaderDict, bytes | None]:
+        """Return status, headers and the answer's beginning; None where the answer was cut off.
+
+        Waiting for a connection, the request, and the answer to its last byte share the time.
+        """
+>>>>>>> main
         deadline = time.monotonic() + timeout
         if timeout < _LEAST or not self._calls.acquire(timeout=timeout):
             raise OutOfTime("no time is left to send the push, or no connection came free in it")

@@ -142,7 +142,7 @@ class Relay:
         signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
-            data=read_body(request.body, request.headers, source.body_format),
+            data=read_body(request.body, request.headers, source.body_format, proven=verified.content),
             headers=request.headers,
             query=request.query,
             received_at=now,
@@ -217,7 +217,7 @@ class Relay:
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
         """Write an event's pushes, and a receipt for each part of it that fails. Sends nothing, never raises.
 
-        If it becomes no push and nothing fails, the one receipt says why.
+        If it becomes no push and nothing fails, the one receipt has the reason.
         """
         try:
             source = self.sources.named(event.source)
@@ -227,7 +227,7 @@ class Relay:
                 return
             wording = source.wording(event)
             if wording.message is None:
-                yield Receipt.of(event, Outcome.FILTERED, detail="no message speaks of it")
+                yield Receipt.of(event, Outcome.FILTERED, detail="no message rule holds for it")
                 return
             account = self.routing.account
             fitted = fit(wording.message, account.title_limit, account.body_limit)
