@@ -59,25 +59,6 @@ class HttpPushApi:
         """
         account = self._account
         body = encode(push, credentials, account.form, xml_root=account.xml_root)
-<<<<<<< HEAD
-=======
-        deadline = time.monotonic() + timeout
-        status, headers, answer = self._call(body, correlation_id, timeout)
-        try:
-            _judge(status, headers, answer)
-        except RelayError as exc:
-            # The relay gave up reading, and the vendor may still be sending its answer.
-            exc.unfinished |= answer is None and time.monotonic() >= deadline
-            raise
-
-    def _call(
-        self, body: bytes, correlation_id: str, timeout: float
-    ) -> tuple[int, urllib3.HTTPHeaderDict, bytes | None]:
-        """Return status, headers and the answer's beginning; None where the answer was cut off.
-
-        Waiting for a connection, the request, and the answer to its last byte share the time.
-        """
->>>>>>> main
         deadline = time.monotonic() + timeout
         if timeout < _LEAST or not self._calls.acquire(timeout=timeout):
             raise OutOfTime("no time is left to send the push, or no connection came free in it")
@@ -87,7 +68,12 @@ class HttpPushApi:
             answer = self._call(body, correlation_id, deadline)
         finally:
             self._calls.release()
-        _judge(answer)
+        try:
+            _judge(answer)
+        except RelayError as exc:
+            # The relay gave up reading, and the vendor may still be sending its answer.
+            exc.unfinished |= answer.timed_out
+            raise
 
     def close(self) -> None:
         """Close the connections that no call uses."""
@@ -186,7 +172,7 @@ def _judge(given: Answer) -> None:
     if not taken:
         raise VendorRejected(f"the vendor answered {status}", vendor_code=answer.error_code)
     if body is None:
-        raise DeliveryUnknown(f"the vendor's {status} was cut off", unfinished=given.timed_out)
+        raise DeliveryUnknown(f"the vendor's {status} was cut off", unfinished=False)
     if answer.error_code:
         raise VendorRejected(f"the vendor answered {status} with an error", vendor_code=answer.error_code)
     if answer.doubtful:
