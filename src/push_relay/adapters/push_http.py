@@ -44,7 +44,8 @@ class HttpPushApi:
 
     def __init__(self, base_url: str, account: "Account", now: Callable[[], Moment] = Moment.now) -> None:
         self._account = account
-        self._url = urlsplit(f"{base_url}/api/v2/push?format={account.form}")
+        self._url = urlsplit(base_url)
+        self._target = f"{self._url.path}/api/v2/push?format={account.form}"
         self._now = now
         self._calls = threading.BoundedSemaphore(account.connections)
         self._idle: list[Connection] = []  # the last one used is at the end
@@ -120,10 +121,6 @@ class HttpPushApi:
                 self._idle.append(connection)
         else:
             connection.close()
-
-    @property
-    def _target(self) -> str:
-        return f"{self._url.path}?{self._url.query}"
 
     @cached_property
     def _context(self) -> "SSLContext | None":
