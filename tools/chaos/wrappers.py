@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from chaos.knife import Knife, is_poison, result_of, told
+from chaos.plan import FIFO_ARN
 from push_relay.bootstrap import Application
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Added, Digests, Entry, Gatherer, Window
@@ -16,7 +17,6 @@ from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import Received, Relay
 from push_relay.core.request import HttpRequest
 from push_relay.core.sender import Claim, Ledger, PushApi, Sender, TimeLeft
-from push_relay.entrypoints.ports import Messages
 from push_relay.telemetry import Telemetry
 
 
@@ -31,7 +31,8 @@ class WatchedLedger:
         """Claim a push."""
         self.knife.at("before_claim")
         claim = self.inner.claim(key, lease, replay, replay_id)
-        self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3))
+        replayed = replay is not Replay.NO
+        self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3), replayed=replayed)
         self.knife.at("after_claim")
         return claim
 
@@ -126,6 +127,15 @@ class WatchedMessages:
 
     inner: Any  # SqsQueue, which is both of the ports
     knife: Knife
+    hidden: dict[str, float] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+
+    def of_fifo(self) -> dict[str, Any]:
+        """Return what was hidden and deleted in the FIFO queue, which the driver keeps in memory."""
+        found = {"hidden": dict(self.hidden), "deleted": list(self.deleted)}
+        self.hidden.clear()
+        self.deleted.clear()
+        return found
 
     def put(self, event: Event) -> None:
         """Queue an event."""
@@ -146,12 +156,18 @@ class WatchedMessages:
 
     def hide(self, record: Mapping[str, Any], delay: float) -> None:
         """Hide a record."""
-        self.inner.hide(record, delay)
+        if record.get("eventSourceARN") == FIFO_ARN:
+            self.hidden[record["messageId"]] = delay
+        else:
+            self.inner.hide(record, delay)
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """Delete a record."""
         self.knife.at("before_forget")
-        self.inner.forget(record)
+        if record.get("eventSourceARN") == FIFO_ARN:
+            self.deleted.append(record["messageId"])
+        else:
+            self.inner.forget(record)
         self.knife.at("after_forget")
 
 
@@ -248,7 +264,7 @@ class Watched:
     """The relay as the handlers get it."""
 
     relay: Relay
-    messages: Messages
+    messages: WatchedMessages
     telemetry: Telemetry
 
 
