@@ -89,8 +89,7 @@ class Driver:
         deadline = time.monotonic() + limit_secs
         while not self._step():
             if time.monotonic() > deadline:
-                left = self.source.waiting + self.ordered.waiting
-                raise NotDoneError(f"not done after {limit_secs:.0f} s; {left} messages left")
+                raise NotDoneError(f"not done after {limit_secs:.0f} s; {self.waiting} messages left")
             self.show(self)
         return self.facts
 
@@ -98,6 +97,11 @@ class Driver:
     def unsent(self) -> int:
         """How many sendings are still to come."""
         return len(self._due)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are in both queues."""
+        return self.source.waiting + self.ordered.waiting
 
     # --- one turn ------------------------------------------------------------------------------------
 

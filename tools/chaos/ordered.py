@@ -1,7 +1,8 @@
 """A FIFO queue of the deployer's own, and the event source that reads it: both in memory, by the run's clock.
 
-SQS blocks a message group while one of its messages is in flight or hidden, and gives a batch the group's messages
-in order (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html).
+SQS blocks a message group while one of its messages is in flight or hidden, and gives a batch the group's
+messages in order:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 What the relay hides or deletes itself comes back with its answer.
 """
 
@@ -9,13 +10,11 @@ import random
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from chaos.plan import FIFO_ARN
+from chaos.plan import FIFO_ARN, fifo_group
 from chaos.source import BATCH, VISIBILITY
 from chaos.stage import MAX_RECEIVES, Stage
-
-GROUPS: Final = 4
 
 
 @dataclass(slots=True)
@@ -58,14 +57,15 @@ class OrderedSource:
 
     def send(self, marker: str, body: str) -> None:
         """Put a message into its group. A copy has the same deduplication id, so it is no second message."""
-        group = f"group-{int(marker[1:]) % GROUPS}"
+        group = f"group-{fifo_group(marker)}"
         queue = self._groups.setdefault(group, deque())
         if all(queued.message_id != f"fifo-{marker}" for queued in queue):
             queue.append(_Queued(body, f"fifo-{marker}", group, self.stage.world.now()))
 
     def batch(self) -> list[dict[str, Any]]:
         """Take a batch: of each group that nobody has, the messages at its head that may be seen."""
-        now, taken = self.stage.world.now(), []
+        now = self.stage.world.now()
+        taken: list[_Queued] = []
         names = [name for name in self._groups if not self._in_flight[name]]
         self.dice.shuffle(names)
         size = self.dice.choice((1, 3, BATCH, BATCH))
@@ -82,12 +82,13 @@ class OrderedSource:
         return [queued.record() for queued in taken]
 
     def finish(self, batch: list[dict[str, Any]], answer: Any) -> None:
-        """Delete what an invocation has finished; hide the rest. `answer` is None if the worker was killed."""
+        """Delete what an invocation has finished; hide the rest. `answer` is None if the worker died."""
         now = self.stage.world.now()
         kept = {record["messageId"] for record in batch}
         hidden: Mapping[str, float] = {}
         if answer is not None and "batchItemFailures" in answer:
-            kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]} - set(answer["deleted"])
+            kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            kept -= set(answer["deleted"])
             hidden = answer["hidden"]
         for record in batch:
             group = record["attributes"]["MessageGroupId"]
@@ -101,8 +102,8 @@ class OrderedSource:
     @property
     def next_moment(self) -> float | None:
         """The next moment at which a group's head may be seen."""
-        heads = (queue[0].visible_at for name, queue in self._groups.items() if queue and not self._in_flight[name])
-        return min(heads, default=None)
+        free = (queue for name, queue in self._groups.items() if queue and not self._in_flight[name])
+        return min((queue[0].visible_at for queue in free), default=None)
 
     @property
     def waiting(self) -> int:

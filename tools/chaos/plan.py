@@ -15,6 +15,7 @@ MARKER: Final = re.compile(r"m\d{7}")
 FAN: Final = ("external:fan-1", "external:fan-2", "email:fan-3@example.com")
 STORM: Final = "email:storm@example.com"
 DUTY: Final = "external:4711"
+FIFO_GROUPS: Final = 4
 FIFO_ARN: Final = "arn:aws:sqs:eu-west-1:000000000000:ordered.fifo"
 #: Events of a run that come in one burst at the most; else as many as this come each day.
 ONE_BURST, A_DAY = 5000, 1700
@@ -71,7 +72,7 @@ _WAYS: Final = {
 }
 #: Poisons that come together, so that a batch has several of them.
 _TOGETHER: Final = 4
-#: Ways that a poison may come: what invokes the function itself, or waits for its answer, is tried again by others.
+#: Ways that a poison may come: by the relay's own queue, which tries it again.
 _FOR_POISON: Final = frozenset({Way.PUSH, Way.SQS, Way.SNS, Way.BUS})
 
 
@@ -135,6 +136,11 @@ def _planned(number: int, dice: random.Random, begin: float, span: float) -> Pla
     if way not in (Way.SQS, Way.FIFO) and dice.random() < 0.15:  # noqa: PLR2004 - the share that is sent twice
         copies.append(first + dice.choice((0.0, 0.01, 5.0, 400.0, 20_000.0)))
     return Planned(f"m{number:07}", kind, way, tuple(copies))
+
+
+def fifo_group(marker: str) -> int:
+    """Return the message group of an event that comes by the FIFO queue."""
+    return int(marker[1:]) % FIFO_GROUPS
 
 
 def push_document(planned: Planned) -> dict[str, Any]:

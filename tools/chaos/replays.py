@@ -54,8 +54,12 @@ class Replays:
         command += ["--queue-url", settings.queue_url, "--dead-letter-url", settings.dead_letter_queue_url]
         command += ["--table", settings.ledger_table]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tools'}"}
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._kill_at = time.monotonic() + self.dice.uniform(*_KILLED_AFTER_SECS)
         self.started += 1

@@ -153,7 +153,7 @@ class _Show:
         counts = driver.stage.sandbox.record.counts
         days = driver.facts.jumped_secs / 86_400
         text = (
-            f"{driver.facts.sent}/{self.sendings} sent, {driver.source.waiting + driver.ordered.waiting} waiting, "
+            f"{driver.facts.sent}/{self.sendings} sent, {driver.waiting} waiting, "
             f"{counts.calls} calls, {driver.crew.killed} killed, day {days:.1f}"
         )
         if not self.progress.console.is_terminal:
