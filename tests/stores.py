@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from push_relay.core.cooldown import Cooldown
 from push_relay.core.digest import Added, Entry, Window
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Replay
@@ -24,6 +25,7 @@ class Ledger:
         self.unknown: dict[str, int] = {}  # calls of unknown fate, by push
         self.leases: list[float] = []
         self.forgotten: list[str] = []
+        self.parked: list[str] = []
         self.replays: dict[str, str] = {}  # the last replay that claimed a push
         self.down: Exception | None = None
         self.forgets: Exception | None = None
@@ -84,6 +86,7 @@ class Ledger:
         with self._lock:
             if self.forgets:
                 raise self.forgets
+            self.parked.append(key)
             self._free(key)
 
     def end_claims(self) -> None:
@@ -158,3 +161,29 @@ class Digests:
         self.closed.add(window_id)
         found = self.windows.get(window_id)
         return (found[0], list(found[1].values())) if found else None
+
+
+class Cooldowns:
+    """The account's cool-down, in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.state = Cooldown()
+        self.down: Exception | None = None
+        self.reads = 0
+
+    def read(self) -> Cooldown:
+        """Return the state."""
+        if self.down:
+            raise self.down
+        self.reads += 1
+        return self.state
+
+    def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
+        """Replace the state, if it is the one that was seen."""
+        if self.down:
+            raise self.down
+        with self._lock:
+            if self.state.stamp == before.stamp:
+                self.state = after
+            return self.state

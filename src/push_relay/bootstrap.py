@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.connections import DynamoDbConnections
+from push_relay.adapters.cooldown import DynamoDbCooldown
 from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.pace import CircuitBreaker, DailyQuota
@@ -50,10 +51,12 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
         clock.now,
         telemetry.quota,
     )
+    breaker = CircuitBreaker(vendor, DynamoDbCooldown(table, clock.now), account, clock.now, vendor.check)
     sender = Sender(
         ledger=DynamoDbLedger(table, clock.now),
         credentials=SecretsManagerPushCredentials(settings.push_credentials_arn, monotonic=clock.monotonic),
-        push_api=CircuitBreaker(vendor, table, clock.now, vendor.check),
+        push_api=breaker,
+        pace=breaker,
         clock=clock,
         hold_unknown=account.hold_unknown,
         resends=account.resends,

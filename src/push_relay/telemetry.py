@@ -18,7 +18,13 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from push_relay.core.errors import CircuitOpen, CredentialsUnavailable, RelayError, VendorUnauthorized
+from push_relay.core.errors import (
+    VENDOR_CODES,
+    CircuitOpen,
+    CredentialsUnavailable,
+    RelayError,
+    VendorUnauthorized,
+)
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
@@ -231,4 +237,7 @@ class Telemetry:
 def _metrics(receipt: Receipt) -> list[str]:
     """Return the metrics that a receipt counts in."""
     own = [CODE_METRICS[receipt.error_code]] if receipt.error_code in CODE_METRICS else []
+    if receipt.is_paced and receipt.error_code in VENDOR_CODES:
+        # The call has stopped all others, or was a failed probe. If one push alone waits, no other shows it.
+        own.append(CODE_METRICS[CircuitOpen.code])
     return [RECEIVED, OUTCOME_METRICS[receipt.outcome], *own]

@@ -1,23 +1,25 @@
-"""The circuit breaker on a real DynamoDB: one for the fleet, and a single probe while it is open.
+"""The circuit breaker on a real DynamoDB: one state for the fleet, and one probe while calls are stopped.
 
-Every breaker made here is a worker of its own: nothing of the table is remembered from one to the next. Time
-passes by setting the circuit's item back.
+Each breaker made here is a worker of its own. The clock stands still until a test moves it.
 """
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.circuit_breaker import base
 
-from fakes import CREDENTIALS, PushApi
+from fakes import CREDENTIALS, ROTATED, Clock, PushApi
 from local_aws import LocalAws
-from push_relay.adapters.pace import Circuit, CircuitBreaker
-from push_relay.adapters.table import Table, number
+from push_relay.adapters.cooldown import KEPT_SECS, DynamoDbCooldown
+from push_relay.adapters.pace import FRESH_SECS, CircuitBreaker
+from push_relay.adapters.table import CLOCK_SKEW, Item, Table, text
+from push_relay.core.account import Account
+from push_relay.core.cooldown import FAILURES, FIRST_WAIT_SECS, PROBE_PAUSE_SECS, Cooldown
+from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
     CircuitOpen,
     DeliveryUnknown,
@@ -32,191 +34,171 @@ from push_relay.core.errors import (
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
 
 PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("t", "b"), "key")
-CIRCUIT = Circuit()
-KEY = {"pk": {"S": "circuit#default"}}
+KEY = {"pk": text("cooldown#default")}
+DOWN, SLOW, REFUSED = VendorUnavailable("down"), VendorThrottled("slow"), VendorUnauthorized("401")
 
 
 class Fleet:
-    """Workers that share a table and a vendor."""
+    """Workers that share a table, a clock and a vendor."""
 
     def __init__(self, table: Table) -> None:
-        """Know the vendor."""
-        self.table, self.vendor = table, PushApi()
+        """Stop the clock."""
+        self.table, self.vendor, self.clock = table, PushApi(), Clock()
 
-    def worker(self) -> Callable[[], None]:
+    def breaker(self, check: Callable[[Push], None] = lambda _push: None) -> CircuitBreaker:
+        """Start a worker."""
+        store = DynamoDbCooldown(self.table, self.clock.now)
+        return CircuitBreaker(self.vendor, store, Account(), self.clock.now, check)
+
+    def worker(self, credentials: Credentials = CREDENTIALS) -> Callable[[], None]:
         """Start a worker, and return what sends a push from it."""
-        breaker = CircuitBreaker(self.vendor, self.table, time.time)
-        return lambda: breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+        breaker = self.breaker()
+        return lambda: breaker.send(PUSH, credentials, "-", 10.0)
 
-    def fails(self, error: RelayError | None) -> None:
+    def fails(self, error: Exception | None) -> None:
         """Have the vendor fail from now on, or recover."""
         self.vendor.judge = lambda _push, _credentials: error
 
-    def open(self) -> None:
-        """Fail until the circuit opens."""
-        self.fails(VendorUnavailable("down"))
-        send = self.worker()
-        for _ in range(CIRCUIT.failures):
-            with pytest.raises(VendorUnavailable):
-                send()
+    def stop(self, error: RelayError = SLOW) -> None:
+        """Let a worker stop all calls, and the vendor recover."""
+        self.fails(error)
+        with pytest.raises(type(error)):
+            self.worker()()
         self.vendor.calls.clear()
         self.fails(None)
 
-    def pass_time(self, seconds: int) -> None:
-        """Set the circuit's moments back."""
-        item = self.table.get(Key=KEY)
-        moments = {name: item[name]["N"] for name in ("opened_at", "probe_lease_expiry") if name in item}
-        self.table.update(
-            Key=KEY,
-            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in moments),
-            ExpressionAttributeValues={f":{k}": number(int(v) - seconds) for k, v in moments.items()},
-        )
+    def item(self) -> Item:
+        """Return what the table holds."""
+        return self.table.get(Key=KEY)
 
 
 @pytest.fixture
-def fleet(local_stores: LocalAws) -> Iterator[Fleet]:
-    """Return a fleet with a table of its own; Powertools counts in the module, for the process's life."""
-    counts = (base._LOCAL_FAILURES, base._LOCAL_SUCCESSES, base._LAST_OBSERVED_STATE)
-    for count in counts:
-        count.clear()
-    yield Fleet(local_stores.table())
-    for count in counts:
-        count.clear()
+def fleet(local_stores: LocalAws) -> Fleet:
+    """Return a fleet with a table of its own."""
+    return Fleet(local_stores.table())
 
 
 def refused(send: Callable[[], None]) -> CircuitOpen:
     """Return why a push was not sent."""
-    with pytest.raises(CircuitOpen) as told:
+    with pytest.raises(CircuitOpen) as refusal:
         send()
-    return told.value
+    return refusal.value
 
 
-@pytest.mark.parametrize("error", [VendorUnavailable("down"), DeliveryUnknown("lost")], ids=str)
-def test_five_failures_in_a_row_open_the_circuit_for_everybody(fleet: Fleet, error: RelayError) -> None:
-    """The fifth still reaches the vendor; from then on nobody's does."""
+# --- what stops calls ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [DOWN, DeliveryUnknown("lost")], ids=str)
+def test_a_row_of_failures_stops_the_whole_fleet(fleet: Fleet, error: RelayError) -> None:
+    """Whichever workers they are of; the last of them still reaches the vendor."""
     fleet.fails(error)
-    send = fleet.worker()
-    for _ in range(5):
+    for _ in range(FAILURES):
         with pytest.raises(type(error)):
-            send()
+            fleet.worker()()
     fleet.fails(None)
-    for other in (send, fleet.worker(), fleet.worker()):
-        told = refused(other)
-        assert told.retry_after is not None
-        assert 1 <= told.retry_after <= CIRCUIT.recovery
-    assert len(fleet.vendor.calls) == 5
+    for _ in range(3):
+        refusal = refused(fleet.worker())
+        assert refusal.retry_after == pytest.approx(FIRST_WAIT_SECS, abs=1)
+        assert error.code in refusal.detail
+    assert len(fleet.vendor.calls) == FAILURES
 
 
-def test_four_failures_do_not(fleet: Fleet) -> None:
-    """Nor four more after a success."""
+@pytest.mark.parametrize("end", [None, VendorRejected("no")], ids=str)
+def test_an_answer_ends_a_row_of_failures(fleet: Fleet, end: RelayError | None) -> None:
+    """A refused push is an answer too."""
     send = fleet.worker()
-    for _ in range(2):
-        fleet.vendor.errors = [VendorUnavailable("down")] * 4
-        for _ in range(4):
+    for _ in range(3):
+        fleet.fails(DOWN)
+        for _ in range(FAILURES - 1):
             with pytest.raises(VendorUnavailable):
                 send()
-        send()
-    assert len(fleet.vendor.calls) == 10
+        fleet.fails(end)
+        if end:
+            with pytest.raises(VendorRejected):
+                send()
+        else:
+            send()
+    assert len(fleet.vendor.calls) == 3 * FAILURES
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [VendorRejected("no"), VendorThrottled("slow", retry_after=9), VendorUnauthorized("401")],
-    ids=str,
+    "error",
+    [SLOW, REFUSED, VendorThrottled("slow", retry_after=2), VendorUnavailable("503", retry_after=2)],
+    ids=repr,
 )
-def test_an_answer_is_no_failure_and_ends_a_row_of_them(fleet: Fleet, answer: RelayError) -> None:
-    """Whoever refuses is alive; the refusal comes through as it is."""
-    send = fleet.worker()
-    for error in [*[VendorUnavailable("down")] * 4, *[answer] * 9, *[VendorUnavailable("down")] * 4]:
-        fleet.fails(error)
-        with pytest.raises(type(error)) as told:
-            send()
-        assert told.value is error
-    fleet.fails(None)
-    send()
-    fleet.worker()()
+def test_a_vendor_that_asks_for_fewer_calls_stops_them_at_once(fleet: Fleet, error: RelayError) -> None:
+    """One call is what it costs to know."""
+    fleet.stop(error)
+    refused(fleet.worker())
+    assert not fleet.vendor.calls
 
 
 @pytest.mark.parametrize(
     "error", [QuotaExhausted("used up"), LedgerUnavailable("down"), RuntimeError("planted")], ids=str
 )
 def test_what_never_reached_the_vendor_says_nothing_of_it(fleet: Fleet, error: Exception) -> None:
-    """It neither opens the circuit nor ends a row of failures."""
+    """It neither stops calls nor ends a row of failures."""
     send = fleet.worker()
-    fleet.vendor.errors = [*[VendorUnavailable("down")] * 4, *[error] * 9, VendorUnavailable("down")]
-    for _ in range(14):
+    fleet.vendor.errors = [*[DOWN] * (FAILURES - 1), *[error] * 9, DOWN]
+    for _ in range(FAILURES + 9):
         with pytest.raises((VendorUnavailable, type(error))):
             send()
     refused(fleet.worker())
 
 
-def test_nothing_is_sent_while_it_is_open(fleet: Fleet) -> None:
-    """Until the recovery time is over; the wait that is told grows shorter."""
-    fleet.open()
-    waits = []
-    for _ in range(3):
-        waits.append(refused(fleet.worker()).retry_after or 0.0)
-        fleet.pass_time(9)
-    assert [round(first - second) for first, second in itertools.pairwise(waits)] == [9, 9]
-    assert not fleet.vendor.calls
-
-
-def test_what_waits_for_midnight_anyway_does_not_wait_for_a_probe(fleet: Fleet) -> None:
-    """It would come back for each of them, all day."""
-    fleet.open()
-    used_up = QuotaExhausted("used up", retry_after=5000)
-
-    def check(push: Push) -> None:
-        assert push is PUSH
-        raise used_up
-
-    breaker = CircuitBreaker(fleet.vendor, fleet.table, time.time, check)
-    with pytest.raises(QuotaExhausted) as told:
-        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
-    assert told.value is used_up
-    assert not fleet.vendor.calls
-
-
-def test_what_waits_for_midnight_anyway_is_not_the_probe(fleet: Fleet) -> None:
-    """It would take the probe's lease and call nobody, and what may still be sent would wait for the next."""
-    fleet.open()
-    fleet.pass_time(CIRCUIT.recovery)
-
-    def check(push: Push) -> None:
-        if not push.high:
-            raise QuotaExhausted("used up", retry_after=5000)
-
-    breaker = CircuitBreaker(fleet.vendor, fleet.table, time.time, check)
-    with pytest.raises(QuotaExhausted):
-        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
-    breaker.send(replace(PUSH, high=True), CREDENTIALS, "-", 1.0)
+def test_every_worker_notices_within_a_second_that_calls_are_stopped(fleet: Fleet) -> None:
+    """Also one that has just been allowed to call; the failure of its own call shows it at once."""
+    workers = [fleet.worker() for _ in range(8)]
+    for send in workers:
+        send()
+    fleet.clock.time += FRESH_SECS
+    fleet.vendor.calls.clear()
+    fleet.fails(SLOW)
+    for _ in range(20):
+        for send in workers:
+            with pytest.raises((VendorThrottled, CircuitOpen)):
+                send()
     assert len(fleet.vendor.calls) == 1
 
 
-def test_reading_the_circuit_takes_of_the_time_to_send(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow table must not make the call outlive the invocation: it would be killed after sending."""
-    moments = iter([100.0, 100.75])
-    monkeypatch.setattr("push_relay.adapters.pace.monotonic", lambda: next(moments))
-    fleet.worker()()
-    assert [call.timeout for call in fleet.vendor.calls] == [0.25]
+# --- while calls are stopped -----------------------------------------------------------------------------
+
+
+def test_nothing_is_sent_before_the_probe(fleet: Fleet) -> None:
+    """The wait that a refusal names grows shorter; a worker that knows it asks nobody."""
+    fleet.stop()
+    breaker = fleet.breaker()
+    assert breaker.refusal(PUSH) is None
+    waits = []
+    for _ in range(3):
+        waits.append(refused(lambda: breaker.send(PUSH, CREDENTIALS, "-", 10.0)).retry_after)
+        fleet.clock.time += 3
+        fleet.table.name = "there is no such table"
+    assert waits == [10, 7, 4]
+    known = breaker.refusal(PUSH)
+    assert isinstance(known, CircuitOpen)
+    assert (known.retry_after, breaker.wait()) == (1, 1)
+    fleet.clock.time += 1
+    assert (breaker.refusal(PUSH), breaker.wait()) == (None, None)
+    assert not fleet.vendor.calls
 
 
 def test_one_probe_alone_goes_out_however_many_want_to(fleet: Fleet) -> None:
-    """Over workers and threads; the others are told to wait, not for the whole recovery time again."""
-    fleet.open()
-    fleet.pass_time(CIRCUIT.recovery)
+    """Over workers and threads; the others come back soon."""
+    fleet.stop()
+    fleet.clock.time += FIRST_WAIT_SECS
     arrived, answer = threading.Event(), threading.Event()
 
     def judge(_push: object, _credentials: object) -> None:
         arrived.set()
-        answer.wait(30)
+        answer.wait(60)
 
-    fleet.vendor.judge = judge  # type: ignore[assignment]
+    fleet.vendor.judge = judge
     workers = [fleet.worker() for _ in range(4)]
     start = threading.Barrier(12)
 
     def send(number_: int) -> float | None:
-        start.wait(30)
+        start.wait(60)
         try:
             workers[number_ % 4]()
         except CircuitOpen as exc:
@@ -225,51 +207,54 @@ def test_one_probe_alone_goes_out_however_many_want_to(fleet: Fleet) -> None:
 
     with ThreadPoolExecutor(12) as threads:
         sending = [threads.submit(send, n) for n in range(12)]
-        assert arrived.wait(30)
-        deadline = time.monotonic() + 30
+        assert arrived.wait(60)
+        deadline = time.monotonic() + 60
         while sum(each.done() for each in sending) < 11 and time.monotonic() < deadline:
             threading.Event().wait(0.01)
         assert len(fleet.vendor.calls) == 1
         answer.set()
         waits = [each.result() for each in sending]
     assert waits.count(None) == 1
-    assert all(1 <= wait <= CIRCUIT.recovery for wait in waits if wait is not None)
+    assert {wait for wait in waits if wait is not None} == {PROBE_PAUSE_SECS}
 
 
-@pytest.mark.parametrize("answer", [None, VendorRejected("no"), VendorThrottled("slow")], ids=str)
-def test_a_probe_that_is_answered_closes_the_circuit_for_everybody(
-    fleet: Fleet, answer: RelayError | None
-) -> None:
-    """A refusal too; nobody waits for a second one."""
-    fleet.open()
-    fleet.pass_time(CIRCUIT.recovery)
+@pytest.mark.parametrize("answer", [None, VendorRejected("no")], ids=str)
+def test_a_probe_that_is_answered_lets_everybody_call(fleet: Fleet, answer: RelayError | None) -> None:
+    """A refusal of the push is an answer; nobody waits for a second probe."""
+    fleet.stop()
+    waiting = fleet.worker()
+    refused(waiting)
+    fleet.clock.time += FIRST_WAIT_SECS
     fleet.fails(answer)
     try:
         fleet.worker()()
     except RelayError as exc:
         assert exc is answer  # noqa: PT017 (None is as good)
     fleet.fails(None)
-    with ThreadPoolExecutor(1) as another:
-        another.submit(fleet.worker()).result()
-    assert len(fleet.vendor.calls) == 2
+    for send in (waiting, fleet.worker()):
+        send()
+    assert len(fleet.vendor.calls) == 3
 
 
-def test_a_probe_that_fails_opens_it_anew(fleet: Fleet) -> None:
-    """For the whole recovery time."""
-    fleet.open()
-    fleet.pass_time(CIRCUIT.recovery)
-    fleet.fails(VendorUnavailable("still down"))
-    with pytest.raises(VendorUnavailable):
-        fleet.worker()()
-    told = refused(fleet.worker())
-    assert (told.retry_after or 0) > CIRCUIT.recovery - 5
-    assert len(fleet.vendor.calls) == 1
+def test_a_probe_that_fails_makes_the_next_wait_longer(fleet: Fleet) -> None:
+    """For everybody."""
+    fleet.stop()
+    waits = []
+    for _ in range(4):
+        fleet.fails(DOWN)
+        fleet.clock.time += 3600
+        with pytest.raises(VendorUnavailable):
+            fleet.worker()()
+        waits.append(refused(fleet.worker()).retry_after or 0.0)
+    assert waits == sorted(waits)
+    assert FIRST_WAIT_SECS < waits[0] < waits[3] < 60
+    assert len(fleet.vendor.calls) == 4
 
 
 def test_a_probe_whose_worker_dies_is_taken_over(fleet: Fleet) -> None:
-    """When its lease has ended; until then nobody else probes."""
-    fleet.open()
-    fleet.pass_time(CIRCUIT.recovery)
+    """When the call must have ended; until then nobody else probes."""
+    fleet.stop()
+    fleet.clock.time += FIRST_WAIT_SECS
 
     def die(_push: object, _credentials: object) -> None:
         raise SystemExit
@@ -278,8 +263,149 @@ def test_a_probe_whose_worker_dies_is_taken_over(fleet: Fleet) -> None:
     with ThreadPoolExecutor(1) as threads, pytest.raises(SystemExit):
         threads.submit(fleet.worker()).result()
     fleet.fails(None)
+    fleet.clock.time += 10
     refused(fleet.worker())
-    fleet.pass_time(CIRCUIT.recovery)
+    fleet.clock.time += CLOCK_SKEW
     fleet.worker()()
     fleet.worker()()
     assert len(fleet.vendor.calls) == 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [QuotaExhausted("used up", retry_after=5000), LedgerUnavailable("down"), RuntimeError("planted")],
+    ids=str,
+)
+def test_a_probe_that_does_not_reach_the_vendor_is_anybodys_again(fleet: Fleet, error: Exception) -> None:
+    """At once: the push had no call of the day left, and what is urgent still has one."""
+    fleet.stop()
+    fleet.clock.time += FIRST_WAIT_SECS
+    fleet.fails(error)
+    with pytest.raises(type(error)):
+        fleet.worker()()
+    fleet.fails(None)
+    fleet.worker()()
+    fleet.worker()()
+
+
+def test_what_waits_for_midnight_anyway_is_not_the_probe(fleet: Fleet) -> None:
+    """And it does not come back for each of them either."""
+    fleet.stop()
+    used_up = QuotaExhausted("used up", retry_after=5000)
+
+    def check(push: Push) -> None:
+        if not push.high:
+            raise used_up
+
+    breaker = fleet.breaker(check)
+    for _ in range(2):
+        with pytest.raises(QuotaExhausted):
+            breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+        assert breaker.refusal(PUSH) is used_up
+        fleet.clock.time += FIRST_WAIT_SECS
+    breaker.send(replace(PUSH, high=True), CREDENTIALS, "-", 1.0)
+    assert len(fleet.vendor.calls) == 1
+
+
+def test_changed_credentials_need_no_probe(fleet: Fleet) -> None:
+    """A person has mended the secret: whoever has read it calls at once, and by that lets everybody call."""
+    fleet.stop(REFUSED)
+    old = fleet.worker()
+    refused(old)
+    fleet.worker(ROTATED)()
+    fleet.clock.time += FRESH_SECS
+    fleet.worker()()
+    assert len(fleet.vendor.calls) == 2
+    assert "planted" not in str(fleet.item())
+
+
+def test_changed_credentials_do_not_help_against_throttling(fleet: Fleet) -> None:
+    """It is the account that is throttled."""
+    fleet.stop(SLOW)
+    refused(fleet.worker(ROTATED))
+
+
+# --- what it costs, and what can go wrong -----------------------------------------------------------------
+
+
+def test_while_all_is_well_nothing_is_written_and_little_is_read(fleet: Fleet) -> None:
+    """One read in a second."""
+    breaker = fleet.breaker()
+    for _ in range(20):
+        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    assert fleet.item() == {}
+    fleet.table.name = "there is no such table"
+    breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    fleet.clock.time += FRESH_SECS
+    with pytest.raises(LedgerUnavailable):
+        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    assert len(fleet.vendor.calls) == 21
+
+
+def test_a_failure_that_cannot_be_written_is_remembered_by_its_worker(fleet: Fleet) -> None:
+    """The push ends as it did; the ledger is down, so nothing else would be claimed either."""
+    breaker = fleet.breaker()
+    breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    fleet.fails(SLOW)
+    fleet.table.name = "there is no such table"
+    with pytest.raises(VendorThrottled):
+        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    assert breaker.wait() == FIRST_WAIT_SECS
+    refused(lambda: breaker.send(PUSH, CREDENTIALS, "-", 1.0))
+
+
+def test_reading_the_state_takes_of_the_time_to_send(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow table must not make the call outlive the invocation: it would be killed after sending."""
+    moments = iter([100.0, 100.75])
+    monkeypatch.setattr("push_relay.adapters.pace.monotonic", lambda: next(moments))
+    fleet.worker()()
+    assert [call.timeout for call in fleet.vendor.calls] == [9.25]
+
+
+def test_a_state_is_replaced_only_by_who_has_seen_it(fleet: Fleet) -> None:
+    """Of many at once exactly one; the others get what it has written."""
+    store = DynamoDbCooldown(fleet.table, fleet.clock.now)
+    before = store.read()
+    assert before == Cooldown()
+    for round_ in range(3):
+        states = [Cooldown(failures=1, stamp=f"{round_}-{n}") for n in range(8)]
+
+        def swap(after: Cooldown, seen: Cooldown = before) -> Cooldown:
+            return DynamoDbCooldown(fleet.table, fleet.clock.now).swap(seen, after)
+
+        with ThreadPoolExecutor(8) as threads:
+            stored = list(threads.map(swap, states))
+        assert len(set(stored)) == 1
+        before = store.read()
+        assert stored[0] == before
+
+
+def test_a_write_whose_answer_was_lost_is_known_for_its_own(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS's client repeats it, and then the stored state is not the one that was seen."""
+    store = DynamoDbCooldown(fleet.table, fleet.clock.now)
+    update = fleet.table.update
+
+    def twice(**arguments: Any) -> Item:
+        update(**arguments)
+        return update(**arguments)
+
+    monkeypatch.setattr(fleet.table, "update", twice)
+    after = Cooldown(until=5, reason="r", stamp="mine")
+    assert store.swap(Cooldown(), after) == after
+
+
+def test_every_field_is_stored_and_deleted_with_time(fleet: Fleet) -> None:
+    """Empty ones are left out, and the item outlives its last moment."""
+    store = DynamoDbCooldown(fleet.table, fleet.clock.now)
+    full = Cooldown(
+        1, 2_000_000_000, 3, "p", 2_000_000_100, "2027-01-15", 4, "aaaa", "vendor_throttled", "s-1"
+    )
+    assert store.swap(Cooldown(), full) == full
+    assert store.read() == full
+    assert fleet.item()["expires_at"] == {"N": str(2_000_000_100 + KEPT_SECS)}
+    least = Cooldown(day="2027-01-15", spent=4, stamp="s-2")
+    assert store.swap(full, least) == least
+    assert set(fleet.item()) == {"pk", "day", "spent", "stamp", "expires_at"}
+    assert store.read() == least

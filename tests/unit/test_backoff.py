@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.backoff import BASE, CAP, CAP_HIGH, backoff
+from push_relay.core.backoff import BASE, CAP, CAP_HIGH, backoff, paced
 
 
 @pytest.mark.parametrize(("attempt", "ceiling"), [(1, 10), (2, 20), (3, 40), (7, 640), (8, 900), (99, 900)])
@@ -41,3 +41,23 @@ def test_a_vendor_that_always_says_at_once_is_not_called_for_ever(named: float) 
 def test_no_attempt_count_breaks_it(attempt: int, dice: float, high: bool) -> None:  # noqa: FBT001
     """SQS's count may be anything: the wait stays between a second and the cap."""
     assert 1 <= backoff(attempt, None, lambda: dice, high=high) <= (CAP_HIGH if high else CAP)
+
+
+@pytest.mark.parametrize(
+    ("wait", "earliest", "latest"),
+    [(5.0, 7, 9), (40.0, 42, 52), (120.0, 122, 152), (40_000.0, 40_002, 40_032)],
+)
+def test_what_waits_for_the_account_is_spread_a_little(wait: float, earliest: float, latest: float) -> None:
+    """By a part of the wait: workers take what is due at their own pace anyway."""
+    assert paced(wait, lambda: 0.0) == earliest
+    assert paced(wait, lambda: 1.0) == latest
+
+
+@given(st.floats(0, 10**6), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_urgent_pushes_come_first_and_the_last_probe_comes_last(
+    wait: float, first: float, second: float, third: float
+) -> None:
+    """So the push that has just failed is not the next probe, even if it is urgent."""
+    urgent, other = paced(wait, lambda: first, high=True), paced(wait, lambda: second)
+    tried = paced(wait, lambda: third, high=True, tried=True)
+    assert wait <= urgent < other <= tried

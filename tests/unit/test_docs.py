@@ -87,7 +87,7 @@ def test_every_log_key_is_documented() -> None:
     with captured() as said:
         said.telemetry.refused(receipt)
     (line,) = said.logs
-    assert {field.name for field in fields(Receipt)} - {"push"} <= line.keys()
+    assert {field.name for field in fields(Receipt)} - {"push", "is_paced"} <= line.keys()
     for key in line.keys() - {"level", "message", "timestamp", "service"}:
         assert f"`{key}`" in read("docs/errors.md"), key
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from fakes import World
-from push_relay.core.errors import LedgerUnavailable
+from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Receipt
+from push_relay.core.push import Push, Receipt
+from push_relay.core.sender import Unpaced
 
 NOW = 1_800_000_000.0
 ROUTES = """
@@ -184,3 +185,25 @@ def test_no_connection_is_held_for_nothing(world: World) -> None:
     world.connections.down = RuntimeError("nobody should ask")
     ((receipt,),) = deliver(world, event("unspoken"))
     assert receipt.outcome is Outcome.FILTERED
+
+
+def test_what_is_known_to_wait_takes_no_connection(world: World) -> None:
+    """Others of the batch are sent."""
+
+    class Stopped(Unpaced):
+        def refusal(self, push: Push) -> NotNow | None:  # type: ignore[override]
+            return None if push.high else CircuitOpen("stopped", retry_after=42.0)
+
+    asked: list[int] = []
+    held = world.connections.held
+    world.connections.held = lambda wanted, left: asked.append(wanted) or held(wanted, left)  # type: ignore[method-assign, func-returns-value]
+    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=Stopped()))
+    receipts = deliver(world, event("baked", "1"), event("loud", "2"), event("mail", "3"))
+    assert [[receipt.error_code for receipt in own] for own in receipts] == [
+        ["circuit_open"],
+        [None],
+        ["circuit_open", "circuit_open"],
+    ]
+    assert asked == [1]
+    deliver(world, event("baked", "4"))
+    assert asked == [1]

@@ -217,19 +217,37 @@ def test_what_is_urgent_does_not_wait_for_the_rest_of_its_event(
     assert world.deliver(sqs_batch(sqs_queued(event()))) == NOBODY
     keys = {call.push.recipient.value: call.push.key for call in world.vendor.calls}
     parked = [({*waiting.only}, attempt, due - NOW) for waiting, attempt, due in world.messages.parked]
-    assert parked == [({keys["urgent"]}, 2, 10), ({keys["one"], keys["two"]}, 2, 40_010)]
+    assert parked == [({keys["urgent"]}, 2, 10), ({keys["one"], keys["two"]}, 1, 40_032)]
 
 
-@pytest.mark.parametrize(("dice", "wait"), [(1.0, 900), (0.0, 30)])
-def test_a_backlog_is_spread_beyond_the_next_probe(
-    monkeypatch: pytest.MonkeyPatch, dice: float, wait: float
+@pytest.mark.parametrize(
+    ("high", "dice", "wait"), [(False, 0.0, 42), (False, 1.0, 52), (True, 0.0, 40), (True, 1.0, 41)]
+)
+def test_what_waits_for_the_account_comes_when_it_may_call(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    high: bool,
+    dice: float,
+    wait: float,
 ) -> None:
-    """When the vendor recovers nobody knows: the probe's time is the least, and not what all wait for."""
+    """Soon after the next probe whatever its attempts, the urgent before the rest; no attempt is used up."""
     world = World()
     monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: dice)
-    world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=30)
+    routes = tuple(replace(route, high=high) for route in world.relay.routing.routes)
+    world.relay = replace(world.relay, routing=replace(world.relay.routing, routes=routes))
+    world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=40)
     world.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
-    assert [due - NOW for _, _, due in world.messages.parked] == [wait]
+    assert [(attempt, due - NOW) for _, attempt, due in world.messages.parked] == [(9, wait)]
+
+
+def test_an_event_waits_for_all_its_pushes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One recipient's push waits for the account, another's for its own next attempt, which is later."""
+    world = World()
+    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: 1.0)
+    stopped, down = CircuitOpen("failing", retry_after=40), VendorUnavailable("down")
+    world.vendor.judge = lambda push, _credentials: down if push.recipient.value == "two" else stopped
+    world.deliver(sqs_batch(sqs_parked(event("everybody"), 9, NOW)))
+    assert [(attempt, due - NOW) for _, attempt, due in world.messages.parked] == [(10, 900)]
 
 
 def huge() -> dict[str, Any]:

@@ -7,11 +7,15 @@ import pytest
 
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
 from push_relay.core.errors import (
+    CircuitOpen,
+    ClaimHeld,
     DeliveryUnknown,
     LedgerUnavailable,
+    NotNow,
     QuotaExhausted,
     RelayError,
     VendorRejected,
+    VendorThrottled,
     VendorUnauthorized,
     VendorUnavailable,
 )
@@ -270,3 +274,98 @@ def test_what_the_ledger_forgets_is_told_beside_what_became_of_it(
     assert receipt.outcome is (Outcome.FAILED if error else Outcome.DELIVERED)
     assert (receipt.detail or "").startswith(f"{detail}RuntimeError at stores.py")
     assert "planted" not in str(receipt)
+
+
+# --- the account's pace ------------------------------------------------------------------------------------
+
+
+class Pace:
+    """What a worker knows of the account: a refusal, a wait, or nothing."""
+
+    def __init__(self) -> None:
+        """Allow calls."""
+        self.stopped: NotNow | None = None
+        self.seconds: float | None = None
+
+    def refusal(self, _push: Push) -> NotNow | None:
+        """Return the refusal."""
+        return self.stopped
+
+    def wait(self) -> float | None:
+        """Return the wait."""
+        return self.seconds
+
+
+@pytest.mark.parametrize(
+    "error",
+    [VendorUnavailable("down"), VendorThrottled("slow", retry_after=9e5), DeliveryUnknown("lost")],
+    ids=str,
+)
+def test_a_push_that_fails_while_calls_are_stopped_waits_until_one_may_be_tried(error: RelayError) -> None:
+    """Not as long as its own attempts or the vendor's words would have it."""
+    desk, pace = Desk(), Pace()
+    desk.sender = replace(desk.sender, pace=pace)
+    desk.vendor.judge = lambda _push, _credentials: error
+    receipt = desk.send()
+    assert not receipt.is_paced
+    pace.seconds = 42.0
+    receipt = desk.send(push=replace(PUSH, key="other"))
+    assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == (error.code, 42.0, True)
+    assert receipt.latency_ms is not None
+
+
+@pytest.mark.parametrize(
+    "error", [VendorRejected("no"), LedgerUnavailable("down"), ClaimHeld("held")], ids=str
+)
+def test_other_ends_do_not_wait_for_the_account(error: RelayError) -> None:
+    """The vendor has answered, or was never asked."""
+    desk, pace = Desk(), Pace()
+    pace.seconds = 42.0
+    desk.sender = replace(desk.sender, pace=pace)
+    desk.vendor.judge = lambda _push, _credentials: error
+    receipt = desk.send()
+    assert (receipt.retry_after, receipt.is_paced) == (None, False)
+
+
+def test_a_push_that_is_known_to_wait_is_noted_once() -> None:
+    """The ledger lists it the first time; coming again costs neither a claim nor a write."""
+    desk, pace = Desk(), Pace()
+    desk.sender = replace(desk.sender, pace=pace)
+    assert desk.sender.waiting(EVENT, PUSH, lambda: 30.0) is None
+    pace.stopped = CircuitOpen("stopped", retry_after=42.0)
+    first = desk.sender.waiting(EVENT, PUSH, lambda: 30.0)
+    assert desk.ledger.leases == [30.0]
+    assert desk.ledger.parked == ["key"]
+    again = desk.sender.waiting(replace(EVENT, only=("key",)), PUSH, lambda: 30.0)
+    assert desk.ledger.leases == [30.0]
+    assert first == again
+    assert first is not None
+    assert (first.error_code, first.retry_after, first.is_paced) == ("circuit_open", 42.0, True)
+    assert not desk.vendor.calls
+
+
+@pytest.mark.parametrize("only", [(), ("key",)])
+def test_a_push_that_is_too_old_does_not_wait_on(only: tuple[str, ...]) -> None:
+    """It ends as expired, and is listed as parked no more."""
+    desk, pace = Desk(), Pace()
+    desk.sender = replace(desk.sender, pace=pace)
+    pace.stopped = CircuitOpen("stopped", retry_after=42.0)
+    late = replace(EVENT, received_at=NOW - 61, only=only)
+    receipt = desk.sender.waiting(late, PUSH, lambda: 30.0)
+    assert receipt is not None
+    assert receipt.outcome is Outcome.EXPIRED
+    assert desk.ledger.forgotten == ["key"]
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [(Outcome.DELIVERED, Outcome.DUPLICATE), (Outcome.FAILED, Outcome.FAILED)]
+)
+def test_a_push_that_was_settled_does_not_wait(state: Outcome, outcome: Outcome) -> None:
+    """The same event comes while calls are stopped: the ledger knows its end."""
+    desk, pace = Desk(), Pace()
+    desk.sender = replace(desk.sender, pace=pace)
+    desk.ledger.states["key"] = state
+    pace.stopped = CircuitOpen("stopped", retry_after=42.0)
+    receipt = desk.sender.waiting(EVENT, PUSH, lambda: 30.0)
+    assert receipt is not None
+    assert receipt.outcome is outcome

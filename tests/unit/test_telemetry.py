@@ -199,3 +199,24 @@ def test_more_latencies_than_one_line_holds_are_all_told(pushes: int) -> None:
     assert sum(value for metric in said.metrics for value in values(metric, RECEIVED)) == pushes
     assert {metric["source"] for metric in said.metrics} == {"bakery"}
     assert all(len(values(metric, VENDOR_LATENCY)) <= 100 for metric in said.metrics)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_paced", "count"),
+    [
+        ("circuit_open", True, 1.0),
+        ("vendor_throttled", True, 1.0),
+        ("delivery_unknown", True, 1.0),
+        ("vendor_unavailable", False, None),
+        ("quota_exhausted", True, None),
+        ("budget_exhausted", True, None),
+    ],
+)
+def test_stopped_calls_are_a_metric(code: str, count: float | None, *, is_paced: bool) -> None:
+    """Also if one push alone waits, which is each probe itself; waiting for midnight is another matter."""
+    with captured() as said:
+        said.telemetry.settled(
+            [receipt(outcome=Outcome.PARKED, error_code=code, is_paced=is_paced)], attempt=1
+        )
+        said.telemetry.flush()
+    assert [line.get("CircuitOpen") for line in said.metrics] == [count and [count]]

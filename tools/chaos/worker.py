@@ -1,17 +1,11 @@
 """A worker: one process in which the real handlers run, as in one of Lambda's execution environments."""
 
-import datetime as dt
 import os
 import random
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-from aws_lambda_powertools.utilities.circuit_breaker import base as breaker_base
-from aws_lambda_powertools.utilities.circuit_breaker.persistence import base as persistence_base
-from aws_lambda_powertools.utilities.circuit_breaker.persistence import dynamodb as persistence_dynamodb
 
 from chaos import aws_faults
 from chaos.journal import Journal
@@ -65,7 +59,6 @@ def main(orders: Orders, jobs: Connection) -> None:
     clock = WorkerClock(world, orders.slot)
     dice = random.Random(orders.seed)  # noqa: S311 - repeatable, not secret
     knife = Knife(Journal(orders.journal), clock, dice, orders.kill, orders.fail)
-    _give_to_powertools(clock)
     aws_faults.hook_delays(knife)
     aws_faults.hook_faults(knife)
     watched = watch(bootstrap.build(orders.settings, clock), knife)
@@ -91,19 +84,6 @@ def _run(job: Job, watched: Watched, knife: Knife) -> Any:
     knife.note("answered")
     knife.at("before_ack")
     return {**answer, **watched.messages.of_fifo()}
-
-
-def _give_to_powertools(clock: WorkerClock) -> None:
-    """Let Powertools' circuit breaker, which reads the machine's clock, tell the time by the run's."""
-
-    class _Datetime(dt.datetime):
-        @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> "_Datetime":
-            return cls.fromtimestamp(clock.now(), tz)
-
-    leaping = SimpleNamespace(**{**vars(dt), "datetime": _Datetime})
-    for module in (breaker_base, persistence_base, persistence_dynamodb):
-        setattr(module, "dt", leaping)  # noqa: B010 - it is imported, so mypy takes it for a constant
 
 
 def _be_quiet() -> None:

@@ -285,6 +285,7 @@ def watch(application: Application, knife: Knife) -> Watched:
         clock=relay.sender.clock,
         hold_unknown=relay.sender.hold_unknown,
         resends=relay.sender.resends,
+        pace=relay.sender.pace,
         knife=knife,
     )
     gatherer = Gatherer(WatchedDigests(relay.gatherer.digests, knife), sender, queue)

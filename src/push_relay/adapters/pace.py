@@ -1,23 +1,30 @@
-"""What stands between a push and the vendor: the day's quota, and a circuit breaker. Each is a PushApi.
+"""What a push has to pass before it reaches the vendor: the circuit breaker and the day's quota.
 
-CircuitBreaker -> DailyQuota -> HttpPushApi
+Each is a PushApi: CircuitBreaker -> DailyQuota -> HttpPushApi
 """
 
+import hashlib
 import math
 import random
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date
+from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from push_relay.adapters import aws
 from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
+from push_relay.core import cooldown
+from push_relay.core.account import Account
+from push_relay.core.cooldown import Cooldown, Failure
+from push_relay.core.day import date_at, day_at, end_of, zone_named
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
     BudgetExhausted,
     CircuitOpen,
     DeliveryUnknown,
+    LedgerUnavailable,
+    NotNow,
     QuotaExhausted,
     RelayError,
     VendorRejected,
@@ -31,10 +38,14 @@ from push_relay.core.sender import PushApi
 if TYPE_CHECKING:
     from push_relay.core.push import Push
 
-#: The vendor is alive and said no.
-_ANSWERS = (VendorRejected, VendorThrottled, VendorUnauthorized)
+#: Calls that the vendor has not answered well, for whatever reason.
+_FAILURES = (VendorThrottled, VendorUnauthorized, VendorUnavailable, DeliveryUnknown)
 #: Seconds over which what waited for midnight is spread.
 MIDNIGHT_SPREAD = 600.0
+#: Seconds for which a worker believes the state that it has seen: while calls are allowed, and while stopped.
+FRESH_SECS, STOPPED_SECS = 1.0, 60.0
+#: Tries to change the state, which another worker may change meanwhile.
+_TRIES = 30
 _KEPT = 3 * 86_400
 
 
@@ -62,6 +73,7 @@ class DailyQuota:
         self._table = table
         self._quota = quota
         self._account = quota.account
+        self._zone = zone_named(quota.account.time_zone)
         self._now = now
         self._tell = tell  # (calls of the day, limit)
         # What this worker has seen used up: of a day, a number of calls, or the budget of a source.
@@ -146,116 +158,177 @@ class DailyQuota:
 
     def _days(self) -> list[date]:
         """Return the day that it is at the vendor; round midnight both that it may be."""
-        now, zone = self._now(), self._zone()
-        moments = (now - CLOCK_SKEW, now + CLOCK_SKEW)
-        return sorted({datetime.fromtimestamp(moment, zone).date() for moment in moments})
+        now = self._now()
+        return sorted({date_at(moment, self._zone) for moment in (now - CLOCK_SKEW, now + CLOCK_SKEW)})
 
     def _wait(self, day: date, *, high: bool) -> float:
         """Return seconds until the day's end, after which what is not urgent is spread."""
-        tomorrow = datetime.combine(day + timedelta(days=1), time.min, self._zone())
-        wait = max(1.0, tomorrow.timestamp() + CLOCK_SKEW - self._now())
+        wait = max(1.0, end_of(day, self._zone) + CLOCK_SKEW - self._now())
         # Spread, so that not all of it comes at once.
         return wait if high else wait + MIDNIGHT_SPREAD * random.random()  # noqa: S311 (not secret)
 
-    def _zone(self) -> tzinfo:
-        if self._account.time_zone == "UTC":
-            return UTC
-        from zoneinfo import ZoneInfo  # noqa: PLC0415 (not needed for the default)
 
-        return ZoneInfo(self._account.time_zone)
+class CooldownStore(Protocol):
+    """Where the fleet's one state lies. Both methods raise LedgerUnavailable."""
 
+    def read(self) -> Cooldown:
+        """Return the state as it is now."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Circuit:
-    """When the circuit opens and closes.
-
-    failures   consecutive ones of one worker's that open it
-    recovery   whole seconds until a probe
-    successes  consecutive probes of one thread's that close it; with more than one the fleet would wait for
-               that thread to get another push, or for its lease to end
-    """
-
-    failures: int = 5
-    recovery: int = 30
-    successes: int = 1
-
-
-_CIRCUIT = Circuit()
+    def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
+        """Replace the state if it is still `before`; return the one that is stored in the end."""
+        ...
 
 
 class CircuitBreaker:
-    """Powertools' circuit breaker round the vendor, its state in the ledger's table: one for the fleet.
+    """Stops the fleet's calls while the vendor fails or throttles, and lets one probe at a time through.
 
-    While it is open nothing is sent but a single probe. Only what says that the vendor is failing counts: a
-    refused push or a limit is an answer, and as good a sign of life as any. Where the state cannot be read,
-    the claim before it could not be made either.
+    `core/cooldown.py` has the rules. While calls are allowed, a worker reads the state before a call, at most
+    once in FRESH_SECS. It writes the state only if a call fails, or ends a row of failures. Safe to use from
+    several threads.
     """
 
     def __init__(
         self,
         inner: PushApi,
-        table: Table,
+        store: CooldownStore,
+        account: Account,
         now: Callable[[], float],
         check: Callable[["Push"], None] = lambda _push: None,
-        circuit: Circuit = _CIRCUIT,
     ) -> None:
         self._inner = inner
-        self._check = check
-        self._table = table
+        self._store = store
+        self._zone = zone_named(account.time_zone)
+        self._plan = cooldown.schedule(account.daily_calls)
         self._now = now
-        self._circuit = circuit
-        self._guarded: Callable[..., RelayError | None] | None = None
+        self._check = check
+        self._lock = Lock()
+        self._known = (Cooldown(), -math.inf)  # the state as this worker has seen it last, and when
+        self._answers = 0  # calls answered since this worker last counted them
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Send a push where the circuit lets it through. Raises CircuitOpen."""
-        # What has to wait for midnight anyway neither comes back for every probe nor is the probe.
+        """Send a push if calls are allowed, or if it may be the probe. Raises CircuitOpen."""
+        deadline = monotonic() + timeout
+        # A push that waits for midnight anyway neither comes back for every probe nor is the probe.
         self._check(push)
-        if self._guarded is None:
-            self._guarded = self._guard()
-        refusal = self._guarded(push, credentials, correlation_id, monotonic() + timeout)
-        if refusal:
-            raise refusal
-
-    def _answer(
-        self, push: "Push", credentials: Credentials, correlation_id: str, deadline: float
-    ) -> RelayError | None:
-        """Send a push; return the refusal that the vendor answered with, as Powertools knows no third way."""
+        mark = _mark(credentials)
+        probe = self._admit(mark, timeout)
         try:
-            # Reading the circuit has taken some of the time.
+            # Reading the state has taken some of the time.
             self._inner.send(push, credentials, correlation_id, deadline - monotonic())
-        except _ANSWERS as exc:
+        except _FAILURES as exc:
+            self._failed(exc, probe, mark)
+            raise
+        except VendorRejected:
+            self._answered(probe, mark)
+            raise
+        except Exception:
+            # The vendor was not called.
+            self._note(probe, lambda state: cooldown.release_probe(state, probe))
+            raise
+        self._answered(probe, mark)
+
+    def refusal(self, push: "Push") -> NotNow | None:
+        """Return why a push cannot be sent now, as far as this worker knows without asking anybody."""
+        try:
+            self._check(push)
+        except NotNow as exc:
             return exc
-        return None
+        (state, _), now = self._known, self._now()
+        # If credentials were refused, it depends on those that the push would be sent with.
+        is_known = now < state.until and self._is_fresh() and not state.refused
+        return _stopped(state, cooldown.wait(state, now)) if is_known else None
 
-    def _guard(self) -> Callable[..., RelayError | None]:
-        # Imported where it is needed: three times a bare interpreter's start.
-        from aws_lambda_powertools.utilities.circuit_breaker import (  # noqa: PLC0415
-            CircuitBreakerConfig,
-            circuit_breaker,
-        )
-        from aws_lambda_powertools.utilities.circuit_breaker.persistence import (  # noqa: PLC0415
-            CircuitBreakerDynamoDBPersistence,
-        )
+    def wait(self) -> float | None:
+        """Return seconds until a call may be tried; None if it may be now, as far as this worker knows."""
+        return cooldown.wait(self._known[0], self._now()) or None
 
-        store = CircuitBreakerDynamoDBPersistence(
-            self._table.name, key_attr="pk", expiry_attr="expires_at", boto3_client=aws.dynamodb()
-        )
-        config = CircuitBreakerConfig(
-            failure_threshold=self._circuit.failures,
-            recovery_timeout=self._circuit.recovery,
-            success_threshold=self._circuit.successes,
-            handled_exceptions=(VendorUnavailable, DeliveryUnknown),
-            local_cache_max_age=1,
-        )
-        guard = circuit_breaker(
-            name="circuit#default", persistence_store=store, on_circuit_open=self._refuse, config=config
-        )
-        guarded: Callable[..., RelayError | None] = guard(self._answer)
-        return guarded
+    def _admit(self, mark: str, timeout: float) -> str:
+        """Let a call go: return its name if it is the probe, else an empty text. Raises CircuitOpen."""
+        state = self._current()
+        if cooldown.is_stopped(state, mark) and not cooldown.wait(state, self._now()):
+            probe, lease = secrets.token_hex(8), timeout + CLOCK_SKEW
+            state = self._change(lambda found: cooldown.begin_probe(found, probe, self._now(), lease))
+            if state.probe == probe:
+                return probe
+        if cooldown.is_stopped(state, mark):
+            raise _stopped(state, cooldown.wait(state, self._now()) or cooldown.PROBE_PAUSE_SECS)
+        return ""
 
-    def _refuse(self, *_: object, circuit: Any, **__: object) -> None:
-        recovery = float(self._circuit.recovery)
-        opened_at = getattr(circuit, "opened_at", None)
-        passed = self._now() - opened_at if opened_at is not None else 0.0
-        wait = min(max(recovery - passed, 1.0), recovery)
-        raise CircuitOpen("the vendor is failing: nothing is sent but a probe", retry_after=wait)
+    def _failed(self, error: RelayError, probe: str, mark: str) -> None:
+        retry_after = error.retry_after if isinstance(error, NotNow) else None
+        is_refusal = isinstance(error, VendorUnauthorized)
+        with self._lock:
+            answers, self._answers = self._answers, 0
+        failure = Failure(
+            error.code,
+            is_request=is_refusal or isinstance(error, VendorThrottled) or retry_after is not None,
+            retry_after=retry_after,
+            probe=probe,
+            mark=mark,
+            is_refusal=is_refusal,
+            answered=answers,
+        )
+        now = self._now()
+        day = day_at(now, self._zone)
+        self._note(probe, lambda state: cooldown.failed(state, failure, now, day, self._plan))
+
+    def _answered(self, probe: str, mark: str) -> None:
+        with self._lock:
+            answers = self._answers + 1
+            self._answers = 0 if self._known[0].until else answers
+        self._note(probe, lambda state: cooldown.answered(state, probe, mark, answers))
+
+    def _current(self) -> Cooldown:
+        """Return the state as it is, or as this worker has seen it just now. Raises LedgerUnavailable."""
+        known = self._known
+        if self._is_fresh():
+            return known[0]
+        state = self._store.read()
+        # Another thread may have changed it since it was read.
+        if self._known is known:
+            self._keep(state)
+        return self._known[0]
+
+    def _is_fresh(self) -> bool:
+        (state, seen), now = self._known, self._now()
+        return 0 <= now - seen < (STOPPED_SECS if now < state.until else FRESH_SECS)
+
+    def _keep(self, state: Cooldown) -> None:
+        self._known = (state, self._now())
+
+    def _note(self, probe: str, rule: Callable[[Cooldown], Cooldown]) -> None:
+        """Change the state after a call. What the call has ended with stands, also if the ledger is down."""
+        try:
+            if probe and self._known[0].probe != probe:
+                self._keep(self._store.read())
+            self._change(rule)
+        except LedgerUnavailable:
+            # This worker at least knows it.
+            self._keep(rule(self._known[0]))
+
+    def _change(self, rule: Callable[[Cooldown], Cooldown]) -> Cooldown:
+        """Change the state by a rule, and return what it is then. Raises LedgerUnavailable."""
+        before = self._known[0]
+        for _ in range(_TRIES):
+            after = rule(before)
+            if after == before:
+                return before
+            after = after._replace(stamp=secrets.token_hex(8))
+            before = self._store.swap(before, after)
+            self._keep(before)
+            if before.stamp == after.stamp:
+                return before
+        raise LedgerUnavailable("too many workers change the account's cool-down at once")
+
+
+def _stopped(state: Cooldown, wait: float) -> CircuitOpen:
+    return CircuitOpen(
+        f"calls are stopped after `{state.reason}`: one probe at a time is sent", retry_after=max(1.0, wait)
+    )
+
+
+def _mark(credentials: Credentials) -> str:
+    """Return what tells credentials from their successors: too short to find them by it."""
+    content = f"{credentials.company_id}\0{credentials.integration_key}"
+    return hashlib.sha256(content.encode()).hexdigest()[:4]

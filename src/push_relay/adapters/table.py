@@ -1,7 +1,7 @@
 """The ledger's DynamoDB table: conditional writes, and their failures in the relay's words.
 
 One table, one key `pk`. What kind an item is stands at the key's beginning: `push#`, `digest#`, `quota#`,
-`connections#`, `circuit#`. `expires_at` is the TTL's attribute, in seconds since the epoch; nothing relies
+`connections#`, `cooldown#`. `expires_at` is the TTL's attribute, in seconds since the epoch; nothing relies
 on the deletion happening on time.
 """
 

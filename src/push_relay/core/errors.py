@@ -23,7 +23,7 @@
     │   ├── ConnectionsBusy           the account's connections are all in use
     │   ├── QuotaExhausted            the account's calls of the day are used up
     │   ├── BudgetExhausted           the calls of the day that one source may use are used up
-    │   ├── CircuitOpen               the vendor is failing: nothing is sent but a probe
+    │   ├── CircuitOpen               the vendor fails or throttles: nothing is sent but a probe
     │   ├── VendorUnauthorized
     │   ├── VendorThrottled
     │   └── VendorUnavailable
@@ -151,9 +151,13 @@ class MappingFailed(RelayError):
 
 
 class NotNow(RelayError):
-    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known."""
+    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known.
+
+    is_paced  whether `retry_after` is when the account may call again: it depends on no push's own attempts
+    """
 
     code = "not_now"
+    is_paced: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -200,18 +204,21 @@ class QuotaExhausted(NotNow):
     """The account's calls of the day are used up, or what is left is kept for what is urgent."""
 
     code = "quota_exhausted"
+    is_paced = True
 
 
 class BudgetExhausted(NotNow):
     """The calls of the day that the push's source may use are used up; other sources may still call."""
 
     code = "budget_exhausted"
+    is_paced = True
 
 
 class CircuitOpen(NotNow):
-    """The vendor has been failing: nothing is sent but a single probe, until one succeeds."""
+    """The vendor fails or throttles: nothing is sent but one probe at a time, until one is answered."""
 
     code = "circuit_open"
+    is_paced = True
 
 
 class VendorUnauthorized(NotNow):

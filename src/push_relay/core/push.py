@@ -88,6 +88,7 @@ class Receipt:
     vendor_code  the vendor's error code, made safe
     violations   where the event breaks its source's schema
     retry_after  seconds to wait before the next try, where somebody named them
+    is_paced     whether that is when the account may call again, which is waited for whatever the attempt
     latency_ms   how long the vendor took, where it was called
     push         the push, where it got so far; not to be logged
     """
@@ -101,6 +102,7 @@ class Receipt:
     vendor_code: str | None = None
     violations: tuple[Violation, ...] = ()
     retry_after: float | None = None
+    is_paced: bool = False
     latency_ms: float | None = None
     push: Push | None = None
 
@@ -138,6 +140,7 @@ class Receipt:
             vendor_code=error.vendor_code if isinstance(error, VendorRejected) else None,
             violations=error.violations if isinstance(error, SchemaViolation) else (),
             retry_after=error.retry_after if isinstance(error, NotNow) else None,
+            is_paced=isinstance(error, NotNow) and error.is_paced,
         )
 
 

@@ -200,6 +200,8 @@ class Relay:
                     settled[number].append(task)
                 elif task.digest is not None:
                     settled[number].append(self.gatherer.gather(event, task, time_left))
+                elif waiting := self.sender.waiting(event, task, time_left):
+                    settled[number] += unfold(waiting)
                 else:
                     pushes.append((number, task))
         pushes.sort(key=lambda task: not task[1].high)

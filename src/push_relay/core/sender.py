@@ -15,6 +15,7 @@ from push_relay.core.errors import (
     DeliveryHeld,
     DeliveryUnknown,
     LedgerUnavailable,
+    NotNow,
     OutOfTime,
     VendorRejected,
     VendorUnauthorized,
@@ -78,6 +79,28 @@ class PushApi(Protocol):
     def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
 
 
+class Pace(Protocol):
+    """What this worker knows of when the account may call, without asking anybody."""
+
+    def refusal(self, push: Push) -> NotNow | None:
+        """Return why a push cannot be sent now; None if it can be tried."""
+        ...
+
+    def wait(self) -> float | None:
+        """Return seconds until a call may be tried; None if it may be tried now."""
+        ...
+
+
+class Unpaced:
+    """The pace of an account that may always call."""
+
+    def refusal(self, _push: Push) -> None:
+        """Refuse nothing."""
+
+    def wait(self) -> None:
+        """Wait for nothing."""
+
+
 class Clock(Protocol):
     """The time: of day in seconds since the epoch, and one that never steps back."""
 
@@ -129,6 +152,7 @@ class Sender:
     clock: Clock
     hold_unknown: bool = False
     resends: int = 1
+    pace: Pace = field(default_factory=Unpaced)
     refusals: Refusals = field(default_factory=Refusals)
 
     def send(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
@@ -142,15 +166,38 @@ class Sender:
             self._send(push, credentials, event.correlation_id, time_left)
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            receipt = failure(event, exc, push)
+            receipt = self._paced(failure(event, exc, push))
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called:
             latency = (self.clock.monotonic() - started) * 1000
         return replace(self.recorded(push, receipt), latency_ms=latency)
 
+    def waiting(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
+        """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
+
+        It takes no connection, and no write for what has waited before: the ledger has it. Never raises.
+        """
+        refusal = self.pace.refusal(push)
+        if refusal is None:
+            return None
+        receipt = failure(event, refusal, push)
+        if push.key in event.only and not self._is_expired(event, push):
+            return receipt
+        return self.claim(event, push, time_left) or self.recorded(push, receipt)
+
+    def _paced(self, receipt: Receipt) -> Receipt:
+        """If calls are stopped by now, let what the vendor did not take wait until one may be tried."""
+        wait = self.pace.wait()
+        if wait is None or receipt.outcome is not Outcome.PARKED or receipt.error_code not in VENDOR_CODES:
+            return receipt
+        return replace(receipt, retry_after=wait, is_paced=True)
+
+    def _is_expired(self, event: Event, push: Push) -> bool:
+        return push.max_age is not None and self.clock.now() - event.received_at > push.max_age
+
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Claim a push; return its receipt where it is not this worker's to send. Never raises."""
-        if push.max_age is not None and self.clock.now() - event.received_at > push.max_age:
+        if self._is_expired(event, push):
             return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
         try:
             claim = self._claim(event, push, time_left)

@@ -229,7 +229,7 @@ def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Mess
         event = message.event_for(part) if part else None
         if event:
             due = relay.clock.now() + message.delay(part)
-            queue.park(event, message.attempt + 1, due, _code(part))
+            queue.park(event, message.next_attempt(part), due, _code(part))
 
 
 def _bury(message: Message, queue: Messages) -> None:

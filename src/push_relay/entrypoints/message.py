@@ -7,7 +7,7 @@ from random import SystemRandom
 from typing import Any
 
 from push_relay.core import envelope
-from push_relay.core.backoff import backoff
+from push_relay.core.backoff import backoff, paced
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt, part_of
@@ -79,9 +79,19 @@ class Message:
 
     def delay(self, parked: Sequence[Receipt]) -> float:
         """Return seconds until the next attempt of what these receipts ask to be parked."""
-        named = [receipt.retry_after for receipt in parked if receipt.retry_after is not None]
         high = any(receipt.push and receipt.push.high for receipt in parked)
-        return backoff(self.attempt, max(named, default=None), _random, high=high)
+        own = [receipt for receipt in parked if not receipt.is_paced]
+        named = [receipt.retry_after for receipt in own if receipt.retry_after is not None]
+        waits = [backoff(self.attempt, max(named, default=None), _random, high=high)] if own else []
+        for receipt in parked:
+            if receipt.is_paced:
+                tried = receipt.latency_ms is not None
+                waits.append(paced(receipt.retry_after or 0.0, _random, high=high, tried=tried))
+        return max(waits)
+
+    def next_attempt(self, parked: Sequence[Receipt]) -> int:
+        """Return the number of the next attempt. What waits for the account alone has not used one up."""
+        return self.attempt + any(not receipt.is_paced for receipt in parked)
 
 
 def _count(given: object, otherwise: int) -> int:

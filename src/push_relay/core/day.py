@@ -1,0 +1,36 @@
+"""The account's day: it begins at midnight in the account's time zone."""
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+
+
+class Day(NamedTuple):
+    """A moment's day. `left`: seconds until it ends."""
+
+    date: date
+    left: float
+
+
+def zone_named(name: str) -> tzinfo:
+    """Return a time zone by its name in the IANA database."""
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 (not needed for the default)
+
+    return ZoneInfo(name)
+
+
+def date_at(moment: float, zone: tzinfo) -> date:
+    """Return the date of a moment (seconds since the epoch)."""
+    return datetime.fromtimestamp(moment, zone).date()
+
+
+def end_of(day: date, zone: tzinfo) -> float:
+    """Return the moment (seconds since the epoch) at which a day ends."""
+    return datetime.combine(day + timedelta(days=1), time.min, zone).timestamp()
+
+
+def day_at(moment: float, zone: tzinfo) -> Day:
+    """Return the day of a moment (seconds since the epoch), which may have 23 or 25 hours."""
+    day = date_at(moment, zone)
+    return Day(day, end_of(day, zone) - moment)

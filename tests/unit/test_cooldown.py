@@ -1,0 +1,246 @@
+"""The rules of the cool-down: what stops calls, how long for, and what an outage may cost."""
+
+from datetime import UTC, date
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from push_relay.core import cooldown
+from push_relay.core.cooldown import (
+    AFTER_MIDNIGHT_SECS,
+    FIRST_WAIT_SECS,
+    LONGEST_NAMED_SECS,
+    PROBE_PAUSE_SECS,
+    Cooldown,
+    Failure,
+)
+from push_relay.core.day import Day, day_at
+
+NOW = 1_800_014_400.0
+TODAY = Day(date(2027, 1, 15), 43_200.0)
+PLAN = cooldown.schedule(2500)
+DOWN = Failure("vendor_unavailable", is_request=False)
+SLOW = Failure("vendor_throttled", is_request=True)
+REFUSED = Failure("vendor_unauthorized", is_request=True, mark="aaaa", is_refusal=True)
+
+
+def fail(state: Cooldown, failure: Failure = DOWN, now: float = NOW, day: Day = TODAY) -> Cooldown:
+    """Return the state after a failure."""
+    return cooldown.failed(state, failure, now, day, PLAN)
+
+
+def probe_fails(state: Cooldown, failure: Failure = DOWN, day: Day | None = None) -> Cooldown:
+    """Return the state after its next probe, sent as soon as it may be, has failed."""
+    now = float(state.until)
+    state = cooldown.begin_probe(state, "p", now, 10)
+    assert state.probe == "p"
+    return fail(state, failure._replace(probe="p"), now, day or day_at(now, UTC))
+
+
+def stopped(failure: Failure = SLOW) -> Cooldown:
+    """Return a state in which calls have just been stopped."""
+    return fail(Cooldown(), failure)
+
+
+def test_a_few_failures_stop_nothing() -> None:
+    """Calls go on, and an answer ends the row."""
+    state = fail(fail(Cooldown()))
+    assert (state.until, state.failures) == (0, 2)
+    assert not cooldown.is_stopped(state, "")
+    assert cooldown.answered(state, "", "", 1) == state._replace(failures=0)
+
+
+def test_a_row_of_failures_stops_calls_and_all_of_it_counts() -> None:
+    """The third is the last that goes out freely."""
+    state = fail(fail(fail(Cooldown())))
+    assert (state.until, state.spent, state.reason) == (NOW + FIRST_WAIT_SECS, 3, "vendor_unavailable")
+    assert cooldown.is_stopped(state, "")
+
+
+@pytest.mark.parametrize("failure", [SLOW, REFUSED, DOWN._replace(is_request=True, retry_after=0.0)], ids=str)
+def test_a_request_for_fewer_calls_stops_them_at_once(failure: Failure) -> None:
+    """One call is enough to know it."""
+    state = stopped(failure)
+    assert (state.until, state.spent) == (NOW + FIRST_WAIT_SECS, 1)
+
+
+@pytest.mark.parametrize(
+    ("named", "wait"),
+    [
+        (0.0, 10),
+        (7.0, 10),
+        (600.0, 600),
+        (3600.0, 3600),
+        (86_400.0, LONGEST_NAMED_SECS),
+        (9e9, LONGEST_NAMED_SECS),
+    ],
+)
+def test_a_named_time_is_a_floor(named: float, wait: float) -> None:
+    """Up to an hour: a wrong one must not silence the relay for a week."""
+    assert stopped(SLOW._replace(retry_after=named)).until == NOW + wait
+
+
+def test_the_waits_grow_up_to_the_longest() -> None:
+    """Each by the same factor; then one probe in a little more than an hour."""
+    state, waits = stopped(), []
+    for _ in range(40):
+        now = state.until
+        state = probe_fails(state, DOWN)
+        waits.append(state.until - now)
+    assert all(1.0 < after / before < 1.6 for before, after in pairwise(waits[:22]))
+    assert set(waits[22:]) == {3757}
+
+
+def test_one_call_at_a_time_is_the_probe() -> None:
+    """Nobody else until it is answered, or until its worker must be dead."""
+    state = stopped()
+    due = float(state.until)
+    assert cooldown.begin_probe(state, "early", due - 1, 30) == state
+    probing = cooldown.begin_probe(state, "one", due, 30)
+    assert cooldown.begin_probe(probing, "two", due + 29, 30) == probing
+    assert cooldown.begin_probe(probing, "two", due + 30, 30).probe == "two"
+    assert cooldown.begin_probe(Cooldown(), "none", due, 30) == Cooldown()
+
+
+@pytest.mark.parametrize(
+    ("after", "wait"), [(-4.0, 4.0), (0.0, PROBE_PAUSE_SECS), (27.0, 3.0), (29.5, 1.0), (30.0, 0.0)]
+)
+def test_who_meets_anothers_probe_waits_a_little(after: float, wait: float) -> None:
+    """Most probes are answered by then."""
+    state = stopped()
+    state = cooldown.begin_probe(state, "one", float(state.until), 30)
+    assert cooldown.wait(state, state.until + after) == wait
+
+
+def test_a_probe_that_was_not_sent_is_free_again() -> None:
+    """The push had no call left; another worker's probe is not concerned."""
+    state = stopped()
+    probing = cooldown.begin_probe(state, "one", float(state.until), 30)
+    assert cooldown.release_probe(probing, "other") == probing
+    assert cooldown.release_probe(probing, "one") == state
+
+
+def test_an_answered_probe_ends_the_cool_down() -> None:
+    """For everybody. What it cost is remembered for the day, but for what was answered."""
+    state = probe_fails(probe_fails(stopped()))
+    probing = cooldown.begin_probe(state, "one", float(state.until), 30)
+    assert cooldown.answered(probing, "one", "", 1) == Cooldown(day="2027-01-15", spent=2)
+
+
+def test_the_answer_to_a_call_that_began_before_ends_nothing() -> None:
+    """Three calls go out together: one is throttled, and that the others were not shows nothing."""
+    state = stopped()
+    assert cooldown.answered(state, "", "", 9) == state
+    late = cooldown.begin_probe(state, "two", float(state.until), 30)
+    assert cooldown.answered(late, "one", "", 9) == late
+
+
+def test_the_failure_of_a_call_that_began_before_counts_and_prolongs_nothing() -> None:
+    """Unless it names a longer time."""
+    state = fail(stopped(), DOWN)
+    assert (state.until, state.level, state.spent) == (NOW + 10, 0, 2)
+    assert fail(state, SLOW._replace(retry_after=60.0)).until == NOW + 60
+    assert fail(state, SLOW._replace(retry_after=1.0)).until == NOW + 10
+
+
+def test_changed_credentials_may_call_after_a_refusal() -> None:
+    """They need no probe: a person has mended the secret."""
+    state = stopped(REFUSED)
+    assert cooldown.is_stopped(state, "aaaa")
+    assert not cooldown.is_stopped(state, "bbbb")
+    assert cooldown.answered(state, "", "bbbb", 1).until == 0
+    assert cooldown.answered(state, "", "aaaa", 1) == state
+
+
+@pytest.mark.parametrize("failure", [SLOW, DOWN, REFUSED], ids=str)
+def test_changed_credentials_that_fail_stop_all_calls_again(failure: Failure) -> None:
+    """Else each push would call with them."""
+    state = fail(stopped(REFUSED), failure._replace(mark="bbbb"))
+    assert cooldown.is_stopped(state, "bbbb")
+    assert cooldown.is_stopped(state, "aaaa") is (failure is not REFUSED)
+    assert (state.level, state.spent) == (1, 2)
+
+
+def test_the_quota_of_a_new_day_is_tried_at_its_beginning() -> None:
+    """429 may mean that somebody else has used up the vendor's count of the day."""
+    state = stopped()._replace(level=22)
+    before = day_at(NOW + 43_200 - 600, UTC)
+    probing = cooldown.begin_probe(state, "p", NOW + 42_600, 30)
+    throttled = fail(probing, SLOW._replace(probe="p"), NOW + 42_600, before)
+    assert throttled.until == NOW + 43_200 + AFTER_MIDNIGHT_SECS
+    assert fail(probing, DOWN._replace(probe="p"), NOW + 42_600, before).until > NOW + 46_000
+    named = fail(probing, SLOW._replace(probe="p", retry_after=3000.0), NOW + 42_600, before)
+    assert named.until == NOW + 45_600
+
+
+@pytest.mark.parametrize("daily_calls", [1, 100, 1000, 2500, 10_000, 1_000_000])
+def test_a_days_outage_costs_at_most_two_percent(daily_calls: int) -> None:
+    """From any hour on: with calls under way on all connections, and probes as often as they may go."""
+    plan = cooldown.schedule(daily_calls)
+    assert plan.budget == max(20, daily_calls // 50)
+    for hour in range(0, 24, 5):
+        for failure in (DOWN, SLOW):
+            begin = NOW + hour * 3600
+            state, calls, now = Cooldown(), 0, begin
+            while now < begin + 86_400:
+                if state.until:
+                    state = cooldown.begin_probe(state, "p", now, 10)
+                state = cooldown.failed(
+                    state, failure._replace(probe=state.probe), now, day_at(now, UTC), plan
+                )
+                calls += 1
+                for _ in range(2 if state.until and calls < 4 else 0):
+                    state = cooldown.failed(state, failure, now, day_at(now, UTC), plan)
+                    calls += 1
+                now = float(state.until or now + 0.2)
+            assert calls <= plan.budget
+
+
+@given(st.lists(st.tuples(st.floats(0, 4000), st.integers(0, 5), st.booleans()), max_size=300))
+def test_what_failing_costs_in_a_day_is_bounded_however_it_fails(
+    happenings: list[tuple[float, int, bool]],
+) -> None:
+    """Never more than the budget beyond what was answered meanwhile; calls are never stopped for ever."""
+    now, day = NOW - 43_200, day_at(NOW, UTC).date
+    state, failed, answers = Cooldown(), 0, 0
+    for pause, answered, is_slow in happenings:
+        now = max(now, float(state.until)) + pause
+        if day_at(now, UTC).date != day:
+            return
+        if state.until:
+            state = cooldown.begin_probe(state, "p", now, 1)
+        if answered:
+            answers += answered
+            state = cooldown.answered(state, state.probe, "", answered)
+            continue
+        failed += 1
+        failure = (SLOW if is_slow else DOWN)._replace(probe=state.probe)
+        state = cooldown.failed(state, failure, now, day_at(now, UTC), PLAN)
+        assert state.spent <= PLAN.budget
+        assert state.until <= now + max(day_at(now, UTC).left + AFTER_MIDNIGHT_SECS, PLAN.longest) + 1
+    assert state.spent <= failed
+
+
+def test_many_outages_of_a_day_share_its_budget() -> None:
+    """When most of it is spent, what is left lasts until midnight."""
+    state = stopped()._replace(spent=40)
+    later = probe_fails(state)
+    assert later.until - state.until == pytest.approx(TODAY.left / 9, abs=5)
+    last = probe_fails(state._replace(spent=49))
+    assert last.until - state.until == pytest.approx(TODAY.left, abs=12)
+    tomorrow = Day(date(2027, 1, 16), 86_390.0)
+    assert probe_fails(state._replace(spent=49), day=tomorrow).spent == 1
+
+
+def test_answered_calls_give_back_what_failing_has_cost() -> None:
+    """A vendor that fails every other call is no outage: calls go on, after a short wait each time."""
+    state, now = Cooldown(), NOW
+    for _ in range(500):
+        state = fail(state, SLOW._replace(answered=0), now)
+        now = float(state.until)
+        state = cooldown.begin_probe(state, "p", now, 10)
+        state = cooldown.answered(state, "p", "", 1)
+        assert state.until == 0
+    assert now - NOW < 500 * 12
