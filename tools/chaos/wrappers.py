@@ -14,7 +14,7 @@ from push_relay.core.encoding import Credentials
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.handshake import Reply
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import DeliveryMode, Relay
+from push_relay.core.relay import DeliveryMode, Received, Relay
 from push_relay.core.request import HttpRequest
 from push_relay.core.sender import Claim, Ledger, PushApi, Sender, TimeLeft
 from push_relay.telemetry import Telemetry
@@ -190,16 +190,16 @@ class WatchedRelay(Relay):
 
     knife: Knife | None = None
 
-    def _admit(self, request: HttpRequest) -> Event | Reply:
-        """Take up one request; what `direct` mode delivers at once is taken up as pushes instead."""
+    def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
+        """Take up one request; what the mode `direct` delivers is taken up as pushes instead."""
+        if self.mode is DeliveryMode.QUEUE:
+            self._take(1)
+            return Relay.receive(self, request, time_left)
         try:
-            admitted = Relay._admit(self, request)  # noqa: SLF001 - the step at which a request becomes an event
+            return Relay.receive(self, request, time_left)
         except Exception:
             self._take(1)
             raise
-        if self.mode is DeliveryMode.QUEUE:
-            self._take(1)
-        return admitted
 
     def recognise(self, arrival: Arrival) -> Event:
         """Take up what becomes no event."""
