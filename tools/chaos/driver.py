@@ -28,6 +28,7 @@ _HANDLER_OF: Final = {
 _OK, _ACCEPTED, _UNAUTHORIZED = 200, 202, 401
 _SENDERS_PATIENCE: Final = 12
 """Attempts of a webhook's sender."""
+_SENDERS_LONGEST_WAIT_SECS: Final = 3 * 3600.0
 _LAMBDAS_ATTEMPTS: Final = 3
 _KILL_FROM_OUTSIDE: Final = 0.002
 _BETWEEN_EMPTY_POLLS_SECS: Final = 0.05
@@ -225,8 +226,9 @@ class Driver:
         elif status == _UNAUTHORIZED and sending.planned.kind is Kind.FORGED:
             self.facts.turned_away[marker] = status
         elif sending.attempt < _SENDERS_PATIENCE:
+            wait = min(_SENDERS_LONGEST_WAIT_SECS, self.dice.uniform(1, 30) * 2**sending.attempt)
             sending.attempt += 1
-            self._schedule(self.stage.world.now() + self.dice.uniform(1, 60), sending)
+            self._schedule(self.stage.world.now() + wait, sending)
             return
         else:
             self.facts.given_up.add(marker)

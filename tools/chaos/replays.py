@@ -12,7 +12,7 @@ from chaos.stage import Stage
 from relayctl.project import ROOT
 
 #: Shares of the sendings after which a replay is started.
-_AFTER: Final = (0.4, 0.6, 0.8, 1.0)
+_AFTER: Final = (0.4, 0.6, 0.8)
 _KILLED_AFTER_SECS: Final = (0.8, 3.0)
 
 

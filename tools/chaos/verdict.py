@@ -15,8 +15,8 @@ from chaos.weather import Spell
 from push_relay.core.account import Account
 from push_relay.core.outcomes import Outcome
 
-#: What an outage may cost of a day's calls, and what it may cost if that is next to none.
-OUTAGE_SHARE, LEAST_CALLS = 0.02, 8
+#: What an outage may cost of each day's calls, and what it may cost at least.
+OUTAGE_SHARE, LEAST_CALLS = 0.02, 20
 CONNECTIONS = 3
 #: Ways of which an innocent event can be dead-lettered as crashed: a FIFO queue of the deployer's own counts
 #: each receive, and Lambda gives up an invocation after three attempts.
@@ -169,8 +169,8 @@ def judge_spells(spells: Sequence[Spell], daily_calls: int, verdict: Verdict) ->
 
 
 def calls_allowed(spell: Spell, daily_calls: int) -> int:
-    """Return the calls that an outage may cost: those of each day that it touches, and those in flight."""
-    days = 1 + math.floor(spell.hours / 24 + 1)
+    """Return the calls that an outage may cost: a share of each day, and those in flight when it begins."""
+    days = math.ceil(spell.hours / 24)
     return days * max(LEAST_CALLS, math.ceil(daily_calls * OUTAGE_SHARE)) + CONNECTIONS
 
 
