@@ -111,7 +111,7 @@ class _PushCredentials:
 
 
 class _NoLedger:
-    def claim(self, _key: str, _lease: float, _replay: Any, _replay_id: str) -> Claim:
+    def claim(self, _key: str, _lease: float, _replay: Any, _replay_id: str, _before: float = 0.0) -> Claim:
         return Claim.GRANTED
 
     def settle(self, _key: str, _status: str, _error_code: str = "") -> None: ...

@@ -276,7 +276,7 @@ class World:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.clock, self.context = Clock(), Context()
-        self.messages, self.ledger, self.connections = Messages(), Ledger(), Connections()
+        self.messages, self.ledger, self.connections = Messages(), Ledger(self.clock.now), Connections()
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness

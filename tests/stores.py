@@ -1,7 +1,8 @@
 """What the relay keeps in DynamoDB, in memory: the ledger, the connections, the digests' windows."""
 
+import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,8 +18,10 @@ from push_relay.core.sender import Claim
 class Ledger:
     """The ledger, with claims that are atomic across threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._lock = threading.Lock()
+        self._now = now
+        self.since: dict[str, float] = {}  # when a push was settled
         self.states: dict[str, Outcome | None] = {}  # None: claimed
         self.codes: dict[str, str] = {}
         self.windows: dict[str, str] = {}
@@ -30,12 +33,21 @@ class Ledger:
         self.down: Exception | None = None
         self.forgets: Exception | None = None
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
+    def claim(
+        self,
+        key: str,
+        lease: float,
+        replay: Replay = Replay.NO,
+        replay_id: str = "",
+        forget_before: float = 0.0,
+    ) -> Claim:
         """Claim a push, or tell who has it."""
         with self._lock:
             if self.down:
                 raise self.down
             self.leases.append(lease)
+            if self.states.get(key) is not None and self.since.get(key, math.inf) < forget_before:
+                del self.states[key]
             if key in self.states:
                 overruled: dict[Replay, set[Any]] = {
                     Replay.NO: set(),
@@ -70,6 +82,7 @@ class Ledger:
             if self.forgets:
                 raise self.forgets
             self.states[key], self.codes[key] = outcome, error_code
+            self.since[key] = self._now()
             self.windows.pop(key, None)
             self.unknown.pop(key, None)
 

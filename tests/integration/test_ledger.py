@@ -9,12 +9,14 @@ import pytest
 
 from fakes import Clock
 from local_aws import LocalAws, claim_all, race_from
+from push_relay.adapters import aws
 from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
 from push_relay.adapters.table import Item, Table, text
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Receipt
 from push_relay.core.sender import Claim
+from relayctl.deadletters.parked import LedgerReader
 
 PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")
 KEYS = [f"key-{n}" for n in range(20)]
@@ -241,3 +243,63 @@ def test_no_replay_takes_what_a_worker_holds(workers: Workers, replay: Replay) -
     with ThreadPoolExecutor(8) as threads:
         claims = list(threads.map(lambda _: workers.one().claim("k", 30, replay), range(8)))
     assert Counter(claims) == {Claim.GRANTED: 1, Claim.HELD: 7}
+
+
+@pytest.mark.parametrize("end", [Outcome.DELIVERED, Outcome.FAILED, GATHERED])
+@pytest.mark.parametrize(
+    ("forget_before", "is_free"), [(-60.0, False), (0.0, False), (0.9, False), (1.0, True)]
+)
+def test_what_was_settled_before_a_moment_is_free(
+    workers: Workers,
+    end: str,
+    forget_before: float,
+    is_free: bool,  # noqa: FBT001
+) -> None:
+    """The event arrived that long after the settlement that it is another one, whatever the push ended as."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    ledger.settle("k", end)
+    settled_at = int(workers.clock.now())
+    workers.clock.time += 3600
+    remembered = Claim.FAILED if end == Outcome.FAILED else Claim.SETTLED
+    claim = workers.one().claim("k", 30, forget_before=settled_at + forget_before)
+    assert claim is (Claim.GRANTED if is_free else remembered)
+
+
+def test_what_a_worker_holds_is_never_another_events(workers: Workers) -> None:
+    """It is not settled, however late the other event arrived. When it is, it is as new as its settlement."""
+    first = workers.one()
+    first.claim("k", 30)
+    late = workers.clock.now() + 86_400
+    assert workers.one().claim("k", 30, forget_before=late) is Claim.HELD
+    first.settle("k", Outcome.DELIVERED)
+    workers.clock.time += 3600
+    second = workers.one()
+    assert second.claim("k", 30, forget_before=workers.clock.now() - 60) is Claim.GRANTED
+    assert workers.one().claim("k", 30, forget_before=workers.clock.now()) is Claim.HELD
+    second.settle("k", Outcome.DELIVERED)
+    assert workers.one().claim("k", 30, forget_before=workers.clock.now() - 60) is Claim.SETTLED
+
+
+def test_of_many_workers_one_is_granted_what_is_forgotten(workers: Workers) -> None:
+    """The condition and the claim are one write."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    ledger.settle("k", Outcome.DELIVERED)
+    workers.clock.time += 3600
+    before = workers.clock.now() - 60
+    with ThreadPoolExecutor(8) as threads:
+        claims = list(threads.map(lambda _: workers.one().claim("k", 30, forget_before=before), range(8)))
+    assert Counter(claims) == {Claim.GRANTED: 1, Claim.HELD: 7}
+
+
+def test_a_persons_view_of_the_ledger_forgets_what_the_relay_forgets(workers: Workers) -> None:
+    """The dry run of a replay foretells what the claim would be."""
+    ledger = workers.one()
+    ledger.claim("k", 30)
+    reader = LedgerReader(aws.dynamodb(), workers.table.name, workers.clock.now)
+    assert reader.status("k", workers.clock.now() + 86_400) == "claimed"
+    ledger.settle("k", Outcome.DELIVERED)
+    settled_at = int(workers.clock.now())
+    assert reader.status("k") == reader.status("k", settled_at) == "delivered"
+    assert reader.status("k", settled_at + 1) is None

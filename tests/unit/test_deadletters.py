@@ -314,7 +314,7 @@ def test_an_invocation_without_an_event_cannot_be_replayed(payload: Any) -> None
 
 def foretold(dead: Letter, status: str | None = None, *, force: bool = False) -> Prospect:
     """Ask what would become of a message."""
-    return Oracle(World().relay, lambda _key: status, lambda: NOW, force).ask(dead)
+    return Oracle(World().relay, lambda *_: status, lambda: NOW, force).ask(dead)
 
 
 @pytest.mark.parametrize(
@@ -352,10 +352,10 @@ def test_the_dry_run_tells_what_would_be_gathered(tmp_path: Path) -> None:
     routes = tmp_path / "relay.toml"
     routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\ndigest = "5m"\n')
     relay = World(routes=routes).relay
-    asked = Oracle(relay, lambda _key: None, lambda: NOW).ask(packed())
+    asked = Oracle(relay, lambda *_: None, lambda: NOW).ask(packed())
     assert (str(asked), asked.titles) == ("would be gathered into a digest for 2", ("Bread",))
     again = [
-        Oracle(relay, lambda _key: "gathered", lambda: NOW, force).ask(packed()) for force in (False, True)
+        Oracle(relay, lambda *_: "gathered", lambda: NOW, force).ask(packed()) for force in (False, True)
     ]
     assert [prospect.outcomes for prospect in again] == [{"duplicate": 2}, {"gathered": 2}]
 

@@ -63,7 +63,7 @@ def test_a_message_keeps_its_age_through_burials_and_replays(before: World, body
     second = letter_of(before.messages.buried[1], "d-2", NOW + 5 * DAY)
     mended = World()
     mended.clock.time = NOW + 8 * DAY
-    assert Oracle(mended.relay, lambda _key: None, mended.clock.now).ask(second).outcomes == {"expired": 1}
+    assert Oracle(mended.relay, lambda *_: None, mended.clock.now).ask(second).outcomes == {"expired": 1}
     mended.deliver(sqs_batch(replayed(second, "r-2", NOW + 8 * DAY)))
     assert mended.witness.outcomes == [Outcome.EXPIRED]
 

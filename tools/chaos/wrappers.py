@@ -27,10 +27,12 @@ class WatchedLedger:
     inner: Ledger
     knife: Knife
 
-    def claim(self, key: str, lease: float, replay: Replay, replay_id: str) -> Claim:
+    def claim(
+        self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
+    ) -> Claim:
         """Claim a push."""
         self.knife.at("before_claim")
-        claim = self.inner.claim(key, lease, replay, replay_id)
+        claim = self.inner.claim(key, lease, replay, replay_id, forget_before)
         replayed = replay is not Replay.NO
         self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3), replayed=replayed)
         self.knife.at("after_claim")

@@ -56,10 +56,18 @@ class DynamoDbLedger:
         # Whose claim it is, so that a worker whose lease has ended cannot undo its successor's.
         self._owner = secrets.token_hex(8)
 
-    def claim(self, key: str, lease: float, replay: Replay = Replay.NO, replay_id: str = "") -> Claim:
+    def claim(
+        self,
+        key: str,
+        lease: float,
+        replay: Replay = Replay.NO,
+        replay_id: str = "",
+        forget_before: float = 0.0,
+    ) -> Claim:
         """Claim a push for `lease` seconds: granted where nobody has it and it is not settled.
 
-        A replay takes what has failed too, and a forced one what was delivered; each of them once.
+        A replay takes what has failed too, and a forced one what was delivered; each of them once. What was
+        settled before `forget_before` is free, as if the ledger had forgotten it.
         """
         now = math.floor(self._now())
         values = {
@@ -75,6 +83,10 @@ class DynamoDbLedger:
             values |= overruled | {":replay_id": text(replay_id)}
             condition += _REPLAYED.format(", ".join(overruled))
             marked = ", replay_id = :replay_id"
+        if forget_before > 0:
+            # Parked and settled pushes have `since`, and what is parked is free anyway.
+            values[":forget_before"] = number(math.floor(forget_before))
+            condition += " OR since < :forget_before"
         try:
             # An update, and no put: the window of a gathered push outlives the claim of a worker that died.
             self._table.update(

@@ -54,7 +54,9 @@ class Event:
     data            the document
     headers, query  only those that the source's expressions name; lower-case header names
     received_at     seconds since the epoch, UTC
-    identity        what makes two arrivals the same event; from authenticated material alone
+    identity        what makes two arrivals the same event; from authenticated material alone.
+                    `<service>:<id>` is an id that no other event has; without a colon it is a digest of what
+                    the event holds
     correlation_id  follows the event from its sender to the push
     only            keys of the pushes that are still to be settled; empty: all
     skip            keys of the pushes that this message is not for: they have ended, or wait in another one
@@ -75,6 +77,11 @@ class Event:
     skip: tuple[str, ...] = ()
     replay: Replay = Replay.NO
     replay_id: str = ""
+
+    @property
+    def has_unique_id(self) -> bool:
+        """Whether its identity is an id that a service or its sender's signature vouches for."""
+        return ":" in self.identity
 
     def is_for(self, key: str) -> bool:
         """Tell whether a push of this key is to be made of it."""

@@ -68,6 +68,8 @@ class Push:
     max_age  seconds after which it is not worth sending
     digest   seconds in which it is gathered with others to the same recipient; None: it goes by itself
     sources  whose budgets its call counts for: its event's source, or all that a batch window gathers from
+    remember seconds after its settlement in which an event that arrives with its key is a duplicate; None: as
+             long as the ledger remembers
     """
 
     recipient: Recipient
@@ -77,6 +79,15 @@ class Push:
     max_age: float | None = None
     digest: float | None = None
     sources: tuple[str, ...] = ()
+    remember: float | None = None
+
+    def forget_before(self, event: Event) -> float:
+        """Return the moment before which its settlement is another event's; 0 if there is none.
+
+        What counts is when the event arrived, and not when it is tried: a message that comes back is the same
+        arrival, however late.
+        """
+        return 0.0 if self.remember is None else event.received_at - self.remember
 
 
 @dataclass(frozen=True, slots=True)

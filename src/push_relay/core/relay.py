@@ -263,6 +263,7 @@ class Relay:
             max_age=max_age,
             digest=route.digest if fits_a_window(message) else None,
             sources=(event.source,),
+            remember=source.remembers(event),
         )
 
     def _send(

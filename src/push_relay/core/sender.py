@@ -44,7 +44,15 @@ class Claim(StrEnum):
 class Ledger(Protocol):
     """The record of claims and settlements. Every method raises LedgerUnavailable."""
 
-    def claim(self, key: str, lease: float, replay: Replay, replay_id: str) -> Claim: ...
+    def claim(
+        self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
+    ) -> Claim:
+        """Claim a push for `lease` seconds. A push that was settled before `forget_before` is a new one.
+
+        `forget_before` is a moment in seconds since the epoch.
+        """
+        ...
+
     def settle(self, key: str, status: str, error_code: str = "") -> None: ...  # an outcome, or GATHERED
     def why(self, key: str) -> str: ...  # the error code of what has failed
     def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
@@ -214,7 +222,8 @@ class Sender:
         left = time_left()
         if left <= RESERVE:
             raise OutOfTime("the invocation ends before the push could be sent")
-        claim = self.ledger.claim(push.key, left, event.replay, event.replay_id)
+        forget_before = push.forget_before(event)
+        claim = self.ledger.claim(push.key, left, event.replay, event.replay_id, forget_before)
         if claim is Claim.HELD:
             raise ClaimHeld("another worker has claimed this push and has not settled it yet")
         return claim

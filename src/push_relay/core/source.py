@@ -30,6 +30,9 @@ MATCH_KEYS = {
     "eventbridge_detail_type": "eventbridge-detail-type",
 }
 
+#: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
+LEAST_REMEMBER_SECS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -90,6 +93,7 @@ class Source:
     scheme, verify  None where the source takes no webhooks, because AWS delivers its events
     handshake       what the sender asks before it sends events, where it asks; `shake_hands` answers
     max_age         seconds after which its events are not worth a push; None: the route's or the account's
+    remember        seconds for which the same content is the same event; None: `remembers` has the default
     reads           the only headers and query parameters that its events keep, beside what routes read
     proof           those that carry its sender's proof, which its events never keep
     """
@@ -110,6 +114,7 @@ class Source:
     reads: Reads
     proof: Reads
     max_age: float | None
+    remember: float | None
 
     @property
     def needs_secret(self) -> bool:
@@ -134,6 +139,28 @@ class Source:
         else:
             named = [_told(self.event_id, arrival.scope()), data]
         return digest(json.dumps(named, sort_keys=True).encode())
+
+    def remembers(self, event: Event) -> float | None:
+        """Return seconds for which what arrives with an event's content is that event.
+
+        None: as long as the ledger remembers. That is so for an event whose identity is an id, and by default
+        also for one whose document brings an id (`[event] id`), and for one whose sender signs the content
+        without a timestamp.
+        """
+        if event.has_unique_id or self.body_format.name == "cloudevents":
+            return None
+        if self.remember is not None:
+            return self.remember
+        if self.verify is None or self._brings_id(event):
+            return None
+        return self.verify.remember
+
+    def _brings_id(self, event: Event) -> bool:
+        """Tell whether an event's document has an id. One in a header may not be covered by the proof."""
+        named = self.event_id
+        if named is None or named.names("headers") or named.names("query"):
+            return False
+        return safe_id(_told(named, event.scope()), "") != ""
 
     def event(self, arrival: Arrival, also: Reads = NOTHING) -> Event:
         """Make the event of what came; of headers and query it keeps what the source and its routes read.
@@ -216,10 +243,20 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         reads=Reads.of(read),
         proof=proof,
         max_age=event.compiled("max_age", seconds) if "max_age" in event else None,
+        remember=event.compiled("remember", _remember) if "remember" in event else None,
     )
     event.done()
     table.done()
     return source
+
+
+def _remember(text: str) -> float:
+    remember = seconds(text)
+    if remember < LEAST_REMEMBER_SECS:
+        raise ConfigurationInvalid(
+            f"`{text}` is less than a minute: a sender's second attempt would be another event"
+        )
+    return remember
 
 
 def _body_format(event: Table) -> BodyFormat:

@@ -70,7 +70,9 @@ def _foretell(arguments: argparse.Namespace, place: "Place") -> int:
     from relayctl.deadletters.prospect import Oracle, Prospect, relay_of  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
 
-    status = LedgerReader(client("dynamodb"), place.table).status if place.table else lambda _key: None
+    status = (
+        LedgerReader(client("dynamodb"), place.table).status if place.table else lambda _key, _before: None
+    )
     oracle = Oracle(relay_of(arguments.sources, arguments.config), status, time.time, arguments.force)
     prospects: dict[str, Prospect] = {}
 

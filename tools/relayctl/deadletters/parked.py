@@ -39,15 +39,17 @@ class LedgerReader:
         for page in pages:
             yield from map(_entry, page.get("Items", []))
 
-    def status(self, key: str) -> str | None:
-        """Return what the ledger says of a push; None where it knows none."""
+    def status(self, key: str, forget_before: float = 0.0) -> str | None:
+        """Return what the ledger says of a push; None if it knows none, or one settled before a moment."""
         item = self._client.get_item(
             TableName=self._table,
             Key={"pk": {"S": PREFIX + key}},
-            ProjectionExpression="#status, expires_at",
+            ProjectionExpression="#status, expires_at, since",
             ExpressionAttributeNames={"#status": "status"},
         ).get("Item", {})
         if int(item.get("expires_at", {}).get("N", 0)) <= self._now():
+            return None
+        if float(item.get("since", {}).get("N", "inf")) < forget_before:
             return None
         status = item.get("status", {}).get("S")
         return str(status) if status else None

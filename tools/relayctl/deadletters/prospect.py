@@ -43,10 +43,14 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """Asks the relay's own core. `status` tells what the ledger says of a push, where there is one."""
+    """Asks the relay's own core.
+
+    `status` returns what the ledger says of a push, by its key and the moment before which a settlement does
+    not count; None if the ledger knows none.
+    """
 
     relay: Relay
-    status: Callable[[str], str | None]
+    status: Callable[[str, float], str | None]
     now: Callable[[], float]
     force: bool = False
 
@@ -93,7 +97,7 @@ class Oracle:
     def _outcome(self, push: Push, event: Event) -> str:
         if push.max_age is not None and self.now() - event.received_at > push.max_age:
             return Outcome.EXPIRED
-        if not self.force and self.status(push.key) in _SETTLED:
+        if not self.force and self.status(push.key, push.forget_before(event)) in _SETTLED:
             return Outcome.DUPLICATE
         return PUSHED if push.digest is None else GATHERED
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from push_relay.core.configuration import Table
-from push_relay.core.schemes.moment import require_fresh
+from push_relay.core.schemes.moment import remember, require_fresh
 from push_relay.core.schemes.proof import (
     Encoding,
     Evidence,
@@ -50,7 +50,8 @@ class HeaderHmac:
 
     def scheme(self) -> Scheme:
         """Return it as a scheme that says where its proof stands."""
-        return Scheme(self, header=self.header)
+        seconds = remember(self.timestamp.tolerance) if self.timestamp else None
+        return Scheme(self, header=self.header, remember=seconds)
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from push_relay.core.configuration import Table
 from push_relay.core.errors import Stale
-from push_relay.core.schemes.proof import require
+from push_relay.core.schemes.proof import RETRIES_END_SECS, require
 
 #: Seconds by which a timestamp may differ from the clock, in either direction.
 TOLERANCE = 300
@@ -52,6 +52,14 @@ def require_fresh(moment: float, now: float, past: float, future: float | None =
     """
     if not -(past if future is None else future) <= now - moment <= past:
         raise Stale("the request was signed too long ago, or in the future")
+
+
+def remember(tolerance: float) -> float:
+    """Return seconds for which the same content is the same event under a scheme with a timestamp.
+
+    A timestamp may be the tolerance ahead of the clock, and the request is fresh for as long after it.
+    """
+    return max(RETRIES_END_SECS, 2 * tolerance)
 
 
 def tolerance(table: Table, default: int = TOLERANCE) -> int:

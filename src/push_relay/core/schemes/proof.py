@@ -10,6 +10,9 @@ from push_relay.core.errors import SignatureInvalid, SignatureMissing
 
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096
+#: Seconds after which no sender tries to deliver the same request again. A sender tries again when it has no
+#: answer, first within minutes; a duplicate is answered like the first, so the attempts end there.
+RETRIES_END_SECS = 12 * 3600.0
 
 
 class SignedRequest(Protocol):
@@ -72,11 +75,14 @@ class Scheme:
 
     header, query  the header (lower-case) or query parameter that carries the proof, be it the secret itself
                    or a signature by it: no event may take it along. None where the body carries it
+    remember       seconds for which the same content without an id is the same event. None: as long as the
+                   ledger remembers, because nothing else keeps a captured request from being relayed again
     """
 
     verify: Verify
     header: str | None = None
     query: str | None = None
+    remember: float | None = None
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""

@@ -8,6 +8,7 @@ from functools import partial
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.schemes.header_hmac import header_name
 from push_relay.core.schemes.proof import (
+    RETRIES_END_SECS,
     Evidence,
     Scheme,
     SignedRequest,
@@ -33,9 +34,9 @@ def token(table: Table) -> Scheme:
     prefix = table.text("prefix", "")
     if "query" in table:
         name = table.text("query")
-        return Scheme(partial(_verify_query, name=name, prefix=prefix), query=name)
+        return Scheme(partial(_verify_query, name=name, prefix=prefix), query=name, remember=RETRIES_END_SECS)
     name = header_name(table, "header")
-    return Scheme(partial(_verify_header, name=name, prefix=prefix), header=name)
+    return Scheme(partial(_verify_header, name=name, prefix=prefix), header=name, remember=RETRIES_END_SECS)
 
 
 def _verify_header(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
@@ -58,7 +59,7 @@ def basic(_table: Table) -> Scheme:
     password only once they have been answered 401 with `WWW-Authenticate: Basic`.
     https://www.rfc-editor.org/rfc/rfc7617
     """
-    return Scheme(_verify_basic, header="authorization")
+    return Scheme(_verify_basic, header="authorization", remember=RETRIES_END_SECS)
 
 
 def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
@@ -74,7 +75,7 @@ def none(_table: Table) -> Scheme:
     Whoever calls it decides whether the deployer's configuration says so too: a source folder alone must
     never open the door.
     """
-    return Scheme(_verify_nothing)
+    return Scheme(_verify_nothing, remember=RETRIES_END_SECS)
 
 
 def _verify_nothing(request: SignedRequest, _evidence: Evidence) -> Verified:

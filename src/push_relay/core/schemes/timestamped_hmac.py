@@ -6,7 +6,7 @@ from functools import partial
 
 from push_relay.core.configuration import Table
 from push_relay.core.schemes.header_hmac import HeaderHmac, Timestamp
-from push_relay.core.schemes.moment import iso8601, require_fresh, tolerance, unix
+from push_relay.core.schemes.moment import iso8601, remember, require_fresh, tolerance, unix
 from push_relay.core.schemes.proof import (
     Evidence,
     Scheme,
@@ -55,7 +55,9 @@ def stripe(table: Table) -> Scheme:
     the other. The key is the whole secret, `whsec_` included.
     https://docs.stripe.com/webhooks/signature#verify-manually
     """
-    return Scheme(partial(_verify_stripe, tolerance=tolerance(table)), header=_STRIPE)
+    seconds = tolerance(table)
+    verify = partial(_verify_stripe, tolerance=seconds)
+    return Scheme(verify, header=_STRIPE, remember=remember(seconds))
 
 
 def _verify_stripe(request: SignedRequest, evidence: Evidence, *, tolerance: float) -> Verified:
