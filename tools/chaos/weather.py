@@ -35,7 +35,12 @@ _CONSTANT: Final[tuple[dict[str, Any], ...]] = (
 _ROTATION_SECS: Final = 40.0
 _HOUR: Final = 3600.0
 #: What happens first, so that even the shortest run has it, and the calls until the next.
-_FIRST: Final = (("rotation", 20), ("throttled for hours", 20), ("slow", 20), ("down for hours", 20))
+_FIRST: Final = (
+    ("rotation", 20),
+    ("throttled for hours", 20),
+    ("slower than the timeout", 20),
+    ("down for hours", 20),
+)
 _KINDS: Final = (
     "rotation",
     "outage",
