@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from figures import Figure, summary
 from loopback import loopback
 from push_relay import bootstrap
 from push_relay.adapters.push_http import HttpPushApi
+from push_relay.core.connections import Unleased
 from push_relay.core.encoding import Credentials
 from push_relay.core.sender import Claim
 from push_relay.entrypoints import receive
@@ -129,8 +130,11 @@ class _NoLedger:
 
 class _AllFree:
     @contextmanager
-    def held(self, wanted: int, _time_left: Any) -> Iterator[int]:
-        yield wanted
+    def held(self, _pushes: int, _time_left: Any) -> Iterator[Any]:
+        yield self
+
+    def connection(self, *, urgent: bool) -> Any:  # noqa: ARG002 (the port's)
+        return nullcontext(Unleased())
 
 
 class _Context:

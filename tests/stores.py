@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from push_relay.core.connections import Unleased
 from push_relay.core.cooldown import Cooldown
 from push_relay.core.digest import Added, Entry, Window
-from push_relay.core.errors import LedgerUnavailable
+from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Receipt
@@ -126,18 +127,32 @@ class Ledger:
 
 
 class Connections:
-    """The account's connections: `free` of them."""
+    """The account's connections: if `free` is 0, all are in use."""
 
     def __init__(self) -> None:
         self.free = 3
         self.down: Exception | None = None
+        self.asked: list[int] = []  # the number of pushes of each share
+        self.urgent: list[bool] = []  # of each push that asked for a connection
+        self.in_use = 0
 
     @contextmanager
-    def held(self, wanted: int, _time_left: Any) -> Iterator[int]:
-        """Hold what is free."""
+    def held(self, pushes: int, _time_left: Any) -> Iterator["Connections"]:
+        """Share the connections."""
+        self.asked.append(pushes)
+        yield self
+
+    @contextmanager
+    def connection(self, *, urgent: bool) -> Iterator[Unleased]:
+        """Hold a connection for one push."""
+        self.urgent.append(urgent)
         if self.down:
             raise self.down
-        yield min(wanted, self.free)
+        if not self.free:
+            raise ConnectionsBusy("the account's connections are all in use")
+        self.in_use += 1
+        yield Unleased()
+        self.in_use -= 1
 
 
 class Digests:

@@ -71,7 +71,7 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
         queue=queue,
         sender=sender,
         gatherer=Gatherer(DynamoDbDigests(table, clock.now), sender, queue),
-        connections=DynamoDbConnections(table, "default", account.connections, clock.now, clock.sleep),
+        connections=DynamoDbConnections(table, "default", account, clock.now, clock.sleep),
         clock=clock,
         concurrently=Threads(account.connections),
     )

@@ -32,6 +32,7 @@ from push_relay.core.errors import (
     VendorUnavailable,
 )
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from stores import Cooldowns
 
 PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("t", "b"), "key")
 KEY = {"pk": text("cooldown#default")}
@@ -310,8 +311,11 @@ def test_what_waits_for_midnight_anyway_is_not_the_probe(fleet: Fleet) -> None:
 def test_changed_credentials_need_no_probe(fleet: Fleet) -> None:
     """A person has mended the secret: whoever has read it calls at once, and by that lets everybody call."""
     fleet.stop(REFUSED)
-    old = fleet.worker()
-    refused(old)
+    old = fleet.breaker()
+    refused(lambda: old.send(PUSH, CREDENTIALS, "-", 1.0))
+    # Whether a push has to wait depends on the credentials, so it is not refused before these are read.
+    assert old.refusal(PUSH) is None
+    assert old.wait() is not None
     fleet.worker(ROTATED)()
     fleet.clock.time += FRESH_SECS
     fleet.worker()()
@@ -378,6 +382,23 @@ def test_a_state_is_replaced_only_by_who_has_seen_it(fleet: Fleet) -> None:
         assert len(set(stored)) == 1
         before = store.read()
         assert stored[0] == before
+
+
+def test_a_state_that_others_keep_changing_is_left_as_it_is() -> None:
+    """The push ends as it did, and its worker goes on with what it has seen last."""
+
+    class Busy(Cooldowns):
+        def swap(self, _before: Cooldown, _after: Cooldown) -> Cooldown:
+            self.state = Cooldown(failures=self.state.failures + 1, stamp=str(self.state.failures))
+            return self.state
+
+    vendor, clock, store = PushApi(), Clock(), Busy()
+    breaker = CircuitBreaker(vendor, store, Account(), clock.now)
+    vendor.errors = [SLOW]
+    with pytest.raises(VendorThrottled):
+        breaker.send(PUSH, CREDENTIALS, "-", 1.0)
+    assert breaker.wait() == FIRST_WAIT_SECS
+    assert store.reads > 20
 
 
 def test_a_write_whose_answer_was_lost_is_known_for_its_own(

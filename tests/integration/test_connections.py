@@ -1,33 +1,21 @@
-"""The account's connections on a real DynamoDB: never more than it has, over the whole fleet."""
+"""The account's connections on a real DynamoDB: never more than it has, and shared by all who need one."""
 
 import threading
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
-from fakes import Clock
+from connection_fleet import LIMIT, PATIENCE, SHORT_CALL_SECS, START, Fleet, left, one
 from local_aws import LocalAws
-from push_relay.adapters.connections import PATIENCE, DynamoDbConnections
-from push_relay.adapters.table import Table, text
-from push_relay.core.errors import LedgerUnavailable
+from push_relay.adapters.connections import DynamoDbConnections, LeasedShare
+from push_relay.adapters.leases import WISH_SECS
+from push_relay.adapters.table import CLOCK_SKEW
+from push_relay.adapters.tenancy import Tenancy
+from push_relay.core.account import Account
+from push_relay.core.connections import TURN_SECS
+from push_relay.core.errors import ConnectionsBusy
 from push_relay.core.sender import RESERVE
-
-LIMIT = 3
-
-
-class Fleet:
-    """Workers that share a table and a clock; waiting takes no time, but is noted."""
-
-    def __init__(self, table: Table) -> None:
-        """Stop the clock."""
-        self.table, self.clock = table, Clock()
-        self.slept: list[float] = []
-
-    def worker(self, table: Table | None = None) -> DynamoDbConnections:
-        """Start a worker."""
-        return DynamoDbConnections(table or self.table, "default", LIMIT, self.clock.now, self.slept.append)
 
 
 @pytest.fixture
@@ -36,151 +24,211 @@ def fleet(local_stores: LocalAws) -> Fleet:
     return Fleet(local_stores.table())
 
 
-def left(seconds: float = 30.0) -> Callable[[], float]:
-    """Return the time that an invocation has left."""
-    return lambda: seconds
+# --- the limit -----------------------------------------------------------------------------------------
 
 
-def free(fleet: Fleet) -> int:
-    """Return how many are free, by taking them all."""
-    with fleet.worker().held(LIMIT, left(0)) as held:
-        return held
+def test_a_lone_worker_may_lease_all_connections(fleet: Fleet) -> None:
+    """When it ends, nothing is left in the record."""
+    alone = fleet.holder()
+    assert (alone.holds, fleet.free()) == (LIMIT, 0)
+    alone.stop()
+    assert fleet.free() == LIMIT
+    assert set(fleet.item()) == {"pk"}
 
 
-def test_a_worker_holds_what_it_wants_and_what_is_free(fleet: Fleet) -> None:
-    """At the most the account's; and gives it back."""
-    with fleet.worker().held(2, left()) as first:
-        with fleet.worker().held(2, left()) as second, fleet.worker().held(2, left()) as third:
-            assert (first, second, third) == (2, 1, 0)
-        assert free(fleet) == 1
-    assert free(fleet) == LIMIT
+def test_a_worker_leases_no_more_connections_than_it_has_pushes(fleet: Fleet) -> None:
+    """The others stay free."""
+    holder = fleet.holder(pushes=2, calls=1)
+    assert (holder.holds, fleet.free()) == (2, 1)
 
 
-def test_never_more_are_held_at_once_than_the_account_has(fleet: Fleet) -> None:
-    """By many workers for a while; each of them gets its turn."""
+@pytest.mark.parametrize(("workers", "limit"), [(6, LIMIT), (10, LIMIT), (2, 1), (3, 2)])
+def test_all_workers_send_all_of_their_pushes(fleet: Fleet, workers: int, limit: int) -> None:
+    """Never more calls go on at a time than the account has connections, however many workers there are."""
     counting = threading.Lock()
-    now, most, turns = 0, 0, 0
+    now = most = sent = 0
+    account = Account(connections=limit)
 
-    def work(number: int) -> None:
-        nonlocal now, most, turns
-        worker = fleet.worker()
-        for _ in range(5):
-            with worker.held(1 + number % LIMIT, left()) as held:
-                with counting:
-                    now += held
-                    most = max(most, now)
-                    turns += held > 0
-                fleet.table.get(Key={"pk": text("anything")})  # something that takes a moment
-                with counting:
-                    now -= held
+    def send(share: LeasedShare) -> None:
+        nonlocal now, most, sent
+        with share.connection(urgent=False) as connection, connection.call(10.0):
+            with counting:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.05)
+            with counting:
+                now -= 1
+                sent += 1
 
-    with ThreadPoolExecutor(6) as threads:
-        list(threads.map(work, range(6)))
-    assert 0 < most <= LIMIT
-    assert turns > 0
-    assert now == 0
+    def work(_: int) -> None:
+        worker = DynamoDbConnections(fleet.table, "default", account, time.time)
+        with worker.held(6, left()) as share, ThreadPoolExecutor(limit) as threads:
+            list(threads.map(lambda _: send(share), range(6)))
+
+    with ThreadPoolExecutor(workers) as threads:
+        list(threads.map(work, range(workers)))
+    assert (sent, now, most) == (6 * workers, 0, limit)
+
+
+def test_leases_of_the_version_before_count(fleet: Fleet) -> None:
+    """During a deployment both versions work on one record."""
+    fleet.occupy(1, until=START + 60)
+    assert fleet.free() == LIMIT - 1
+
+
+# --- waiting -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("seconds", "patience"), [(60.0, PATIENCE), (8.0, 8 - 2 * RESERVE), (2.0, 0.0)])
-def test_a_worker_waits_with_patience_and_while_it_has_time(
+def test_a_worker_waits_for_the_longest_lease_and_while_it_has_time(
     fleet: Fleet, seconds: float, patience: float
 ) -> None:
-    """In steps that differ; then it holds none."""
-    with fleet.worker().held(LIMIT, left()):
-        fleet.slept.clear()
-        with fleet.worker().held(1, left(seconds)) as held:
-            assert held == 0
-    assert sum(fleet.slept) == pytest.approx(patience)
-    assert len(set(fleet.slept)) == len(fleet.slept) <= 12
-
-
-def test_a_worker_that_waits_takes_what_comes_free(fleet: Fleet) -> None:
-    """At its next look."""
-    other = fleet.worker().held(LIMIT, left())
-    other.__enter__()
-    waiting = DynamoDbConnections(
-        fleet.table, "default", LIMIT, fleet.clock.now, lambda _: other.__exit__(None, None, None) and None
-    )
-    with waiting.held(2, left()) as held:
-        assert held == 2
-
-
-def test_what_a_dead_worker_held_comes_free_when_its_time_was_over(fleet: Fleet) -> None:
-    """Not before, by any clock that is two seconds off."""
-    dead = fleet.worker().held(LIMIT, left(30))
-    assert dead.__enter__() == LIMIT
-    for seconds, expected in ((29, 0), (32, 0), (37, LIMIT)):
-        fleet.clock.time = 1_800_000_000.0 + seconds
-        assert free(fleet) == expected
-
-
-def test_who_has_lost_a_connection_cannot_give_it_back(fleet: Fleet) -> None:
-    """Somebody else holds it by now."""
-    late = fleet.worker().held(LIMIT, left(30))
-    late.__enter__()
-    fleet.clock.time += 60
-    with fleet.worker().held(LIMIT, left(30)) as held:
-        assert held == LIMIT
-        late.__exit__(None, None, None)
-        assert free(fleet) == 0
-
-
-def test_a_connection_is_its_owners_also_when_it_asks_twice(fleet: Fleet) -> None:
-    """AWS's client sends anew what was taken, but whose answer was lost."""
-    worker = fleet.worker()
-    assert worker._lease([0, 1], "me", 30) is None
-    assert worker._lease([0, 1], "me", 30) is None
-    assert worker._lease([0, 2], "another", 30) == {2}
-    assert worker._lease([0, 2], "me", 30) is None
-
-
-class Counting(Table):
-    """A table that counts its writes, and fails after it has written one of them."""
-
-    writes = 0
-    failing = 0
-
-    def update(self, **arguments: Any) -> Any:
-        """Write, then perhaps fail."""
-        self.writes += 1
-        answer = super().update(**arguments)
-        if self.writes == self.failing:
-            raise LedgerUnavailable("the answer was lost")
-        return answer
-
-
-def test_all_that_is_wanted_is_taken_in_one_write_and_given_back_in_another(fleet: Fleet) -> None:
-    """However many: it is in every delivery's way. What is taken costs one write more to find out."""
-    table = Counting(fleet.table.name)
-    with fleet.worker(table).held(LIMIT, left()) as held:
-        assert held == LIMIT
-    assert table.writes == 2
-    with fleet.worker().held(1, left()), fleet.worker(table).held(LIMIT, left()) as held:
-        assert held == LIMIT - 1
-    assert table.writes == 5
-
-
-def test_a_worker_that_fails_on_the_way_keeps_nothing(fleet: Fleet) -> None:
-    """Neither what it had, nor what it does not know that it has."""
-    table = Counting(fleet.table.name)
-    table.failing = 1
-    with pytest.raises(LedgerUnavailable), fleet.worker(table).held(LIMIT, left()):
+    """Its pauses grow, and no two are equal. It leaves no wish behind."""
+    fleet.occupy(*range(LIMIT), until=START + 100)
+    with pytest.raises(ConnectionsBusy), one(fleet.worker(), seconds):
         pass
-    assert free(fleet) == LIMIT
+    assert sum(fleet.slept) == pytest.approx(patience)
+    assert len(set(fleet.slept)) == len(fleet.slept) < 60
+    assert not fleet.wishes()
 
 
-def test_who_has_lost_some_gives_back_the_others(fleet: Fleet) -> None:
-    """In one write more."""
-    late = fleet.worker().held(LIMIT, left(30))
-    late.__enter__()
-    fleet.clock.time += 60
-    with fleet.worker().held(1, left(30)):
-        late.__exit__(None, None, None)
-        assert free(fleet) == LIMIT - 1
+def test_the_pushes_of_one_batch_wait_only_once(fleet: Fleet) -> None:
+    """If the first one waits in vain, the others fail at once."""
+    fleet.occupy(*range(LIMIT), until=START + 100)
+    with fleet.worker().held(3, left()) as share:
+        for _ in range(3):
+            with pytest.raises(ConnectionsBusy), share.connection(urgent=False):
+                pass
+    assert sum(fleet.slept) == pytest.approx(PATIENCE)
 
 
-def test_a_worker_that_breaks_gives_back(fleet: Fleet) -> None:
-    """Whatever happens while it holds them."""
-    with pytest.raises(ZeroDivisionError), fleet.worker().held(LIMIT, left()):
-        _ = 1 // 0
-    assert free(fleet) == LIMIT
+def test_a_waiting_worker_gets_a_connection_at_the_end_of_a_call(fleet: Fleet) -> None:
+    """The other worker keeps the rest, and goes on."""
+    busy = fleet.holder()
+    fleet.once_asleep(busy.end)
+    with one(fleet.worker()):
+        assert sum(fleet.slept) < 2 * SHORT_CALL_SECS
+        assert busy.holds == LIMIT - 1
+        assert fleet.free() == 0
+        busy.end()
+        busy.begin()
+        assert busy.holds == LIMIT - 1
+
+
+def test_a_waiting_worker_takes_what_another_gives_back(fleet: Fleet) -> None:
+    """At its next look, and as many as it needs."""
+    busy = fleet.holder(pushes=LIMIT)
+    fleet.once_asleep(busy.stop)
+    late = fleet.holder(pushes=2, calls=1)
+    assert late.holds == 2
+
+
+def test_workers_take_turns_if_there_are_more_of_them_than_connections(fleet: Fleet) -> None:
+    """A worker keeps its last connection for a moment, then hands it over and waits for its next turn."""
+    fleet.occupy(1, 2, until=START + 100)
+    first = fleet.holder(calls=1)
+    ended: list[float] = []
+
+    def end_of_a_call() -> None:
+        if not ended or first.holds:
+            ended.append(fleet.clock.time)
+            first.end(0.0)
+            if first.holds:
+                first.begin()
+
+    fleet.while_sleeping = end_of_a_call
+    with one(fleet.worker()):
+        fleet.while_sleeping = lambda: None
+        assert first.holds == 0
+        assert TURN_SECS <= ended[-1] - START < 2 * TURN_SECS
+        assert len(fleet.wishes()) == 1
+    first.begin()
+    assert (first.holds, fleet.wishes()) == (1, [])
+
+
+def test_a_newcomer_does_not_take_what_came_free_for_another(fleet: Fleet) -> None:
+    """The worker that waits takes it at its next look."""
+    fleet.occupy(*range(LIMIT), until=START + 100)
+
+    def newcomer_comes() -> None:
+        fleet.occupy(0, until=START - 100)
+        with pytest.raises(ConnectionsBusy), one(fleet.worker(), 2 * RESERVE):
+            pass
+
+    fleet.once_asleep(newcomer_comes)
+    with one(fleet.worker()):
+        assert len(fleet.slept) == 1
+
+
+def test_an_urgent_push_overtakes_those_that_have_waited_for_less_than_its_head_start(fleet: Fleet) -> None:
+    """The other worker gets the connection after that."""
+    busy = fleet.holder()
+    order: list[str] = []
+
+    def urgent_comes() -> None:
+        fleet.once_asleep(busy.end)
+        with one(fleet.worker(), urgent=True):
+            order.append("urgent")
+
+    fleet.once_asleep(urgent_comes)
+    with one(fleet.worker()):
+        order.append("normal")
+    assert order == ["urgent", "normal"]
+
+
+def test_a_dead_worker_counts_as_waiting_only_while_its_wish_lasts(fleet: Fleet) -> None:
+    """Then the next write of another worker removes it."""
+    busy = fleet.holder()
+
+    class DiedError(Exception):
+        pass
+
+    def die() -> None:
+        raise DiedError
+
+    fleet.once_asleep(die)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tenancy, "close", lambda _self: None)
+        with pytest.raises(DiedError), one(fleet.worker()):
+            pass
+    assert len(fleet.wishes()) == 1
+    busy.end(WISH_SECS + CLOCK_SKEW + 1)
+    assert busy.holds == LIMIT
+    busy.stop()
+    assert set(fleet.item()) == {"pk"}
+
+
+# --- what is not needed, and what is free ---------------------------------------------------------------
+
+
+def test_a_connection_is_given_back_as_soon_as_it_is_idle(fleet: Fleet) -> None:
+    """Not at the end of the batch, whose last call may take long."""
+    holder = fleet.holder(pushes=LIMIT)
+    for idle in range(1, LIMIT + 1):
+        holder.end()
+        assert fleet.free() == idle
+
+
+def test_a_worker_with_more_to_send_takes_what_others_gave_back(fleet: Fleet) -> None:
+    """It looks at the end of each call."""
+    other = fleet.holder(pushes=2, calls=2)
+    holder = fleet.holder(calls=1)
+    other.stop()
+    assert holder.holds == 1
+    holder.end()
+    assert holder.holds == LIMIT
+
+
+def test_few_calls_of_dynamodb_are_made(fleet: Fleet) -> None:
+    """A lone push takes two writes, and a batch at most one look for each call besides."""
+    with one(fleet.worker()):
+        pass
+    assert (fleet.table.writes, fleet.table.reads) == (2, 0)
+    fleet.table.writes = 0
+    alone = fleet.holder(pushes=10)
+    for _ in range(7):
+        alone.end()
+        alone.begin()
+    assert (fleet.table.writes, fleet.table.reads) == (1, 7)
+    alone.stop()
+    assert fleet.table.writes == 1 + LIMIT

@@ -102,13 +102,13 @@ NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
 TABLE = Table("table")
 LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
-CONNECTIONS = DynamoDbConnections(TABLE, "default", 3, lambda: NOW)
+CONNECTIONS = DynamoDbConnections(TABLE, "default", Account(), lambda: NOW)
 QUOTA = DailyQuota(PushApi(), TABLE, Quota(Account()), lambda: NOW, lambda _calls, _limit: None)
 
 
 def hold() -> None:
     """Hold a connection, and give it back."""
-    with CONNECTIONS.held(1, lambda: 30.0):
+    with CONNECTIONS.held(1, lambda: 30.0) as share, share.connection(urgent=False):
         pass
 
 

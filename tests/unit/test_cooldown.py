@@ -234,6 +234,15 @@ def test_many_outages_of_a_day_share_its_budget() -> None:
     assert probe_fails(state._replace(spent=49), day=tomorrow).spent == 1
 
 
+def test_a_failure_counts_what_its_worker_saw_answered_before() -> None:
+    """So that the answers cost no write of their own."""
+    state = stopped()._replace(until=0, spent=40)
+    assert fail(state, SLOW._replace(answered=30)).spent == 11
+    assert fail(state, SLOW._replace(answered=300)).spent == 1
+    tomorrow = Day(date(2027, 1, 16), 80_000.0)
+    assert fail(state, SLOW, day=tomorrow).spent == 1
+
+
 def test_answered_calls_give_back_what_failing_has_cost() -> None:
     """A vendor that fails every other call is no outage: calls go on, after a short wait each time."""
     state, now = Cooldown(), NOW

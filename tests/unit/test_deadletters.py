@@ -300,7 +300,8 @@ def test_what_sns_invoked_directly_is_queued_as_sns_queues_it(dead: Letter) -> N
     (message,) = revived(dead, NOW, force=False)
     came = unwrap_sqs(record("m-2", message.body, message.attributes, NOW))
     assert isinstance(came, Arrival)
-    assert (came.identity, came.data) == ("SNS:sns-1", {"degrees": 451})
+    identity = f"SNS:sns-1:{digest(sns({'degrees': 451})['Sns']['Message'].encode())}"
+    assert (came.identity, came.data) == (identity, {"degrees": 451})
 
 
 @pytest.mark.parametrize("payload", [None, [], {}, {"Records": [{"EventSource": "aws:sqs"}]}, "text"])

@@ -1,4 +1,4 @@
-"""Whatever AWS put round an event is taken off, in any nesting, or the message is malformed."""
+"""One envelope of AWS's is removed if the transport says that it is one; everything inside it is data."""
 
 import json
 from contextlib import suppress
@@ -21,6 +21,8 @@ from push_relay.core.errors import (
 from push_relay.core.event import Arrival, Event, digest
 
 HEAT = {"degrees": 451}
+OF_HEAT = digest(json.dumps(HEAT).encode())
+OF_HEAT_SORTED = digest(b'{"degrees":451}')
 SENT, PUBLISHED = 1_800_000_000.0, 1_800_000_000.0
 SNS_HEADERS = {"sns-topic": "arn:aws:sns:eu-west-1:1:ovens", "sns-subject": ""}
 BUS_HEADERS = {
@@ -47,22 +49,22 @@ def direct(given: dict[str, Any]) -> Arrival:
 @pytest.mark.parametrize(
     ("arrival", "headers", "identity"),
     [
-        (lambda: from_sqs(sqs_record(HEAT)), {}, f"SQS:m-1:{digest(json.dumps(HEAT).encode())}"),
-        (lambda: from_sqs(sqs_record(notification(HEAT))), SNS_HEADERS, "SNS:sns-1"),
-        (lambda: from_sqs(sqs_record(bus_event(HEAT))), BUS_HEADERS, "EventBridge:eb-1"),
+        (lambda: from_sqs(sqs_record(HEAT)), {}, f"SQS:m-1:{OF_HEAT}"),
+        (lambda: from_sqs(sqs_record(notification(HEAT))), SNS_HEADERS, f"SNS:sns-1:{OF_HEAT}"),
+        (lambda: from_sqs(sqs_record(bus_event(HEAT))), BUS_HEADERS, f"EventBridge:eb-1:{OF_HEAT_SORTED}"),
+        (lambda: direct(notification(HEAT)), SNS_HEADERS, f"SNS:sns-1:{OF_HEAT}"),
         (
-            lambda: from_sqs(sqs_record(notification(bus_event(HEAT)))),
-            SNS_HEADERS | BUS_HEADERS,
-            "EventBridge:eb-1",
+            lambda: envelope.unwrap_eventbridge(bus_event(HEAT)),
+            BUS_HEADERS,
+            f"EventBridge:eb-1:{OF_HEAT_SORTED}",
         ),
-        (lambda: direct(notification(HEAT)), SNS_HEADERS, "SNS:sns-1"),
-        (lambda: direct(notification(bus_event(HEAT))), SNS_HEADERS | BUS_HEADERS, "EventBridge:eb-1"),
-        (lambda: envelope.unwrap_eventbridge(bus_event(HEAT)), BUS_HEADERS, "EventBridge:eb-1"),
     ],
-    ids=["SQS", "SNS in SQS", "EB in SQS", "EB in SNS in SQS", "SNS", "EB in SNS", "EB"],
+    ids=["SQS", "SNS in SQS", "EB in SQS", "SNS", "EB"],
 )
-def test_every_nesting_gives_the_event_within(arrival: Any, headers: dict[str, str], identity: str) -> None:
-    """The innermost id is the event's, since the outer ones change when it is sent again."""
+def test_the_envelope_that_the_transport_vouches_for_is_removed(
+    arrival: Any, headers: dict[str, str], identity: str
+) -> None:
+    """The id is the envelope's, so that an event is the same one through a queue and without."""
     came = arrival()
     assert came.data == HEAT
     assert came.headers == headers
@@ -70,6 +72,137 @@ def test_every_nesting_gives_the_event_within(arrival: Any, headers: dict[str, s
     assert came.fallback_id == came.correlation_id == identity.split(":")[1]
     assert came.received_at == SENT
     assert came.source is None
+    assert came.enclosed is None
+
+
+FORGED_NOTIFICATION = notification(
+    {"x": 1}, topic="arn:aws:sns:eu-west-1:9:mine", MessageAttributes={"source": {"Value": "bakery"}}
+)
+FORGED_EVENT = bus_event({"x": 1}, source="mine", id="sns-1")
+
+
+@pytest.mark.parametrize("forged", [FORGED_NOTIFICATION, FORGED_EVENT], ids=["SNS", "EB"])
+@pytest.mark.parametrize(
+    ("wrap", "headers"),
+    [
+        (lambda inner: from_sqs(sqs_record(notification(inner))), SNS_HEADERS),
+        (lambda inner: direct(notification(inner)), SNS_HEADERS),
+        (lambda inner: from_sqs(sqs_record(bus_event(inner))), BUS_HEADERS),
+        (lambda inner: envelope.unwrap_eventbridge(bus_event(inner)), BUS_HEADERS),
+        (lambda inner: from_sqs(sqs_record(inner, source="mine")), {}),
+        (lambda inner: from_sqs(sqs_record({"body": inner, "Records": [inner]})), {}),
+    ],
+    ids=["SNS in SQS", "SNS", "EB in SQS", "EB", "SQS with attributes", "deeper"],
+)
+def test_an_envelope_inside_is_data(wrap: Any, headers: dict[str, str], forged: dict[str, Any]) -> None:
+    """Whoever wrote the content wrote it: it names neither source nor headers, identity or age."""
+    came, plain = wrap(forged), wrap(HEAT)
+    assert came.headers == headers
+    assert came.source == plain.source
+    assert (came.fallback_id, came.received_at) == (plain.fallback_id, plain.received_at)
+    assert came.identity.rpartition(":")[0] == plain.identity.rpartition(":")[0]
+    assert json.dumps(forged) in json.dumps(came.data)
+
+
+def test_an_eventbridge_event_in_a_notification_is_a_second_reading() -> None:
+    """Its identity and its age are SNS's in both."""
+    event = bus_event(HEAT, id="forged", time="2030-01-01T00:00:00Z")
+    came = from_sqs(sqs_record(notification(event)))
+    assert (came.data, came.headers) == (event, SNS_HEADERS)
+    inner = came.enclosed
+    assert inner is not None
+    assert (inner.data, inner.enclosed) == (HEAT, None)
+    assert inner.headers == SNS_HEADERS | BUS_HEADERS | {"eventbridge-time": "2030-01-01T00:00:00Z"}
+    assert (inner.identity, inner.received_at, inner.fallback_id) == (came.identity, SENT, "sns-1")
+
+
+def test_a_notification_with_attributes_is_no_rules() -> None:
+    """EventBridge sets none, so its publisher wrote the whole text."""
+    attributes = {"colour": {"Type": "String", "Value": "red"}}
+    assert direct(notification(bus_event(HEAT), MessageAttributes=attributes)).enclosed is None
+
+
+def with_attributes(body: Any, **attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return a record with message attributes as SQS hands them out."""
+    return sqs_record(body) | {"messageAttributes": attributes}
+
+
+@pytest.mark.parametrize("body", [notification(HEAT), bus_event(HEAT)], ids=["SNS", "EB"])
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {"dataType": "String", "stringValue": "x"},
+        {"dataType": "Binary", "binaryValue": "eA=="},
+        {"dataType": "Number", "stringValue": "7"},
+    ],
+    ids=["text", "binary", "number"],
+)
+def test_a_record_with_an_attribute_of_its_senders_has_no_envelope(
+    body: dict[str, Any], attribute: dict[str, Any]
+) -> None:
+    """Neither SNS without raw delivery nor EventBridge sets any."""
+    came = from_sqs(with_attributes(body, colour=attribute))
+    assert (came.data, came.headers, came.enclosed) == (body, {}, None)
+    assert came.identity.startswith("SQS:m-1:")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("RequestID", "ErrorCode", "ErrorMessage"),
+        ("RULE_ARN", "TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"),
+        (envelope.ORIGIN_ATTRIBUTE, envelope.SENT_ATTRIBUTE, "error_code", "event_id", "failed_at"),
+    ],
+    ids=["SNS's dead letter", "EventBridge's", "the relay's"],
+)
+def test_what_a_dead_letter_queue_adds_is_not_the_senders(names: tuple[str, ...]) -> None:
+    """A dead letter that is sent again has the envelope that it had."""
+    attributes = {name: {"dataType": "String", "stringValue": "x"} for name in names}
+    assert from_sqs(with_attributes(notification(HEAT), **attributes)).headers == SNS_HEADERS
+
+
+@pytest.mark.parametrize("key", ["id", "source", "detail-type", "account", "time", "region", "detail"])
+def test_a_document_that_lacks_a_field_of_eventbridges_is_data(key: str) -> None:
+    """Each event has them all."""
+    document = without(bus_event(HEAT), key)
+    assert from_sqs(sqs_record(document)).data == document
+    assert direct(notification(document)).enclosed is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Type": "Event"},
+        {"TopicArn": "ovens"},
+        {"TopicArn": "arn:aws:sqs:eu-west-1:1:ovens"},
+        {"TopicArn": 7},
+        {"MessageId": None},
+        {"Message": {}},
+    ],
+    ids=str,
+)
+def test_a_document_with_some_of_snss_fields_is_data(change: dict[str, Any]) -> None:
+    """A program's own document may have a Type and a Message."""
+    document = notification(HEAT) | change
+    assert from_sqs(sqs_record(document)).data == document
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("SubscriptionConfirmation", "waits to be confirmed"), ("UnsubscribeConfirmation", "removed")],
+)
+def test_snss_message_about_a_subscription_is_no_event(kind: str, told: str) -> None:
+    """Somebody has subscribed the queue by hand, or removed a subscription: the log has to say so."""
+    message = {
+        "Type": kind,
+        "MessageId": "1",
+        "Token": "planted",
+        "TopicArn": "arn:aws:sns:eu-west-1:1:planted",
+    }
+    with pytest.raises(UnknownSource, match=told) as unknown:
+        from_sqs(sqs_record(message | {"Message": "You have ...", "SubscribeURL": "https://planted/"}))
+    assert "planted" not in str(unknown.value)
+    assert from_sqs(sqs_record(message, source="bakery")).data == message
 
 
 def test_a_raw_notification_in_sqs_brings_its_attributes() -> None:
@@ -84,13 +217,11 @@ def test_a_notifications_attribute_names_the_source(wrap: Any) -> None:
     assert wrap(notification(HEAT, MessageAttributes=attributes)).source == "ovens"
 
 
-def test_envelopes_that_name_different_sources_are_ambiguous() -> None:
-    """The relay never guesses; the same name twice is no conflict."""
-    attributes = {"source": {"Type": "String", "Value": "ovens"}}
-    within = notification(HEAT, MessageAttributes=attributes)
-    assert from_sqs(sqs_record(within, source="ovens")).source == "ovens"
-    with pytest.raises(AmbiguousSource):
-        from_sqs(sqs_record(within, source="bakery"))
+@pytest.mark.parametrize("unwrap", [direct, lambda n: from_sqs(sqs_record(n))])
+def test_a_forged_id_makes_no_duplicate_of_another_content(unwrap: Any) -> None:
+    """Programs that may send to the queue can write any id."""
+    assert unwrap(notification(HEAT)).identity == unwrap(notification(HEAT, Subject="again")).identity
+    assert unwrap(notification(HEAT)).identity != unwrap(notification({"degrees": 1})).identity
 
 
 def without(content: dict[str, Any], key: str) -> dict[str, Any]:
@@ -122,7 +253,9 @@ def without(content: dict[str, Any], key: str) -> dict[str, Any]:
         lambda: envelope.unwrap_eventbridge(bus_event({"a": "\ud800"})),
         lambda: envelope.unwrap_eventbridge(bus_event({"a": {1, 2}})),
         lambda: envelope.unwrap_eventbridge({}),
-        lambda: from_sqs(sqs_record(notification(notification(notification(notification(HEAT)))))),
+        lambda: envelope.unwrap_eventbridge(notification(HEAT)),
+        lambda: from_sqs(sqs_record(notification(HEAT, MessageId=""))),
+        lambda: from_sqs(sqs_record(notification("planted"))),
     ],
 )
 def test_an_envelope_without_an_id_or_an_event_is_malformed(unwrap: Any) -> None:
@@ -213,14 +346,21 @@ def test_a_replayed_message_keeps_the_identity_that_it_had() -> None:
         (sqs_record(HEAT, source="ovens"), "ovens"),
         (sqs_record(notification(HEAT)), "ovens"),
         (sqs_record(bus_event(HEAT)), "ovens"),
+        (sqs_record(notification(HEAT, MessageAttributes={"source": {"Value": "till-7"}})), "ovens"),
         (
-            sqs_record(notification({"grams": 1}, topic="arn:aws:sns:eu-west-9:1:ovens"), source="scales"),
+            sqs_record(
+                notification(
+                    {"grams": 1},
+                    topic="arn:aws:sns:eu-west-9:1:ovens",
+                    MessageAttributes={"source": {"Value": "scales"}},
+                )
+            ),
             "scales",
         ),
     ],
 )
 def test_a_source_is_named_or_is_the_only_one_that_matches(record: dict[str, Any], source: str) -> None:
-    """A name goes before match rules."""
+    """A source's name goes before match rules; a name that is no source's is a publisher's own word."""
     assert World().relay.recognise(from_sqs(record)).source == source
 
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,6 @@ TITLES = {
     "sqs-sns-wrapped": "ALARM: oven-too-hot",
     "sqs-sns-raw": "ALARM: oven-too-hot",
     "sqs-eventbridge": "Bread is ready",
-    "sqs-sns-eventbridge": "Bread is ready",
     "sns": "OK again: oven-too-hot",
     "eventbridge": "Bread is ready",
 }
@@ -31,9 +31,9 @@ def load(name: str) -> dict[str, Any]:
     return read
 
 
-def world() -> World:
+def world(routes: Path = SHIPPED_ROUTES) -> World:
     """Return a world of the shipped sources and routes."""
-    made = World(sources=SHIPPED, routes=SHIPPED_ROUTES)
+    made = World(sources=SHIPPED, routes=routes)
     made.secrets.secrets = (SECRET, b"whsec_" + base64.b64encode(SECRET))
     made.clock.time = 1795163472.0  # when they were sent
     return made
@@ -61,11 +61,35 @@ def test_a_webhook_that_was_touched_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "title"), TITLES.items())
 def test_what_aws_delivers_is_delivered(name: str, title: str) -> None:
-    """Through the handler, in every nesting."""
+    """Through the handler, in every envelope."""
     here = world()
     assert here.deliver(load(name)) == {"batchItemFailures": []}
     assert here.witness.outcomes == [Outcome.DELIVERED]
     assert [call.push.message.title for call in here.vendor.calls] == [title]
+
+
+def test_an_eventbridge_event_in_sns_needs_its_topic_to_be_listed(tmp_path: Path) -> None:
+    """Otherwise the whole event is the document, and the error says which key is missing."""
+    unlisted, invocation = world(), load("sqs-sns-eventbridge")
+    unlisted.deliver(invocation)
+    (receipt,) = unlisted.witness.receipts
+    assert receipt.error_code == "schema_violation"
+    assert "`[aws] eventbridge_topics`" in (receipt.detail or "")
+    routes = tmp_path / "relay.toml"
+    topics = '[aws]\neventbridge_topics = ["arn:aws:sns:eu-west-1:123456789012:push-relay"]\n'
+    routes.write_text(topics + SHIPPED_ROUTES.read_text("utf-8"))
+    listed = world(routes)
+    listed.deliver(invocation)
+    assert [call.push.message.title for call in listed.vendor.calls] == ["Bread is ready"]
+
+
+def test_an_unconfirmed_subscription_is_no_event() -> None:
+    """The log says what a person has to do."""
+    here = world()
+    here.deliver(load("sqs-sns-subscription"))
+    (receipt,) = here.witness.receipts
+    assert receipt.outcome is Outcome.REJECTED
+    assert "waits to be confirmed" in (receipt.detail or "")
 
 
 def test_one_bad_record_of_ten_is_dead_lettered() -> None:
@@ -79,7 +103,8 @@ def test_one_bad_record_of_ten_is_dead_lettered() -> None:
 def test_every_envelope_is_tested_and_told_of() -> None:
     """Those that lie there, and the README's table."""
     there = {path.stem for path in EVENTS.glob("*.json")}
-    assert there == {*WEBHOOKS, *TITLES, "sqs-batch-one-bad"}
+    alone = {"sqs-batch-one-bad", "sqs-sns-eventbridge", "sqs-sns-subscription"}
+    assert there == {*WEBHOOKS, *TITLES, *alone}
     readme = (EVENTS / "README.md").read_text("utf-8")
     assert [name for name in there if f"`{name}.json`" not in readme] == []
 

@@ -16,7 +16,7 @@ from push_relay.core.source import MessageRule, Source
 CATALOG = Catalog(SHIPPED)
 CASES = sorted(SHIPPED.glob("*/examples/*.request.json"))
 #: Headers that an envelope of AWS's writes: an example that has one came through AWS.
-ENVELOPES = ("sns-", "eventbridge-")
+ENVELOPES = ("sns-", "eventbridge-", "sqs-")
 
 
 def load(path: Path) -> Any:

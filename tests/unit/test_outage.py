@@ -34,12 +34,6 @@ def test_a_days_outage_costs_at_most_two_percent_of_its_calls(name: str, waiting
     assert play(ERRORS[name], DAY, waiting, workers=workers).calls <= 50
 
 
-@pytest.mark.parametrize("waiting", [2500])
-def test_more_events_do_not_make_an_outage_dearer(waiting: int) -> None:
-    """All of them come back for each probe, and one of them is it."""
-    assert play(ERRORS["429"], DAY, waiting).calls <= 50
-
-
 @pytest.mark.parametrize("daily_calls", [1000, 5000])
 def test_the_bound_follows_from_the_accounts_calls(daily_calls: int) -> None:
     """Two percent of them."""

@@ -1,5 +1,6 @@
 """What goes out together: urgent first, only what is left, only while connections are held."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,14 @@ from typing import Any
 import pytest
 
 from fakes import World
-from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow
+from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Push, Receipt
-from push_relay.core.sender import Unpaced
+from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.sender import RESERVE, Unpaced
 
 NOW = 1_800_000_000.0
+PUSH = Push(Recipient(RecipientKind.USER, "1"), Message("t", "b"), "1")
 ROUTES = """
 [account.default]
 connections = 2
@@ -128,27 +130,45 @@ class Aged:
         return ()
 
 
-def test_no_more_go_at_a_time_than_connections_are_held(world: World) -> None:
-    """As many are asked for as there are pushes, and never more than the account has."""
-    asked: list[int] = []
+def test_no_more_go_at_a_time_than_the_account_has_connections(world: World) -> None:
+    """Each push is sent on a connection of its own, and names its urgency when it asks for one."""
     at_a_time: list[int] = []
-    held = world.connections.held
-
-    def noted(wanted: int, left: Any) -> Any:
-        asked.append(wanted)
-        return held(wanted, left)
+    in_use: list[int] = []
 
     def concurrently(function: Any, items: Any, most: int) -> list[Any]:
         at_a_time.append(most)
         return [function(item) for item in items]
 
-    world.connections.held = noted  # type: ignore[method-assign]
+    def judge(_push: Any, _credentials: Any) -> None:
+        in_use.append(world.connections.in_use)
+
+    world.vendor.judge = judge
     world.relay = replace(world.relay, concurrently=concurrently)
     deliver(world, event())
-    deliver(world, *(event(identity=str(i)) for i in range(2, 9)))
-    world.connections.free = 1
-    deliver(world, *(event(identity=str(i)) for i in range(12, 19)))
-    assert (asked, at_a_time) == ([1, 2, 2], [1, 2, 1])
+    deliver(world, event("loud", "2"), *(event(identity=str(i)) for i in range(3, 9)))
+    assert (world.connections.asked, at_a_time) == ([1, 7], [1, 2])
+    assert (in_use, world.connections.in_use) == ([1] * 8, 0)
+    assert world.connections.urgent == [False, True, *[False] * 6]
+
+
+def test_a_push_that_gets_no_connection_leaves_the_others_alone(world: World) -> None:
+    """The receipt of each says what became of it alone."""
+    world.vendor.judge = lambda _push, _credentials: setattr(world.connections, "free", 0)
+    receipts = deliver(world, event(identity="1"), event(identity="2"))
+    assert [receipt.outcome for (receipt,) in receipts] == [Outcome.DELIVERED, Outcome.PARKED]
+    assert receipts[1][0].error_code == "connections_busy"
+
+
+def test_the_connection_bounds_the_time_of_the_call(world: World) -> None:
+    """A lease covers one call, which must end before the lease does."""
+
+    class Leased:
+        def call(self, seconds: float) -> Any:
+            return nullcontext(min(seconds, 4.0))
+
+    world.relay.sender.send(event(), PUSH, lambda: 30.0, Leased())
+    world.relay.sender.send(event(), replace(PUSH, key="2"), lambda: 3.0, Leased())
+    assert [call.timeout for call in world.vendor.calls] == [4.0, 3.0 - RESERVE]
 
 
 def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
@@ -185,6 +205,49 @@ def test_no_connection_is_held_for_nothing(world: World) -> None:
     world.connections.down = RuntimeError("nobody should ask")
     ((receipt,),) = deliver(world, event("unspoken"))
     assert receipt.outcome is Outcome.FILTERED
+
+
+def test_what_stops_calls_stops_the_rest_of_the_batch_as_well(world: World) -> None:
+    """The others take no connection any more, and wait as long as the first."""
+
+    class Stopping(Unpaced):
+        stopped: NotNow | None = None
+
+        def refusal(self, _push: Push) -> NotNow | None:  # type: ignore[override]
+            return self.stopped
+
+        def wait(self) -> float | None:  # type: ignore[override]
+            return self.stopped and self.stopped.retry_after
+
+    pace = Stopping()
+
+    def judge(_push: Push, _credentials: object) -> Exception:
+        pace.stopped = CircuitOpen("stopped", retry_after=42.0)
+        return VendorThrottled("slow")
+
+    world.vendor.judge = judge
+    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=pace))
+    receipts = deliver(world, *(event("baked", str(number)) for number in range(5)))
+    codes = [receipt.error_code for (receipt,) in receipts]
+    assert codes == ["vendor_throttled", *["circuit_open"] * 4]
+    assert {receipt.retry_after for (receipt,) in receipts} == {42.0}
+    assert len(world.vendor.calls) == 1
+
+
+@pytest.mark.parametrize(("wait", "is_paced"), [(None, False), (42.0, True)])
+def test_a_push_without_a_connection_waits_for_the_account_if_calls_are_stopped(
+    world: World, wait: float | None, *, is_paced: bool
+) -> None:
+    """The calls that were lost keep the connections; else it is tried again soon."""
+
+    class Stopped(Unpaced):
+        def wait(self) -> float | None:  # type: ignore[override]
+            return wait
+
+    world.connections.free = 0
+    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=Stopped()))
+    ((receipt,),) = deliver(world, event())
+    assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == ("connections_busy", wait, is_paced)
 
 
 def test_what_is_known_to_wait_takes_no_connection(world: World) -> None:

@@ -54,10 +54,17 @@ def test_a_message_that_was_laid_aside_twice_and_replayed_twice_is_one_push(befo
     assert mended.witness.outcomes == [Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.DUPLICATE]
 
 
-@pytest.mark.parametrize("body", [MESSAGE, notification(MESSAGE)], ids=["bare", "through SNS"])
-def test_a_message_keeps_its_age_through_burials_and_replays(before: World, body: Any) -> None:
+NAMED = {"MessageAttributes": {"source": {"Type": "String", "Value": "bakery"}}}
+
+
+@pytest.mark.parametrize(
+    "came",
+    [sqs_record(MESSAGE, source="bakery"), sqs_record(notification(MESSAGE, **NAMED))],
+    ids=["bare", "through SNS"],
+)
+def test_a_message_keeps_its_age_through_burials_and_replays(before: World, came: dict[str, Any]) -> None:
     """What is too old is expired by the dry run and by the relay alike, however often it has died."""
-    before.deliver(sqs_batch(sqs_record(body, source="bakery")))
+    before.deliver(sqs_batch(came))
     first = letter_of(before.messages.buried[0], "d-1", NOW + 5 * DAY)
     before.deliver(sqs_batch(replayed(first, "r-1", NOW + 5 * DAY)))
     second = letter_of(before.messages.buried[1], "d-2", NOW + 5 * DAY)
@@ -128,3 +135,23 @@ def test_an_attribute_of_somebodys_own_names_no_origin(before: World) -> None:
     before.deliver(sqs_batch(own))
     letter = letter_of(before.messages.buried[0], "d-1", NOW)
     assert sqs_attributes(replayed(letter, "r-1", NOW))["origin-message-id"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        notification(MESSAGE, **NAMED),
+        {"requestContext": {}, "requestPayload": notification(MESSAGE, **NAMED)},
+        {"EventSource": "aws:sns", "Sns": notification(MESSAGE, **NAMED)},
+    ],
+    ids=["SNS", "Lambda's failed invocation", "SNS's record"],
+)
+@pytest.mark.parametrize("attribute", ["stringValue", "binaryValue"])
+def test_a_replay_makes_no_envelope_of_what_was_data(document: Any, attribute: str) -> None:
+    """The sender's attributes said that the body was a program's own, whatever it looks like."""
+    world = World()
+    world.deliver(sqs_batch(sqs_record(document) | {"messageAttributes": {"colour": {attribute: "eA=="}}}))
+    (buried,) = world.messages.buried
+    world.deliver(sqs_batch(replayed(letter_of(buried, "d-1", NOW), "r-1", NOW)))
+    assert world.witness.outcomes == [Outcome.REJECTED, Outcome.REJECTED]
+    assert not world.vendor.calls

@@ -1,143 +1,153 @@
-"""The account's connections, counted over the whole fleet, on DynamoDB.
+"""The account's connections on DynamoDB, given to a worker's threads.
 
-One item, `connections#<account>`, with a lease for each connection: who holds one may call the vendor until
-the lease ends. A worker that is killed gives its own back by the lease's end.
+The record of leases is in `leases.py`, what one worker does with it in `tenancy.py`, the rules of sharing in
+`core/connections.py`. This module hands the leased connections to the pushes, in the order in which they ask.
 """
 
-import math
-import random
 import secrets
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Item, Table, number, text
-from push_relay.core.errors import LedgerUnavailable
-from push_relay.core.sender import RESERVE, TimeLeft
-
-#: Seconds to wait for a connection before what is to be sent is parked.
-PATIENCE = 10.0
-#: Seconds between two looks: at first, and after a few of them.
-_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-#: Writes in one look: the first finds out what is taken, the others may each lose what it found to another.
-_LOOKS = 3
+from push_relay.adapters.leases import Leases
+from push_relay.adapters.table import Table
+from push_relay.adapters.tenancy import Tenancy, Times
+from push_relay.core.account import Account
+from push_relay.core.errors import RelayError
+from push_relay.core.sender import TimeLeft
 
 
 class DynamoDbConnections:
-    """Leases of an account's connections."""
+    """The connections of one account, named `name` in the table."""
 
     def __init__(
         self,
         table: Table,
-        account: str,
-        limit: int,
+        name: str,
+        account: Account,
         now: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._table = table
-        self._key = {"pk": text(f"connections#{account}")}
-        self._limit = limit
+        self._name = name
+        self._account = account
         self._now = now
         self._sleep = sleep
 
     @contextmanager
-    def held(self, wanted: int, time_left: TimeLeft) -> Iterator[int]:
-        """Hold up to `wanted` connections; 0 where none came free in PATIENCE seconds.
-
-        Raises LedgerUnavailable where nobody can tell.
-        """
-        owner = secrets.token_hex(8)
-        taken = self._take(wanted, owner, time_left)
+    def held(self, pushes: int, time_left: TimeLeft) -> Iterator["LeasedShare"]:
+        """Share the connections for so many pushes. What is leased at the end is given back."""
+        limit = self._account.connections
+        leases = Leases(self._table, self._name, limit, secrets.token_hex(8), self._now)
+        tenancy = Tenancy(leases, self._account, Times(self._now, self._sleep, time_left))
         try:
-            yield len(taken)
+            yield LeasedShare(tenancy, limit, pushes)
         finally:
-            self._give_back(taken, owner)
+            tenancy.close()
 
-    def _take(self, wanted: int, owner: str, time_left: TimeLeft) -> list[int]:
-        patience = min(PATIENCE, time_left() - 2 * RESERVE)
-        waited, pause = 0.0, _PAUSE
-        while True:
-            taken = self._look(wanted, owner, time_left())
-            if taken or waited >= patience:
-                return taken
-            # Of different lengths, so that waiting workers don't march in step.
-            length = min(pause * (0.5 + random.random()), patience - waited)  # noqa: S311 (not secret)
-            self._sleep(length)
-            waited += length
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _look(self, wanted: int, owner: str, seconds: float) -> list[int]:
-        """Lease up to `wanted` connections of those that are free now."""
-        free = random.sample(range(self._limit), self._limit)
+class LeasedShare:
+    """The connections of one worker. Each of its pushes asks for one, from any thread, once."""
+
+    def __init__(self, tenancy: Tenancy, limit: int, pushes: int) -> None:
+        self._tenancy = tenancy
+        self._limit = limit
+        self._left = pushes  # those that have had no connection yet
+        self._changed = threading.Condition()
+        self._line: deque[object] = deque()  # pushes that wait, the first in front
+        self._idle: list[int] = []
+        self._busy = 0
+        self._failure: RelayError | None = None
+
+    @contextmanager
+    def connection(self, *, urgent: bool) -> Iterator["LeasedConnection"]:
+        """Hold a connection for one push. Raises ConnectionsBusy, LedgerUnavailable."""
+        leased = LeasedConnection(self._tenancy, self._next(urgent=urgent))
         try:
-            # Each further write knows what the one before it found taken.
-            for _ in range(_LOOKS):
-                asked = free[:wanted]
-                found = self._lease(asked, owner, seconds)
-                if found is None:
-                    return asked
-                free = [number for number in free if number in found]
-                if not free:
-                    break
-        except LedgerUnavailable:
-            # Whether the one that failed was taken, nobody knows.
-            self._give_back(list(range(self._limit)), owner)
+            yield leased
+        finally:
+            self._done(leased)
+
+    def _next(self, *, urgent: bool) -> int:
+        ticket = object()
+        with self._changed:
+            self._line.append(ticket)
+        try:
+            while (number := self._in_turn(ticket)) is None:
+                self._lease(urgent=urgent)
+            return number
+        finally:
+            with self._changed:
+                self._line.remove(ticket)
+                self._left -= 1
+                self._changed.notify_all()
+
+    def _in_turn(self, ticket: object) -> int | None:
+        """Wait for an idle connection; return None if there is none and no other push will leave one."""
+        with self._changed:
+            while True:
+                if self._line[0] is ticket:
+                    self._idle = [number for number in self._idle if self._tenancy.has(number)]
+                    if self._idle:
+                        self._busy += 1
+                        return self._idle.pop()
+                    if not self._busy:
+                        return None
+                self._changed.wait()
+
+    def _lease(self, *, urgent: bool) -> None:
+        # What one push has waited for in vain, the others of this invocation do not wait for again.
+        if self._failure:
+            raise self._failure
+        try:
+            leased = self._tenancy.obtain(min(self._left, self._limit), urgent=urgent)
+        except RelayError as exc:
+            self._failure = exc
             raise
-        return []
+        with self._changed:
+            self._idle += leased
 
-    def _lease(self, asked: list[int], owner: str, seconds: float) -> set[int] | None:
-        """Lease all these connections in one write; where one of them is taken, return which are free."""
-        now = math.floor(self._now())
-        names, until, mine = _names(asked)
-        # Its own lease is free to it too: AWS's client sends anew what was taken, but not answered.
-        conditions = (
-            f"(attribute_not_exists({end}) OR {end} < :now OR {holder} = :owner)"
-            for end, holder in zip(until, mine, strict=True)
-        )
-        settings = [f"{end} = :until" for end in until] + [f"{holder} = :owner" for holder in mine]
+    def _done(self, leased: "LeasedConnection") -> None:
+        """Use a connection for the next push, share it with others, or give it back."""
+        usable: list[int] = []
         try:
-            self._table.update(
-                Key=self._key,
-                UpdateExpression="SET " + ", ".join(settings),
-                ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues={
-                    ":until": number(now + math.ceil(seconds) + CLOCK_SKEW),
-                    ":owner": text(owner),
-                    ":now": number(now - CLOCK_SKEW),
-                },
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ConditionFailed as exc:
-            ends = {n: int(exc.item.get(f"until_{n}", {}).get("N", "0")) for n in range(self._limit)}
-            return {n for n, end in ends.items() if end < now - CLOCK_SKEW or _held_by(exc.item, n) == owner}
-        return None
+            if leased.unfinished:
+                self._tenancy.keep(leased.number)
+                return
+            with self._changed:
+                unused = [*self._idle, leased.number]
+                self._idle, spare = unused[: self._left], unused[self._left :]
+                wanted = min(self._limit, self._busy - 1 + self._left)
+                if not spare:
+                    self._idle.remove(leased.number)
+            if spare:
+                self._tenancy.give_back(spare)
+            else:
+                usable = self._tenancy.after_call(leased.number, wanted)
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._idle += usable
+                self._changed.notify_all()
 
-    def _give_back(self, taken: list[int], owner: str) -> None:
-        if not taken:
-            return
-        names, until, mine = _names(taken)
+
+class LeasedConnection:
+    """A leased connection. `unfinished` is True after a call that the vendor may not have ended."""
+
+    def __init__(self, tenancy: Tenancy, number: int) -> None:
+        self._tenancy = tenancy
+        self.number = number
+        self.unfinished = False
+
+    @contextmanager
+    def call(self, seconds: float) -> Iterator[float]:
+        """Carry one call. Raises ConnectionsBusy, LedgerUnavailable before it begins."""
+        allowed = self._tenancy.secure(self.number, seconds)
         try:
-            self._table.update(
-                Key=self._key,
-                UpdateExpression="REMOVE " + ", ".join(until + mine),
-                ConditionExpression=" AND ".join(f"{holder} = :owner" for holder in mine),
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues={":owner": text(owner)},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ConditionFailed as exc:
-            # Others hold some of them by now: its own are fewer than it thought, so this ends.
-            self._give_back([n for n in taken if _held_by(exc.item, n) == owner], owner)
-        except LedgerUnavailable:
-            pass  # the leases end by themselves
-
-
-def _names(connections: list[int]) -> tuple[dict[str, str], list[str], list[str]]:
-    """Name the attributes of connections: all of them, their ends, their holders."""
-    until, holders = [f"#until_{n}" for n in connections], [f"#owner_{n}" for n in connections]
-    return {name: name[1:] for name in until + holders}, until, holders
-
-
-def _held_by(item: Item, connection: int) -> str | None:
-    return item.get(f"owner_{connection}", {}).get("S")
+            yield allowed
+        except BaseException as exc:
+            # What the relay does not know may have happened after the request was sent.
+            self.unfinished = getattr(exc, "unfinished", True)
+            raise

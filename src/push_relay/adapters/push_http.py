@@ -17,6 +17,7 @@ from urllib3.exceptions import (
     HTTPError,
     NameResolutionError,
     NewConnectionError,
+    ProtocolError,
     ProxyError,
     SSLError,
 )
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _BEFORE_SENDING = (ConnectTimeoutError, NewConnectionError, NameResolutionError, ProxyError)
 #: Seconds beyond which no Retry-After is meant: as long as a push is worth sending, if nothing else is said.
 _LONGEST_WAIT = 7 * 86_400.0
+#: A gateway gave up waiting (524 is Cloudflare's). What is behind it may still be working on the call.
+_GATEWAY_TIMEOUTS = (HTTPStatus.GATEWAY_TIMEOUT, 524)
 #: Seconds below which a call is not begun.
 _LEAST = 0.5
 
@@ -113,10 +116,16 @@ class HttpPushApi:
         except SSLError as exc:
             # Other failures of TLS can come at any time, after sending too.
             if not any(isinstance(cause, SSLCertVerificationError) for cause in exc.args):
-                raise DeliveryUnknown("the connection was lost after sending (SSLError)") from None
+                raise DeliveryUnknown(
+                    "the connection was lost after sending (SSLError)", unfinished=False
+                ) from None
             raise VendorUnavailable("the vendor's certificate is not one to trust") from None
         except HTTPError as exc:
-            raise DeliveryUnknown(f"the connection was lost after sending ({type(exc).__name__})") from None
+            # If the vendor closed the connection, it no longer counts. If the relay gave up, it may still.
+            raise DeliveryUnknown(
+                f"the connection was lost after sending ({type(exc).__name__})",
+                unfinished=not isinstance(exc, ProtocolError),
+            ) from None
 
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
         """Return the answer's beginning; None where it was cut off, cannot be decoded or comes too late."""
@@ -180,7 +189,9 @@ def _judge(status: int, headers: urllib3.HTTPHeaderDict, body: bytes | None) -> 
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise VendorUnauthorized(f"the vendor refused the credentials ({status})", retry_after=retry_after)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise VendorUnavailable(f"the vendor answered {status}", retry_after=retry_after)
+        raise VendorUnavailable(
+            f"the vendor answered {status}", retry_after=retry_after, unfinished=status in _GATEWAY_TIMEOUTS
+        )
     # What a breach of a limit gets is unknown: whoever names a time to come back has refused nothing.
     if status == HTTPStatus.TOO_MANY_REQUESTS or (not taken and retry_after is not None):
         raise VendorThrottled(f"the vendor asks for fewer calls ({status})", retry_after=retry_after)
@@ -188,11 +199,13 @@ def _judge(status: int, headers: urllib3.HTTPHeaderDict, body: bytes | None) -> 
     if not taken:
         raise VendorRejected(f"the vendor answered {status}", vendor_code=answer.error_code)
     if body is None:
-        raise DeliveryUnknown(f"the vendor's {status} was cut off")
+        raise DeliveryUnknown(f"the vendor's {status} was cut off", unfinished=False)
     if answer.error_code:
         raise VendorRejected(f"the vendor answered {status} with an error", vendor_code=answer.error_code)
     if answer.doubtful:
-        raise DeliveryUnknown(f"the vendor's {status} came with a web page, or with half an error")
+        raise DeliveryUnknown(
+            f"the vendor's {status} came with a web page, or with half an error", unfinished=False
+        )
 
 
 def _retry_after(headers: urllib3.HTTPHeaderDict) -> float | None:

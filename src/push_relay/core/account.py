@@ -20,6 +20,7 @@ class Account:
     keep_alive               whether a connection is kept for the next call, in each running function
     title_limit, body_limit  graphemes; the vendor's limits are unknown, these are what a phone shows
     connect_timeout, read_timeout  seconds
+    vendor_finish_secs       seconds after which the vendor has surely ended a call that the relay gave up
     daily_calls              that the vendor allows in a day, which begins at midnight in `time_zone`
     reserve                  the last part of them, in percent, that is kept for routes of high priority
     hold_unknown             whether a push of unknown fate waits for a person, instead of being sent again
@@ -35,6 +36,7 @@ class Account:
     body_limit: int = 1000
     connect_timeout: int = 3
     read_timeout: int = 10
+    vendor_finish_secs: int = 60
     daily_calls: int = 2500
     time_zone: str = "UTC"
     reserve: int = 10
@@ -61,6 +63,7 @@ def read_account(table: Table) -> Account:
         body_limit=table.whole("body_limit", standard.body_limit, at_least=1),
         connect_timeout=table.whole("connect_timeout_secs", standard.connect_timeout, at_least=1),
         read_timeout=table.whole("read_timeout_secs", standard.read_timeout, at_least=1),
+        vendor_finish_secs=table.whole("vendor_finish_secs", standard.vendor_finish_secs),
         daily_calls=table.whole("daily_calls", standard.daily_calls, at_least=1),
         time_zone=_time_zone(table, standard.time_zone),
         reserve=_percent(table, "reserve_percent", standard.reserve),

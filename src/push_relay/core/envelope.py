@@ -1,32 +1,45 @@
-"""Unwrap whatever AWS put round an event: SQS, SNS, EventBridge, and one inside the other.
+"""Remove the envelope that AWS put round an event: SNS's or EventBridge's, directly or from an SQS queue.
 
-What an envelope says becomes headers, by which match rules and expressions can go on:
-`sns-topic`, `sns-subject`, `eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`,
-`eventbridge-region`, `eventbridge-time`. Real ones of each shape lie in events/.
+At most one envelope is removed, and only if the transport says that it is one:
+
+    invoked by SNS                   SNS's envelope
+    invoked by anything else         EventBridge's envelope
+    SQS, with message attributes     no envelope: SNS and EventBridge set none, so a program wrote the body
+    SQS, without                     SNS's or EventBridge's envelope if the body has its shape, else none
+
+What is inside is data, whatever it looks like. The one exception has to be configured: an EventBridge event
+that a rule published to an SNS topic. `Arrival.enclosed` holds that reading of the message, and
+`recognition.py` decides which reading counts.
+
+The envelope's fields become headers for match rules and expressions: `sns-topic`, `sns-subject`,
+`eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`, `eventbridge-region`,
+`eventbridge-time`. A message in a queue without an envelope has `sqs-queue`. events/ has a real message of
+each shape.
 """
 
 import base64
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from push_relay.core.errors import AmbiguousSource, MalformedRequest, PayloadTooLarge
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnknownSource
 from push_relay.core.event import Arrival, Event, Replay, digest, safe_id
 from push_relay.core.request import MAX_BODY
 from push_relay.core.strict_json import JsonObject, parse_object
 
-#: Envelopes inside envelopes: EventBridge in SNS in SQS is three.
-MAX_NESTING = 4
 #: The message attribute that names an event's source.
 SOURCE_ATTRIBUTE = "source"
 #: The message attributes of a stranger's dead letter and of its replay, which is the same event still, and as
 #: old: the id that SQS gave the message first, and when that was (milliseconds since the epoch).
 ORIGIN_ATTRIBUTE = "push-relay-origin-id"
 SENT_ATTRIBUTE = "push-relay-origin-sent"
+#: The message attribute of a stranger's dead letter that has lost its attributes, because all were binary.
+#: Its body was no envelope of AWS's, and must not become one when it is sent again.
+DATA_ATTRIBUTE = "push-relay-origin-data"
 #: The message attribute of what `receive` has queued: verified and validated already.
 EVENT_ATTRIBUTE = "push-relay-event"
 #: The message attributes of a parked event: which attempt comes next, and when (seconds since the epoch).
@@ -40,29 +53,24 @@ MAX_MESSAGE = 1024 * 1024 - 4096
 #: Bytes of an event, decompressed: a body at its largest, each character escaped.
 _MAX_EVENT = 6 * MAX_BODY + 4096
 
+#: Message attributes that are not the sender's own: those of the relay's dead letters, and those that SNS and
+#: EventBridge set when they move a message to a dead-letter queue. A person may send both here again.
+#: https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+#: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+_NOT_THE_SENDERS = frozenset(
+    {
+        *(ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, REASON_ATTRIBUTE, "event_id", "failed_at"),
+        *("RequestID", "ErrorCode", "ErrorMessage"),
+        *("RULE_ARN", "TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE"),
+        *("EXHAUSTED_RETRY_CONDITION", "RETRY_ATTEMPTS"),
+    }
+)
 #: Seconds since the epoch that no clock shows.
 _NO_MOMENT = 1e11
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
-_EVENTBRIDGE_KEYS = ("source", "detail-type", "account", "region", "time")
-
-
-@dataclass(slots=True)
-class _Wrapping:
-    """What the envelopes said, from the outermost in."""
-
-    source: str | None = None
-    received_at: float = 0.0
-    service: str = ""
-    message_id: str = ""
-    identity: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def named(self, service: str, message_id: object) -> None:
-        """Note the id that a service gave: the innermost is the event's, since the outer ones repeat it."""
-        self.service, self.message_id = service, _text(message_id)
-        self.identity = f"{service}:{self.message_id}"
-        if not self.message_id:
-            raise MalformedRequest(f"the {service} envelope has no message id")
+_EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")
+#: What SNS sends to an endpoint beside notifications.
+_SUBSCRIPTION_TYPES = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,10 @@ def pack(event: Event) -> Packed:
 
 
 def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
-    """Return the event that `receive` queued, or what somebody else sent. Raises MalformedRequest."""
+    """Return the event that `receive` queued, or what another sender put into the queue.
+
+    Raises MalformedRequest, and UnknownSource for SNS's message about a subscription.
+    """
     body = _content(record.get("body"))
     attributes = sqs_attributes(record)
     match attributes.get(EVENT_ATTRIBUTE):
@@ -104,22 +115,30 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
             return _unpack(body)
         case "1+zlib":
             return _unpack(_decompressed(body))
-    wrapping = _Wrapping(source=attributes.get(SOURCE_ATTRIBUTE), received_at=_sent_at(record))
-    wrapping.named("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"))
-    # Whoever may send to the queue may claim any origin, so an id alone would let them have another's event
-    # taken for a duplicate. With the body's digest a claim holds for the same words only: the same push.
-    wrapping.identity += f":{digest(body)}"
-    return _arrival(parse_object(body), wrapping)
+    document, sent_at = parse_object(body), _sent_at(record)
+    if not has_own_attributes(_mapping(record.get("messageAttributes"))):
+        _check_subscription(document)
+        if _is_sns(document):
+            return _from_sns(document, sent_at)
+        if _is_eventbridge(document):
+            return _from_eventbridge(document, sent_at)
+    message_id = _MessageId.of("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"), body)
+    queue = _text(record.get("eventSourceARN"))
+    headers = {"sqs-queue": queue} if queue else {}
+    return _arrival(message_id, document, sent_at, headers, attributes.get(SOURCE_ATTRIBUTE))
 
 
 def origin(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the attributes by which an SQS record, sent anew, is the same event and as old as it was."""
     sent = _sent_at(record)
-    told = {
-        ORIGIN_ATTRIBUTE: sqs_attributes(record).get(ORIGIN_ATTRIBUTE) or _text(record.get("messageId")),
+    texts = sqs_attributes(record)
+    is_data = has_own_attributes(_mapping(record.get("messageAttributes"))) and not has_own_attributes(texts)
+    kept = {
+        ORIGIN_ATTRIBUTE: texts.get(ORIGIN_ATTRIBUTE) or _text(record.get("messageId")),
         SENT_ATTRIBUTE: str(round(sent * 1000)) if sent else "",
+        DATA_ATTRIBUTE: "1" if is_data else "",
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in kept.items() if value}
 
 
 def _sent_at(record: Mapping[str, Any]) -> float:
@@ -134,24 +153,42 @@ def _sent_at(record: Mapping[str, Any]) -> float:
 
 
 def unwrap_sns(record: Mapping[str, Any]) -> Arrival:
-    """Return what SNS invoked the function with. Raises MalformedRequest."""
-    return _arrival({**_mapping(record.get("Sns")), "Type": "Notification"}, _Wrapping())
+    """Return the message with which SNS invoked the function. Raises MalformedRequest."""
+    return _from_sns({**_mapping(record.get("Sns")), "Type": "Notification"}, 0.0)
 
 
 def unwrap_http_sns(arrival: Arrival) -> Arrival:
-    """Take SNS's envelope off a webhook whose scheme has verified it. Raises MalformedRequest.
+    """Remove SNS's envelope from a webhook that its scheme has verified. Raises MalformedRequest.
 
-    Only what is signed counts: not the message attributes.
+    Message attributes are ignored, because SNS does not sign them.
     """
     notification = {name: value for name, value in arrival.data.items() if name != "MessageAttributes"}
-    inner = _arrival(notification, _Wrapping())
+    inner = _from_sns(notification, 0.0)
+    enclosed = inner.enclosed and _as_webhook(arrival, inner.enclosed)
+    return replace(_as_webhook(arrival, inner), enclosed=enclosed)
+
+
+def _as_webhook(arrival: Arrival, inner: Arrival) -> Arrival:
     return replace(arrival, data=inner.data, headers=inner.headers, fallback_id=inner.fallback_id)
 
 
 def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
-    """Return what EventBridge invoked the function with. Raises MalformedRequest."""
-    # Lambda's runtime has read it, and reads more than the relay does: it is read again, strictly.
-    return _arrival(parse_object(_written(document)), _Wrapping())
+    """Return the event with which EventBridge invoked the function. Raises MalformedRequest."""
+    # Lambda's runtime has parsed it and accepts more than the relay does, so it is parsed again, strictly.
+    event = parse_object(_written(document))
+    if not _is_eventbridge(event, ("id", "source", "detail-type")):
+        raise MalformedRequest(
+            "the invocation is neither from SQS nor from SNS, and it is no EventBridge event"
+        )
+    return _from_eventbridge(event, 0.0)
+
+
+def has_own_attributes(names: Iterable[str]) -> bool:
+    """Return whether a message in a queue has attributes of its sender's, given all attributes' names.
+
+    SNS without raw delivery, EventBridge and Lambda's destinations set none.
+    """
+    return not _NOT_THE_SENDERS.issuperset(names)
 
 
 def sqs_attributes(record: Mapping[str, Any]) -> dict[str, str]:
@@ -164,62 +201,123 @@ def sqs_attributes(record: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def is_eventbridge(document: Mapping[str, Any]) -> bool:
-    """Tell whether a document is an EventBridge envelope."""
-    return "detail" in document and isinstance(document.get("detail-type"), str) and "source" in document
-
-
 def _is_sns(document: Mapping[str, Any]) -> bool:
-    return document.get("Type") == "Notification" and "TopicArn" in document and "Message" in document
+    """Return whether a document has the shape of SNS's envelope.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+    """
+    texts = all(isinstance(document.get(key), str) for key in ("MessageId", "Message"))
+    return texts and document.get("Type") == "Notification" and _is_topic(document.get("TopicArn"))
 
 
-def _arrival(document: JsonObject, wrapping: _Wrapping) -> Arrival:
-    for _ in range(MAX_NESTING):
-        if _is_sns(document):
-            document = _unwrap_notification(document, wrapping)
-        elif is_eventbridge(document):
-            document = _unwrap_detail(document, wrapping)
-        else:
-            if not wrapping.service:
-                raise MalformedRequest("the message has none of the envelopes that AWS puts round an event")
-            event_id = safe_id(wrapping.message_id, "-")
-            return Arrival(
-                source=wrapping.source,
-                data=document,
-                headers=wrapping.headers,
-                query={},
-                received_at=wrapping.received_at,
-                fallback_id=event_id,
-                identity=wrapping.identity,
-                correlation_id=event_id,
-            )
-    raise MalformedRequest(f"the message has more than {MAX_NESTING} envelopes")
+def _is_eventbridge(document: Mapping[str, Any], keys: Iterable[str] = ("id", *_EVENTBRIDGE_HEADERS)) -> bool:
+    """Return whether a document has the shape of EventBridge's envelope; by default all fields of an event.
+
+    https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+    """
+    return all(isinstance(document.get(key), str) for key in keys) and isinstance(
+        document.get("detail"), dict
+    )
 
 
-def _unwrap_notification(document: JsonObject, wrapping: _Wrapping) -> JsonObject:
-    """Take a notification off (https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html)."""
-    attribute = _mapping(_mapping(document.get("MessageAttributes")).get(SOURCE_ATTRIBUTE)).get("Value")
-    if isinstance(attribute, str) and attribute:
-        if wrapping.source not in (None, attribute):
-            raise AmbiguousSource("the message's envelopes name different sources")
-        wrapping.source = attribute
-    wrapping.headers["sns-topic"] = _text(document.get("TopicArn"))
-    wrapping.headers["sns-subject"] = _text(document.get("Subject"))
-    wrapping.named("SNS", document.get("MessageId"))
-    wrapping.received_at = wrapping.received_at or _moment(document.get("Timestamp"))
-    return parse_object(_content(document.get("Message")))
+def _is_topic(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("arn:") and ":sns:" in value
 
 
-def _unwrap_detail(document: JsonObject, wrapping: _Wrapping) -> JsonObject:
-    """Take the envelope off (https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html)."""
-    for key in _EVENTBRIDGE_KEYS:
-        wrapping.headers[f"eventbridge-{key}"] = _text(document.get(key))
-    wrapping.named("EventBridge", document.get("id"))
-    wrapping.received_at = wrapping.received_at or _moment(document.get("time"))
-    detail = document["detail"]
-    if not isinstance(detail, dict):
-        raise MalformedRequest("the EventBridge event's detail is not an object")
-    return detail
+def _check_subscription(document: Mapping[str, Any]) -> None:
+    """Raise UnknownSource for SNS's message about a subscription, which is no event.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-confirmation-json.html
+    """
+    if document.get("Type") in _SUBSCRIPTION_TYPES and _is_topic(document.get("TopicArn")):
+        raise UnknownSource(
+            "an SNS subscription of this queue waits to be confirmed: if it is yours, call "
+            "`aws sns confirm-subscription` with the TopicArn and the Token of this message"
+            if document.get("Type") == "SubscriptionConfirmation"
+            else "SNS has removed a subscription of this queue: subscribe it again if that was a mistake"
+        )
+
+
+def _from_sns(document: JsonObject, sent_at: float) -> Arrival:
+    """Remove SNS's envelope; `enclosed` is the same message with EventBridge's envelope removed too.
+
+    A message with message attributes is a publisher's own: an EventBridge rule sets none.
+    """
+    if not _is_sns(document):
+        raise MalformedRequest("the message is not an SNS notification with an id, a topic and a text")
+    own = _mapping(document.get("MessageAttributes"))
+    content = _content(document["Message"])
+    headers = {"sns-topic": document["TopicArn"], "sns-subject": _text(document.get("Subject"))}
+    arrival = _arrival(
+        _MessageId.of("SNS", document["MessageId"], content),
+        parse_object(content),
+        sent_at or _moment(document.get("Timestamp")),
+        headers,
+        _text(_mapping(own.get(SOURCE_ATTRIBUTE)).get("Value")) or None,
+    )
+    event = arrival.data
+    if own or not _is_eventbridge(event):
+        return arrival
+    # Identity and age stay SNS's: the event's own id and time are words of whoever wrote the message.
+    enclosed = replace(arrival, data=event["detail"], headers=headers | _eventbridge_headers(event))
+    return replace(arrival, enclosed=enclosed)
+
+
+def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
+    detail = event["detail"]
+    # Sorted and without spaces, so that an event is the same one whether it came through a queue or not.
+    content = json.dumps(detail, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _arrival(
+        _MessageId.of("EventBridge", event["id"], content),
+        detail,
+        sent_at or _moment(event.get("time")),
+        _eventbridge_headers(event),
+    )
+
+
+def _eventbridge_headers(event: JsonObject) -> dict[str, str]:
+    return {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
+
+
+@dataclass(frozen=True, slots=True)
+class _MessageId:
+    """The id that a service gave a message, and the message's hash."""
+
+    service: str
+    id: str
+    content_sha256: str
+
+    @classmethod
+    def of(cls, service: str, message_id: object, content: bytes) -> "_MessageId":
+        """Raise MalformedRequest without an id: a repetition could not be recognised."""
+        if not isinstance(message_id, str) or not message_id:
+            raise MalformedRequest(f"the {service} message has no id")
+        return cls(service, message_id, digest(content))
+
+
+def _arrival(
+    message_id: _MessageId,
+    document: JsonObject,
+    received_at: float,
+    headers: Mapping[str, str] | None = None,
+    source: str | None = None,
+) -> Arrival:
+    """Make the arrival of a message.
+
+    Its identity includes the content's hash. A program that may send to the queue can write any id, and so
+    can the publisher of a topic with raw delivery; a forged id can only collide with the very same content.
+    """
+    event_id = safe_id(message_id.id, "-")
+    return Arrival(
+        source=source,
+        data=document,
+        headers=headers or {},
+        query={},
+        received_at=received_at,
+        fallback_id=event_id,
+        identity=f"{message_id.service}:{message_id.id}:{message_id.content_sha256}",
+        correlation_id=event_id,
+    )
 
 
 def _decompressed(body: bytes) -> bytes:

@@ -49,6 +49,8 @@ class RelayError(Exception):
     """
 
     code: ClassVar[str] = "internal_error"
+    #: Whether a call to the vendor may still be in progress there, so that its connection is still in use.
+    unfinished: bool = False
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
@@ -234,15 +236,31 @@ class VendorThrottled(NotNow):
 
 
 class VendorUnavailable(NotNow):
-    """The vendor cannot be reached, or answers 408 or 5xx."""
+    """The vendor cannot be reached, or answers 408 or 5xx.
+
+    It is `unfinished` if a gateway gave up waiting for the vendor.
+    """
 
     code = "vendor_unavailable"
 
+    def __init__(
+        self, detail: str = "", *, retry_after: float | None = None, unfinished: bool = False
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.unfinished = unfinished
+
 
 class DeliveryUnknown(RelayError):
-    """The connection was lost after the request was sent: nobody can know whether the push was shown."""
+    """The connection was lost after the request was sent: nobody can know whether the push was shown.
+
+    It is `unfinished` unless it is known that the vendor has ended the call.
+    """
 
     code = "delivery_unknown"
+
+    def __init__(self, detail: str = "", *, unfinished: bool = True) -> None:
+        super().__init__(detail)
+        self.unfinished = unfinished
 
 
 class DeliveryHeld(DeliveryUnknown):

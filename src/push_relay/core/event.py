@@ -23,10 +23,12 @@ class Replay(StrEnum):
 class Arrival:
     """A document as it came, before it is known to be a good event of a source.
 
-    source       the source's name, where the path or an attribute names it
+    source       the name that the path or a message attribute gives; on a queue it may be no source's
     headers      HTTP headers, or what the AWS envelope says (`sns-topic`, `eventbridge-source`, ...)
     fallback_id  the id of the event where the document brings none
     identity     what makes two arrivals the same event; from authenticated material alone
+    enclosed     of an SNS message that looks like an EventBridge event: the same with that envelope removed.
+                 Whoever wrote the message's text wrote this, so it counts only if the deployer says so
     """
 
     source: str | None
@@ -37,6 +39,7 @@ class Arrival:
     fallback_id: str
     identity: str
     correlation_id: str = "-"
+    enclosed: "Arrival | None" = None
 
     def scope(self) -> JsonObject:
         """Return what expressions see before the source has said what id and type are."""

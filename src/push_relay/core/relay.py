@@ -16,16 +16,18 @@ from typing import Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.body import read_body
+from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
 from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import unwrap_http_sns
-from push_relay.core.errors import AmbiguousSource, ConnectionsBusy, RelayError, UnknownSource
+from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient
+from push_relay.core.recognition import Sources, hint, known, reading_for, recognised
 from push_relay.core.request import HttpRequest
 from push_relay.core.route import Route, Routing
 from push_relay.core.schemes.proof import Verified
@@ -38,13 +40,6 @@ class DeliveryMode(StrEnum):
 
     QUEUE = "queue"
     DIRECT = "direct"
-
-
-class Sources(Protocol):
-    """The source folders."""
-
-    def named(self, name: str) -> Source: ...  # raises UnknownSource
-    def all(self) -> Iterable[Source]: ...
 
 
 class Queue(Protocol):
@@ -60,10 +55,10 @@ class Subscriptions(Protocol):
 
 
 class Connections(Protocol):
-    """The account's connections, counted over the whole fleet. Raises LedgerUnavailable."""
+    """The account's connections, counted over the whole fleet."""
 
-    def held(self, wanted: int, time_left: TimeLeft) -> AbstractContextManager[int]:
-        """Hold as many as are free, at the most those wanted; 0 where none came free in time."""
+    def held(self, pushes: int, time_left: TimeLeft) -> AbstractContextManager[Share]:
+        """Share the connections for so many pushes. None is leased before the first push asks for one."""
         ...
 
 
@@ -158,28 +153,31 @@ class Relay:
         )
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
-        return unwrap_http_sns(arrival) if source.body_format.name == "sns" else arrival
+        if source.body_format.name != "sns":
+            return arrival
+        return reading_for(source, unwrap_http_sns(arrival), self.routing.eventbridge_topics)
 
     # --- between the halves: what did not come through `receive` -------------------------------------
 
     def recognise(self, arrival: Arrival) -> Event:
-        """Validate what AWS delivered: the source is the one named, else the only one that matches.
+        """Make the event of what AWS delivered; `recognition.py` finds its source.
 
-        Where its envelope does not tell when it was sent, it is from now: of unknown age is not too old.
-        Raises UnknownSource, AmbiguousSource (the relay never guesses), SchemaViolation.
+        An event of unknown age counts from now, so that it is not too old. Raises UnknownSource,
+        AmbiguousSource, SchemaViolation.
         """
-        arrival = replace(arrival, received_at=arrival.received_at or self.clock.now())
-        if arrival.source is not None:
-            return self._event(self.sources.named(arrival.source), arrival)
-        fitting = [source for source in self.sources.all() if any(m.fits(arrival) for m in source.matches)]
-        match fitting:
-            case [source]:
-                return self._event(source, arrival)
-            case []:
-                raise UnknownSource("the message names no source, and no source's match rules fit it")
-            case _:
-                names = ", ".join(source.name for source in fitting)
-                raise AmbiguousSource(f"the match rules of several sources fit the message: {names}")
+        source, reading = recognised(arrival, self.sources, self.routing.eventbridge_topics)
+        try:
+            return self._event(source, replace(reading, received_at=reading.received_at or self.clock.now()))
+        except SchemaViolation as exc:
+            exc.detail += hint(reading)
+            raise
+
+    def has_source(self, name: str | None) -> bool:
+        """Return whether a source has a name. Never raises: the folder of one that is wrong exists too."""
+        try:
+            return known(name, self.sources) is not None
+        except ConfigurationInvalid:
+            return True
 
     def _event(self, source: Source, arrival: Arrival) -> Event:
         return source.event(arrival, self.routing.reads(source.name))
@@ -269,19 +267,28 @@ class Relay:
     def _send(
         self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft
     ) -> Sequence[Receipt]:
-        """Send pushes while connections of the account are held for them."""
+        """Send pushes, each on a connection of the account."""
         if not pushes:
             return []
+        at_a_time = min(len(pushes), self.routing.account.connections)
         try:
-            with self.connections.held(min(len(pushes), self.routing.account.connections), time_left) as held:
-                if held:
-                    return self.concurrently(
-                        lambda task: self.sender.send(events[task[0]], task[1], time_left), pushes, held
-                    )
-            trouble: Exception = ConnectionsBusy("the account's connections are all in use")
+            with self.connections.held(len(pushes), time_left) as share:
+                return self.concurrently(
+                    lambda task: self._send_one(events[task[0]], task[1], share, time_left), pushes, at_a_time
+                )
         except Exception as exc:  # noqa: BLE001 (what was sent is settled: it is a duplicate when it comes again)
             trouble = exc
         return [failure(events[number], trouble, push) for number, push in pushes]
+
+    def _send_one(self, event: Event, push: Push, share: Share, time_left: TimeLeft) -> Receipt:
+        # Another push of the batch may have met what stops this one as well.
+        if waiting := self.sender.waiting(event, push, time_left):
+            return waiting
+        try:
+            with share.connection(urgent=push.high) as connection:
+                return self.sender.send(event, push, time_left, connection)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+            return self.sender.paced(failure(event, exc, push))
 
 
 def _fitted(message: Message, account: Account) -> Message:

@@ -13,6 +13,7 @@ from push_relay.core.graphemes import is_blank
 from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
 from push_relay.core.quota import default_budget
+from push_relay.core.recognition import read_eventbridge_topics
 from push_relay.core.strict_json import JsonObject
 
 _PERSON = "person"
@@ -63,6 +64,7 @@ class Routing:
     """All of relay.toml, compiled.
 
     budgets  calls of a day that the pushes of a source may use, by source; without one it may use all
+    eventbridge_topics  ARNs of SNS topics that EventBridge alone publishes to
     """
 
     account: Account
@@ -71,6 +73,7 @@ class Routing:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     read_by_routes: Mapping[str, Reads] = field(default_factory=dict)
     budgets: Mapping[str, int] = field(default_factory=dict)
+    eventbridge_topics: frozenset[str] = frozenset()
 
     def policy(self, source: str) -> Policy:
         """Return what the deployer says of a source."""
@@ -149,6 +152,9 @@ def read_routing(
     for name in policies if known is not None else ():
         if name not in (known or ()):
             raise table.table("source").wrong(name, _no_source(name, known or ()))
+    aws = table.table("aws")
+    eventbridge_topics = read_eventbridge_topics(aws)
+    aws.done()
     table.done()
     sources = {route.source for route in routes}
     read_by_routes = {
@@ -156,7 +162,7 @@ def read_routing(
         for name in sources
     }
     budgets = _budgets(account, sources, policies, table.table("source"))
-    return Routing(account, routes, people, policies, read_by_routes, budgets)
+    return Routing(account, routes, people, policies, read_by_routes, budgets, eventbridge_topics)
 
 
 def _budgets(

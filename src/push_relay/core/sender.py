@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from push_relay.core.connections import Connection, Unleased
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import (
     VENDOR_CODES,
     ClaimHeld,
+    ConnectionsBusy,
     CredentialsUnavailable,
     DeliveryHeld,
     DeliveryUnknown,
@@ -30,6 +32,9 @@ RESERVE = 1.5
 REFUSAL_AGE = 300.0
 
 type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
+type _Call = Callable[[], AbstractContextManager[float]]  # begins a call; yields the seconds that it may take
+
+_UNLEASED = Unleased()
 
 
 class Claim(StrEnum):
@@ -163,18 +168,25 @@ class Sender:
     pace: Pace = field(default_factory=Unpaced)
     refusals: Refusals = field(default_factory=Refusals)
 
-    def send(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
-        """Send an event's push and return its receipt. Never raises: an exception is the push's outcome."""
+    def send(
+        self, event: Event, push: Push, time_left: TimeLeft, connection: Connection = _UNLEASED
+    ) -> Receipt:
+        """Send an event's push on a leased connection and return its receipt.
+
+        Never raises: an exception is the push's outcome.
+        """
         if settled := self.claim(event, push, time_left):
             return settled
         started, latency = None, None
         try:
             credentials = self._credentials()
             started = self.clock.monotonic()
-            self._send(push, credentials, event.correlation_id, time_left)
+            self._send(
+                push, credentials, event.correlation_id, lambda: connection.call(time_left() - RESERVE)
+            )
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            receipt = self._paced(failure(event, exc, push))
+            receipt = self.paced(failure(event, exc, push))
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called:
             latency = (self.clock.monotonic() - started) * 1000
@@ -193,10 +205,12 @@ class Sender:
             return receipt
         return self.claim(event, push, time_left) or self.recorded(push, receipt)
 
-    def _paced(self, receipt: Receipt) -> Receipt:
+    def paced(self, receipt: Receipt) -> Receipt:
         """If calls are stopped by now, let what the vendor did not take wait until one may be tried."""
         wait = self.pace.wait()
-        if wait is None or receipt.outcome is not Outcome.PARKED or receipt.error_code not in VENDOR_CODES:
+        # Calls that ended without an answer keep their connections busy, so others find none.
+        concerned = receipt.error_code in VENDOR_CODES or receipt.error_code == ConnectionsBusy.code
+        if wait is None or receipt.outcome is not Outcome.PARKED or not concerned:
             return receipt
         return replace(receipt, retry_after=wait, is_paced=True)
 
@@ -255,16 +269,17 @@ class Sender:
             raise refusal
         return fresh
 
-    def _send(self, push: Push, credentials: Credentials, correlation_id: str, time_left: TimeLeft) -> None:
+    def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
         """Send a push; where the vendor refuses the credentials, once more with changed ones."""
         try:
-            self._call(push, credentials, correlation_id, time_left)
+            self._call(push, credentials, correlation_id, call)
         except VendorUnauthorized as refusal:
-            self._call(push, self._changed(refusal), correlation_id, time_left)
+            self._call(push, self._changed(refusal), correlation_id, call)
 
-    def _call(self, push: Push, credentials: Credentials, correlation_id: str, time_left: TimeLeft) -> None:
+    def _call(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
         try:
-            self.push_api.send(push, credentials, correlation_id, time_left() - RESERVE)
+            with call() as seconds:
+                self.push_api.send(push, credentials, correlation_id, seconds)
             self.refusals.taken(credentials)
         except VendorUnauthorized:
             self.refusals.refused(credentials, self.clock.monotonic())

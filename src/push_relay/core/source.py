@@ -26,6 +26,7 @@ from push_relay.core.strict_json import JsonObject
 #: The envelope's headers that a match rule may name, by the key that it uses for each.
 MATCH_KEYS = {
     "sns_topic": "sns-topic",
+    "sqs_queue": "sqs-queue",
     "eventbridge_source": "eventbridge-source",
     "eventbridge_detail_type": "eventbridge-detail-type",
 }
@@ -48,6 +49,16 @@ class Match:
         return all(name in told and fnmatchcase(told[name], glob) for name, glob in self.patterns) and (
             self.when is None or self.when.holds(arrival.scope())
         )
+
+    @property
+    def takes_aws_events_in_sns(self) -> bool:
+        """Whether it accepts AWS's own events from a topic whose publishers are unknown (`recognition.py`).
+
+        A pattern's first characters are literal, so what it fits begins with them.
+        """
+        named = dict(self.patterns)
+        from_aws = named.get(MATCH_KEYS["eventbridge_source"], "").startswith("aws.")
+        return from_aws and MATCH_KEYS["sns_topic"] in named
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,8 @@ def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
         arrival = unwrap(message.content)
         message.event = arrival if isinstance(arrival, Event) else relay.recognise(arrival)
     except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the message's outcome)
-        source = arrival.source if arrival else None
+        # The name may be a publisher's own word: only a source's name may become a metric.
+        source = arrival.source if arrival and relay.has_source(arrival.source) else None
         about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
         message.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
 

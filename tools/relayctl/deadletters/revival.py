@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from push_relay.adapters.ledger import MEMORY
 from push_relay.adapters.queue import MAX_ATTRIBUTES
-from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, SOURCE_ATTRIBUTE, origin, pack
+from push_relay.core.envelope import (
+    ORIGIN_ATTRIBUTE,
+    SENT_ATTRIBUTE,
+    SOURCE_ATTRIBUTE,
+    has_own_attributes,
+    origin,
+    pack,
+)
 from push_relay.core.event import Event, Replay
 from relayctl.deadletters.letter import WHY, Attributes, Letter, record
 
@@ -32,6 +39,9 @@ def revived(letter: Letter, now: float, *, force: bool, replay_id: str = "") -> 
     if event:
         packed = pack(again(event, now, force=force, replay_id=replay_id))
         return [Outgoing(packed.body, {name: _text(value) for name, value in packed.attributes.items()})]
+    if has_own_attributes(letter.attributes):
+        # A program wrote the body: that it looks like an invocation of Lambda's proves nothing.
+        return [Outgoing(letter.body, _as_it_came(letter))]
     invocation = letter.failed_invocation()
     if invocation is not None:
         documents = _documents(invocation["requestPayload"])

@@ -1,0 +1,318 @@
+"""What one worker has leased of an account's connections, and its place in the line of those that wait.
+
+A lease covers about one call and is renewed when a call begins. So a killed worker does not block its
+connections for longer. After a call that the vendor may not have ended, the connection is reserved until it
+surely has.
+"""
+
+import math
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import chain, repeat
+from typing import NamedTuple
+
+from push_relay.adapters.leases import WISH_SECS, Leases, Refused
+from push_relay.core.account import Account
+from push_relay.core.connections import (
+    HEAD_START_SECS,
+    MARGIN_SECS,
+    PATIENCE_SECS,
+    RENEWAL_SECS,
+    VIEW_SECS,
+    View,
+    first_share,
+    pause_secs,
+    rebalance,
+)
+from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
+from push_relay.core.sender import RESERVE, TimeLeft
+
+#: Writes in a row, each made with what the refusal of the one before it has shown.
+_ATTEMPTS = 3
+#: A wish is renewed when it has less than this left.
+_WISH_RENEWAL_SECS = WISH_SECS / 2
+
+
+class Times(NamedTuple):
+    """now: seconds since the epoch. sleep: lets seconds pass. left: seconds until the invocation is ended."""
+
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+    left: TimeLeft
+
+
+class Tenancy:
+    """The leases of one worker. Safe to use from several threads.
+
+    The calls of DynamoDB are made one after the other, so that each knows what the one before it changed.
+    """
+
+    def __init__(self, leases: Leases, account: Account, times: Times) -> None:
+        self._leases = leases
+        self._limit = account.connections
+        self._call_secs = float(account.connect_timeout + account.read_timeout)
+        self._finish_secs = account.vendor_finish_secs
+        self._times = times
+        self._lock = threading.Lock()
+        self._ends: dict[int, int] = {}  # connections that it may use, and the ends of their leases
+        self._since = 0.0  # when it last had none
+        self._spare: deque[int] = deque()  # to be given back by the next write
+        self._unfinished: dict[int, int] = {}  # to be reserved, until when
+        self._unsure = False  # whether a write was made is unknown: it may have leases that it may not use
+        self._wish: float | None = None  # since when it waits
+        self._wish_until = 0.0
+        self._seen = View()
+        self._seen_at = -math.inf
+
+    def has(self, connection: int) -> bool:
+        """Return whether a connection is still leased, as far as this worker knows."""
+        return connection in self._ends
+
+    def obtain(self, wanted: int, *, urgent: bool) -> list[int]:
+        """Wait until at least one connection is leased, and return those that are.
+
+        Raises ConnectionsBusy if none came free in time, LedgerUnavailable.
+        """
+        with self._lock:
+            try:
+                self._wait(wanted, urgent=urgent)
+            except LedgerUnavailable:
+                self._unsure = True
+                raise
+            if not self._ends:
+                raise ConnectionsBusy("the account's connections are all in use")
+            self._since = self._times.now()
+            # It may have come before another worker that has waited for longer.
+            for connection in list(self._ends):
+                heir = rebalance(self._seen, self._leases.worker, len(self._ends), wanted, 0.0).heir
+                if heir is None:
+                    break
+                self._hand_over(connection, heir)
+            return list(self._ends)
+
+    def after_call(self, connection: int, wanted: int) -> list[int]:
+        """Share with the others at the end of a call; return the connections that may be used next.
+
+        wanted  connections that this worker could use
+        """
+        with self._lock:
+            self._reserve()
+            if connection not in self._ends:
+                return []
+            try:
+                if abs(self._times.now() - self._seen_at) >= VIEW_SECS:
+                    self._saw(self._leases.look())
+            except LedgerUnavailable:
+                return [connection]  # The lease is valid all the same.
+            held_secs = self._times.now() - self._since
+            change = rebalance(self._seen, self._leases.worker, len(self._ends), wanted, held_secs)
+            if change.heir is not None:
+                self._hand_over(connection, change.heir)
+            more = self._take(change.take) if change.take else []
+            return [number for number in (connection, *more) if number in self._ends]
+
+    def secure(self, connection: int, seconds: float) -> float:
+        """Return the seconds that a call may take on a connection, `seconds` at most.
+
+        The lease is renewed if it does not cover the longest call. Raises ConnectionsBusy if the lease was
+        lost, LedgerUnavailable if it could not be renewed.
+        """
+        needed = min(seconds, self._call_secs + MARGIN_SECS)
+        if self._left(connection) < needed:
+            with self._lock:
+                # Another thread may have renewed all of them in the meantime.
+                if self._left(connection) < needed:
+                    self._renew()
+        if connection not in self._ends:
+            raise ConnectionsBusy("the lease of the connection ended, and another worker has it")
+        return min(seconds, self._left(connection))
+
+    def keep(self, connection: int) -> None:
+        """Reserve a connection until the vendor has surely ended the call; this worker has it no longer."""
+        with self._lock:
+            self._ends.pop(connection, None)
+            self._unfinished[connection] = math.ceil(self._times.now() + self._finish_secs)
+            self._reserve()
+
+    def give_back(self, connections: Iterable[int]) -> None:
+        """Give connections back. What several threads give back meanwhile shares one write."""
+        self._spare.extend(connections)
+        with self._lock:
+            self._release([self._spare.popleft() for _ in range(len(self._spare))])
+
+    def close(self) -> None:
+        """Give everything back. What fails ends with its lease."""
+        with self._lock, suppress(LedgerUnavailable):
+            self._reserve()
+            if self._unsure:
+                self._saw(self._leases.look())
+                reserved = self._unfinished
+                self._ends = {c: end for c, end in self._seen.mine.items() if c not in reserved}
+            self._release(list(self._ends))
+            if self._wish is not None or self._leases.worker in self._seen.waiting:
+                self._withdraw()
+                self._release(list(self._ends))
+
+    # --- the steps: each is called with the lock held ---------------------------------------------------
+
+    def _wait(self, wanted: int, *, urgent: bool) -> None:
+        """Lease connections when it is this worker's turn; give up if that takes longer than any call."""
+        patience = min(self._call_secs + PATIENCE_SECS, self._times.left() - 2 * RESERVE)
+        waited = 0.0
+        self._try(wanted)
+        while not self._ends and waited < patience and self._times.left() > 2 * RESERVE:
+            self._say_that_it_waits(urgent=urgent)
+            # Of different lengths, so that waiting workers do not look at the same moments.
+            pause = pause_secs(waited) * (0.75 + random.random() / 2)  # noqa: S311 (not secret)
+            pause = min(pause, patience - waited)
+            self._times.sleep(pause)
+            waited += pause
+            self._try(wanted)
+        if not self._ends and self._wish is not None:
+            self._withdraw()
+
+    def _try(self, wanted: int) -> None:
+        """Lease free connections if it is this worker's turn, or find that one was handed over."""
+        # A worker that comes new writes at once, as if all were free. The refusal shows how they are.
+        new = self._wish is None
+        view = View(free=range(self._limit)) if new else self._saw(self._leases.look())
+        for _ in range(_ATTEMPTS):
+            if view.mine:
+                self._adopt(view)
+                return
+            share = first_share(view, self._leases.worker, wanted)
+            if not share:
+                return
+            try:
+                chosen = random.sample(view.free, share)
+                taken = self._leases.take(chosen, self._lease_secs(), unless_others_wait=new)
+                self._adopt(self._saw(taken))
+            except Refused as refused:
+                view, new = self._saw(refused.view), False
+            else:
+                return
+
+    def _adopt(self, view: View) -> None:
+        self._ends = dict(view.mine)
+        self._wish = None
+
+    def _say_that_it_waits(self, *, urgent: bool) -> None:
+        now = self._times.now()
+        if self._wish is None:
+            self._wish = now - (HEAD_START_SECS if urgent else 0.0)
+            self._saw(self._leases.wish(self._wish, renewed=False))
+        elif self._wish_until - now < _WISH_RENEWAL_SECS:
+            try:
+                self._saw(self._leases.wish(self._wish, renewed=True))
+            except Refused as refused:
+                # Either a connection was handed over, which the next look finds, or the wish had ended.
+                if self._saw(refused.view).mine:
+                    return
+                self._saw(self._leases.wish(self._wish, renewed=False))
+        else:
+            return
+        self._wish_until = now + WISH_SECS
+
+    def _withdraw(self) -> None:
+        try:
+            self._saw(self._leases.withdraw())
+        except Refused as refused:
+            self._adopt(self._saw(refused.view))
+        self._wish = None
+
+    def _hand_over(self, connection: int, heir: str) -> None:
+        """Hand a connection over; a worker that hands over its last one waits for its next turn."""
+        now = self._times.now()
+        wish = now if len(self._ends) == 1 else None
+        try:
+            self._saw(self._leases.pass_on({connection: heir}, self._full_lease_secs, wish=wish))
+        except Refused as refused:
+            # The heir waits no longer, or the lease was lost.
+            if connection not in self._saw(refused.view).mine:
+                del self._ends[connection]
+            return
+        except LedgerUnavailable:
+            self._unsure = True
+        else:
+            self._wish, self._wish_until = wish, now + WISH_SECS
+        del self._ends[connection]
+
+    def _take(self, count: int) -> list[int]:
+        """Lease free connections in addition; none if another worker was faster."""
+        chosen = random.sample(self._seen.free, count)
+        try:
+            mine = self._saw(self._leases.take(chosen, self._lease_secs())).mine
+        except Refused as refused:
+            self._saw(refused.view)
+            return []
+        except LedgerUnavailable:
+            self._unsure = True
+            return []
+        self._ends |= {connection: mine[connection] for connection in chosen}
+        return chosen
+
+    def _renew(self) -> None:
+        """Extend all leases; those that another worker has are lost."""
+        for _ in range(_ATTEMPTS):
+            try:
+                mine = (
+                    self._saw(self._leases.renew(self._ends, self._lease_secs())).mine if self._ends else {}
+                )
+            except Refused as refused:
+                mine = self._saw(refused.view).mine
+                self._ends = {c: end for c, end in self._ends.items() if c in mine}
+            else:
+                self._ends = {connection: mine[connection] for connection in self._ends}
+                return
+
+    def _reserve(self) -> None:
+        """Reserve the connections of unfinished calls; if that fails, the next step tries again."""
+        for connection, until in list(self._unfinished.items()):
+            try:
+                self._saw(self._leases.keep(connection, until))
+            except Refused as refused:
+                self._saw(refused.view)  # Another worker has it.
+            except LedgerUnavailable:
+                return
+            del self._unfinished[connection]
+
+    def _release(self, connections: Sequence[int]) -> None:
+        """Give connections back, or to those that wait."""
+        left = [connection for connection in connections if connection in self._ends]
+        for connection in left:
+            del self._ends[connection]
+        for attempt in range(_ATTEMPTS):
+            if not left:
+                return
+            # The last attempt names no heirs, so that it depends on nobody else.
+            waiting = self._seen.waiting[len(self._seen.free) :] if attempt < _ATTEMPTS - 1 else []
+            others = [worker for worker in waiting if worker != self._leases.worker]
+            heirs = dict(zip(left, chain(others, repeat(None)), strict=False))
+            try:
+                self._saw(self._leases.pass_on(heirs, self._full_lease_secs))
+            except Refused as refused:
+                mine = self._saw(refused.view).mine
+                left = [connection for connection in left if connection in mine]
+            except LedgerUnavailable:
+                break
+            else:
+                return
+        self._unsure = True
+
+    def _saw(self, view: View) -> View:
+        self._seen, self._seen_at = view, self._times.now()
+        return view
+
+    def _left(self, connection: int) -> float:
+        return self._ends.get(connection, 0) - self._times.now()
+
+    @property
+    def _full_lease_secs(self) -> float:
+        return self._call_secs + MARGIN_SECS + RENEWAL_SECS
+
+    def _lease_secs(self) -> float:
+        """Return how long a lease lasts: no longer than the invocation can."""
+        return max(1.0, min(self._full_lease_secs, self._times.left()))

@@ -1,0 +1,117 @@
+"""How the workers of a fleet share an account's connections. No I/O: an adapter keeps the record.
+
+The vendor allows an account so many calls at a time, over all workers. A worker leases connections for the
+pushes that it has to send. A lone worker may lease all of them. If another worker waits, it gets one at the
+end of a call. If more workers wait than there are connections, they take turns.
+
+Leases are conditional writes, so these rules cannot break the limit. They decide only who gets the next
+connection.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple, Protocol
+
+#: Seconds for which a worker keeps its last connection before it hands it to one that waits.
+TURN_SECS = 0.5
+#: Seconds that are added to the waiting time of a worker whose push is urgent. It overtakes another worker
+#: only if that one has waited for less.
+HEAD_START_SECS = 5.0
+#: Seconds for which a worker may rely on what it last saw of the others.
+VIEW_SECS = 0.1
+#: Seconds that a lease lasts longer than the longest call: for what happens between the lease and the call,
+#: and so that not every call needs a write to renew it.
+MARGIN_SECS, RENEWAL_SECS = 1.0, 4.0
+#: Seconds that a worker waits longer than the longest call. By then even the leases of a killed worker have
+#: ended, on any clock of the fleet.
+PATIENCE_SECS = 11.0
+#: Seconds between two looks of a worker that waits: a part of the time that it has waited, within bounds.
+_WAITED_PART, _SHORTEST_PAUSE_SECS, _LONGEST_PAUSE_SECS = 0.25, 0.05, 0.5
+
+
+class Connection(Protocol):
+    """One of the account's connections, leased for one push."""
+
+    def call(self, seconds: float) -> AbstractContextManager[float]:
+        """Carry one call; yield the seconds that it may take, `seconds` at most.
+
+        If the call raises an error that is `unfinished`, the connection stays leased until the vendor has
+        surely ended the call. Raises ConnectionsBusy if the lease was lost, LedgerUnavailable if it could not
+        be renewed; then no call may be made.
+        """
+        ...
+
+
+class Share(Protocol):
+    """The connections that one worker has leased for its pushes."""
+
+    def connection(self, *, urgent: bool) -> AbstractContextManager[Connection]:
+        """Wait for a connection, and hold it for one push.
+
+        Pushes get connections in the order in which they ask. Raises ConnectionsBusy if none came free in
+        time, LedgerUnavailable if the record of leases cannot be read.
+        """
+        ...
+
+
+class Unleased:
+    """A connection that nobody counts: for a caller who makes one call at a time and no others."""
+
+    def call(self, seconds: float) -> AbstractContextManager[float]:
+        """Let the call take all of its time."""
+        return nullcontext(seconds)
+
+
+class View(NamedTuple):
+    """The account's connections as one worker saw them.
+
+    free     connections without a valid lease, by number
+    mine     connections leased by this worker, and the end of each lease (seconds since the epoch)
+    waiting  workers that have no connection and wait for one; the first gets the next
+    """
+
+    free: Sequence[int] = ()
+    mine: Mapping[int, int] = {}
+    waiting: Sequence[str] = ()
+
+
+class Change(NamedTuple):
+    """What a worker that holds connections changes at the end of a call.
+
+    heir  the worker that gets the connection
+    take  how many free connections it leases in addition
+    """
+
+    heir: str | None = None
+    take: int = 0
+
+
+def first_share(view: View, worker: str, wanted: int) -> int:
+    """Return how many free connections a worker leases that has none.
+
+    One is left for each worker that waits; those that wait longer are served first.
+    """
+    others = [other for other in view.waiting if other != worker]
+    ahead = view.waiting.index(worker) if worker in view.waiting else len(others)
+    one = 1 if len(view.free) > ahead else 0
+    return min(wanted, max(one, len(view.free) - len(others)))
+
+
+def rebalance(view: View, worker: str, held: int, wanted: int, held_secs: float) -> Change:
+    """Return what a worker changes at the end of a call, if it has more to send.
+
+    held       connections that it has, the one of this call included
+    wanted     connections that it could use
+    held_secs  seconds since it had none
+    """
+    waiting = [other for other in view.waiting if other != worker]
+    # Those who wait take the free connections; the heir is the first for whom there is none.
+    if len(waiting) > len(view.free):
+        gives = held > 1 or held_secs >= TURN_SECS
+        return Change(heir=waiting[len(view.free)] if gives else None)
+    return Change(take=max(0, min(wanted - held, len(view.free) - len(waiting))))
+
+
+def pause_secs(waited_secs: float) -> float:
+    """Return the seconds until a worker that waits looks again."""
+    return min(max(_WAITED_PART * waited_secs, _SHORTEST_PAUSE_SECS), _LONGEST_PAUSE_SECS)

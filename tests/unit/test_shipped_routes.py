@@ -1,0 +1,77 @@
+"""Who receives what GitHub sends, by the shipped routes: those whom it concerns, without who did it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import SHIPPED, SHIPPED_ROUTES
+from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.core.event import Arrival
+from push_relay.core.push import Recipient, RecipientKind
+
+EXAMPLES = SHIPPED / "github" / "examples"
+ON_DUTY = "4711"
+PEOPLE = {name: Recipient(RecipientKind.USER, name) for name in ("octocat", "hubot", "bakers")}
+
+
+def recipients(example: str, **changes: Any) -> list[str]:
+    """Return who receives an example with some fields changed, if everybody in it is listed."""
+    request = json.loads((EXAMPLES / f"{example}.request.json").read_text("utf-8"))
+    body = request["body"] | changes
+    event = (
+        Catalog(SHIPPED).named("github").event(Arrival("github", body, request["headers"], {}, 1.0, "e", "i"))
+    )
+    routing = replace(read_routing_file(Path(SHIPPED_ROUTES)), people=PEOPLE)
+    routed = routing.route(event)
+    assert not routed.failures
+    return sorted(recipient.value for recipient in routed.recipients)
+
+
+@pytest.mark.parametrize(
+    ("example", "told"),
+    [
+        ("issues-opened", [ON_DUTY]),
+        ("issues-assigned", ["hubot"]),
+        ("pull-request-review-requested", ["octocat"]),
+        ("pull-request-review-requested-of-team", ["bakers"]),
+        ("pull-request-review-requested-without-author", ["octocat"]),
+        ("pull-request-merged", ["hubot"]),
+        ("pull-request-merged-without-author", []),
+        ("workflow-run-failed", [ON_DUTY]),
+        ("ping", []),
+        ("deployment-status", []),
+    ],
+)
+def test_a_push_goes_to_those_whom_it_concerns(example: str, told: list[str]) -> None:
+    """The author of a pull request is not asked for a review of it."""
+    assert recipients(example) == told
+
+
+@pytest.mark.parametrize(
+    ("example", "who"),
+    [
+        ("issues-assigned", "hubot"),
+        ("pull-request-review-requested", "octocat"),
+        ("pull-request-merged", "hubot"),
+    ],
+)
+def test_nobody_receives_what_they_did_themselves(example: str, who: str) -> None:
+    """Whose deed it is stands in `sender`; if that is null, nobody is taken for the one who did it."""
+    assert recipients(example, sender={"login": who}) == []
+    assert recipients(example, sender=None) == [who]
+
+
+def test_a_team_is_asked_whoever_asks() -> None:
+    """Its members are not known here."""
+    asked = "pull-request-review-requested-of-team"
+    for sender in (None, {"login": "octocat"}):
+        assert recipients(asked, sender=sender) == ["bakers"]
+
+
+def test_a_failed_run_goes_to_the_one_who_started_it_too() -> None:
+    """Although that person is the sender."""
+    run = {"conclusion": "failure", "actor": {"login": "hubot"}}
+    assert recipients("workflow-run-failed", workflow_run=run) == [ON_DUTY, "hubot"]
