@@ -1,12 +1,16 @@
 """Workers that share the connections of one account, with one table and one clock that the test moves."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+import pytest
+
 from fakes import Clock
 from push_relay.adapters.connections import DynamoDbConnections, LeasedConnection
 from push_relay.adapters.table import Table, number, text
+from push_relay.adapters.tenancy import Tenancy
 from push_relay.core.account import Account
 from push_relay.core.connections import MARGIN_SECS, PATIENCE_SECS, RENEWAL_SECS
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
@@ -64,12 +68,17 @@ class Fleet:
         self.table, self.clock = CountedTable(table.name), Clock(START)
         self.slept: list[float] = []
         self.while_sleeping: Callable[[], None] = lambda: None
+        self._sound = table
 
     def sleep(self, seconds: float) -> None:
         """Let the time pass, and let happen what does."""
         self.slept.append(seconds)
-        self.clock.time += seconds
+        self.pass_time(seconds)
         self.while_sleeping()
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock."""
+        self.clock.time += seconds
 
     def once_asleep(self, happens: Callable[[], Any]) -> None:
         """Let something happen while a worker sleeps for the first time."""
@@ -104,7 +113,7 @@ class Fleet:
 
     def item(self) -> dict[str, Any]:
         """Return the record."""
-        return dict(self.table.get(Key=KEY))
+        return dict(self._sound.get(Key=KEY))
 
     def wishes(self) -> list[str]:
         """Return the workers that wait."""
@@ -126,14 +135,11 @@ class Holder:
         """Begin so many calls."""
         self._fleet = fleet
         self._batch = ExitStack()
+        self._deadlines: list[float] = []
         self.share = self._batch.enter_context(fleet.worker(skew=skew).held(pushes, left(seconds)))
-        self._calls = [self._begin() for _ in range(calls)]
-
-    def _begin(self) -> ExitStack:
-        call = ExitStack()
-        connection = call.enter_context(self.share.connection(urgent=False))
-        call.enter_context(connection.call(CALL_SECS))
-        return call
+        self._calls: list[ExitStack] = []
+        for _ in range(calls):
+            self.begin()
 
     @property
     def holds(self) -> int:
@@ -142,20 +148,52 @@ class Holder:
 
     def begin(self) -> None:
         """Begin a call."""
-        self._calls.append(self._begin())
+        with ExitStack() as call:
+            connection = call.enter_context(self.share.connection(urgent=False))
+            seconds = call.enter_context(connection.call(CALL_SECS))
+            self._calls.append(call.pop_all())
+            self._deadlines.append(self._fleet.clock.time + seconds)
 
     def end(self, seconds: float = SHORT_CALL_SECS) -> None:
         """End the oldest call, after some time."""
-        self._fleet.clock.time += seconds
-        self._calls.pop(0).close()
+        self._fleet.pass_time(seconds)
+        if self._calls:
+            self._next().close()
+
+    @property
+    def calling(self) -> int:
+        """The calls that go on."""
+        return len(self._calls)
+
+    @property
+    def must_end(self) -> float:
+        """The moment at which the first of its calls has to end."""
+        return min(self._deadlines, default=math.inf)
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether a call can begin without the end of another one of this worker."""
+        return bool(self.share._idle) or not self.share._busy
+
+    def _next(self) -> ExitStack:
+        number = self._deadlines.index(self.must_end)
+        del self._deadlines[number]
+        return self._calls.pop(number)
 
     def fail(self, error: Exception) -> None:
         """End the oldest call with an error."""
         try:
-            with self._calls.pop(0):
+            with self._next():
                 raise error
         except type(error):
             pass
+
+    def die(self) -> None:
+        """End as a killed process does: nothing is given back."""
+        self._calls, self._deadlines = [], []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Tenancy, "close", lambda _self: None)
+            self._batch.close()
 
     def stop(self) -> None:
         """End all calls and the batch."""
@@ -173,7 +211,7 @@ class Holder:
             return 0
         finally:
             while self._calls:
-                self._calls.pop().close()
+                self._next().close()
 
 
 @contextmanager

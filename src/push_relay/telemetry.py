@@ -20,6 +20,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from push_relay.core.errors import (
     VENDOR_CODES,
+    BudgetExhausted,
     CircuitOpen,
     CredentialsUnavailable,
     RelayError,
@@ -34,12 +35,14 @@ ACCEPTED = "Accepted"
 HANDSHAKE = "Handshake"
 QUOTA_USED = "QuotaUsed"
 VENDOR_LATENCY = "VendorLatency"
+UNSUBSCRIBED = "Unsubscribed"
 OUTCOME_METRICS = {outcome: outcome.value.capitalize() for outcome in Outcome}
 #: Metrics of error codes that have an alarm. They are counted beside the outcome's own metric.
 CODE_METRICS = {
     CredentialsUnavailable.code: "CredentialsTrouble",
     VendorUnauthorized.code: "CredentialsTrouble",
     CircuitOpen.code: "CircuitOpen",
+    BudgetExhausted.code: "BudgetExhausted",
     RelayError.code: "InternalError",
 }
 
@@ -151,6 +154,11 @@ class Telemetry:
         """
         if count := self._refusals.count(source, HANDSHAKE, [HANDSHAKE]):
             self._logger.info("handshake", source=source, correlation_id=correlation_id, count=count)
+
+    def unsubscribed(self, source: str, correlation_id: str) -> None:
+        """Note that SNS has confirmed the end of a subscription: its topic sends nothing more."""
+        self._counts[source][UNSUBSCRIBED] += 1
+        self._logger.error("unsubscribed", source=source, correlation_id=correlation_id)
 
     def quota(self, calls: int, limit: int) -> None:
         """Note how much of the day's quota the account has used."""

@@ -130,7 +130,8 @@ def test_an_answer_ends_a_row_of_failures(fleet: Fleet, end: RelayError | None) 
 def test_a_vendor_that_asks_for_fewer_calls_stops_them_at_once(fleet: Fleet, error: RelayError) -> None:
     """One call is what it costs to know."""
     fleet.stop(error)
-    refused(fleet.worker())
+    with pytest.raises(VendorUnauthorized if error is REFUSED else CircuitOpen):
+        fleet.worker()()
     assert not fleet.vendor.calls
 
 
@@ -312,7 +313,9 @@ def test_changed_credentials_need_no_probe(fleet: Fleet) -> None:
     """A person has mended the secret: whoever has read it calls at once, and by that lets everybody call."""
     fleet.stop(REFUSED)
     old = fleet.breaker()
-    refused(lambda: old.send(PUSH, CREDENTIALS, "-", 1.0))
+    with pytest.raises(VendorUnauthorized) as refusal:
+        old.send(PUSH, CREDENTIALS, "-", 1.0)
+    assert refusal.value.is_paced
     # Whether a push has to wait depends on the credentials, so it is not refused before these are read.
     assert old.refusal(PUSH) is None
     assert old.wait() is not None
@@ -389,7 +392,8 @@ def test_a_state_that_others_keep_changing_is_left_as_it_is() -> None:
 
     class Busy(Cooldowns):
         def swap(self, _before: Cooldown, _after: Cooldown) -> Cooldown:
-            self.state = Cooldown(failures=self.state.failures + 1, stamp=str(self.state.failures))
+            self.reads += 1
+            self.state = Cooldown(stamp=str(self.reads))
             return self.state
 
     vendor, clock, store = PushApi(), Clock(), Busy()

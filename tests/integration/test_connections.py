@@ -9,7 +9,7 @@ import pytest
 from connection_fleet import LIMIT, PATIENCE, SHORT_CALL_SECS, START, Fleet, left, one
 from local_aws import LocalAws
 from push_relay.adapters.connections import DynamoDbConnections, LeasedShare
-from push_relay.adapters.leases import WISH_SECS
+from push_relay.adapters.leases import WISH_SECS, Leases
 from push_relay.adapters.table import CLOCK_SKEW
 from push_relay.adapters.tenancy import Tenancy
 from push_relay.core.account import Account
@@ -146,8 +146,11 @@ def test_workers_take_turns_if_there_are_more_of_them_than_connections(fleet: Fl
     assert (first.holds, fleet.wishes()) == (1, [])
 
 
-def test_a_newcomer_does_not_take_what_came_free_for_another(fleet: Fleet) -> None:
+def test_a_newcomer_does_not_take_what_came_free_for_another(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The worker that waits takes it at its next look."""
+    monkeypatch.setattr("push_relay.adapters.tenancy.random.sample", lambda free, count: list(free)[:count])
     fleet.occupy(*range(LIMIT), until=START + 100)
 
     def newcomer_comes() -> None:
@@ -161,19 +164,32 @@ def test_a_newcomer_does_not_take_what_came_free_for_another(fleet: Fleet) -> No
 
 
 def test_an_urgent_push_overtakes_those_that_have_waited_for_less_than_its_head_start(fleet: Fleet) -> None:
-    """The other worker gets the connection after that."""
+    """It gets the first connection that is handed over, though it waits for less."""
     busy = fleet.holder()
-    order: list[str] = []
 
     def urgent_comes() -> None:
         fleet.once_asleep(busy.end)
         with one(fleet.worker(), urgent=True):
-            order.append("urgent")
+            assert len(fleet.slept) == 2
+            assert len(fleet.wishes()) == 1
+        fleet.once_asleep(busy.end)
 
     fleet.once_asleep(urgent_comes)
     with one(fleet.worker()):
-        order.append("normal")
-    assert order == ["urgent", "normal"]
+        assert not fleet.wishes()
+
+
+def test_a_connection_is_not_handed_to_a_worker_that_waits_no_longer(fleet: Fleet) -> None:
+    """What a worker saw of the others may be outdated."""
+    fleet.occupy(1, 2, until=START + 100)
+    holder = fleet.holder(calls=1)
+    other = Leases(fleet.table, "default", LIMIT, "other", fleet.clock.now)
+    other.wish(START, renewed=False)
+    holder.end(TURN_SECS - 0.01)
+    holder.begin()
+    other.withdraw()
+    holder.end(0.02)
+    assert (holder.holds, fleet.table.reads) == (1, 1)
 
 
 def test_a_dead_worker_counts_as_waiting_only_while_its_wish_lasts(fleet: Fleet) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -164,9 +165,9 @@ def test_the_vendors_own_refusals(sandbox: SandboxServer, form: Format) -> None:
 
 
 def test_what_the_format_cannot_hold_is_never_sent(sandbox: SandboxServer) -> None:
-    """Nor is quota spent on it."""
+    """The recipient: a character of title or body is replaced."""
     with pytest.raises(MappingFailed):
-        send(sandbox.address, Format.XML, push=Push(PUSH.recipient, Message("\0", "b"), "key"))
+        send(sandbox.address, Format.XML, push=replace(PUSH, recipient=Recipient(RecipientKind.USER, "\0")))
     assert not sandbox.record.calls()
 
 

@@ -25,6 +25,7 @@ from push_relay.adapters.secrets import (
 )
 from push_relay.adapters.table import Table
 from push_relay.core.account import Account
+from push_relay.core.encoding import Credentials
 from push_relay.core.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.errors import (
     ConfigurationInvalid,
@@ -125,12 +126,11 @@ CALLS = [
     (hold, LedgerUnavailable),
     (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
     (lambda: TABLE.get(Key={}), LedgerUnavailable),
-    (lambda: TABLE.delete(Key={}), LedgerUnavailable),
     (lambda: fetch_secret("arn", True), CredentialsUnavailable),  # noqa: FBT003
 ]
 NAMES = [
     *("put", "bury", "park", "hide", "forget", "claim", "settle", "give back"),
-    *("remember", "connections", "quota", "get", "delete", "fetch_secret"),
+    *("remember", "connections", "quota", "get", "fetch_secret"),
 ]
 
 
@@ -278,10 +278,24 @@ def test_a_claim_that_another_has_taken_over_is_left_to_it(client: Client) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [('{"a": "x"}', [b"x"]), ('{"a": ["new", "old"]}', [b"new", b"old"])]
+    ("text", "found"),
+    [
+        ('{"a": "x"}', [b"x"]),
+        ('{"a": ["new", "old"]}', [b"new", b"old"]),
+        ('{"a": ["x", ""]}', [b"x", b""]),
+        ('{"a": ["x", null, 1.5]}', [b"x", b"", b""]),
+        ('{"a": 47}', [b"47"]),
+        ('{"a": [47, "x"]}', [b"47", b"x"]),
+        ('{"a": " x\\n"}', [b" x\n"]),
+        ('\ufeff{"a": "x"}\r\n', [b"x"]),
+        ('\'{"a": "x"}\'', [b"x"]),
+        ('"{\\"a\\": \\"x\\"}"', [b"x"]),
+        ('{" A\u00a0": "x"}', [b"x"]),
+        ('{"A": "y", "a": "x"}', [b"x"]),
+    ],
 )
 def test_a_sources_signing_secrets_are_one_or_several(text: str, found: list[bytes]) -> None:
-    """While they are changed there are two."""
+    """While they are changed there are two. What people's tools put round JSON is not a part of it."""
     assert SecretsManagerSigningSecrets("arn", lambda _arn, _force: text).of("a") == found
 
 
@@ -290,8 +304,9 @@ def test_a_sources_signing_secrets_are_one_or_several(text: str, found: list[byt
     ["", "planted", "[]", "null", "{}", '{"b": "planted"}']
     + [
         f'{{"a": {value}}}'
-        for value in ('""', "[]", '["planted", ""]', "[7]", "{}", "null", '"planted\\ud800"')
-    ],
+        for value in ('""', "[]", '[""]', "[7.5]", "true", "{}", "null", '"planted\\ud800"')
+    ]
+    + ['{"A": "planted", " a": "planted"}', "'planted'", '"planted"', "[" * 100_000],
 )
 def test_signing_secrets_of_another_shape_let_nobody_in(text: str) -> None:
     """It fails closed, and shows nothing of them."""
@@ -306,7 +321,7 @@ def test_signing_secrets_of_another_shape_let_nobody_in(text: str) -> None:
     ["planted", "[]", "{}"]
     + [
         json.dumps({"CompanyId": c, "IntegrationKey": k})
-        for c, k in (("1", "planted"), (True, "k"), (1, ""), (1, 7))
+        for c, k in (("planted", "k"), ("", "k"), (True, "k"), (1.5, "k"), (1, ""), (1, "\n"), (1, None))
     ],
 )
 def test_push_credentials_of_another_shape_are_unavailable(text: str) -> None:
@@ -314,6 +329,44 @@ def test_push_credentials_of_another_shape_are_unavailable(text: str) -> None:
     with pytest.raises(CredentialsUnavailable) as refused:
         SecretsManagerPushCredentials("arn", lambda _arn, _force: text).current()
     assert "planted" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"CompanyId": "4711", "IntegrationKey": "k"}',
+        '{"CompanyId": " 4711\\n", "IntegrationKey": "k\\n"}',
+        '\ufeff{"CompanyId": 4711, "IntegrationKey": "\ufeffk "}',
+        '{"companyID": 4711, " integrationkey": "k"}',
+        '\'{"CompanyId": 4711, "IntegrationKey": "k"}\'\n',
+    ],
+)
+def test_push_credentials_are_taken_as_people_store_them(text: str) -> None:
+    """No integration key begins or ends with a space, and a number in quotes is one."""
+    held = SecretsManagerPushCredentials("arn", lambda _arn, _force: text)
+    assert held.current() == Credentials(4711, "k")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_secret_that_was_stored_as_bytes_is_read(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets Manager has texts and bytes; a file that PowerShell has written is UTF-16."""
+    monkeypatch.setattr(secrets, "_provider", lambda: Provider('{"a": "é"}'.encode(encoding)))
+    assert SecretsManagerSigningSecrets("arn").of("a") == ["é".encode()]
+    monkeypatch.setattr(secrets, "_provider", lambda: Provider(b'{"a": "planted\xff"}'))
+    with pytest.raises(CredentialsUnavailable) as refused:
+        fetch_secret("arn", True)  # noqa: FBT003
+    assert refused.value.__suppress_context__
+
+
+class Provider:
+    """Powertools' provider, with one secret."""
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def get(self, _name: str, **_options: object) -> bytes:
+        """Return it as Secrets Manager does if it was stored as bytes."""
+        return self._value
 
 
 def test_credentials_are_read_again_at_most_once_in_a_while() -> None:

@@ -1,6 +1,7 @@
 """Where the dead letters are, and what a person types to choose among them."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,9 +30,37 @@ def test_a_stack_tells_where_its_queues_are() -> None:
         Place("by hand", dead_letter_url="d").needs("queue_url")
 
 
-def test_samconfig_names_the_stack() -> None:
-    """Whoever deploys with it need not say it again."""
-    assert default_stack() == "push-relay"
+SAMCONFIG = """
+version = 0.1
+[test.global.parameters]
+stack_name = "relay-test"
+[prod.deploy.parameters]
+stack_name = "relay"
+"""
+
+
+def test_no_stack_is_chosen_for_a_person(tmp_path: Path) -> None:
+    """Neither production nor any other: the error lists those that samconfig.toml has."""
+    samconfig = tmp_path / "samconfig.toml"
+    with pytest.raises(DeadLettersError, match=r"which stack\? Name it with --stack or in RELAY_STACK$"):
+        default_stack({}, samconfig)
+    samconfig.write_text(SAMCONFIG)
+    with pytest.raises(DeadLettersError, match=r"has relay-test \(test\), relay \(prod\)$"):
+        default_stack({"RELAY_STACK": ""}, samconfig)
+
+
+def test_a_person_names_the_stack_for_a_session_or_for_the_checkout(tmp_path: Path) -> None:
+    """The environment variable counts before samconfig.toml's `default`."""
+    samconfig = tmp_path / "samconfig.toml"
+    samconfig.write_text(SAMCONFIG + '[default.global.parameters]\nstack_name = "relay-mine"\n')
+    assert default_stack({}, samconfig) == "relay-mine"
+    assert default_stack({"RELAY_STACK": "relay-test"}, samconfig) == "relay-test"
+
+
+def test_the_project_s_own_samconfig_chooses_none() -> None:
+    """Its `default` environment names no stack."""
+    with pytest.raises(DeadLettersError, match=r"push-relay-dev \(dev\), push-relay \(prod\)"):
+        default_stack({})
 
 
 @pytest.mark.parametrize(("text", "interval"), [("10/s", 0.1), ("30/m", 2.0), ("1/m", 60.0)])

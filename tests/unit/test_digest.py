@@ -333,6 +333,22 @@ def test_titles_are_told_once_with_their_number() -> None:
     assert summary(eternal).expiry_secs is None
 
 
+def test_titles_that_the_version_before_has_gathered_are_cleaned() -> None:
+    """Each is one line of the digest, also one of which nothing is visible."""
+    entries = [replace(_entry(), message=Message(title, "body")) for title in ("a\nb\u202e", "\u200b", "c")]
+    assert summary(entries).body == "a b\n…\nc"
+
+
+def test_a_lone_push_of_the_version_before_is_cleaned(world: World) -> None:
+    """It is shown as it is, and was gathered as it came."""
+    tell(world, "warm")
+    (_, entries), *_ = world.digests.windows.values()
+    (key,) = entries
+    entries[key] = replace(entries[key], message=Message("a\nb\u202e", "\x1b[31mc\r\nd"))
+    end(world)
+    assert world.vendor.calls[0].push.message == Message("a b", "c\nd")
+
+
 def _entry() -> Any:
     from push_relay.core.digest import Entry  # noqa: PLC0415
 

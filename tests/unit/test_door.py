@@ -50,8 +50,10 @@ def here(case: Case, worlds: dict[str, World]) -> World:
     return known
 
 
-def refused(answer: dict[str, Any], kind: type[Unauthenticated]) -> None:
-    """Hold a refusal to the letter: nothing in it depends on the request."""
+def refused(answer: dict[str, Any], kind: type[Unauthenticated], case: Case | None = None) -> None:
+    """Hold a refusal to the letter: nothing in it depends on the request. Only `basic` asks for a proof."""
+    asks = case is not None and case.verify["scheme"] == "basic"
+    challenge = {"WWW-Authenticate": 'Basic realm="push-relay", charset="UTF-8"'} if asks else {}
     code = json.loads(answer["body"])["code"]
     assert issubclass(CODES[code], kind)
     problem = {
@@ -67,7 +69,7 @@ def refused(answer: dict[str, Any], kind: type[Unauthenticated]) -> None:
             "Content-Type": "application/problem+json",
             "Cache-Control": "no-store",
             "X-Correlation-Id": "req-1",
-            "WWW-Authenticate": 'Basic realm="push-relay", charset="UTF-8"',
+            **challenge,
         },
         "body": json.dumps(problem, separators=(",", ":")),
         "isBase64Encoded": False,
@@ -93,7 +95,7 @@ def test_a_genuine_request_is_accepted(here: World, case: Case, gateway: Gateway
 def test_an_attack_is_refused(here: World, case: Case, attack: Attack) -> None:
     """401 with the table's code, counted as rejected; nothing queued, confirmed, or told of the request."""
     for answer in _answers(here, [*attack.forge(case)]):
-        refused(answer, attack.refusal)
+        refused(answer, attack.refusal, case)
     assert set(here.witness.outcomes) <= {Outcome.REJECTED}
     assert not here.messages.queued
     assert not here.sns.confirmed
@@ -138,7 +140,7 @@ def _twice(invocation: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:
 def test_a_proof_given_twice_is_refused(here: World, case: Case) -> None:
     """Which of them a reader takes must not matter: both the same, one empty, one wrong."""
     for invocation in _twice(api_gateway_v1(case.genuine()), case):
-        refused(here.receive(invocation), Unauthenticated)
+        refused(here.receive(invocation), Unauthenticated, case)
     assert not here.messages.queued
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from push_relay.core.encoding import Credentials, Format, encode
-from push_relay.core.errors import MappingFailed
+from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
 from sandbox.contract import FIELDS, read_push
 from sandbox.contract import Push as Shown
@@ -101,23 +101,37 @@ def test_no_value_changes_what_is_round_it(form: Format, text: str) -> None:
     assert (read.title, read.body, read.user_email, read.company_id) == (text, text, text, 4711)
 
 
-@pytest.mark.parametrize("text", ["\0", "\x0b", "\x1b[31m", "\ufffe", "\uffff", "\x08"])
-def test_what_xml_cannot_hold_is_refused_by_the_fields_name(text: str) -> None:
-    """Not dropped, not replaced; and JSON can hold it."""
+NO_XML = ["\0", "\x0b", "\x1b", "\ufffe", "\uffff", "\x08"]
+HALF_A_PAIR = "\ud800"
+
+
+@pytest.mark.parametrize("character", [*NO_XML, HALF_A_PAIR])
+def test_a_character_that_xml_cannot_hold_is_replaced(character: str) -> None:
+    """JSON holds all of them except half of a surrogate pair, for which UTF-8 has no bytes."""
+    text = f"oven {character} out"
+    read = shown(encode(push(Message(text, text)), CREDENTIALS, Format.XML), Format.XML)
+    assert (read.title, read.body) == ("oven \ufffd out",) * 2
+    read = shown(encode(push(Message(text, text)), CREDENTIALS, Format.JSON), Format.JSON)
+    assert (read.title, read.body) == (text.replace(HALF_A_PAIR, "\ufffd"),) * 2
+
+
+@pytest.mark.parametrize(
+    ("form", "character"), [(Format.JSON, HALF_A_PAIR), *((Format.XML, c) for c in [*NO_XML, HALF_A_PAIR])]
+)
+def test_a_recipient_is_never_changed_into_another(form: Format, character: str) -> None:
+    """The push fails, and nothing of the recipient is in the error."""
     with pytest.raises(MappingFailed) as refused:
-        encode(push(Message("t", f"planted{text}")), CREDENTIALS, Format.XML)
-    assert refused.value.detail.startswith("Body holds a character")
-    assert "planted" not in str(refused.value)
-    assert shown(encode(push(Message("t", text)), CREDENTIALS, Format.JSON), Format.JSON).body == text
+        encode(push(value=f"planted{character}"), CREDENTIALS, form)
+    assert refused.value.detail == f"the recipient holds a character that {form.name} cannot"
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 @BOTH
-def test_half_a_surrogate_pair_is_refused(form: Format) -> None:
-    """UTF-8 has no bytes for it."""
-    with pytest.raises(MappingFailed) as refused:
-        encode(push(Message("planted\ud800", "b")), CREDENTIALS, form)
+def test_a_key_that_the_format_cannot_hold_parks_the_push(form: Format) -> None:
+    """The secret is wrong, not the push."""
+    with pytest.raises(CredentialsUnavailable) as refused:
+        encode(push(), Credentials(1, f"planted{HALF_A_PAIR}"), form)
     assert "planted" not in str(refused.value)
-    assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 def test_credentials_cannot_be_printed() -> None:
@@ -131,6 +145,7 @@ TEXTS = st.text(st.characters(exclude_categories=()), min_size=1) | st.text(
     "<>&\"'\r\n\t\0\ud800]}{:,é🔥", min_size=1
 )
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_UTF8 = re.compile("[\ud800-\udfff]")
 PUSHES = st.builds(
     lambda title, body, sound, expiry, kind, value: push(Message(title, body, sound, expiry), kind, value),
     TEXTS,
@@ -148,34 +163,33 @@ def said(read: Any) -> tuple[Any, ...]:
     return read.title, read.body, read.sound, read.expiry_secs, value
 
 
-def meant(given: Push) -> tuple[Any, ...]:
-    """Return everything that a push was meant to say."""
+def meant(given: Push, lacking: "re.Pattern[str]") -> tuple[Any, ...]:
+    """Return everything that a push says in a format that lacks some characters."""
     message = given.message
-    return message.title, message.body, message.sound, message.expiry_secs, given.recipient.value
+    title, body = (lacking.sub("\ufffd", text) for text in (message.title, message.body))
+    return title, body, message.sound, message.expiry_secs, given.recipient.value
 
 
 @given(PUSHES, st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
-def test_any_text_survives_json_or_has_no_utf8(given_push: Push, key: str) -> None:
-    """Refused exactly where a lone surrogate stands; json and the contract read back what was meant."""
-    texts = (given_push.message.title, given_push.message.body, given_push.recipient.value)
+def test_any_text_survives_json(given_push: Push, key: str) -> None:
+    """Lone surrogates become U+FFFD; json and the contract read back the rest."""
     credentials = Credentials(1, key)
-    if any("\ud800" <= c <= "\udfff" for text in texts for c in text):
+    if NOT_UTF8.search(given_push.recipient.value):
         with pytest.raises(MappingFailed):
             encode(given_push, credentials, Format.JSON)
         return
     written = encode(given_push, credentials, Format.JSON)
-    assert said(shown(written, Format.JSON)) == meant(given_push)
+    assert said(shown(written, Format.JSON)) == meant(given_push, NOT_UTF8)
     assert json.loads(written)["IntegrationKey"] == key
 
 
 @given(PUSHES)
-def test_any_text_survives_xml_or_cannot_be_held_by_it(given_push: Push) -> None:
-    """Refused exactly where XML 1.0 has no character for it; lxml and the contract read back the rest."""
-    texts = (given_push.message.title, given_push.message.body, given_push.recipient.value)
-    if any(NOT_XML.search(text) for text in texts):
+def test_any_text_survives_xml(given_push: Push) -> None:
+    """A character that XML 1.0 does not have becomes U+FFFD; lxml and the contract read back the rest."""
+    if NOT_XML.search(given_push.recipient.value):
         with pytest.raises(MappingFailed):
             encode(given_push, CREDENTIALS, Format.XML)
         return
     written = encode(given_push, CREDENTIALS, Format.XML)
-    assert said(shown(written, Format.XML)) == meant(given_push)
-    assert etree.fromstring(written).findtext("Title") == given_push.message.title
+    assert said(shown(written, Format.XML)) == meant(given_push, NOT_XML)
+    assert etree.fromstring(written).findtext("Title") == NOT_XML.sub("\ufffd", given_push.message.title)

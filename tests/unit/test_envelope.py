@@ -224,6 +224,24 @@ def test_a_forged_id_makes_no_duplicate_of_another_content(unwrap: Any) -> None:
     assert unwrap(notification(HEAT)).identity != unwrap(notification({"degrees": 1})).identity
 
 
+LENIENT = '{"a": 1, "a": "x\\ud83d", "b": NaN}'
+
+
+@pytest.mark.parametrize(
+    "unwrap",
+    [
+        lambda: from_sqs(sqs_record(LENIENT)),
+        lambda: from_sqs(sqs_record(notification(LENIENT))),
+        lambda: from_sqs(sqs_record(json.dumps(bus_event(0)).replace('"detail": 0', f'"detail": {LENIENT}'))),
+        lambda: direct(notification(LENIENT)),
+        lambda: envelope.unwrap_eventbridge(bus_event({"a": "x\ud83d", "b": float("nan")})),
+    ],
+)
+def test_what_aws_delivers_is_read_as_its_publishers_library_would(unwrap: Any) -> None:
+    """IAM knows the publisher, and nobody reads the message before the relay."""
+    assert unwrap().data == {"a": "x\ufffd", "b": None}
+
+
 def without(content: dict[str, Any], key: str) -> dict[str, Any]:
     """Leave a key out."""
     return {name: value for name, value in content.items() if name != key}
@@ -249,8 +267,6 @@ def without(content: dict[str, Any], key: str) -> dict[str, Any]:
         lambda: envelope.unwrap_eventbridge(without(bus_event(HEAT), "id")),
         lambda: envelope.unwrap_eventbridge(without(bus_event(HEAT), "detail-type")),
         lambda: envelope.unwrap_eventbridge(bus_event("planted")),
-        lambda: envelope.unwrap_eventbridge(bus_event({"a": float("nan")})),
-        lambda: envelope.unwrap_eventbridge(bus_event({"a": "\ud800"})),
         lambda: envelope.unwrap_eventbridge(bus_event({"a": {1, 2}})),
         lambda: envelope.unwrap_eventbridge({}),
         lambda: envelope.unwrap_eventbridge(notification(HEAT)),

@@ -56,7 +56,10 @@ def test_a_webhook_that_was_touched_is_refused(name: str) -> None:
     touched = load(name)
     body = touched["body"]
     touched["body"] = body[:-4] + ("AAAA" if touched["isBase64Encoded"] else " " * 3 + body[-1])
-    assert world().receive(touched)["statusCode"] == 401
+    here = world()
+    text, standard = here.secrets.secrets
+    here.secrets.secrets = (standard if WEBHOOKS[name] == "push" else text,)
+    assert here.receive(touched)["statusCode"] == 401
 
 
 @pytest.mark.parametrize(("name", "title"), TITLES.items())

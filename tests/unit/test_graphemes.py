@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.graphemes import ELLIPSIS, MAX_CLUSTER, cut, is_blank
+from push_relay.core.graphemes import ELLIPSIS, MAX_CLUSTER, cut
 
 FAMILY, FLAG, ACCENT = "👨‍👩‍👧", "🇩🇪", "e\u0301"
 
@@ -54,17 +54,3 @@ def test_a_text_without_end_is_cut_in_no_time(piece: str) -> None:
     assert time.process_time() - started < 1
     assert len(shown) <= 100 * MAX_CLUSTER + 1
     assert shown.endswith(ELLIPSIS)
-
-
-@pytest.mark.parametrize(
-    "text", ["", " ", "\t\r\n", "\u00a0\u2003\u3000", "\u200b\u200d\ufeff", "\u202e\u2066\x00\x1b"]
-)
-def test_a_text_of_which_nothing_shows_is_blank(text: str) -> None:
-    """White space of any kind, and characters of no width."""
-    assert is_blank(text)
-
-
-@pytest.mark.parametrize("text", [".", " a ", "0", "\u200bx", "👩\u200d👩", "\U0001fadf", "\ue000", "́"])
-def test_a_text_of_which_something_shows_is_not_blank(text: str) -> None:
-    """A new emoji that Python's tables do not know yet shows on a phone that knows it."""
-    assert not is_blank(text)

@@ -71,7 +71,7 @@ def replay(world: World, buried: Buried) -> None:
 
 
 def test_a_recipient_that_cannot_be_made_fails_alone(tmp_path: Path) -> None:
-    """The receipt says which one and why, and shows no value."""
+    """The receipt names the recipient and the reason, and shows no value."""
     world = relay(tmp_path, BAD)
     assert deliver(world) == [Outcome.FAILED, Outcome.DELIVERED, Outcome.DELIVERED]
     failed = world.witness.receipts[0]
@@ -105,7 +105,7 @@ def test_a_replay_before_the_mending_is_dead_lettered_again(tmp_path: Path) -> N
 
 
 def test_a_route_whose_condition_fails_leaves_the_other_routes_alone(tmp_path: Path) -> None:
-    """And if no other route leads to anybody, the event has failed: nobody is silently told nothing."""
+    """If no other route leads to anybody, the event has failed, and is not `filtered`."""
     bad, good = 'when = "contains(data.none, \'x\')"\nto = ["user:one"]', 'to = ["user:two"]'
     world = relay(tmp_path, bad, good)
     assert deliver(world) == [Outcome.FAILED, Outcome.DELIVERED]
@@ -166,7 +166,7 @@ def test_what_waits_for_a_recipient_does_not_report_the_others_again(tmp_path: P
 
 
 def test_what_waits_for_a_recipient_that_cannot_be_made_any_more_fails(tmp_path: Path) -> None:
-    """A route was changed meanwhile: `filtered` would hide that somebody was told nothing."""
+    """A route was changed meanwhile. `filtered` would hide that somebody got no push."""
     world = relay(tmp_path, BAD)
     assert deliver(world, event(only=("k",))) == [Outcome.FAILED]
     (buried,) = world.messages.buried
@@ -174,7 +174,7 @@ def test_what_waits_for_a_recipient_that_cannot_be_made_any_more_fails(tmp_path:
 
 
 def test_a_push_of_unknown_fate_has_a_dead_letter_of_its_own(tmp_path: Path) -> None:
-    """Whoever mends the route and replays the other one does not send it again."""
+    """A person who mends the route and replays the other one does not send it again."""
     world = relay(tmp_path, BAD)
     world.vendor.judge = lambda push, _: DeliveryHeld("lost") if push.recipient.value == "two" else None
     assert deliver(world) == [Outcome.FAILED, Outcome.DELIVERED, Outcome.FAILED]

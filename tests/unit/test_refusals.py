@@ -1,15 +1,16 @@
 """Credentials that the vendor has refused are not sent again for nothing: each call is one of 2,500 a day."""
 
 import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi
+from push_relay.adapters.pace import CircuitBreaker
 from push_relay.adapters.secrets import MIN_REFETCH, SecretsManagerPushCredentials
+from push_relay.core.account import Account
+from push_relay.core.cooldown import FIRST_WAIT_SECS, LOOK_SECS
 from push_relay.core.errors import (
     CredentialsUnavailable,
     DeliveryUnknown,
@@ -21,29 +22,38 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
-from push_relay.core.sender import REFUSAL_AGE, Sender
-from stores import Ledger
+from push_relay.core.sender import Sender
+from stores import Cooldowns, Ledger
 
 NOW = 1_800_000_000.0
 EVENT = Event("bakery", "e-1", "baked", {}, NOW, "i", "c-1")
 PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Bread", "warm"), "key")
 REFUSED = (Outcome.PARKED, "vendor_unauthorized")
+DELIVERED = (Outcome.DELIVERED, None)
 
 
 class Office:
-    """A sender, the real adapter of its credentials, Secrets Manager behind it, and the vendor."""
+    """A sender with its breaker, the real adapter of its credentials, Secrets Manager, and the vendor."""
 
-    def __init__(self) -> None:
-        """Open, with credentials that the vendor refuses."""
+    def __init__(self, other: "Office | None" = None) -> None:
+        """Open, with credentials that the vendor refuses; another worker shares all but its own memory."""
         self.clock, self.vendor, self.ledger = Clock(NOW), PushApi(), Ledger()
         self.stored, self.accepted = CREDENTIALS, ROTATED
+        self.store = Cooldowns()
+        if other:
+            self.clock, self.vendor, self.store = other.clock, other.vendor, other.store
+        else:
+            self.vendor.judge = self._judge
         self.reads: list[float] = []
         self.down = False
         self._kept = ""
-        self.vendor.judge = lambda _push, given: None if given == self.accepted else VendorUnauthorized("401")
         held = SecretsManagerPushCredentials("arn", self._fetch, self.clock.monotonic)
-        self.sender = Sender(self.ledger, held, self.vendor, self.clock)
+        breaker = CircuitBreaker(self.vendor, self.store, Account(), self.clock.now)
+        self.sender = Sender(self.ledger, held, breaker, self.clock, pace=breaker)
         self._numbers = count()
+
+    def _judge(self, _push: Push, given: object) -> Exception | None:
+        return None if given == self.accepted else VendorUnauthorized("401")
 
     def _fetch(self, _arn: str, force: bool) -> str:  # noqa: FBT001 (the port's)
         if force or not self._kept:
@@ -76,36 +86,62 @@ class Office:
 def test_a_refusal_costs_one_call_and_the_pushes_after_it_none() -> None:
     """They are parked with the same code; nobody was called, so they tell no latency."""
     office = Office()
-    assert office.send().latency_ms is not None
+    first = office.send()
+    assert (first.latency_ms, first.retry_after, first.is_paced) == (0, FIRST_WAIT_SECS, True)
     for _ in range(100):
         receipt = office.send()
-        assert (receipt.outcome, receipt.error_code) == REFUSED
+        assert (receipt.outcome, receipt.error_code, receipt.is_paced) == (*REFUSED, True)
         assert receipt.latency_ms is None
     assert office.calls == 1
     assert not office.ledger.states
 
 
-def test_an_hour_of_refusals_costs_a_call_in_five_minutes_and_a_read_a_minute() -> None:
-    """The vendor might have been wrong, so it is asked again: by one push."""
+def test_a_day_of_refusals_costs_what_an_outage_may_and_a_read_a_minute() -> None:
+    """The vendor might have been wrong, so it is asked again, by two workers that know each other's calls."""
     office = Office()
-    for _ in range(720):
-        assert office.outcome() == REFUSED
-        office.clock.time += 5
-    assert office.calls == 3600 / REFUSAL_AGE == 12
-    assert len(office.reads) <= 3600 / MIN_REFETCH + 1
-    gaps = [later - earlier for earlier, later in zip(office.reads[1:], office.reads[2:], strict=False)]
-    assert min(gaps) >= MIN_REFETCH == 60
+    workers = [office, Office(office)]
+    for turn in range(86_400 // 20):
+        assert workers[turn % 2].outcome() == REFUSED
+        office.clock.time += 20
+    assert 30 < office.calls <= 50
+    for worker in workers:
+        assert len(worker.reads) <= 86_400 / MIN_REFETCH + 1
+        assert min(later - earlier for earlier, later in pairwise(worker.reads[1:])) >= MIN_REFETCH == 60
+
+
+def test_a_push_that_waits_looks_at_the_secret_now_and_then() -> None:
+    """The next probe may be an hour away, and to read the secret costs no call."""
+    office = Office()
+    for _ in range(40):
+        office.outcome()
+        office.clock.time += 4000
+    assert office.send().retry_after == LOOK_SECS
+    assert office.sender.pace.refusal(PUSH) is None
 
 
 def test_changed_credentials_are_sent_at_once_when_they_are_read() -> None:
-    """Within a minute of the change, and without a call by the old ones."""
+    """Within a minute of the change, without a call by the old ones; and they let everybody call."""
     office = Office()
     assert office.outcome() == REFUSED
-    office.stored = ROTATED
+    other = Office(office)
+    office.stored = other.stored = ROTATED
     assert office.outcome() == REFUSED  # read a moment ago
     office.clock.time += MIN_REFETCH
-    assert [office.outcome() for _ in range(3)] == [(Outcome.DELIVERED, None)] * 3
+    office.store.state = office.store.state._replace(until=int(NOW) + 3600)
+    assert [office.outcome() for _ in range(3)] == [DELIVERED] * 3
     assert [call.credentials for call in office.vendor.calls] == [CREDENTIALS, ROTATED, ROTATED, ROTATED]
+    assert other.outcome() == DELIVERED
+
+
+def test_a_worker_that_has_not_seen_the_refusal_reads_the_secret_again_too() -> None:
+    """It has kept what another worker's call has shown to be refused."""
+    office = Office()
+    other = Office(office)
+    other._fetch("arn", False)  # noqa: FBT003 (the port's)
+    office.outcome()
+    other.stored = ROTATED
+    assert other.outcome() == DELIVERED
+    assert [call.credentials for call in office.vendor.calls] == [CREDENTIALS, ROTATED]
 
 
 def test_changed_credentials_that_are_refused_too_are_remembered_instead() -> None:
@@ -114,33 +150,23 @@ def test_changed_credentials_that_are_refused_too_are_remembered_instead() -> No
     office.outcome()
     office.stored, office.accepted = ROTATED, replace(ROTATED, company_id=1)
     office.clock.time += MIN_REFETCH
+    office.store.state = office.store.state._replace(until=int(NOW) + 3600)
     for _ in range(10):
         assert office.outcome() == REFUSED
     assert [call.credentials for call in office.vendor.calls] == [CREDENTIALS, ROTATED]
 
 
-def test_others_that_are_taken_do_not_make_the_refused_ones_good() -> None:
-    """A secret that is put back is refused without a call."""
+def test_a_vendor_that_was_wrong_is_found_right_by_the_next_probe() -> None:
+    """One push tries, and all that follow go out, of every worker."""
     office = Office()
     office.outcome()
-    office.stored = ROTATED
-    office.clock.time += MIN_REFETCH
-    assert office.outcome() == (Outcome.DELIVERED, None)
-    office.stored = CREDENTIALS
-    office.forget()
-    assert office.outcome() == REFUSED
-    assert office.calls == 2
-
-
-def test_a_vendor_that_was_wrong_is_found_right_after_five_minutes() -> None:
-    """One push tries, and all that follow go out."""
-    office = Office()
-    office.outcome()
+    other = Office(office)
+    assert other.outcome() == REFUSED
     office.accepted = CREDENTIALS
-    office.clock.time += REFUSAL_AGE - 1
+    office.clock.time += FIRST_WAIT_SECS - 1
     assert office.outcome() == REFUSED
     office.clock.time += 1
-    assert [office.outcome() for _ in range(3)] == [(Outcome.DELIVERED, None)] * 3
+    assert [worker.outcome() for worker in (office, other, office)] == [DELIVERED] * 3
     assert office.calls == 4
 
 
@@ -157,11 +183,11 @@ def test_only_an_answer_that_took_the_credentials_ends_the_wait(answer: RelayErr
     """A refused push was looked at; a vendor that is down has said nothing of them."""
     office = Office()
     office.outcome()
-    office.clock.time += REFUSAL_AGE
+    office.clock.time += FIRST_WAIT_SECS
     office.vendor.errors = [answer]
     assert office.send().error_code == answer.code
     office.accepted = CREDENTIALS
-    assert office.outcome() == ((Outcome.DELIVERED, None) if goes_on else REFUSED)
+    assert office.outcome() == (DELIVERED if goes_on else (Outcome.PARKED, "circuit_open"))
 
 
 def test_where_the_secret_cannot_be_read_again_the_refusal_stands() -> None:
@@ -170,25 +196,10 @@ def test_where_the_secret_cannot_be_read_again_the_refusal_stands() -> None:
     office.outcome()
     office.down = True
     office.clock.time += MIN_REFETCH
+    office.store.state = office.store.state._replace(until=int(NOW) + 3600)
     office.reads.clear()
     assert {office.outcome() for _ in range(10)} == {REFUSED}
     assert (office.calls, len(office.reads)) == (1, 1)
-
-
-def test_threads_try_credentials_that_were_refused_once_together() -> None:
-    """After five minutes one of them calls; the others are parked."""
-    office = Office()
-    office.outcome()
-    office.clock.time += REFUSAL_AGE
-    together = threading.Barrier(8)
-
-    def send(_: int) -> tuple[Outcome, str | None]:
-        together.wait(10)
-        return office.outcome()
-
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(send, range(8))) == {REFUSED}
-    assert office.calls == 2
 
 
 def test_what_was_refused_is_shown_nowhere() -> None:
@@ -197,4 +208,4 @@ def test_what_was_refused_is_shown_nowhere() -> None:
     office.outcome()
     receipt = office.send()
     assert receipt.detail == "the vendor refused the credentials, and they are the same"
-    assert CREDENTIALS.integration_key not in str(receipt) + repr(office.sender)
+    assert CREDENTIALS.integration_key not in str(receipt) + repr(office.sender) + str(office.store.state)

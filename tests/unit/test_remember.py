@@ -1,4 +1,4 @@
-"""How long the same content is the same event: by scheme, by id, and as its source says."""
+"""How long the same content is the same event: by scheme, by id, and by its source's `remember`."""
 
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ HAS_ID = [case for case in CASES if case.name in ("standard-webhooks v1", "sns-h
 
 @pytest.mark.parametrize("case", HAS_ID, ids=lambda case: case.name)
 def test_an_id_that_is_signed_names_one_event(case: Case, tmp_path: Path) -> None:
-    """Whatever the source says: the sender makes a new id for a new event."""
+    """`remember` does not apply: the sender makes a new id for a new event."""
     format_ = 'format = "sns"\n' if case.verify["scheme"] == "sns-http" else ""
     here = world_of(tmp_path, case, event=format_ + 'remember = "5m"')
     first = received(here, 0, case.genuine(NOW))
@@ -107,7 +107,7 @@ def test_an_id_that_is_signed_names_one_event(case: Case, tmp_path: Path) -> Non
 
 
 def test_an_id_in_a_signed_document_is_the_events_own(tmp_path: Path) -> None:
-    """Its sender may try for days: the second attempt says the same, and means the same."""
+    """Its sender may try for days, and sends the same document each time."""
     stripe = next(case for case in CASES if case.name == "stripe")
     here = world_of(tmp_path, stripe, event='id = "data.id"')
     for body, last in ((b'{"id": "evt_1"}', Outcome.DUPLICATE), (b'{"id": null}', Outcome.DELIVERED)):
@@ -166,7 +166,7 @@ def test_a_message_that_sqs_hands_out_again_is_the_same_arrival(later: float, tm
 
 
 def test_an_event_whose_parts_wait_for_hours_is_the_same_arrival(tmp_path: Path) -> None:
-    """One recipient was told at once. The other one waits, and comes back as a message of its own."""
+    """One recipient gets the push at once. The other one waits in a message of its own."""
     here = relay(tmp_path)
     (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1", "user:2"]\n')
     here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
@@ -192,7 +192,7 @@ def test_a_senders_second_attempt_is_a_duplicate_of_what_waited(tmp_path: Path) 
 
 
 def test_reminders_that_wait_together_are_one_push(tmp_path: Path) -> None:
-    """They say the same. Whichever is sent first, it says it for those that arrived before."""
+    """They have the same content, so the first one that is sent is enough for those that arrived before."""
     here = relay(tmp_path)
     here.vendor.errors = [VendorThrottled("slow")] * 3
     events = [received(here, at, github()) for at in (0, HOUR, 2 * HOUR)]
@@ -210,7 +210,7 @@ def test_reminders_that_wait_together_are_one_push(tmp_path: Path) -> None:
     ids=["bare", "through SNS"],
 )
 def test_what_aws_has_given_an_id_is_one_event(record: dict[str, Any], tmp_path: Path) -> None:
-    """However often and however late it is handed out, and if nobody says when it was sent."""
+    """However often and however late it is handed out, also without a time of sending."""
     here = relay(tmp_path)
     for dated in (record, {**record, "attributes": {}}):
         for at in (0.0, 6 * MINUTE, DAY):

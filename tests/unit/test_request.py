@@ -1,6 +1,8 @@
 """API Gateway's and a function URL's invocations become one HTTP request, or are refused."""
 
 import base64
+import itertools
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -192,3 +194,32 @@ def test_any_junk_in_any_field_is_read_or_refused(shape: Any, data: st.DataObjec
     invocation = shape(**data.draw(st.dictionaries(names, JUNK, max_size=4)))
     with suppress(RelayError):
         unwrap(invocation)
+
+
+def test_half_of_a_surrogate_pair_is_replaced_wherever_it_is() -> None:
+    """An invocation is JSON and can hold one; an event's headers and query are queued as UTF-8."""
+    half = "a\ud800"
+    request = unwrap(
+        {
+            "rawPath": f"/{half}",
+            "rawQueryString": half,
+            "headers": {"host": half, f"X-{half}": half},
+            "queryStringParameters": {half: half},
+            "requestContext": {"http": {"method": "POST"}, "domainName": half},
+        }
+    )
+    mended = "a\ufffd"
+    assert request.path == f"/{mended}"
+    assert request.url == f"https://{mended}/{mended}?{mended}"
+    assert request.headers == {"host": mended, f"x-{mended}": mended}
+    assert request.query == {mended: mended}
+
+
+def test_headers_that_differ_in_case_are_joined_in_time_that_grows_with_their_number() -> None:
+    """The values of one name are joined once, not anew for each."""
+    names = ["".join(pair) for pair in itertools.product(*(((c, c.upper())) for c in "abcdefghijklmno"))]
+    invocation = {"multiValueHeaders": {name: ["x" * 20] for name in names}, "requestContext": {}}
+    began = time.process_time()
+    headers = unwrap(invocation).headers
+    assert time.process_time() - began < 0.5
+    assert len(headers["abcdefghijklmno"]) == len(names) * 22 - 2

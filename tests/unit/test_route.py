@@ -73,8 +73,8 @@ def test_a_recipient_is_told_once() -> None:
             ],
         }
     )
-    told = routing.route(Event("shop", "1", "", {}, 1.0, "i")).recipients
-    assert [(r.kind, r.value) for r in told] == [
+    found = routing.route(Event("shop", "1", "", {}, 1.0, "i")).recipients
+    assert [(r.kind, r.value) for r in found] == [
         ("external", "4711"),
         ("user", "1"),
         ("email", "ada@example.com"),

@@ -31,7 +31,7 @@ def recipients(example: str, **changes: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("example", "told"),
+    ("example", "expected"),
     [
         ("issues-opened", [ON_DUTY]),
         ("issues-assigned", ["hubot"]),
@@ -45,9 +45,9 @@ def recipients(example: str, **changes: Any) -> list[str]:
         ("deployment-status", []),
     ],
 )
-def test_a_push_goes_to_those_whom_it_concerns(example: str, told: list[str]) -> None:
+def test_a_push_goes_to_those_whom_it_concerns(example: str, expected: list[str]) -> None:
     """The author of a pull request is not asked for a review of it."""
-    assert recipients(example) == told
+    assert recipients(example) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_push_goes_to_those_whom_it_concerns(example: str, told: list[str]) ->
     ],
 )
 def test_nobody_receives_what_they_did_themselves(example: str, who: str) -> None:
-    """Whose deed it is stands in `sender`; if that is null, nobody is taken for the one who did it."""
+    """`sender` is the person who acted. If it is null, nobody is left out."""
     assert recipients(example, sender={"login": who}) == []
     assert recipients(example, sender=None) == [who]
 

@@ -7,7 +7,8 @@ import pytest
 from push_relay.core.errors import MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id
 from push_relay.core.push import Message
-from push_relay.core.source import Source, Wording, read_source
+from push_relay.core.source import Source, read_source
+from push_relay.core.wording import Wording
 
 MINIMAL: dict[str, Any] = {"title": "T", "docs": "d"}
 RULE = {"title": "t", "body": "b"}
@@ -170,7 +171,7 @@ def test_a_blank_title_or_body_is_a_wrong_mapping(key: str, value: object) -> No
 
 
 def test_a_rule_whose_condition_fails_is_passed_over_and_reported() -> None:
-    """A later rule writes the message. The error says which rule failed, and not on what."""
+    """A later rule writes the message. The error names the rule and quotes no value."""
     failing = {**RULE, "when": "contains(data.tags, 'x')", "title": "never"}
     wording = source(message=[failing, RULE]).wording(event({"tags": "planted", "n": 1}))
     assert wording == Wording(Message("t", "b"))

@@ -1,14 +1,26 @@
 """JSON from strangers: one reading, bounded, no surprises, and nothing of it in an error's text."""
 
 import json
+import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.errors import MalformedRequest
-from push_relay.core.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_TEXT, parse, parse_object
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+from push_relay.core.request import MAX_BODY
+from push_relay.core.strict_json import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_PARTS,
+    MAX_TEXT,
+    Limits,
+    parse,
+    parse_object,
+    replace_half_pairs,
+)
 
 NESTED = {"arrays": (b"[", b"]"), "objects": (b'{"a":', b"}")}
 
@@ -133,3 +145,163 @@ JSON = st.recursive(
 def test_any_json_is_read_as_it_was_written(value: object, ascii_only: bool) -> None:  # noqa: FBT001
     """The strict reader agrees with the lax one on everything that has one reading."""
     assert parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+
+
+# --- the lenient reading -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+        (b'{"a": {"b": 1, "\\u0062": [2]}}', {"a": {"b": [2]}}),
+        (b"[NaN, Infinity, -Infinity, 1e999, -1e999]", [None] * 5),
+        (b"7" * (MAX_DIGITS + 1), None),
+        (b"-" + b"7" * 5_000, None),
+        (b"0." + b"7" * 500, 7 / 9),
+        (b'"\\ud83d"', "\ufffd"),
+        (b'"\\uDC00 \\ud83d\\ude00 \\ud83d"', "\ufffd 😀 \ufffd"),
+        (b'"\\\\ud83d"', "\\ud83d"),
+        (b'{"\\ud800": 1, "\\udfff": {"\\ud83d": "\\ud83d"}}', {"\ufffd": {"\ufffd": "\ufffd"}}),
+        (b'"\xed\xa0\x80"', "\ufffd\ufffd\ufffd"),
+        (b'"caf\xe9"', "caf\ufffd"),
+        (b'\xef\xbb\xbf {"a": 1}', {"a": 1}),
+        ('{"a": "é🔥"}'.encode("utf-16"), {"a": "é🔥"}),
+        ('{"a": "é🔥"}'.encode("utf-16-le"), {"a": "é🔥"}),
+        ('{"a": "é🔥"}'.encode("utf-16-be"), {"a": "é🔥"}),
+        ('{"a": "é🔥"}'.encode("utf-32"), {"a": "é🔥"}),
+        (b'{"a": 1.50, "b": [true, null]}', {"a": 1.5, "b": [True, None]}),
+    ],
+    ids=ascii,
+)
+def test_the_lenient_reading_is_that_of_most_libraries(raw: bytes, value: object) -> None:
+    """The last of equal keys, null for what JSON cannot write, U+FFFD for what UTF-8 cannot."""
+    found = parse(raw, lenient=True)
+    assert found == value
+    json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "latin1", "windows-1252", "iso-8859-15"])
+def test_a_charset_counts_only_for_what_is_not_utf8(charset: str) -> None:
+    """A header says latin-1 more often than a body is: what reads as UTF-8 is UTF-8."""
+    assert parse('"café"'.encode("latin-1"), lenient=True, charset=charset) == "café"
+    assert parse('"café"'.encode(), lenient=True, charset=charset) == "café"
+
+
+@pytest.mark.parametrize("charset", ["rot13", "utf-7", "hex", "utf-16", "idna", "\ufffd", ""])
+def test_no_other_charset_is_looked_up(charset: str) -> None:
+    """The header is a stranger's, and Python knows codecs that are none of characters."""
+    assert parse(b'"+AGE-\xe9"', lenient=True, charset=charset) == "+AGE-\ufffd"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"{'a': 1}", b'"a\nb"', b'{"a": 01}', b"[1,]", b"{} {}"])
+def test_what_no_library_writes_is_refused_leniently_too(raw: bytes) -> None:
+    """Lenient is not guessing."""
+    with pytest.raises(MalformedRequest, match="not JSON"):
+        parse(raw, lenient=True)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_leniently_or_refused(raw: bytes) -> None:
+    """What comes out has UTF-8 and is JSON."""
+    with suppress(MalformedRequest):
+        json.dumps(parse(raw, lenient=True), allow_nan=False, ensure_ascii=False).encode()
+
+
+@given(JSON, st.booleans())
+def test_what_has_one_reading_is_read_the_same_in_both_ways(value: object, ascii_only: bool) -> None:  # noqa: FBT001
+    """Lenient differs only where strict refuses."""
+    raw = json.dumps(value, ensure_ascii=ascii_only).encode()
+    assert parse(raw, lenient=True) == parse(raw) == value
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_half_a_pair_is_replaced_and_nothing_else(text: str) -> None:
+    """A text that has UTF-8 is left as it is."""
+    mended = replace_half_pairs(text)
+    mended.encode()
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        assert mended == text
+
+
+# --- what parsing may cost ---------------------------------------------------------------------------------
+
+
+def many(unit: bytes, joint: bytes = b",") -> bytes:
+    """Fill a body with so many of a unit as it can have, in a list."""
+    return b"[" + joint.join([unit] * ((MAX_BODY - 2) // len(unit + joint))) + b"]"
+
+
+def members(count: int) -> dict[str, Any]:
+    """Return an object with so many members."""
+    return {f"f:field-{number}": {} for number in range(count)}
+
+
+COSTLY = {
+    "brackets": b"[" * MAX_BODY,
+    "nested lists": many(b"[" * 90 + b"]" * 90),
+    "nested objects": b'{"a":' * (MAX_BODY // 5),
+    "empty lists": many(b"[]"),
+    "small objects": many(b'{"a":1}'),
+    "digits": many(b"1"),
+    "floats": many(b"1.5"),
+    "exponents": many(b"1e5"),
+    "constants": many(b"null"),
+    "NaN": many(b"NaN"),
+    "strings": many(b'"a"'),
+    "empty strings": many(b'""'),
+    "other keys": b"{" + b",".join(b'"%x":1' % number for number in range(400_000)) + b"}",
+    "quotes": b'"' * MAX_BODY,
+    "escaped quotes": b'["' + b'\\"' * (MAX_BODY // 2 - 2) + b'"]',
+    "escaped quotes that never end": b'["' + b'\\"' * (MAX_BODY // 2 - 1),
+    "backslashes": b"\\" * MAX_BODY,
+    "escapes": b'["' + b"\\u0041" * (MAX_BODY // 6 - 1) + b'"]',
+    "halves of pairs": b'["' + b"\\ud83d" * (MAX_BODY // 6 - 1) + b'"]',
+    "commas in a text": b'["' + b"\\n," * (MAX_BODY // 3 - 2) + b'"]',
+    "white space": b" " * (MAX_BODY - 2) + b"{}",
+    "long numbers": many(b"7" * MAX_DIGITS),
+    "a number": b"7" * MAX_BODY,
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+@pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
+def test_a_body_of_the_greatest_size_costs_little_whatever_it_holds(name: str, lenient: bool) -> None:  # noqa: FBT001
+    """Some of these cost more than a second, and 400 MiB, without the limit on parts."""
+    began = time.process_time()
+    with suppress(MalformedRequest):
+        parse(COSTLY[name], lenient=lenient)
+    assert time.process_time() - began < 0.4
+
+
+def test_too_many_parts_are_refused_before_they_are_parsed() -> None:
+    """The limit itself passes; brackets and commas inside texts are no parts, escaped quotes or not."""
+    limits = Limits(10, 1_000, MAX_TEXT)
+    parse(b"[" + b",".join([b"1"] * 1_000) + b"]", limits=limits)
+    with pytest.raises(PayloadTooLarge, match="more than 1000"):
+        parse(b"[" + b",".join([b"1"] * 1_001) + b"]", limits=limits)
+    text = r'{"a\\": ",[{", "\"[[": "\\\"' + "[{," * 1_000 + '"}'
+    assert parse(text.encode(), limits=limits) == json.loads(text)
+    with pytest.raises(PayloadTooLarge):
+        parse(b'{"a": "[", "b": [' + b"[]," * 1_001 + b'"x', limits=limits)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"alerts": [{"labels": members(15), "annotations": members(6)} | members(12)] * 1_000},
+        {
+            "commits": [{"author": members(4), "committer": members(4), "added": [""] * 8} | members(9)]
+            * 2_000
+        },
+        {"items": [{"managedFields": members(70_000)}]},
+        {"table": "1,2,3\n" * 300_000},
+        {"embedded": json.dumps([{"a": [1, 2]}] * 60_000)},
+    ],
+    ids=["Grafana", "GitHub", "Kubernetes", "a table in a text", "JSON in a text"],
+)
+def test_the_largest_of_real_payloads_are_far_from_the_limit(document: object) -> None:
+    """1,000 alerts, 2,000 commits, a megabyte of field names, and long texts of any content."""
+    raw = json.dumps(document).encode()
+    assert parse(raw) == parse(raw, lenient=True) == document
+    assert MAX_PARTS >= 250_000

@@ -1,6 +1,7 @@
 """What the template promises: limits that fit together, rights without wildcards, nothing personal logged."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +10,12 @@ import pytest
 import yaml
 
 from push_relay.adapters import aws
+from push_relay.core import envelope
+from push_relay.core.account import read_account
+from push_relay.core.configuration import Table
 from push_relay.core.relay import DeliveryMode
 from relayctl.project import ROOT, TEMPLATE
+from transformed import REGION, TransformFailed, arn, resources, transformed
 
 _SETTINGS = (ROOT / "src/push_relay/settings.py").read_text()
 _FUNCTIONS = ("ReceiveFunction", "DeliverFunction")
@@ -49,7 +54,8 @@ def _statements(role: str, mode: DeliveryMode) -> Iterator[dict[str, Any]]:
             assert condition == "Direct"
             chosen = direct if mode is DeliveryMode.DIRECT else other
         if chosen != {"Ref": "AWS::NoValue"}:
-            yield from chosen["PolicyDocument"]["Statement"]
+            # What hangs on a KMS key has a test of its own.
+            yield from (each for each in chosen["PolicyDocument"]["Statement"] if "Fn::If" not in each)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -60,7 +66,7 @@ def _rights(role: str, mode: DeliveryMode) -> set[tuple[str, str]]:
     """List what a role may do, and to what: a resource of the stack's, or a parameter."""
     rights = set()
     for statement in _statements(role, mode):
-        assert statement.keys() == {"Sid", "Effect", "Action", "Resource"}
+        assert statement.keys() == {"Sid", "Effect", "Action", "Resource"}, statement
         assert statement["Effect"] == "Allow"
         for resource in _listed(statement["Resource"]):
             ((kind, target),) = resource.items()
@@ -122,11 +128,111 @@ def test_a_message_that_kills_the_function_is_dead_lettered_within_five_receives
 
 
 @pytest.mark.parametrize("queue", ["Queue", "DeadLetterQueue"])
-def test_queues_are_encrypted_and_keep_messages_for_14_days(queue: str) -> None:
-    """A weekend and a holiday are no reason to lose an event."""
+def test_queues_are_encrypted_and_take_what_the_code_sends(queue: str) -> None:
+    """The code writes messages of nearly 1 MiB, and counts on the queue's limit."""
     properties = _properties(queue)
     assert properties["SqsManagedSseEnabled"] is True
-    assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert envelope.MAX_MESSAGE < properties["MaximumMessageSize"] == 1024 * 1024
+
+
+def test_a_dead_letter_has_a_week_left_when_sqs_moves_it() -> None:
+    """It keeps the time at which it was first sent. A weekend and a holiday must lose no event."""
+    queue, dead = (_properties(name)["MessageRetentionPeriod"] for name in ("Queue", "DeadLetterQueue"))
+    assert dead == 14 * 24 * 3600
+    assert dead - queue >= 7 * 24 * 3600
+    assert queue >= read_account(Table({})).max_age
+
+
+@pytest.mark.parametrize("resource", ["Queue", "DeadLetterQueue", "Ledger"])
+def test_what_holds_events_outlives_the_stack(resource: str) -> None:
+    """A stack that is deleted by mistake, or a replacement, loses no event and no record of a push."""
+    assert _RESOURCES[resource]["DeletionPolicy"] == _RESOURCES[resource]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_lambda_takes_no_parked_event_for_a_loop() -> None:
+    """By default it drops after 16 times what `deliver` sends to its own queue; `max_age` bounds it here."""
+    function = transformed()["Resources"]["DeliverFunction"]
+    assert function["Type"] == "AWS::Lambda::Function"
+    assert function["Properties"]["RecursiveLoop"] == "Allow"
+    assert 0 < read_account(Table({})).max_age < math.inf
+
+
+@pytest.mark.parametrize(("given", "reserved"), [("", None), ("20", "20"), ("1", "1")])
+def test_receive_s_concurrency_can_be_reserved(given: str, reserved: str | None) -> None:
+    """By default it is not: an account whose limit is 10 cannot reserve any, and would fail to deploy."""
+    functions = resources(transformed(ReceiveReservedConcurrency=given), "AWS::Lambda::Function")
+    properties = functions["ReceiveFunction"]["Properties"]
+    if reserved is None:
+        assert given == _TEMPLATE["Parameters"]["ReceiveReservedConcurrency"]["Default"]
+        assert "ReservedConcurrentExecutions" not in properties
+    else:
+        assert str(properties["ReservedConcurrentExecutions"]) == reserved
+    assert "ReservedConcurrentExecutions" not in functions["DeliverFunction"]["Properties"]
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "ten", "1.5", "10000"])
+def test_what_is_no_concurrency_is_refused(given: str) -> None:
+    """Nought would turn every webhook away."""
+    pattern = _TEMPLATE["Parameters"]["ReceiveReservedConcurrency"]["AllowedPattern"]
+    assert not re.fullmatch(pattern, given)
+
+
+# --- topics ---------------------------------------------------------------------------------------------
+
+
+def test_without_topics_nothing_is_subscribed() -> None:
+    """An empty list is one empty text to CloudFormation."""
+    document = transformed()
+    assert resources(document, "AWS::SNS::Subscription") == {}
+    allowed = [*_allowances(document["Resources"]["QueuePolicy"])]
+    assert [each["Principal"] for each in allowed] == [{"Service": "events.amazonaws.com"}]
+    assert not [*_allowances(document["Resources"]["DeadLetterQueuePolicy"])]
+
+
+def test_each_topic_is_subscribed_when_it_may_send_and_its_failures_are_kept() -> None:
+    """By the queue's policy first; what SNS cannot hand over goes to the dead-letter queue."""
+    topics = [arn("ovens"), arn("a-b"), arn("c_d")]
+    document = transformed(SnsTopicArns=",".join(topics[:2]), MoreSnsTopicArns=topics[2])
+    made = resources(document, "AWS::SNS::Subscription").values()
+    assert sorted(each["Properties"]["TopicArn"] for each in made) == sorted(topics)
+    for each in made:
+        assert set(each["DependsOn"]) == {"QueuePolicy", "DeadLetterQueuePolicy"}
+        target = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+        assert each["Properties"]["RedrivePolicy"] == {"deadLetterTargetArn": target}
+        assert each["Properties"]["Region"] == REGION
+    for policy in ("QueuePolicy", "DeadLetterQueuePolicy"):
+        assert sorted(_topics_that_may_send(document, policy)) == sorted(topics)
+
+
+def test_a_topic_of_another_region_is_subscribed_there() -> None:
+    """SNS wants a dead-letter queue in the topic's region, where the stack has none."""
+    topic = arn("ovens", "us-east-1")
+    document = transformed(OtherRegionSnsTopicArns=topic)
+    (made,) = resources(document, "AWS::SNS::Subscription").values()
+    assert made["DependsOn"] == "QueuePolicy"
+    assert made["Properties"]["Region"] == "us-east-1"
+    assert "RedrivePolicy" not in made["Properties"]
+    assert _topics_that_may_send(document, "QueuePolicy") == [topic]
+    assert _topics_that_may_send(document, "DeadLetterQueuePolicy") == []
+
+
+def test_topics_whose_names_differ_in_signs_alone_collide_loudly_and_have_a_place() -> None:
+    """CloudFormation names a subscription by letters and digits; nothing is dropped without a word."""
+    pair = [arn("oven-alarms"), arn("oven_alarms")]
+    with pytest.raises(TransformFailed, match="conflict with existing entries"):
+        transformed(SnsTopicArns=",".join(pair))
+    document = transformed(SnsTopicArns=pair[0], MoreSnsTopicArns=pair[1])
+    made = resources(document, "AWS::SNS::Subscription")
+    assert sorted(each["Properties"]["TopicArn"] for each in made.values()) == sorted(pair)
+
+
+def _topics_that_may_send(document: dict[str, Any], policy: str) -> list[str]:
+    return [
+        topic
+        for each in _allowances(document["Resources"][policy])
+        if each["Principal"] == {"Service": "sns.amazonaws.com"}
+        for topic in _listed(each["Condition"]["ArnEquals"]["aws:SourceArn"])
+    ]
 
 
 @pytest.mark.parametrize("queue", ["QueuePolicy", "DeadLetterQueuePolicy"])
@@ -215,7 +321,7 @@ def test_receive_may_deliver_in_direct_mode_only() -> None:
     assert more == {
         ("secretsmanager:GetSecretValue", "PushCredentialsArn"),
         ("sqs:SendMessage", "DeadLetterQueue.Arn"),
-        *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Put", "Update", "Delete")),
+        *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Update")),
     }
 
 
@@ -237,8 +343,28 @@ def test_deliver_never_sees_the_signing_secrets(mode: DeliveryMode) -> None:
             )
         ),
         ("sqs:SendMessage", "DeadLetterQueue.Arn"),
-        *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Put", "Update", "Delete")),
+        *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Update")),
     }
+
+
+@pytest.mark.parametrize("mode", DeliveryMode)
+def test_a_role_may_decrypt_only_the_secrets_that_it_reads(mode: DeliveryMode) -> None:
+    """With a customer managed key, and through Secrets Manager alone; without one there is no such right."""
+    kms = "arn:aws:kms:eu-west-1:123456789012:key/"
+    keys = {"SigningSecretsKeyArn": f"{kms}signing", "PushCredentialsKeyArn": f"{kms}push"}
+    found = {}
+    for role in _ROLES:
+        document = transformed(DeliveryMode=mode, **keys)
+        statements = [
+            each for each in _allowances(document["Resources"][role]) if each["Action"] == "kms:Decrypt"
+        ]
+        found[role] = {each["Resource"].removeprefix(kms) for each in statements}
+        for each in statements:
+            via = each["Condition"]["StringEquals"]["kms:ViaService"]
+            assert via == "secretsmanager.eu-west-1.amazonaws.com"
+        assert "kms:" not in json.dumps(transformed(DeliveryMode=mode)["Resources"][role])
+    direct = {"push"} if mode is DeliveryMode.DIRECT else set()
+    assert found == {"ReceiveRole": {"signing"} | direct, "DeliverRole": {"push"}}
 
 
 @pytest.mark.parametrize("function", _FUNCTIONS)

@@ -207,7 +207,10 @@ class CircuitBreaker:
         self._answers = 0  # calls answered since this worker last counted them
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Send a push if calls are allowed, or if it may be the probe. Raises CircuitOpen."""
+        """Send a push if calls are allowed, or if it may be the probe.
+
+        Raises CircuitOpen, or VendorUnauthorized if credentials were refused and these are the same.
+        """
         deadline = monotonic() + timeout
         # A push that waits for midnight anyway neither comes back for every probe nor is the probe.
         self._check(push)
@@ -237,14 +240,17 @@ class CircuitBreaker:
         (state, _), now = self._known, self._now()
         # If credentials were refused, it depends on those that the push would be sent with.
         is_known = now < state.until and self._is_fresh() and not state.refused
-        return _stopped(state, cooldown.wait(state, now)) if is_known else None
+        return _stopped(state, now) if is_known else None
 
     def wait(self) -> float | None:
         """Return seconds until a call may be tried; None if it may be now, as far as this worker knows."""
-        return cooldown.wait(self._known[0], self._now()) or None
+        return cooldown.pause(self._known[0], self._now()) or None
 
     def _admit(self, mark: str, timeout: float) -> str:
-        """Let a call go: return its name if it is the probe, else an empty text. Raises CircuitOpen."""
+        """Let a call go; return its name if it is the probe, else an empty text.
+
+        Raises CircuitOpen, or VendorUnauthorized if credentials were refused and these are the same.
+        """
         state = self._current()
         if cooldown.is_stopped(state, mark) and not cooldown.wait(state, self._now()):
             probe, lease = secrets.token_hex(8), timeout + CLOCK_SKEW
@@ -252,7 +258,7 @@ class CircuitBreaker:
             if state.probe == probe:
                 return probe
         if cooldown.is_stopped(state, mark):
-            raise _stopped(state, cooldown.wait(state, self._now()) or cooldown.PROBE_PAUSE_SECS)
+            raise _stopped(state, self._now())
         return ""
 
     def _failed(self, error: RelayError, probe: str, mark: str) -> None:
@@ -322,9 +328,17 @@ class CircuitBreaker:
         raise LedgerUnavailable("too many workers change the account's cool-down at once")
 
 
-def _stopped(state: Cooldown, wait: float) -> CircuitOpen:
+def _stopped(state: Cooldown, now: float) -> CircuitOpen | VendorUnauthorized:
+    """Return why a call is not made: what a person has to mend keeps its own code."""
+    pause = max(1.0, cooldown.pause(state, now) or cooldown.PROBE_PAUSE_SECS)
+    if state.refused:
+        refusal = VendorUnauthorized(
+            "the vendor refused the credentials, and they are the same", retry_after=pause
+        )
+        refusal.is_paced = True
+        return refusal
     return CircuitOpen(
-        f"calls are stopped after `{state.reason}`: one probe at a time is sent", retry_after=max(1.0, wait)
+        f"calls are stopped after `{state.reason}`: one probe at a time is sent", retry_after=pause
     )
 
 

@@ -26,6 +26,7 @@ from push_relay.core.encoding import MAX_ANSWER, Credentials, encode, read_answe
 from push_relay.core.errors import (
     DeliveryUnknown,
     OutOfTime,
+    RelayError,
     VendorRejected,
     VendorThrottled,
     VendorUnauthorized,
@@ -69,8 +70,14 @@ class HttpPushApi:
         """
         account = self._account
         body = encode(push, credentials, account.form, xml_root=account.xml_root)
+        deadline = time.monotonic() + timeout
         status, headers, answer = self._call(body, correlation_id, timeout)
-        _judge(status, headers, answer)
+        try:
+            _judge(status, headers, answer)
+        except RelayError as exc:
+            # The relay gave up reading, and the vendor may still be sending its answer.
+            exc.unfinished |= answer is None and time.monotonic() >= deadline
+            raise
 
     def _call(
         self, body: bytes, correlation_id: str, timeout: float

@@ -1,11 +1,19 @@
 """Secrets from Secrets Manager through Powertools' parameters: cached, refetched on demand, never shown.
 
-Two secrets, both the deployer's:
-  signing secrets   {"<source>": "secret" | ["new", "old"], ...}
-  push credentials  {"CompanyId": <whole number>, "IntegrationKey": "<text>"}
+Two secrets, both the deployer's. What is unambiguous is accepted in the forms in which people store it:
+
+| secret | content | also accepted |
+|---|---|---|
+| signing secrets | `{"<source>": "secret" or ["new", "old"]}` | a whole number |
+| push credentials | `{"CompanyId": 1, "IntegrationKey": "..."}` | a number as a text, space at the ends |
+
+In both, a name may have space round it and other capitals. Both may begin with a byte order mark, be in
+single quotes, be JSON inside a JSON text, and be stored as bytes, in UTF-16 too. The scheme decides what one
+signing secret may look like (core/schemes/secret_form.py).
 """
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from push_relay.adapters import aws
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.schemes.secret_form import visible
+from push_relay.core.strict_json import replace_half_pairs
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -25,6 +35,8 @@ MAX_AGE = 300
 MIN_REFETCH = 60
 #: Seconds for which a failure to read a secret is remembered: nothing can be let in or sent until it is read.
 FAILURE_AGE = 5
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 #: (secret's ARN, whether to pass over the cache) -> the secret's text.
 type Fetch = Callable[[str, bool], str]
@@ -40,7 +52,12 @@ def fetch_secret(arn: str, force: bool) -> str:  # noqa: FBT001
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (loaded with the client)
 
     try:
-        return str(_provider().get(arn, max_age=MAX_AGE, force_fetch=force))
+        value: object = _provider().get(arn, max_age=MAX_AGE, force_fetch=force)
+        # `--secret-binary` stores bytes.
+        return value.decode(json.detect_encoding(value)) if isinstance(value, bytes) else str(value)
+    except UnicodeDecodeError:
+        # The exception holds the secret: break the chain.
+        raise CredentialsUnavailable("a secret in Secrets Manager is neither a text nor UTF-8") from None
     except (GetParameterError, BotoCoreError) as exc:
         cause = type(exc.__context__ or exc).__name__
         raise CredentialsUnavailable(f"a secret cannot be read from Secrets Manager ({cause})") from None
@@ -133,38 +150,61 @@ class SecretsManagerPushCredentials:
 
 
 def _signing_secrets(text: str, source: str) -> Sequence[bytes]:
-    value = _object(text, "signing secrets").get(source)
-    secrets = [value] if isinstance(value, str) else value
-    if not isinstance(secrets, list) or not secrets:
-        raise CredentialsUnavailable("the signing secrets hold none for this source")
-    if not all(isinstance(secret, str) and secret for secret in secrets):
-        raise CredentialsUnavailable("a source's signing secret is not a text, or is empty")
-    try:
-        return [secret.encode("utf-8") for secret in secrets]
-    except UnicodeEncodeError:
-        # The exception holds the secret: break the chain.
-        raise CredentialsUnavailable("a source's signing secret is not UTF-8") from None
+    """Return a source's secrets as they are stored; an empty one for each that is no text, to fit nothing."""
+    value = _member(_object(text, "signing secrets", '{"<source>": "<secret>"}'), source)
+    stored = value if isinstance(value, list) else [value]
+    texts = [_text(secret) for secret in stored]
+    if value is None or not stored:
+        raise CredentialsUnavailable(f'the signing secrets hold none for this source: add "{source}" to them')
+    if not any(texts):
+        raise CredentialsUnavailable(f"the signing secret of `{source}` is not a text, or is empty")
+    return [secret.encode("utf-8") for secret in texts]
 
 
 def _credentials(text: str) -> Credentials:
-    value = _object(text, "push credentials")
-    company_id, key = value.get("CompanyId"), value.get("IntegrationKey")
-    if not isinstance(company_id, int) or isinstance(company_id, bool):
+    value = _object(text, "push credentials", '{"CompanyId": 1234, "IntegrationKey": "<key>"}')
+    company_id, key = (visible(_text(_member(value, name))) for name in ("CompanyId", "IntegrationKey"))
+    if not _WHOLE_NUMBER.fullmatch(company_id):
         raise CredentialsUnavailable("the push credentials' CompanyId is not a whole number")
-    if not isinstance(key, str) or not key:
+    if not key:
         raise CredentialsUnavailable("the push credentials' IntegrationKey is not a text, or is empty")
-    return Credentials(company_id, key)
+    return Credentials(int(company_id), key)
 
 
-def _object(text: str, what: str) -> dict[str, Any]:
+def _member(value: dict[str, Any], name: str) -> object:
+    """Return the member of this name; else the one whose name differs only in capitals and space round it."""
+    if name in value:
+        return value[name]
+    alike = [given for given in value if visible(given).lower() == name.lower()]
+    return value[alike[0]] if len(alike) == 1 else None
+
+
+def _text(value: object) -> str:
+    """Return a text, or the digits of a whole number; empty for anything else, and for what has no UTF-8."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    text = str(value)
+    return text if replace_half_pairs(text) == text else ""
+
+
+def _object(text: str, what: str, example: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(_unquoted(text))
+        if isinstance(value, str):
+            value = json.loads(_unquoted(value))
+    except (ValueError, RecursionError):
         # The exception holds the secret: break the chain.
-        raise CredentialsUnavailable(f"the {what} are not JSON") from None
+        raise CredentialsUnavailable(f"the {what} are not JSON such as {example}") from None
     if not isinstance(value, dict):
-        raise CredentialsUnavailable(f"the {what} are not a JSON object")
+        raise CredentialsUnavailable(f"the {what} are not a JSON object such as {example}")
     return value
+
+
+def _unquoted(text: str) -> str:
+    """Return JSON without what is invisible round it, and without a shell's single quotes."""
+    trimmed = visible(text)
+    quoted = len(trimmed) > 1 and trimmed[0] == trimmed[-1] == "'"
+    return visible(trimmed[1:-1]) if quoted else trimmed
 
 
 @cache

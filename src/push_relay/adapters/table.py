@@ -38,10 +38,6 @@ class Table:
         answer = self._call("update_item", **arguments)
         return dict(answer.get("Attributes", {}))
 
-    def delete(self, **arguments: Any) -> None:
-        """Delete an item. Raises the same."""
-        self._call("delete_item", **arguments)
-
     def get(self, **arguments: Any) -> Item:
         """Return an item as it is now; empty where there is none. Raises LedgerUnavailable."""
         return dict(self._call("get_item", ConsistentRead=True, **arguments).get("Item", {}))

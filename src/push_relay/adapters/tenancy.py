@@ -85,12 +85,6 @@ class Tenancy:
             if not self._ends:
                 raise ConnectionsBusy("the account's connections are all in use")
             self._since = self._times.now()
-            # It may have come before another worker that has waited for longer.
-            for connection in list(self._ends):
-                heir = rebalance(self._seen, self._leases.worker, len(self._ends), wanted, 0.0).heir
-                if heir is None:
-                    break
-                self._hand_over(connection, heir)
             return list(self._ends)
 
     def after_call(self, connection: int, wanted: int) -> list[int]:
@@ -171,8 +165,6 @@ class Tenancy:
             self._times.sleep(pause)
             waited += pause
             self._try(wanted)
-        if not self._ends and self._wish is not None:
-            self._withdraw()
 
     def _try(self, wanted: int) -> None:
         """Lease free connections if it is this worker's turn, or find that one was handed over."""
@@ -201,18 +193,16 @@ class Tenancy:
 
     def _say_that_it_waits(self, *, urgent: bool) -> None:
         now = self._times.now()
+        known = self._wish is not None and self._leases.worker in self._seen.waiting
+        if known and self._wish_until - now >= _WISH_RENEWAL_SECS:
+            return
+        # If another worker took the wish for a dead worker's, it is made again with the same place in line.
         if self._wish is None:
             self._wish = now - (HEAD_START_SECS if urgent else 0.0)
-            self._saw(self._leases.wish(self._wish, renewed=False))
-        elif self._wish_until - now < _WISH_RENEWAL_SECS:
-            try:
-                self._saw(self._leases.wish(self._wish, renewed=True))
-            except Refused as refused:
-                # Either a connection was handed over, which the next look finds, or the wish had ended.
-                if self._saw(refused.view).mine:
-                    return
-                self._saw(self._leases.wish(self._wish, renewed=False))
-        else:
+        try:
+            self._saw(self._leases.wish(self._wish, renewed=known))
+        except Refused as refused:
+            self._saw(refused.view)  # A connection was handed over, which the next look finds.
             return
         self._wish_until = now + WISH_SECS
 

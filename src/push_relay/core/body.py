@@ -1,20 +1,26 @@
-"""Turn an HTTP body into the event's document, by its content type and the source's body format."""
+"""Turn an HTTP body into the event's document, by the source's body format and what a proof covers.
+
+Under a proof that covers the bytes they alone decide how they are read: the content type is not signed, so it
+must not choose between two readings, and a genuine sender must not be refused for it. Without such a proof a
+body is read strictly, and only under its own content type.
+"""
 
 import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
+from push_relay.core import cloudevents
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from push_relay.core.media_type import FORM, MediaType, looks_like_json, media_type
 from push_relay.core.request import MAX_BODY
-from push_relay.core.strict_json import Json, JsonObject, parse, parse_object
+from push_relay.core.strict_json import MAX_TEXT, Json, JsonObject, parse, parse_object
 
 #: Fields of a form; Twilio sends some thirty.
 MAX_FIELDS = 1000
 
-_JSON_TYPE = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)")
-_FORM_TYPE = "application/x-www-form-urlencoded"
+_STRICT_JSON = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)")
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 _GZIP = 31  # zlib's number for gzip's wrapping with its largest window
 #: Formats of a body: as it is; a CloudEvent of either content mode; a list of one, as Event Grid sends it; an
@@ -35,26 +41,61 @@ class BodyFormat:
     form: str | None = None
 
 
-def read_body(body: bytes, headers: Mapping[str, str], body_format: BodyFormat) -> JsonObject:
-    """Return the document that a body holds.
+def read_body(
+    body: bytes, headers: Mapping[str, str], body_format: BodyFormat, *, proven: bool = False
+) -> JsonObject:
+    """Return the document that a body holds. `proven`: a proof covers each byte of it.
 
     Raises UnsupportedMediaType for another content type, charset or coding, MalformedRequest for a body
-    that is not one JSON object, PayloadTooLarge for one that decompresses past MAX_BODY.
+    that is not one JSON object, PayloadTooLarge for one that decompresses past MAX_BODY or has too many
+    parts.
     """
     content = _decompressed(body, headers)
-    if body_format.name == "cloudevents" and "ce-specversion" in headers:
-        return _binary_cloudevent(content, headers)
-    if body_format.form and _media_type(headers) == _FORM_TYPE:
-        return _form(content, body_format.form)
+    if body_format.name == "cloudevents" and cloudevents.is_binary(headers):
+        return cloudevents.binary_event(content, headers, lenient=proven)
     if body_format.name == "sns":
-        # SNS calls its JSON text/plain (https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html)
+        # SNS calls its JSON text/plain (https://docs.aws.amazon.com/sns/latest/dg/sns-http-https-endpoint-as-subscriber.html).
+        # Its scheme has verified a strict reading, so the reading is strict here too.
         return parse_object(content)
-    media_type = _json_media_type(headers)
-    if body_format.name == "cloudevents" and media_type != "application/cloudevents+json":
-        raise UnsupportedMediaType(
-            "the body is not a CloudEvent: application/cloudevents+json or ce- headers"
-        )
+    named = media_type(headers)
+    if not proven:
+        return _read_strictly(content, headers, named, body_format)
+    try:
+        return _read_leniently(content, named, body_format)
+    except PayloadTooLarge:
+        raise
+    except MalformedRequest:
+        if not named.is_json and not (body_format.form and named.name == FORM):
+            raise _not_json() from None
+        raise
+
+
+def _read_strictly(
+    content: bytes, headers: Mapping[str, str], named: MediaType, body_format: BodyFormat
+) -> JsonObject:
+    if body_format.form and named.name == FORM:
+        return _form(content, body_format.form, lenient=False)
+    _check_json(named, headers)
+    if body_format.name == "cloudevents":
+        if named.name != cloudevents.STRUCTURED:
+            raise _no_cloudevent()
+        return cloudevents.structured_event(parse_object(content), lenient=False)
     return _only_one(parse(content)) if body_format.name == "list-of-one" else parse_object(content)
+
+
+def _read_leniently(content: bytes, named: MediaType, body_format: BodyFormat) -> JsonObject:
+    if body_format.form and not looks_like_json(content):
+        return _form(content, body_format.form, lenient=True)
+    value = parse(content, lenient=True, charset=named.charset)
+    if body_format.name == "list-of-one":
+        return _only_one(value)
+    if not isinstance(value, dict):
+        raise MalformedRequest("the body is JSON, but not an object")
+    if body_format.name == "cloudevents":
+        if "specversion" not in value and named.name != cloudevents.STRUCTURED:
+            raise _no_cloudevent()
+        return cloudevents.structured_event(value, lenient=True)
+    return value
 
 
 def _decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
@@ -76,14 +117,14 @@ def _decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
     return content
 
 
-def _form(content: bytes, field: str) -> JsonObject:
-    """Read a form (https://url.spec.whatwg.org/#application/x-www-form-urlencoded), strictly."""
+def _form(content: bytes, field: str, *, lenient: bool) -> JsonObject:
+    """Read a form (https://url.spec.whatwg.org/#application/x-www-form-urlencoded)."""
     try:
         pairs = parse_qsl(
-            content.decode("ascii"),
+            content.decode("utf-8", "replace") if lenient else content.decode("ascii"),
             keep_blank_values=True,
-            strict_parsing=True,
-            errors="strict",
+            strict_parsing=not lenient,
+            errors="replace" if lenient else "strict",
             max_num_fields=MAX_FIELDS,
         )
     except ValueError:
@@ -92,10 +133,12 @@ def _form(content: bytes, field: str) -> JsonObject:
     if len(fields) != len(pairs):
         raise MalformedRequest("the body is a form with the same field twice")
     if field == ALL_FIELDS:
+        if any(len(text) > MAX_TEXT for pair in pairs for text in pair):
+            raise PayloadTooLarge(f"the body is a form with a text of more than {MAX_TEXT} characters")
         return dict(fields)
     if field not in fields:
         raise MalformedRequest(f"the body is a form without the field `{field}`")
-    return parse_object(fields[field].encode("utf-8"))
+    return parse_object(fields[field].encode("utf-8"), lenient=lenient)
 
 
 def _only_one(value: Json) -> JsonObject:
@@ -106,54 +149,18 @@ def _only_one(value: Json) -> JsonObject:
             raise MalformedRequest("the body is not a list of one object: switch the sender's batching off")
 
 
-def _media_type(headers: Mapping[str, str]) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _json_media_type(headers: Mapping[str, str]) -> str:
-    """Return the media type of a JSON body in UTF-8. Raises UnsupportedMediaType for any other."""
-    media_type = _media_type(headers)
-    parameters = headers.get("content-type", "").partition(";")[2]
-    if not _JSON_TYPE.fullmatch(media_type) or media_type.endswith("-batch+json"):
-        raise UnsupportedMediaType("the Content-Type is not application/json (or one that ends in +json)")
-    # Parameter names are case-insensitive (RFC 9110, 5.6.6).
-    named = (parameter.partition("=") for parameter in parameters.lower().split(";"))
-    charset = next((value.strip().strip('"') for name, _, value in named if name.strip() == "charset"), "")
-    if charset not in _UTF8:
+def _check_json(named: MediaType, headers: Mapping[str, str]) -> None:
+    """Raise UnsupportedMediaType unless the content type is JSON's own, given once, in UTF-8."""
+    once = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if once != named.name or not _STRICT_JSON.fullmatch(once) or once.endswith("-batch+json"):
+        raise _not_json()
+    if named.charset not in _UTF8:
         raise UnsupportedMediaType("the charset is not utf-8, which is JSON's (RFC 8259, 8.1)")
-    return media_type
 
 
-def _binary_cloudevent(body: bytes, headers: Mapping[str, str]) -> JsonObject:
-    """Write a CloudEvent of the binary content mode in the structured mode's form.
-
-    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
-    """
-    event: JsonObject = {
-        _whole(name.removeprefix("ce-")): _percent_decoded(value)
-        for name, value in headers.items()
-        if name.startswith("ce-") and name != "ce-data"
-    }
-    content_type = headers.get("content-type")
-    if content_type:
-        event["datacontenttype"] = _whole(content_type)
-    if body:
-        _json_media_type(headers)
-        event["data"] = parse(body)
-    return event
+def _not_json() -> UnsupportedMediaType:
+    return UnsupportedMediaType("the Content-Type is not application/json (or one that ends in +json)")
 
 
-def _percent_decoded(value: str) -> str:
-    try:
-        return _whole(unquote(value, errors="strict"))
-    except UnicodeDecodeError:
-        raise MalformedRequest("a ce- header is not percent-encoded UTF-8") from None
-
-
-def _whole(text: str) -> str:
-    """Return a header's text. An invocation is JSON, and can hold half of a surrogate pair; no event can."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise MalformedRequest("a header of the CloudEvent holds half of a surrogate pair") from None
-    return text
+def _no_cloudevent() -> UnsupportedMediaType:
+    return UnsupportedMediaType("the body is not a CloudEvent: application/cloudevents+json or ce- headers")

@@ -33,6 +33,8 @@ LONGEST_NAMED_SECS = 3600.0
 AFTER_MIDNIGHT_SECS = 5.0
 #: Seconds until a push that met another's probe is tried again: most probes are answered by then.
 PROBE_PAUSE_SECS = 5.0
+#: Seconds after which a push that waits because of refused credentials looks whether the secret has changed.
+LOOK_SECS = 900.0
 _DAY_SECS = 86_400.0
 
 
@@ -124,6 +126,11 @@ def wait(state: Cooldown, now: float) -> float:
     return 0.0
 
 
+def pause(state: Cooldown, now: float) -> float:
+    """Return seconds that a push waits before it is tried again; 0 if it may be tried now."""
+    return min(wait(state, now), LOOK_SECS) if state.refused else wait(state, now)
+
+
 def begin_probe(state: Cooldown, probe: str, now: float, lease: float) -> Cooldown:
     """Make a call the probe, for `lease` seconds at most. If it may not be one, the state stays as it is."""
     if not state.until or wait(state, now) > 0:
@@ -162,12 +169,12 @@ def failed(state: Cooldown, failure: Failure, now: float, day: Day, plan: Schedu
         # It began before calls were stopped: it counts, and what it asks for holds.
         until = max(state.until, math.ceil(now + named)) if named else state.until
         return state._replace(until=until, day=today, spent=spent + 1)
-    pause = _pause(level, spent, day.left, plan)
+    secs = _interval(level, spent, day.left, plan)
     if failure.code == VendorThrottled.code:
         # The day's quota may be what is used up, and a new day has another.
-        pause = min(pause, day.left + AFTER_MIDNIGHT_SECS)
+        secs = min(secs, day.left + AFTER_MIDNIGHT_SECS)
     return Cooldown(
-        until=math.ceil(now + max(pause, named)),
+        until=math.ceil(now + max(secs, named)),
         level=level,
         day=today,
         spent=spent,
@@ -176,10 +183,10 @@ def failed(state: Cooldown, failure: Failure, now: float, day: Day, plan: Schedu
     )
 
 
-def _pause(level: int, spent: int, left: float, plan: Schedule) -> float:
+def _interval(level: int, spent: int, left: float, plan: Schedule) -> float:
     """Return seconds until the next probe."""
-    pause = min(plan.longest, FIRST_WAIT_SECS * plan.growth**level)
+    secs = min(plan.longest, FIRST_WAIT_SECS * plan.growth**level)
     if spent < plan.budget - plan.even:
-        return pause
+        return secs
     # What is left of the budget has to last until midnight, however often calls were stopped today.
-    return max(pause, left / max(1, plan.budget - spent))
+    return max(secs, left / max(1, plan.budget - spent))

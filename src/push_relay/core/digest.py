@@ -18,8 +18,9 @@ from typing import Protocol
 from push_relay.core.account import Account
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Event, digest
-from push_relay.core.graphemes import cut
+from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
+from push_relay.core.phone_text import clean_line, fit
 from push_relay.core.push import GATHERED, Message, Push, Receipt, Recipient
 from push_relay.core.sender import Sender, TimeLeft, failure
 
@@ -148,7 +149,7 @@ class Gatherer:
             found = self.digests.close(str(event.data.get("window")))
             if found is None or not found[1]:
                 return [Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")]
-            push = _written(event, *found, self.sender.clock.now(), account.body_limit)
+            push = _written(event, *found, self.sender.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [failure(event, exc)]
         return [push] if push.entries else [*_left_out(push)]
@@ -189,14 +190,13 @@ def fits_a_window(message: Message) -> bool:
     return len(message.title) + len(message.body) <= LONGEST
 
 
-def _written(event: Event, window: Window, entries: Sequence[Entry], now: float, limit: int) -> Digest:
+def _written(event: Event, window: Window, entries: Sequence[Entry], now: float, account: Account) -> Digest:
     # Each time anew: a digest that has waited for a day speaks of less than it would have at first.
     fresh = tuple(entry for entry in entries if now <= (entry.expires or math.inf))
     expired = tuple(entry for entry in entries if now > (entry.expires or math.inf))
-    message = summary(fresh or expired)
     return Digest(
         window.recipient,
-        replace(message, body=cut(message.body, limit)),
+        fit(summary(fresh or expired), account.title_limit, account.body_limit),
         event.identity,
         high=window.high,
         sources=tuple(sorted({entry.source for entry in fresh})),
@@ -210,7 +210,8 @@ def summary(entries: Sequence[Entry]) -> Message:
     messages = [entry.message for entry in entries]
     if len(messages) == 1:
         return messages[0]
-    titles = Counter(message.title for message in messages)
+    # The version before has gathered titles as they came.
+    titles = Counter(clean_line(message.title) or ELLIPSIS for message in messages)
     expiries = [message.expiry_secs for message in messages if message.expiry_secs is not None]
     return Message(
         title=f"{len(messages)} new alerts",

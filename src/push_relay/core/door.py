@@ -1,12 +1,13 @@
 """The door: let in whoever holds the source's secret, and no one else."""
 
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from push_relay.core.errors import SignatureInvalid, UnknownSource
-from push_relay.core.schemes.proof import Evidence, Scheme, Verified
+from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
+from push_relay.core.schemes.proof import Evidence, Scheme, Verified, no_fit
 
 if TYPE_CHECKING:
     from push_relay.core.policy import Policy
@@ -59,33 +60,48 @@ class Door:
     def verify(self, source: "Source", policy: "Policy", request: "HttpRequest", now: float) -> Admitted:
         """Let a request in that proves itself.
 
-        Raises Unauthenticated, and CredentialsUnavailable where there is no secret to hold it against.
-        Where no known secret fits, they are read again: somebody may have rotated them just now.
+        Raises Unauthenticated, and CredentialsUnavailable if there is no secret that it could fit. If no
+        known secret fits, they are read again, because somebody may have changed them just now.
         """
-        verify = self.approach(source, policy, request)
+        scheme = self.approach(source, policy, request)
         request = replace(request, url=policy.address_of(request.url))
         evidence = Evidence((), now, self.certificates, policy.topics)
-        if not source.needs_secret:
-            return Admitted(verify(request, evidence))
-        known = self.secrets.of(source.name)
         try:
-            return _fitting(verify, request, evidence, known)
-        except SignatureInvalid:
-            fresh = self.secrets.refreshed(source.name)
+            if not source.needs_secret:
+                return Admitted(scheme(request, evidence))
+            return self._verify(source.name, scheme, request, evidence)
+        except Unauthenticated as refused:
+            refused.challenge = scheme.challenge
+            raise
+
+    def _verify(self, source: str, scheme: Scheme, request: "HttpRequest", evidence: Evidence) -> Admitted:
+        known = self.secrets.of(source)
+        try:
+            return _fitting(source, scheme, request, evidence, known)
+        except (SignatureInvalid, CredentialsUnavailable):
+            fresh = self.secrets.refreshed(source)
             if list(fresh) == list(known):
                 raise
-        return _fitting(verify, request, evidence, fresh)
+        return _fitting(source, scheme, request, evidence, fresh)
 
 
 def _fitting(
-    verify: Scheme, request: "HttpRequest", evidence: Evidence, secrets: Sequence[bytes]
+    source: str, scheme: Scheme, request: "HttpRequest", evidence: Evidence, stored: Sequence[bytes]
 ) -> Admitted:
-    """Hold a request against each secret in turn: which one fits matters to an answer that is signed.
+    """Compare a request with each secret in turn: an answer may have to be signed by the one that it fits.
 
-    Only a signature that does not fit is another secret's concern: a stale one has fitted.
+    Only a signature that does not fit is a reason to try another secret: a stale one has fitted. If a stored
+    secret cannot fit any request, a request that fits none of the others may be signed by it: that is no
+    forgery, and its sender is asked to send again.
     """
-    *others, last = secrets or (b"",)  # an empty one is none, and fits nothing
-    for secret in others:
+    readings = [scheme.secret.readings(secret) for secret in stored]
+    for secret in itertools.chain.from_iterable(readings):
         with suppress(SignatureInvalid):
-            return Admitted(verify(request, replace(evidence, secrets=(secret,))), secret)
-    return Admitted(verify(request, replace(evidence, secrets=(last,))), last)
+            return Admitted(scheme(request, replace(evidence, secrets=(secret,))), secret)
+    if stored and all(readings):
+        raise no_fit()
+    places = [f"number {place}" for place, found in enumerate(readings, 1) if not found]
+    which = f" ({', '.join(places)} of {len(stored)})" if len(stored) > 1 else ""
+    raise CredentialsUnavailable(
+        f"the signing secret of `{source}`{which} can fit no request: it must be {scheme.secret.needs}"
+    )

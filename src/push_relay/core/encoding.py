@@ -6,11 +6,11 @@ can never change the JSON or XML around it.
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from push_relay.core.errors import MappingFailed
+from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Push, RecipientKind
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -27,6 +27,8 @@ _FIELDS = {
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 # Characters that XML 1.0 cannot hold, in any spelling (https://www.w3.org/TR/xml/#charsets).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
 _HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _VENDOR_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
@@ -52,14 +54,22 @@ class Credentials:
 
 
 def encode(push: Push, credentials: Credentials, form: Format, *, xml_root: str = "Push") -> bytes:
-    """Return the request body. Raises MappingFailed for text that the format cannot hold."""
-    fields = _fields(push, credentials)
+    """Return the request body.
+
+    A character of title or body that the format cannot hold becomes U+FFFD. A recipient or a key with another
+    character would be another recipient or key: raises MappingFailed, CredentialsUnavailable.
+    """
+    lacking = _NOT_XML if form is Format.XML else _NOT_UTF8
+    if lacking.search(push.recipient.value):
+        raise MappingFailed(f"the recipient holds a character that {form.name} cannot")
+    if lacking.search(credentials.integration_key):
+        raise CredentialsUnavailable(f"the integration key holds a character that {form.name} cannot")
+    message = push.message
+    title, body = (lacking.sub(_REPLACEMENT, text) for text in (message.title, message.body))
+    fields = _fields(replace(push, message=replace(message, title=title, body=body)), credentials)
     if form is Format.XML:
         return _xml(fields, xml_root)
-    try:
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    except UnicodeEncodeError:
-        raise MappingFailed("the push holds half of a surrogate pair") from None
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def _fields(push: Push, credentials: Credentials) -> dict[str, str | int]:
@@ -77,19 +87,16 @@ def _fields(push: Push, credentials: Credentials) -> dict[str, str | int]:
 
 
 def _xml(fields: dict[str, str | int], root: str) -> bytes:
-    elements = "".join(f"<{name}>{_xml_text(name, value)}</{name}>" for name, value in fields.items())
+    elements = "".join(f"<{name}>{_xml_text(value)}</{name}>" for name, value in fields.items())
     document = f'<?xml version="1.0" encoding="utf-8"?><{root} xmlns:i="{XSI}">{elements}</{root}>'
     return document.encode("utf-8")
 
 
-def _xml_text(name: str, value: str | int) -> str:
+def _xml_text(value: str | int) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    if _NOT_XML.search(text):
-        raise MappingFailed(f"{name} holds a character that XML cannot (a control character, say)")
     # A bare carriage return would be read as a line feed.
-    return text.translate(_ESCAPED)
+    return str(value).translate(_ESCAPED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from typing import Any
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnknownSource
 from push_relay.core.event import Arrival, Event, Replay, digest, safe_id
 from push_relay.core.request import MAX_BODY
-from push_relay.core.strict_json import JsonObject, parse_object
+from push_relay.core.strict_json import QUEUED, JsonObject, parse_object
 
 #: The message attribute that names an event's source.
 SOURCE_ATTRIBUTE = "source"
@@ -115,7 +115,7 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
             return _unpack(body)
         case "1+zlib":
             return _unpack(_decompressed(body))
-    document, sent_at = parse_object(body), _sent_at(record)
+    document, sent_at = parse_object(body, lenient=True), _sent_at(record)
     if not has_own_attributes(_mapping(record.get("messageAttributes"))):
         _check_subscription(document)
         if _is_sns(document):
@@ -174,8 +174,8 @@ def _as_webhook(arrival: Arrival, inner: Arrival) -> Arrival:
 
 def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
     """Return the event with which EventBridge invoked the function. Raises MalformedRequest."""
-    # Lambda's runtime has parsed it and accepts more than the relay does, so it is parsed again, strictly.
-    event = parse_object(_written(document))
+    # Lambda's runtime has parsed it and accepts more than JSON has, so it is parsed again.
+    event = parse_object(_written(document), lenient=True)
     if not _is_eventbridge(event, ("id", "source", "detail-type")):
         raise MalformedRequest(
             "the invocation is neither from SQS nor from SNS, and it is no EventBridge event"
@@ -250,7 +250,7 @@ def _from_sns(document: JsonObject, sent_at: float) -> Arrival:
     headers = {"sns-topic": document["TopicArn"], "sns-subject": _text(document.get("Subject"))}
     arrival = _arrival(
         _MessageId.of("SNS", document["MessageId"], content),
-        parse_object(content),
+        parse_object(content, lenient=True),
         sent_at or _moment(document.get("Timestamp")),
         headers,
         _text(_mapping(own.get(SOURCE_ATTRIBUTE)).get("Value")) or None,
@@ -337,7 +337,7 @@ def _not_ours() -> MalformedRequest:
 
 def _unpack(body: bytes) -> Event:
     """Read back what `pack` wrote; a message that bears the attribute and is something else is malformed."""
-    fields = parse_object(body)
+    fields = parse_object(body, limits=QUEUED)
     try:
         event = Event(**fields)
         only, skip, replay = tuple(event.only), tuple(event.skip), Replay(event.replay)

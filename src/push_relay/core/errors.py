@@ -86,9 +86,13 @@ class PayloadTooLarge(MalformedRequest):
 
 
 class Unauthenticated(RelayError):
-    """The sender did not prove that they hold the source's secret."""
+    """The sender did not prove that they hold the source's secret.
+
+    `challenge` is what HTTP's `WWW-Authenticate` asks the sender for, or None.
+    """
 
     code = "unauthenticated"
+    challenge: str | None = None
 
 
 class SignatureMissing(Unauthenticated):
@@ -159,7 +163,7 @@ class NotNow(RelayError):
     """
 
     code = "not_now"
-    is_paced: ClassVar[bool] = False
+    is_paced: bool = False
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -224,7 +228,10 @@ class CircuitOpen(NotNow):
 
 
 class VendorUnauthorized(NotNow):
-    """The vendor refused the credentials (401, 403), with freshly read ones too."""
+    """The vendor refused the credentials (401, 403), with freshly read ones too.
+
+    It is paced if the push was not sent, because others with the same credentials were refused before.
+    """
 
     code = "vendor_unauthorized"
 

@@ -15,7 +15,8 @@ from jmespath import exceptions, functions
 from jmespath.parser import ParsedResult
 
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.graphemes import cut, is_blank
+from push_relay.core.graphemes import cut
+from push_relay.core.phone_text import is_blank
 
 type Scope = Mapping[str, Any]
 

@@ -1,18 +1,9 @@
 """Text as a reader sees it: cut at a character's end, and blank if nothing of it is visible."""
 
-import unicodedata
-
 ELLIPSIS = "…"
 #: Code points that a cluster has on average, at the most: a family of four has 7, an accented letter 2.
 #: To find the end of one takes time by the square of its length, and strangers write the text.
 MAX_CLUSTER = 32
-#: Unicode's general categories of characters that show nothing: controls, formats, separators.
-_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-
-
-def is_blank(text: str) -> bool:
-    """Tell whether a text shows nothing: it is empty, white space, or characters of no width."""
-    return all(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
 def cut(text: str, limit: int) -> str:

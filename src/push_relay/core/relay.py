@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from push_relay.core.account import Account
 from push_relay.core.body import read_body
 from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
@@ -23,9 +22,9 @@ from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import unwrap_http_sns
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
 from push_relay.core.event import Arrival, Event, digest
-from push_relay.core.graphemes import cut
 from push_relay.core.handshake import Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome
+from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
 from push_relay.core.recognition import Sources, hint, known, reading_for, recognised
 from push_relay.core.request import HttpRequest
@@ -143,7 +142,7 @@ class Relay:
         signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
-            data=read_body(request.body, request.headers, source.body_format),
+            data=read_body(request.body, request.headers, source.body_format, proven=verified.content),
             headers=request.headers,
             query=request.query,
             received_at=now,
@@ -218,7 +217,7 @@ class Relay:
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
         """Write an event's pushes, and a receipt for each part of it that fails. Sends nothing, never raises.
 
-        If it becomes no push and nothing fails, the one receipt says why.
+        If it becomes no push and nothing fails, the one receipt has the reason.
         """
         try:
             source = self.sources.named(event.source)
@@ -228,9 +227,10 @@ class Relay:
                 return
             wording = source.wording(event)
             if wording.message is None:
-                yield Receipt.of(event, Outcome.FILTERED, detail="no message speaks of it")
+                yield Receipt.of(event, Outcome.FILTERED, detail="no message rule holds for it")
                 return
-            fitted = _fitted(wording.message, self.routing.account)
+            account = self.routing.account
+            fitted = fit(wording.message, account.title_limit, account.body_limit)
             pushes = [self._push(event, source, fitted, *pair) for pair in routed.recipients.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield failure(event, exc)
@@ -289,12 +289,6 @@ class Relay:
                 return self.sender.send(event, push, time_left, connection)
         except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
             return self.sender.paced(failure(event, exc, push))
-
-
-def _fitted(message: Message, account: Account) -> Message:
-    """Cut a message to the account's limits."""
-    title, body = message.title.strip(), message.body.strip()
-    return replace(message, title=cut(title, account.title_limit), body=cut(body, account.body_limit))
 
 
 def _key(event: Event, recipient: Recipient) -> str:

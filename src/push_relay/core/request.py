@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+from push_relay.core.strict_json import replace_half_pairs
 
 #: Bytes of a body, as received and decompressed. What is larger than a queue message, compressed, is
 #: refused when it is queued.
@@ -80,32 +81,33 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """Return a text that has UTF-8: an invocation is JSON, and can hold half of a surrogate pair."""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isascii() else replace_half_pairs(value)
 
 
 def _headers(invocation: Mapping[str, Any]) -> Mapping[str, str]:
-    """Join repeated headers: 1.0 lists them apart, 2.0 has joined them already.
+    """Join the values of repeated headers: payload 1.0 has them in lists, 2.0 has joined them already.
 
-    Names that differ in case alone are one header, so that a reader of either can't be told another value.
+    Names that differ in case alone are one header, so that no two readers of it get different values.
     """
     lists = _mapping(invocation.get("multiValueHeaders"))
     if not lists:
-        return {str(k).lower(): _text(v) for k, v in _mapping(invocation.get("headers")).items()}
-    joined: dict[str, str] = {}
+        return {_text(k).lower(): _text(v) for k, v in _mapping(invocation.get("headers")).items()}
+    values_by_name: dict[str, list[str]] = {}
     for name, values in lists.items():
         if isinstance(values, list):
-            key = str(name).lower()
-            given = [joined[key]] if key in joined else []
-            joined[key] = ", ".join([*given, *(_text(value) for value in values)])
-    return joined
+            values_by_name.setdefault(_text(name).lower(), []).extend(_text(value) for value in values)
+    return {name: ", ".join(values) for name, values in values_by_name.items()}
 
 
 def _query(invocation: Mapping[str, Any]) -> Mapping[str, str]:
     """Join repeated parameters with a comma, as 2.0 has done already."""
-    single = {str(k): _text(v) for k, v in _mapping(invocation.get("queryStringParameters")).items()}
+    single = {_text(k): _text(v) for k, v in _mapping(invocation.get("queryStringParameters")).items()}
     lists = _mapping(invocation.get("multiValueQueryStringParameters"))
     return single | {
-        str(name): ",".join(_text(value) for value in values)
+        _text(name): ",".join(_text(value) for value in values)
         for name, values in lists.items()
         if isinstance(values, list)
     }
@@ -119,11 +121,11 @@ def _url(invocation: Mapping[str, Any], context: Mapping[str, Any], headers: Map
     scheme = "http" if headers.get("x-forwarded-proto") == "http" else "https"
     host = headers.get("host") or _text(context.get("domainName"))
     path = _text(context.get("path")) or _text(invocation.get("rawPath")) or _text(invocation.get("path"))
-    query = invocation.get("rawQueryString")
-    if not isinstance(query, str):
+    query = _text(invocation.get("rawQueryString"))
+    if not isinstance(invocation.get("rawQueryString"), str):
         lists = _mapping(invocation.get("multiValueQueryStringParameters"))
-        pairs = [(k, v) for k, vs in lists.items() if isinstance(vs, list) for v in vs]
-        query = urlencode(pairs, errors="replace")  # half a surrogate pair is no reason to fall over
+        pairs = [(_text(k), _text(v)) for k, vs in lists.items() if isinstance(vs, list) for v in vs]
+        query = urlencode(pairs)
     return f"{scheme}://{host}{path}{'?' if query else ''}{query}"
 
 

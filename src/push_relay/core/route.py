@@ -9,7 +9,7 @@ from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
-from push_relay.core.graphemes import is_blank
+from push_relay.core.phone_text import is_blank
 from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
 from push_relay.core.quota import default_budget

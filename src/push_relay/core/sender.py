@@ -1,6 +1,5 @@
 """Send one push: claim it, send it, record what became of it. Never twice by the relay's own doing."""
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
@@ -28,8 +27,6 @@ from push_relay.core.push import Push, Receipt
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
 RESERVE = 1.5
-#: Seconds for which credentials that the vendor refused are not sent again: each call is one of the day's.
-REFUSAL_AGE = 300.0
 
 type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
 type _Call = Callable[[], AbstractContextManager[float]]  # begins a call; yields the seconds that it may take
@@ -121,36 +118,6 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
 
-class Refusals:
-    """The credentials that the vendor refused last. Safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._refused: Credentials | None = None
-        self._until = 0.0
-
-    def bar(self, credentials: Credentials, now: float) -> bool:
-        """Tell whether credentials are not to be sent; once in REFUSAL_AGE seconds one push may try them."""
-        with self._lock:
-            if credentials != self._refused:
-                return False
-            if now < self._until:
-                return True
-            self._until = now + REFUSAL_AGE
-            return False
-
-    def refused(self, credentials: Credentials, now: float) -> None:
-        """Note that the vendor has refused credentials."""
-        with self._lock:
-            self._refused, self._until = credentials, now + REFUSAL_AGE
-
-    def taken(self, credentials: Credentials) -> None:
-        """Note that the vendor has taken them, whatever it said of the push."""
-        with self._lock:
-            if credentials == self._refused:
-                self._refused = None
-
-
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Sends pushes, one a call; safe to call from several threads.
@@ -166,7 +133,6 @@ class Sender:
     hold_unknown: bool = False
     resends: int = 1
     pace: Pace = field(default_factory=Unpaced)
-    refusals: Refusals = field(default_factory=Refusals)
 
     def send(
         self, event: Event, push: Push, time_left: TimeLeft, connection: Connection = _UNLEASED
@@ -179,18 +145,19 @@ class Sender:
             return settled
         started, latency = None, None
         try:
-            credentials = self._credentials()
+            credentials = self.credentials.current()
             started = self.clock.monotonic()
             self._send(
                 push, credentials, event.correlation_id, lambda: connection.call(time_left() - RESERVE)
             )
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            receipt = self.paced(failure(event, exc, push))
+            receipt = failure(event, exc, push)
+        # What only waits for the account was not sent, even if its code is that of the call before it.
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
-        if started is not None and called:
+        if started is not None and called and not receipt.is_paced:
             latency = (self.clock.monotonic() - started) * 1000
-        return replace(self.recorded(push, receipt), latency_ms=latency)
+        return replace(self.recorded(push, self.paced(receipt)), latency_ms=latency)
 
     def waiting(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
@@ -247,46 +214,27 @@ class Sender:
         receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed for good before")
         return replace(receipt, error_code=self.ledger.why(push.key) or VendorRejected.code, push=push)
 
-    def _credentials(self) -> Credentials:
-        """Return credentials that the vendor may take: not those that it has refused lately, unless changed.
+    def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
+        """Send a push; if the credentials are refused, once more with changed ones."""
+        try:
+            self._call(push, credentials, correlation_id, call)
+        except VendorUnauthorized as refusal:
+            self._call(push, self._changed(credentials, refusal), correlation_id, call)
 
-        Raises VendorUnauthorized, CredentialsUnavailable.
-        """
-        credentials = self.credentials.current()
-        if self.refusals.bar(credentials, self.clock.monotonic()):
-            return self._changed(
-                VendorUnauthorized("the vendor refused the credentials, and they are the same")
-            )
-        return credentials
-
-    def _changed(self, refusal: VendorUnauthorized) -> Credentials:
-        """Read the credentials again. Raises the refusal where they are still those that were refused."""
+    def _changed(self, refused: Credentials, refusal: VendorUnauthorized) -> Credentials:
+        """Read the credentials again. Raises the refusal if they are still those that were refused."""
         try:
             fresh = self.credentials.refreshed()
         except CredentialsUnavailable:
             raise refusal from None
-        if self.refusals.bar(fresh, self.clock.monotonic()):
+        if fresh == refused:
             raise refusal
         return fresh
-
-    def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
-        """Send a push; where the vendor refuses the credentials, once more with changed ones."""
-        try:
-            self._call(push, credentials, correlation_id, call)
-        except VendorUnauthorized as refusal:
-            self._call(push, self._changed(refusal), correlation_id, call)
 
     def _call(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
         try:
             with call() as seconds:
                 self.push_api.send(push, credentials, correlation_id, seconds)
-            self.refusals.taken(credentials)
-        except VendorUnauthorized:
-            self.refusals.refused(credentials, self.clock.monotonic())
-            raise
-        except VendorRejected:
-            self.refusals.taken(credentials)
-            raise
         except DeliveryUnknown as exc:
             raise self._unknown(push, exc) from None
 

@@ -4,7 +4,7 @@ The folder's format is told in docs/writing-a-source.md.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -13,15 +13,14 @@ from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, digest, safe_id
-from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
-from push_relay.core.graphemes import is_blank
+from push_relay.core.expression import NOTHING, Expression, Reads, Scope
 from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
-from push_relay.core.push import Message
 from push_relay.core.request import CORRELATION_HEADERS
 from push_relay.core.schema import Schema
 from push_relay.core.schemes.proof import Scheme
 from push_relay.core.schemes.registry import WITHOUT_SECRET, read_scheme
 from push_relay.core.strict_json import JsonObject
+from push_relay.core.wording import MessageRule, Wording, read_expression, read_message_rule, write
 
 #: The envelope's headers that a match rule may name, by the key that it uses for each.
 MATCH_KEYS = {
@@ -59,42 +58,6 @@ class Match:
         named = dict(self.patterns)
         from_aws = named.get(MATCH_KEYS["eventbridge_source"], "").startswith("aws.")
         return from_aws and MATCH_KEYS["sns_topic"] in named
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRule:
-    """What is said when a condition holds."""
-
-    when: Expression | None
-    title: Template
-    body: Template
-    sound: Template | bool | None
-    expiry_secs: Template | int | None
-
-    def message(self, scope: Scope) -> Message:
-        """Write the message. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
-        message = Message(
-            title=self.title(scope),
-            body=self.body(scope),
-            sound=_checked("sound", _value(self.sound, scope), bool),
-            expiry_secs=_checked("expiry_secs", _value(self.expiry_secs, scope), int),
-        )
-        for name, text in (("title", message.title), ("body", message.body)):
-            if is_blank(text):
-                raise MappingFailed(f"the {name} is blank")
-        return message
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What a source's message rules write for an event.
-
-    message  by the first rule that holds; None if there is no such rule
-    errors   one for each rule before it whose condition cannot be evaluated on this event
-    """
-
-    message: Message | None
-    errors: tuple[MappingFailed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,31 +161,11 @@ class Source:
     def wording(self, event: Event) -> Wording:
         """Write an event's message by the first rule that holds.
 
-        A rule whose condition fails on this event is passed over. Less exact words are better than no push,
-        and the error is reported beside the push.
-
-        Raises MappingFailed if the type is not known, if the rule that holds cannot write its message,
-        and if a condition fails and no rule holds.
+        Raises MappingFailed, also if the type is not known: every condition may depend on it.
         """
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
-        scope = event.scope()
-        errors: list[MappingFailed] = []
-        for number, rule in enumerate(self.messages, start=1):
-            place = f"message[{number}] of {self.name}"
-            try:
-                holds = rule.when is None or rule.when.holds(scope)
-            except MappingFailed as exc:
-                errors.append(MappingFailed(f"{place}, when: {exc.detail}"))
-                continue
-            if holds:
-                try:
-                    return Wording(rule.message(scope), tuple(errors))
-                except MappingFailed as exc:
-                    raise MappingFailed(f"{place}: {exc.detail}") from None
-        if errors:
-            raise errors[0]
-        return Wording(None)
+        return write(self.messages, event.scope(), self.name)
 
 
 def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
@@ -234,9 +177,9 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
     scheme = table.table("verify").text("scheme") if verify else None
     handshake, shake_hands = _handshake(table, scheme)
     proof = _proof(verify)
-    event_id, event_type = _reading(event, "id", proof), _reading(event, "type", proof)
-    rules = tuple(_message_rule(rule, proof) for rule in table.tables("message"))
-    read = [e for e in (event_id, event_type) if e] + [e for rule in rules for e in _read_by(rule)]
+    event_id, event_type = read_expression(event, "id", proof), read_expression(event, "type", proof)
+    rules = tuple(read_message_rule(rule, proof) for rule in table.tables("message"))
+    read = [e for e in (event_id, event_type) if e] + [e for rule in rules for e in rule.expressions]
     source = Source(
         name=name,
         title=table.text("title"),
@@ -304,79 +247,15 @@ def _handshake(table: Table, scheme: str | None) -> tuple[str | None, Handshake]
     return name, HANDSHAKES[name]
 
 
-def _message_rule(rule: Table, proof: Reads) -> MessageRule:
-    made = MessageRule(
-        when=_reading(rule, "when", proof),
-        title=_template(rule, "title", proof),
-        body=_template(rule, "body", proof),
-        sound=_constant_or_template(rule, "sound", bool, proof),
-        expiry_secs=_constant_or_template(rule, "expiry_secs", int, proof),
-    )
-    rule.done()
-    return made
-
-
 def _match(rule: Table) -> Match:
     patterns = tuple((header, rule.text(key)) for key, header in MATCH_KEYS.items() if key in rule)
-    match = Match(patterns, _expression(rule, "when"))
+    match = Match(patterns, rule.compiled("when", Expression.compile) if "when" in rule else None)
     if not patterns:
         raise WrongKey(rule.path, f"names none of: {', '.join(MATCH_KEYS)}")
     for key in MATCH_KEYS:
         rule.raw(key)
     rule.done()
     return match
-
-
-def _expression(table: Table, key: str) -> Expression | None:
-    return table.compiled(key, Expression.compile) if key in table else None
-
-
-def _reading(table: Table, key: str, proof: Reads) -> Expression | None:
-    """Compile an expression of which it has to be known what an event must keep for it."""
-    expression = _expression(table, key)
-    _check_names(table, key, [expression] if expression else (), proof)
-    return expression
-
-
-def _template(table: Table, key: str, proof: Reads) -> Template:
-    template = table.compiled(key, Template.compile)
-    _check_names(table, key, template.expressions, proof)
-    return template
-
-
-def _check_names(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
-    for expression in expressions:
-        try:
-            expression.leave_alone(proof)
-        except ConfigurationInvalid as exc:
-            raise table.wrong(key, exc.detail) from exc
-
-
-def _constant_or_template[T](table: Table, key: str, kind: type[T], proof: Reads) -> Template | T | None:
-    value = table.raw(key)
-    if value is None or type(value) is kind:
-        return value
-    if not isinstance(value, str):
-        raise table.wrong(key, f"is neither {kind.__name__} nor an expression in {{{{ }}}}")
-    return _template(table, key, proof)
-
-
-def _read_by(rule: MessageRule) -> Iterator[Expression]:
-    if rule.when:
-        yield rule.when
-    for part in (rule.title, rule.body, rule.sound, rule.expiry_secs):
-        if isinstance(part, Template):
-            yield from part.expressions
-
-
-def _value(part: Template | int | None, scope: Scope) -> object:
-    return part.value(scope) if isinstance(part, Template) else part
-
-
-def _checked[T](name: str, value: object, kind: type[T]) -> T | None:
-    if value is None or type(value) is kind:
-        return value
-    raise MappingFailed(f"{name} came out as something else than {kind.__name__}")
 
 
 def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:

@@ -1,69 +1,167 @@
-"""Read JSON from strangers: one reading, bounded, and no surprises.
+"""Read JSON from strangers, strictly or leniently, and within limits that no reading may exceed.
 
-Every limit on JSON stands here and nowhere else. What two readers could understand differently
-(duplicate keys, NaN, lone surrogates) is refused, because a signature would cover both readings.
+A *strict* reading refuses what two readers could understand differently: a key twice, NaN, half of a
+surrogate pair, bytes that are not UTF-8. A *lenient* one reads these as most JSON libraries do, because a
+genuine sender's library may have written them. It is for bytes that a proof covers (docs/security.md, "How
+JSON is read"). Every limit on JSON is in this module and nowhere else.
 """
 
 import json
 import math
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
-from push_relay.core.errors import MalformedRequest
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 
 type Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 type JsonObject = dict[str, Any]
 
+
+class Limits(NamedTuple):
+    """What a JSON value may have at most.
+
+    depth  containers inside containers
+    parts  lists, objects and members: brackets that open and commas that separate
+    text   characters of one text or key
+    """
+
+    depth: int
+    parts: int
+    text: int
+
+
 #: Containers inside containers. GitHub's deepest webhook has 8.
 MAX_DEPTH = 100
-#: Digits of one number; CPython itself refuses more than 4,300 for a whole number.
-MAX_DIGITS = 400
+#: Lists, objects and members, which are what parsing costs in time and memory. 1,000 alerts of Grafana have
+#: some 40,000, a push of 2,000 commits to GitHub 70,000, a megabyte of Kubernetes' managedFields 140,000.
+MAX_PARTS = 250_000
 #: Characters of one text or key: more than a queue message holds, and half of what a body may hold.
 MAX_TEXT = 2 * 2**20
+#: Of what a sender sends.
+RECEIVED = Limits(MAX_DEPTH, MAX_PARTS, MAX_TEXT)
+#: Of what the relay has queued: a document at its limits, with the event's other fields round it.
+QUEUED = Limits(MAX_DEPTH + 10, MAX_PARTS + 10_000, MAX_TEXT)
+#: Digits of one number; CPython itself refuses more than 4,300 for a whole number.
+MAX_DIGITS = 400
+_HALF = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
+#: Quotes that a part can bring: a member has a key and a value.
+_QUOTES_PER_PART = 4
+#: Charsets of one byte a character that a sender may name, and what WHATWG reads each as.
+_ONE_BYTE_CHARSETS = {
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "latin-1": "cp1252",
+    "windows-1252": "cp1252",
+    "cp1252": "cp1252",
+    "iso-8859-15": "iso-8859-15",
+}
 
 
-def parse(raw: bytes) -> Json:
-    """Return the JSON value that UTF-8 bytes hold; a byte order mark is passed over (RFC 8259, 8.1).
+def parse(raw: bytes, *, lenient: bool = False, charset: str = "", limits: Limits = RECEIVED) -> Json:
+    """Return the JSON value that bytes hold; a byte order mark is skipped (RFC 8259, 8.1).
 
-    Raises MalformedRequest, whose text says what and where, and quotes nothing of the content.
+    lenient  of a key given twice the last value counts; NaN, Infinity and numbers that are too large are
+             null; half of a surrogate pair, and what is not UTF-8, is U+FFFD. UTF-16 and UTF-32 are read
+    charset  what the sender named, lower-case; counts if the reading is lenient and the bytes are not UTF-8
+
+    Raises MalformedRequest, whose text tells what and where and quotes nothing of the content;
+    PayloadTooLarge for too many parts, before they are parsed.
     """
-    text = _decode(raw.removeprefix(_BOM))
-    deep = text.count("[") + text.count("{") > MAX_DEPTH
-    try:
-        value: Json = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-            parse_int=_whole,
-        )
-    except json.JSONDecodeError as exc:
-        # The exception holds the whole document: break the chain.
-        raise MalformedRequest(f"the body is not JSON: line {exc.lineno}, column {exc.colno}") from None
-    except RecursionError:
-        raise _too_deep() from None
-    if deep:
-        _check_depth(value)
-    if len(text) > MAX_TEXT:
-        _check_texts(value)
-    if "\\ud" in text or "\\uD" in text:
-        _check_surrogates(value)
+    text = decode_leniently(raw, charset) if lenient else decode(raw)
+    if _parts(text, limits.parts) > limits.parts:
+        raise PayloadTooLarge(f"the body holds more than {limits.parts} lists, objects and members")
+    may_be_deep = text.count("[") + text.count("{") > limits.depth
+    value = _loads_leniently(text, limits) if lenient else _loads(text, limits)
+    if may_be_deep:
+        _check_depth(value, limits)
+    if len(text) > limits.text:
+        _check_texts(value, limits)
     return value
 
 
-def parse_object(raw: bytes) -> JsonObject:
-    """Return the JSON object that UTF-8 bytes hold. Raises MalformedRequest for any other value."""
-    value = parse(raw)
+def parse_object(
+    raw: bytes, *, lenient: bool = False, charset: str = "", limits: Limits = RECEIVED
+) -> JsonObject:
+    """Return the JSON object that bytes hold. Raises as `parse`, and MalformedRequest for another value."""
+    value = parse(raw, lenient=lenient, charset=charset, limits=limits)
     if not isinstance(value, dict):
         raise MalformedRequest("the body is JSON, but not an object")
     return value
 
 
-def _decode(raw: bytes) -> str:
+def replace_half_pairs(text: str) -> str:
+    """Return a text with U+FFFD for each half of a surrogate pair: such a text has no UTF-8."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return _HALF.sub("\ufffd", whole)
+
+
+def decode(raw: bytes) -> str:
+    """Return the text that bytes hold in UTF-8. Raises MalformedRequest."""
     try:
-        return raw.decode("utf-8")
+        return raw.removeprefix(_BOM).decode("utf-8")
     except UnicodeDecodeError as exc:
         raise MalformedRequest(f"the body is not UTF-8: byte {exc.start}") from None
+
+
+def decode_leniently(raw: bytes, charset: str) -> str:
+    """Return the text that a sender has encoded. What reads as UTF-8 is UTF-8, whatever charset is named."""
+    # By the byte order mark, or the zero bytes that ASCII has in UTF-16 and UTF-32 and JSON in UTF-8 never
+    # has.
+    encoding = json.detect_encoding(raw)
+    if not encoding.startswith("utf-8"):
+        return raw.decode(encoding, "replace")
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        return raw.decode(_ONE_BYTE_CHARSETS.get(charset, encoding), "replace")
+
+
+def _parts(text: str, most: int) -> int:
+    """Count brackets and commas: those of the whole text, and if there are too many those outside of strings.
+
+    Each step is one pass in C, so that refusing a text costs milliseconds whatever it holds. Up to the first
+    mistake in its grammar, where a parser stops, the count is right also for what is not JSON.
+    """
+    if _punctuation(text) <= most:
+        return 0
+    unescaped = text.replace("\\\\", "").replace('\\"', "")
+    if unescaped.count('"') > _QUOTES_PER_PART * (most + 1):
+        return most + 1
+    return _punctuation("".join(unescaped.split('"')[::2]))
+
+
+def _punctuation(text: str) -> int:
+    return text.count("[") + text.count("{") + text.count(",")
+
+
+def _loads(text: str, limits: Limits) -> Json:
+    hooks = {"parse_constant": _no_constant, "parse_float": _finite, "parse_int": _whole}
+    value: Json = _reading(text, limits, object_pairs_hook=_unique, **hooks)
+    if _may_hold_half_pairs(text):
+        _check_surrogates(value)
+    return value
+
+
+def _loads_leniently(text: str, limits: Limits) -> Json:
+    hooks = {"parse_constant": _null, "parse_float": _finite_or_null, "parse_int": _whole_or_null}
+    value: Json = _reading(text, limits, **hooks)
+    if _may_hold_half_pairs(text):
+        written = json.dumps(value, ensure_ascii=False)
+        mended = replace_half_pairs(written)
+        # Read again, rather than walked through: keys that have become the same are one, as above.
+        value = value if mended == written else _reading(mended, limits, **hooks)
+    return value
+
+
+def _reading(text: str, limits: Limits, **hooks: Any) -> Any:
+    try:
+        return json.loads(text, **hooks)
+    except json.JSONDecodeError as exc:
+        # The exception holds the whole document: break the chain.
+        raise MalformedRequest(f"the body is not JSON: line {exc.lineno}, column {exc.colno}") from None
+    except RecursionError:
+        raise _too_deep(limits) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
@@ -77,11 +175,20 @@ def _no_constant(_: str) -> None:
     raise MalformedRequest("the body holds NaN or Infinity, which JSON does not have")
 
 
+def _null(_: str) -> None:
+    return None
+
+
 def _finite(digits: str) -> float:
     number = float(digits) if len(digits) <= MAX_DIGITS else math.inf
     if math.isinf(number):
         raise MalformedRequest("the body holds a number that is too large")
     return number
+
+
+def _finite_or_null(digits: str) -> float | None:
+    number = float(digits)
+    return None if math.isinf(number) else number
 
 
 def _whole(digits: str) -> int:
@@ -90,21 +197,26 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def _too_deep() -> MalformedRequest:
-    return MalformedRequest(f"the body is nested more than {MAX_DEPTH} levels deep")
+def _whole_or_null(digits: str) -> int | None:
+    # Beyond these, most libraries read infinity, which JSON cannot write.
+    return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
-def _check_depth(value: Json) -> None:
+def _too_deep(limits: Limits) -> MalformedRequest:
+    return MalformedRequest(f"the body is nested more than {limits.depth} levels deep")
+
+
+def _check_depth(value: Json, limits: Limits) -> None:
     depth, level = 0, [value] if isinstance(value, dict | list) else []
     while level:
         depth += 1
-        if depth > MAX_DEPTH:
-            raise _too_deep()
+        if depth > limits.depth:
+            raise _too_deep(limits)
         children = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
         level = [child for child in children if isinstance(child, dict | list)]
 
 
-def _check_texts(value: Json) -> None:
+def _check_texts(value: Json, limits: Limits) -> None:
     left = [value]
     while left:
         item = left.pop()
@@ -112,8 +224,12 @@ def _check_texts(value: Json) -> None:
             left += [*item.keys(), *item.values()]
         elif isinstance(item, list):
             left += item
-        elif isinstance(item, str) and len(item) > MAX_TEXT:
-            raise MalformedRequest(f"the body holds a text of more than {MAX_TEXT} characters")
+        elif isinstance(item, str) and len(item) > limits.text:
+            raise MalformedRequest(f"the body holds a text of more than {limits.text} characters")
+
+
+def _may_hold_half_pairs(text: str) -> bool:
+    return "\\ud" in text or "\\uD" in text
 
 
 def _check_surrogates(value: Json) -> None:

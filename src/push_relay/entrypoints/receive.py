@@ -11,7 +11,15 @@ from typing import Any
 
 from push_relay import __version__
 from push_relay.core.envelope import pack
-from push_relay.core.errors import CODES, MalformedRequest, MappingFailed, NotNow, RelayError, SchemaViolation
+from push_relay.core.errors import (
+    CODES,
+    MalformedRequest,
+    MappingFailed,
+    NotNow,
+    RelayError,
+    SchemaViolation,
+    Unauthenticated,
+)
 from push_relay.core.event import Event
 from push_relay.core.handshake import Reply
 from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
@@ -167,9 +175,9 @@ def _refusal(error: Exception, correlation_id: str) -> Response:
     if isinstance(error, SchemaViolation):
         body["errors"] = [{"pointer": v.pointer, "rule": v.rule} for v in error.violations]
     headers = _retry_after(error.retry_after) if isinstance(error, NotNow) else {}
-    if status == HTTPStatus.UNAUTHORIZED:
-        # Some senders, SNS among them, offer a password only once they were asked for one (RFC 9110, 11.6.1).
-        headers["WWW-Authenticate"] = 'Basic realm="push-relay", charset="UTF-8"'
+    if isinstance(error, Unauthenticated) and error.challenge and status == HTTPStatus.UNAUTHORIZED:
+        # Some senders, SNS among them, send a password only if they are asked for one (RFC 9110, 11.6.1).
+        headers["WWW-Authenticate"] = error.challenge
     return _respond(status, body, correlation_id, headers)
 
 

@@ -14,7 +14,7 @@ _SECONDS: Final = {"s": 1.0, "m": 60.0}
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Declare where the stack is."""
     place = parser.add_argument_group("where", "AWS as boto3 finds it: profile, region, AWS_ENDPOINT_URL")
-    place.add_argument("--stack", help="the stack's name (samconfig.toml's, if left out)")
+    place.add_argument("--stack", help="the stack's name (default: $RELAY_STACK)")
     place.add_argument("--queue-url", help="the relay's queue, where there is no stack to ask")
     place.add_argument("--dead-letter-url", help="its dead-letter queue")
     place.add_argument("--table", help="its ledger")

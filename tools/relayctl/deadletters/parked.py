@@ -40,7 +40,7 @@ class LedgerReader:
             yield from map(_entry, page.get("Items", []))
 
     def status(self, key: str, forget_before: float = 0.0) -> str | None:
-        """Return what the ledger says of a push; None if it knows none, or one settled before a moment."""
+        """Return a push's status in the ledger; None if it has none, or was settled before a moment."""
         item = self._client.get_item(
             TableName=self._table,
             Key={"pk": {"S": PREFIX + key}},

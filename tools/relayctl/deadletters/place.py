@@ -1,14 +1,18 @@
 """Where a stack's queues and its ledger are: named by hand, or told by CloudFormation."""
 
+import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from relayctl.project import ROOT
 
 _OUTPUTS: Final = {"queue_url": "QueueUrl", "dead_letter_url": "DeadLetterQueueUrl", "table": "LedgerTable"}
 _SAMCONFIG: Final = ROOT / "samconfig.toml"
-_ENVIRONMENTS: Final = ("default", "prod")
+STACK_VARIABLE: Final = "RELAY_STACK"
+"""The environment variable that names the stack for a whole session."""
 
 
 class DeadLettersError(Exception):
@@ -33,15 +37,31 @@ class Place:
         return self
 
 
-def default_stack() -> str:
-    """Return the stack that samconfig.toml deploys where nothing else is said: its default's, else prod's."""
-    document = tomllib.loads(_SAMCONFIG.read_text("utf-8")) if _SAMCONFIG.is_file() else {}
-    for environment in _ENVIRONMENTS:
-        for command in ("global", "deploy"):
-            name = document.get(environment, {}).get(command, {}).get("parameters", {}).get("stack_name")
-            if isinstance(name, str):
-                return name
-    return "push-relay"
+def default_stack(environment: Mapping[str, str] = os.environ, samconfig: Path = _SAMCONFIG) -> str:
+    """Return the stack that is chosen in RELAY_STACK, or in samconfig.toml's `default` environment.
+
+    Raises DeadLettersError with the stacks that samconfig.toml names. None of them is chosen for a person,
+    since a replay in the wrong one would send real pushes.
+    """
+    document = tomllib.loads(samconfig.read_text("utf-8")) if samconfig.is_file() else {}
+    stacks = {name: _stack_name(table) for name, table in document.items() if isinstance(table, dict)}
+    chosen = environment.get(STACK_VARIABLE) or stacks.get("default")
+    if chosen:
+        return chosen
+    known = ", ".join(f"{stack} ({name})" for name, stack in stacks.items() if stack)
+    raise DeadLettersError(
+        f"which stack? Name it with --stack or in {STACK_VARIABLE}"
+        + (f"; samconfig.toml has {known}" if known else "")
+    )
+
+
+def _stack_name(environment: Mapping[str, Any]) -> str | None:
+    """Return the stack that an environment of samconfig.toml deploys."""
+    for command in ("deploy", "global"):
+        name = environment.get(command, {}).get("parameters", {}).get("stack_name")
+        if isinstance(name, str):
+            return name
+    return None
 
 
 def of_stack(cloudformation: Any, name: str) -> Place:

@@ -45,8 +45,8 @@ class Prospect:
 class Oracle:
     """Asks the relay's own core.
 
-    `status` returns what the ledger says of a push, by its key and the moment before which a settlement does
-    not count; None if the ledger knows none.
+    `status` returns a push's status in the ledger, by its key and the moment before which a settlement does
+    not count; None if there is none.
     """
 
     relay: Relay

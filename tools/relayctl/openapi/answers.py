@@ -107,8 +107,8 @@ HEADERS: JsonObject = {
         "schema": {"type": "integer", "minimum": 1},
     },
     "WWW-Authenticate": {
-        "description": "Some senders offer a password only once they are asked (RFC 9110, 11.6.1).",
-        "required": True,
+        "description": "Only from sources whose scheme is `basic`: some senders send a password only if "
+        "they are asked for one (RFC 9110, 11.6.1).",
         "schema": {"type": "string", "pattern": '^Basic realm="push-relay"'},
     },
     "Allow": {"required": True, "schema": {"type": "string", "enum": ["POST", "GET"]}},

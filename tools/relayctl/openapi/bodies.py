@@ -16,8 +16,8 @@ _VALUES = frozenset({"const", "enum", "default", "examples"})
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _TOLD = {
     "json": "A JSON object in UTF-8; any media type that ends in `+json` is read alike.",
-    "cloudevents": "A CloudEvent: structured (`application/cloudevents+json`), or binary: its data here, and "
-    "its attributes in `ce-` headers, of which the first four are demanded then.",
+    "cloudevents": "A CloudEvent: structured (`application/cloudevents+json`), or binary: its data here, of "
+    "any media type, and its attributes in `ce-` headers, of which the first four are required then.",
     "list-of-one": "A JSON list of one object; any media type that ends in `+json` is read alike.",
     "sns": "An SNS message, whose `Message` holds the event; the media type is not looked at.",
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from push_relay.core.errors import SignatureInvalid, SignatureMissing
+from push_relay.core.schemes.secret_form import SecretForm, text_form
 
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096
@@ -77,12 +78,17 @@ class Scheme:
                    or a signature by it: no event may take it along. None where the body carries it
     remember       seconds for which the same content without an id is the same event. None: as long as the
                    ledger remembers, because nothing else keeps a captured request from being relayed again
+    secret         the form of the deployer's secret, if one takes part
+    challenge      what `WWW-Authenticate` asks for if a request is refused; None for a scheme that is not
+                   HTTP's
     """
 
     verify: Verify
     header: str | None = None
     query: str | None = None
     remember: float | None = None
+    secret: SecretForm = text_form()  # noqa: RUF009 (immutable)
+    challenge: str | None = None
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""
@@ -141,4 +147,9 @@ def from_base64(text: str) -> bytes | None:
 def require(genuine: bool) -> None:  # noqa: FBT001
     """Raise SignatureInvalid unless genuine: one sentence for every cause, so that none helps a forger."""
     if not genuine:
-        raise SignatureInvalid("the signature does not fit the request")
+        raise no_fit()
+
+
+def no_fit() -> SignatureInvalid:
+    """Return the refusal of a proof that does not fit."""
+    return SignatureInvalid("the signature does not fit the request")

@@ -8,6 +8,7 @@ from functools import partial
 from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.schemes.header_hmac import header_name
 from push_relay.core.schemes.proof import (
+    MAX_PROOF,
     RETRIES_END_SECS,
     Evidence,
     Scheme,
@@ -20,6 +21,7 @@ from push_relay.core.schemes.proof import (
     proof,
     require,
 )
+from push_relay.core.schemes.secret_form import PASSWORD, token_form
 
 
 def token(table: Table) -> Scheme:
@@ -32,11 +34,14 @@ def token(table: Table) -> Scheme:
     if ("header" in table) == ("query" in table):
         raise WrongKey(table.path, "name either a `header` or a `query` parameter for the token")
     prefix = table.text("prefix", "")
+    form = token_form(prefix=prefix, longest=MAX_PROOF)
     if "query" in table:
         name = table.text("query")
-        return Scheme(partial(_verify_query, name=name, prefix=prefix), query=name, remember=RETRIES_END_SECS)
+        verify = partial(_verify_query, name=name, prefix=prefix)
+        return Scheme(verify, query=name, remember=RETRIES_END_SECS, secret=form)
     name = header_name(table, "header")
-    return Scheme(partial(_verify_header, name=name, prefix=prefix), header=name, remember=RETRIES_END_SECS)
+    verify = partial(_verify_header, name=name, prefix=prefix)
+    return Scheme(verify, header=name, remember=RETRIES_END_SECS, secret=form)
 
 
 def _verify_header(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
@@ -55,11 +60,17 @@ def _verify_token(offered: str, request: SignedRequest, evidence: Evidence, pref
 def basic(_table: Table) -> Scheme:
     """Make the scheme `Authorization: Basic <base64 of user:password>`; the secret is `user:password`.
 
-    The word `Basic` may be in any case (RFC 7617, 2). Some senders, SNS and Twilio among them, offer the
-    password only once they have been answered 401 with `WWW-Authenticate: Basic`.
+    The word `Basic` may be in any case (RFC 7617, 2). Some senders, SNS and Twilio among them, send the
+    password only after they have been answered 401 with `WWW-Authenticate: Basic`.
     https://www.rfc-editor.org/rfc/rfc7617
     """
-    return Scheme(_verify_basic, header="authorization", remember=RETRIES_END_SECS)
+    return Scheme(
+        _verify_basic,
+        header="authorization",
+        remember=RETRIES_END_SECS,
+        secret=PASSWORD,
+        challenge='Basic realm="push-relay", charset="UTF-8"',
+    )
 
 
 def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:

@@ -23,6 +23,7 @@ from push_relay.core.schemes.proof import (
     keys,
     require,
 )
+from push_relay.core.schemes.secret_form import STANDARD
 
 # No dot, for `id.timestamp.body` must have one reading; no comma and no space, for two headers are no id.
 _ID = re.compile(r"[!-+/-~-]{1,256}")
@@ -34,12 +35,13 @@ def standard_webhooks(table: Table) -> Scheme:
 
     The secret's prefix says what it is, and it is used for nothing else: `whsec_` an HMAC-SHA256 key (v1),
     `whpk_` an Ed25519 public key (v1a). So a public key, which anybody may know, never verifies an HMAC. A
-    secret without a prefix, or one that is not base64 after it, fits nothing.
+    secret without a prefix, or one that is not base64 after it, fits nothing. `Scheme.secret` returns the
+    readings of a stored secret in this form.
     The headers' names begin with `header_prefix`: `webhook`, or `svix` for senders of before the standard.
     """
     prefix = header_name(table, "header_prefix", "webhook")
     verify = partial(_verify, prefix=prefix, tolerance=tolerance(table))
-    return Scheme(verify, header=f"{prefix}-signature")
+    return Scheme(verify, header=f"{prefix}-signature", secret=STANDARD)
 
 
 def _verify(request: SignedRequest, evidence: Evidence, *, prefix: str, tolerance: float) -> Verified:

@@ -19,6 +19,7 @@ from push_relay.core.schemes.proof import (
     keys,
     require,
 )
+from push_relay.core.schemes.secret_form import text_form
 
 _STRIPE = "stripe-signature"
 _STRIPE_ITEM = re.compile(r"[a-z][a-z0-9]*=[0-9a-f]+")
@@ -52,12 +53,13 @@ def stripe(table: Table) -> Scheme:
 
     One signature for each secret while Stripe rotates them. `v0` is a test scheme that must be passed over,
     lest somebody downgrade to it. Two timestamps are refused: only one is signed, and a reader could take
-    the other. The key is the whole secret, `whsec_` included.
+    the other. The key is the whole secret, `whsec_` included; it is added to one that was stored without it.
     https://docs.stripe.com/webhooks/signature#verify-manually
     """
     seconds = tolerance(table)
     verify = partial(_verify_stripe, tolerance=seconds)
-    return Scheme(verify, header=_STRIPE, remember=remember(seconds))
+    form = text_form(prefix="whsec_")
+    return Scheme(verify, header=_STRIPE, remember=remember(seconds), secret=form)
 
 
 def _verify_stripe(request: SignedRequest, evidence: Evidence, *, tolerance: float) -> Verified:

@@ -1,0 +1,140 @@
+"""The form that a scheme's secret has, and the secrets that a stored one can mean.
+
+People store a secret with a line break at its end, with spaces or a byte order mark round it, in quotes. Each
+reading that is unambiguous is tried. A stored secret with no reading can never fit, which the log has to say.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+#: What is invisible at the ends of a text: white space of any script, control characters, byte order marks
+#: and characters of no width.
+_INVISIBLE = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff]+"
+_AT_THE_ENDS = re.compile(rf"\A{_INVISIBLE}|{_INVISIBLE}\Z")
+_QUOTED = re.compile(r"""(["'`])(.*)\1""", re.DOTALL)
+#: Bytes of an Ed25519 public key.
+_PUBLIC_KEY_BYTES = 32
+
+
+class SecretForm(NamedTuple):
+    """What a scheme's secret has to look like.
+
+    needs     what it has to be, to follow "it must be" in a log line
+    readings  returns the secrets that a stored one can mean, the likeliest first; none if it can never fit
+    example   makes a secret of this form from random bytes, 24 or more
+    """
+
+    needs: str
+    readings: Callable[[bytes], list[bytes]]
+    example: Callable[[bytes], str]
+
+
+def visible(text: str) -> str:
+    """Return a text without what is invisible at its ends."""
+    return _AT_THE_ENDS.sub("", text)
+
+
+def text_form(*, prefix: str = "") -> SecretForm:
+    """Return the form of a text of any characters, to which its sender always puts this prefix."""
+
+    def readings(stored: bytes) -> list[bytes]:
+        texts = list(_spellings(stored, prefix))
+        added = [prefix + text for text in texts if prefix and not text.startswith(prefix)]
+        return _encoded([*texts, *added])
+
+    return SecretForm("a text that is not blank", readings, lambda random: prefix + _url_safe(random))
+
+
+def token_form(*, prefix: str, longest: int) -> SecretForm:
+    """Return the form of a token that is sent as it is, after this prefix, which is no part of the secret."""
+
+    def readings(stored: bytes) -> list[bytes]:
+        texts = list(_spellings(stored, prefix))
+        bare = [visible(text.removeprefix(prefix)) for text in texts if prefix and text.startswith(prefix)]
+        # With the prefix or without: a token may begin as the prefix does.
+        sendable = [text for text in (*texts, *bare) if text.isascii() and len(prefix + text) <= longest]
+        return _encoded(filter(None, sendable))
+
+    return SecretForm(
+        f"a text of ASCII characters, at most {longest - len(prefix)}, that is not blank", readings, _url_safe
+    )
+
+
+def _password_readings(stored: bytes) -> list[bytes]:
+    return _encoded(text for text in _spellings(stored, ":") if ":" in text)
+
+
+#: A user and a password, for HTTP's Basic authentication.
+PASSWORD = SecretForm("`user:password`", _password_readings, lambda random: f"relay:{_url_safe(random)}")
+
+
+def _standard_readings(stored: bytes) -> list[bytes]:
+    """Return a Standard Webhooks secret as the standard writes it, in base64 with its prefix.
+
+    Without a prefix it is a key of HMAC, as the standard's libraries take it. That excepts 32 bytes, which
+    can be an Ed25519 public key too: whoever knows that could sign with it.
+    """
+    return _encoded(filter(None, map(_standard, _spellings(stored))))
+
+
+def _standard(text: str) -> str | None:
+    text = visible(text.removeprefix("v1,").removeprefix("v1a,"))
+    for prefix in ("whsec_", "whpk_"):
+        if text.startswith(prefix):
+            key = _from_base64(visible(text.removeprefix(prefix)).translate(_STANDARD_ALPHABET))
+            fits = bool(key) and (prefix == "whsec_" or len(key) == _PUBLIC_KEY_BYTES)
+            return prefix + _base64(key) if fits else None
+    key = _from_base64(text)
+    return "whsec_" + _base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
+
+
+#: A key of HMAC (`whsec_`) or an Ed25519 public key (`whpk_`), in base64.
+STANDARD = SecretForm(
+    "`whsec_` or `whpk_` with base64 after it (for `whpk_`, of 32 bytes); without a prefix, base64 of "
+    "another number of bytes than 32",
+    _standard_readings,
+    lambda random: f"whsec_{_base64(random)}",
+)
+
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+
+
+def _spellings(stored: bytes, prefix: str = "") -> Iterator[str]:
+    """Yield a stored secret without what is invisible at its ends, as it is, and without quotes round it.
+
+    Nothing if there is nothing in the quotes or after the prefix: that secret was never filled in, and
+    anybody can guess it.
+    """
+    try:
+        text = stored.decode("utf-8")
+    except UnicodeDecodeError:
+        return
+    trimmed = visible(text)
+    quoted = _QUOTED.fullmatch(trimmed)
+    inside = quoted[2] if quoted else trimmed
+    if visible(inside) in ("", visible(prefix)):
+        return
+    yield from (trimmed, text, visible(inside), inside)
+
+
+def _encoded(texts: Iterable[str]) -> list[bytes]:
+    return list(dict.fromkeys(text.encode("utf-8") for text in texts))
+
+
+def _from_base64(text: str) -> bytes:
+    """Return what base64 holds, or nothing; senders leave its padding out, and its last bits may be set."""
+    bare = text.rstrip("=")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except ValueError:
+        return b""
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _url_safe(random: bytes) -> str:
+    return base64.urlsafe_b64encode(random).decode("ascii").rstrip("=")

@@ -1,0 +1,138 @@
+"""The words of an event: the message rules of its source, and the message that one of them writes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from push_relay.core.configuration import Table
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed
+from push_relay.core.expression import Expression, Reads, Scope, Template
+from push_relay.core.phone_text import is_blank
+from push_relay.core.push import Message
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRule:
+    """The message of an event for which a condition holds."""
+
+    when: Expression | None
+    title: Template
+    body: Template
+    sound: Template | bool | None
+    expiry_secs: Template | int | None
+
+    def message(self, scope: Scope) -> Message:
+        """Write the message. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
+        message = Message(
+            title=self.title(scope),
+            body=self.body(scope),
+            sound=_checked("sound", _value(self.sound, scope), bool),
+            expiry_secs=_checked("expiry_secs", _value(self.expiry_secs, scope), int),
+        )
+        for name, text in (("title", message.title), ("body", message.body)):
+            if is_blank(text):
+                raise MappingFailed(f"the {name} is blank")
+        return message
+
+    @property
+    def expressions(self) -> Iterator[Expression]:
+        """Every expression in it."""
+        if self.when:
+            yield self.when
+        for part in (self.title, self.body, self.sound, self.expiry_secs):
+            if isinstance(part, Template):
+                yield from part.expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a source's message rules write for an event.
+
+    message  by the first rule that holds; None if there is no such rule
+    errors   one for each rule before it whose condition cannot be evaluated on this event
+    """
+
+    message: Message | None
+    errors: tuple[MappingFailed, ...] = ()
+
+
+def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> Wording:
+    """Write a message by the first rule that holds.
+
+    A rule whose condition fails on this event is passed over. Less exact words are better than no push, and
+    the error is reported beside the push.
+
+    Raises MappingFailed if the rule that holds cannot write its message, and if a condition fails and no rule
+    holds.
+    """
+    errors: list[MappingFailed] = []
+    for number, rule in enumerate(rules, start=1):
+        place = f"message[{number}] of {source}"
+        try:
+            holds = rule.when is None or rule.when.holds(scope)
+        except MappingFailed as exc:
+            errors.append(MappingFailed(f"{place}, when: {exc.detail}"))
+            continue
+        if holds:
+            try:
+                return Wording(rule.message(scope), tuple(errors))
+            except MappingFailed as exc:
+                raise MappingFailed(f"{place}: {exc.detail}") from None
+    if errors:
+        raise errors[0]
+    return Wording(None)
+
+
+def read_message_rule(rule: Table, proof: Reads) -> MessageRule:
+    """Compile a `[[message]]` table. Raises ConfigurationInvalid."""
+    made = MessageRule(
+        when=read_expression(rule, "when", proof),
+        title=_template(rule, "title", proof),
+        body=_template(rule, "body", proof),
+        sound=_constant_or_template(rule, "sound", bool, proof),
+        expiry_secs=_constant_or_template(rule, "expiry_secs", int, proof),
+    )
+    rule.done()
+    return made
+
+
+def read_expression(table: Table, key: str, proof: Reads) -> Expression | None:
+    """Compile an expression that may read headers and query parameters, but not the sender's proof.
+
+    Raises WrongKey.
+    """
+    expression = table.compiled(key, Expression.compile) if key in table else None
+    _check_names(table, key, [expression] if expression else (), proof)
+    return expression
+
+
+def _template(table: Table, key: str, proof: Reads) -> Template:
+    template = table.compiled(key, Template.compile)
+    _check_names(table, key, template.expressions, proof)
+    return template
+
+
+def _check_names(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
+    for expression in expressions:
+        try:
+            expression.leave_alone(proof)
+        except ConfigurationInvalid as exc:
+            raise table.wrong(key, exc.detail) from exc
+
+
+def _constant_or_template[T](table: Table, key: str, kind: type[T], proof: Reads) -> Template | T | None:
+    value = table.raw(key)
+    if value is None or type(value) is kind:
+        return value
+    if not isinstance(value, str):
+        raise table.wrong(key, f"is neither {kind.__name__} nor an expression in {{{{ }}}}")
+    return _template(table, key, proof)
+
+
+def _value(part: Template | int | None, scope: Scope) -> object:
+    return part.value(scope) if isinstance(part, Template) else part
+
+
+def _checked[T](name: str, value: object, kind: type[T]) -> T | None:
+    if value is None or type(value) is kind:
+        return value
+    raise MappingFailed(f"{name} came out as something else than {kind.__name__}")

@@ -1,0 +1,109 @@
+"""The limit of connections in a simulation in which everything fails, on a real DynamoDB."""
+
+import random
+
+import pytest
+
+from connection_fleet import FINISH_SECS, LEASE_SECS, LIMIT, SHORT_CALL_SECS, START, Fleet, Holder
+from local_aws import LocalAws
+from push_relay.adapters.table import CLOCK_SKEW
+from push_relay.core.errors import ConnectionsBusy, DeliveryUnknown, LedgerUnavailable
+
+#: How many calls of DynamoDB fail before they are made, and how many after.
+FAILURES = 0.03
+
+
+@pytest.fixture
+def fleet(local_stores: LocalAws) -> Fleet:
+    """Return a fleet with a table of its own."""
+    return Fleet(local_stores.table())
+
+
+class Simulation:
+    """Workers with wrong clocks that send, wait, time out and die, on a DynamoDB that now and then fails."""
+
+    def __init__(self, fleet: Fleet, dice: random.Random) -> None:
+        """Begin without a worker."""
+        self.fleet, self.dice = fleet, dice
+        self.workers: list[Holder] = []
+        self.waiting: list[Holder] = []
+        self.most = 0
+        fleet.pass_time = self.pass_time  # type: ignore[method-assign]
+        fleet.while_sleeping = self.act
+        fleet.table.fails = lambda _expression: dice.random() < FAILURES
+        fleet.table.loses = lambda _expression: dice.random() < FAILURES
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock, and end each call when it must end."""
+        until = self.fleet.clock.time + seconds
+        while (
+            first := min(self.everybody, key=lambda w: w.must_end, default=None)
+        ) and first.must_end <= until:
+            self.fleet.clock.time = max(self.fleet.clock.time, first.must_end)
+            first.fail(DeliveryUnknown("timeout"))
+        self.fleet.clock.time = until
+
+    @property
+    def everybody(self) -> list[Holder]:
+        """The workers that live."""
+        return self.workers + self.waiting
+
+    def check(self) -> None:
+        """Compare the calls that go on with the limit."""
+        item, now = self.fleet.item(), self.fleet.clock.time
+        reserved = [c for c in range(LIMIT) if item.get(f"owner_{c}", {"S": ""})["S"].endswith("unfinished")]
+        kept = sum(int(item[f"until_{c}"]["N"]) > now for c in reserved)
+        calling = sum(worker.calling for worker in self.everybody)
+        assert calling + kept <= LIMIT
+        self.most = max(self.most, calling)
+
+    def act(self) -> None:
+        """Let one thing happen."""
+        self.pass_time(self.dice.choice([0.01, SHORT_CALL_SECS, 1.0, 1.0, 5.0]))
+        if len(self.everybody) < 5 and self.dice.random() < 0.3:
+            skew = self.dice.choice([-1.0, 0.0, 1.0])
+            self.workers.append(self.fleet.holder(calls=0, seconds=6.0, skew=skew))
+        if self.workers:
+            worker = self.dice.choice(self.workers)
+            self.workers.remove(worker)
+            if self.lives_on(worker, self.dice.choice(["begin"] * 8 + ["end"] * 4 + ["fail", "die", "stop"])):
+                self.workers.append(worker)
+        self.check()
+
+    def lives_on(self, worker: Holder, does: str) -> bool:
+        """Let a worker do something; return whether it is there afterwards."""
+        if does == "begin" and worker.can_begin:
+            self.waiting.append(worker)
+            try:
+                worker.begin()
+            except (ConnectionsBusy, LedgerUnavailable):
+                return worker.calling > 0
+            finally:
+                self.waiting.remove(worker)
+        elif does == "end" and worker.calling:
+            worker.end()
+        elif does == "fail" and worker.calling:
+            worker.fail(DeliveryUnknown("timeout"))
+        elif does == "die":
+            worker.die()
+            return False
+        elif does == "stop":
+            worker.stop()
+            return False
+        return True
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_limit_holds_whatever_fails_and_dies(fleet: Fleet, seed: int) -> None:
+    """And when all leases have ended, everything is free again."""
+    random.seed(seed)  # the adapter's choices too
+    simulation = Simulation(fleet, random.Random(seed))  # noqa: S311 (repeatable)
+    while fleet.clock.time < START + 500:
+        simulation.act()
+    assert simulation.most > 1
+    fleet.while_sleeping = lambda: None
+    fleet.table.fails = fleet.table.loses = lambda _expression: False
+    for worker in simulation.workers:
+        worker.stop()
+    fleet.clock.time += FINISH_SECS + LEASE_SECS + CLOCK_SKEW
+    assert fleet.free() == LIMIT

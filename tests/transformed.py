@@ -1,0 +1,83 @@
+"""The template as CloudFormation sees it: after the SAM CLI's own language extensions and SAM's transform."""
+
+import json
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from relayctl.project import ROOT, TEMPLATE
+
+STACK = "relay-test"
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+_PYTHON = ROOT / ".tools/sam/bin/python"
+_SCRIPT = Path(__file__).with_name("sam_transform.py")
+_SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
+
+
+class TransformFailed(Exception):
+    """The transform refused the template; the text is its own."""
+
+
+def arn(topic: str, region: str = REGION) -> str:
+    """Return a topic's ARN."""
+    return f"arn:aws:sns:{region}:{ACCOUNT}:{topic}"
+
+
+def transformed(**parameters: str) -> dict[str, Any]:
+    """Return the template that these parameters make. Raises TransformFailed."""
+    given = {
+        "AWS::StackName": STACK,
+        "AWS::Region": REGION,
+        "AWS::URLSuffix": "amazonaws.com",
+        "PushBaseUrl": "https://push.example.com",
+        "PushCredentialsArn": f"{_SECRET}:credentials-AbC123",
+        "SigningSecretsArn": f"{_SECRET}:signing-AbC123",
+        **parameters,
+    }
+    document: dict[str, Any] = json.loads(_transform(json.dumps(given)))
+    return document
+
+
+@cache
+def _transform(parameters: str) -> str:
+    done = subprocess.run(  # noqa: S603 (the project's own command)
+        [_PYTHON, _SCRIPT, TEMPLATE, parameters],
+        env={"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise TransformFailed(done.stderr)
+    return done.stdout
+
+
+def resources(document: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """Return the resources of a type that are made, by their logical ids."""
+    return {
+        name: each
+        for name, each in document["Resources"].items()
+        if each["Type"] == kind and _holds(document, each.get("Condition"))
+    }
+
+
+def _holds(document: dict[str, Any], condition: str | None) -> bool:
+    return condition is None or bool(_value(document, document["Conditions"][condition]))
+
+
+def _value(document: dict[str, Any], node: Any) -> Any:
+    """Evaluate a condition of the template."""
+    if not isinstance(node, dict):
+        return node
+    ((function, given),) = node.items()
+    match function:
+        case "Fn::Not":
+            return not _value(document, given[0])
+        case "Fn::Equals":
+            return _value(document, given[0]) == _value(document, given[1])
+        case "Condition":
+            return _value(document, document["Conditions"][given])
+    raise AssertionError(f"no condition of the template uses {function}")

@@ -1,0 +1,239 @@
+"""Every alarm of the template rings for what the code does, for its own stack alone, and says what to do."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fakes import Captured, captured
+from push_relay import telemetry as names
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Receipt
+from push_relay.telemetry import Telemetry
+from relayctl.project import ROOT
+from transformed import STACK, arn, resources, transformed
+
+TOPIC = arn("on-call")
+ALARMS = resources(transformed(AlarmTopicArn=TOPIC), "AWS::CloudWatch::Alarm")
+OURS = {
+    name: each["Properties"]
+    for name, each in ALARMS.items()
+    if each["Properties"]["Namespace"] == "PushRelay"
+}
+_STATISTICS: dict[str, Callable[[list[float]], float]] = {"Sum": sum, "Maximum": max}
+
+
+def receipts(number: int, **about: Any) -> Callable[[Telemetry], None]:
+    """Return what settles a number of receipts."""
+    receipt = Receipt(**{"source": "bakery", "event_id": "e-1", "outcome": Outcome.PARKED, **about})
+    return lambda telemetry: telemetry.settled([receipt] * number, attempt=1)
+
+
+def refusals(number: int, **about: Any) -> Callable[[Telemetry], None]:
+    """Return what refuses a number of requests before their senders have proven themselves."""
+    receipt = Receipt(**{"source": "bakery", "event_id": "-", "outcome": Outcome.REJECTED, **about})
+
+    def cause(telemetry: Telemetry) -> None:
+        for _ in range(number):
+            telemetry.refused(receipt)
+            telemetry.flush()
+
+    return cause
+
+
+def quota(calls: int, limit: int = 100) -> Callable[[Telemetry], None]:
+    """Return what tells how many calls of the day are used."""
+    return lambda telemetry: telemetry.quota(calls, limit)
+
+
+#: By alarm: what rings it, and what comes near and does not.
+CAUSES: dict[str, tuple[Callable[[Telemetry], None], Callable[[Telemetry], None]]] = {
+    "FailedAlarm": (receipts(1, outcome=Outcome.FAILED), receipts(9)),
+    "CredentialsTroubleAlarm": (
+        receipts(1, error_code="vendor_unauthorized"),
+        receipts(9, error_code="vendor_throttled"),
+    ),
+    "CircuitOpenAlarm": (
+        receipts(1, error_code="circuit_open"),
+        receipts(9, error_code="vendor_unavailable"),
+    ),
+    "BudgetExhaustedAlarm": (
+        receipts(1, error_code="budget_exhausted"),
+        receipts(9, error_code="quota_exhausted"),
+    ),
+    "InternalErrorAlarm": (receipts(1, error_code="internal_error"), receipts(9)),
+    "UnsubscribedAlarm": (
+        lambda telemetry: telemetry.unsubscribed("bakery", "c-1"),
+        lambda telemetry: telemetry.handshake("bakery", "c-1"),
+    ),
+    "RejectedAlarm": (receipts(100, outcome=Outcome.REJECTED), receipts(99, outcome=Outcome.REJECTED)),
+    "QuotaAlarm": (quota(80), quota(79)),
+    "QuotaUsedUpAlarm": (quota(100), quota(99)),
+}
+
+
+def series(said: Captured, alarm: dict[str, Any]) -> Iterator[float]:
+    """Return the values that CloudWatch finds under an alarm's namespace, name and dimensions."""
+    wanted = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+    for line in said.metrics:
+        for directive in line["_aws"]["CloudWatchMetrics"]:
+            named = alarm["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
+            found = any({name: line[name] for name in names} == wanted for names in directive["Dimensions"])
+            if named and found and directive["Namespace"] == alarm["Namespace"]:
+                yield from line[alarm["MetricName"]]
+
+
+def rings(alarm: dict[str, Any], values: list[float]) -> bool:
+    """Tell whether an alarm rings for the values of one period."""
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert alarm["EvaluationPeriods"] == 1
+    return bool(values) and _STATISTICS[alarm["Statistic"]](values) >= float(alarm["Threshold"])
+
+
+def test_each_alarm_of_the_code_s_metrics_has_a_cause_here() -> None:
+    """An alarm on a metric that nothing writes would never ring."""
+    assert set(CAUSES) == set(OURS)
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_an_alarm_rings_for_what_the_code_writes(name: str) -> None:
+    """Namespace, name, dimensions, statistic and threshold fit the metric; what is harmless does not ring."""
+    cause, harmless = CAUSES[name]
+    for happens, expected in ((cause, True), (harmless, False)):
+        with captured(stack=STACK) as said:
+            happens(said.telemetry)
+            said.telemetry.flush()
+        assert rings(OURS[name], [*series(said, OURS[name])]) is expected
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_an_alarm_does_not_ring_for_another_stack(name: str) -> None:
+    """A test deployment in the same account writes the same metrics."""
+    with captured(stack=f"{STACK}-dev") as said:
+        CAUSES[name][0](said.telemetry)
+        said.telemetry.flush()
+    assert said.metrics
+    assert not rings(OURS[name], [*series(said, OURS[name])])
+
+
+def test_a_flood_of_forgeries_rings() -> None:
+    """Their metrics are written together, so that a few may still wait."""
+    with captured(stack=STACK) as said:
+        refusals(130, error_code="signature_invalid")(said.telemetry)
+    assert rings(OURS["RejectedAlarm"], [*series(said, OURS["RejectedAlarm"])])
+
+
+#: What AWS measures: metric, statistic, threshold, and the resource that its one dimension names.
+AWS_METRICS = {
+    "DeadLetterAlarm": (
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        "Maximum",
+        1,
+        "QueueName",
+        "DeadLetterQueue",
+    ),
+    "OldestMessageAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 1800, "QueueName", "Queue"),
+    "EndpointAlarm": ("AWS/ApiGateway", "5xx", "Sum", 1, "ApiId", "Api"),
+    "ReceiveErrorsAlarm": ("AWS/Lambda", "Errors", "Sum", 1, "FunctionName", "ReceiveFunction"),
+    "ReceiveThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum", 1, "FunctionName", "ReceiveFunction"),
+    "ReceiveDurationAlarm": ("AWS/Lambda", "Duration", "Maximum", 26_000, "FunctionName", "ReceiveFunction"),
+    "DeliverErrorsAlarm": ("AWS/Lambda", "Errors", "Sum", 1, "FunctionName", "DeliverFunction"),
+    "DeliverThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum", 1, "FunctionName", "DeliverFunction"),
+    "DeliverDurationAlarm": ("AWS/Lambda", "Duration", "Maximum", 54_000, "FunctionName", "DeliverFunction"),
+    "RecursionAlarm": (
+        "AWS/Lambda",
+        "RecursiveInvocationsDropped",
+        "Sum",
+        1,
+        "FunctionName",
+        "DeliverFunction",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AWS_METRICS)
+def test_an_alarm_watches_what_aws_measures(name: str) -> None:
+    """By the names that AWS publishes, of the stack's own resource."""
+    properties = ALARMS[name]["Properties"]
+    ((dimension, target),) = ((each["Name"], each["Value"]) for each in properties["Dimensions"])
+    ((_, resource),) = target.items()
+    named = resource if isinstance(resource, str) else resource[0]
+    assert (
+        properties["Namespace"],
+        properties["MetricName"],
+        properties["Statistic"],
+        float(properties["Threshold"]),
+        dimension,
+        named,
+    ) == AWS_METRICS[name]
+    assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert properties["EvaluationPeriods"] == 1
+
+
+def test_these_are_all_alarms() -> None:
+    """Each is in one of the two tables."""
+    assert set(ALARMS) == set(CAUSES) | set(AWS_METRICS)
+
+
+@pytest.mark.parametrize("function", ["Receive", "Deliver"])
+def test_a_function_s_duration_rings_before_its_timeout(function: str) -> None:
+    """At nine tenths of it, or nearly."""
+    document = transformed(AlarmTopicArn=TOPIC)
+    timeout = 1000 * document["Resources"][f"{function}Function"]["Properties"]["Timeout"]
+    assert 0.85 < ALARMS[f"{function}DurationAlarm"]["Properties"]["Threshold"] / timeout < 0.95
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_is_published_and_says_where_to_read_on(name: str) -> None:
+    """Its description names a section of docs/operations.md that is there, and missing data is no alarm."""
+    properties = ALARMS[name]["Properties"]
+    assert properties["AlarmActions"] == [TOPIC]
+    assert properties["TreatMissingData"] == "notBreaching"
+    assert properties["Period"] == 300
+    target = re.fullmatch(
+        r"[A-Z][^\n]+\. What to do: docs/operations\.md#([a-z0-9-]+)", properties["AlarmDescription"]
+    )
+    assert target
+    assert target[1] in sections(), target[1]
+
+
+def sections() -> set[str]:
+    """Return the anchors of the headings of docs/operations.md, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/operations.md").read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_without_a_topic_the_alarms_are_there_and_tell_nobody() -> None:
+    """They show in the console; a topic can be given later."""
+    alarms = resources(transformed(), "AWS::CloudWatch::Alarm")
+    assert set(alarms) == set(ALARMS)
+    assert not [name for name, each in alarms.items() if "AlarmActions" in each["Properties"]]
+
+
+def test_the_documented_price_counts_the_metrics_and_the_alarms_that_there_are() -> None:
+    """At $0.30 a metric and $0.10 an alarm."""
+    metrics = {
+        *names.OUTCOME_METRICS.values(),
+        *names.CODE_METRICS.values(),
+        *(value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)),
+    }
+    price = f"${0.3 * len(metrics) + 0.1 * len(ALARMS):.2f}"
+    row = f"| dimensions `stack` and `service` | 8 to {len(metrics)} | {len(ALARMS)} | {price} |"
+    assert row in (ROOT / "docs/operations.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "alarm"),
+    [
+        ("RejectedAlarmCount", "7", "RejectedAlarm"),
+        ("EndpointAlarmCount", "7", "EndpointAlarm"),
+        ("OldestMessageAlarmSecs", "4000", "OldestMessageAlarm"),
+        ("QuotaAlarmPercent", "50", "QuotaAlarm"),
+    ],
+)
+def test_a_threshold_is_a_parameter_where_taste_differs(parameter: str, value: str, alarm: str) -> None:
+    """The alarm takes it."""
+    alarms = resources(transformed(**{parameter: value}), "AWS::CloudWatch::Alarm")
+    assert str(alarms[alarm]["Properties"]["Threshold"]) == value
