@@ -91,7 +91,7 @@ def test_what_is_too_large_to_be_laid_aside_as_an_event_keeps_its_identity_too()
     came = sqs_record(MESSAGE | {"kind": "broken", "more": "é" * 300_000}, source="bakery", message_id="m")
     came["body"] = came["body"].replace("\\u00e9", "é")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("push_relay.core.envelope.MAX_MESSAGE", 100)
+        patch.setattr("push_relay.core.queue_format.MAX_MESSAGE", 100)
         world.deliver(sqs_batch(came))
     (buried,) = world.messages.buried
     assert unwrapped(replayed(letter_of(buried, "d-1", NOW), "r-1", NOW)).identity == unwrapped(came).identity

@@ -13,6 +13,7 @@ from chaos.source import EventSource
 from chaos.stage import MAX_RECEIVES, Stage
 from chaos.weather import Spell
 from push_relay.core.account import Account
+from push_relay.core.errors import Crashed
 from push_relay.core.outcomes import Outcome
 
 #: What an outage may cost of each day's calls, and what it may cost at least.
@@ -21,8 +22,8 @@ CONNECTIONS = 3
 #: Ways of which an innocent event can be dead-lettered as crashed: a FIFO queue of the deployer's own counts
 #: each receive, and Lambda gives up an invocation after three attempts.
 _MAY_CRASH = frozenset({Way.FIFO, Way.INVOKED})
-#: Dead-lettered by SQS after MAX_RECEIVES receives, or by Lambda after its attempts, and not by the relay.
-_CRASHED = "crashed"
+#: Dead-lettered after its crashes, by the relay or by SQS, or by Lambda after its attempts.
+_CRASHED = Crashed.code
 _WHY = ("error_code", "source", "event_id", "failed_at")
 #: What only the relay's own dead letters say: what SQS has moved may bear the code that it was parked with.
 _LAID_ASIDE = "failed_at"
@@ -120,7 +121,7 @@ def _push(told: Told, event: Planned, evidence: Evidence, letter: DeadLetter | N
         verdict.offend("refused for good, and tried again", marker)
     if shown:
         return Outcome.DELIVERED
-    if letter and _LAID_ASIDE not in letter.attributes:
+    if letter and _has_crashed(letter):
         return _CRASHED
     if letter:
         if any(not letter.attributes.get(name) for name in _WHY):
@@ -174,6 +175,10 @@ def calls_allowed(spell: Spell, daily_calls: int) -> int:
     return days * max(LEAST_CALLS, math.ceil(daily_calls * OUTAGE_SHARE)) + CONNECTIONS
 
 
+def _has_crashed(letter: DeadLetter) -> bool:
+    return _LAID_ASIDE not in letter.attributes or letter.attributes.get("error_code") == _CRASHED
+
+
 def _told_nobody(event: Planned, evidence: Evidence, dead: dict[str, DeadLetter], verdict: Verdict) -> str:
     """Tell what became of an event that has to reach nobody."""
     letters = evidence.letters_of(event.marker)
@@ -182,7 +187,7 @@ def _told_nobody(event: Planned, evidence: Evidence, dead: dict[str, DeadLetter]
     letter = dead.get(event.marker)
     if event.kind is Kind.BROKEN and letter and letter.attributes.get("error_code") == "schema_violation":
         return Outcome.REJECTED
-    if any(_LAID_ASIDE not in each.attributes for each in letters):
+    if any(map(_has_crashed, letters)):
         return _CRASHED
     verdict.offend("lost", event.marker)
     return "lost"

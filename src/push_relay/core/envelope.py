@@ -17,90 +17,64 @@ The envelope's fields become headers for match rules and expressions: `sns-topic
 each shape.
 """
 
-import base64
 import json
 import re
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnknownSource
-from push_relay.core.event import Arrival, Event, Replay, digest, safe_id
-from push_relay.core.request import MAX_BODY
-from push_relay.core.strict_json import QUEUED, JsonObject, parse_object
-
-#: The message attribute that names an event's source.
-SOURCE_ATTRIBUTE = "source"
-#: The message attributes of a stranger's dead letter and of its replay, which is the same event still, and as
-#: old: the id that SQS gave the message first, and when that was (milliseconds since the epoch).
-ORIGIN_ATTRIBUTE = "push-relay-origin-id"
-SENT_ATTRIBUTE = "push-relay-origin-sent"
-#: The message attribute of a stranger's dead letter that has lost its attributes, because all were binary.
-#: Its body was no envelope of AWS's, and must not become one when it is sent again.
-DATA_ATTRIBUTE = "push-relay-origin-data"
-#: The message attribute of what `receive` has queued: verified and validated already.
-EVENT_ATTRIBUTE = "push-relay-event"
-#: The message attributes of a parked event: which attempt comes next, and when (seconds since the epoch).
-ATTEMPT_ATTRIBUTE = "attempt"
-DUE_ATTRIBUTE = "due"
-#: The message attribute that says to people why an event is parked, or dead. Nothing is decided by it.
-REASON_ATTRIBUTE = "error_code"
-_PLAIN, _COMPRESSED = "1", "1+zlib"
-#: Bytes of a message's body: SQS takes 1 MiB with the attributes.
-MAX_MESSAGE = 1024 * 1024 - 4096
-#: Bytes of an event, decompressed: a body at its largest, each character escaped.
-_MAX_EVENT = 6 * MAX_BODY + 4096
-
-#: Message attributes that are not the sender's own: those of the relay's dead letters, and those that SNS and
-#: EventBridge set when they move a message to a dead-letter queue. A person may send both here again.
-#: https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
-#: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-_NOT_THE_SENDERS = frozenset(
-    {
-        *(ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, REASON_ATTRIBUTE, "event_id", "failed_at"),
-        *("RequestID", "ErrorCode", "ErrorMessage"),
-        *("RULE_ARN", "TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE"),
-        *("EXHAUSTED_RETRY_CONDITION", "RETRY_ATTEMPTS"),
-    }
+from push_relay.core.errors import MalformedRequest, UnknownSource
+from push_relay.core.event import Arrival, Event, digest, safe_id
+from push_relay.core.queue_format import (
+    ATTEMPT_ATTRIBUTE,
+    COMPRESSED,
+    CRASHES_ATTRIBUTE,
+    DATA_ATTRIBUTE,
+    DUE_ATTRIBUTE,
+    EVENT_ATTRIBUTE,
+    MAX_MESSAGE,
+    ORIGIN_ATTRIBUTE,
+    PLAIN,
+    QUEUE_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    SENT_ATTRIBUTE,
+    SOURCE_ATTRIBUTE,
+    Packed,
+    has_own_attributes,
+    pack,
+    unpack,
 )
-#: Seconds since the epoch that no clock shows.
-_NO_MOMENT = 1e11
+from push_relay.core.strict_json import JsonObject, parse_object
+
+#: The queue format's names too: who writes or reads messages imports them from here.
+__all__ = (
+    "ATTEMPT_ATTRIBUTE",
+    "CRASHES_ATTRIBUTE",
+    "DATA_ATTRIBUTE",
+    "DUE_ATTRIBUTE",
+    "EVENT_ATTRIBUTE",
+    "MAX_MESSAGE",
+    "ORIGIN_ATTRIBUTE",
+    "QUEUE_ATTRIBUTE",
+    "REASON_ATTRIBUTE",
+    "SENT_ATTRIBUTE",
+    "SOURCE_ATTRIBUTE",
+    "Packed",
+    "has_own_attributes",
+    "origin",
+    "pack",
+    "sqs_attributes",
+    "unwrap_eventbridge",
+    "unwrap_http_sns",
+    "unwrap_sns",
+    "unwrap_sqs",
+)
+
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 _EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")
 #: What SNS sends to an endpoint beside notifications.
 _SUBSCRIPTION_TYPES = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """An event as a queue message, with the attributes by which `unwrap_sqs` knows it."""
-
-    body: str
-    attributes: Mapping[str, str]
-
-
-_SELDOM: Mapping[str, object] = {"only": (), "skip": (), "replay": Replay.NO, "replay_id": ""}
-
-
-def pack(event: Event) -> Packed:
-    """Write an event as a queue message, compressed where it would not fit.
-
-    ASCII, since SQS refuses some characters that JSON allows. What few events have is left out of the others,
-    so that a version which does not know it reads them: while one is deployed, or taken back. Raises
-    PayloadTooLarge.
-    """
-    document = asdict(event)
-    for name, default in _SELDOM.items():
-        if document[name] == default:
-            del document[name]
-    body, version = json.dumps(document, separators=(",", ":")), _PLAIN
-    if len(body) > MAX_MESSAGE:
-        body, version = base64.b64encode(zlib.compress(body.encode("ascii"))).decode("ascii"), _COMPRESSED
-    if len(body) > MAX_MESSAGE:
-        raise PayloadTooLarge("the event is larger than a queue message can hold, compressed too")
-    return Packed(body, {EVENT_ATTRIBUTE: version, SOURCE_ATTRIBUTE: event.source})
 
 
 def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
@@ -110,11 +84,8 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
     """
     body = _content(record.get("body"))
     attributes = sqs_attributes(record)
-    match attributes.get(EVENT_ATTRIBUTE):
-        case "1":
-            return _unpack(body)
-        case "1+zlib":
-            return _unpack(_decompressed(body))
+    if (version := attributes.get(EVENT_ATTRIBUTE)) in (PLAIN, COMPRESSED):
+        return unpack(body, version)
     document, sent_at = parse_object(body, lenient=True), _sent_at(record)
     if not has_own_attributes(_mapping(record.get("messageAttributes"))):
         _check_subscription(document)
@@ -123,7 +94,7 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
         if _is_eventbridge(document):
             return _from_eventbridge(document, sent_at)
     message_id = _MessageId.of("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"), body)
-    queue = _text(record.get("eventSourceARN"))
+    queue = attributes.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN"))
     headers = {"sqs-queue": queue} if queue else {}
     return _arrival(message_id, document, sent_at, headers, attributes.get(SOURCE_ATTRIBUTE))
 
@@ -137,6 +108,7 @@ def origin(record: Mapping[str, Any]) -> dict[str, str]:
         ORIGIN_ATTRIBUTE: texts.get(ORIGIN_ATTRIBUTE) or _text(record.get("messageId")),
         SENT_ATTRIBUTE: str(round(sent * 1000)) if sent else "",
         DATA_ATTRIBUTE: "1" if is_data else "",
+        QUEUE_ATTRIBUTE: texts.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN")),
     }
     return {name: value for name, value in kept.items() if value}
 
@@ -181,14 +153,6 @@ def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
             "the invocation is neither from SQS nor from SNS, and it is no EventBridge event"
         )
     return _from_eventbridge(event, 0.0)
-
-
-def has_own_attributes(names: Iterable[str]) -> bool:
-    """Return whether a message in a queue has attributes of its sender's, given all attributes' names.
-
-    SNS without raw delivery, EventBridge and Lambda's destinations set none.
-    """
-    return not _NOT_THE_SENDERS.issuperset(names)
 
 
 def sqs_attributes(record: Mapping[str, Any]) -> dict[str, str]:
@@ -318,54 +282,6 @@ def _arrival(
         identity=f"{message_id.service}:{message_id.id}:{message_id.content_sha256}",
         correlation_id=event_id,
     )
-
-
-def _decompressed(body: bytes) -> bytes:
-    unfolding = zlib.decompressobj()
-    try:
-        content = unfolding.decompress(base64.b64decode(body, validate=True), _MAX_EVENT)
-    except (ValueError, zlib.error):
-        raise _not_ours() from None
-    if not unfolding.eof:
-        raise _not_ours()
-    return content
-
-
-def _not_ours() -> MalformedRequest:
-    return MalformedRequest("the message is not an event that the relay queued")
-
-
-def _unpack(body: bytes) -> Event:
-    """Read back what `pack` wrote; a message that bears the attribute and is something else is malformed."""
-    fields = parse_object(body, limits=QUEUED)
-    try:
-        event = Event(**fields)
-        only, skip, replay = tuple(event.only), tuple(event.skip), Replay(event.replay)
-    except (TypeError, ValueError):
-        raise _not_ours() from None
-    if not all(_fits(event)):
-        raise _not_ours()
-    # Whoever may write to the queue may write anything: what is logged is made safe here too.
-    return replace(
-        event,
-        id=safe_id(event.id, "-"),
-        correlation_id=safe_id(event.correlation_id, "-"),
-        only=only,
-        skip=skip,
-        replay=replay,
-    )
-
-
-def _fits(event: Event) -> Iterator[bool]:
-    texts = (event.source, event.id, event.type or "", event.identity, event.correlation_id, event.replay_id)
-    yield all(isinstance(text, str) for text in texts)
-    # Absent from what an older version has queued, it is the default, a tuple.
-    key_lists: tuple[object, ...] = (event.only, event.skip)
-    for keys in key_lists:
-        yield isinstance(keys, list | tuple) and all(isinstance(key, str) for key in keys)
-    yield all(isinstance(table, dict) for table in (event.data, event.headers, event.query))
-    received_at: object = event.received_at
-    yield isinstance(received_at, int | float) and abs(received_at) < _NO_MOMENT
 
 
 def _content(value: object) -> bytes:

@@ -69,15 +69,29 @@ def parse(raw: bytes, *, lenient: bool = False, charset: str = "", limits: Limit
     PayloadTooLarge for too many parts, before they are parsed.
     """
     text = decode_leniently(raw, charset) if lenient else decode(raw)
-    if _parts(text, limits.parts) > limits.parts:
-        raise PayloadTooLarge(f"the body holds more than {limits.parts} lists, objects and members")
-    may_be_deep = text.count("[") + text.count("{") > limits.depth
+    _check_parts(text, limits)
     value = _loads_leniently(text, limits) if lenient else _loads(text, limits)
-    if may_be_deep:
+    if _may_be_deep(text, limits):
         _check_depth(value, limits)
     if len(text) > limits.text:
         _check_texts(value, limits)
     return value
+
+
+def parse_queued(text: str) -> Json:
+    """Return the JSON value that the relay has written into a queue.
+
+    Anyone who may send to the queue may have written it instead, so the limits hold here too. Half of a
+    surrogate pair becomes U+FFFD, text by text: the whole may be 24 MiB, and a copy of it 96 MiB.
+    Raises MalformedRequest, PayloadTooLarge.
+    """
+    _check_parts(text, QUEUED)
+    value: Json = _reading(text, QUEUED, **_LENIENT_HOOKS)
+    if _may_be_deep(text, QUEUED):
+        _check_depth(value, QUEUED)
+    if len(text) > QUEUED.text:
+        _check_texts(value, QUEUED)
+    return _without_halves(value) if _may_hold_half_pairs(text) else value
 
 
 def parse_object(
@@ -92,6 +106,8 @@ def parse_object(
 
 def replace_half_pairs(text: str) -> str:
     """Return a text with U+FFFD for each half of a surrogate pair: such a text has no UTF-8."""
+    if _HALF.search(text) is None:
+        return text
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return _HALF.sub("\ufffd", whole)
 
@@ -115,6 +131,15 @@ def decode_leniently(raw: bytes, charset: str) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError:
         return raw.decode(_ONE_BYTE_CHARSETS.get(charset, encoding), "replace")
+
+
+def _check_parts(text: str, limits: Limits) -> None:
+    if _parts(text, limits.parts) > limits.parts:
+        raise PayloadTooLarge(f"the body holds more than {limits.parts} lists, objects and members")
+
+
+def _may_be_deep(text: str, limits: Limits) -> bool:
+    return text.count("[") + text.count("{") > limits.depth
 
 
 def _parts(text: str, most: int) -> int:
@@ -144,13 +169,12 @@ def _loads(text: str, limits: Limits) -> Json:
 
 
 def _loads_leniently(text: str, limits: Limits) -> Json:
-    hooks = {"parse_constant": _null, "parse_float": _finite_or_null, "parse_int": _whole_or_null}
-    value: Json = _reading(text, limits, **hooks)
+    value: Json = _reading(text, limits, **_LENIENT_HOOKS)
     if _may_hold_half_pairs(text):
         written = json.dumps(value, ensure_ascii=False)
         mended = replace_half_pairs(written)
         # Read again, rather than walked through: keys that have become the same are one, as above.
-        value = value if mended == written else _reading(mended, limits, **hooks)
+        value = value if mended == written else _reading(mended, limits, **_LENIENT_HOOKS)
     return value
 
 
@@ -202,6 +226,13 @@ def _whole_or_null(digits: str) -> int | None:
     return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
+_LENIENT_HOOKS: dict[str, Any] = {
+    "parse_constant": _null,
+    "parse_float": _finite_or_null,
+    "parse_int": _whole_or_null,
+}
+
+
 def _too_deep(limits: Limits) -> MalformedRequest:
     return MalformedRequest(f"the body is nested more than {limits.depth} levels deep")
 
@@ -226,6 +257,21 @@ def _check_texts(value: Json, limits: Limits) -> None:
             left += item
         elif isinstance(item, str) and len(item) > limits.text:
             raise MalformedRequest(f"the body holds a text of more than {limits.text} characters")
+
+
+def _without_halves(value: Json) -> Json:
+    """Replace halves in place. Whole pairs are one character each: the parser has joined them."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            value[index] = _without_halves(item)
+    elif isinstance(value, dict):
+        for key in [key for key in value if _HALF.search(key)]:
+            value[_HALF.sub("\ufffd", key)] = value.pop(key)
+        for key, item in value.items():
+            value[key] = _without_halves(item)
+    elif isinstance(value, str) and _HALF.search(value):
+        return _HALF.sub("\ufffd", value)
+    return value
 
 
 def _may_hold_half_pairs(text: str) -> bool:
