@@ -21,6 +21,7 @@ from push_relay.core.event import Arrival, Event
 from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
+from push_relay.entrypoints.memory import portions
 from push_relay.entrypoints.message import Message
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
 from push_relay.telemetry import Telemetry
@@ -68,7 +69,7 @@ def _from_sqs(
     kept: list[Message] = []
     finished: list[Message] = []
     waiting: set[str] = set()  # FIFO groups that wait behind a record of theirs
-    for wave in _waves([Message.of_sqs(record) for record in records]):
+    for wave in portions(_waves([Message.of_sqs(record) for record in records])):
         if any(message.is_suspect for message in wave):
             _forget(finished, queue, telemetry)
             finished = []
@@ -83,6 +84,8 @@ def _from_sqs(
             else:
                 kept.append(message)
                 waiting |= {message.group} if message.group is not None else set()
+            # The next wave may need the memory.
+            message.event = None
     return {"batchItemFailures": [{"itemIdentifier": str(m.content.get("messageId"))} for m in kept]}
 
 
