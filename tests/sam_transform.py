@@ -1,6 +1,7 @@
-"""Print a template as CloudFormation's two transforms make it. Runs in the environment of the SAM CLI.
+"""Make templates as CloudFormation's two transforms do. Runs in the environment of the SAM CLI.
 
-.tools/sam/bin/python tests/sam_transform.py template.yaml '{"SnsTopicArns": "arn:..."}'
+Reads the template's path and a JSON object of parameters, with a tab between them, from each line of standard
+input, and writes a line for each: the template as JSON, or `{"error": ...}`.
 """
 
 import json
@@ -17,12 +18,17 @@ class _NoManagedPolicies:
         return {}
 
 
-template, parameters = sys.argv[1:]
-validator = SamTemplateValidator(
-    yaml_parse(Path(template).read_text("utf-8")),
-    _NoManagedPolicies(),
-    region="eu-west-1",
-    parameter_overrides=json.loads(parameters),
-    language_extensions_enabled=True,
-)
-print(json.dumps(yaml.safe_load(validator.get_translated_template_if_valid())))  # noqa: T201 (it is what it is for)
+for line in sys.stdin:
+    template, parameters = line.split("\t")
+    validator = SamTemplateValidator(
+        yaml_parse(Path(template).read_text("utf-8")),
+        _NoManagedPolicies(),
+        region="eu-west-1",
+        parameter_overrides=json.loads(parameters),
+        language_extensions_enabled=True,
+    )
+    try:
+        answer = yaml.safe_load(validator.get_translated_template_if_valid())
+    except Exception as exc:  # noqa: BLE001 (whatever it is, the test that asked reads it)
+        answer = {"error": f"{type(exc).__name__}: {exc}"}
+    print(json.dumps(answer), flush=True)  # noqa: T201 (it is what it is for)

@@ -1,5 +1,6 @@
 """The template as CloudFormation sees it: after the SAM CLI's own language extensions and SAM's transform."""
 
+import atexit
 import json
 import subprocess
 from functools import cache
@@ -42,17 +43,37 @@ def transformed(**parameters: str) -> dict[str, Any]:
 
 @cache
 def _transform(parameters: str) -> str:
-    done = subprocess.run(  # noqa: S603 (the project's own command)
-        [_PYTHON, _SCRIPT, TEMPLATE, parameters],
+    """Ask the transforming process, which takes a second to start and then little."""
+    process = _process()
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(f"{TEMPLATE}\t{parameters}\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer or answer.startswith('{"error"'):
+        raise TransformFailed(answer or "the transforming process has ended")
+    return answer
+
+
+@cache
+def _process() -> subprocess.Popen[str]:
+    process = subprocess.Popen(  # noqa: S603 (the project's own command)
+        [_PYTHON, _SCRIPT],
         env={"PATH": "/usr/bin:/bin", "AWS_EC2_METADATA_DISABLED": "true"},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
-    if done.returncode:
-        raise TransformFailed(done.stderr)
-    return done.stdout
+    atexit.register(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the process: it has nothing more to read."""
+    with process:
+        assert process.stdin
+        process.stdin.close()
+        process.wait(60)
 
 
 def resources(document: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:

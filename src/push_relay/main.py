@@ -8,7 +8,9 @@ from push_relay.entrypoints import receive as front_door
 from push_relay.entrypoints.ports import LambdaContext
 from push_relay.settings import Settings
 
-_application = bootstrap.build(Settings.read())
+_settings = Settings.read()
+_application = bootstrap.build(_settings)
+bootstrap.warm_up(_settings)
 
 
 def receive(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -10,13 +10,22 @@ from fakes import SHIPPED, SHIPPED_ROUTES
 from relayctl.progress import Progress
 from relayctl.stack import Choices, LocalStack, local_stack
 
-ALARMS_TOPIC = "alarms"
+#: Topics whose messages are events. CloudFormation would name their subscriptions alike.
+TOPICS = ("oven-alarms", "oven_alarms")
+#: The topic to which the stack's own alarms are published.
+ALARM_TOPIC = "on-call"
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    """Deploy the project's own template to a local AWS, subscribed to one SNS topic."""
-    choices = Choices(topics=[ALARMS_TOPIC], sources=SHIPPED, config=SHIPPED_ROUTES)
+    """Deploy the project's own template to a local AWS, subscribed to two SNS topics."""
+    choices = Choices(
+        topics=TOPICS[:1],
+        more_topics=TOPICS[1:],
+        alarm_topic=ALARM_TOPIC,
+        sources=SHIPPED,
+        config=SHIPPED_ROUTES,
+    )
     with local_stack(Progress(Console(file=StringIO())), choices) as deployed:
         yield deployed
 

@@ -112,10 +112,12 @@ def test_a_forged_webhook_is_refused_and_tells_nobody(fresh_stack: LocalStack) -
     assert fresh_stack.sandbox.record.counts.calls == 0
 
 
-def test_an_alarm_on_a_subscribed_topic_becomes_a_push(fresh_stack: LocalStack) -> None:
+@pytest.mark.parametrize("name", ["oven-alarms", "oven_alarms"])
+def test_an_alarm_on_a_subscribed_topic_becomes_a_push(name: str, fresh_stack: LocalStack) -> None:
     """Fn::ForEach made the subscription, and the queue's policy lets the topic in."""
     sns = client(fresh_stack.aws, "sns")
-    (topic,) = (found["TopicArn"] for found in sns.list_topics()["Topics"])
+    topics = [found["TopicArn"] for found in sns.list_topics()["Topics"]]
+    (topic,) = (arn for arn in topics if arn.endswith(f":{name}"))
     alarm = _example("cloudwatch-alarm", "alarm").request.body.decode()
     sns.publish(TopicArn=topic, Message=alarm, Subject="ALARM")
     fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)

@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi
 from local_aws import LocalAws
-from push_relay.adapters.cooldown import KEPT_SECS, DynamoDbCooldown
+from push_relay.adapters.cooldown import DynamoDbCooldown
 from push_relay.adapters.pace import FRESH_SECS, CircuitBreaker
 from push_relay.adapters.table import CLOCK_SKEW, Item, Table, text
 from push_relay.core.account import Account
@@ -369,24 +368,6 @@ def test_reading_the_state_takes_of_the_time_to_send(fleet: Fleet, monkeypatch: 
     assert [call.timeout for call in fleet.vendor.calls] == [9.25]
 
 
-def test_a_state_is_replaced_only_by_who_has_seen_it(fleet: Fleet) -> None:
-    """Of many at once exactly one; the others get what it has written."""
-    store = DynamoDbCooldown(fleet.table, fleet.clock.now)
-    before = store.read()
-    assert before == Cooldown()
-    for round_ in range(3):
-        states = [Cooldown(failures=1, stamp=f"{round_}-{n}") for n in range(8)]
-
-        def swap(after: Cooldown, seen: Cooldown = before) -> Cooldown:
-            return DynamoDbCooldown(fleet.table, fleet.clock.now).swap(seen, after)
-
-        with ThreadPoolExecutor(8) as threads:
-            stored = list(threads.map(swap, states))
-        assert len(set(stored)) == 1
-        before = store.read()
-        assert stored[0] == before
-
-
 def test_a_state_that_others_keep_changing_is_left_as_it_is() -> None:
     """The push ends as it did, and its worker goes on with what it has seen last."""
 
@@ -403,34 +384,3 @@ def test_a_state_that_others_keep_changing_is_left_as_it_is() -> None:
         breaker.send(PUSH, CREDENTIALS, "-", 1.0)
     assert breaker.wait() == FIRST_WAIT_SECS
     assert store.reads > 20
-
-
-def test_a_write_whose_answer_was_lost_is_known_for_its_own(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """AWS's client repeats it, and then the stored state is not the one that was seen."""
-    store = DynamoDbCooldown(fleet.table, fleet.clock.now)
-    update = fleet.table.update
-
-    def twice(**arguments: Any) -> Item:
-        update(**arguments)
-        return update(**arguments)
-
-    monkeypatch.setattr(fleet.table, "update", twice)
-    after = Cooldown(until=5, reason="r", stamp="mine")
-    assert store.swap(Cooldown(), after) == after
-
-
-def test_every_field_is_stored_and_deleted_with_time(fleet: Fleet) -> None:
-    """Empty ones are left out, and the item outlives its last moment."""
-    store = DynamoDbCooldown(fleet.table, fleet.clock.now)
-    full = Cooldown(
-        1, 2_000_000_000, 3, "p", 2_000_000_100, "2027-01-15", 4, "aaaa", "vendor_throttled", "s-1"
-    )
-    assert store.swap(Cooldown(), full) == full
-    assert store.read() == full
-    assert fleet.item()["expires_at"] == {"N": str(2_000_000_100 + KEPT_SECS)}
-    least = Cooldown(day="2027-01-15", spent=4, stamp="s-2")
-    assert store.swap(full, least) == least
-    assert set(fleet.item()) == {"pk", "day", "spent", "stamp", "expires_at"}
-    assert store.read() == least

@@ -83,12 +83,12 @@ def test_leases_of_the_version_before_count(fleet: Fleet) -> None:
 def test_a_worker_waits_for_the_longest_lease_and_while_it_has_time(
     fleet: Fleet, seconds: float, patience: float
 ) -> None:
-    """Its pauses grow, and no two are equal. It leaves no wish behind."""
+    """No two pauses are equal. It leaves no wish behind."""
     fleet.occupy(*range(LIMIT), until=START + 100)
     with pytest.raises(ConnectionsBusy), one(fleet.worker(), seconds):
         pass
     assert sum(fleet.slept) == pytest.approx(patience)
-    assert len(set(fleet.slept)) == len(fleet.slept) < 60
+    assert len(set(fleet.slept)) == len(fleet.slept)
     assert not fleet.wishes()
 
 

@@ -159,6 +159,17 @@ def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_b
     assert fleet.free() == LIMIT - 1
 
 
+def test_a_worker_does_not_lease_again_what_it_could_not_reserve(fleet: Fleet) -> None:
+    """Though the record names it as the owner."""
+    fleet.occupy(1, 2, until=START + 100)
+    holder = fleet.holder(calls=1)
+    fleet.table.fails = lambda expression: "SET" in expression and "REMOVE" not in expression
+    holder.fail(DeliveryUnknown("timeout"))
+    fleet.clock.time += 1
+    with pytest.raises((ConnectionsBusy, LedgerUnavailable)):
+        holder.begin()
+
+
 def test_all_connections_can_be_reserved(fleet: Fleet) -> None:
     """Then the pushes that are left wait, and are parked if that takes too long."""
     holder = fleet.holder()

@@ -206,7 +206,9 @@ def test_a_second_push_is_explained_by_a_doubt_and_by_no_more_than_one() -> None
         (Kind.PLAIN, WHY, "failed"),
         (Kind.PLAIN, {}, "crashed"),
         (Kind.PLAIN, {"error_code": "vendor_throttled"}, "crashed"),
+        (Kind.PLAIN, {"error_code": "crashed", "failed_at": "now"}, "crashed"),
         (Kind.POISON, {}, "crashed"),
+        (Kind.POISON, {"error_code": "crashed", "failed_at": "now"}, "crashed"),
         (Kind.BROKEN, {"error_code": "schema_violation"}, "rejected"),
     ],
 )

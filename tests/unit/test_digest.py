@@ -14,7 +14,13 @@ from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
 from push_relay.adapters.digests import ROOM
 from push_relay.core.digest import LONGEST, SOURCE, fits_a_window, summary
-from push_relay.core.errors import LedgerUnavailable, QueueUnavailable, VendorRejected, VendorThrottled
+from push_relay.core.errors import (
+    DeliveryUnknown,
+    LedgerUnavailable,
+    QueueUnavailable,
+    VendorRejected,
+    VendorThrottled,
+)
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Message
@@ -115,6 +121,22 @@ def test_a_window_that_is_refused_is_dead_lettered_whole(world: World) -> None:
     end(world)
     assert Counter(world.witness.outcomes)[Outcome.FAILED] == 2
     assert [buried.error_code for buried in world.messages.buried] == ["vendor_rejected"]
+
+
+def test_a_window_of_unknown_fate_is_sent_again_once_and_then_held(world: World) -> None:
+    """Its resends count like any push's; it is not sent in parts, which may have been shown already."""
+    tell(world, "warm", "hot")
+    world.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
+    end(world)
+    again, _, _ = world.messages.parked[-1]
+    world.deliver(sqs_batch(sqs_queued(again)))
+    assert len(world.vendor.calls) == 2
+    held = world.witness.receipts[-2:]
+    assert [(receipt.outcome, receipt.error_code) for receipt in held] == [
+        (Outcome.FAILED, "delivery_held")
+    ] * 2
+    assert "it was sent 2 times" in str(held[0].detail)
+    assert [buried.error_code for buried in world.messages.buried] == ["delivery_held"]
 
 
 def test_what_comes_after_the_window_has_closed_goes_into_the_next(world: World) -> None:

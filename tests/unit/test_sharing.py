@@ -55,6 +55,12 @@ def test_a_worker_with_more_to_send_hands_over_or_takes_in_addition(
     assert rebalance(view, "me", *holds) == change
 
 
-def test_a_worker_looks_less_often_the_longer_it_waits() -> None:
-    """At first often enough not to lose a short call's time, and never less than twice a second."""
-    assert [pause_secs(waited) for waited in (0.0, 0.2, 1.0, 60.0)] == [0.05, 0.05, 0.25, 0.5]
+@pytest.mark.parametrize(
+    ("place", "pauses"),
+    [(1, [0.05, 0.05, 0.1, 0.1]), (3, [0.05, 0.05, 0.25, 0.3]), (9, [0.05, 0.05, 0.25, 0.5])],
+)
+def test_a_worker_looks_less_often_the_longer_it_waits_and_the_more_are_in_front(
+    place: int, pauses: list[float]
+) -> None:
+    """The first in line looks often enough not to leave a connection idle for long."""
+    assert [pause_secs(waited, place) for waited in (0.0, 0.2, 1.0, 60.0)] == pytest.approx(pauses)

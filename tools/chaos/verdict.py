@@ -9,10 +9,11 @@ from chaos.evidence import DeadLetter, Evidence, Told
 from chaos.plan import Kind, Planned
 from chaos.source import EventSource
 from chaos.stage import MAX_RECEIVES, Stage
+from push_relay.core.errors import Crashed
 from push_relay.core.outcomes import Outcome
 
-#: Dead-lettered by SQS after MAX_RECEIVES receives, or by Lambda after its attempts, and not by the relay.
-_CRASHED = "crashed"
+#: Dead-lettered after its crashes, by the relay or by SQS, or by Lambda after its attempts.
+_CRASHED = Crashed.code
 _WHY = ("error_code", "source", "event_id", "failed_at")
 #: What only the relay's own dead letters say: what SQS has moved may bear the code that it was parked with.
 _LAID_ASIDE = "failed_at"
@@ -103,7 +104,7 @@ def _push(told: Told, evidence: Evidence, letter: DeadLetter | None, verdict: Ve
         verdict.offend("refused for good, and tried again", marker)
     if shown:
         return Outcome.DELIVERED
-    if letter and _LAID_ASIDE not in letter.attributes:
+    if letter and _has_crashed(letter):
         return _CRASHED
     if letter:
         if any(not letter.attributes.get(name) for name in _WHY):
@@ -115,6 +116,10 @@ def _push(told: Told, evidence: Evidence, letter: DeadLetter | None, verdict: Ve
     return "lost"
 
 
+def _has_crashed(letter: DeadLetter) -> bool:
+    return _LAID_ASIDE not in letter.attributes or letter.attributes.get("error_code") == _CRASHED
+
+
 def _told_nobody(event: Planned, evidence: Evidence, dead: dict[str, DeadLetter], verdict: Verdict) -> str:
     """Tell what became of an event that has to reach nobody."""
     letters = evidence.letters_of(event.marker)
@@ -123,7 +128,7 @@ def _told_nobody(event: Planned, evidence: Evidence, dead: dict[str, DeadLetter]
     letter = dead.get(event.marker)
     if event.kind is Kind.BROKEN and letter and letter.attributes.get("error_code") == "schema_violation":
         return Outcome.REJECTED
-    if any(_LAID_ASIDE not in each.attributes for each in letters):
+    if any(map(_has_crashed, letters)):
         return _CRASHED
     verdict.offend("lost", event.marker)
     return "lost"

@@ -10,6 +10,7 @@ from push_relay.bootstrap import Application
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Added, Digests, Entry, Gatherer, Window
 from push_relay.core.encoding import Credentials
+from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.handshake import Reply
 from push_relay.core.push import Push, Receipt
@@ -146,9 +147,14 @@ class WatchedMessages:
         self.inner.bury(body, attributes, error_code, event_id)
         self.knife.at("after_bury")
 
-    def hide(self, record: Mapping[str, Any], delay: float) -> None:
-        """Hide a record."""
-        self.inner.hide(record, delay)
+    def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
+        """Queue a copy of a record."""
+        self.knife.at("before_copy")
+        self.inner.copy(record, crashes, due)
+        self.knife.at("after_copy")
+
+    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+        """Do nothing: in this run the driver keeps messages back, by a clock that SQS does not have."""
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """Delete a record."""
@@ -212,7 +218,9 @@ class WatchedTelemetry(Telemetry):
         super().accepted(event)
 
     def settled(self, receipts: Any, *, attempt: int) -> None:
-        """Note receipts."""
+        """Note receipts. The relay has not taken up what it dead-letters without reading it."""
+        if crashed := sum(receipt.error_code == Crashed.code for receipt in receipts):
+            self._knife.note("taken", pushes=crashed)
         self._knife.note("ended", outcomes=_outcomes(receipts))
         for receipt in receipts:
             about = told(receipt.push) if receipt.push else {}

@@ -79,6 +79,8 @@ class Choices:
     """What a local stack is made of.
 
     topics  SNS topics, by name, that are made first and that the relay subscribes to
+    more_topics  further ones, whose names differ from those in signs alone
+    alarm_topic  the SNS topic, by name, that is made first and that alarms are published to
     kept    secrets of an earlier run, which are used again
     """
 
@@ -87,6 +89,8 @@ class Choices:
     kept: Kept = field(default_factory=Kept)
     sources: Path = ROOT / "src/sources"
     config: Path = ROOT / "config/relay.toml"
+    more_topics: Sequence[str] = ()
+    alarm_topic: str = ""
 
 
 @contextmanager
@@ -122,6 +126,10 @@ def local_stack(progress: Progress, choices: Choices) -> Iterator[LocalStack]:
             }
         if choices.topics:
             parameters["SnsTopicArns"] = ",".join(_make_topics(aws, choices.topics))
+        if choices.more_topics:
+            parameters["MoreSnsTopicArns"] = ",".join(_make_topics(aws, choices.more_topics))
+        if choices.alarm_topic:
+            (parameters["AlarmTopicArn"],) = _make_topics(aws, [choices.alarm_topic])
         built = building.result()
         with progress.step("sam deploy", "deploying template.yaml to MiniStack") as step:
             outputs = sam.deploy(aws, built, parameters)

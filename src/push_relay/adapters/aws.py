@@ -1,6 +1,8 @@
-"""Make AWS clients, once each and only when they are needed: a client costs more than all else at start."""
+"""Make AWS clients, once each and only those that are needed: a client costs more than all else at start."""
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -31,6 +33,14 @@ def dynamodb() -> "DynamoDBClient":
 def secretsmanager() -> "SecretsManagerClient":
     """Return the Secrets Manager client."""
     return cast("SecretsManagerClient", _client("secretsmanager"))
+
+
+def prepare(make: Callable[[], object]) -> None:
+    """Make a client before its first call. An error is left to that call, which reports it."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (loaded with the client)
+
+    with suppress(BotoCoreError):
+        make()
 
 
 def _client(service: str) -> Any:

@@ -200,6 +200,11 @@ def _object(text: str, what: str, example: str) -> dict[str, Any]:
     return value
 
 
+def prepare() -> None:
+    """Load what reading a secret needs, and read none."""
+    aws.prepare(_provider)
+
+
 def _unquoted(text: str) -> str:
     """Return JSON without what is invisible round it, and without a shell's single quotes."""
     trimmed = visible(text)

@@ -61,7 +61,7 @@ class Tenancy:
         self._since = 0.0  # when it last had none
         self._spare: deque[int] = deque()  # to be given back by the next write
         self._unfinished: dict[int, int] = {}  # to be reserved, until when
-        self._unsure = False  # whether a write was made is unknown: it may have leases that it may not use
+        self._unsure: set[int] = set()  # it is unknown whether, or when, a write of this worker changes them
         self._wish: float | None = None  # since when it waits
         self._wish_until = 0.0
         self._seen = View()
@@ -80,7 +80,7 @@ class Tenancy:
             try:
                 self._wait(wanted, urgent=urgent)
             except LedgerUnavailable:
-                self._unsure = True
+                self._unsure.update(range(self._limit))
                 raise
             if not self._ends:
                 raise ConnectionsBusy("the account's connections are all in use")
@@ -142,9 +142,8 @@ class Tenancy:
         with self._lock, suppress(LedgerUnavailable):
             self._reserve()
             if self._unsure:
-                self._saw(self._leases.look())
-                reserved = self._unfinished
-                self._ends = {c: end for c, end in self._seen.mine.items() if c not in reserved}
+                mine = self._saw(self._leases.look()).mine
+                self._ends = {c: end for c, end in mine.items() if c not in self._unfinished}
             self._release(list(self._ends))
             if self._wish is not None or self._leases.worker in self._seen.waiting:
                 self._withdraw()
@@ -160,7 +159,7 @@ class Tenancy:
         while not self._ends and waited < patience and self._times.left() > 2 * RESERVE:
             self._say_that_it_waits(urgent=urgent)
             # Of different lengths, so that waiting workers do not look at the same moments.
-            pause = pause_secs(waited) * (0.75 + random.random() / 2)  # noqa: S311 (not secret)
+            pause = pause_secs(waited, self._place()) * (0.75 + random.random() / 2)  # noqa: S311 (not secret)
             pause = min(pause, patience - waited)
             self._times.sleep(pause)
             waited += pause
@@ -168,18 +167,16 @@ class Tenancy:
 
     def _try(self, wanted: int) -> None:
         """Lease free connections if it is this worker's turn, or find that one was handed over."""
+        self._reserve()
         # A worker that comes new writes at once, as if all were free. The refusal shows how they are.
         new = self._wish is None
         view = View(free=range(self._limit)) if new else self._saw(self._leases.look())
         for _ in range(_ATTEMPTS):
-            if view.mine:
-                self._adopt(view)
-                return
-            share = first_share(view, self._leases.worker, wanted)
-            if not share:
+            self._adopt(view)
+            chosen = self._choose(view, first_share(view, self._leases.worker, wanted))
+            if self._ends or not chosen:
                 return
             try:
-                chosen = random.sample(view.free, share)
                 taken = self._leases.take(chosen, self._lease_secs(), unless_others_wait=new)
                 self._adopt(self._saw(taken))
             except Refused as refused:
@@ -188,8 +185,18 @@ class Tenancy:
                 return
 
     def _adopt(self, view: View) -> None:
-        self._ends = dict(view.mine)
-        self._wish = None
+        """Use what is leased by this worker, if no write that it is not sure of can still change that."""
+        self._ends = {c: end for c, end in view.mine.items() if self._may_use(c)}
+        if self._ends:
+            self._wish = None
+
+    def _choose(self, view: View, count: int) -> list[int]:
+        """Choose free connections to lease."""
+        usable = [connection for connection in view.free if self._may_use(connection)]
+        return random.sample(usable, min(count, len(usable)))
+
+    def _may_use(self, connection: int) -> bool:
+        return connection not in self._unsure and connection not in self._unfinished
 
     def _say_that_it_waits(self, *, urgent: bool) -> None:
         now = self._times.now()
@@ -205,6 +212,11 @@ class Tenancy:
             self._saw(refused.view)  # A connection was handed over, which the next look finds.
             return
         self._wish_until = now + WISH_SECS
+
+    def _place(self) -> int:
+        """Return this worker's place in line, from 1."""
+        line, me = self._seen.waiting, self._leases.worker
+        return line.index(me) + 1 if me in line else len(line) + 1
 
     def _withdraw(self) -> None:
         try:
@@ -225,21 +237,23 @@ class Tenancy:
                 del self._ends[connection]
             return
         except LedgerUnavailable:
-            self._unsure = True
+            self._unsure.add(connection)
         else:
             self._wish, self._wish_until = wish, now + WISH_SECS
         del self._ends[connection]
 
     def _take(self, count: int) -> list[int]:
         """Lease free connections in addition; none if another worker was faster."""
-        chosen = random.sample(self._seen.free, count)
+        chosen = self._choose(self._seen, count)
+        if not chosen:
+            return []
         try:
             mine = self._saw(self._leases.take(chosen, self._lease_secs())).mine
         except Refused as refused:
             self._saw(refused.view)
             return []
         except LedgerUnavailable:
-            self._unsure = True
+            self._unsure.update(chosen)
             return []
         self._ends |= {connection: mine[connection] for connection in chosen}
         return chosen
@@ -290,7 +304,7 @@ class Tenancy:
                 break
             else:
                 return
-        self._unsure = True
+        self._unsure.update(left)
 
     def _saw(self, view: View) -> View:
         self._seen, self._seen_at = view, self._times.now()

@@ -25,8 +25,10 @@ MARGIN_SECS, RENEWAL_SECS = 1.0, 4.0
 #: Seconds that a worker waits longer than the longest call. By then even the leases of a killed worker have
 #: ended, on any clock of the fleet.
 PATIENCE_SECS = 11.0
-#: Seconds between two looks of a worker that waits: a part of the time that it has waited, within bounds.
+#: Seconds between two looks of a worker that waits: a part of the time that it has waited, within bounds. The
+#: upper one grows with its place in line, because only those in front can be next.
 _WAITED_PART, _SHORTEST_PAUSE_SECS, _LONGEST_PAUSE_SECS = 0.25, 0.05, 0.5
+_PAUSE_SECS_PER_PLACE = 0.1
 
 
 class Connection(Protocol):
@@ -112,6 +114,7 @@ def rebalance(view: View, worker: str, held: int, wanted: int, held_secs: float)
     return Change(take=max(0, min(wanted - held, len(view.free) - len(waiting))))
 
 
-def pause_secs(waited_secs: float) -> float:
-    """Return the seconds until a worker that waits looks again."""
-    return min(max(_WAITED_PART * waited_secs, _SHORTEST_PAUSE_SECS), _LONGEST_PAUSE_SECS)
+def pause_secs(waited_secs: float, place: int) -> float:
+    """Return the seconds until a worker that waits looks again. `place`: its place in line, from 1."""
+    longest = min(_PAUSE_SECS_PER_PLACE * place, _LONGEST_PAUSE_SECS)
+    return min(max(_WAITED_PART * waited_secs, _SHORTEST_PAUSE_SECS), longest)

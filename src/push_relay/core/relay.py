@@ -19,7 +19,7 @@ from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
 from push_relay.core.digest import Gatherer, fits_a_window, unfold
 from push_relay.core.door import Admitted, Door
-from push_relay.core.envelope import unwrap_http_sns
+from push_relay.core.envelope import pack, unwrap_http_sns
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
 from push_relay.core.event import Arrival, Event, digest
 from push_relay.core.handshake import Reply, Subscription, preflight
@@ -98,7 +98,8 @@ class Relay:
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
         """Let a webhook in: verify, parse, validate, then queue it, or deliver it in direct mode.
 
-        What is no event but the sender's handshake is answered. Raises RelayError for what is not let in.
+        What is no event but the sender's handshake is answered. Raises RelayError for what is not let in, and
+        PayloadTooLarge in both modes for an event that no queue message can hold.
         """
         source = self.sources.named(request.source or "")
         now = self.clock.now()
@@ -108,6 +109,8 @@ class Relay:
             if isinstance(event, Reply):
                 return event
             if self.mode is DeliveryMode.DIRECT:
+                # It may have to be parked or dead-lettered, so it has to fit into a queue message here too.
+                pack(event)
                 return Received(event, self.deliver([event], time_left)[0])
             self.queue.put(event)
         except RelayError as exc:

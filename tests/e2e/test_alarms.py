@@ -1,0 +1,151 @@
+"""Dead letters ring: from a real cause on the deployed stack, through its alarm, to the alarm topic.
+
+MiniStack evaluates alarms when a metric is put, and publishes their actions. It reads no metrics from log
+lines, measures no queue and compares no dimensions, so the tests play that part of CloudWatch.
+Which alarm fits which metric is held by tests/unit/test_alarms.py.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from relayctl.deploy import STACK, client, queue_client
+from relayctl.stack import LocalStack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+_SECS = 120.0  # a cold start on a machine that does other things besides
+_PUSH = {"UserExternalId": "4711", "Title": "Too hot", "Body": "451"}
+
+
+@dataclass(frozen=True)
+class OnCall:
+    """A subscriber of the alarm topic, and the stack's alarms."""
+
+    stack: LocalStack
+    inbox: str
+
+    def alarm(self, name: str) -> dict[str, Any]:
+        """Return an alarm by its logical id."""
+        cloudwatch = client(self.stack.aws, "cloudwatch")
+        prefix = f"{STACK}-{name}-"
+        (found,) = cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+        alarm: dict[str, Any] = found
+        return alarm
+
+    def put(self, namespace: str, name: str, value: float, dimensions: dict[str, str]) -> None:
+        """Measure, as AWS does."""
+        named = [{"Name": key, "Value": dimensions[key]} for key in dimensions]
+        client(self.stack.aws, "cloudwatch").put_metric_data(
+            Namespace=namespace,
+            MetricData=[{"MetricName": name, "Value": value, "Dimensions": named}],
+        )
+
+    def rung(self) -> Iterator[dict[str, Any]]:
+        """Take what has been published to the topic."""
+        sqs = queue_client(self.stack.aws)
+        received = sqs.receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10)
+        for message in received.get("Messages", []):
+            sqs.delete_message(QueueUrl=self.inbox, ReceiptHandle=message["ReceiptHandle"])
+            yield json.loads(json.loads(message["Body"])["Message"])
+
+
+@pytest.fixture
+def on_call(fresh_stack: LocalStack) -> Iterator[OnCall]:
+    """Subscribe a queue to the alarm topic."""
+    sqs, sns = queue_client(fresh_stack.aws), client(fresh_stack.aws, "sns")
+    inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]
+    (topic,) = (
+        each["TopicArn"] for each in sns.list_topics()["Topics"] if each["TopicArn"].endswith(":on-call")
+    )
+    subscription = sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"], ReturnSubscriptionArn=True
+    )["SubscriptionArn"]
+    yield OnCall(fresh_stack, inbox)
+    sns.unsubscribe(SubscriptionArn=subscription)
+    sqs.delete_queue(QueueUrl=inbox)
+
+
+def test_a_dead_letter_rings(on_call: OnCall) -> None:
+    """The alarm watches the stack's own dead-letter queue, and what lies there breaches it."""
+    sqs = queue_client(on_call.stack.aws)
+    sqs.send_message(QueueUrl=on_call.stack.outputs["QueueUrl"], MessageBody="no JSON")
+    dead = on_call.stack.outputs["DeadLetterQueueUrl"]
+    name = "ApproximateNumberOfMessages"  # CloudWatch's ...Visible
+
+    def measured() -> int:
+        attributes = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=[name])["Attributes"]
+        return int(attributes[name])
+
+    _until(lambda: measured() >= 1, on_call.stack)
+    alarm = on_call.alarm("DeadLetterAlarm")
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": dead.rpartition("/")[2]}]
+    on_call.put("AWS/SQS", f"{name}Visible", measured(), {"QueueName": dead.rpartition("/")[2]})
+    (message,) = _rung(on_call, "DeadLetterAlarm")
+    assert message["NewStateValue"] == "ALARM"
+    assert message["AlarmDescription"].endswith("What to do: docs/operations.md#dead-letters")
+
+
+def test_a_failed_push_rings_by_what_the_function_has_logged(on_call: OnCall) -> None:
+    """The metric line is that of the deployed function, with the stack's name."""
+    on_call.stack.sandbox.faults.order("error_code", error_code="UserNotFound", times=1)
+    queue_client(on_call.stack.aws).send_message(
+        QueueUrl=on_call.stack.outputs["QueueUrl"],
+        MessageBody=json.dumps(_PUSH),
+        MessageAttributes={"source": {"DataType": "String", "StringValue": "push"}},
+    )
+    _until(lambda: any("Failed" in line for line in _metric_lines(on_call.stack)), on_call.stack)
+    (line,) = [line for line in _metric_lines(on_call.stack) if "Failed" in line]
+    alarm = on_call.alarm("FailedAlarm")
+    for directive in line["_aws"]["CloudWatchMetrics"]:
+        for names in directive["Dimensions"]:
+            dimensions = {name: line[name] for name in names}
+            assert {each["Name"]: each["Value"] for each in alarm["Dimensions"]} == dimensions
+            for value in line["Failed"]:
+                on_call.put(directive["Namespace"], "Failed", value, dimensions)
+    (message,) = _rung(on_call, "FailedAlarm")
+    assert message["Trigger"]["MetricName"] == "Failed"
+    assert message["AlarmDescription"].endswith("What to do: docs/operations.md#failed")
+
+
+def test_every_alarm_of_the_template_is_deployed_and_published(on_call: OnCall) -> None:
+    """With the topic as its only action."""
+    alarms = client(on_call.stack.aws, "cloudwatch").describe_alarms(AlarmNamePrefix=f"{STACK}-")[
+        "MetricAlarms"
+    ]
+    assert len(alarms) == 19
+    assert {tuple(arn.rpartition(":")[2] for arn in alarm["AlarmActions"]) for alarm in alarms} == {
+        ("on-call",)
+    }
+
+
+def _rung(on_call: OnCall, name: str) -> list[dict[str, Any]]:
+    """Wait for an alarm by its logical id, and return its messages."""
+    found: list[dict[str, Any]] = []
+
+    def has_rung() -> bool:
+        found.extend(each for each in on_call.rung() if each["AlarmName"].startswith(f"{STACK}-{name}-"))
+        return bool(found)
+
+    _until(has_rung, on_call.stack)
+    return found
+
+
+def _metric_lines(stack: LocalStack) -> Iterator[dict[str, Any]]:
+    """Return the metric lines that the functions have logged."""
+    logs = client(stack.aws, "logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
+            if event["message"].startswith('{"_aws"'):
+                yield json.loads(event["message"])
+
+
+def _until(condition: Callable[[], bool], stack: LocalStack) -> None:
+    deadline = time.monotonic() + _SECS
+    while not condition():
+        assert time.monotonic() < deadline, stack.log()
+        time.sleep(0.2)

@@ -1,0 +1,70 @@
+"""The account's cool-down as it lies in DynamoDB: written only by who has seen it last."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from fakes import Clock
+from local_aws import LocalAws
+from push_relay.adapters.cooldown import KEPT_SECS, DynamoDbCooldown
+from push_relay.adapters.table import Item, Table, text
+from push_relay.core.cooldown import Cooldown
+
+KEY = {"pk": text("cooldown#default")}
+CLOCK = Clock()
+
+
+@pytest.fixture
+def table(local_stores: LocalAws) -> Table:
+    """Return a table of its own."""
+    return local_stores.table()
+
+
+def test_a_state_is_replaced_only_by_who_has_seen_it(table: Table) -> None:
+    """Of many at once exactly one; the others get what it has written."""
+    store = DynamoDbCooldown(table, CLOCK.now)
+    before = store.read()
+    assert before == Cooldown()
+    for round_ in range(3):
+        states = [Cooldown(failures=1, stamp=f"{round_}-{n}") for n in range(8)]
+
+        def swap(after: Cooldown, seen: Cooldown = before) -> Cooldown:
+            return DynamoDbCooldown(table, CLOCK.now).swap(seen, after)
+
+        with ThreadPoolExecutor(8) as threads:
+            stored = list(threads.map(swap, states))
+        assert len(set(stored)) == 1
+        before = store.read()
+        assert stored[0] == before
+
+
+def test_a_write_whose_answer_was_lost_is_known_for_its_own(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS's client repeats it, and then the stored state is not the one that was seen."""
+    store = DynamoDbCooldown(table, CLOCK.now)
+    update = table.update
+
+    def twice(**arguments: Any) -> Item:
+        update(**arguments)
+        return update(**arguments)
+
+    monkeypatch.setattr(table, "update", twice)
+    after = Cooldown(until=5, reason="r", stamp="mine")
+    assert store.swap(Cooldown(), after) == after
+
+
+def test_every_field_is_stored_and_deleted_with_time(table: Table) -> None:
+    """Empty ones are left out, and the item outlives its last moment."""
+    store = DynamoDbCooldown(table, CLOCK.now)
+    full = Cooldown(
+        1, 2_000_000_000, 3, "p", 2_000_000_100, "2027-01-15", 4, "aaaa", "vendor_throttled", "s-1"
+    )
+    assert store.swap(Cooldown(), full) == full
+    assert store.read() == full
+    assert table.get(Key=KEY)["expires_at"] == {"N": str(2_000_000_100 + KEPT_SECS)}
+    least = Cooldown(day="2027-01-15", spent=4, stamp="s-2")
+    assert store.swap(full, least) == least
+    assert set(table.get(Key=KEY)) == {"pk", "day", "spent", "stamp", "expires_at"}
+    assert store.read() == least

@@ -1,0 +1,90 @@
+"""What is loaded before the first event: the AWS clients that the function's settings ask for."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from push_relay.core.relay import DeliveryMode
+from relayctl.project import ROOT
+
+_PROBE = """
+import json, socket, sys
+def refuse(*arguments, **options):
+    raise AssertionError("a connection was opened")
+socket.socket.connect = refuse
+from push_relay import main
+from push_relay.adapters import aws
+loaded = ["boto3", "cryptography", "push_relay.main", "aws_lambda_powertools.utilities.parameters"]
+print(json.dumps({"clients": sorted(aws._clients), "modules": [m for m in loaded if m in sys.modules]}))
+"""
+_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:planted-AbC123"
+_QUEUE = {"QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/planted"}
+_RECEIVE = {**_QUEUE, "SIGNING_SECRETS_ARN": _ARN}
+_DELIVER = {
+    **_QUEUE,
+    "PUSH_CREDENTIALS_ARN": _ARN,
+    "PUSH_BASE_URL": "https://push.example.com",
+    "LEDGER_TABLE": "planted",
+}
+_REGION = {"AWS_DEFAULT_REGION": "eu-west-1"}
+
+
+def started(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Import the handlers in a process of their own, and return what was loaded."""
+    done = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", _PROBE],
+        env={
+            "PYTHONPATH": str(ROOT / "src"),
+            "PATH": os.environ["PATH"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "RELAY_CONFIG": str(ROOT / "tests/samples/relay.toml"),
+            "RELAY_SOURCES": str(ROOT / "tests/samples/sources"),
+            "POWERTOOLS_SERVICE_NAME": "push-relay",
+            "POWERTOOLS_METRICS_NAMESPACE": "PushRelay",
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded: dict[str, Any] = json.loads(done.stdout)
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("variables", "clients"),
+    [
+        (_RECEIVE, ["secretsmanager", "sqs"]),
+        (_DELIVER, ["dynamodb", "secretsmanager", "sqs"]),
+        (
+            {**_RECEIVE, **_DELIVER, "DELIVERY_MODE": DeliveryMode.DIRECT},
+            ["dynamodb", "secretsmanager", "sqs"],
+        ),
+    ],
+    ids=["receive", "deliver", "receive in direct mode"],
+)
+def test_a_function_s_clients_are_made_before_its_first_event(
+    variables: dict[str, str], clients: list[str]
+) -> None:
+    """Without a call: a sender waits for the first request, and Slack waits no longer than 3 seconds."""
+    loaded = started({**_REGION, **variables})
+    assert loaded["clients"] == clients
+    assert loaded["modules"] == ["boto3", "push_relay.main", "aws_lambda_powertools.utilities.parameters"]
+
+
+def test_what_no_setting_asks_for_is_not_loaded() -> None:
+    """A module that is imported costs time in each cold start."""
+    assert started(_REGION) == {"clients": [], "modules": ["push_relay.main"]}
+
+
+def test_a_client_that_cannot_be_made_stops_no_function() -> None:
+    """The first event is answered with the error, and logged; a function that does not start says nothing."""
+    assert started(_DELIVER)["clients"] == []
