@@ -48,11 +48,14 @@ def portions(waves: Iterable[Sequence[Message]]) -> Iterator[Sequence[Message]]:
 
 
 def _size(record: Mapping[str, Any]) -> int:
-    """Return the bytes that a record may take when it is parsed, without parsing it."""
-    body = record.get("body")
+    """Return the bytes that a record may take when it is parsed, without parsing it. Never raises."""
+    try:
+        body, attributes = record.get("body"), sqs_attributes(record)
+    except Exception:  # noqa: BLE001 (the record breaks its reader too, and there it is an outcome of its own)
+        return 0
     if not isinstance(body, str):
         return 0
-    if sqs_attributes(record).get(EVENT_ATTRIBUTE) == COMPRESSED:
+    if attributes.get(EVENT_ATTRIBUTE) == COMPRESSED:
         return MAX_TOGETHER
     parts = body.count("[") + body.count("{") + body.count(",")
     return _PER_CHARACTER * len(body) + _PER_PART * parts
