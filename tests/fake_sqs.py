@@ -1,4 +1,4 @@
-"""SQS's queues in memory, with visibility and a clock that is told to move; for boto3's own calls."""
+"""SQS's queues in memory, for boto3's own calls: visibility, delays, FIFO groups, redrive, a clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,17 +20,23 @@ class Stored:
     visible_at: float = 0.0
     handle: str = ""
     receives: int = 0
+    group: str = ""
 
 
 @dataclass
 class FakeSqs:
-    """Queues by URL. `before` hears of every call, and may raise; an empty receive takes its wait."""
+    """Queues by URL. `before` hears of every call, and may raise; an empty receive takes its wait.
+
+    max_receives  of a queue: after so many receives SQS moves a message to `dead_letter_url`
+    """
 
     now: float = 1_800_000_000.0
     queues: dict[str, list[Stored]] = field(default_factory=dict)
     redrive: bool = False
     before: Call = lambda _operation, _arguments: None
     calls: list[str] = field(default_factory=list)
+    max_receives: dict[str, int] = field(default_factory=dict)
+    dead_letter_url: str = ""
     _last: int = 0
 
     def time(self) -> float:
@@ -49,14 +55,21 @@ class FakeSqs:
         stored = Stored(
             f"{self._last:08d}-0000", arguments["MessageBody"], dict(arguments["MessageAttributes"]), self.now
         )
+        assert len(stored.attributes) <= 10
+        stored.visible_at = self.now + arguments.get("DelaySeconds", 0)
+        stored.group = arguments.get("MessageGroupId", "")
         self.queues.setdefault(arguments["QueueUrl"], []).append(stored)
         return {"MessageId": stored.message_id}
 
     def receive_message(self, **arguments: Any) -> dict[str, Any]:
-        """Hand out what is visible, and hide it."""
+        """Hand out what is visible, and hide it. In a FIFO queue a group with a hidden message waits."""
         self._called("receive_message", arguments)
-        stored = self.queues.get(arguments["QueueUrl"], [])
-        given = [m for m in stored if m.visible_at <= self.now][: arguments["MaxNumberOfMessages"]]
+        url = arguments["QueueUrl"]
+        self._redrive(url)
+        stored = self.queues.get(url, [])
+        hidden = {m.group for m in stored if m.visible_at > self.now and url.endswith(".fifo")}
+        given = [m for m in stored if m.visible_at <= self.now and m.group not in hidden]
+        given = given[: arguments["MaxNumberOfMessages"]]
         for message in given:
             message.receives += 1
             message.handle = f"{message.message_id}#{message.receives}"
@@ -70,7 +83,11 @@ class FakeSqs:
                     "MessageId": m.message_id,
                     "ReceiptHandle": m.handle,
                     "Body": m.body,
-                    "Attributes": {"SentTimestamp": str(int(m.sent_at * 1000))},
+                    "Attributes": {
+                        "SentTimestamp": str(int(m.sent_at * 1000)),
+                        "ApproximateReceiveCount": str(m.receives),
+                        **({"MessageGroupId": m.group} if m.group else {}),
+                    },
                     "MessageAttributes": m.attributes,
                 }
                 for m in given
@@ -103,6 +120,19 @@ class FakeSqs:
             "ApproximateNumberOfMessagesNotVisible": str(hidden),
         }
         return {"Attributes": told | ({"RedrivePolicy": "{}"} if self.redrive else {})}
+
+    def next_moment(self, url: str) -> float | None:
+        """Return when the next message of a queue is visible."""
+        return min((message.visible_at for message in self.queues.get(url, [])), default=None)
+
+    def _redrive(self, url: str) -> None:
+        most = self.max_receives.get(url)
+        if most is None:
+            return
+        stored = self.queues.get(url, [])
+        spent = [m for m in stored if m.receives >= most and m.visible_at <= self.now]
+        self.queues.setdefault(self.dead_letter_url, []).extend(spent)
+        stored[:] = [m for m in stored if m not in spent]
 
     def _called(self, operation: str, arguments: dict[str, Any]) -> None:
         self.before(operation, arguments)

@@ -83,6 +83,7 @@ class Messages:
         self.buried: list[Buried] = []
         self.hidden: list[tuple[str, float]] = []
         self.forgotten: list[str] = []
+        self.copied: list[tuple[str, int, float]] = []  # handle, crashes, due
         self.down: Exception | None = None
 
     def put(self, event: Event) -> None:
@@ -101,10 +102,15 @@ class Messages:
         self._check()
         self.buried.append(Buried(body, dict(attributes), error_code, event_id))
 
-    def hide(self, record: Mapping[str, Any], delay: float) -> None:
+    def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
+        """Note what is copied."""
+        self._check()
+        self.copied.append((record["receiptHandle"], crashes, due))
+
+    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Note what is hidden."""
         self._check()
-        self.hidden.append((record["receiptHandle"], delay))
+        self.hidden += [(record["receiptHandle"], delay) for record in records]
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """Note what is deleted."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakes import SECRET
-from push_relay.core.envelope import ATTEMPT_ATTRIBUTE, DUE_ATTRIBUTE, pack
+from push_relay.core.envelope import ATTEMPT_ATTRIBUTE, CRASHES_ATTRIBUTE, DUE_ATTRIBUTE, pack
 from push_relay.core.event import Event
 
 
@@ -68,6 +68,12 @@ def sqs_parked(event: Event, attempt: int, due: float, *, message_id: str = "m-1
     ours = {ATTEMPT_ATTRIBUTE: str(attempt), DUE_ATTRIBUTE: str(math.ceil(due))}
     told = {name: {"stringValue": value, "dataType": "String"} for name, value in ours.items()}
     return {**record, "messageAttributes": {**record["messageAttributes"], **told}}
+
+
+def sqs_copy(record: dict[str, Any], crashes: int) -> dict[str, Any]:
+    """Return the copy of an SQS record that the relay has queued after so many crashes."""
+    counted = {"stringValue": str(crashes), "dataType": "String"}
+    return {**record, "messageAttributes": {**record["messageAttributes"], CRASHES_ATTRIBUTE: counted}}
 
 
 def sqs_batch(*records: Any) -> dict[str, Any]:

@@ -85,7 +85,10 @@ class _Kind:
 
 
 class _Refusals:
-    """Counts what strangers cause, and decides which of it is logged and when its metrics are written."""
+    """Counts what strangers cause, and decides which of it is logged and when its metrics are written.
+
+    Not for several threads: a function takes one request at a time.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic

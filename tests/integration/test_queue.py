@@ -93,22 +93,53 @@ def test_what_is_dead_says_why_and_when(queues: Queues) -> None:
     assert queues.waiting() == []
 
 
-def test_a_fifo_record_is_hidden_and_its_group_waits_behind_it(local_stores: LocalAws) -> None:
-    """In whatever queue it came from, found by its ARN; shown again, it is the first."""
+def test_a_fifo_group_comes_back_in_order_when_its_head_is_due(local_stores: LocalAws) -> None:
+    """In whatever queue it came from, found by its ARN. Those behind the head are as long out of sight."""
     url = local_stores.queue(".fifo", FifoQueue="true", VisibilityTimeout="600")
-    for name in ("a1", "a2", "b1"):
+    for name in ("a1", "a2", "a3", "b1"):
         aws.sqs().send_message(
             QueueUrl=url, MessageBody=name, MessageGroupId=name[0], MessageDeduplicationId=name
         )
     adapter = SqsQueue("", "", time.time)
     first = {record["body"]: record for record in local_stores.received(url)}
     assert Message.of_sqs(first["a1"]).group == "a"
-    adapter.hide(first["a1"], 500)
-    assert not {record["body"] for record in local_stores.received(url)} & {"a1", "a2"}
-    for record in first.values():
-        adapter.hide(record, 0)
-    again = [record["body"] for record in local_stores.received(url)]
-    assert next(name for name in again if name.startswith("a")) == "a1"
+    group = [first[name] for name in ("a1", "a2", "a3")]
+    adapter.hide([group[0]], 0)
+    # Although the head is in sight, the group waits for the visibility timeout of those behind it.
+    assert not {record["body"] for record in local_stores.received(url)} & {"a1", "a2", "a3"}
+    adapter.hide(group, 1)
+    again: list[str] = []
+    deadline = time.monotonic() + 60
+    while len(again) < 3 and time.monotonic() < deadline:
+        received = local_stores.received(url)
+        again += [record["body"] for record in received]
+        for record in received:
+            adapter.forget(record)
+    assert again == ["a1", "a2", "a3"]
+
+
+def test_a_copy_is_the_same_event_with_its_crashes_and_no_receives(queues: Queues) -> None:
+    """What `receive` has queued keeps its attempt; a foreign message keeps its id and its attributes."""
+    queues.adapter.park(EVENT, 4, time.time() - 1, "quota_exhausted")
+    (parked,) = queues.waiting()
+    queues.adapter.copy(parked, 2, 0.0)
+    queues.adapter.forget(parked)
+    (copied,) = queues.waiting()
+    assert unwrap_sqs(copied) == EVENT
+    message = Message.of_sqs(copied)
+    assert (message.attempt, message.receives, message.crashes) == (6, 1, 2)
+    queues.adapter.forget(copied)
+    theirs = {"source": "bakery"} | {f"a{number}": "x" for number in range(8)}
+    given: Any = {name: {"DataType": "String", "StringValue": value} for name, value in theirs.items()}
+    aws.sqs().send_message(QueueUrl=queues.url, MessageBody='{"words": "hot"}', MessageAttributes=given)
+    (record,) = queues.waiting()
+    queues.adapter.copy(record, 1, 0.0)
+    queues.adapter.forget(record)
+    (copied,) = queues.waiting()
+    first, second = unwrap_sqs(record), unwrap_sqs(copied)
+    assert first == second
+    assert len(sqs_attributes(copied)) == MAX_ATTRIBUTES
+    assert Message.of_sqs(copied).crashes == 1
 
 
 def test_what_is_finished_is_deleted(queues: Queues) -> None:

@@ -31,6 +31,7 @@ from push_relay.core.sender import Sender
 from push_relay.entrypoints import deliver
 from relayctl import ministack
 from relayctl.__main__ import main
+from relayctl.deadletters.aws_time import AwsClock
 from relayctl.deadletters.letter import record
 from relayctl.deadletters.queue import DeadLetterQueue
 from relayctl.deadletters.replaying import Pace, Replayer
@@ -297,6 +298,20 @@ def test_filters_and_the_limit_choose_what_is_listed_and_replayed(
     chosen = ["--error-code", "mapping_failed", "--source", "bakery", "--limit", "2"]
     assert main(["replay", *stack.where, "--yes", *chosen]) == 0
     assert listed(capsys, stack)["by_error_code"] == {"vendor_rejected": 3, "mapping_failed": 3}
+
+
+@pytest.mark.parametrize("ahead", [-90, 90])
+def test_a_clock_that_is_wrong_hides_nothing(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """Ages are told by the time of AWS's own answers."""
+    monkeypatch.setattr(AwsClock.__init__, "__defaults__", (lambda: time.time() + ahead,))
+    stack.bury(event(1))
+    assert main(["dead", "--json", *stack.where]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert entry["age_secs"] < 60
+    assert main(["dead", "--json", "--older-than", "80s", *stack.where]) == 0
+    assert json.loads(capsys.readouterr().out)["entries"] == []
 
 
 def test_one_message_is_shown_on_request(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,7 @@ class Client:
         """Take everything."""
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.error: Exception | None = None
+        self.answer: dict[str, Any] = {}
 
     def __getattr__(self, operation: str) -> Any:
         """Return an operation."""
@@ -69,7 +70,7 @@ class Client:
             self.calls.append((operation, arguments))
             if self.error:
                 raise self.error
-            return {}
+            return self.answer
 
         return call
 
@@ -117,7 +118,8 @@ CALLS = [
     (lambda: QUEUE.put(EVENT), QueueUnavailable),
     (lambda: QUEUE.bury("b", {}, "c", "i"), QueueUnavailable),
     (lambda: QUEUE.park(EVENT, 2, NOW, "c"), QueueUnavailable),
-    (lambda: QUEUE.hide(RECORD, 1), QueueUnavailable),
+    (lambda: QUEUE.copy(RECORD, 1, NOW), QueueUnavailable),
+    (lambda: QUEUE.hide([RECORD], 1), QueueUnavailable),
     (lambda: QUEUE.forget(RECORD), QueueUnavailable),
     (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
@@ -129,7 +131,7 @@ CALLS = [
     (lambda: fetch_secret("arn", True), CredentialsUnavailable),  # noqa: FBT003
 ]
 NAMES = [
-    *("put", "bury", "park", "hide", "forget", "claim", "settle", "give back"),
+    *("put", "bury", "park", "copy", "hide", "forget", "claim", "settle", "give back"),
     *("remember", "connections", "quota", "get", "fetch_secret"),
 ]
 
@@ -223,11 +225,27 @@ def test_a_dead_message_keeps_within_what_sqs_takes(client: Client) -> None:
     assert {"error_code", "event_id", "failed_at", "source"} <= set(attributes)
 
 
-@pytest.mark.parametrize(("delay", "asked"), [(0.4, 0), (-5, 0), (90.6, 91), (10**9, MAX_VISIBILITY)])
+@pytest.mark.parametrize(("delay", "asked"), [(0.4, 1), (-5, 0), (90.6, 91), (10**9, MAX_VISIBILITY)])
 def test_a_message_is_hidden_for_as_long_as_sqs_can(client: Client, delay: float, asked: int) -> None:
     """Twelve hours from when it was received."""
-    QUEUE.hide(RECORD, delay)
-    assert client.calls[0][1]["VisibilityTimeout"] == asked
+    QUEUE.hide([RECORD], delay)
+    assert [entry["VisibilityTimeout"] for entry in client.calls[0][1]["Entries"]] == [asked]
+
+
+def test_more_messages_than_a_batch_call_takes_are_hidden_in_several(client: Client) -> None:
+    """SQS takes ten entries, with ids that differ."""
+    QUEUE.hide([{**RECORD, "receiptHandle": str(number)} for number in range(11)], 5)
+    entries = [asked["Entries"] for _, asked in client.calls]
+    assert [len(each) for each in entries] == [10, 1]
+    assert [entry["ReceiptHandle"] for each in entries for entry in each] == [str(n) for n in range(11)]
+    assert len({entry["Id"] for entry in entries[0]}) == 10
+
+
+def test_a_message_that_sqs_does_not_hide_is_reported(client: Client) -> None:
+    """A batch call succeeds although single entries fail."""
+    client.answer = {"Failed": [{"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True}]}
+    with pytest.raises(QueueUnavailable, match="did not hide all"):
+        QUEUE.hide([RECORD], 1)
 
 
 @pytest.mark.parametrize(
@@ -242,10 +260,13 @@ def test_a_message_is_hidden_and_deleted_in_the_queue_that_it_came_from(
     client: Client, arn: str, url: str
 ) -> None:
     """Which may be somebody else's: a record names it by its ARN alone."""
-    QUEUE.hide({**RECORD, "eventSourceARN": arn}, 1)
+    QUEUE.hide([{**RECORD, "eventSourceARN": arn}], 1)
     QUEUE.forget({**RECORD, "eventSourceARN": arn})
     assert client.calls == [
-        ("change_message_visibility", {"QueueUrl": url, "ReceiptHandle": "h", "VisibilityTimeout": 1}),
+        (
+            "change_message_visibility_batch",
+            {"QueueUrl": url, "Entries": [{"Id": "0", "ReceiptHandle": "h", "VisibilityTimeout": 1}]},
+        ),
         ("delete_message", {"QueueUrl": url, "ReceiptHandle": "h"}),
     ]
 

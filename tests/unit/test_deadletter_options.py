@@ -74,3 +74,42 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
     """With what it should be."""
     with pytest.raises(argparse.ArgumentTypeError, match="is not a rate"):
         options.rate(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("vendor_rejected", "vendor_rejected"),
+        (" Vendor-Rejected ", "vendor_rejected"),
+        ("delivery held", "delivery_held"),
+        ("crashed", "crashed"),
+        ("invocation_failed", "invocation_failed"),
+    ],
+)
+def test_an_error_code_is_read_as_people_type_it(text: str, code: str) -> None:
+    """Case and separators do not matter."""
+    parser = argparse.ArgumentParser()
+    options.add_filter(parser)
+    assert parser.parse_args(["--error-code", text]).error_code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("vendor_reject", "Did you mean: vendor_rejected"),
+        ("mapping-faild", "Did you mean: mapping_failed"),
+        ("quota", "Did you mean: quota_exhausted"),
+        ("xyzzy", "docs/errors.md lists all"),
+        ("", "docs/errors.md lists all"),
+    ],
+)
+def test_an_unknown_error_code_is_refused(text: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would select nothing, and look as if nothing were dead."""
+    parser = argparse.ArgumentParser()
+    options.add_filter(parser)
+    with pytest.raises(SystemExit) as refused:
+        parser.parse_args(["--error-code", text])
+    assert refused.value.code == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"`{text}` is not an error code" in said
+    assert meant in said

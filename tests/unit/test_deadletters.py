@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from email.utils import formatdate
 from io import StringIO
 from pathlib import Path
 from threading import Event as Flag
@@ -15,6 +16,8 @@ from fake_sqs import FakeSqs
 from fakes import World
 from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack, unwrap_sqs
 from push_relay.core.event import Arrival, Event, Replay, digest
+from push_relay.entrypoints.message import Message
+from relayctl.deadletters.aws_time import AwsClock
 from relayctl.deadletters.letter import CRASHED, INVOCATION_FAILED, Entry, Filter, Letter, record
 from relayctl.deadletters.listing import Listing, age, short
 from relayctl.deadletters.looking import look, warn
@@ -73,7 +76,7 @@ def test_looking_takes_nothing_and_gives_everything_back() -> None:
     """Each message once, oldest first; nothing is deleted; all are visible at once."""
     sqs = FakeSqs()
     ids = [sqs.put(DLQ, "{}", error_code="unknown_source") for _ in range(37)]
-    entries = look(queue_of(sqs), Filter(), sqs.now, Flag())
+    entries = look(queue_of(sqs), Filter(), sqs.time, Flag())
     assert [entry.id for entry in entries] == ids
     assert "delete_message" not in sqs.calls
     assert all(message.visible_at <= sqs.now for message in sqs.queues[DLQ])
@@ -84,7 +87,7 @@ def test_an_interrupted_look_gives_everything_back_too() -> None:
     sqs, stop = FakeSqs(), Flag()
     for _ in range(25):
         sqs.put(DLQ, "{}")
-    look(queue_of(sqs), Filter(), sqs.now, stop, lambda *_: stop.set())
+    look(queue_of(sqs), Filter(), sqs.time, stop, lambda *_: stop.set())
     assert all(message.visible_at <= sqs.now for message in sqs.queues[DLQ])
 
 
@@ -93,7 +96,7 @@ def test_a_look_that_breaks_gives_everything_back_too() -> None:
     sqs = FakeSqs()
     sqs.put(DLQ, "{}")
     with pytest.raises(KeyError):
-        look(queue_of(sqs), Filter(), sqs.now, Flag(), lambda *_: {}["nothing"])
+        look(queue_of(sqs), Filter(), sqs.time, Flag(), lambda *_: {}["nothing"])
     assert all(message.visible_at <= sqs.now for message in sqs.queues[DLQ])
 
 
@@ -106,7 +109,7 @@ def test_what_comes_again_while_looking_is_counted_once_and_the_look_ends() -> N
         sqs.now += 50 if operation == "receive_message" else 0
 
     sqs.before = slow
-    assert sorted(entry.id for entry in look(queue_of(sqs), Filter(), sqs.now, Flag())) == ids
+    assert sorted(entry.id for entry in look(queue_of(sqs), Filter(), sqs.time, Flag())) == ids
 
 
 def test_messages_stay_hidden_for_as_long_as_the_look_may_take() -> None:
@@ -124,7 +127,7 @@ def test_messages_stay_hidden_for_as_long_as_the_look_may_take() -> None:
 def test_an_empty_queue_is_told_within_a_second() -> None:
     """One long poll asks all of SQS's servers."""
     sqs = FakeSqs()
-    assert look(queue_of(sqs), Filter(), sqs.now, Flag()) == []
+    assert look(queue_of(sqs), Filter(), sqs.time, Flag()) == []
     assert sqs.calls.count("receive_message") == 1
 
 
@@ -154,6 +157,10 @@ def test_what_somebody_else_holds_and_a_redrive_policy_are_told() -> None:
             ("(strange)", "(strange)", "sha256:01ba4719c80b6fe911b091a7c05124b6", NOW - 100),
         ),
         (packed(error_code="vendor_throttled", due="1800000000"), (CRASHED, "bakery", "e-1", NOW - 100)),
+        (
+            packed(error_code="crashed", event_id="-", failed_at="2027-01-15T08:00:00+00:00"),
+            (CRASHED, "bakery", "e-1", NOW),
+        ),
     ],
 )
 def test_a_dead_message_is_told_by_code_source_event_and_time(dead: Letter, told: tuple[Any, ...]) -> None:
@@ -176,6 +183,38 @@ def test_a_dead_message_is_told_by_code_source_event_and_time(dead: Letter, told
 def test_filters_hold_together(wanted: Filter, *, fits: bool) -> None:
     """By error code, source and age; all that are given."""
     assert wanted.fits(packed().entry(), NOW) is fits
+
+
+@pytest.mark.parametrize("older_than", [0.0, 1.0])
+def test_a_message_from_the_future_is_hidden_only_if_an_age_is_asked_for(older_than: float) -> None:
+    """Two clocks differ, and a dead message that is not listed is not mended."""
+    assert Filter(older_than=older_than).fits(packed().entry(), NOW - 200) is (not older_than)
+
+
+class _Answer:
+    """An HTTP answer with a date, perhaps."""
+
+    def __init__(self, **headers: str) -> None:
+        self.headers = headers
+
+
+@pytest.mark.parametrize("ahead", [-90, 0, 90, 86_400])
+def test_the_time_is_the_one_that_aws_answers_with(ahead: int) -> None:
+    """Whatever this machine's clock says; between two answers it goes on by that clock."""
+    local = [NOW - ahead]
+    clock = AwsClock(lambda: local[0])
+    assert clock.now() == NOW - ahead
+    clock._answered(_Answer(date=formatdate(NOW, usegmt=True)))
+    local[0] += 5
+    assert clock.now() == NOW + 5
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": ""}, {"date": "yesterday"}])
+def test_an_answer_without_a_date_changes_nothing(headers: dict[str, str]) -> None:
+    """Not every stand-in for AWS sends one."""
+    clock = AwsClock(lambda: NOW)
+    clock._answered(_Answer(**headers))
+    assert clock.now() == NOW
 
 
 def test_neither_list_nor_json_shows_what_a_message_says() -> None:
@@ -283,6 +322,35 @@ def test_a_strangers_message_comes_as_it_came_and_stays_the_same_event() -> None
     assert once_more.attributes[ORIGIN_ATTRIBUTE]["StringValue"] == "m-1"
 
 
+@pytest.mark.parametrize(
+    "dead",
+    [
+        packed(**{"push-relay-crashes": "4"}),
+        packed(error_code="crashed", event_id="-", failed_at="2027-01-15T08:00:00+00:00"),
+        letter(
+            '{"degrees": 451}',
+            source="ovens",
+            **{f"a{n}": "x" for n in range(8)},
+            **{"push-relay-crashes": "3"},
+        ),
+    ],
+    ids=["moved by SQS", "dead-lettered", "another sender's"],
+)
+def test_what_has_crashed_is_replayed_as_a_suspect(dead: Letter) -> None:
+    """It is handled alone, and its crashes are counted from there."""
+    (message,) = revived(dead, NOW, force=False)
+    read = Message.of_sqs(record("m-2", message.body, message.attributes, NOW))
+    assert (read.crashes, read.is_suspect, read.is_doomed) == (1, True, False)
+
+
+def test_what_has_not_crashed_is_replayed_with_others() -> None:
+    """A suspect costs an invocation of its own."""
+    dead = letter("{}", error_code="schema_violation", failed_at="2027-01-15T08:00:00+00:00", source="ovens")
+    for each in (dead, packed(error_code="vendor_rejected", failed_at="2027-01-15T08:00:00+00:00")):
+        (message,) = revived(each, NOW, force=False)
+        assert "push-relay-crashes" not in message.attributes
+
+
 def test_a_message_full_of_attributes_keeps_its_source() -> None:
     """SQS takes ten; two make room for the origin."""
     dead = letter("{}", **{f"a{n}": "x" for n in range(9)}, source="ovens")
@@ -327,6 +395,7 @@ def foretold(dead: Letter, status: str | None = None, *, force: bool = False) ->
         ({"source": "nosuch"}, {"rejected": 1}),
         ({"received_at": NOW - 8 * 86_400, "only": ()}, {"expired": 1}),
         ({"source": ".digest"}, {"parked": 1}),
+        ({"source": ".digest", "only": ("k-1", "k-2")}, {"parked": 1}),
     ],
 )
 def test_the_dry_run_tells_what_each_would_become(event: dict[str, Any], outcomes: dict[str, int]) -> None:

@@ -1,13 +1,16 @@
 """FIFO queues: order inside a group, groups in parallel, and a failure holds back its own group only."""
 
+import random
 from typing import Any
 
 import pytest
 
+from event_source import URL, EventSource, words
 from fakes import World
 from invocations import sqs_batch, sqs_record
+from push_relay.adapters import aws
 from push_relay.adapters.process import Threads
-from push_relay.core.errors import VendorRejected, VendorThrottled
+from push_relay.core.errors import VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.outcomes import Outcome
 
 FIFO = "arn:aws:sqs:eu-west-1:123456789012:theirs.fifo"
@@ -65,13 +68,13 @@ def test_groups_go_together() -> None:
 
 
 def test_a_failure_holds_back_its_own_group_only() -> None:
-    """The failed record is hidden; those behind it are kept untouched, without a receipt."""
+    """It is hidden for its delay, and those behind it for as long: they would block the group otherwise."""
     world = World()
     failing(world, "a2", error=VendorThrottled("slow", retry_after=600))
     assert kept(world.deliver(batch("a1", "b1", "a2", "a3", "b2", "a4"))) == {"a2", "a3", "a4"}
     assert sorted(said(world)) == ["a1", "a2", "b1", "b2"]
-    ((handle, delay),) = world.messages.hidden
-    assert handle == "handle-a2"
+    assert [handle for handle, _ in world.messages.hidden] == ["handle-a2", "handle-a3", "handle-a4"]
+    ((delay),) = {delay for _, delay in world.messages.hidden}
     assert 600 <= delay <= 610
     assert not world.messages.parked
     assert world.witness.outcomes.count(Outcome.PARKED) == 1
@@ -115,3 +118,43 @@ def test_groups_of_a_standard_queue_are_no_order(arn: Any) -> None:
     assert said(world) == ["a1", "a2"]
     assert len(world.messages.parked) == 1
     assert not world.messages.hidden
+
+
+def test_a_record_that_breaks_the_unwrapping_is_hidden_with_its_group() -> None:
+    """It waits for its backoff, and not for the queue's visibility timeout."""
+
+    class Unreadable(dict[str, Any]):
+        """A record whose body breaks whoever reads it."""
+
+        def get(self, key: str, default: Any = None) -> Any:
+            """Break at the body."""
+            if key == "body":
+                raise RuntimeError("planted")
+            return super().get(key, default)
+
+    world = World()
+    response = world.deliver(sqs_batch(Unreadable(record("a1")), record("a2"), record("b1")))
+    assert kept(response) == {"a1", "a2"}
+    assert [handle for handle, _ in world.messages.hidden] == ["handle-a1", "handle-a2"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_failure_at_the_head_delays_its_group_by_its_own_backoff(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten records of one group, of which the first meets a 503 once: all are through in order, in seconds."""
+    monkeypatch.setattr(aws, "_clients", {})
+    source = EventSource(World(), random.Random(seed))  # noqa: S311 (repeatable)
+    url = URL + "theirs.fifo"
+    for number in range(10):
+        made = sqs_record({"kind": "baked", "id": f"a{number}", "words": f"a{number}"})
+        source.sqs.send_message(
+            QueueUrl=url,
+            MessageBody=made["body"],
+            MessageAttributes={"source": {"DataType": "String", "StringValue": "bakery"}},
+            MessageGroupId="a",
+        )
+    source.world.vendor.errors = [VendorUnavailable("down")]
+    source.run(url)
+    assert [words(call) for call in source.world.vendor.calls] == ["a0", *(f"a{n}" for n in range(10))]
+    assert source.sqs.now - 1_800_000_000 < 15

@@ -52,6 +52,7 @@ DESIGNED = {
     "delivery_unknown": (Outcome.PARKED, 504),
     "delivery_held": (Outcome.FAILED, 504),
     "vendor_rejected": (Outcome.FAILED, 502),
+    "crashed": (Outcome.FAILED, 500),
     # Found at build time; should one reach an event, it is nobody's fault and waits.
     "configuration_invalid": (Outcome.PARKED, 500),
 }

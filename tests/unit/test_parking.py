@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fakes import Messages, World
-from invocations import bus_event, sqs_batch, sqs_parked, sqs_queued, sqs_record
+from invocations import bus_event, sqs_batch, sqs_copy, sqs_parked, sqs_queued, sqs_record
 from push_relay.core.envelope import pack
 from push_relay.core.errors import (
     CircuitOpen,
@@ -44,10 +44,10 @@ def throttled(world: World) -> None:
 def test_an_attempt_is_counted_through_parking_and_receiving(
     written: str | None, received: int, attempt: int
 ) -> None:
-    """What the message says, and once more for each time that SQS had to show it again."""
+    """What the message says, and once more for each crash."""
     world = World()
     throttled(world)
-    record = sqs_queued(event(), attempt=received)
+    record = sqs_copy(sqs_queued(event()), received - 1)
     if written is not None:
         record["messageAttributes"]["attempt"] = {"stringValue": written, "dataType": "String"}
     assert world.deliver(sqs_batch(record)) == NOBODY
@@ -298,7 +298,7 @@ def test_what_does_not_tell_its_age_is_not_too_old(when: Any) -> None:
 
 
 def test_a_crash_is_no_parking() -> None:
-    """A message that kills the function leaves nothing behind but its receive count: SQS dead-letters it.
+    """A message that kills the function leaves nothing behind but its receive count.
 
     What was claimed is held until its lease ends; then the next receive sends it.
     """
@@ -309,6 +309,8 @@ def test_a_crash_is_no_parking() -> None:
     assert not world.messages.parked
     assert world.ledger.states == {world.vendor.calls[0].push.key: None}
     world.deliver(sqs_batch(sqs_queued(event(), attempt=2)))
+    assert world.messages.copied == [("handle-m-1", 1, 0.0)]
+    world.deliver(sqs_batch(sqs_copy(sqs_queued(event()), 1)))
     assert [(code.error_code, code.outcome) for code in world.witness.receipts] == [
         ("claim_held", Outcome.PARKED)
     ]

@@ -1,20 +1,25 @@
 """The front door: every error of the design's table as a problem detail, and nothing of the request in it."""
 
 import json
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes import SECRET, World
-from invocations import signature, sqs_batch, sqs_queued, webhook
+from invocations import signature, sqs_batch, sqs_parked, sqs_queued, sqs_record, webhook
+from push_relay.core.envelope import unwrap_sqs
 from push_relay.core.errors import (
+    DeliveryHeld,
     DeliveryUnknown,
     VendorRejected,
     VendorThrottled,
     VendorUnauthorized,
     VendorUnavailable,
 )
+from push_relay.core.event import Event, Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.relay import DeliveryMode
 from push_relay.core.request import MAX_BODY
@@ -182,56 +187,132 @@ def test_direct_mode_answers_with_the_receipts() -> None:
     assert world.witness.outcomes == [Outcome.DELIVERED] * 3
 
 
+def attributes(given: dict[str, str]) -> dict[str, Any]:
+    """Return message attributes as Lambda hands them to the function."""
+    return {name: {"stringValue": value, "dataType": "String"} for name, value in given.items()}
+
+
+def answered(answer: dict[str, Any]) -> tuple[int, str]:
+    """Return an answer's status and what it says about the event."""
+    return answer["statusCode"], json.loads(answer["body"]).get("status")
+
+
 @pytest.mark.parametrize(
-    ("error", "status", "code", "retry_after"),
+    "error",
     [
-        (VendorRejected("no"), 502, "vendor_rejected", None),
-        (VendorUnauthorized("401"), 502, "vendor_unauthorized", "60"),
-        (VendorThrottled("slow", retry_after=17.2), 503, "vendor_throttled", "18"),
-        (VendorUnavailable("down", retry_after=0), 503, "vendor_unavailable", "1"),
-        (DeliveryUnknown("lost"), 504, "delivery_unknown", "60"),
-        (RuntimeError("planted"), 500, "internal_error", "60"),
+        VendorUnauthorized("401"),
+        VendorThrottled("slow", retry_after=17.2),
+        VendorUnavailable("down", retry_after=0),
+        DeliveryUnknown("lost"),
+        RuntimeError("planted"),
     ],
     ids=str,
 )
-def test_direct_mode_tells_what_the_vendor_said(
-    error: Exception, status: int, code: str, retry_after: str | None
-) -> None:
-    """With the design's status, a time to come back where there is one, and nothing of an unknown cause."""
+def test_direct_mode_queues_what_cannot_be_delivered_now(error: Exception) -> None:
+    """As `deliver` parks it. Few senders retry, and one that does would retry until it gives up for good."""
     world = direct()
     world.vendor.judge = lambda _push, _credentials: error
     answer = world.receive(webhook(GOOD))
-    content = problem(answer)
-    assert (content["status"], content["code"]) == (status, code)
-    assert answer["headers"].get("Retry-After") == retry_after
+    assert answered(answer) == (202, "parked")
     assert "planted" not in answer["body"]
     assert ".py" not in answer["body"]
+    ((event, attempt, due),) = world.messages.parked
+    assert (event.id, attempt) == ("e-1", 2)
+    assert due > world.clock.now()
+    assert not world.messages.buried
+    world.vendor.judge = lambda _push, _credentials: None
+    world.clock.time += 400  # until then, credentials that were refused are not sent again
+    world.deliver(sqs_batch(sqs_parked(event, attempt, due - 1000)))
+    assert world.witness.outcomes == [Outcome.PARKED, Outcome.DELIVERED]
 
 
-def test_direct_mode_answers_with_the_worst() -> None:
-    """One of three refused: the sender hears of it, and sees the others."""
+@pytest.mark.parametrize("error", [VendorRejected("no"), DeliveryHeld("lost")], ids=str)
+def test_direct_mode_dead_letters_what_has_failed(error: Exception) -> None:
+    """No retry of the sender's can mend it, and `relayctl replay` releases it as in queue mode."""
     world = direct()
-    world.vendor.judge = lambda push, _: VendorRejected("no") if push.recipient.value == "two" else None
+    world.vendor.errors = [error]
+    assert answered(world.receive(webhook(GOOD))) == (202, "failed")
+    (buried,) = world.messages.buried
+    event = unwrap_sqs({**sqs_record(buried.body), "messageAttributes": attributes(buried.attributes)})
+    assert isinstance(event, Event)
+    assert event.only == (world.vendor.calls[0].push.key,)
+    world.deliver(sqs_batch(sqs_queued(replace(event, only=(), replay=Replay.FAILED, replay_id="r-1"))))
+    assert world.witness.outcomes == [Outcome.FAILED, Outcome.DELIVERED]
+    # What a person has released is a duplicate to its sender.
+    assert answered(world.receive(webhook(GOOD))) == (200, "duplicate")
+
+
+@pytest.mark.parametrize("error", [VendorRejected("no"), DeliveryHeld("lost")], ids=str)
+def test_a_retry_in_direct_mode_sends_nothing_again(error: Exception) -> None:
+    """It is answered as before, and dead-lettered once more: the first answer may have been lost halfway."""
+    world = direct()
+    world.vendor.errors = [error]
+    answers = [answered(world.receive(webhook(GOOD))) for _ in range(2)]
+    assert answers == [(202, "failed")] * 2
+    assert len(world.vendor.calls) == 1
+    first, second = world.messages.buried
+    assert first == second
+
+
+def test_a_retry_in_direct_mode_sends_what_is_parked() -> None:
+    """Nobody has it in hand. The parked message is a duplicate then."""
+    world = direct()
+    world.vendor.errors = [VendorUnavailable("down")]
+    assert answered(world.receive(webhook(GOOD))) == (202, "parked")
+    assert answered(world.receive(webhook(GOOD))) == (200, "delivered")
+    ((event, attempt, due),) = world.messages.parked
+    world.deliver(sqs_batch(sqs_parked(event, attempt, due - 1000)))
+    assert world.witness.outcomes[2:] == [Outcome.DUPLICATE]
+
+
+def test_direct_mode_keeps_each_push_as_it_ended() -> None:
+    """One of three is dead-lettered, one parked, one done; the gravest names the event's status."""
+    world = direct()
+    world.vendor.errors = [VendorUnavailable("down"), VendorRejected("no"), None]
     answer = world.receive(webhook(GOOD | {"kind": "everybody"}))
-    assert answer["statusCode"] == 502
-    assert [r["outcome"] for r in problem(answer)["receipts"]] == ["delivered", "failed", "delivered"]
+    assert answered(answer) == (202, "failed")
+    receipts = json.loads(answer["body"])["receipts"]
+    assert [receipt["outcome"] for receipt in receipts] == ["parked", "failed", "delivered"]
+    keys = [call.push.key for call in world.vendor.calls]
+    assert json.loads(world.messages.buried[0].body)["only"] == [keys[1]]
+    assert [event.only for event, _, _ in world.messages.parked] == [(keys[0],)]
 
 
 def test_direct_mode_keeps_what_cannot_be_mapped() -> None:
-    """Told `accepted`, since the sender can't help: the event is dead-lettered."""
+    """The sender cannot help it: the event is dead-lettered."""
     world = direct()
-    answer = world.receive(webhook(GOOD | {"kind": "broken"}))
-    assert answer["statusCode"] == 202
+    assert answered(world.receive(webhook(GOOD | {"kind": "broken"}))) == (202, "failed")
     assert [buried.error_code for buried in world.messages.buried] == ["mapping_failed"]
 
 
-def test_direct_mode_tells_one_outcome_where_the_dead_letter_queue_is_down() -> None:
-    """Neither failed, for it is not kept, nor accepted: its sender is asked to come again."""
+@pytest.mark.parametrize("error", [VendorRejected("no"), VendorUnavailable("down")], ids=["dead", "parked"])
+def test_direct_mode_asks_for_a_retry_of_what_it_could_not_keep(error: Exception) -> None:
+    """What was delivered stays so; what was not kept is parked nowhere, so only its sender has it."""
     world = direct()
     world.messages.break_down()
-    answer = world.receive(webhook(GOOD | {"kind": "broken"}))
-    assert (answer["statusCode"], problem(answer)["code"]) == (503, "queue_unavailable")
-    assert world.witness.outcomes == [Outcome.PARKED]
+    world.vendor.errors = [None, error, None]
+    answer = world.receive(webhook(GOOD | {"kind": "everybody"}))
+    content = problem(answer)
+    assert (answer["statusCode"], content["code"]) == (503, "queue_unavailable")
+    assert answer["headers"]["Retry-After"] == "60"
+    assert [receipt["outcome"] for receipt in content["receipts"]] == ["delivered", "parked", "delivered"]
+    assert world.witness.outcomes == [Outcome.DELIVERED, Outcome.PARKED, Outcome.DELIVERED]
+    world.messages.down = None
+    world.receive(webhook(GOOD | {"kind": "everybody"}))
+    assert world.witness.outcomes[3] == world.witness.outcomes[5] == Outcome.DUPLICATE
+    assert world.witness.outcomes[4] is (
+        Outcome.FAILED if isinstance(error, VendorRejected) else Outcome.DELIVERED
+    )
+    assert len(world.messages.buried) == isinstance(error, VendorRejected)
+
+
+def test_direct_mode_refuses_what_no_queue_message_can_hold() -> None:
+    """Before anything is sent: it could be neither parked nor dead-lettered."""
+    world = direct()
+    noise = random.Random(0).randbytes(900_000).hex()  # noqa: S311 (repeatable)
+    answer = world.receive(webhook(GOOD | {"more": noise}))
+    assert (answer["statusCode"], problem(answer)["code"]) == (413, "payload_too_large")
+    assert not world.vendor.calls
 
 
 def test_direct_mode_accepts_what_is_gathered(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ STEPS = (
     "after_park",
     "before_bury",
     "after_bury",
+    "before_copy",
+    "after_copy",
     "before_forget",
     "after_forget",
     "before_ack",

@@ -1,20 +1,26 @@
 """The queue and the dead-letter queue, on SQS."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
 from push_relay.core.envelope import (
     ATTEMPT_ATTRIBUTE,
+    CRASHES_ATTRIBUTE,
+    DATA_ATTRIBUTE,
     DUE_ATTRIBUTE,
     EVENT_ATTRIBUTE,
     ORIGIN_ATTRIBUTE,
+    QUEUE_ATTRIBUTE,
     REASON_ATTRIBUTE,
     SENT_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
+    origin,
     pack,
+    sqs_attributes,
 )
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.event import Event
@@ -28,7 +34,16 @@ MAX_DELAY = 900
 MAX_VISIBILITY = 12 * 3600 - 60
 #: SQS takes no more attributes with a message.
 MAX_ATTRIBUTES = 10
-_REPLAYED = frozenset({EVENT_ATTRIBUTE, SOURCE_ATTRIBUTE, ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE})
+#: SQS takes no more entries in one batch call.
+_MAX_ENTRIES = 10
+#: The attributes that decide how a message is read: of the relay's own, and of another sender's.
+READ_ATTRIBUTES = frozenset(
+    {
+        *(SOURCE_ATTRIBUTE, CRASHES_ATTRIBUTE),
+        *(EVENT_ATTRIBUTE, ATTEMPT_ATTRIBUTE, DUE_ATTRIBUTE),
+        *(ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, DATA_ATTRIBUTE, QUEUE_ATTRIBUTE),
+    }
+)
 
 
 class SqsQueue:
@@ -65,23 +80,42 @@ class SqsQueue:
             "event_id": event_id,
             "failed_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        # What a replay needs goes before whatever else the message brought along.
-        brought = sorted(attributes.items(), key=lambda given: given[0] not in _REPLAYED)
-        kept = dict(brought[: MAX_ATTRIBUTES - len(why)])
         # SQS takes no empty body.
-        self._send(self._dead_letter_url, body or "null", {**kept, **why}, 0)
+        self._send(self._dead_letter_url, body or "null", {**most_needed(attributes, len(why)), **why}, 0)
 
-    def hide(self, record: Mapping[str, Any], delay: float) -> None:
-        """Keep a received record of whatever queue out of sight for a while (seconds).
+    def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
+        """Queue a copy of a record of whatever standard queue. Raises QueueUnavailable.
 
-        Raises QueueUnavailable.
+        SQS counts the copy's receives from 0. It is the same event as the record, and as old.
         """
-        self._call(
-            "change_message_visibility",
-            QueueUrl=_address(str(record.get("eventSourceARN"))),
-            ReceiptHandle=str(record.get("receiptHandle")),
-            VisibilityTimeout=max(0, min(MAX_VISIBILITY, round(delay))),
-        )
+        attributes = sqs_attributes(record)
+        if EVENT_ATTRIBUTE not in attributes:
+            attributes |= origin(record)
+        if crashes:
+            attributes[CRASHES_ATTRIBUTE] = str(crashes)
+        self._send(self._url, str(record.get("body")), most_needed(attributes), due - self._now())
+
+    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+        """Keep received records of one queue out of sight for a while (seconds), all for the same time.
+
+        Raises QueueUnavailable, also if SQS refuses a single one.
+        """
+        seconds = max(0, min(MAX_VISIBILITY, math.ceil(delay)))
+        for batch in batched(records, _MAX_ENTRIES, strict=False):
+            answer = self._call(
+                "change_message_visibility_batch",
+                QueueUrl=_address(str(batch[0].get("eventSourceARN"))),
+                Entries=[
+                    {
+                        "Id": str(number),
+                        "ReceiptHandle": str(record.get("receiptHandle")),
+                        "VisibilityTimeout": seconds,
+                    }
+                    for number, record in enumerate(batch)
+                ],
+            )
+            if answer.get("Failed"):
+                raise QueueUnavailable("the queue did not hide all of a batch's messages")
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """Delete a received record of whatever queue. Raises QueueUnavailable."""
@@ -103,14 +137,21 @@ class SqsQueue:
             DelaySeconds=max(0, min(MAX_DELAY, math.ceil(delay))),
         )
 
-    def _call(self, operation: str, **arguments: Any) -> None:
+    def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
 
         try:
-            getattr(aws.sqs(), operation)(**arguments)
+            answer: Mapping[str, Any] = getattr(aws.sqs(), operation)(**arguments)
         except (BotoCoreError, ClientError) as exc:
             # Botocore's text may quote the message: name the kind of error alone.
             raise QueueUnavailable(f"the queue did not answer ({aws.error_name(exc)})") from None
+        return answer
+
+
+def most_needed[T](attributes: Mapping[str, T], reserved: int = 0) -> dict[str, T]:
+    """Return as many attributes as SQS takes beside the reserved ones: those that decide something first."""
+    names = sorted(attributes, key=lambda name: name not in READ_ATTRIBUTES)
+    return {name: attributes[name] for name in names[: MAX_ATTRIBUTES - reserved]}
 
 
 def _address(arn: str) -> str:

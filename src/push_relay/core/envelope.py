@@ -29,12 +29,14 @@ from push_relay.core.event import Arrival, Event, digest, safe_id
 from push_relay.core.queue_format import (
     ATTEMPT_ATTRIBUTE,
     COMPRESSED,
+    CRASHES_ATTRIBUTE,
     DATA_ATTRIBUTE,
     DUE_ATTRIBUTE,
     EVENT_ATTRIBUTE,
     MAX_MESSAGE,
     ORIGIN_ATTRIBUTE,
     PLAIN,
+    QUEUE_ATTRIBUTE,
     REASON_ATTRIBUTE,
     SENT_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
@@ -48,10 +50,13 @@ from push_relay.core.strict_json import JsonObject, parse_object
 #: The queue format's names too: who writes or reads messages imports them from here.
 __all__ = (
     "ATTEMPT_ATTRIBUTE",
+    "CRASHES_ATTRIBUTE",
+    "DATA_ATTRIBUTE",
     "DUE_ATTRIBUTE",
     "EVENT_ATTRIBUTE",
     "MAX_MESSAGE",
     "ORIGIN_ATTRIBUTE",
+    "QUEUE_ATTRIBUTE",
     "REASON_ATTRIBUTE",
     "SENT_ATTRIBUTE",
     "SOURCE_ATTRIBUTE",
@@ -89,7 +94,7 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
         if _is_eventbridge(document):
             return _from_eventbridge(document, sent_at)
     message_id = _MessageId.of("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"), body)
-    queue = _text(record.get("eventSourceARN"))
+    queue = attributes.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN"))
     headers = {"sqs-queue": queue} if queue else {}
     return _arrival(message_id, document, sent_at, headers, attributes.get(SOURCE_ATTRIBUTE))
 
@@ -103,6 +108,7 @@ def origin(record: Mapping[str, Any]) -> dict[str, str]:
         ORIGIN_ATTRIBUTE: texts.get(ORIGIN_ATTRIBUTE) or _text(record.get("messageId")),
         SENT_ATTRIBUTE: str(round(sent * 1000)) if sent else "",
         DATA_ATTRIBUTE: "1" if is_data else "",
+        QUEUE_ATTRIBUTE: texts.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN")),
     }
     return {name: value for name, value in kept.items() if value}
 

@@ -29,7 +29,8 @@
     │   └── VendorUnavailable
     ├── DeliveryUnknown               the connection was lost after the request was sent
     │   └── DeliveryHeld              the same, where the deployer wants a person to look
-    └── VendorRejected                the vendor refused the push for good
+    ├── VendorRejected                the vendor refused the push for good
+    └── Crashed                       the function died each time that it had the message
 
 An error's text is written by the relay alone and is safe to log and to answer with: it never quotes a
 payload, a header, an address or a secret. What each error means for the sender, the queue and the
@@ -284,6 +285,12 @@ class VendorRejected(RelayError):
     def __init__(self, detail: str = "", *, vendor_code: str | None = None) -> None:
         super().__init__(detail)
         self.vendor_code = vendor_code
+
+
+class Crashed(RelayError):
+    """The function died, ran out of time or could not finish, each time that it had the message."""
+
+    code = "crashed"
 
 
 #: Codes of the errors that a call to the vendor ended with.

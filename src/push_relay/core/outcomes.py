@@ -71,6 +71,7 @@ VERDICTS: dict[type[RelayError], Verdict] = {
     errors.DeliveryUnknown: Verdict(Outcome.PARKED, 504, "Delivery unknown"),
     errors.DeliveryHeld: Verdict(Outcome.FAILED, 504, "Delivery unknown"),
     errors.VendorRejected: Verdict(Outcome.FAILED, 502, "The vendor refused the push"),
+    errors.Crashed: Verdict(Outcome.FAILED, 500, "The function died"),
 }
 
 

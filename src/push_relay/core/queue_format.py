@@ -7,9 +7,11 @@
 | `attempt`, `due`         | a parked event     | the next attempt's number from 1; seconds since the epoch  |
 | `error_code`             | parked, dead       | why; for people, nothing is decided by it                  |
 | `event_id`, `failed_at`  | dead               | the same                                                   |
-| `push-relay-origin-id`   | a stranger's, dead | the id that SQS gave the message first                     |
-| `push-relay-origin-sent` | a stranger's, dead | when that was, in milliseconds since the epoch             |
-| `push-relay-origin-data` | a stranger's, dead | `1`: it has lost its attributes, because all were binary   |
+| `push-relay-crashes`     | a copy             | how often the function has had the message without answer  |
+| `push-relay-origin-id`   | a stranger's: copy | the id that SQS gave the message first                     |
+| `push-relay-origin-sent` | and dead letter    | when that was, in milliseconds since the epoch             |
+| `push-relay-origin-queue`| the same           | the ARN of the queue to which it was sent                  |
+| `push-relay-origin-data` | the same           | `1`: it has lost its attributes, because all were binary   |
 
 Whatever `pack` writes, `unpack` reads: both keep the same limits.
 """
@@ -34,6 +36,8 @@ REASON_ATTRIBUTE = "error_code"
 ORIGIN_ATTRIBUTE = "push-relay-origin-id"
 SENT_ATTRIBUTE = "push-relay-origin-sent"
 DATA_ATTRIBUTE = "push-relay-origin-data"
+QUEUE_ATTRIBUTE = "push-relay-origin-queue"
+CRASHES_ATTRIBUTE = "push-relay-crashes"
 #: The values of EVENT_ATTRIBUTE.
 PLAIN, COMPRESSED = "1", "1+zlib"
 #: Bytes of a message's body: SQS takes 1 MiB with the attributes.

@@ -83,6 +83,10 @@ class Routing:
         """Return what the routes of a source read of headers and query."""
         return self.read_by_routes.get(source, NOTHING)
 
+    def urgent_sources(self) -> frozenset[str]:
+        """Return the sources that have an urgent route."""
+        return frozenset(route.source for route in self.routes if route.high)
+
     def route(self, event: Event) -> Routed:
         """Return the recipients of an event. A condition or a recipient that fails leaves the others alone.
 

@@ -1,4 +1,4 @@
-"""Send one push: claim it, send it, record what became of it. Never twice by the relay's own doing."""
+"""Send one push: claim it, send it, record what became of it. docs/reliability.md lists the second pushes."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress

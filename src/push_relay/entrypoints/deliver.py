@@ -1,27 +1,28 @@
-"""The back door: SQS batches, and SNS and EventBridge invoking directly.
+"""SQS batches, and SNS and EventBridge that invoke the function directly.
 
-From SQS, each record is acknowledged, dead-lettered or parked by itself (partial batch response).
+Each record of an SQS batch is acknowledged, dead-lettered or parked independently of the others (partial
+batch response).
 
-Parking, in one place: an event that cannot be delivered now is queued anew, due at its next attempt, and the
-message that carried it is acknowledged. So a parked event may come again for days, while a message that
-crashes the function is received five times and then dead-lettered by SQS itself. In a FIFO queue, where a new
-message would lose its place, the record is kept and hidden instead, and its group waits behind it.
+An event that cannot be delivered now is parked: queued as a new message, due at its next attempt, and the
+message that carried it is acknowledged. So a parked event may wait for days, while `maxReceiveCount` counts
+crashes only. In a FIFO queue a new message would lose its place, so there the record is kept and hidden
+instead, and the rest of its group waits behind it for the same time.
 
-A crash counts against every message of its batch. So that none is dead-lettered for its neighbour's sake, one
-that has come back unanswered is handled last and alone, when those before it have been deleted.
+What happens to messages that come back because the function died is in `isolation.py`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core import envelope
-from push_relay.core.errors import PayloadTooLarge, QueueUnavailable, RelayError
+from push_relay.core.errors import Crashed, PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Arrival, Event
 from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
-from push_relay.entrypoints.message import Message
+from push_relay.entrypoints import ending, isolation
+from push_relay.entrypoints.memory import portions
+from push_relay.entrypoints.message import Message, read_batch
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
 from push_relay.telemetry import Telemetry
 
@@ -65,12 +66,18 @@ def _from_sqs(
     queue: Messages,
     telemetry: Telemetry,
 ) -> Response:
+    batch = read_batch(records)
+    is_careful = any(message.is_suspect for message in batch)
+    if is_careful and not any(message.group is not None for message in batch):
+        batch = isolation.isolate(batch, queue, telemetry)
+    else:
+        isolation.come_back_soon(batch, relay, time_left(context), queue, telemetry)
     kept: list[Message] = []
     finished: list[Message] = []
     waiting: set[str] = set()  # FIFO groups that wait behind a record of theirs
-    for wave in _waves([Message.of_sqs(record) for record in records]):
-        if any(message.is_suspect for message in wave):
-            _forget(finished, queue, telemetry)
+    for wave in portions(_waves(batch)):
+        if is_careful:
+            isolation.delete(finished, queue, telemetry)
             finished = []
         going = [message for message in wave if message.group not in waiting]
         kept += [message for message in wave if message.group in waiting]
@@ -83,6 +90,8 @@ def _from_sqs(
             else:
                 kept.append(message)
                 waiting |= {message.group} if message.group is not None else set()
+            # The next wave may need the memory.
+            message.event = None
     return {"batchItemFailures": [{"itemIdentifier": str(m.content.get("messageId"))} for m in kept]}
 
 
@@ -96,11 +105,17 @@ def _is_early(message: Message, relay: Relay) -> bool:
 
 
 def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
-    """Split a batch: a FIFO group's records one after the other, suspects alone and last, all else at once.
+    """Split a batch into what is handled together: all at once, but for suspects and a FIFO group's records.
 
-    Suspects go in one order and the next time in the other: of any two that meet again, each was first once.
+    What is only dead-lettered comes first, suspects come last and one by one. Of a FIFO group one record is
+    in each wave; if a record of the queue has been received often, every record is a wave of its own.
     """
-    suspects = [message for message in batch if message.is_suspect]
+    if any(message.is_suspect and message.group is not None for message in batch):
+        yield from ([message] for message in isolation.one_by_one(batch))
+        return
+    if doomed := [message for message in batch if message.is_doomed]:
+        yield doomed
+    suspects = [message for message in batch if message.is_suspect and not message.is_doomed]
     batch = [message for message in batch if not message.is_suspect]
     while batch:
         wave: list[Message] = []
@@ -111,19 +126,8 @@ def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
             taken |= {message.group} if message.group is not None else set()
         yield wave
         batch = later
-    is_backwards = max((message.receives for message in suspects), default=0) % 2 == 1
-    for suspect in sorted(suspects, key=lambda m: str(m.content.get("messageId")), reverse=is_backwards):
+    for suspect in suspects:
         yield [suspect]
-
-
-def _forget(finished: Sequence[Message], queue: Messages, telemetry: Telemetry) -> None:
-    """Delete what is finished before something is tried that may end this function."""
-    for message in finished:
-        try:
-            queue.forget(message.content)
-        except QueueUnavailable as exc:
-            # It is acknowledged with the batch, if this function gets that far.
-            telemetry.trouble("a finished message was not deleted", error_code=exc.code, detail=exc.detail)
 
 
 def _directly(
@@ -138,12 +142,12 @@ def _directly(
         batch = [Message(invocation if isinstance(invocation, Mapping) else {})]
         _relay(batch, envelope.unwrap_eventbridge, context, relay, telemetry)
     for message in batch:
-        _bury(message, queue)
+        ending.dead_letter(message, queue)
         parked = message.asking_for(Disposition.PARK)
         if parked and not message.event:
             raise InvocationFailed("the invocation brought what could not be read for an unknown cause")
         if parked:
-            _park(message, parked, relay, queue)
+            ending.park(message, parked, relay.clock.now(), queue)
     return {"batchItemFailures": []}
 
 
@@ -168,6 +172,9 @@ def _relay(
 def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
     """Find a message's event, or note the receipt of its rejection."""
     arrival: Arrival | Event | None = None
+    if message.is_doomed:
+        message.receipts = [_crashed(message, relay)]
+        return
     try:
         arrival = unwrap(message.content)
         message.event = arrival if isinstance(arrival, Event) else relay.recognise(arrival)
@@ -176,6 +183,18 @@ def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
         source = arrival.source if arrival and relay.has_source(arrival.source) else None
         about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
         message.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
+
+
+def _crashed(message: Message, relay: Relay) -> Receipt:
+    """Return the receipt of a message that is not even read: reading it may be what kills the function."""
+    error = Crashed(f"the function had the message {message.crashes} times and did not answer")
+    about, source = message.message_id, message.source or ""
+    try:
+        # Strangers must not be able to make metrics.
+        source = relay.sources.named(source).name
+    except Exception:  # noqa: BLE001 (the message is dead-lettered all the same, and nothing else depends on it)
+        source = ""
+    return Receipt.failure(error, source=source, event_id=about, correlation_id=about)
 
 
 # --- what is done with a record in the end: each tells whether SQS may forget it --------------------------
@@ -200,16 +219,17 @@ def _tried(
 def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
     """Dead-letter and park what the receipts ask for."""
     parked = message.asking_for(Disposition.PARK)
-    if parked and message.event and message.group is not None:
+    if parked and message.group is not None:
         # The record comes back whole, and what has failed with it. It is dead-lettered when the record ends.
-        queue.hide(message.content, message.delay(parked))
+        # The records behind it would keep the group waiting until the queue's visibility timeout ends.
+        queue.hide([each.content for each in (message, *message.behind)], message.delay(parked))
         return False
-    _bury(message, queue)
+    ending.dead_letter(message, queue)
     if not parked:
         return True
     if message.event is None:
         return False
-    _park(message, parked, relay, queue)
+    ending.park(message, parked, relay.clock.now(), queue)
     return True
 
 
@@ -218,57 +238,6 @@ def _wait(message: Message, _relay: Relay, queue: Messages) -> bool:
     if message.event:
         queue.park(message.event, message.attempt, message.due, message.reason)
     return message.event is not None
-
-
-def _park(message: Message, parked: Sequence[Receipt], relay: Relay, queue: Messages) -> None:
-    """Queue an event anew; what is urgent apart from the rest, which may have to wait for midnight."""
-    urgent = [receipt for receipt in parked if receipt.push and receipt.push.high]
-    others = [receipt for receipt in parked if receipt not in urgent]
-    # Without a push there is none to single out: all that the event came for comes again.
-    whole = any(receipt.push is None for receipt in parked)
-    for part in [parked] if whole else [urgent, others]:
-        event = message.event_for(part) if part else None
-        if event:
-            due = relay.clock.now() + message.delay(part)
-            queue.park(event, message.next_attempt(part), due, _code(part))
-
-
-def _bury(message: Message, queue: Messages) -> None:
-    """Dead-letter what has failed: the event for these parts alone, or the message as it came.
-
-    Refused pushes and parts that never became a push are two dead letters. A person may mend the mapping and
-    replay the latter, and no push of unknown fate is sent again with it.
-    """
-    dead = message.asking_for(Disposition.DEAD_LETTER)
-    if not dead:
-        return
-    parts = [part for part in ([r for r in dead if r.push], [r for r in dead if not r.push]) if part]
-    letters = [_packed(message.event_for(part)) for part in parts]
-    if all(letters):
-        for part, packed in zip(parts, letters, strict=True):
-            if packed:
-                queue.bury(packed.body, packed.attributes, _code(part), message.event_id)
-        return
-    error_code = _code(dead)
-    body = message.content.get("body")
-    # SQS gives the letter an id and a moment of its own: a replay needs those of the message.
-    attributes = envelope.sqs_attributes(message.content) | envelope.origin(message.content)
-    if "body" not in message.content and "messageId" not in message.content:
-        body = json.dumps(message.content, default=str)
-    queue.bury(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
-
-
-def _code(receipts: Sequence[Receipt]) -> str:
-    """Return the error code that a message of several pushes bears: the first one's."""
-    return next((receipt.error_code for receipt in receipts if receipt.error_code), RelayError.code)
-
-
-def _packed(event: Event | None) -> envelope.Packed | None:
-    """Write an event as a queue message; None where there is none, or it would be too large as one."""
-    try:
-        return envelope.pack(event) if event else None
-    except PayloadTooLarge:
-        return None
 
 
 def _records(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, Any]] | None:

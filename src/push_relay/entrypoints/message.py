@@ -8,12 +8,14 @@ from typing import Any
 
 from push_relay.core import envelope
 from push_relay.core.backoff import backoff, paced
-from push_relay.core.event import Event
+from push_relay.core.event import Event, safe_id
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt, part_of
 
-#: Receives from which on a message is handled alone; SQS dead-letters it after five.
-_SUSPECT = 3
+#: Crashes after which the relay dead-letters a message of a standard queue.
+MAX_CRASHES = 5
+#: Receives from which on the records of a FIFO queue are handled one at a time. Each wait is a receive too.
+_OFTEN = 3
 _CODE = re.compile(r"[a-z_]{1,64}")
 _COUNT = re.compile(r"[0-9]{1,11}")
 _random = SystemRandom().random
@@ -27,7 +29,10 @@ class Message:
     due      seconds since the epoch before which it is not to be tried
     reason   why it was parked, as the message has it: handed on, and for people alone
     group    its message group in a FIFO queue; None in any other
-    receives how often SQS has handed it out; more than once where a function ended without a word of it
+    receives how often SQS has handed it out
+    crashes  how often the function died on it, as far as is known; always 0 in a FIFO queue, where a message
+             that waits is received again as well
+    behind   the later messages of its group in the same batch
     """
 
     content: Mapping[str, Any]
@@ -36,6 +41,8 @@ class Message:
     reason: str = ""
     group: str | None = None
     receives: int = 1
+    crashes: int = 0
+    behind: Sequence["Message"] = ()
     event: Event | None = None
     receipts: Sequence[Receipt] = field(default=())
 
@@ -50,19 +57,45 @@ class Message:
         received = _count(system.get("ApproximateReceiveCount"), 1)
         arn = record.get("eventSourceARN")
         fifo = isinstance(arn, str) and arn.endswith(".fifo")
+        # A standard queue hands a message out again only if its function has not answered. A copy's own
+        # receives begin at 1, so it carries the count of the message that it replaces.
+        crashes = _count(given.get(envelope.CRASHES_ATTRIBUTE), 0) + received - 1
         return cls(
             content=record,
-            attempt=_count(ours.get(envelope.ATTEMPT_ATTRIBUTE), 1) + received - 1,
+            attempt=_count(ours.get(envelope.ATTEMPT_ATTRIBUTE), 1) + (received - 1 if fifo else crashes),
             due=float(_count(ours.get(envelope.DUE_ATTRIBUTE), 0)),
             reason=reason if _CODE.fullmatch(reason := ours.get(envelope.REASON_ATTRIBUTE, "")) else "",
             group=str(system.get("MessageGroupId")) if fifo else None,
             receives=received,
+            crashes=0 if fifo else crashes,
         )
 
     @property
     def is_suspect(self) -> bool:
-        """Whether it may be what ended the functions that had it; in a FIFO queue it may just have waited."""
-        return self.receives >= _SUSPECT and self.group is None
+        """Whether the function may have died because of it. In a FIFO queue it may only have waited."""
+        return self.crashes > 0 if self.group is None else self.receives >= _OFTEN
+
+    @property
+    def is_doomed(self) -> bool:
+        """Whether it has crashed the function so often that it is not handled again."""
+        return self.crashes >= MAX_CRASHES
+
+    @property
+    def can_be_copied(self) -> bool:
+        """Whether a copy in the relay's queue can replace it: in a FIFO queue it would lose its place."""
+        body = self.content.get("body")
+        return self.group is None and isinstance(body, str) and body != ""
+
+    @property
+    def source(self) -> str | None:
+        """The source that the message itself names, as the queue's other readers see it."""
+        return envelope.sqs_attributes(self.content).get(envelope.SOURCE_ATTRIBUTE)
+
+    @property
+    def message_id(self) -> str:
+        """The id that SQS gave the message first, safe to log."""
+        given = envelope.sqs_attributes(self.content).get(envelope.ORIGIN_ATTRIBUTE)
+        return safe_id(given or self.content.get("messageId"), "-")
 
     @property
     def event_id(self) -> str:
@@ -92,6 +125,15 @@ class Message:
     def next_attempt(self, parked: Sequence[Receipt]) -> int:
         """Return the number of the next attempt. What waits for the account alone has not used one up."""
         return self.attempt + any(not receipt.is_paced for receipt in parked)
+
+
+def read_batch(records: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Read the records of an SQS batch, in their order."""
+    batch = [Message.of_sqs(record) for record in records]
+    for number, message in enumerate(batch):
+        if message.group is not None:
+            message.behind = [later for later in batch[number + 1 :] if later.group == message.group]
+    return batch
 
 
 def _count(given: object, otherwise: int) -> int:

@@ -1,6 +1,6 @@
 """What the entrypoints need of the world besides the relay."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from push_relay.core.event import Event
@@ -25,8 +25,12 @@ class Messages(Protocol):
         """Dead-letter a message as it came, with why and when."""
         ...
 
-    def hide(self, record: Mapping[str, Any], delay: float) -> None:
-        """Keep a received record of whatever queue out of sight for a while (seconds)."""
+    def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
+        """Queue a copy of a received record, not before a moment, with how often the function died on it."""
+        ...
+
+    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+        """Keep received records of one queue out of sight for a while (seconds), all for the same time."""
         ...
 
     def forget(self, record: Mapping[str, Any]) -> None:

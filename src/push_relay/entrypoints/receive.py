@@ -6,26 +6,29 @@ Every error is a problem detail (RFC 9457) with a stable code of docs/errors.md;
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from push_relay import __version__
-from push_relay.core.envelope import pack
 from push_relay.core.errors import (
     CODES,
     MalformedRequest,
-    MappingFailed,
     NotNow,
+    PayloadTooLarge,
+    QueueUnavailable,
     RelayError,
     SchemaViolation,
     Unauthenticated,
 )
 from push_relay.core.event import Event
 from push_relay.core.handshake import Reply
-from push_relay.core.outcomes import Outcome, code_of, verdict, verdict_of_code
-from push_relay.core.push import GATHERED, Receipt, part_of
+from push_relay.core.outcomes import Disposition, Outcome, code_of, verdict, verdict_of_code
+from push_relay.core.push import Receipt
 from push_relay.core.relay import DeliveryMode, Relay
 from push_relay.core.request import HttpRequest, is_http, unwrap
+from push_relay.entrypoints import ending
+from push_relay.entrypoints.message import Message
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
 from push_relay.telemetry import Telemetry
 
@@ -98,9 +101,15 @@ def _webhook(
     if relay.mode is DeliveryMode.QUEUE:
         telemetry.accepted(event)
         return _respond(HTTPStatus.ACCEPTED, {"status": "accepted", **about}, event.correlation_id)
-    _bury(event, receipts, messages)
+    try:
+        _keep(Message({}, event=event, receipts=receipts), relay, messages)
+    except (QueueUnavailable, PayloadTooLarge) as exc:
+        refused = QueueUnavailable(exc.detail)
+        receipts = [_not_kept(receipt, refused) for receipt in receipts]
+        telemetry.settled(receipts, attempt=1)
+        return _answer_not_kept(event, receipts, refused)
     telemetry.settled(receipts, attempt=1)
-    return _told_directly(event, receipts)
+    return _answer_with_receipts(event, receipts)
 
 
 def _handshake(reply: Reply, request: HttpRequest, telemetry: Telemetry) -> Response:
@@ -121,36 +130,52 @@ def _handshake(reply: Reply, request: HttpRequest, telemetry: Telemetry) -> Resp
     }
 
 
-def _bury(event: Event, receipts: Sequence[Receipt], messages: Messages) -> None:
-    """Dead-letter what cannot be mapped: its sender is told `accepted`, and won't come again.
+def _keep(message: Message, relay: Relay, messages: Messages) -> None:
+    """Dead-letter and park a directly delivered event's pushes, as `deliver` does.
 
-    Before anything is told: where it can't be done the event has no receipts, but the one of that.
+    Raises QueueUnavailable, PayloadTooLarge.
     """
-    if unmapped := [receipt for receipt in receipts if receipt.error_code == MappingFailed.code]:
-        packed = pack(part_of(event, unmapped, receipts))
-        messages.bury(packed.body, packed.attributes, MappingFailed.code, event.id)
+    ending.dead_letter(message, messages)
+    if parked := message.asking_for(Disposition.PARK):
+        ending.park(message, parked, relay.clock.now(), messages)
 
 
-def _told_directly(event: Event, receipts: Sequence[Receipt]) -> Response:
-    """Answer in direct mode: the receipts, under the status of the worst of them."""
-    body: dict[str, Any] = {
-        "id": event.id,
-        "source": event.source,
-        "receipts": [_shown(receipt) for receipt in receipts],
-    }
-    worst = max(receipts, key=_status)
-    status = _status(worst)
-    if status < HTTPStatus.BAD_REQUEST:
-        return _respond(status, {"status": worst.outcome, **body}, event.correlation_id)
-    problem = {**_details(status, worst.error_code or "", _told(worst) or ""), **body}
-    headers = _retry_after(worst.retry_after) if worst.outcome is Outcome.PARKED else {}
-    return _respond(status, problem, event.correlation_id, headers)
+def _not_kept(receipt: Receipt, refused: QueueUnavailable) -> Receipt:
+    """Return a receipt's replacement if its push had to be kept and could not be: the sender has to retry."""
+    if receipt.disposition is Disposition.ACKNOWLEDGE:
+        return receipt
+    return replace(
+        receipt,
+        outcome=verdict(refused).outcome,
+        error_code=refused.code,
+        detail=refused.detail,
+        violations=(),
+    )
 
 
-def _status(receipt: Receipt) -> int:
-    if receipt.error_code == GATHERED:
-        return HTTPStatus.ACCEPTED
-    return verdict_of_code(receipt.error_code).status if receipt.error_code else HTTPStatus.OK
+def _answer_not_kept(event: Event, receipts: Sequence[Receipt], refused: QueueUnavailable) -> Response:
+    status = verdict(refused).status
+    problem = {**_details(status, refused.code, refused.detail), **_about(event, receipts)}
+    return _respond(status, problem, event.correlation_id, _retry_after(None))
+
+
+def _answer_with_receipts(event: Event, receipts: Sequence[Receipt]) -> Response:
+    """Answer in direct mode: 202 if a push is kept in a queue, whatever the reason, else 200.
+
+    A failed push is no error to its sender, who would only retry it: a person has to release it.
+    """
+    worst = max(receipts, key=_gravity)
+    status = HTTPStatus.ACCEPTED if any(_gravity(worst)) else HTTPStatus.OK
+    return _respond(status, {"status": worst.outcome, **_about(event, receipts)}, event.correlation_id)
+
+
+def _gravity(receipt: Receipt) -> tuple[bool, bool]:
+    """Return whether a push is dead-lettered, and whether it waits: in a queue or in a batch window."""
+    return receipt.disposition is Disposition.DEAD_LETTER, receipt.outcome is Outcome.PARKED
+
+
+def _about(event: Event, receipts: Sequence[Receipt]) -> dict[str, Any]:
+    return {"id": event.id, "source": event.source, "receipts": [_shown(receipt) for receipt in receipts]}
 
 
 def _shown(receipt: Receipt) -> dict[str, str]:

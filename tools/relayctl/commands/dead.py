@@ -46,34 +46,36 @@ def run(arguments: argparse.Namespace) -> int:
 def _dead(arguments: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415 - only what runs is imported
 
+    from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
     from relayctl.deadletters.listing import Listing  # noqa: PLC0415
     from relayctl.deadletters.looking import look, stopped_by_ctrl_c, warn  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
 
     place = options.chosen_place(arguments).needs("dead_letter_url")
-    queue = DeadLetterQueue(client("sqs"), place.dead_letter_url)
-    now = time.time()
+    clock = AwsClock()
+    queue = DeadLetterQueue(clock.listen(client("sqs")), place.dead_letter_url)
     counts = queue.counts()
     with stopped_by_ctrl_c() as stop:
-        entries = look(queue, options.chosen_filter(arguments), now, stop)
+        entries = look(queue, options.chosen_filter(arguments), clock.now, stop)
     warn(Console(stderr=True), counts)
-    _print(Listing("dead", place.name, entries, now, counts.hidden), arguments)
+    _print(Listing("dead", place.name, entries, clock.now(), counts.hidden), arguments)
     if stop.is_set():
         print("dead: interrupted: the list is not whole; all messages were given back", file=sys.stderr)
     return 1 if stop.is_set() else 0
 
 
 def _parked(arguments: argparse.Namespace) -> int:
-    from relayctl.deadletters.listing import Listing  # noqa: PLC0415 - only what runs is imported
+    from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415 - only what runs is imported
+    from relayctl.deadletters.listing import Listing  # noqa: PLC0415
     from relayctl.deadletters.parked import LedgerReader  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
     from relayctl.deadletters.queue import counts_of  # noqa: PLC0415
 
     place = options.chosen_place(arguments).needs("table")
-    wanted, now = options.chosen_filter(arguments), time.time()
-    ledger = LedgerReader(client("dynamodb"), place.table)
-    entries = [entry for entry in ledger.parked() if wanted.fits(entry, now)]
+    wanted, clock = options.chosen_filter(arguments), AwsClock()
+    ledger = LedgerReader(clock.listen(client("dynamodb")), place.table, clock.now)
+    entries = [entry for entry in ledger.parked() if wanted.fits(entry, clock.now())]
     entries.sort(key=lambda entry: entry.since)
     queue = None
     if place.queue_url:
@@ -82,7 +84,7 @@ def _parked(arguments: argparse.Namespace) -> int:
         except options.aws_errors() as exc:
             # The list is the ledger's, and whole without it.
             print(f"dead: the queue was not counted: {options.said(exc)}", file=sys.stderr)
-    _print(Listing("parked", place.name, entries, now, queue=queue), arguments)
+    _print(Listing("parked", place.name, entries, clock.now(), queue=queue), arguments)
     return 0
 
 
@@ -113,7 +115,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
     queue = DeadLetterQueue(client("sqs"), place.dead_letter_url)
     with stopped_by_ctrl_c() as stop:
-        look(queue, Filter(), time.time(), stop, seen)
+        look(queue, Filter(), time.time, stop, seen)
     if len(found) != 1:
         many = f"{len(found)} messages fit" if found else "there is no dead message with"
         print(f"dead: {many} the id {arguments.show}", file=sys.stderr)

@@ -8,11 +8,9 @@ ends it between two messages; what is left stays dead. Exit codes: 0 all was rep
 
 import argparse
 import sys
-import time
 from collections import Counter
 from pathlib import Path
-from threading import Event as Flag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from relayctl.deadletters import options
 from relayctl.project import ROOT
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
 
     from relayctl.deadletters.letter import Entry, Letter
     from relayctl.deadletters.place import Place
+    from relayctl.deadletters.queue import DeadLetterQueue
+    from relayctl.deadletters.replaying import Replayer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,24 +64,28 @@ def _foretell(arguments: argparse.Namespace, place: "Place") -> int:
     from rich.console import Console  # noqa: PLC0415 - only what runs is imported
     from rich.text import Text  # noqa: PLC0415
 
+    from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
     from relayctl.deadletters.looking import look, stopped_by_ctrl_c  # noqa: PLC0415
     from relayctl.deadletters.parked import LedgerReader  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
     from relayctl.deadletters.prospect import Oracle, Prospect, relay_of  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
 
+    clock = AwsClock()
     status = (
-        LedgerReader(client("dynamodb"), place.table).status if place.table else lambda _key, _before: None
+        LedgerReader(clock.listen(client("dynamodb")), place.table, clock.now).status
+        if place.table
+        else lambda _key, _before: None
     )
-    oracle = Oracle(relay_of(arguments.sources, arguments.config), status, time.time, arguments.force)
+    oracle = Oracle(relay_of(arguments.sources, arguments.config), status, clock.now, arguments.force)
     prospects: dict[str, Prospect] = {}
 
     def seen(letter: "Letter", entry: "Entry") -> None:
         prospects[entry.id] = oracle.ask(letter)
 
-    queue = DeadLetterQueue(client("sqs"), place.dead_letter_url)
+    queue = DeadLetterQueue(clock.listen(client("sqs")), place.dead_letter_url)
     with stopped_by_ctrl_c() as stop:
-        entries = look(queue, options.chosen_filter(arguments), time.time(), stop, seen)[: arguments.limit]
+        entries = look(queue, options.chosen_filter(arguments), clock.now, stop, seen)[: arguments.limit]
     console = Console(highlight=False, soft_wrap=True)
     totals: Counter[str] = Counter()
     for entry in entries:
@@ -103,15 +107,18 @@ def _replay(arguments: argparse.Namespace, place: "Place") -> int:
     """Look which are meant, ask, and replay them."""
     from rich.console import Console  # noqa: PLC0415 - only what runs is imported
 
+    from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
     from relayctl.deadletters.looking import look, stopped_by_ctrl_c, warn  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
+    from relayctl.deadletters.replaying import Pace, Replayer  # noqa: PLC0415
 
-    console, sqs = Console(highlight=False), client("sqs")
+    console, clock = Console(highlight=False), AwsClock()
+    sqs = clock.listen(client("sqs"))
     queue = DeadLetterQueue(sqs, place.dead_letter_url)
     warn(Console(stderr=True), queue.counts())
     with stopped_by_ctrl_c() as stop:
-        entries = look(queue, options.chosen_filter(arguments), time.time(), stop)[: arguments.limit]
+        entries = look(queue, options.chosen_filter(arguments), clock.now, stop)[: arguments.limit]
     if stop.is_set():
         console.print("interrupted: nothing was replayed")
         return 1
@@ -122,26 +129,23 @@ def _replay(arguments: argparse.Namespace, place: "Place") -> int:
         return refused
     # From here on Ctrl-C is heeded between two messages.
     with stopped_by_ctrl_c() as stop:
-        return _replay_entries(arguments, place, sqs, entries, stop)
+        pace = Pace(arguments.rate, stop)
+        replayer = Replayer(sqs, place.queue_url, pace, stop, clock.now, force=arguments.force)
+        queue = DeadLetterQueue(sqs, place.dead_letter_url, interval=arguments.rate)
+        return _replay_entries(replayer, queue, entries)
 
 
-def _replay_entries(
-    arguments: argparse.Namespace, place: "Place", sqs: Any, entries: "list[Entry]", stop: Flag
-) -> int:
+def _replay_entries(replayer: "Replayer", queue: "DeadLetterQueue", entries: "list[Entry]") -> int:
     from rich.console import Console  # noqa: PLC0415 - only what runs is imported
 
     from relayctl.deadletters import reporting  # noqa: PLC0415
-    from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
-    from relayctl.deadletters.replaying import Pace, Replayer  # noqa: PLC0415
 
     console = Console(highlight=False)
-    replayer = Replayer(sqs, place.queue_url, Pace(arguments.rate, stop), stop, force=arguments.force)
-    queue = DeadLetterQueue(sqs, place.dead_letter_url, interval=arguments.rate)
     with reporting.progress(console, "replaying", len(entries)) as advance:
         result = replayer.replay(
             queue, [entry.id for entry in entries], lambda result: advance(result.reached)
         )
-    return reporting.summary(console, result, len(entries), interrupted=stop.is_set())
+    return reporting.summary(console, result, len(entries), interrupted=replayer.stop.is_set())
 
 
 def _refusal(console: "Console", entries: "list[Entry]", stack: str, *, force: bool) -> int:

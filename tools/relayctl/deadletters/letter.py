@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from push_relay.core import envelope
-from push_relay.core.errors import MalformedRequest
+from push_relay.core.errors import Crashed, MalformedRequest
 from push_relay.core.event import Event, safe_id
 
-#: Codes of what no code of the relay's laid aside, and so has no error code.
-CRASHED: Final = "crashed"
+#: The code of what SQS has moved, as if the relay had dead-lettered it; it has no error code of its own.
+CRASHED: Final = Crashed.code
+#: The code of what Lambda has moved, which has none either.
 INVOCATION_FAILED: Final = "invocation_failed"
 #: The attributes that say why a message is dead; `SqsQueue.bury` writes them.
 WHY: Final = frozenset({"error_code", "event_id", "failed_at"})
@@ -47,11 +48,11 @@ class Filter:
     older_than: float = 0.0
 
     def fits(self, entry: Entry, now: float) -> bool:
-        """Tell whether an entry is meant."""
+        """Tell whether an entry is meant. If no age is asked for, none is checked: clocks may differ."""
         return (
             self.error_code in (None, entry.error_code)
             and self.source in (None, entry.source)
-            and now - entry.since >= self.older_than
+            and (not self.older_than or now - entry.since >= self.older_than)
         )
 
 
@@ -94,6 +95,8 @@ class Letter:
         code, source, event_id = self.text("error_code"), self.text("source"), self.text("event_id")
         if not code or not self.is_laid_aside:
             code = INVOCATION_FAILED if self.failed_invocation() else CRASHED
+        if code == CRASHED:
+            # Nothing that kills the function has read it.
             event = self.unwrapped()
             event_id = event.id if event else ""
         return Entry(

@@ -28,7 +28,7 @@ def stopped_by_ctrl_c() -> Iterator[Flag]:
 def look(
     queue: DeadLetterQueue,
     wanted: Filter,
-    now: float,
+    now: Callable[[], float],
     stop: Flag,
     seen: Callable[[Letter, Entry], None] = lambda _letter, _entry: None,
 ) -> list[Entry]:
@@ -37,7 +37,7 @@ def look(
     with queue:
         for letter in queue.letters(stop.is_set):
             entry = letter.entry()
-            if wanted.fits(entry, now):
+            if wanted.fits(entry, now()):
                 entries.append(entry)
                 seen(letter, entry)
     return sorted(entries, key=lambda entry: entry.since)

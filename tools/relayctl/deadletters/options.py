@@ -24,7 +24,7 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     """Declare which entries are meant."""
     which = parser.add_argument_group("which (all, if left out)")
     which.add_argument(
-        "--error-code", metavar="CODE", type=_code, help="docs/errors.md's; or: crashed, invocation_failed"
+        "--error-code", metavar="CODE", type=_code, help="a code of docs/errors.md, or invocation_failed"
     )
     which.add_argument("--source", help="the source's name")
     which.add_argument(
@@ -67,7 +67,19 @@ def count(text: str) -> int:
 
 
 def _code(text: str) -> str:
-    return text.strip().lower().replace(" ", "_").replace("-", "_")
+    """Read an error code. One that does not exist would select nothing, as if nothing were dead."""
+    from difflib import get_close_matches  # noqa: PLC0415 (only what runs is imported)
+
+    from push_relay.core.errors import CODES  # noqa: PLC0415 (the same)
+    from relayctl.deadletters.letter import INVOCATION_FAILED  # noqa: PLC0415 (the same)
+
+    code, known = text.strip().lower().replace(" ", "_").replace("-", "_"), {*CODES, INVOCATION_FAILED}
+    if code in known:
+        return code
+    near = get_close_matches(code, sorted(known))
+    near += sorted(name for name in known if code and code in name and name not in near)
+    meant = f" Did you mean: {', '.join(near)}?" if near else ""
+    raise argparse.ArgumentTypeError(f"`{text}` is not an error code.{meant} docs/errors.md lists all")
 
 
 def _duration(text: str) -> float:

@@ -27,17 +27,17 @@ class LedgerReader:
         """Return the pushes that were claimed and wait. A scan: it reads the whole table, page by page."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
-            FilterExpression="begins_with(pk, :push) AND #status = :parked AND expires_at > :now",
-            ProjectionExpression="pk, #source, event_id, error_code, since",
+            FilterExpression="begins_with(pk, :push) AND #status = :parked",
+            ProjectionExpression="pk, #source, event_id, error_code, since, expires_at",
             ExpressionAttributeNames={"#status": "status", "#source": "source"},
             ExpressionAttributeValues={
                 ":push": {"S": PREFIX},
                 ":parked": {"S": _PARKED},
-                ":now": {"N": str(int(self._now()))},
             },
         )
         for page in pages:
-            yield from map(_entry, page.get("Items", []))
+            # The page's own answer tells the time, so it is asked for after the page.
+            yield from (_entry(item) for item in page.get("Items", []) if not self._is_forgotten(item))
 
     def status(self, key: str, forget_before: float = 0.0) -> str | None:
         """Return a push's status in the ledger; None if it has none, or was settled before a moment."""
@@ -47,12 +47,15 @@ class LedgerReader:
             ProjectionExpression="#status, expires_at, since",
             ExpressionAttributeNames={"#status": "status"},
         ).get("Item", {})
-        if int(item.get("expires_at", {}).get("N", 0)) <= self._now():
+        if self._is_forgotten(item):
             return None
         if float(item.get("since", {}).get("N", "inf")) < forget_before:
             return None
         status = item.get("status", {}).get("S")
         return str(status) if status else None
+
+    def _is_forgotten(self, item: Mapping[str, Any]) -> bool:
+        return int(item.get("expires_at", {}).get("N", 0)) <= self._now()
 
 
 def _entry(item: Mapping[str, Any]) -> Entry:

@@ -56,7 +56,7 @@ class DeadLetterQueue:
     """One look at the queue; use it in a `with`, which gives back what is held."""
 
     def __init__(
-        self, client: Any, url: str, *, interval: float = 0.0, now: Callable[[], float] = time.time
+        self, client: Any, url: str, *, interval: float = 0.0, now: Callable[[], float] = time.monotonic
     ) -> None:
         """Look at the queue; `interval` is how many seconds one message takes to be replayed."""
         self._client = client

@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from push_relay.adapters.ledger import MEMORY
-from push_relay.adapters.queue import MAX_ATTRIBUTES
+from push_relay.adapters.queue import most_needed
 from push_relay.core.envelope import (
-    ORIGIN_ATTRIBUTE,
-    SENT_ATTRIBUTE,
-    SOURCE_ATTRIBUTE,
+    CRASHES_ATTRIBUTE,
     has_own_attributes,
     origin,
     pack,
 )
 from push_relay.core.event import Event, Replay
-from relayctl.deadletters.letter import WHY, Attributes, Letter, record
+from relayctl.deadletters.letter import CRASHED, WHY, Attributes, Letter, record
 
 #: Seconds before the ledger forgets a push within which it is not relied upon any more.
 _MARGIN: Final = 3600.0
@@ -33,12 +31,15 @@ class Outgoing:
 def revived(letter: Letter, now: float, *, force: bool, replay_id: str = "") -> list[Outgoing]:
     """Return what is to be sent in a dead message's place; nothing where it cannot be replayed.
 
-    An event of the relay's is marked as replayed; whatever else is sent as it came. Raises PayloadTooLarge.
+    An event of the relay's is marked as replayed; whatever else is sent as it came. A message that has
+    crashed the function is sent as a suspect, so that no other message is handled with it.
+    Raises PayloadTooLarge.
     """
     event = letter.unwrapped()
     if event:
         packed = pack(again(event, now, force=force, replay_id=replay_id))
-        return [Outgoing(packed.body, {name: _text(value) for name, value in packed.attributes.items()})]
+        attributes = {name: _text(value) for name, value in packed.attributes.items()}
+        return [Outgoing(packed.body, attributes | _suspicion(letter))]
     if has_own_attributes(letter.attributes):
         # A program wrote the body: that it looks like an invocation of Lambda's proves nothing.
         return [Outgoing(letter.body, _as_it_came(letter))]
@@ -71,11 +72,14 @@ def _as_it_came(letter: Letter) -> Attributes:
 
     SQS takes ten: the least needed give way.
     """
-    ours = WHY if letter.is_laid_aside else ()
+    ours = {CRASHES_ATTRIBUTE} | (WHY if letter.is_laid_aside else set())
     kept = {name: value for name, value in letter.attributes.items() if name not in ours}
-    first = (ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, SOURCE_ATTRIBUTE)
-    ordered = sorted((kept | _origin(letter)).items(), key=lambda pair: pair[0] not in first)
-    return dict(ordered[:MAX_ATTRIBUTES])
+    return most_needed(kept | _origin(letter) | _suspicion(letter))
+
+
+def _suspicion(letter: Letter) -> dict[str, Mapping[str, Any]]:
+    """Return what has the relay handle a message alone: that it has crashed once."""
+    return {CRASHES_ATTRIBUTE: _text("1")} if letter.entry().error_code == CRASHED else {}
 
 
 def _origin(letter: Letter) -> dict[str, Mapping[str, Any]]:

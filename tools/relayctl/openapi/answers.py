@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from push_relay.core.errors import CODES, MappingFailed, NotNow, RelayError, SchemaViolation
-from push_relay.core.outcomes import Outcome, verdict, verdict_of_code
+from push_relay.core.errors import CODES, NotNow, RelayError, SchemaViolation
+from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, verdict, verdict_of_code
 from push_relay.core.schema import MAX_VIOLATIONS
 from push_relay.core.strict_json import JsonObject
 from push_relay.entrypoints.receive import METHOD_NOT_ALLOWED, NOT_FOUND
@@ -17,6 +17,7 @@ _ID: JsonObject = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"}
 _SOURCE: JsonObject = {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"}
 _CODES = sorted({*CODES, METHOD_NOT_ALLOWED, NOT_FOUND})
 _OUTCOMES = [str(outcome) for outcome in Outcome]
+_KEPT = [str(Outcome.PARKED), *(str(o) for o, d in DISPOSITIONS.items() if d is Disposition.DEAD_LETTER)]
 
 #: Bodies, by the name of their component. Source names are lower-case, so none collides.
 SCHEMAS: JsonObject = {
@@ -27,11 +28,12 @@ SCHEMAS: JsonObject = {
         "additionalProperties": False,
     },
     "Accepted": {
-        "description": "The event is queued. (Direct mode: no push could be made of it, and it is kept.)",
+        "description": "The event is queued. In direct mode, at least one of its pushes is kept: for a later"
+        " attempt, in a batch window, or in the dead-letter queue for a person. A retry is of no use.",
         "type": "object",
         "required": ["status", "id", "source"],
         "properties": {
-            "status": {"enum": ["accepted", str(verdict(MappingFailed).outcome)]},
+            "status": {"enum": ["accepted", *_KEPT]},
             "id": {"$ref": "#/components/schemas/EventId"},
             "source": {"$ref": "#/components/schemas/SourceName"},
             "receipts": {"$ref": "#/components/schemas/Receipts"},
@@ -39,11 +41,11 @@ SCHEMAS: JsonObject = {
         "additionalProperties": False,
     },
     "Delivered": {
-        "description": "What became of the event's pushes, in direct mode.",
+        "description": "What became of the event's pushes in direct mode. Nothing is left to do.",
         "type": "object",
         "required": ["status", "id", "source", "receipts"],
         "properties": {
-            "status": {"enum": _OUTCOMES},
+            "status": {"enum": [outcome for outcome in _OUTCOMES if outcome not in _KEPT]},
             "id": {"$ref": "#/components/schemas/EventId"},
             "source": {"$ref": "#/components/schemas/SourceName"},
             "receipts": {"$ref": "#/components/schemas/Receipts"},
@@ -186,7 +188,7 @@ def webhook_answers(handshake: str | None) -> JsonObject:
             "content": content,
         },
         "202": {
-            "description": "Accepted: verified, well-formed, and queued.",
+            "description": "Accepted: verified, well-formed, and kept.",
             "headers": headers("X-Correlation-Id", "Cache-Control"),
             "content": {JSON: {"schema": {"$ref": "#/components/schemas/Accepted"}}},
         },

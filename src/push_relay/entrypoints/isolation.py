@@ -1,0 +1,104 @@
+"""A message that kills the function takes no other message with it.
+
+When the function dies, SQS hands out its whole batch again, and nobody knows which of the messages was the
+cause. So each message that comes back without an answer is replaced by a copy: a new message in the relay's
+queue, whose receives SQS counts from 0, with its crashes in the message attribute `push-relay-crashes`. Such
+a copy is a suspect. An invocation that gets suspects handles one of them and nothing else, and first replaces
+the other messages of its batch by copies too. If the function dies, the one that it handled was the cause.
+
+In a FIFO queue a copy would lose its place, so nothing is copied there. Records that have been received often
+are handled one by one, and those that are finished are deleted in between.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from push_relay.core.errors import QueueUnavailable
+from push_relay.core.relay import Relay
+from push_relay.core.sender import TimeLeft
+from push_relay.entrypoints.message import Message
+from push_relay.entrypoints.ports import Messages
+from push_relay.telemetry import Telemetry
+
+#: Seconds after the function's end before which a message is not handed out again: for clocks that differ.
+_GRACE_SECS = 5.0
+#: Failed copies after which no more are tried. Each may take seconds, and what is left is handled with care.
+_MAX_FAILURES = 2
+
+
+def isolate(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> list[Message]:
+    """Return the messages of a standard queue to handle in this invocation, and replace the others by copies.
+
+    To be handled are one suspect, or else all messages that have not been handed out before; besides what is
+    only to be dead-lettered, and what could not be copied.
+    """
+    doomed = [message for message in batch if message.is_doomed]
+    came_back = [message for message in batch if message.receives > 1 and not message.is_doomed]
+    first = [message for message in batch if message.receives == 1 and not message.is_doomed]
+    # The suspect with the fewest crashes is the least likely cause, and somebody may wait for it.
+    chosen = min((message for message in first if message.crashes), key=lambda m: m.crashes, default=None)
+    if chosen is None:
+        return [*doomed, *first, *_not_replaced(came_back, queue, telemetry)]
+    others = [message for message in [*first, *came_back] if message is not chosen]
+    return [*doomed, *_not_replaced(others, queue, telemetry), chosen]
+
+
+def _not_replaced(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> list[Message]:
+    """Replace messages by copies; return those for which it was not possible."""
+    left: list[Message] = []
+    failures = 0
+    for message in batch:
+        if not message.can_be_copied or failures == _MAX_FAILURES:
+            left.append(message)
+            continue
+        try:
+            queue.copy(message.content, message.crashes, message.due)
+        except QueueUnavailable as exc:
+            telemetry.trouble("a message was not copied", error_code=exc.code, detail=exc.detail)
+            failures += 1
+            left.append(message)
+            continue
+        delete([message], queue, telemetry)
+    return left
+
+
+def one_by_one(batch: Sequence[Message]) -> Iterator[Message]:
+    """Return a FIFO queue's records in the order in which they are handled one by one.
+
+    A group keeps its order. The groups take turns in being the first: if one of them kills the function, each
+    other group is through before it by the next time at the latest.
+    """
+    by_group = sorted(batch, key=lambda message: message.group or "")
+    groups = [list(records) for _, records in groupby(by_group, key=lambda message: message.group)]
+    is_backwards = max(message.receives for message in batch) % 2 == 1
+    for group in reversed(groups) if is_backwards else groups:
+        yield from group
+
+
+def delete(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> None:
+    """Delete messages that are finished or replaced, before something is tried that may end the function.
+
+    A message that cannot be deleted is acknowledged with the batch, if the function gets that far. Otherwise
+    it comes back and is a duplicate.
+    """
+    for message in batch:
+        try:
+            queue.forget(message.content)
+        except QueueUnavailable as exc:
+            telemetry.trouble("a finished message was not deleted", error_code=exc.code, detail=exc.detail)
+
+
+def come_back_soon(
+    batch: Sequence[Message], relay: Relay, time_left: TimeLeft, queue: Messages, telemetry: Telemetry
+) -> None:
+    """Have urgent messages come back when this invocation must have ended, if the function dies on the batch.
+
+    The queue's visibility timeout is 6 times as long as the function's timeout, as AWS advises. The call is
+    only made for messages that have neighbours, and of which one may be urgent, by the source that it names.
+    """
+    urgent = relay.routing.urgent_sources()
+    if len(batch) > 1 and any(message.source in urgent if message.source else urgent for message in batch):
+        try:
+            queue.hide([message.content for message in batch], time_left() + _GRACE_SECS)
+        except QueueUnavailable as exc:
+            telemetry.trouble("a batch keeps its visibility timeout", error_code=exc.code, detail=exc.detail)

@@ -1,0 +1,163 @@
+"""Lambda's event source for SQS, in memory: it polls, invokes the handler, deletes what it acknowledges.
+
+The function dies when a message says so: while the message is read, or while its push is sent. What a dead
+worker has claimed comes free when its invocation would have ended.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from fake_sqs import FakeSqs
+from fakes import Sent, World
+from push_relay.adapters import aws
+from push_relay.adapters.queue import SqsQueue
+from push_relay.core.event import Arrival, Event
+from push_relay.core.push import Push
+from push_relay.core.relay import Relay
+from push_relay.core.sender import Claim, TimeLeft
+from stores import Ledger
+
+ARN = "arn:aws:sqs:eu-west-1:1:"
+URL = "https://sqs.eu-west-1.amazonaws.com/1/"
+EVENTS, DEAD = URL + "events", URL + "dead"
+#: Seconds, as in template.yaml.
+TIMEOUT, VISIBILITY = 60.0, 360.0
+_MOST_TURNS = 5000
+READS, SENDS = "kills when it is read", "kills when it is sent"
+
+
+class Killed(BaseException):
+    """The end of the process, which no handler catches."""
+
+
+class LeasingLedger(Ledger):
+    """A ledger whose claims end with their leases."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """Take the time from a clock."""
+        super().__init__(now)
+        self._until: dict[str, float] = {}
+
+    def claim(self, key: str, lease: float, *arguments: Any, **more: Any) -> Claim:
+        """Free the claim of a worker that is gone, then claim."""
+        if self._until.get(key, 0.0) <= self._now():
+            self._free(key)
+        claim = super().claim(key, lease, *arguments, **more)
+        if claim is Claim.GRANTED:
+            self._until[key] = self._now() + lease + 2
+        return claim
+
+
+class DyingRelay(Relay):
+    """A relay that dies on what says so when it reads it."""
+
+    __slots__ = ()
+
+    def recognise(self, arrival: Arrival) -> Event:
+        """Read a message."""
+        if READS in str(arrival.data):
+            raise Killed
+        return Relay.recognise(self, arrival)
+
+    def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Any:
+        """Deliver events."""
+        if READS in str(events):
+            raise Killed
+        return Relay.deliver(self, events, time_left)
+
+
+@dataclass
+class EventSource:
+    """A world with an SQS, and the two workers that Lambda runs at least.
+
+    takes  seconds that an invocation takes; `dies_after`: when it dies
+    """
+
+    world: World
+    dice: random.Random
+    sqs: FakeSqs = field(default_factory=FakeSqs)
+    takes: float = 0.5
+    dies_after: float = 0.1
+    deaths: int = 0
+    first_at: dict[str, float] = field(default_factory=dict)  # when the vendor was first called, by its words
+
+    def __post_init__(self) -> None:
+        """Join the world to the queues."""
+        world = self.world
+        self.sqs.max_receives[EVENTS], self.sqs.dead_letter_url = 5, DEAD
+        self.sqs.now = world.clock.time
+        # A test replaces the table of clients, so that this one is gone when the test has ended.
+        aws._clients["sqs"] = self.sqs
+        queue: Any = SqsQueue(EVENTS, DEAD, world.clock.now)
+        world.messages = queue
+        world.context.seconds = TIMEOUT
+        world.ledger = LeasingLedger(world.clock.now)
+        sender = replace(world.relay.sender, ledger=world.ledger)
+        parts = {each.name: getattr(world.relay, each.name) for each in fields(world.relay)}
+        world.relay = DyingRelay(**parts | {"sender": sender, "queue": queue})
+        world.vendor.judge = self._judge
+
+    def run(self, url: str = EVENTS, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Go on until the queue is empty, or a condition holds."""
+        for _ in range(_MOST_TURNS):
+            if not self.sqs.queues.get(url) or until():
+                return
+            # Two workers have a batch each before the first has finished.
+            batches = [batch for batch in (self._poll(url), self._poll(url)) if batch]
+            for batch in batches:
+                self._invoke(url, batch)
+            if not batches:
+                moment = self.sqs.next_moment(url)
+                self._pass(max(0.0, moment - self.sqs.now) if moment is not None else 0.0)
+        raise AssertionError(f"{len(self.sqs.queues[url])} messages go round for ever")
+
+    def _judge(self, push: Push, _credentials: Any) -> Exception | None:
+        if SENDS in push.message.body:
+            raise Killed
+        self.first_at.setdefault(push.message.body.strip(), self.sqs.now)
+        return None
+
+    def _poll(self, url: str) -> list[dict[str, Any]]:
+        self.dice.shuffle(self.sqs.queues[url]) if not url.endswith(".fifo") else None
+        received = self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY, WaitTimeSeconds=0
+        )
+        return [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message["Attributes"],
+                "messageAttributes": {
+                    name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+                    for name, value in message["MessageAttributes"].items()
+                },
+                "eventSource": "aws:sqs",
+                "eventSourceARN": ARN + url.removeprefix(URL),
+            }
+            for message in received.get("Messages", [])
+        ]
+
+    def _invoke(self, url: str, batch: list[dict[str, Any]]) -> None:
+        try:
+            answer = self.world.deliver({"Records": batch})
+        except Killed:
+            self.deaths += 1
+            self._pass(self.dies_after)
+            return
+        self._pass(self.takes)
+        kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        for record in batch:
+            if record["messageId"] not in kept:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
+
+    def _pass(self, seconds: float) -> None:
+        self.sqs.now += seconds
+        self.world.clock.time = self.sqs.now
+
+
+def words(sent: Sent) -> str:
+    """Return what a call to the vendor said."""
+    return sent.push.message.body.strip()
