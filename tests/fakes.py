@@ -127,10 +127,11 @@ class Messages:
 
 
 class SigningSecrets:
-    """The senders' secrets: the same for every source, or none."""
+    """The senders' secrets: the same for every source that has none of its own, or none at all."""
 
     def __init__(self, *secrets: bytes) -> None:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
+        self.by_source: dict[str, tuple[bytes, ...]] = {}
         self.rotated: tuple[bytes, ...] = ()
         self.missing = False
         self.refetches = 0
@@ -139,7 +140,7 @@ class SigningSecrets:
         """Return the secrets of a source."""
         if self.missing:
             raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
-        return self.secrets
+        return self.by_source.get(source, self.secrets)
 
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Return them as somebody may have rotated them."""
