@@ -147,6 +147,17 @@ def test_a_parameter_of_the_address_never_becomes_a_field(cuts: list[int], query
         assert text_of(ADDRESS + query[:keep], fields) != text or refused(forged)
 
 
+@pytest.mark.parametrize("query", ["?x=1", "?", "/more", "?x=1&y=2"])
+def test_what_begins_no_field_s_name_belongs_to_the_address(query: str) -> None:
+    """Also if Twilio has sent no AccountSid, as in the webhooks that a Studio flow makes."""
+    fields = {"Digits": "1", "From": "+1"}
+    text = text_of(ADDRESS + query, fields)
+    forged = {query: "", **fields}
+    assert text_of(ADDRESS, forged) == text
+    assert not refused(Request(form(fields), FORM | signature(text), url=ADDRESS + query))
+    assert refused(Request(form(forged), FORM | signature(text), url=ADDRESS))
+
+
 @given(st.integers(0, 120), st.integers(0, 120))
 def test_a_signed_hash_never_becomes_a_field(at: int, split: int) -> None:
     """The address of a JSON body is no form's."""
