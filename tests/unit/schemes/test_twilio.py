@@ -147,6 +147,17 @@ def test_a_parameter_of_the_address_never_becomes_a_field(cuts: list[int], query
         assert text_of(ADDRESS + query[:keep], fields) != text or refused(forged)
 
 
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
+def test_a_source_that_takes_forms_takes_no_hash(gateway: Gateway, tmp_path: Path) -> None:
+    """A form without AccountSid (a Studio flow's own webhook) could end in what reads like a hash."""
+    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"')
+    here.secrets.secrets = (SECRET,)
+    text = text_of(ADDRESS + "?x=1", {"phone": "1", "text": f"&{HASH}"})
+    for named in (JSON, FORM):
+        evil = Request(EVIL, named | signature(text), url=text)
+        assert here.receive(gateway(evil))["statusCode"] == 401
+
+
 @pytest.mark.parametrize("query", ["?x=1", "?", "/more", "?x=1&y=2"])
 def test_what_begins_no_field_s_name_belongs_to_the_address(query: str) -> None:
     """Also if Twilio has sent no AccountSid, as in the webhooks that a Studio flow makes."""
