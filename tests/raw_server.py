@@ -1,6 +1,7 @@
 """A server for one test that answers with exactly these bytes, or with none at all."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,14 +10,18 @@ from contextlib import contextmanager
 class Raw:
     """Accepts connections, reads each request, and answers as it is told to."""
 
-    def __init__(self, answer: Callable[[socket.socket], bool | None]) -> None:
-        """Listen."""
+    def __init__(
+        self, answer: Callable[[socket.socket], bool | None], tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen, with TLS if there is a context."""
         self._answer = answer
+        self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.address = f"{'https' if tls else 'http'}://127.0.0.1:{self._listening.getsockname()[1]}"
         self.ended = threading.Event()
         self.connections = 0
         self.requests = 0
+        self.heads: list[bytes] = []
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -34,6 +39,8 @@ class Raw:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             try:
+                if self._tls:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
                 while self._read(connection):
                     with self._lock:
                         self.requests += 1
@@ -41,6 +48,8 @@ class Raw:
                         return
             except OSError:
                 return
+            finally:
+                connection.close()
 
     def _read(self, connection: socket.socket) -> bool:
         head = b""
@@ -50,6 +59,7 @@ class Raw:
                 return False
             head += chunk
         head, _, body = head.partition(b"\r\n\r\n")
+        self.heads.append(head)
         lines = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
         length = int(lines[0].partition(b":")[2]) if lines else 0
         while len(body) < length:
@@ -67,10 +77,12 @@ class Raw:
 
 
 @contextmanager
-def raw(answer: Callable[["Raw", socket.socket], bool | None]) -> Iterator[Raw]:
+def raw(
+    answer: Callable[["Raw", socket.socket], bool | None], tls: ssl.SSLContext | None = None
+) -> Iterator[Raw]:
     """Run a server that answers with a function."""
     server: Raw
-    server = Raw(lambda connection: answer(server, connection))
+    server = Raw(lambda connection: answer(server, connection), tls)
     try:
         yield server
     finally:

@@ -85,7 +85,10 @@ class _Kind:
 
 
 class _Refusals:
-    """Counts what strangers cause, and decides which of it is logged and when its metrics are written."""
+    """Counts what strangers cause, and decides which of it is logged and when its metrics are written.
+
+    Not for several threads: a function takes one request at a time.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -158,7 +161,9 @@ class Telemetry:
     def unsubscribed(self, source: str, correlation_id: str) -> None:
         """Note that SNS has confirmed the end of a subscription: its topic sends nothing more."""
         self._counts[source][UNSUBSCRIBED] += 1
-        self._logger.error("unsubscribed", source=source, correlation_id=correlation_id)
+        self._logger.error(
+            "unsubscribed", source=source, error_code=UNSUBSCRIBED.lower(), correlation_id=correlation_id
+        )
 
     def quota(self, calls: int, limit: int) -> None:
         """Note how much of the day's quota the account has used."""

@@ -14,18 +14,18 @@ from relayctl.project import ROOT
 EVENTS = 120
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_and_nothing_told_twice(tmp_path: Path) -> None:
     """Whatever befalls it; what was done is in the report."""
     report = tmp_path / "chaos.json"
-    arguments = ["--events", str(EVENTS), "--seed", "7", "--report", str(report), "--limit", "300"]
+    arguments = ["--events", str(EVENTS), "--seed", "7", "--report", str(report), "--limit", "500"]
     run = subprocess.run(  # noqa: S603 (our own program)
         [sys.executable, "-m", "chaos", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tools'}"},
         capture_output=True,
         text=True,
-        timeout=390,
+        timeout=590,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-5_000:]
@@ -38,5 +38,10 @@ def test_nothing_is_lost_and_nothing_told_twice(tmp_path: Path) -> None:
     assert told["workers_killed"] >= 5
     assert told["faults"] > 0
     assert told["outcomes"]["crashed"] > 0
+    # Hours in which every call was refused, within their budget; replays that were killed or ended.
+    assert len(told["outages"]) >= 2
+    assert told["calls_wasted"] > 0
+    assert told["replays"]["started"] == 3
+    assert told["weather"]["slower than the timeout"] >= 1
     assert told["hours_passed"] > 24
     assert sum(told["outcomes"].values()) >= EVENTS

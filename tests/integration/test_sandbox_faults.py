@@ -1,9 +1,11 @@
 """Every fault that can be ordered, seen from the far end of a real socket."""
 
 import http.client
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -71,6 +73,27 @@ def test_a_reset_after_reading_has_shown_the_push(server: SandboxServer) -> None
         send_push(server)
     assert last_call(server) == (None, "reset_after_read", True, True)
     assert [push["Title"] for push in server.record.pushes()] == ["Alarm"]
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_interim_answers_come_before_the_final_one(status: int, server: SandboxServer) -> None:
+    """The push is shown, and the final answer follows on the same connection."""
+    server.faults.order("interim", status=status, times=1)
+    body = json_push()
+    with socket.create_connection(("127.0.0.1", urlsplit(server.address).port)) as connection:
+        head = "POST /api/v2/push?format=json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        answered = b"".join(iter(lambda: connection.recv(65_536), b""))
+    lines = [line for line in answered.split(b"\r\n") if line.startswith(b"HTTP/1.1")]
+    assert [int(line.split()[1]) for line in lines] == [status, status, 200]
+    assert last_call(server) == (200, "interim", True, True)
+
+
+@pytest.mark.parametrize("status", [101, 200, 99])
+def test_an_interim_status_is_of_the_class_1xx(status: int, server: SandboxServer) -> None:
+    """101 would be another protocol."""
+    with pytest.raises(WrongOrderError, match="interim"):
+        server.faults.order("interim", status=status)
 
 
 def test_a_fault_after_acceptance_accepts_no_push_that_deserves_refusal(server: SandboxServer) -> None:

@@ -1,15 +1,18 @@
 """Every alarm of the template rings for what the code does, for its own stack alone, and says what to do."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from fakes import Captured, captured
+from fakes import SAMPLES, Captured, captured
+from push_relay import bootstrap
 from push_relay import telemetry as names
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
+from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
 from relayctl.project import ROOT
 from transformed import STACK, arn, resources, transformed
@@ -42,9 +45,15 @@ def refusals(number: int, **about: Any) -> Callable[[Telemetry], None]:
     return cause
 
 
-def quota(calls: int, limit: int = 100) -> Callable[[Telemetry], None]:
-    """Return what tells how many calls of the day are used."""
-    return lambda telemetry: telemetry.quota(calls, limit)
+def quota(*calls: int) -> Callable[[Telemetry], None]:
+    """Return what tells how many of 100 calls of the day are used, in an invocation each."""
+
+    def cause(telemetry: Telemetry) -> None:
+        for used in calls:
+            telemetry.quota(used, 100)
+            telemetry.flush()
+
+    return cause
 
 
 #: By alarm: what rings it, and what comes near and does not.
@@ -68,8 +77,8 @@ CAUSES: dict[str, tuple[Callable[[Telemetry], None], Callable[[Telemetry], None]
         lambda telemetry: telemetry.handshake("bakery", "c-1"),
     ),
     "RejectedAlarm": (receipts(100, outcome=Outcome.REJECTED), receipts(99, outcome=Outcome.REJECTED)),
-    "QuotaAlarm": (quota(80), quota(79)),
-    "QuotaUsedUpAlarm": (quota(100), quota(99)),
+    "QuotaAlarm": (quota(78, 80, 79), quota(78, 79)),
+    "QuotaUsedUpAlarm": (quota(99, 100), quota(98, 99)),
 }
 
 
@@ -105,6 +114,22 @@ def test_an_alarm_rings_for_what_the_code_writes(name: str) -> None:
             happens(said.telemetry)
             said.telemetry.flush()
         assert rings(OURS[name], [*series(said, OURS[name])]) is expected
+
+
+def test_the_functions_write_the_names_that_the_alarms_look_for() -> None:
+    """A variable has the stack's name; the service and the namespace are Powertools' own."""
+    document = transformed()
+    for function in ("ReceiveFunction", "DeliverFunction"):
+        variables = document["Resources"][function]["Properties"]["Environment"]["Variables"]
+        assert variables["STACK_NAME"] in ({"Ref": "AWS::StackName"}, STACK)
+        assert variables["POWERTOOLS_SERVICE_NAME"] == os.environ["POWERTOOLS_SERVICE_NAME"]
+        assert variables["POWERTOOLS_METRICS_NAMESPACE"] == os.environ["POWERTOOLS_METRICS_NAMESPACE"]
+    settings = Settings.read({"STACK_NAME": STACK, "RELAY_CONFIG": str(SAMPLES / "relay.toml")})
+    application = bootstrap.build(settings)
+    with captured() as said:
+        application.telemetry.quota(1, 2)
+        application.telemetry.flush()
+    assert [line["stack"] for line in said.metrics] == [STACK]
 
 
 @pytest.mark.parametrize("name", CAUSES)

@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 
 from chaos.driver import Facts
-from chaos.evidence import DeadLetter, Evidence, _Reading
+from chaos.evidence import UNKNOWN, DeadLetter, Evidence, _Reading
 from chaos.plan import Kind, Planned, Way, make_plan
 from chaos.side_by_side import _sum
 from chaos.stage import MAX_RECEIVES
-from chaos.verdict import Verdict, judge
+from chaos.verdict import Verdict, judge, judge_spells
+from chaos.weather import Spell
 from chaos.wrappers import _outcomes
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient
@@ -26,8 +27,8 @@ WHY = {"error_code": "vendor_rejected", "source": "push", "event_id": "e", "fail
 class Run:
     """A run of one event that went well, until a test spoils it."""
 
-    def __init__(self, kind: Kind = Kind.PLAIN) -> None:
-        self.event = Planned(TOLD[0], kind, Way.PUSH, (0.0,))
+    def __init__(self, kind: Kind = Kind.PLAIN, way: Way = Way.PUSH) -> None:
+        self.event = Planned(TOLD[0], kind, way, (0.0,))
         self.facts = Facts(let_in={TOLD[0]})
         self.evidence = Evidence()
         self.evidence.shown[TOLD] = 1
@@ -151,6 +152,17 @@ def bury_without_a_reason(run: Run) -> None:
     run.evidence.dead = [letter(**{**WHY, "source": ""})]
 
 
+def crash(run: Run) -> None:
+    """Let SQS dead-letter an event that crashes nobody."""
+    lose(run)
+    run.evidence.dead = [letter()]
+
+
+def send_for_ever(run: Run) -> None:
+    """Send it three times without knowing whether it was shown."""
+    run.evidence.unknown[TOLD] = 3
+
+
 def expire(run: Run) -> None:
     """Tell that it came too late."""
     lose(run)
@@ -160,6 +172,8 @@ def expire(run: Run) -> None:
 SPOILT: list[tuple[Callable[[Run], None], str]] = [
     (lose, "lost"),
     (expire, "expired before its time"),
+    (crash, "dead-lettered for a neighbour's crash"),
+    (send_for_ever, "sent more often than the cap"),
     (show_again, "shown twice without a reason"),
     (show_somebody_else, "shown to the wrong person"),
     (refuse_twice, "refused for good, and tried again"),
@@ -204,9 +218,6 @@ def test_a_second_push_is_explained_by_a_doubt_and_by_no_more_than_one() -> None
     ("kind", "attributes", "outcome"),
     [
         (Kind.PLAIN, WHY, "failed"),
-        (Kind.PLAIN, {}, "crashed"),
-        (Kind.PLAIN, {"error_code": "vendor_throttled"}, "crashed"),
-        (Kind.PLAIN, {"error_code": "crashed", "failed_at": "now"}, "crashed"),
         (Kind.POISON, {}, "crashed"),
         (Kind.POISON, {"error_code": "crashed", "failed_at": "now"}, "crashed"),
         (Kind.BROKEN, {"error_code": "schema_violation"}, "rejected"),
@@ -238,7 +249,7 @@ def test_what_is_forged_must_be_turned_away() -> None:
     assert run.judged().outcomes == {"rejected": 1}
 
 
-CLAIMED = {"step": "claimed", "key": "k", "claim": "granted", "lease": 20.0, "at": 100.0}
+CLAIMED = {"step": "claimed", "key": "k", "claim": "granted", "lease": 20.0, "replayed": False, "at": 100.0}
 SENDING = {"step": "sending", "key": "k", "to": TOLD[1], "markers": [TOLD[0]], "at": 100.0}
 SENT = {"step": "sent", "key": "k", "result": "ok", "at": 101.0}
 SETTLED = {"step": "settled", "key": "k", "status": "delivered", "at": 101.0}
@@ -264,6 +275,8 @@ NOT_SETTLED = {"step": "not_settled", "key": "k", "result": "x", "at": 101.0}
         ([CLAIMED, GATHERING, NOT_SETTLED], 0),
         ([CLAIMED, GATHERING, CLAIMED, GATHERING, SETTLED], 0),
         ([CLAIMED, SENDING, SENDING, SENT, SETTLED, SENT, SETTLED], 0),
+        ([{**CLAIMED, "replayed": True}, SENDING, SENT, SETTLED], 1),
+        ([{**CLAIMED, "replayed": True}], 0),
     ],
 )
 def test_a_journal_tells_what_is_in_doubt(steps: list[dict[str, Any]], doubts: int) -> None:
@@ -271,6 +284,74 @@ def test_a_journal_tells_what_is_in_doubt(steps: list[dict[str, Any]], doubts: i
     evidence = Evidence()
     _Reading(evidence).read(steps)
     assert len(evidence.doubts.get(TOLD, [])) == doubts
+
+
+def test_the_cap_counts_from_each_replay() -> None:
+    """A person who replays a push asks for it again."""
+    run = Run()
+    run.evidence.unknown[TOLD] = 2
+    assert run.judged().stands
+    run.evidence.unknown[TOLD] = 4
+    run.evidence.replayed[TOLD] = 1
+    assert run.judged().stands
+
+
+def test_under_hold_an_unknown_fate_excuses_no_second_push() -> None:
+    """The workers of the FIFO queue hold: once is the cap, and a second push has no reason."""
+    run = Run(way=Way.FIFO)
+    run.evidence.unknown[TOLD] = 2
+    assert run.judged().offending == {"sent more often than the cap": [TOLD[0]]}
+    run.evidence.unknown[TOLD] = 1
+    assert run.judged().stands
+    show_again(run)
+    run.evidence.doubts[TOLD].append(UNKNOWN)
+    assert run.judged().offending == {"shown twice without a reason": [TOLD[0]]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "way"), [(Kind.PLAIN, Way.FIFO), (Kind.PLAIN, Way.INVOKED), (Kind.POISON, Way.SQS)]
+)
+def test_some_are_dead_lettered_as_crashed_rightly(kind: Kind, way: Way) -> None:
+    """A poison, and what comes by a way that counts every receive."""
+    run = Run(kind, way)
+    crash(run)
+    assert run.judged().stands
+
+
+@pytest.mark.parametrize(
+    ("places", "offending"), [((1, 2, 3), []), ((2, 1, 3), ["m0000004"]), ((1, 3, 2), ["m0000008"])]
+)
+def test_a_fifo_group_keeps_its_order(places: tuple[int, ...], offending: list[str]) -> None:
+    """Groups are counted by fours; another group's place says nothing."""
+    planned = [Planned(f"m000000{n}", Kind.PLAIN, Way.FIFO, (float(n),)) for n in (0, 1, 4, 8)]
+    run = Run()
+    run.facts.let_in = {event.marker for event in planned}
+    run.evidence.shown.clear()
+    for event, place in zip(planned, (places[0], 9, *places[1:]), strict=True):
+        told = (event.marker, f"user:{event.marker}")
+        run.evidence.shown[told], run.evidence.order[told] = 1, place
+    verdict = judge(planned, run.facts, run.source, run.evidence, run.stage)
+    assert verdict.offending.get("out of its group's order", []) == offending
+
+
+@pytest.mark.parametrize(
+    ("hours", "daily_calls", "calls", "holds"),
+    [
+        (10.0, 2500, 53, True),
+        (10.0, 2500, 54, False),
+        (30.0, 2500, 103, True),
+        (1.0, 60, 23, True),
+        (1.0, 60, 24, False),
+    ],
+)
+def test_an_outage_may_cost_2_percent_of_each_day(
+    hours: float, daily_calls: int, calls: int, *, holds: bool
+) -> None:
+    """20 calls at least, and three that were in flight."""
+    verdict = Run().judged()
+    judge_spells([Spell("down for hours", 0.0, hours * 3600, 0, calls)], daily_calls, verdict)
+    assert verdict.stands is holds
+    assert verdict.details["calls_wasted"] == calls
 
 
 @pytest.mark.parametrize("failing", [False, True])

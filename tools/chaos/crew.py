@@ -76,7 +76,7 @@ class Crew:
 
     def give(self, worker: Worker, invocation: Any, about: Any) -> None:
         """Invoke a handler; `about` comes back with the answer."""
-        allowed = DELIVER_SECS if worker.handler == "deliver" else RECEIVE_SECS
+        allowed = RECEIVE_SECS if worker.handler == "receive" else DELIVER_SECS
         worker.job = Job(worker.handler, invocation, self.stage.world.now() + allowed)
         worker.about = about
         self.stage.world.wake(worker.slot)
@@ -123,7 +123,7 @@ class Crew:
         self._started += 1
         ours, theirs = multiprocessing.Pipe()
         orders = Orders(
-            settings=self.stage.settings,
+            settings=self.stage.settings_of(handler),
             world=self.stage.world_file,
             journal=self.stage.journals / f"{slot}-{self._started:06}.jsonl",
             slot=slot,

@@ -11,15 +11,24 @@ from typing import Any, Final
 
 from chaos import plan
 from chaos.crew import Crew, Done
+from chaos.ordered import OrderedSource
 from chaos.plan import Kind, Planned, Way
+from chaos.replays import Replays
 from chaos.source import EventSource
 from chaos.stage import Stage
 from chaos.weather import Weather
 
-HANDLERS: Final = ["receive", "receive", "deliver", "deliver"]
-_ACCEPTED, _UNAUTHORIZED = 202, 401
+HANDLERS: Final = ["receive", "receive", "deliver", "deliver", "direct", "ordered"]
+_HANDLER_OF: Final = {
+    Way.PUSH: "receive",
+    Way.GITHUB: "receive",
+    Way.INVOKED: "deliver",
+    Way.DIRECT: "direct",
+}
+_OK, _ACCEPTED, _UNAUTHORIZED = 200, 202, 401
 _SENDERS_PATIENCE: Final = 12
 """Attempts of a webhook's sender."""
+_SENDERS_LONGEST_WAIT_SECS: Final = 3 * 3600.0
 _LAMBDAS_ATTEMPTS: Final = 3
 _KILL_FROM_OUTSIDE: Final = 0.002
 _BETWEEN_EMPTY_POLLS_SECS: Final = 0.05
@@ -59,9 +68,12 @@ class Driver:
     stage: Stage
     crew: Crew
     source: EventSource
+    ordered: OrderedSource
+    replays: Replays
     weather: Weather
     dice: random.Random
     show: Callable[["Driver"], None]
+    sendings: int
     facts: Facts = field(default_factory=Facts)
     _due: list[tuple[float, int, Sending]] = field(default_factory=list)
     _number: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -78,7 +90,7 @@ class Driver:
         deadline = time.monotonic() + limit_secs
         while not self._step():
             if time.monotonic() > deadline:
-                raise NotDoneError(f"not done after {limit_secs:.0f} s; {self.source.waiting} messages left")
+                raise NotDoneError(f"not done after {limit_secs:.0f} s; {self.waiting} messages left")
             self.show(self)
         return self.facts
 
@@ -87,11 +99,18 @@ class Driver:
         """How many sendings are still to come."""
         return len(self._due)
 
+    @property
+    def waiting(self) -> int:
+        """How many messages are in both queues."""
+        return self.source.waiting + self.ordered.waiting
+
     # --- one turn ------------------------------------------------------------------------------------
 
     def _step(self) -> bool:
         """Do what can be done now; tell whether everything is done."""
         self.weather.change()
+        replaying = self.replays.step(self.facts.sent / self.sendings)
+        self._worth_polling |= replaying
         self._worth_polling |= self.source.release() > 0
         polled = 0
         while self._worth_polling and self._may_poll and len(self.source.ready) + polled < _ENOUGH:
@@ -107,7 +126,7 @@ class Driver:
         if self.dice.random() < _KILL_FROM_OUTSIDE * ended:
             self.crew.kill_one(self.dice)
         self._worth_polling |= ended > 0
-        if handed or ended or polled or self.source.delete():
+        if handed or ended or polled or replaying or self.source.delete():
             return False
         return self._let_time_pass()
 
@@ -126,7 +145,8 @@ class Driver:
             return False
         moments = [rest for rest in rests if rest is not None]
         moments += [self._due[0][0]] if self._due else []
-        moments += [m for m in (self.source.next_moment, self.weather.next_moment) if m is not None]
+        others = (self.source.next_moment, self.ordered.next_moment, self.weather.next_moment)
+        moments += [moment for moment in others if moment is not None]
         if not moments:
             return True
         before = self.stage.world.now()
@@ -147,8 +167,7 @@ class Driver:
     def _hand_out_sendings(self) -> int:
         handed = 0
         while self._due and self._due[0][0] <= self.stage.world.now():
-            way = self._due[0][2].planned.way
-            handler = {Way.PUSH: "receive", Way.GITHUB: "receive", Way.INVOKED: "deliver"}.get(way)
+            handler = _HANDLER_OF.get(self._due[0][2].planned.way)
             worker = self.crew.idle(handler) if handler else None
             if handler and worker is None:
                 break
@@ -171,6 +190,8 @@ class Driver:
                 self.source.send(json.dumps(plan.notification(planned)), None)
             case Way.BUS:
                 self.source.send(json.dumps(plan.bus_event(planned)), None)
+            case Way.FIFO:
+                self.ordered.send(planned.marker, json.dumps(plan.push_document(planned)))
             case _:
                 self.source.send(json.dumps(plan.push_document(planned)), "push")
         self.facts.let_in.add(planned.marker)
@@ -179,12 +200,10 @@ class Driver:
 
     def _hand_out_batches(self) -> int:
         handed = 0
-        while worker := self.crew.idle("deliver"):
-            batch = self.source.batch()
-            if not batch:
-                break
-            self.crew.give(worker, {"Records": batch}, batch)
-            handed += 1
+        for handler, source in (("deliver", self.source), ("ordered", self.ordered)):
+            while (worker := self.crew.idle(handler)) and (batch := source.batch()):
+                self.crew.give(worker, {"Records": batch}, batch)
+                handed += 1
         return handed
 
     # --- what comes back -----------------------------------------------------------------------------
@@ -192,7 +211,8 @@ class Driver:
     def _end(self, done: Done) -> None:
         self.facts.invocations += 1
         if isinstance(done.about, list):
-            self.source.finish(done.about, done.answer)
+            source = self.ordered if done.job.handler == "ordered" else self.source
+            source.finish(done.about, done.answer)
         elif done.about.planned.way is Way.INVOKED:
             self._end_of_invocation(done)
         else:
@@ -201,13 +221,14 @@ class Driver:
     def _end_of_webhook(self, sending: Sending, answer: Any) -> None:
         marker = sending.planned.marker
         status = answer["statusCode"] if answer else 0
-        if status == _ACCEPTED:
+        if status in {_OK, _ACCEPTED}:
             self.facts.let_in.add(marker)
         elif status == _UNAUTHORIZED and sending.planned.kind is Kind.FORGED:
             self.facts.turned_away[marker] = status
         elif sending.attempt < _SENDERS_PATIENCE:
+            wait = min(_SENDERS_LONGEST_WAIT_SECS, self.dice.uniform(1, 30) * 2**sending.attempt)
             sending.attempt += 1
-            self._schedule(self.stage.world.now() + self.dice.uniform(1, 60), sending)
+            self._schedule(self.stage.world.now() + wait, sending)
             return
         else:
             self.facts.given_up.add(marker)

@@ -1,6 +1,7 @@
 """What is known when a run has ended, by event and recipient: what was shown, is dead, or was noted."""
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,8 +18,12 @@ type Told = tuple[str, str]
 """An event's marker and a recipient, as a route writes it."""
 
 _FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "external"}
+_HIDDEN_SECS: Final = 120.0
 _REFUSED: Final = "vendor_rejected"
 _UNKNOWN: Final = "delivery_unknown"
+#: Reasons for a second push.
+UNKNOWN: Final = "nobody knows whether it was shown"
+REPLAYED: Final = "a person replayed it"
 
 
 @dataclass(slots=True)
@@ -38,6 +43,9 @@ class Evidence:
     refused  how often the vendor refused each for good
     doubts   why a push may have been sent again, for each attempt of which that is so
     closed   outcomes of pushes that ended without being shown, from the receipts
+    order    the place among all calls at which each was shown first
+    unknown  how often each was sent without an answer that says whether it was shown
+    replayed how often each was claimed for a replay
     keys     which events and recipients a push's key stands for
     taken    how many pushes were taken up by a handler, each time that they were
     in_hand  of them those without a receipt, because their worker died
@@ -48,6 +56,9 @@ class Evidence:
     refused: Counter[Told] = field(default_factory=Counter)
     doubts: dict[Told, list[str]] = field(default_factory=lambda: defaultdict(list))
     closed: dict[Told, set[str]] = field(default_factory=lambda: defaultdict(set))
+    order: dict[Told, int] = field(default_factory=dict)
+    unknown: Counter[Told] = field(default_factory=Counter)
+    replayed: Counter[Told] = field(default_factory=Counter)
     keys: dict[str, set[Told]] = field(default_factory=lambda: defaultdict(set))
     filtered: set[str] = field(default_factory=set)
     dead: list[DeadLetter] = field(default_factory=list)
@@ -93,11 +104,15 @@ def _read_call(call: Call, evidence: Evidence) -> None:
     is_refusal = call.fault in {"error_code", "redirect"} or (call.fault == "status" and call.status == 400)  # noqa: PLR2004
     for marker in set(MARKER.findall(words)):
         evidence.shown[marker, to] += call.accepted
+        if call.accepted:
+            evidence.order.setdefault((marker, to), call.number)
         evidence.refused[marker, to] += is_refusal
 
 
 def _dead_letters(stage: Stage) -> Iterable[DeadLetter]:
-    while True:
+    """Read all of them; what a killed replay has hidden comes back within _HIDDEN_SECS."""
+    read, deadline = 0, time.monotonic() + _HIDDEN_SECS
+    while read < _letters(stage) and time.monotonic() < deadline:
         messages = stage.sqs.receive_message(
             QueueUrl=stage.settings.dead_letter_queue_url,
             MaxNumberOfMessages=10,
@@ -105,7 +120,8 @@ def _dead_letters(stage: Stage) -> Iterable[DeadLetter]:
             MessageAttributeNames=["All"],
         ).get("Messages", [])
         if not messages:
-            return
+            time.sleep(0.5)
+        read += len(messages)
         for message in messages:
             given = message.get("MessageAttributes", {})
             attributes = {name: value.get("StringValue", "") for name, value in given.items()}
@@ -114,11 +130,21 @@ def _dead_letters(stage: Stage) -> Iterable[DeadLetter]:
             yield DeadLetter(frozenset(MARKER.findall(message["Body"])), only, attributes)
 
 
+def _letters(stage: Stage) -> int:
+    """Return how many dead letters there are, hidden ones included."""
+    counts = stage.sqs.get_queue_attributes(
+        QueueUrl=stage.settings.dead_letter_queue_url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return sum(map(int, counts.values()))
+
+
 @dataclass(slots=True)
 class _Attempt:
     """One attempt of a push by one worker, from its claim on."""
 
     lease_until: float
+    replayed: bool = False
     told: list[Told] = field(default_factory=list)
     begun: bool = False
     result: str | None = None
@@ -161,12 +187,16 @@ class _Reading:
             return
         if before := self.open.pop(entry["key"], None):
             self._close(before, "not settled before it was claimed again")
-        self.open[entry["key"]] = _Attempt(entry["at"] + entry["lease"])
+        self.open[entry["key"]] = _Attempt(entry["at"] + entry["lease"], entry["replayed"])
 
     def _sending(self, entry: Entry) -> None:
         attempt = self.open.setdefault(entry["key"], _Attempt(entry["at"]))
         attempt.begun = True
         self._name(entry, attempt)
+        if attempt.replayed:
+            attempt.replayed = False
+            self.evidence.replayed.update(attempt.told)
+            self._doubt(attempt, REPLAYED)
 
     def _gathering(self, entry: Entry) -> None:
         # That puts nothing in doubt: it lies in one digest, however often it is put there.
@@ -182,7 +212,8 @@ class _Reading:
             return  # two attempts of one push in one worker: a relay that is broken, which the verdict tells
         attempt.result = entry["result"]
         if attempt.result == _UNKNOWN:
-            self._doubt(attempt, "nobody knows whether it was shown")
+            self.evidence.unknown.update(attempt.told)
+            self._doubt(attempt, UNKNOWN)
 
     def _settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)

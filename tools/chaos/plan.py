@@ -15,6 +15,8 @@ MARKER: Final = re.compile(r"m\d{7}")
 FAN: Final = ("external:fan-1", "external:fan-2", "email:fan-3@example.com")
 STORM: Final = "email:storm@example.com"
 DUTY: Final = "external:4711"
+FIFO_GROUPS: Final = 4
+FIFO_ARN: Final = "arn:aws:sqs:eu-west-1:000000000000:ordered.fifo"
 #: Events of a run that come in one burst at the most; else as many as this come each day.
 ONE_BURST, A_DAY = 5000, 1700
 
@@ -42,9 +44,11 @@ class Way(StrEnum):
     SNS = "sns"  # a topic that the queue subscribes to
     BUS = "bus"  # a rule of EventBridge's that writes to the queue
     INVOKED = "invoked"  # a topic that invokes the function itself
+    DIRECT = "direct"  # a webhook of the source `push`, delivered inside the call
+    FIFO = "fifo"  # a FIFO queue of the deployer's own, under the policy `hold`
 
 
-WEBHOOKS: Final = frozenset({Way.PUSH, Way.GITHUB})
+WEBHOOKS: Final = frozenset({Way.PUSH, Way.GITHUB, Way.DIRECT})
 _KINDS: Final = {
     Kind.PLAIN: 58,
     Kind.FAN: 10,
@@ -56,7 +60,20 @@ _KINDS: Final = {
     Kind.FORGED: 3,
     Kind.POISON: 0.1,
 }
-_WAYS: Final = {Way.PUSH: 45, Way.GITHUB: 20, Way.SQS: 10, Way.SNS: 10, Way.BUS: 10, Way.INVOKED: 5}
+_WAYS: Final = {
+    Way.PUSH: 40,
+    Way.GITHUB: 16,
+    Way.SQS: 8,
+    Way.SNS: 10,
+    Way.BUS: 8,
+    Way.INVOKED: 5,
+    Way.DIRECT: 7,
+    Way.FIFO: 6,
+}
+#: Poisons that come together, so that a batch has several of them.
+_TOGETHER: Final = 4
+#: Ways that a poison may come: by the relay's own queue, which tries it again.
+_FOR_POISON: Final = frozenset({Way.PUSH, Way.SQS, Way.SNS, Way.BUS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +118,29 @@ def _burst(number: int, events: int) -> tuple[float, float]:
 
 def _planned(number: int, dice: random.Random, begin: float, span: float) -> Planned:
     kind = dice.choices(list(_KINDS), list(_KINDS.values()))[0]
-    if number in (7, 8):
-        kind = Kind.POISON  # even the shortest run has some
+    if 7 <= number < 7 + _TOGETHER:  # noqa: PLR2004 - even the shortest run has some
+        kind = Kind.POISON
     way = dice.choices(list(_WAYS), list(_WAYS.values()))[0]
     if kind is Kind.NOBODY:
         way = Way.GITHUB
     elif kind in (Kind.FORGED, Kind.BRIEF) or (way is Way.GITHUB and kind is not Kind.PLAIN):
         way = Way.PUSH
-    if kind in (Kind.BROKEN, Kind.POISON) and way not in (Way.SQS, Way.SNS, Way.BUS):
-        way = Way.SQS if kind is Kind.BROKEN else Way.PUSH
-    first = begin + dice.uniform(0, span)
+    if kind is Kind.BROKEN and way not in (Way.SQS, Way.SNS, Way.BUS):
+        way = Way.SQS
+    elif kind is Kind.POISON and way not in _FOR_POISON:
+        way = Way.PUSH
+    elif kind is Kind.STORM and way is Way.FIFO:
+        way = Way.SQS  # a batch window leaves its group's order
+    first = begin + (span / 2 if kind is Kind.POISON else dice.uniform(0, span))
     copies = [first]
-    if way is not Way.SQS and dice.random() < 0.15:  # noqa: PLR2004 - the share that is sent twice
+    if way not in (Way.SQS, Way.FIFO) and dice.random() < 0.15:  # noqa: PLR2004 - the share that is sent twice
         copies.append(first + dice.choice((0.0, 0.01, 5.0, 400.0, 20_000.0)))
     return Planned(f"m{number:07}", kind, way, tuple(copies))
+
+
+def fifo_group(marker: str) -> int:
+    """Return the message group of an event that comes by the FIFO queue."""
+    return int(marker[1:]) % FIFO_GROUPS
 
 
 def push_document(planned: Planned) -> dict[str, Any]:
@@ -135,11 +161,11 @@ def github_document(planned: Planned) -> dict[str, Any]:
 
 def webhook(planned: Planned, now: float, secrets: dict[str, str]) -> dict[str, Any]:
     """Write an event's webhook as a function URL delivers it, signed at this moment."""
-    is_push = planned.way is Way.PUSH
+    is_push = planned.way is not Way.GITHUB
     document = push_document(planned) if is_push else github_document(planned)
     body = json.dumps(document).encode()
     signed = _standard(planned, body, now, secrets) if is_push else _github(planned, body, secrets)
-    path = f"/webhooks/{planned.way}"
+    path = f"/webhooks/{Way.PUSH if is_push else Way.GITHUB}"
     return {
         "version": "2.0",
         "rawPath": path,

@@ -18,11 +18,13 @@ from rich.table import Table
 from chaos import evidence
 from chaos.crew import Crew
 from chaos.driver import HANDLERS, Driver, NotDoneError
+from chaos.ordered import OrderedSource
 from chaos.plan import ONE_BURST, Planned, make_plan
+from chaos.replays import Replays
 from chaos.side_by_side import run_parts
 from chaos.source import EventSource
 from chaos.stage import Stage, staged
-from chaos.verdict import Verdict, judge
+from chaos.verdict import Verdict, judge, judge_spells
 from chaos.weather import Weather
 from relayctl.progress import StepFailedError
 from relayctl.project import RUNS
@@ -105,19 +107,24 @@ def _run(order: Order, directory: Path, console: Console) -> tuple[Verdict, list
     dice = random.Random(f"driver-{order.seed}")  # noqa: S311 - repeatable, not secret
     with staged(directory, order.seed, climate.daily_calls, len(HANDLERS)) as stage:
         crew = Crew(stage, order.seed, climate.kill, climate.fail)
-        source = EventSource(stage, dice)
+        source, ordered, replays = EventSource(stage, dice), OrderedSource(stage, dice), Replays(stage, dice)
         try:
             crew.start(HANDLERS)
-            with _bar(console, sum(len(event.copies) for event in planned)) as show:
-                driver = Driver(stage, crew, source, Weather(stage, dice, climate.calls_between), dice, show)
+            sendings = sum(len(event.copies) for event in planned)
+            with _bar(console, sendings) as show:
+                weather = Weather(stage, dice, climate.calls_between)
+                driver = Driver(stage, crew, source, ordered, replays, weather, dice, show, sendings)
                 limit = order.limit_secs or 180 + order.events * 0.5
                 facts = driver.run(planned, limit)
         finally:
+            replays.stop()
             crew.stop()
         found = evidence.gather(stage)
         verdict = judge(planned, facts, source, found, stage)
+        judge_spells(weather.spells, stage.daily_calls, verdict)
         verdict.details["workers_killed"] = crew.killed
-        verdict.details["weather"] = dict(sorted(Counter(driver.weather.happened).items()))
+        verdict.details["replays"] = {"started": replays.started, "killed": replays.killed}
+        verdict.details["weather"] = dict(sorted(Counter(weather.happened).items()))
         return verdict, _offenders(verdict, planned, found, stage)
 
 
@@ -146,7 +153,7 @@ class _Show:
         counts = driver.stage.sandbox.record.counts
         days = driver.facts.jumped_secs / 86_400
         text = (
-            f"{driver.facts.sent}/{self.sendings} sent, {driver.source.waiting} waiting, "
+            f"{driver.facts.sent}/{self.sendings} sent, {driver.waiting} waiting, "
             f"{counts.calls} calls, {driver.crew.killed} killed, day {days:.1f}"
         )
         if not self.progress.console.is_terminal:

@@ -5,7 +5,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 COMPANY_ID: Final = 4711
 TIME_ZONE: Final = ZoneInfo("Europe/Berlin")
+#: The configuration of the workers that read the FIFO queue.
+HOLD: Final = "hold.toml"
 MAX_RECEIVES: Final = 5
 """As in template.yaml."""
 _BEFORE_MIDNIGHT_SECS: Final = 12.0
@@ -39,6 +41,7 @@ read_timeout_secs = 1
 daily_calls = {daily_calls}
 time_zone = "{time_zone}"
 max_age = "13d"
+delivery_unknown = "{delivery_unknown}"
 body_limit = 50000
 
 [source.push]
@@ -104,6 +107,16 @@ class Stage:
         """The directory of the workers' journals."""
         return self.directory / "journals"
 
+    def settings_of(self, handler: str) -> Settings:
+        """Return the settings of a handler's workers."""
+        match handler:
+            case "direct":
+                return replace(self.settings, mode=DeliveryMode.DIRECT)
+            case "ordered":
+                return replace(self.settings, config_file=self.directory / HOLD)
+            case _:
+                return self.settings
+
     def rotate_at_vendor(self) -> str:
         """Let the vendor take only a new key from now on, and return it."""
         key = secrets.token_urlsafe(24)
@@ -135,7 +148,8 @@ def staged(directory: Path, seed: int, daily_calls: int, slots: int) -> Iterator
     with Processes() as processes, sandbox:
         aws = ministack.start(processes, directory)
         signing = {"push": "whsec_" + "c2VjcmV0" * 4, "github": secrets.token_urlsafe(24)}
-        _write_routes(directory / "relay.toml", daily_calls)
+        _write_routes(directory / "relay.toml", daily_calls, "resend")
+        _write_routes(directory / HOLD, daily_calls, "hold")
         settings = _settings(aws, sandbox.address, directory, signing, key)
         with _environment(aws):
             yield Stage(
@@ -150,8 +164,9 @@ def _just_before_midnight() -> float:
     return midnight.timestamp() - _BEFORE_MIDNIGHT_SECS
 
 
-def _write_routes(file: Path, daily_calls: int) -> None:
+def _write_routes(file: Path, daily_calls: int, delivery_unknown: str) -> None:
     text = _ROUTES.format(
+        delivery_unknown=delivery_unknown,
         daily_calls=daily_calls,
         # Most events are of this source; in the shorter runs its budget is used up on some days.
         push_calls=daily_calls * 4 // 5,

@@ -1,17 +1,27 @@
 """The verdict: what was sent against what was shown, dead-lettered, or ended otherwise, push by push."""
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.driver import Facts
-from chaos.evidence import DeadLetter, Evidence, Told
-from chaos.plan import Kind, Planned
+from chaos.evidence import UNKNOWN, DeadLetter, Evidence, Told
+from chaos.plan import Kind, Planned, Way, fifo_group
 from chaos.source import EventSource
 from chaos.stage import MAX_RECEIVES, Stage
+from chaos.weather import Spell
+from push_relay.core.account import Account
 from push_relay.core.errors import Crashed
 from push_relay.core.outcomes import Outcome
 
+#: What an outage may cost of each day's calls, and what it may cost at least.
+OUTAGE_SHARE, LEAST_CALLS = 0.02, 20
+CONNECTIONS = 3
+#: Ways of which an innocent event can be dead-lettered as crashed: a FIFO queue of the deployer's own counts
+#: each receive, and Lambda gives up an invocation after three attempts.
+_MAY_CRASH = frozenset({Way.FIFO, Way.INVOKED})
 #: Dead-lettered after its crashes, by the relay or by SQS, or by Lambda after its attempts.
 _CRASHED = Crashed.code
 _WHY = ("error_code", "source", "event_id", "failed_at")
@@ -68,6 +78,8 @@ def judge(
     counts: Counter[str] = Counter()
     dead_told, dead_whole = evidence.dead_told(), evidence.dead_whole()
     for event in planned:
+        for to in sorted(event.told):
+            _sent_too_often((event.marker, to), event, evidence, verdict)
         if event.marker not in facts.let_in:
             counts[_not_let_in(event, facts, verdict)] += 1
             continue
@@ -75,7 +87,9 @@ def judge(
             counts[_told_nobody(event, evidence, dead_whole, verdict)] += 1
         for to in sorted(event.told):
             letter = dead_told.get((event.marker, to)) or dead_whole.get(event.marker)
-            ended = _push((event.marker, to), evidence, letter, verdict)
+            ended = _push((event.marker, to), event, evidence, letter, verdict)
+            if ended == _CRASHED and event.way not in _MAY_CRASH:
+                verdict.offend("dead-lettered for a neighbour's crash", event.marker)
             if ended == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
                 verdict.offend("expired before its time", event.marker)
             counts[ended] += 1
@@ -86,15 +100,18 @@ def judge(
     verdict.max_connections = stage.sandbox.account.usage().max_connections
     verdict.outcomes = dict(sorted(counts.items()))
     _poison(planned, source, verdict)
+    _order(planned, evidence, verdict)
     _invariant(evidence, verdict)
     verdict.details = _details(facts, source, evidence, stage)
     return verdict
 
 
-def _push(told: Told, evidence: Evidence, letter: DeadLetter | None, verdict: Verdict) -> str:
+def _push(told: Told, event: Planned, evidence: Evidence, letter: DeadLetter | None, verdict: Verdict) -> str:
     """Tell what became of one push, and count how often it was shown."""
     marker, _ = told
     shown, doubts = evidence.shown[told], evidence.doubts.get(told, [])
+    if event.way is Way.FIFO:
+        doubts = [doubt for doubt in doubts if doubt != UNKNOWN]  # under `hold` it excuses no second push
     verdict.duplicates += max(0, shown - 1)
     unexplained = max(0, shown - 1 - len(doubts))
     if unexplained:
@@ -114,6 +131,48 @@ def _push(told: Told, evidence: Evidence, letter: DeadLetter | None, verdict: Ve
         return Outcome.EXPIRED
     verdict.offend("lost", marker)
     return "lost"
+
+
+def _sent_too_often(told: Told, event: Planned, evidence: Evidence, verdict: Verdict) -> None:
+    """Check that a push of unknown fate is sent no more often than its policy allows, replays apart."""
+    is_held = event.way is Way.FIFO
+    sendings = (1 if is_held else 1 + Account().resends) * (1 + evidence.replayed[told])
+    if evidence.unknown[told] > sendings:
+        verdict.offend("sent more often than the cap", event.marker)
+
+
+def _order(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
+    """Check that the pushes of a FIFO group to a recipient are shown in the order in which they were sent."""
+    last: dict[int, tuple[int, int]] = {}
+    sent = sorted((e for e in planned if e.way is Way.FIFO), key=lambda event: event.copies[0])
+    for number, event in enumerate(sent):
+        told = (event.marker, f"user:{event.marker}")
+        shown = evidence.order.get(told)
+        if shown is None or evidence.replayed[told]:
+            continue
+        group = fifo_group(event.marker)
+        if group in last and last[group][1] > shown:
+            verdict.offend("out of its group's order", event.marker)
+        last[group] = (number, shown)
+
+
+def judge_spells(spells: Sequence[Spell], daily_calls: int, verdict: Verdict) -> None:
+    """Check what the times cost in which the vendor refused every call: 2 % of the calls of each day."""
+    for spell in spells:
+        allowed = calls_allowed(spell, daily_calls)
+        if spell.calls > allowed:
+            verdict.offend("calls wasted in an outage", f"{spell.kind} {spell.hours:.1f} h: {spell.calls}")
+    verdict.details["calls_wasted"] = sum(spell.calls for spell in spells)
+    verdict.details["outages"] = [
+        f"{spell.kind} {spell.hours:.1f} h: {spell.calls} of {calls_allowed(spell, daily_calls)}"
+        for spell in spells
+    ]
+
+
+def calls_allowed(spell: Spell, daily_calls: int) -> int:
+    """Return the calls that an outage may cost: a share of each day, and those in flight when it begins."""
+    days = math.ceil(spell.hours / 24)
+    return days * max(LEAST_CALLS, math.ceil(daily_calls * OUTAGE_SHARE)) + CONNECTIONS
 
 
 def _has_crashed(letter: DeadLetter) -> bool:

@@ -73,7 +73,7 @@ def main(orders: Orders, jobs: Connection) -> None:
 
 
 def _run(job: Job, watched: Watched, knife: Knife) -> Any:
-    handler = receive.handle if job.handler == "receive" else deliver.handle
+    handler = receive.handle if job.handler in {"receive", "direct"} else deliver.handle
     context = _Context(job.deadline, knife.clock.world)
     knife.at("before_receive")
     knife.note("invoked", handler=job.handler)
@@ -83,7 +83,7 @@ def _run(job: Job, watched: Watched, knife: Knife) -> Any:
         answer = {"failed": str(exc)}
     knife.note("answered")
     knife.at("before_ack")
-    return answer
+    return {**answer, **watched.messages.of_fifo()}
 
 
 def _be_quiet() -> None:

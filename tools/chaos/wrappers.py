@@ -2,22 +2,22 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from chaos.knife import Knife, is_poison, result_of, told
+from chaos.plan import FIFO_ARN
 from push_relay.bootstrap import Application
 from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import Added, Digests, Entry, Gatherer, Window
+from push_relay.core.digest import Added, Digests, Entry, Gatherer, Lone, Window
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.handshake import Reply
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import Received, Relay
+from push_relay.core.relay import DeliveryMode, Received, Relay
 from push_relay.core.request import HttpRequest
 from push_relay.core.sender import Claim, Ledger, PushApi, Sender, TimeLeft
-from push_relay.entrypoints.ports import Messages
 from push_relay.telemetry import Telemetry
 
 
@@ -34,7 +34,8 @@ class WatchedLedger:
         """Claim a push."""
         self.knife.at("before_claim")
         claim = self.inner.claim(key, lease, replay, replay_id, forget_before)
-        self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3))
+        replayed = replay is not Replay.NO
+        self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3), replayed=replayed)
         self.knife.at("after_claim")
         return claim
 
@@ -129,6 +130,15 @@ class WatchedMessages:
 
     inner: Any  # SqsQueue, which is both of the ports
     knife: Knife
+    hidden: dict[str, float] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+
+    def of_fifo(self) -> dict[str, Any]:
+        """Return what was hidden and deleted in the FIFO queue, which the driver keeps in memory."""
+        found = {"hidden": dict(self.hidden), "deleted": list(self.deleted)}
+        self.hidden.clear()
+        self.deleted.clear()
+        return found
 
     def put(self, event: Event) -> None:
         """Queue an event."""
@@ -154,12 +164,17 @@ class WatchedMessages:
         self.knife.at("after_copy")
 
     def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
-        """Do nothing: in this run the driver keeps messages back, by a clock that SQS does not have."""
+        """Note for the driver what the FIFO queue hides. The other queue's messages it keeps back itself."""
+        hidden = [record["messageId"] for record in records if record.get("eventSourceARN") == FIFO_ARN]
+        self.hidden.update(dict.fromkeys(hidden, delay))
 
     def forget(self, record: Mapping[str, Any]) -> None:
         """Delete a record."""
         self.knife.at("before_forget")
-        self.inner.forget(record)
+        if record.get("eventSourceARN") == FIFO_ARN:
+            self.deleted.append(record["messageId"])
+        else:
+            self.inner.forget(record)
         self.knife.at("after_forget")
 
 
@@ -183,9 +198,15 @@ class WatchedRelay(Relay):
     knife: Knife | None = None
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
-        """Take up one request."""
-        self._take(1)
-        return Relay.receive(self, request, time_left)
+        """Take up one request; what the mode `direct` delivers is taken up as pushes instead."""
+        if self.mode is DeliveryMode.QUEUE:
+            self._take(1)
+            return Relay.receive(self, request, time_left)
+        try:
+            return Relay.receive(self, request, time_left)
+        except Exception:
+            self._take(1)
+            raise
 
     def recognise(self, arrival: Arrival) -> Event:
         """Take up what becomes no event."""
@@ -199,6 +220,11 @@ class WatchedRelay(Relay):
         """Take up the pushes of events; the one of a digest stands for all that it gathered."""
         self._take(sum(1 if event.source == DIGEST else len(list(self.translate(event))) for event in events))
         return Relay.deliver(self, events, time_left)
+
+    def send_alone(self, event: Event, pushes: Sequence[Lone], time_left: TimeLeft) -> list[Receipt]:
+        """Take up each push of a refused digest. The digest itself was taken up as one."""
+        self._take(len(pushes) - 1)
+        return Relay.send_alone(self, event, pushes, time_left)
 
     def _take(self, pushes: int) -> None:
         if self.knife:
@@ -258,7 +284,7 @@ class Watched:
     """The relay as the handlers get it."""
 
     relay: Relay
-    messages: Messages
+    messages: WatchedMessages
     telemetry: Telemetry
 
 

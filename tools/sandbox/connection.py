@@ -65,5 +65,11 @@ async def cut_connection(request: Request, send: Send, response: Response) -> No
     await wait_for_disconnect(request)
 
 
+def send_interim(request: Request, status: int) -> None:
+    """Write two interim answers (RFC 9110, 15.2) before the final one; uvicorn need not know of them."""
+    interim = f"HTTP/1.1 {status} Interim\r\nLink: </app.css>; rel=preload\r\n\r\n".encode()
+    _transport(request).write(interim * 2)
+
+
 def _transport(request: Request) -> asyncio.Transport:
     return cast("asyncio.Transport", request.state.transport)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox import answers
 from sandbox.account import Account, Admission, Refusal
-from sandbox.connection import cut_connection, reset_connection, wait_for_disconnect
+from sandbox.connection import cut_connection, reset_connection, send_interim, wait_for_disconnect
 from sandbox.contract import Push, read_push
 from sandbox.documents import Rule, Violation
 from sandbox.faults import AFTER_ACCEPTANCE, Drawn, FaultOrder, Faults
@@ -139,7 +139,9 @@ class PushEndpoint:
         if fault is not None and fault.kind == "cut":
             await cut_connection(request, send, response)
             return
-        if fault is not None:
+        if fault is not None and fault.kind == "interim":
+            send_interim(request, fault.status or 103)
+        elif fault is not None:
             response = self._faulty(request, fault, response)
         await response(request.scope, request.receive, send)
 

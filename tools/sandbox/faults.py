@@ -3,7 +3,7 @@
 A fault happens before the push is accepted (`status`, `html`, `redirect`, `error_code`,
 `reset_before_read`) or after (`cut`, `garbage`, `empty`, `reset_after_read`): after it, the phone has shown
 the push although the caller can't know; a call that is refused anyway is so under the same status. `latency`
-delays whichever answer the call gets.
+delays whichever answer the call gets; `interim` puts answers of the class 1xx before it.
 """
 
 import random
@@ -24,12 +24,14 @@ KINDS: Final[dict[str, frozenset[str]]] = {
     "html": frozenset({"status"}),
     "redirect": frozenset({"status", "location"}),
     "error_code": frozenset({"error_code", "message"}),
+    "interim": frozenset({"status"}),
 }
 """Each kind of fault and its own parameters."""
 
-AFTER_ACCEPTANCE: Final = frozenset({"cut", "garbage", "empty", "reset_after_read"})
+AFTER_ACCEPTANCE: Final = frozenset({"cut", "garbage", "empty", "reset_after_read", "interim"})
 _NEEDED: Final = {"latency": "seconds", "status": "status", "error_code": "error_code"}
-_DEFAULT_STATUS: Final = {"html": 502, "redirect": 307}
+_DEFAULT_STATUS: Final = {"html": 502, "redirect": 307, "interim": 103}
+_INTERIM: Final = frozenset({100, 102, 103, 199})
 _LONGEST_LATENCY_SECS: Final = 3_600
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -111,7 +113,10 @@ def _check_parameters(order: FaultOrder) -> None:
         raise WrongOrderError(f"seconds must be a number from 0 to {_LONGEST_LATENCY_SECS}")
     if order.kind == "redirect" and order.status not in _REDIRECTS:
         raise WrongOrderError("status of a redirect must be 301, 302, 303, 307 or 308")
-    check_status_and_retry_after(order.status, order.retry_after)
+    if order.kind == "interim" and order.status not in _INTERIM:
+        raise WrongOrderError("status of an interim answer must be 100, 102, 103 or 199")
+    final = None if order.kind == "interim" else order.status
+    check_status_and_retry_after(final, order.retry_after)
     for name in ("location", "error_code", "message"):
         value = getattr(order, name)
         if value is None:

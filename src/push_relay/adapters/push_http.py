@@ -6,22 +6,14 @@ What is known and unknown of the vendor stands in docs/push-api.md.
 import email.utils
 import threading
 import time
-from contextlib import suppress
+import weakref
+from collections.abc import Callable
+from functools import cached_property
 from http import HTTPStatus
-from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-    ProxyError,
-    SSLError,
-)
-
+from push_relay.adapters.http_call import Answer, Connection, Moment, NoAnswer, NotConnected
 from push_relay.core.encoding import MAX_ANSWER, Credentials, encode, read_answer
 from push_relay.core.errors import (
     DeliveryUnknown,
@@ -34,11 +26,11 @@ from push_relay.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from push_relay.core.account import Account
     from push_relay.core.push import Push
 
-#: Nothing was sent: the push cannot have been shown.
-_BEFORE_SENDING = (ConnectTimeoutError, NewConnectionError, NameResolutionError, ProxyError)
 #: Seconds beyond which no Retry-After is meant: as long as a push is worth sending, if nothing else is said.
 _LONGEST_WAIT = 7 * 86_400.0
 #: A gateway gave up waiting (524 is Cloudflare's). What is behind it may still be working on the call.
@@ -50,147 +42,118 @@ _LEAST = 0.5
 class HttpPushApi:
     """The vendor, for one account: at most `account.connections` calls at a time across threads."""
 
-    def __init__(self, base_url: str, account: "Account") -> None:
+    def __init__(self, base_url: str, account: "Account", now: Callable[[], Moment] = Moment.now) -> None:
         self._account = account
-        self._url = f"{base_url}/api/v2/push?format={account.form}"
-        # It bounds the connections, and not the pool, which would not count the wait into the call's time.
-        self._connections = threading.BoundedSemaphore(account.connections)
-        self._pool = urllib3.PoolManager(
-            num_pools=1,
-            maxsize=account.connections,
-            retries=False,
-            cert_reqs="CERT_REQUIRED",
-        )
+        self._url = urlsplit(base_url)
+        self._target = f"{self._url.path}/api/v2/push?format={account.form}"
+        self._now = now
+        self._calls = threading.BoundedSemaphore(account.connections)
+        self._idle: list[Connection] = []  # the last one used is at the end
+        self._lock = threading.Lock()
+        # Also when nobody refers to this client any more.
+        weakref.finalize(self, _close_all, self._idle)
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Send a push within `timeout` seconds; return where the vendor took it.
+        """Send a push within `timeout` seconds; return if the vendor took it.
 
-        Raises one of the vendor's errors, OutOfTime where there was no time to begin, and MappingFailed
-        for text that the format cannot hold.
+        Raises one of the vendor's errors, OutOfTime if there was no time to begin, and what `encode` raises.
         """
         account = self._account
         body = encode(push, credentials, account.form, xml_root=account.xml_root)
         deadline = time.monotonic() + timeout
-        status, headers, answer = self._call(body, correlation_id, timeout)
-        try:
-            _judge(status, headers, answer)
-        except RelayError as exc:
-            # The relay gave up reading, and the vendor may still be sending its answer.
-            exc.unfinished |= answer is None and time.monotonic() >= deadline
-            raise
-
-    def _call(
-        self, body: bytes, correlation_id: str, timeout: float
-    ) -> tuple[int, urllib3.HTTPHeaderDict, bytes | None]:
-        """Return status, headers and the answer's beginning; None where the answer was cut off.
-
-        Waiting for a connection, the request, and the answer to its last byte share the time.
-        """
-        deadline = time.monotonic() + timeout
-        if timeout < _LEAST or not self._connections.acquire(timeout=timeout):
+        if timeout < _LEAST or not self._calls.acquire(timeout=timeout):
             raise OutOfTime("no time is left to send the push, or no connection came free in it")
         try:
-            left = deadline - time.monotonic()
-            if left < _LEAST:
+            if deadline - time.monotonic() < _LEAST:
                 raise OutOfTime("the invocation ends before the push could be sent")
-            response = self._request(body, correlation_id, left)
-            try:
-                return response.status, response.headers, self._body(response, deadline)
-            finally:
-                # A connection whose answer was not read to its end cannot carry another call.
-                if response.length_remaining != 0:
-                    response.close()
-                response.release_conn()
-                if not self._account.keep_alive:
-                    # What was read to its end is idle in the pool by now, whatever the vendor does.
-                    self._pool.clear()
+            answer = self._call(body, correlation_id, deadline)
         finally:
-            self._connections.release()
-
-    def _request(self, body: bytes, correlation_id: str, timeout: float) -> urllib3.BaseHTTPResponse:
+            self._calls.release()
         try:
-            return self._pool.request(
-                "POST",
-                self._url,
-                body=body,
-                headers=self._headers(correlation_id),
-                timeout=self._timeout(timeout),
-                redirect=False,
-                preload_content=False,
-            )
-        except _BEFORE_SENDING as exc:
-            raise VendorUnavailable(f"the vendor cannot be reached ({type(exc).__name__})") from None
-        except SSLError as exc:
-            # Other failures of TLS can come at any time, after sending too.
-            if not any(isinstance(cause, SSLCertVerificationError) for cause in exc.args):
-                raise DeliveryUnknown(
-                    "the connection was lost after sending (SSLError)", unfinished=False
-                ) from None
-            raise VendorUnavailable("the vendor's certificate is not one to trust") from None
-        except HTTPError as exc:
+            _judge(answer)
+        except RelayError as exc:
+            # The relay gave up reading, and the vendor may still be sending its answer.
+            exc.unfinished |= answer.timed_out
+            raise
+
+    def close(self) -> None:
+        """Close the connections that no call uses."""
+        with self._lock:
+            _close_all(self._idle)
+
+    def _call(self, body: bytes, correlation_id: str, deadline: float) -> Answer:
+        """Return the vendor's final answer.
+
+        Raises VendorUnavailable if nothing of the push was sent, DeliveryUnknown if no answer came.
+        """
+        try:
+            connection = self._connection(deadline)
+            try:
+                by = min(deadline, time.monotonic() + self._account.read_timeout)
+                return connection.call(self._target, self._headers(correlation_id), body, by, MAX_ANSWER)
+            finally:
+                self._keep(connection)
+        except NotConnected as exc:
+            raise VendorUnavailable(f"the vendor cannot be reached ({exc})") from None
+        except NoAnswer as exc:
             # If the vendor closed the connection, it no longer counts. If the relay gave up, it may still.
             raise DeliveryUnknown(
-                f"the connection was lost after sending ({type(exc).__name__})",
-                unfinished=not isinstance(exc, ProtocolError),
+                f"the connection was lost after sending ({exc})", unfinished=exc.timed_out
             ) from None
 
-    def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
-        """Return the answer's beginning; None where it was cut off, cannot be decoded or comes too late."""
-        if response.length_remaining is not None:
-            return _read(response, deadline)
-        # A socket's timeout bounds one read, and an answer without a length takes many to its end: at the
-        # deadline it is ended from without.
-        watch = threading.Timer(deadline - time.monotonic(), _end_reading, [response])
-        watch.daemon = True
-        watch.start()
-        try:
-            return _read(response, deadline)
-        finally:
-            watch.cancel()
-            watch.join()
+    def _connection(self, deadline: float) -> Connection:
+        """Return a connection that was idle for a short while, else a new one. Raises NotConnected."""
+        with self._lock:
+            usable = [connection for connection in self._idle if connection.is_usable]
+            useless = [connection for connection in self._idle if connection not in usable]
+            taken = usable.pop() if usable else None
+            self._idle[:] = usable
+        # None of them is left open: the vendor may count it.
+        _close_all(useless)
+        if taken is None:
+            taken = Connection(self._url, self._context, self._now)
+            taken.open(min(deadline, time.monotonic() + self._account.connect_timeout))
+        return taken
 
-    def _timeout(self, seconds: float) -> urllib3.Timeout:
-        return urllib3.Timeout(
-            total=seconds, connect=self._account.connect_timeout, read=self._account.read_timeout
-        )
+    def _keep(self, connection: Connection) -> None:
+        if self._account.keep_alive and connection.is_open:
+            with self._lock:
+                self._idle.append(connection)
+        else:
+            connection.close()
+
+    @cached_property
+    def _context(self) -> "SSLContext | None":
+        if self._url.scheme != "https":
+            return None
+        # Imported where it is needed: it reads the system's certificates.
+        import ssl  # noqa: PLC0415
+
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
 
     def _headers(self, correlation_id: str) -> dict[str, str]:
         form = self._account.form
-        headers = {"Content-Type": form.content_type, "Accept": f"application/{form}"}
+        headers = {
+            "Content-Type": form.content_type,
+            "Accept": f"application/{form}",
+            "User-Agent": "push-relay",
+        }
         if not self._account.keep_alive:
             headers["Connection"] = "close"
         return headers if correlation_id == "-" else {**headers, "X-Correlation-Id": correlation_id}
 
 
-def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes | None:
-    body = b""
-    sock = getattr(response.connection, "sock", None)
-    try:
-        while len(body) < MAX_ANSWER and response.length_remaining != 0:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return None
-            if sock is not None:
-                sock.settimeout(left)
-            chunk = response.read1(MAX_ANSWER - len(body))
-            if not chunk:
-                # An answer without a length ends like one that was ended at the deadline.
-                return body if time.monotonic() < deadline else None
-            body += chunk
-    except HTTPError:
-        return None
-    return body
+def _close_all(connections: list[Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
-def _end_reading(response: urllib3.BaseHTTPResponse) -> None:
-    # Refused where the answer has been read to its end in the meantime.
-    with suppress(OSError, RuntimeError, ValueError):
-        response.shutdown()
-
-
-def _judge(status: int, headers: urllib3.HTTPHeaderDict, body: bytes | None) -> None:
-    """Raise what an answer means; return where it means that the push was taken."""
-    retry_after = _retry_after(headers)
+def _judge(given: Answer) -> None:
+    """Raise what an answer means; return if it means that the push was taken."""
+    status, body = given.status, given.body
+    retry_after = _retry_after(given.headers.get("Retry-After", ""))
     # "Success is generally 200": no other 2xx is a refusal either (RFC 9110, 15.3).
     taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -215,9 +178,9 @@ def _judge(status: int, headers: urllib3.HTTPHeaderDict, body: bytes | None) -> 
         )
 
 
-def _retry_after(headers: urllib3.HTTPHeaderDict) -> float | None:
-    """Return seconds from a Retry-After of either form (RFC 9110, 10.2.3); None where there is none."""
-    value = headers.get("Retry-After", "").strip()
+def _retry_after(value: str) -> float | None:
+    """Return seconds from a Retry-After of either form (RFC 9110, 10.2.3); None if there is none."""
+    value = value.strip()
     if value.isascii() and value.isdecimal():
         return min(float(value[:9]), _LONGEST_WAIT)
     try:

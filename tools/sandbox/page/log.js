@@ -7,6 +7,7 @@ const FAULT_WORDS = {
   status: "ordered status",
   reset_before_read: "reset before reading",
   reset_after_read: "reset after reading",
+  interim: "interim answers before the final one",
   cut: "answer cut",
   garbage: "garbage answer",
   empty: "empty answer",

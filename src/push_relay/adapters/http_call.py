@@ -1,0 +1,250 @@
+"""A connection to an HTTP/1.1 server, which carries one call after another, each within its time.
+
+Each operation gets the time that is left of the whole call: the lookup of the name, connecting, TLS, sending
+and each read. So a call ends in its time whatever drips, and no thread has to watch it. A connection is used
+again only after an answer whose end is certain, with nothing behind it, and shortly after.
+"""
+
+import http.client
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from push_relay.adapters.final_response import READ_ERRORS, FinalResponse, seconds_left
+
+if TYPE_CHECKING:
+    from email.message import Message
+    from urllib.parse import SplitResult
+
+#: Seconds for which a connection may be idle and carry another call. NAT gateways, load balancers and proxies
+#: forget connections, AWS's NAT after 350 seconds; the next write would be reset, and its fate unknown.
+LONGEST_IDLE_SECS = 60.0
+#: Bytes that are sent in one piece: what one TLS record holds, so that a piece's timeout bounds it.
+_PIECE = 16 * 1024
+
+
+class Moment(NamedTuple):
+    """A moment on two clocks, in seconds: since the machine's start, and since the epoch."""
+
+    uptime: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> "Moment":
+        """Return this moment. While Lambda freezes a function, the first clock may stand still."""
+        return cls(_uptime(), time.time())
+
+    def is_shortly_after(self, earlier: "Moment") -> bool:
+        """Tell whether less than LONGEST_IDLE_SECS have passed on both clocks.
+
+        A clock that has stepped back proves nothing.
+        """
+        return all(
+            0 <= after - before < LONGEST_IDLE_SECS for after, before in zip(self, earlier, strict=True)
+        )
+
+
+def _uptime() -> float:
+    # It counts the time that the machine was suspended, unlike the monotonic clock; macOS has none.
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+class NotConnected(Exception):
+    """Nothing was sent: no connection came about, or it was lost before the request's body."""
+
+
+class NoAnswer(Exception):
+    """The request's body was sent, at least in part, and no final answer came. `timed_out`: not in time."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(type(cause).__name__)
+        self.timed_out = isinstance(cause, TimeoutError)
+
+
+class Answer(NamedTuple):
+    """A final answer.
+
+    body       its first bytes; None if it was cut off, or if its framing or coding cannot be read
+    timed_out  whether it was cut off because the time was up
+    """
+
+    status: int
+    headers: "Message[str, str]"
+    body: bytes | None
+    timed_out: bool = False
+
+
+class Connection:
+    """A connection to a server, which carries one call at a time. It is opened by the first call."""
+
+    def __init__(
+        self, url: "SplitResult", context: ssl.SSLContext | None, now: Callable[[], Moment] = Moment.now
+    ) -> None:
+        self._http = _HttpConnection(url, context)
+        self._now = now
+        self._idle_since: Moment | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can carry another call: it was idle for a short while, and nothing came meanwhile.
+
+        What comes on an idle connection is the server's farewell, or an answer to nothing.
+        """
+        return self._is_fresh and not _is_readable(self._http.sock)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be kept for another call."""
+        return self._http.sock is not None
+
+    @property
+    def _is_fresh(self) -> bool:
+        since = self._idle_since
+        return self.is_open and since is not None and self._now().is_shortly_after(since)
+
+    def open(self, deadline: float) -> None:
+        """Connect by a moment of the monotonic clock. Raises NotConnected."""
+        self._idle_since = None
+        try:
+            self._http.open(deadline)
+        except ssl.SSLCertVerificationError:
+            self.close()
+            raise NotConnected("its certificate is not one to trust") from None
+        except (OSError, UnicodeError) as exc:
+            # UnicodeError: a name that no host can have.
+            self.close()
+            raise NotConnected(type(exc).__name__) from None
+
+    def call(
+        self, target: str, headers: Mapping[str, str], body: bytes, deadline: float, limit: int
+    ) -> Answer:
+        """Post a body, and return the final answer to it, all by a moment of the monotonic clock.
+
+        Raises NotConnected if the body was not begun to be sent, NoAnswer if no head of a final answer came.
+        Afterwards the connection is closed, unless the answer was read to its certain end.
+        """
+        response = None
+        try:
+            response = self._exchange(target, headers, body, deadline)
+            read, timed_out = response.read_body(limit)
+            return Answer(response.status, response.headers, read, timed_out)
+        finally:
+            if response is not None and response.is_ended:
+                self._idle_since = self._now()
+            else:
+                self.close()
+                if response is not None:
+                    response.close()  # it outlives a connection that its server wants closed
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def _exchange(
+        self, target: str, headers: Mapping[str, str], body: bytes, deadline: float
+    ) -> "FinalResponse":
+        """Send a request, and read its answer's head."""
+        try:
+            self._http.send_head(target, headers, len(body), deadline)
+        except OSError as exc:
+            raise NotConnected(type(exc).__name__) from None
+        try:
+            self._http.send_body(body, deadline)
+            return self._http.final_response(deadline)
+        except READ_ERRORS as exc:
+            raise NoAnswer(exc) from None
+
+
+class _HttpConnection(http.client.HTTPConnection):
+    """An HTTP connection whose every operation takes the time that is left of the call."""
+
+    auto_open = 0  # it is opened where its errors mean that nothing was sent
+
+    def __init__(self, url: "SplitResult", context: ssl.SSLContext | None) -> None:
+        self.default_port = 443 if context else 80
+        super().__init__(url.hostname or "", url.port)
+        self._context = context
+
+    def open(self, deadline: float) -> None:
+        """Connect, with TLS if there is a context."""
+        sock = _connected(self.host, self.port, deadline)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(seconds_left(deadline))
+            # One timeout bounds the whole handshake (`_ssl.c` counts it down).
+            self.sock = self._context.wrap_socket(sock, server_hostname=self.host) if self._context else sock
+        except BaseException:
+            sock.close()
+            raise
+
+    def send_head(self, target: str, headers: Mapping[str, str], length: int, deadline: float) -> None:
+        """Send a request's head."""
+        self.sock.settimeout(seconds_left(deadline))
+        self.putrequest("POST", target)
+        for name, value in {**headers, "Content-Length": str(length)}.items():
+            self.putheader(name, value)
+        self.endheaders()
+
+    def send_body(self, body: bytes, deadline: float) -> None:
+        """Send a request's body."""
+        for start in range(0, len(body), _PIECE):
+            self.sock.settimeout(seconds_left(deadline))
+            self.send(body[start : start + _PIECE])
+
+    def final_response(self, deadline: float) -> "FinalResponse":
+        """Read the head of the final answer."""
+        make = partial(FinalResponse, deadline=deadline)
+        self.response_class = cast("type[FinalResponse]", make)
+        return cast("FinalResponse", self.getresponse())
+
+
+def _connected(host: str, port: int, deadline: float) -> socket.socket:
+    """Connect to the first of a host's addresses that answers; each gets its share of the time."""
+    addresses = _addresses(host, port, deadline)
+    for number, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(seconds_left(deadline) / (len(addresses) - number + 1))
+            sock.connect(address)
+        except OSError:
+            sock.close()
+            if number == len(addresses):
+                raise
+        else:
+            return sock
+    raise OSError("the host has no address")
+
+
+def _addresses(host: str, port: int, deadline: float) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    """Look up a host's addresses. The lookup knows no timeout, so a thread of its own waits for it."""
+    found: list[list[tuple[int, int, int, str, tuple[str, int]]] | Exception] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))  # type: ignore[arg-type]
+        except Exception as exc:  # noqa: BLE001 (it is raised in the thread that waits)
+            found.append(exc)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(seconds_left(deadline))
+    if not found:
+        raise TimeoutError("the lookup took too long")
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Tell whether there is something to read, be it the connection's end."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True  # TLS has read it already
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,200 @@
+"""Calls to the vendor over TLS: the same, and nothing is sent to a server that is not to be trusted."""
+
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fakes import CREDENTIALS
+from push_relay.adapters.push_http import HttpPushApi
+from push_relay.core.account import Account
+from push_relay.core.errors import RelayError, VendorUnavailable
+from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from raw_server import Raw, head, raw
+
+PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Title", "Body"), "key")
+TAKEN = head(2) + b"{}"
+REFUSED = head(2, "400 Bad Request") + b"{}"
+
+
+def name(text: str) -> x509.Name:
+    """Return a name."""
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+
+def issued(
+    key: ec.EllipticCurvePrivateKey, issuer_key: ec.EllipticCurvePrivateKey, *, authority: bool, address: str
+) -> x509.Certificate:
+    """Return a certificate of a key: an authority's own, or a server's at an address."""
+    now = dt.datetime.now(dt.UTC)
+    signs = x509.KeyUsage(True, False, False, False, False, authority, authority, False, False)  # noqa: FBT003
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name("authority" if authority else "server"))
+        .issuer_name(name("authority"))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(signs, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
+    )
+    if not authority:
+        names = [x509.IPAddress(ipaddress.ip_address(address))]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Write a key."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+class Authority:
+    """An authority whose certificate the machine trusts."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make its certificate."""
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        own = issued(self._key, self._key, authority=True, address="")
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+
+    def server(self, address: str = "127.0.0.1") -> ssl.SSLContext:
+        """Return the context of a server at an address."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = issued(key, self._key, authority=False, address=address)
+        chain = self._folder / "server.pem"
+        chain.write_bytes(pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+        return context
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """Return an authority that this machine trusts."""
+    trusted = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted.file))
+    return trusted
+
+
+def outcome(api: HttpPushApi, seconds: float = 20) -> str:
+    """Send a push; return `taken`, or the error's name."""
+    try:
+        api.send(PUSH, CREDENTIALS, "-", seconds)
+    except RelayError as exc:
+        return type(exc).__name__
+    return "taken"
+
+
+def test_a_connection_is_used_again(authority: Authority) -> None:
+    """Also past interim answers, with the refusals where they belong."""
+    left = [TAKEN, REFUSED, TAKEN, REFUSED]
+
+    def answer(_server: Raw, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        connection.sendall(left.pop(0))
+
+    with raw(answer, authority.server()) as server:
+        api = HttpPushApi(server.address, Account())
+        assert [outcome(api) for _ in range(4)] == ["taken", "VendorRejected"] * 2
+        assert server.connections == 1
+        api.close()
+
+
+def padded(size: int) -> bytes:
+    """Return an answer of this size."""
+    return head(size - len(head(1000))) + b" " * (size - len(head(1000)))
+
+
+@pytest.mark.parametrize("said", [[TAKEN + TAKEN], [TAKEN, TAKEN], [padded(8192) + TAKEN]], ids=[1, 2, 3])
+def test_what_comes_behind_an_answer_ends_its_connection(authority: Authority, said: list[bytes]) -> None:
+    """In one record, in two, and in one of which the buffer took the answer alone: TLS has the rest."""
+    left = [said, [REFUSED]]
+
+    def answer(_server: Raw, connection: socket.socket) -> None:
+        for piece in left.pop(0):
+            connection.sendall(piece)
+
+    with raw(answer, authority.server()) as server:
+        api = HttpPushApi(server.address, Account())
+        assert outcome(api) == "taken"
+        deadline = time.monotonic() + 20
+        while any(idle.is_usable for idle in api._idle):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert outcome(api) == "VendorRejected"
+        assert server.connections == 2
+        api.close()
+
+
+@pytest.mark.parametrize("trusted", [False, True], ids=["a strange authority", "a strange name"])
+def test_a_server_that_is_not_to_be_trusted_gets_nothing(
+    authority: Authority, tmp_path: Path, *, trusted: bool
+) -> None:
+    """Neither credentials nor words."""
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    context = authority.server("127.0.0.9") if trusted else Authority(strange).server()
+    with raw(lambda _, __: True, context) as server:
+        with pytest.raises(VendorUnavailable, match="not one to trust"):
+            HttpPushApi(server.address, Account()).send(PUSH, CREDENTIALS, "-", 20)
+        assert server.requests == 0
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x15\x03\x03\x00\x02\x02\x28"], ids=str
+)
+def test_a_handshake_that_fails_has_sent_nothing(said: bytes) -> None:
+    """A server that speaks something else, that hangs up, or that says no."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account())
+        api._context  # noqa: B018 (it reads the system's certificates, which takes its time)
+        connection = _served(listening, said, drip=0.0)
+        assert outcome(api) == "VendorUnavailable"
+        connection.join(20)
+
+
+def test_a_handshake_that_drips_is_given_up_in_time() -> None:
+    """A byte of the server's greeting at a time."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account(connect_timeout=1))
+        api._context  # noqa: B018 (the same)
+        connection = _served(listening, b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(500), drip=0.1)
+        started = time.monotonic()
+        assert outcome(api, 30) == "VendorUnavailable"
+        assert time.monotonic() - started < 6
+        connection.join(20)
+
+
+def _served(listening: socket.socket, said: bytes, *, drip: float) -> threading.Thread:
+    """Say something to the next who connects, a byte at a time or at once, and hang up."""
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            for piece in (said[at : at + 1] for at in range(len(said))) if drip else [said]:
+                connection.sendall(piece)
+                time.sleep(drip)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
