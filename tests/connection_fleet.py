@@ -173,7 +173,7 @@ class Holder:
     @property
     def can_begin(self) -> bool:
         """Whether a call can begin without the end of another one of this worker."""
-        return bool(self.share._idle) or not self.share._busy
+        return any(map(self.share._tenancy.has, self.share._idle)) or not self.share._busy
 
     def _next(self) -> ExitStack:
         number = self._deadlines.index(self.must_end)

@@ -155,6 +155,7 @@ class Sns:
     def __init__(self) -> None:
         self.certificates: dict[str, bytes] = {}
         self.confirmed: list[str] = []
+        self.protects = True
         self.fetched: list[str] = []
 
     def certificate(self, url: str) -> bytes:
@@ -164,9 +165,10 @@ class Sns:
             raise CredentialsUnavailable("SNS's certificate cannot be read (Fake)")
         return self.certificates[url]
 
-    def confirm(self, url: str) -> None:
+    def confirm(self, url: str) -> bool:
         """Note a confirmation."""
         self.confirmed.append(url)
+        return self.protects
 
 
 class PushCredentials:
@@ -240,6 +242,10 @@ class Witness:
     def handshake(self, source: str, correlation_id: str) -> None:
         """Note a handshake."""
         self.handshakes.append((source, correlation_id))
+
+    def unsubscribed(self, source: str, correlation_id: str) -> None:
+        """Note the end of a subscription."""
+        self.troubles.append(("unsubscribed", source, correlation_id))
 
     def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
         """Note receipts."""

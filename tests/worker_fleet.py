@@ -75,7 +75,7 @@ class SlowVendor:
             daemon_threads = True
 
             def handle_error(self, *_: Any) -> None:
-                """Clients go; that is what some tests are about."""
+                """Ignore clients that have gone: some tests are about them."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self._server.server_port}"

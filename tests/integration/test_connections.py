@@ -1,4 +1,4 @@
-"""The account's connections on a real DynamoDB: never more than it has, and shared by all who need one."""
+"""Workers share the account's connections on a real DynamoDB, and never use more than it has."""
 
 import threading
 import time
@@ -116,7 +116,7 @@ def test_a_waiting_worker_gets_a_connection_at_the_end_of_a_call(fleet: Fleet) -
 
 
 def test_a_waiting_worker_takes_what_another_gives_back(fleet: Fleet) -> None:
-    """At its next look, and as many as it needs."""
+    """It leases as many as it needs when it looks the next time."""
     busy = fleet.holder(pushes=LIMIT)
     fleet.once_asleep(busy.stop)
     late = fleet.holder(pushes=2, calls=1)
@@ -218,7 +218,7 @@ def test_a_dead_worker_counts_as_waiting_only_while_its_wish_lasts(fleet: Fleet)
 
 
 def test_a_connection_is_given_back_as_soon_as_it_is_idle(fleet: Fleet) -> None:
-    """Not at the end of the batch, whose last call may take long."""
+    """It does not wait for the end of the batch, whose last call may take long."""
     holder = fleet.holder(pushes=LIMIT)
     for idle in range(1, LIMIT + 1):
         holder.end()

@@ -95,7 +95,7 @@ class Simulation:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_limit_holds_whatever_fails_and_dies(fleet: Fleet, seed: int) -> None:
-    """And when all leases have ended, everything is free again."""
+    """When all leases have ended, all connections are free again."""
     random.seed(seed)  # the adapter's choices too
     simulation = Simulation(fleet, random.Random(seed))  # noqa: S311 (repeatable)
     while fleet.clock.time < START + 500:

@@ -1,4 +1,4 @@
-"""Leases of connections: when they end, what outlives a call, and what a failing DynamoDB may do to them."""
+"""Leases of connections end on time, outlive calls that time out, and survive a DynamoDB that fails."""
 
 from contextlib import suppress
 
@@ -149,7 +149,7 @@ def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_n
 
 
 def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_batch(fleet: Fleet) -> None:
-    """If there was no other call."""
+    """There was no other call in the meantime."""
     holder = fleet.holder(calls=1)
     fleet.table.fails = lambda _expression: True
     holder.fail(DeliveryUnknown("timeout"))
@@ -160,7 +160,7 @@ def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_b
 
 
 def test_a_worker_does_not_lease_again_what_it_could_not_reserve(fleet: Fleet) -> None:
-    """Though the record names it as the owner."""
+    """The record still names it as the owner."""
     fleet.occupy(1, 2, until=START + 100)
     holder = fleet.holder(calls=1)
     fleet.table.fails = lambda expression: "SET" in expression and "REMOVE" not in expression
@@ -171,7 +171,7 @@ def test_a_worker_does_not_lease_again_what_it_could_not_reserve(fleet: Fleet) -
 
 
 def test_all_connections_can_be_reserved(fleet: Fleet) -> None:
-    """Then the pushes that are left wait, and are parked if that takes too long."""
+    """The pushes that are left wait, and are parked if that takes too long."""
     holder = fleet.holder()
     for _ in range(LIMIT):
         holder.fail(DeliveryUnknown("timeout"))
@@ -184,7 +184,7 @@ def test_all_connections_can_be_reserved(fleet: Fleet) -> None:
 
 
 def test_a_write_that_is_sent_again_finds_its_own_work(fleet: Fleet) -> None:
-    """AWS's client sends again what was written, if the answer was lost."""
+    """If an answer is lost, AWS's client sends the write again."""
     mine, other = (Leases(fleet.table, "default", LIMIT, name, fleet.clock.now) for name in ("me", "other"))
     for _ in range(2):
         assert set(mine.take([0, 1], LEASE_SECS).mine) == {0, 1}
@@ -204,7 +204,7 @@ def test_a_write_that_is_sent_again_finds_its_own_work(fleet: Fleet) -> None:
 
 
 def test_a_wish_that_was_taken_for_a_dead_workers_is_made_again(fleet: Fleet) -> None:
-    """At the next look. The place in the line is the same."""
+    """The worker notices that when it looks again, and keeps its place in line."""
     holder = fleet.holder()
     first = fleet.clock.time
 
@@ -224,7 +224,7 @@ def test_a_wish_that_was_taken_for_a_dead_workers_is_made_again(fleet: Fleet) ->
 
 
 def test_a_worker_that_waits_for_long_renews_its_wish(fleet: Fleet) -> None:
-    """So that it does not count as dead."""
+    """It does not count as dead."""
     holder = fleet.holder()
 
     def later() -> None:
@@ -249,7 +249,7 @@ def after(fleet: Fleet) -> int:
 
 @pytest.mark.parametrize("how", ["fails", "loses"])
 def test_without_an_answer_to_its_lease_a_worker_sends_nothing(fleet: Fleet, how: str) -> None:
-    """What it does not know that it has, it gives back."""
+    """It gives back what it may have leased."""
     setattr(fleet.table, how, lambda expression: "owner_0" in expression and "SET" in expression)
     with fleet.worker().held(LIMIT, left()) as share:
         for _ in range(2):
@@ -261,7 +261,7 @@ def test_without_an_answer_to_its_lease_a_worker_sends_nothing(fleet: Fleet, how
 
 @pytest.mark.parametrize("step", ["wish_", "read"])
 def test_a_worker_that_cannot_wait_fails_at_once(fleet: Fleet, step: str) -> None:
-    """It leaves nothing behind that lasts."""
+    """It leaves no lease behind, and a wish only for seconds."""
     fleet.occupy(*range(LIMIT), until=START + 1)
     fleet.table.fails = lambda expression: step in expression
     with pytest.raises(LedgerUnavailable), one(fleet.worker()):
@@ -272,7 +272,7 @@ def test_a_worker_that_cannot_wait_fails_at_once(fleet: Fleet, step: str) -> Non
 
 
 def test_a_worker_that_cannot_look_goes_on_with_what_it_has(fleet: Fleet) -> None:
-    """To look is to be fair. Its leases are valid all the same."""
+    """Looking serves fairness only. The leases are valid all the same."""
     holder = fleet.holder()
     fleet.table.fails = lambda expression: expression == "read"
     holder.end()
@@ -329,7 +329,7 @@ def test_no_call_is_made_on_a_lease_that_could_not_be_renewed(fleet: Fleet) -> N
 
 @pytest.mark.parametrize("how", ["fails", "loses"])
 def test_a_connection_that_could_not_be_given_back_ends_with_its_lease(fleet: Fleet, how: str) -> None:
-    """A delivered push is none the worse for it."""
+    """The push is delivered all the same."""
     with one(fleet.worker()):
         setattr(fleet.table, how, lambda _expression: True)
     setattr(fleet.table, how, lambda _expression: False)
@@ -337,7 +337,7 @@ def test_a_connection_that_could_not_be_given_back_ends_with_its_lease(fleet: Fl
 
 
 def test_a_connection_handed_to_a_dead_worker_comes_free(fleet: Fleet) -> None:
-    """After about a call, as if the worker had died later."""
+    """That takes about a call, as if the worker had died after it got the connection."""
     holder = fleet.holder()
 
     class DiedError(Exception):

@@ -14,9 +14,9 @@ from worker_fleet import SlowVendor, Worker, workers
 LIMIT = 3
 #: Seconds that the machine may be busy with other things between two steps.
 BUSY_SECS = 1.0
-#: Its longest call takes 2 s, a lease 7 s.
+#: The longest call takes 2 s, a lease 5 s.
 SHORT_TIMEOUTS = "connect_timeout_secs = 1\nread_timeout_secs = 1\nvendor_finish_secs = 6"
-LEASE_SECS, SKEW_SECS = 7, 3
+LEASE_SECS, SKEW_SECS = 5, 3
 
 pytestmark = pytest.mark.timeout(300)
 

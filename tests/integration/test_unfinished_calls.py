@@ -1,4 +1,4 @@
-"""After which calls the vendor may still be working, over real HTTP: their connection is still in use."""
+"""Real HTTP calls after which the vendor may still be working: their connections are still in use."""
 
 import socket
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def stalls(content: bytes) -> Callable[[Raw, socket.socket], bool]:
 def test_a_call_is_unfinished_if_the_vendor_has_not_ended_it(
     answer: Callable[[Raw, socket.socket], bool], *, is_unfinished: bool
 ) -> None:
-    """The relay gave up, or a gateway did."""
+    """Either the relay gave up or a gateway did."""
     with raw(answer) as server, pytest.raises(RelayError) as raised:
         HttpPushApi(server.address, Account(read_timeout=1)).send(PUSH, CREDENTIALS, "-", 2.0)
     assert raised.value.unfinished is is_unfinished

@@ -395,6 +395,7 @@ def foretold(dead: Letter, status: str | None = None, *, force: bool = False) ->
         ({"source": "nosuch"}, {"rejected": 1}),
         ({"received_at": NOW - 8 * 86_400, "only": ()}, {"expired": 1}),
         ({"source": ".digest"}, {"parked": 1}),
+        ({"source": ".digest", "only": ("k-1", "k-2")}, {"parked": 1}),
     ],
 )
 def test_the_dry_run_tells_what_each_would_become(event: dict[str, Any], outcomes: dict[str, int]) -> None:

@@ -14,13 +14,7 @@ from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
 from push_relay.adapters.digests import ROOM
 from push_relay.core.digest import LONGEST, SOURCE, fits_a_window, summary
-from push_relay.core.errors import (
-    DeliveryUnknown,
-    LedgerUnavailable,
-    QueueUnavailable,
-    VendorRejected,
-    VendorThrottled,
-)
+from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, QueueUnavailable, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Message
@@ -112,15 +106,6 @@ def test_a_window_that_cannot_be_delivered_waits_as_one(world: World) -> None:
     assert (again.source, attempt) == (SOURCE, 2)
     world.deliver(sqs_batch(sqs_queued(again)))
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 2
-
-
-def test_a_window_that_is_refused_is_dead_lettered_whole(world: World) -> None:
-    """Once, and every event of it has failed."""
-    tell(world, "warm", "hot")
-    world.vendor.errors = [VendorRejected("no")]
-    end(world)
-    assert Counter(world.witness.outcomes)[Outcome.FAILED] == 2
-    assert [buried.error_code for buried in world.messages.buried] == ["vendor_rejected"]
 
 
 def test_a_window_of_unknown_fate_is_sent_again_once_and_then_held(world: World) -> None:

@@ -9,7 +9,7 @@ from chaos.knife import Knife, is_poison, result_of, told
 from chaos.plan import FIFO_ARN
 from push_relay.bootstrap import Application
 from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import Added, Digests, Entry, Gatherer, Window
+from push_relay.core.digest import Added, Digests, Entry, Gatherer, Lone, Window
 from push_relay.core.encoding import Credentials
 from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
@@ -220,6 +220,11 @@ class WatchedRelay(Relay):
         """Take up the pushes of events; the one of a digest stands for all that it gathered."""
         self._take(sum(1 if event.source == DIGEST else len(list(self.translate(event))) for event in events))
         return Relay.deliver(self, events, time_left)
+
+    def send_alone(self, event: Event, pushes: Sequence[Lone], time_left: TimeLeft) -> list[Receipt]:
+        """Take up each push of a refused digest. The digest itself was taken up as one."""
+        self._take(len(pushes) - 1)
+        return Relay.send_alone(self, event, pushes, time_left)
 
     def _take(self, pushes: int) -> None:
         if self.knife:

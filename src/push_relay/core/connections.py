@@ -21,10 +21,10 @@ HEAD_START_SECS = 5.0
 VIEW_SECS = 0.1
 #: Seconds that a lease lasts longer than the longest call: for what happens between the lease and the call,
 #: and so that not every call needs a write to renew it.
-MARGIN_SECS, RENEWAL_SECS = 1.0, 4.0
+MARGIN_SECS, RENEWAL_SECS = 1.0, 2.0
 #: Seconds that a worker waits longer than the longest call. By then even the leases of a killed worker have
 #: ended, on any clock of the fleet.
-PATIENCE_SECS = 11.0
+PATIENCE_SECS = 9.0
 #: Seconds between two looks of a worker that waits: a part of the time that it has waited, within bounds. The
 #: upper one grows with its place in line, because only those in front can be next.
 _WAITED_PART, _SHORTEST_PAUSE_SECS, _LONGEST_PAUSE_SECS = 0.25, 0.05, 0.5

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.account import Account
-from push_relay.core.errors import LedgerUnavailable
+from push_relay.core.errors import LedgerUnavailable, VendorRejected
 from push_relay.core.event import Event, digest
 from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
@@ -28,6 +28,9 @@ from push_relay.core.sender import Sender, TimeLeft, failure
 SOURCE = ".digest"
 #: Windows that are tried before a push is parked: of one stretch of time, full, or closed by a faster clock.
 TRIES = 10
+#: Pushes of a refused digest that are tried alone before the others. If the vendor refuses all of them, it is
+#: most likely the recipient that it refuses, and each of the others would cost a call for nothing.
+TRIALS = 10
 #: Characters that a gathered push may have: a title is what a digest shows of it, and a window has 400 KB.
 LONGEST = 10_000
 
@@ -53,6 +56,13 @@ class Digest(Push):
 
     entries: tuple[Entry, ...] = ()
     expired: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lone(Push):
+    """A gathered push that is sent alone, because the vendor refused its digest."""
+
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +154,10 @@ class Gatherer:
         return replace(window, id=name, due=float(due))
 
     def end(self, event: Event, account: Account) -> list[Push | Receipt]:
-        """Write the push that a window becomes; receipts instead where it becomes none. Never raises."""
+        """Write the push that a window becomes; receipts instead where it becomes none. Never raises.
+
+        If the event waited or failed for pushes of a refused digest, those are written instead.
+        """
         try:
             found = self.digests.close(str(event.data.get("window")))
             if found is None or not found[1]:
@@ -152,6 +165,8 @@ class Gatherer:
             push = _written(event, *found, self.sender.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [failure(event, exc)]
+        if is_for_lone_pushes(event):
+            return [*_lone_pushes(event, push)]
         return [push] if push.entries else [*_left_out(push)]
 
 
@@ -221,25 +236,59 @@ def summary(entries: Sequence[Entry]) -> Message:
     )
 
 
+def broken_up(event: Event, receipt: Receipt) -> list[Lone]:
+    """Return the pushes of a digest that the vendor refused: each is sent alone. Empty for any other receipt.
+
+    A call of unknown fate is no refusal: the vendor may have shown the digest.
+    """
+    push = receipt.push
+    if not isinstance(push, Digest) or receipt.error_code != VendorRejected.code or len(push.entries) == 1:
+        return []
+    return _lone_pushes(event, push)
+
+
+def is_for_lone_pushes(event: Event) -> bool:
+    """Tell whether a window's event is for pushes of its refused digest, and not for the digest itself."""
+    return bool(event.only) and event.identity not in event.only
+
+
+def _lone_pushes(event: Event, push: Digest) -> list[Lone]:
+    """Return a digest's pushes that an event is for. Those that are too old expire when they are tried."""
+    entries = [*push.entries, *push.expired]
+    keys = [digest(f"{event.identity}\0{entry.key}".encode()) for entry in entries]
+    wanted = set(event.only) if is_for_lone_pushes(event) else set(keys)
+    return [
+        Lone(
+            push.recipient,
+            entry.message,
+            key,
+            high=push.high,
+            max_age=None if entry.expires is None else entry.expires - event.received_at,
+            sources=(entry.source,),
+            entry=entry,
+        )
+        for key, entry in zip(keys, entries, strict=True)
+        if key in wanted
+    ]
+
+
 def unfold(receipt: Receipt) -> list[Receipt]:
     """Return each gathered push's receipt of the digest's end; one that waits goes on waiting as one.
 
     The receipt of any other push is its own.
     """
     push = receipt.push
+    if isinstance(push, Lone):
+        detail = receipt.detail or "sent alone, because the vendor refused the digest"
+        return [replace(_about(push.entry, receipt), detail=detail)]
     if not isinstance(push, Digest) or receipt.outcome is Outcome.PARKED:
         return [receipt]
-    told = [
-        replace(
-            receipt,
-            source=entry.source,
-            event_id=entry.event_id,
-            correlation_id=entry.correlation_id,
-            latency_ms=receipt.latency_ms if entry is push.entries[0] else None,
-        )
-        for entry in push.entries
-    ]
-    return [*told, *_left_out(push)]
+    first, *others = [_about(entry, receipt) for entry in push.entries]
+    return [first, *(replace(other, latency_ms=None) for other in others), *_left_out(push)]
+
+
+def _about(entry: Entry, receipt: Receipt) -> Receipt:
+    return replace(receipt, source=entry.source, event_id=entry.event_id, correlation_id=entry.correlation_id)
 
 
 def _left_out(push: Digest) -> list[Receipt]:

@@ -102,10 +102,11 @@ class _Patterns:
     @cached_property
     def escape_sequence(self) -> "re.Pattern[str]":
         # A control sequence (ESC [ or its single byte), which a cut text may end in; a control string (a
-        # link, say) to its terminator; a sequence with intermediate bytes (ESC ( B).
+        # link, say) to its terminator; a sequence with intermediate bytes (ESC ( B). No string holds the
+        # beginning of another one, so that many beginnings without an end take no longer than one.
         return re.compile(
             "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]?"
-            "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]{0,2048}(?:\x07|\x1b\\\\|\x9c)"
+            "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f\n]{0,2048}(?:\x07|\x1b\\\\|\x9c)"
             "|\x1b[ -/]+[0-~]"
         )
 
@@ -176,13 +177,14 @@ def _needed(run: "re.Match[str]", *, right_to_left: bool) -> str:
     """Return what is needed of a run of characters without a width, by the characters round it."""
     text, kept = run.string, ""
     base = text[run.start() - 1] if run.start() else ""
+    following = text[run.end() : run.end() + 1]
     for at in range(run.start(), run.end()):
         tags = _patterns.flag_tags.match(text, at) if base == _BLACK_FLAG and not kept else None
         if tags:
             kept = tags[0]
         elif kept.endswith(_LAST_TAG) and at < run.start() + len(kept):
             pass  # a tag that was kept with its flag
-        elif _is_needed(text[at], base, kept, text[at + 1 : at + 2], right_to_left=right_to_left):
+        elif _is_needed(text[at], base, kept, following, right_to_left=right_to_left):
             kept += text[at]
     return kept
 
@@ -190,7 +192,8 @@ def _needed(run: "re.Match[str]", *, right_to_left: bool) -> str:
 def _is_needed(character: str, base: str, kept: str, following: str, *, right_to_left: bool) -> bool:
     """Tell whether a character without a width is needed where it stands: between two others it may hide.
 
-    `base` is the visible character before its run, `kept` what is kept of the run, `following` what is next.
+    `base` is the visible character before its run and `following` the one after it; `kept` is the run's part
+    that is kept so far.
     """
     last = kept[-1:]
     if character in _JOINERS:

@@ -161,8 +161,8 @@ def part_of(event: Event, part: Sequence[Receipt], receipts: Sequence[Receipt]) 
     A receipt without a push (a recipient that cannot be made, for example) has no key to name it by. Then the
     message is for all that the other receipts are not about.
     """
-    keys = tuple(receipt.key for receipt in part if receipt.key)
-    if len(keys) == len(part):
+    keys = tuple(dict.fromkeys(receipt.key for receipt in part if receipt.key))
+    if all(receipt.key for receipt in part):
         return replace(event, only=keys, skip=())
     others = (receipt.key for receipt in receipts if receipt.key and receipt.key not in keys)
     return replace(event, skip=tuple(dict.fromkeys((*event.skip, *others))))

@@ -8,6 +8,7 @@ route gathers goes into a digest first, which `core/digest.py` tells of. What in
 is done with a message in the end, is the entrypoints' business.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -17,12 +18,12 @@ from typing import Protocol
 from push_relay.core.body import read_body
 from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import Gatherer, fits_a_window, unfold
+from push_relay.core.digest import TRIALS, Gatherer, Lone, broken_up, fits_a_window, unfold
 from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import pack, unwrap_http_sns
-from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
+from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation, VendorRejected
 from push_relay.core.event import Arrival, Event, digest
-from push_relay.core.handshake import Reply, Subscription, preflight
+from push_relay.core.handshake import Notice, Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
@@ -50,7 +51,9 @@ class Queue(Protocol):
 class Subscriptions(Protocol):
     """SNS subscriptions over HTTP, which their subscriber has to confirm."""
 
-    def confirm(self, url: str) -> None: ...  # raises CredentialsUnavailable
+    def confirm(self, url: str) -> bool:
+        """Confirm one; return whether only its owners can end it. Raises CredentialsUnavailable."""
+        ...
 
 
 class Connections(Protocol):
@@ -133,8 +136,9 @@ class Relay:
     def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
         asked = source.shake_hands(request, admitted.secret)
         if isinstance(asked, Subscription):
-            self.subscriptions.confirm(asked.url)
-            return Reply("", "text/plain; charset=utf-8")
+            is_protected = self.subscriptions.confirm(asked.url)
+            notice = None if is_protected else Notice.UNPROTECTED
+            return Reply("", "text/plain; charset=utf-8", notice=notice)
         return asked or self._event(source, self._arrival(source, request, admitted.verified, now))
 
     def _arrival(self, source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
@@ -190,23 +194,32 @@ class Relay:
         """Deliver events: for each its receipts, at least one. Never raises for an event's sake.
 
         The pushes of all events go out together, what is urgent first, as many at a time as connections of
-        the account are free.
+        the account are free. Then those of refused digests go out, each alone.
         """
         settled: list[list[Receipt]] = [[] for _ in events]
+        ended: list[tuple[int, Receipt]] = []
         pushes: list[tuple[int, Push]] = []
+        alone: defaultdict[int, list[Lone]] = defaultdict(list)
         for number, event in enumerate(events):
             for task in self._pushes(event):
                 if isinstance(task, Receipt):
                     settled[number].append(task)
-                elif task.digest is not None:
-                    settled[number].append(self.gatherer.gather(event, task, time_left))
-                elif waiting := self.sender.waiting(event, task, time_left):
-                    settled[number] += unfold(waiting)
+                elif isinstance(task, Lone):
+                    alone[number].append(task)
+                elif unsent := self._unsent(event, task, time_left):
+                    ended.append((number, unsent))
                 else:
                     pushes.append((number, task))
         pushes.sort(key=lambda task: not task[1].high)
-        for (number, _), receipt in zip(pushes, self._send(events, pushes, time_left), strict=True):
-            settled[number] += unfold(receipt)
+        receipts = self._send(events, pushes, time_left)
+        ended += [(number, receipt) for (number, _), receipt in zip(pushes, receipts, strict=True)]
+        for number, receipt in ended:
+            if lone := broken_up(events[number], receipt):
+                alone[number] += lone
+            else:
+                settled[number] += unfold(receipt)
+        for number, parts in alone.items():
+            settled[number] += self.send_alone(events[number], parts, time_left)
         for event, receipts in zip(events, settled, strict=True):
             self.sender.let_go(event, receipts)
         return settled
@@ -266,6 +279,28 @@ class Relay:
             sources=(event.source,),
             remember=source.remembers(event),
         )
+
+    def _unsent(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
+        """Return the receipt of a push that is gathered or cannot be sent now; None if it can be tried."""
+        if push.digest is not None:
+            return self.gatherer.gather(event, push, time_left)
+        return self.sender.waiting(event, push, time_left)
+
+    def send_alone(self, event: Event, pushes: Sequence[Lone], time_left: TimeLeft) -> list[Receipt]:
+        """Send a refused digest's pushes. If the first are all refused, the others fail without a call."""
+        first, others = pushes[:TRIALS], pushes[TRIALS:]
+        receipts = [*self._send([event], [(0, push) for push in first], time_left)]
+        if any(receipt.error_code != VendorRejected.code for receipt in receipts):
+            receipts += self._send([event], [(0, push) for push in others], time_left)
+        else:
+            refusal = VendorRejected(f"not sent: the vendor refused the digest and {TRIALS} of its pushes")
+            receipts += [self._refused(event, push, refusal, time_left) for push in others]
+        return [each for receipt in receipts for each in unfold(receipt)]
+
+    def _refused(self, event: Event, push: Push, refusal: VendorRejected, time_left: TimeLeft) -> Receipt:
+        """Settle a push as refused without a call, unless it has expired or is settled."""
+        claimed = self.sender.claim(event, push, time_left)
+        return claimed or self.sender.recorded(push, failure(event, refusal, push))
 
     def _send(
         self, events: Sequence[Event], pushes: Sequence[tuple[int, Push]], time_left: TimeLeft

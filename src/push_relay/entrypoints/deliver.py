@@ -21,6 +21,7 @@ from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
 from push_relay.entrypoints import ending, isolation
+from push_relay.entrypoints.memory import portions
 from push_relay.entrypoints.message import Message, read_batch
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
 from push_relay.telemetry import Telemetry
@@ -74,7 +75,7 @@ def _from_sqs(
     kept: list[Message] = []
     finished: list[Message] = []
     waiting: set[str] = set()  # FIFO groups that wait behind a record of theirs
-    for wave in _waves(batch):
+    for wave in portions(_waves(batch)):
         if is_careful:
             isolation.delete(finished, queue, telemetry)
             finished = []
@@ -89,6 +90,8 @@ def _from_sqs(
             else:
                 kept.append(message)
                 waiting |= {message.group} if message.group is not None else set()
+            # The next wave may need the memory.
+            message.event = None
     return {"batchItemFailures": [{"itemIdentifier": str(m.content.get("messageId"))} for m in kept]}
 
 

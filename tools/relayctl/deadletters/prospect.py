@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from push_relay.core.digest import is_for_lone_pushes
 from push_relay.core.envelope import unwrap_sqs
 from push_relay.core.errors import PayloadTooLarge
 from push_relay.core.event import Event
@@ -89,7 +90,9 @@ class Oracle:
             return
         if event.source.startswith("."):
             # The relay's own: what it says lies in the ledger, and no source's folder has the name.
-            yield Receipt.of(event, Outcome.PARKED, detail="the end of a digest: one push of it all"), event
+            alone = f"{len(event.only)} of a refused digest's pushes, each alone"
+            detail = alone if is_for_lone_pushes(event) else "the end of a digest: one push of it all"
+            yield Receipt.of(event, Outcome.PARKED, detail=detail), event
             return
         for task in self.relay.translate(event):
             yield task, event

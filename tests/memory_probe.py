@@ -1,0 +1,65 @@
+"""Handle one invocation and print the memory that it took: `python memory_probe.py receive|deliver FILE`.
+
+In a process of its own, with AWS's clients loaded as in Lambda. What is queued is packed and dropped.
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parent
+#: The secret of the one source.
+SECRET = b"secret"
+
+
+def peak_mib() -> int:
+    """Return the most memory that this process has had.
+
+    Linux's own figure is used if there is one, because getrusage's includes the parent process until the
+    program is loaded.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main(function: str, file: Path) -> None:
+    """Handle the invocation in a file."""
+    sys.path[:0] = [str(TESTS.parent / "src"), str(TESTS)]
+    os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="eu-west-1")
+    import boto3  # noqa: PLC0415 (only in the process that is measured)
+
+    from front_door import world  # noqa: PLC0415
+    from push_relay.core.envelope import pack  # noqa: PLC0415
+    from push_relay.core.errors import VendorThrottled  # noqa: PLC0415
+
+    clients = [boto3.client(name) for name in ("sqs", "secretsmanager", "dynamodb")]
+    here = world(Path(tempfile.mkdtemp()), {"scheme": "github"})
+    here.secrets.secrets = (SECRET,)
+    messages: Any = here.messages
+    messages.put = pack
+    messages.park = lambda event, *_: pack(event)
+    messages.bury = lambda *_: None
+    # Parking packs each event once more, which takes the most memory.
+    here.vendor.judge = lambda _push, _credentials: VendorThrottled("slow")
+    invocation = json.loads(file.read_text())
+    before = peak_mib()
+    answer = here.receive(invocation) if function == "receive" else here.deliver(invocation)
+    seen = {
+        "before": before,
+        "peak": peak_mib(),
+        "clients": len(clients),
+        "status": answer.get("statusCode"),
+        "outcomes": sorted(receipt.error_code or receipt.outcome for receipt in here.witness.receipts),
+    }
+    sys.stdout.write(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

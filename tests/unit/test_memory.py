@@ -1,0 +1,99 @@
+"""Messages that could take too much memory together are handled one after the other, and all are handled."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from fakes import World
+from invocations import sqs_batch, sqs_queued, sqs_record
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Receipt
+from push_relay.core.relay import Relay
+from push_relay.core.sender import TimeLeft
+from push_relay.entrypoints.memory import portions
+from push_relay.entrypoints.message import Message
+
+BREAD = {"kind": "baked", "words": "warm"}
+#: Half a megabyte each: brackets take 60 times their size, words ten times.
+BRACKETS = json.dumps(BREAD | {"more": [[]] * 120_000})
+WORDS = json.dumps(BREAD | {"more": "x" * 500_000})
+
+
+def compressed(number: int) -> dict[str, Any]:
+    """Return the record of a queued event that had to be compressed."""
+    event = Event("bakery", f"e-{number}", "baked", BREAD | {"more": "x" * 2_000_000}, 1.8e9, f"i-{number}")
+    return sqs_queued(event, message_id=f"z-{number}")
+
+
+def record(body: str, number: int) -> dict[str, Any]:
+    """Return a bakery's record."""
+    return sqs_record(body, source="bakery", message_id=f"m-{number}")
+
+
+def ids(waves: Sequence[Sequence[Message]]) -> list[list[str]]:
+    """Return the messages' ids, by portion."""
+    return [[message.content["messageId"] for message in wave] for wave in waves]
+
+
+def split(*records: dict[str, Any]) -> list[list[str]]:
+    """Return the portions of one wave."""
+    return ids(list(portions([[Message.of_sqs(given) for given in records]])))
+
+
+@pytest.mark.parametrize(
+    "body", [json.dumps(BREAD), WORDS, "[" * 3_000], ids=["small", "words", "some brackets"]
+)
+def test_what_fits_together_stays_together_and_in_order(body: str) -> None:
+    """Ten events go out at once, as many at a time as there are connections."""
+    assert split(*(record(body, number) for number in range(10))) == [[f"m-{number}" for number in range(10)]]
+
+
+def test_what_does_not_fit_together_is_split_and_the_smallest_go_first() -> None:
+    """A small event does not wait for a large one."""
+    records = [record(BRACKETS, 0), record(json.dumps(BREAD), 1), record(BRACKETS, 2), record(WORDS, 3)]
+    assert split(*records, record(BRACKETS, 4)) == [["m-1", "m-3", "m-0"], ["m-2"], ["m-4"]]
+
+
+def test_each_compressed_event_is_alone() -> None:
+    """Its size is known only when it is decompressed."""
+    assert split(compressed(0), compressed(1), record("{}", 2)) == [["m-2"], ["z-0"], ["z-1"]]
+
+
+@pytest.mark.parametrize("body", [None, 7, ["{}"]])
+def test_a_record_without_a_body_takes_nothing(body: object) -> None:
+    """It is rejected."""
+    assert split(record("{}", 0) | {"body": body}, record("{}", 1)) == [["m-0", "m-1"]]
+
+
+def test_every_wave_is_split_by_itself() -> None:
+    """Of a FIFO group the next record is in the next wave."""
+    first, second = (
+        [Message.of_sqs(record(BRACKETS, number)) for number in pair] for pair in ((0, 1), (2, 3))
+    )
+    assert ids(list(portions([first, [], second]))) == [["m-0"], ["m-1"], [], ["m-2"], ["m-3"]]
+
+
+def test_a_batch_of_large_messages_is_delivered_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is lost, each has its outcome, and each event is released before the next portion."""
+    together: list[int] = []
+    held: list[Message] = []
+    deliver, of_sqs = Relay.deliver, Message.of_sqs
+
+    def counted(relay: Relay, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
+        together.append(sum(message.event is not None for message in held))
+        return deliver(relay, events, time_left)
+
+    def noted(given: dict[str, Any]) -> Message:
+        held.append(of_sqs(given))
+        return held[-1]
+
+    monkeypatch.setattr(Relay, "deliver", counted)
+    monkeypatch.setattr(Message, "of_sqs", noted)
+    world = World()
+    batch = sqs_batch(*(record(BRACKETS, number) for number in range(3)), compressed(3), record("{", 4))
+    assert world.deliver(batch) == {"batchItemFailures": []}
+    assert sorted(world.witness.outcomes) == [*[Outcome.DELIVERED] * 4, Outcome.REJECTED]
+    assert together == [1, 1, 1, 1]
