@@ -81,7 +81,7 @@ def pushed(here: World, given: dict[str, Any]) -> list[tuple[str, str]]:
 def test_an_event_in_a_notification_is_an_event_only_for_a_rule_that_says_so(
     rules: list[str], source: str, expected: list[tuple[str, str]], tmp_path: Path
 ) -> None:
-    """Whoever writes the text of a message could write any event."""
+    """The author of a message's text could write any event."""
     assert pushed(world(tmp_path, *rules), published(bus_event(WORDS, source=source))) == expected
 
 
@@ -170,7 +170,7 @@ def test_a_publishers_word_makes_no_metric(tmp_path: Path) -> None:
     ],
 )
 def test_over_http_the_same_rules_hold(match: str, topics: list[str], expected: str, tmp_path: Path) -> None:
-    """The URL names the source, and SNS signs the text, whoever wrote it."""
+    """The URL names the source, and SNS signs any author's text."""
     top = 'handshake = "sns"' + (f"\n[[match]]\n{match}" if match else "")
     listed = f"[aws]\neventbridge_topics = {json.dumps(topics)}"
     here = world_of(tmp_path, SNS_HTTP, top=top, policy=f'topics = ["{TOPIC}"]\n{listed}')

@@ -129,7 +129,7 @@ def test_a_dead_letter_that_cannot_be_written_is_kept() -> None:
 
 @pytest.mark.parametrize("source", ["nosuch", "../x", ""])
 def test_a_source_that_does_not_exist_makes_no_metric(source: str) -> None:
-    """Whoever may send to the queue names it."""
+    """Anybody who may send to the queue can name it."""
     world = World()
     doomed = record("x", 6)
     doomed["messageAttributes"]["source"]["stringValue"] = source
