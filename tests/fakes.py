@@ -127,11 +127,12 @@ class Messages:
 
 
 class SigningSecrets:
-    """The senders' secrets: the same for every source, or none."""
+    """The senders' secrets: those of `by_source`, else the same for every source, or none."""
 
     def __init__(self, *secrets: bytes) -> None:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
         self.rotated: tuple[bytes, ...] = ()
+        self.by_source: dict[str, tuple[bytes, ...]] = {}
         self.missing = False
         self.refetches = 0
 
@@ -139,7 +140,7 @@ class SigningSecrets:
         """Return the secrets of a source."""
         if self.missing:
             raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
-        return self.secrets
+        return self.by_source.get(source, self.secrets)
 
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Return them as somebody may have rotated them."""
