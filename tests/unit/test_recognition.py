@@ -119,6 +119,13 @@ def test_a_queue_can_be_matched_where_a_sender_cannot_set_attributes(tmp_path: P
     assert here.witness.outcomes == [Outcome.DELIVERED, Outcome.REJECTED]
 
 
+def test_a_queues_rule_fits_no_message_with_an_attribute(tmp_path: Path) -> None:
+    """Its sender could have named a source, and may have sent the words of somebody else."""
+    here = world(tmp_path, 'sqs_queue = "*"')
+    here.deliver(sqs_batch(sqs_record(WORDS, source="mine") | {"eventSourceARN": QUEUE}))
+    assert here.witness.outcomes == [Outcome.REJECTED]
+
+
 @pytest.mark.parametrize("given", [notification(WORDS), bus_event(WORDS)], ids=["SNS", "EB"])
 def test_a_queues_rule_fits_no_message_that_has_an_envelope(given: dict[str, Any], tmp_path: Path) -> None:
     """What a topic's or a bus's publishers write is another trust than that of the queue's senders."""
