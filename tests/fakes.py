@@ -127,11 +127,12 @@ class Messages:
 
 
 class SigningSecrets:
-    """The senders' secrets: the same for every source, or none."""
+    """The senders' secrets: those of `by_source`, else the same for every source, or none."""
 
     def __init__(self, *secrets: bytes) -> None:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
         self.rotated: tuple[bytes, ...] = ()
+        self.by_source: dict[str, tuple[bytes, ...]] = {}
         self.missing = False
         self.refetches = 0
 
@@ -139,7 +140,7 @@ class SigningSecrets:
         """Return the secrets of a source."""
         if self.missing:
             raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
-        return self.secrets
+        return self.by_source.get(source, self.secrets)
 
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Return them as somebody may have rotated them."""
@@ -154,6 +155,7 @@ class Sns:
     def __init__(self) -> None:
         self.certificates: dict[str, bytes] = {}
         self.confirmed: list[str] = []
+        self.protects = True
         self.fetched: list[str] = []
 
     def certificate(self, url: str) -> bytes:
@@ -163,9 +165,10 @@ class Sns:
             raise CredentialsUnavailable("SNS's certificate cannot be read (Fake)")
         return self.certificates[url]
 
-    def confirm(self, url: str) -> None:
+    def confirm(self, url: str) -> bool:
         """Note a confirmation."""
         self.confirmed.append(url)
+        return self.protects
 
 
 class PushCredentials:
@@ -239,6 +242,10 @@ class Witness:
     def handshake(self, source: str, correlation_id: str) -> None:
         """Note a handshake."""
         self.handshakes.append((source, correlation_id))
+
+    def unsubscribed(self, source: str, correlation_id: str) -> None:
+        """Note the end of a subscription."""
+        self.troubles.append(("unsubscribed", source, correlation_id))
 
     def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
         """Note receipts."""

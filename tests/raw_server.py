@@ -21,6 +21,7 @@ class Raw:
         self.ended = threading.Event()
         self.connections = 0
         self.requests = 0
+        self.heads: list[bytes] = []
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -58,6 +59,7 @@ class Raw:
                 return False
             head += chunk
         head, _, body = head.partition(b"\r\n\r\n")
+        self.heads.append(head)
         lines = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
         length = int(lines[0].partition(b":")[2]) if lines else 0
         while len(body) < length:

@@ -200,7 +200,9 @@ def ed25519_pairs() -> Mapping[bytes, ed25519.Ed25519PrivateKey]:
 def _twilio_form(body: bytes, secret: bytes, _stamp: str) -> Request:
     fields = sorted(set(parse_qsl(body.decode(), keep_blank_values=True)))
     content = URL + "".join(name + value for name, value in fields)
-    return Request(body, {"x-twilio-signature": b64(mac(secret, content.encode(), "sha1"))})
+    content_type = "application/x-www-form-urlencoded; charset=UTF-8"
+    signature = b64(mac(secret, content.encode(), "sha1"))
+    return Request(body, {"content-type": content_type, "x-twilio-signature": signature})
 
 
 def _twilio_json(body: bytes, secret: bytes, _stamp: str) -> Request:

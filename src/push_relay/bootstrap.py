@@ -40,7 +40,7 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
     """
     clock = clock or SystemClock()
     routing = read_routing_file(settings.config_file)
-    sns = SnsEndpoint()
+    sns = SnsEndpoint(sign=aws.signed)
     queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now)
     telemetry = Telemetry(settings.stack)
     table = Table(settings.ledger_table)

@@ -161,7 +161,9 @@ class Telemetry:
     def unsubscribed(self, source: str, correlation_id: str) -> None:
         """Note that SNS has confirmed the end of a subscription: its topic sends nothing more."""
         self._counts[source][UNSUBSCRIBED] += 1
-        self._logger.error("unsubscribed", source=source, correlation_id=correlation_id)
+        self._logger.error(
+            "unsubscribed", source=source, error_code=UNSUBSCRIBED.lower(), correlation_id=correlation_id
+        )
 
     def quota(self, calls: int, limit: int) -> None:
         """Note how much of the day's quota the account has used."""

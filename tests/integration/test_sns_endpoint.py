@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from push_relay.adapters import sns
 from push_relay.adapters.sns import MAX_ANSWER, MAX_KEPT, SnsEndpoint
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.handshake import PROTECTED
 from raw_server import Raw, head, raw, reply, silent
 from sns_sender import certificate, certificates, rsa_pair
 
@@ -65,6 +66,51 @@ def test_a_confirmation_is_one_get() -> None:
         for _ in range(2):
             endpoint.confirm(server.address + "/?Action=ConfirmSubscription&Token=planted")
         assert server.requests == 2
+
+
+CALL = "/?Action=ConfirmSubscription&Token=planted"
+
+
+def in_turn(*statuses: str) -> Callable[[Raw, socket.socket], bool]:
+    """Answer one request after the other with these statuses."""
+
+    def answer(server: Raw, connection: socket.socket) -> bool:
+        connection.sendall(head(0, statuses[len(server.heads) - 1]))
+        return True
+
+    return answer
+
+
+def signing(url: str) -> dict[str, str]:
+    """Sign a call, as the function's role."""
+    return {"Authorization": f"signed {len(url)}"}
+
+
+def test_a_subscription_is_confirmed_by_a_signed_call() -> None:
+    """Only such a call may ask that nobody but an owner can end it."""
+    with raw(in_turn("200 OK")) as server:
+        assert SnsEndpoint(sign=signing).confirm(server.address + CALL + PROTECTED) is True
+    (sent,) = server.heads
+    assert sent.startswith(f"GET {CALL}{PROTECTED} HTTP".encode())
+    assert b"signed" in sent
+
+
+@pytest.mark.parametrize("refusal", ["400 Bad Request", "401 Unauthorized", "403 Forbidden"])
+def test_a_role_that_may_not_confirm_confirms_without_protection(refusal: str) -> None:
+    """Unsigned, as anybody may: a lost subscription would be worse. The caller learns it."""
+    with raw(in_turn(refusal, "200 OK")) as server:
+        assert SnsEndpoint(sign=signing).confirm(server.address + CALL + PROTECTED) is False
+    _, sent = server.heads
+    assert sent.startswith(f"GET {CALL} HTTP".encode())
+    assert b"signed" not in sent
+
+
+@pytest.mark.parametrize("status", ["500 Oops", "503 Busy", "429 Slow", "302 Found"])
+def test_a_signed_call_that_fails_is_repeated_by_sns_and_not_weakened(status: str) -> None:
+    """SNS asks again, and the next attempt may be protected."""
+    with raw(in_turn(status, "200 OK")) as server, pytest.raises(CredentialsUnavailable):
+        SnsEndpoint(sign=signing).confirm(server.address + CALL + PROTECTED)
+    assert len(server.heads) == 1
 
 
 @CALLS

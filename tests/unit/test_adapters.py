@@ -368,6 +368,22 @@ def test_push_credentials_are_taken_as_people_store_them(text: str) -> None:
     assert held.current() == Credentials(4711, "k")
 
 
+def test_a_call_of_sns_is_signed_for_its_service_and_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the role's session token; without credentials it is not signed at all."""
+    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=arn%3Aaws&Token=t"
+    names = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    headers = aws.signed(url)
+    assert "/eu-west-1/sns/aws4_request" in headers["Authorization"]
+    assert headers["X-Amz-Security-Token"] == "token"
+    for name in names:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    assert aws.signed(url) == {}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_secret_that_was_stored_as_bytes_is_read(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets Manager has texts and bytes; a file that PowerShell has written is UTF-16."""

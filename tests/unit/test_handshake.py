@@ -80,9 +80,22 @@ def confirmation(url: str, topic: object = "arn:aws:sns:eu-west-1:123456789012:a
 
 
 def test_sns_subscriptions_are_confirmed_where_sns_says() -> None:
-    """The address is on SNS's host in the topic's region."""
-    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t"
-    assert HANDSHAKES["sns"](confirmation(url), SECRET) == Subscription(url)
+    """On SNS's host in the topic's region, by what SNS has signed, and so that only an owner can end them."""
+    host = "https://sns.eu-west-1.amazonaws.com/"
+    assert HANDSHAKES["sns"](confirmation(f"{host}?Action=Unsubscribe#x"), SECRET) == Subscription(
+        f"{host}?Action=ConfirmSubscription&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A123456789012%3Aalarms&Token=t"
+        "&AuthenticateOnUnsubscribe=true"
+    )
+
+
+@pytest.mark.parametrize("token", [None, "", 7, "t\nx", "t" * 2000])
+def test_a_confirmation_without_a_token_is_malformed(token: object) -> None:
+    """Nothing is called."""
+    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription"
+    topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
+    message = {"Type": "SubscriptionConfirmation", "TopicArn": topic, "SubscribeURL": url, "Token": token}
+    with pytest.raises(MalformedRequest):
+        HANDSHAKES["sns"](asked(message), SECRET)
 
 
 @pytest.mark.parametrize(

@@ -204,10 +204,22 @@ def test_a_subscription_of_an_allow_listed_topic_is_confirmed(gateway: Gateway, 
     here = world_of(tmp_path, SNS)
     answer = here.receive(gateway(subscription()))
     assert (answer["statusCode"], answer["body"], answer["headers"]["Content-Type"]) == (200, "", TEXT)
+    call = f"?Action=ConfirmSubscription&TopicArn={TOPIC.replace(':', '%3A')}&Token=planted-token"
     assert here.sns.confirmed == [
-        "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=planted-token"
+        f"https://sns.eu-west-1.amazonaws.com/{call}&AuthenticateOnUnsubscribe=true"
     ]
     assert not here.messages.queued
+    assert not here.witness.troubles
+
+
+def test_a_subscription_that_anybody_can_end_is_reported(tmp_path: Path) -> None:
+    """It is confirmed all the same: SNS would give up, and the events would be lost."""
+    here = world_of(tmp_path, SNS)
+    here.sns.protects = False
+    assert here.receive(api_gateway_v2(subscription()))["statusCode"] == 200
+    ((what, code, detail),) = here.witness.troubles
+    assert (what, code) == ("subscription of source `planted`", "unprotected_subscription")
+    assert "HttpSnsTopicArns" in detail
 
 
 @ANY_GATEWAY
@@ -259,12 +271,26 @@ def test_a_certificate_that_does_not_exist_is_a_forgery(tmp_path: Path) -> None:
     assert untouched(here)
 
 
-def test_the_end_of_a_subscription_is_taken_note_of(tmp_path: Path) -> None:
-    """Answered, and not undone: who unsubscribed meant it."""
-    here = world_of(tmp_path, SNS)
-    answer = here.receive(api_gateway_v2(subscription(Type="UnsubscribeConfirmation")))
+def test_the_end_of_a_subscription_is_logged_as_an_error_and_counted(tmp_path: Path) -> None:
+    """Answered, and not undone: an owner may have meant it. No event comes from the topic any more."""
+    with captured() as said:
+        here = world_of(tmp_path, SNS, telemetry=said.telemetry)
+        answer = here.receive(api_gateway_v2(subscription(Type="UnsubscribeConfirmation")))
     assert answer["statusCode"] == 200
     assert not here.sns.confirmed
+    ended = {"level": "ERROR", "message": "unsubscribed", "source": "planted", "error_code": "unsubscribed"}
+    assert [line for line in said.logs if ended.items() <= line.items()]
+    assert [line["Unsubscribed"] for line in said.metrics if "Unsubscribed" in line] == [[1.0]]
+    assert "planted-token" not in said.text
+
+
+def test_a_forged_end_of_a_subscription_is_none(tmp_path: Path) -> None:
+    """Only SNS signs one; anybody could make the alarm ring otherwise."""
+    here = world_of(tmp_path, SNS)
+    message = sns_message(b"x", Type="UnsubscribeConfirmation", Subject=None, SubscribeURL="x", Token="y")
+    forged = request(sns_signed(message, b"mallory").body, {"content-type": "text/plain"})
+    assert here.receive(api_gateway_v2(forged))["statusCode"] == 401
+    assert not here.witness.troubles
 
 
 # --- CloudEvents -----------------------------------------------------------------------------------------

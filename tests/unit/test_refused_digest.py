@@ -1,4 +1,4 @@
-"""Digests that the vendor refuses: each of their pushes is sent alone, and ends by itself."""
+"""Digests that the vendor refuses: each of their pushes is sent alone, with its own outcome."""
 
 from collections import Counter
 from collections.abc import Callable

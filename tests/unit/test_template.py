@@ -370,6 +370,17 @@ def test_a_role_may_decrypt_only_the_secrets_that_it_reads(mode: DeliveryMode) -
     assert found == {"ReceiveRole": {"signing"} | direct, "DeliverRole": {"push"}}
 
 
+def test_receive_may_confirm_subscriptions_of_the_topics_that_call_it() -> None:
+    """Of no other topic, and without a list there is no such right."""
+    topics = [f"arn:aws:sns:eu-west-1:123456789012:{name}" for name in ("ovens", "doors")]
+    document = transformed(HttpSnsTopicArns=",".join(topics))
+    (statement,) = (
+        each for each in _allowances(document["Resources"]["ReceiveRole"]) if "sns:" in str(each["Action"])
+    )
+    assert (statement["Action"], statement["Resource"]) == ("sns:ConfirmSubscription", topics)
+    assert "sns:" not in json.dumps(transformed()["Resources"]["ReceiveRole"])
+
+
 @pytest.mark.parametrize("function", _FUNCTIONS)
 def test_each_variable_is_read_by_the_settings_or_by_powertools(function: str) -> None:
     """A misspelt variable is a setting that silently keeps its default."""

@@ -1,7 +1,7 @@
 """Make AWS clients, once each and only those that are needed: a client costs more than all else at start."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -58,6 +58,29 @@ def _client(service: str) -> Any:
             )
             _clients[service] = cast("Any", boto3).client(service, config=config)
         return _clients[service]
+
+
+def signed(url: str) -> Mapping[str, str]:
+    """Return the headers that sign a GET of `https://SERVICE.REGION...` as the function's role.
+
+    Nothing if there are no credentials, or none that can be read. Signature Version 4:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+    """
+    # Imported where they are needed, which is once for each subscription.
+    import boto3  # noqa: PLC0415
+    from botocore.auth import SigV4Auth  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    service, region, *_ = url.removeprefix("https://").split(".")
+    request = AWSRequest("GET", url)
+    try:
+        with _making:
+            credentials = cast("Any", boto3).Session().get_credentials()
+        SigV4Auth(credentials and credentials.get_frozen_credentials(), service, region).add_auth(request)
+    except BotoCoreError:
+        return {}
+    return dict(request.headers)
 
 
 def error_name(error: Exception) -> str:

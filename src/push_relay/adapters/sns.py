@@ -1,17 +1,18 @@
 """What the relay fetches from SNS: the certificate that a message names, and a subscription's confirmation.
 
-Both addresses stand in a message that a stranger may have written. They come here only after a scheme or a
-handshake has pinned them to SNS's host in the topic's region; nothing is followed from there.
+A stranger may have written the message that names them. Their addresses come here only after a scheme or a
+handshake has pinned them to SNS's host in the topic's region; no redirect is followed from there.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.handshake import PROTECTED
 
 #: Bytes of an answer; a certificate has some 2,000.
 MAX_ANSWER = 64 * 1024
@@ -26,7 +27,12 @@ KEPT_FOR_REPEATED = 5
 #: Names remembered of which no certificate was asked for.
 MAX_PUT_OFF = 4096
 
+#: Returns the headers that sign a GET of an address as the function's role; none if it has no credentials.
+type Sign = Callable[[str], Mapping[str, str]]
+
 _NO_SUCH_CERTIFICATE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+#: How AWS answers a signed call that the role may not make.
+_REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class SnsEndpoint:
@@ -36,13 +42,17 @@ class SnsEndpoint:
     """
 
     def __init__(
-        self, pool: urllib3.PoolManager | None = None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        pool: urllib3.PoolManager | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sign: Sign | None = None,
     ) -> None:
         timeout = urllib3.Timeout(connect=CONNECT, read=READ, total=TOTAL)
         self._pool = pool or urllib3.PoolManager(
             num_pools=4, maxsize=1, timeout=timeout, cert_reqs="CERT_REQUIRED"
         )
         self._monotonic = monotonic
+        self._sign = sign or (lambda _url: {})
         self._certificates: dict[str, bytes] = {}
         self._fetches: list[float] = []
         self._absent: dict[str, float] = {}
@@ -90,16 +100,35 @@ class SnsEndpoint:
             raise CredentialsUnavailable("too many of SNS's certificates are asked for", retry_after=wait)
         self._fetches.append(now)
 
-    def confirm(self, url: str) -> None:
-        """Confirm a subscription. Raises CredentialsUnavailable: SNS asks again."""
-        status, _ = self._get(url, "SNS did not take the confirmation")
-        _require_ok(status, "SNS did not take the confirmation")
+    def confirm(self, url: str) -> bool:
+        """Confirm a subscription by a call that ends with PROTECTED; return whether it is protected.
 
-    def _get(self, url: str, trouble: str) -> tuple[int, bytes]:
+        AWS takes that parameter only from a role that may call sns:ConfirmSubscription. For another role the
+        subscription is confirmed without it, because an event that is lost is worse. Raises
+        CredentialsUnavailable: SNS asks again.
+        """
+        trouble = "SNS did not take the confirmation"
+        if headers := self._sign(url):
+            status, _ = self._get(url, trouble, headers)
+            if status == HTTPStatus.OK:
+                return True
+            if status not in _REFUSALS:
+                _require_ok(status, trouble)
+        status, _ = self._get(url.removesuffix(PROTECTED), trouble)
+        _require_ok(status, trouble)
+        return False
+
+    def _get(self, url: str, trouble: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         deadline, body = time.monotonic() + TOTAL, b""
         try:
             response = self._pool.request(
-                "GET", url, redirect=False, retries=False, preload_content=False, decode_content=False
+                "GET",
+                url,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
             )
             try:
                 while chunk := response.read1(MAX_ANSWER + 1 - len(body)):

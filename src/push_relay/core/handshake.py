@@ -10,7 +10,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
+from urllib.parse import urlencode
 
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.schemes.sns_http import endpoint
@@ -24,18 +26,35 @@ _RATE = re.compile(r"[0-9]{1,9}")
 _ORIGIN = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
 
+#: The parameter of a confirmation without which anybody who has seen a message's UnsubscribeURL can end the
+#: subscription. AWS takes it only with a signature.
+#: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
+PROTECTED = "&AuthenticateOnUnsubscribe=true"
+
+
+class Notice(Enum):
+    """What a handshake tells the deployer."""
+
+    UNSUBSCRIBED = "SNS has ended a subscription"
+    UNPROTECTED = "a subscription was confirmed, and anybody who sees one of its messages can end it"
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handshake is answered with, under 200."""
+    """What a handshake is answered with, under 200, and what somebody should know of it."""
 
     body: str
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An SNS subscription that waits for its confirmation: fetch the address (already verified)."""
+    """An SNS subscription that waits for its confirmation.
+
+    url  of the confirmation, which ends with PROTECTED: SNS's own host and what SNS has signed
+    """
 
     url: str
 
@@ -111,10 +130,11 @@ def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
     """
     document = _object(request)
     if document.get("Type") == "UnsubscribeConfirmation":
-        return Reply("", "text/plain; charset=utf-8")
+        return Reply("", "text/plain; charset=utf-8", notice=Notice.UNSUBSCRIBED)
     if document.get("Type") != "SubscriptionConfirmation":
         return None
-    url, host = document.get("SubscribeURL"), endpoint(document.get("TopicArn"))
+    topic, url = document.get("TopicArn"), document.get("SubscribeURL")
+    host = endpoint(topic)
     if (
         host is None
         or not isinstance(url, str)
@@ -122,7 +142,10 @@ def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
         or not _TOKEN.fullmatch(url)
     ):
         raise MalformedRequest("the subscription's address is not SNS's in the topic's region")
-    return Subscription(url)
+    # Made of what SNS has signed, so that the relay's own signature is on no other call.
+    token = _token(document.get("Token"))
+    call = urlencode({"Action": "ConfirmSubscription", "TopicArn": topic, "Token": token})
+    return Subscription(f"{host}?{call}{PROTECTED}")
 
 
 def no_handshake(_request: Asked, _secret: bytes) -> None:

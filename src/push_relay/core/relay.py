@@ -23,7 +23,7 @@ from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import pack, unwrap_http_sns
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation, VendorRejected
 from push_relay.core.event import Arrival, Event, digest
-from push_relay.core.handshake import Reply, Subscription, preflight
+from push_relay.core.handshake import Notice, Reply, Subscription, preflight
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
@@ -51,7 +51,9 @@ class Queue(Protocol):
 class Subscriptions(Protocol):
     """SNS subscriptions over HTTP, which their subscriber has to confirm."""
 
-    def confirm(self, url: str) -> None: ...  # raises CredentialsUnavailable
+    def confirm(self, url: str) -> bool:
+        """Confirm one; return whether only its owners can end it. Raises CredentialsUnavailable."""
+        ...
 
 
 class Connections(Protocol):
@@ -134,8 +136,9 @@ class Relay:
     def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
         asked = source.shake_hands(request, admitted.secret)
         if isinstance(asked, Subscription):
-            self.subscriptions.confirm(asked.url)
-            return Reply("", "text/plain; charset=utf-8")
+            is_protected = self.subscriptions.confirm(asked.url)
+            notice = None if is_protected else Notice.UNPROTECTED
+            return Reply("", "text/plain; charset=utf-8", notice=notice)
         return asked or self._event(source, self._arrival(source, request, admitted.verified, now))
 
     def _arrival(self, source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:

@@ -22,7 +22,7 @@ from push_relay.core.errors import (
     Unauthenticated,
 )
 from push_relay.core.event import Event
-from push_relay.core.handshake import Reply
+from push_relay.core.handshake import Notice, Reply
 from push_relay.core.outcomes import Disposition, Outcome, code_of, verdict, verdict_of_code
 from push_relay.core.push import Receipt
 from push_relay.core.relay import DeliveryMode, Relay
@@ -35,6 +35,8 @@ from push_relay.telemetry import Telemetry
 #: Codes of what is answered before there is any event, and so no outcome.
 METHOD_NOT_ALLOWED = "method_not_allowed"
 NOT_FOUND = "not_found"
+#: The code of a subscription that was confirmed without AuthenticateOnUnsubscribe.
+UNPROTECTED_SUBSCRIPTION = "unprotected_subscription"
 #: Seconds that a sender is asked to wait where nobody knows better.
 RETRY_AFTER = 60
 
@@ -114,6 +116,15 @@ def _webhook(
 
 def _handshake(reply: Reply, request: HttpRequest, telemetry: Telemetry) -> Response:
     telemetry.handshake(request.source or "", request.correlation_id)
+    match reply.notice:
+        case Notice.UNSUBSCRIBED:
+            telemetry.unsubscribed(request.source or "", request.correlation_id)
+        case Notice.UNPROTECTED:
+            telemetry.trouble(
+                f"subscription of source `{request.source}`",
+                error_code=UNPROTECTED_SUBSCRIPTION,
+                detail=f"{reply.notice.value}: list the topic in HttpSnsTopicArns and subscribe again",
+            )
     headers = {
         "Content-Type": reply.content_type,
         # What is given back as it came must be taken for nothing but what it is said to be.

@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from push_relay.core.configuration import Table
-from push_relay.core.errors import MalformedRequest, SignatureMissing
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
 from push_relay.core.schemes.moment import TOLERANCE, iso8601, require_fresh, tolerance
 from push_relay.core.schemes.proof import Evidence, Scheme, SignedRequest, Verified, from_base64, require
-from push_relay.core.strict_json import JsonObject, parse_object
+from push_relay.core.strict_json import JsonObject, Limits, parse_object
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 #: https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
 LONGEST_RETRY = 3600
 
+#: Bytes of a body, which is parsed before it is verified: a message of the largest size that a topic may
+#: allow (1 MiB), each character escaped, and the envelope.
+#: https://docs.aws.amazon.com/sns/latest/dg/large-message-payloads.html
+MAX_BYTES = 2 * 1024 * 1024 + 64 * 1024
+#: An envelope has some ten members, and three parts for each message attribute.
+_LIMITS = Limits(depth=10, parts=10_000, text=MAX_BYTES)
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 _SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
@@ -72,8 +78,10 @@ def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, min
 
 
 def _message(body: bytes) -> JsonObject:
+    if len(body) > MAX_BYTES:
+        raise PayloadTooLarge(f"the body is larger than an SNS message of {MAX_BYTES} bytes")
     try:
-        message = parse_object(body)
+        message = parse_object(body, limits=_LIMITS)
     except MalformedRequest:
         message = {"Signature": None}  # an unreadable body proves nothing
     if "Signature" not in message:

@@ -27,6 +27,9 @@ from push_relay.core.schemes.secret_form import STANDARD
 
 # No dot, for `id.timestamp.body` must have one reading; no comma and no space, for two headers are no id.
 _ID = re.compile(r"[!-+/-~-]{1,256}")
+#: Ed25519 signatures in a request. A sender that rotates its key sends two.
+MAX_SIGNATURES = 4
+_SIGNATURE_BYTES = 64
 _SIGNATURE = re.compile(r"v[0-9]+[a-z]*,[A-Za-z0-9+/]+={0,2}")
 
 
@@ -65,7 +68,9 @@ def _symmetric(offered: Sequence[str], signed: bytes, evidence: Evidence) -> boo
 def _asymmetric(offered: Sequence[str], signed: bytes, evidence: Evidence) -> bool:
     public = _keys(evidence, b"whpk_")
     decoded = (from_base64(text.removeprefix("v1a,")) for text in offered if text.startswith("v1a,"))
-    signatures = [value for value in decoded if value]
+    signatures = [value for value in decoded if value and len(value) == _SIGNATURE_BYTES]
+    # Each costs a verification of the whole body, before anybody has proven anything.
+    require(len(signatures) <= MAX_SIGNATURES)
     return any(_ed25519(key, signature, signed) for key in public for signature in signatures)
 
 

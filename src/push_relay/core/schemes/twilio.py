@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 from push_relay.core.configuration import Table
+from push_relay.core.errors import PayloadTooLarge
+from push_relay.core.media_type import FORM, looks_like_json, media_type
 from push_relay.core.schemes.proof import (
     Evidence,
     Scheme,
@@ -20,13 +22,25 @@ from push_relay.core.schemes.proof import (
     fits,
     header,
     keys,
+    no_fit,
     require,
 )
 
 #: Fields of a form; Twilio sends some thirty.
 MAX_FIELDS = 1000
+#: Bytes of a form: an SMS has 1,600 characters, a task's attributes 4 KiB. It is parsed before it is
+#: verified.
+MAX_FORM_BYTES = 512 * 1024
 
 _SIGNATURE = "x-twilio-signature"
+#: The address of a request whose body is no form, as Twilio writes it: the hash is the last parameter.
+_WITH_HASH = re.compile(r"[^?]*\?(?:.*&)?bodySHA256=([0-9a-f]{64})", re.DOTALL)
+_HASH = re.compile(r"[?&]bodySHA256(?:=|&|$)")
+#: The field that Twilio sends with every form and sorts first. In an address it may be a parameter's name.
+_FIRST_NAME = "AccountSid"
+_FIRST_FIELD = re.compile(f"{_FIRST_NAME}(?!=)")
+#: How a field's name begins; what belongs to an address (`/`, `?`, `&`, `=`) begins none.
+_NAME = re.compile(r"[A-Za-z0-9_]")
 _URL = re.compile(r"(https?)://([^/?#]+)(.*)", re.DOTALL)
 _PORT = re.compile(r":[0-9]+$")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
@@ -35,48 +49,78 @@ _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 def twilio(_table: Table) -> Scheme:
     """Make the scheme `X-Twilio-Signature: <base64>`, HMAC-SHA1 of the address and what it carries.
 
-    A form's fields follow the address, sorted by name, each name and value once, with nothing between them;
-    so fields in another order are the same request (`Verified.signed` is too), and whoever has seen a
-    genuine request can move the border between a name and its value. A body that is no form has its SHA-256
-    in the address, as `bodySHA256`. Nothing says when it was signed.
-    Twilio is not consistent about the port in the address; like its own validator, take both.
+    A form's fields follow the address, sorted by name, each name and value once, with nothing between them.
+    So one signed text has several readings, and all but Twilio's own must be refused:
+
+    a field's text as a part of the address   AccountSid, which begins the fields, is not in the address
+    a parameter of the address as a field     AccountSid begins the fields; no field's name begins with a mark
+    a field's text as a body's hash           the hash is the end of an address without AccountSid
+    a form as JSON, or JSON as a form         content type, hash and the body's first character agree
+    a GET, whose parameters are its address   a form has at least one field
+
+    The border between a name and its value is moved as easily, and nothing can tell where it was. Fields in
+    another order are the same request. Either way `Verified.signed` is the same, so it is a duplicate of the
+    genuine event. Twilio is not consistent about the port in the address; like its own validator, take both.
+    Nothing says when it was signed.
     """
     return Scheme(_verify, header=_SIGNATURE)
 
 
 def _verify(request: SignedRequest, evidence: Evidence) -> Verified:
+    """Verify a request. Raises PayloadTooLarge for a form that is larger than any of Twilio's."""
     offered = header(request, _SIGNATURE)
+    fields = _fields(request)
     try:
-        carried = _carried(request)
-        contents = [(address + carried).encode() for address in _addresses(request.url)]
-    except ValueError:  # not ASCII, not UTF-8, not a form, too many fields
-        contents = []
+        contents = [(address + fields).encode() for address in _addresses(request.url)]
+    except UnicodeEncodeError:
+        raise no_fit() from None
+    _require_one_reading(request.url, fields)
     for signed in contents:
         macs = (hmac.digest(key, signed, "sha1") for key in keys(evidence))
         if fits([offered], map(base64_text, macs)):
-            # The port is whoever calls' to write: with it or without, the same event.
+            # Callers choose whether the port is written: with it or without, the event is the same.
             return Verified(min(contents, key=len))
-    require(False)  # noqa: FBT003
-    raise AssertionError
+    raise no_fit()
 
 
-def _carried(request: SignedRequest) -> str:
-    """Return what is signed after the address. Raises ValueError for a body that is not a form."""
-    query = parse_qsl(request.url.partition("?")[2], keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    hashes = [value for name, value in query if name == "bodySHA256"]
-    if hashes:
-        require(len(hashes) == 1)
-        require(fits(hashes, [hashlib.sha256(request.body).hexdigest().encode()]))
+def _require_one_reading(url: str, fields: str) -> None:
+    """Refuse a signed text whose fields Twilio has begun elsewhere, or in which it has put none."""
+    text = url + fields
+    if begins := _FIRST_FIELD.search(text):
+        require(begins.start() == len(url))
+    elif fields:
+        require(_FIRST_NAME not in text)  # as a parameter, so this is the address of a GET
+    require(not fields or _WITH_HASH.fullmatch(text) is None)
+
+
+def _fields(request: SignedRequest) -> str:
+    """Return what is signed after the address: a form's fields, or nothing for a body with its hash there."""
+    if _HASH.search(request.url):
+        found = _WITH_HASH.fullmatch(request.url)
+        require(found is not None and len(_HASH.findall(request.url)) == 1)
+        require(media_type(request.headers).name != FORM)
+        expected = hashlib.sha256(request.body).hexdigest().encode()
+        require(found is not None and fits([found[1]], [expected]))
         return ""
-    form = parse_qsl(
-        request.body.decode("ascii"),
-        keep_blank_values=True,
-        strict_parsing=bool(request.body),
-        errors="strict",
-        max_num_fields=MAX_FIELDS,
-    )
-    require(all(name for name, _ in form))
-    return "".join(name + value for name, value in sorted(set(form)))
+    require(media_type(request.headers).name == FORM and not looks_like_json(request.body))
+    if len(request.body) > MAX_FORM_BYTES:
+        raise PayloadTooLarge(f"the form is larger than {MAX_FORM_BYTES} bytes")
+    form = sorted(set(_form(request.body)))
+    require(bool(form) and all(name for name, _ in form) and _NAME.match(form[0][0]) is not None)
+    return "".join(name + value for name, value in form)
+
+
+def _form(body: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError:  # not ASCII, not UTF-8, not a form, too many fields
+        raise no_fit() from None
 
 
 def _addresses(url: str) -> Iterator[str]:

@@ -1,0 +1,293 @@
+"""Twilio: what it signs has one reading, although nothing parts the address from the fields."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from front_door import GATEWAYS, Gateway, world
+from push_relay.core.configuration import Table
+from push_relay.core.errors import PayloadTooLarge, SignatureInvalid, Unauthenticated
+from push_relay.core.schemes.proof import Evidence
+from push_relay.core.schemes.registry import read_scheme
+from push_relay.core.schemes.twilio import MAX_FORM_BYTES
+from signers import CASES, FORM_BODY, mac
+from sns_sender import NOW, URL, Request, b64
+
+BY_NAME = {case.name: case for case in CASES}
+VERIFY = read_scheme(Table({"scheme": "twilio"}))
+SECRET = b"planted secret"
+EVIDENCE = Evidence([SECRET], NOW)
+ADDRESS = "https://relay.example.com/webhooks/planted"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+JSON = {"content-type": "application/json"}
+EVIL = b'{"evil": "anything"}'
+HASH = f"bodySHA256={hashlib.sha256(EVIL).hexdigest()}"
+#: A genuine SMS whose text its sender has chosen.
+SMS = {"AccountSid": "AC0123", "ApiVersion": "2010-04-01", "Body": "hello", "From": "+1555", "To": "+1666"}
+
+
+def signature(text: str) -> dict[str, str]:
+    """Return the header of a signed text."""
+    return {"x-twilio-signature": b64(mac(SECRET, text.encode(), "sha1"))}
+
+
+def text_of(url: str, fields: Mapping[str, str]) -> str:
+    """Return what Twilio signs for a form."""
+    return url + "".join(name + fields[name] for name in sorted(fields))
+
+
+def form(fields: Mapping[str, str]) -> bytes:
+    """Encode every byte, as is always allowed."""
+    return "&".join(
+        "=".join("".join(f"%{byte:02X}" for byte in part.encode()) for part in field)
+        for field in fields.items()
+    ).encode()
+
+
+def refused(request: Request) -> bool:
+    """Return whether a request is refused."""
+    try:
+        VERIFY(request, EVIDENCE)
+    except Unauthenticated:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("query", ["", "?x=1", "?order=Ab42&x=", "?AccountSid=AC0123", "?next=/a?b"])
+@pytest.mark.parametrize(
+    "address", [ADDRESS, ADDRESS.replace(".com", ".com:8443"), "https://x/Prod/webhooks/p"]
+)
+def test_a_genuine_form_is_let_in(address: str, query: str) -> None:
+    """Whatever its address is, and in any order of its fields."""
+    text = text_of(address + query, SMS)
+    for fields in (SMS, dict(reversed(SMS.items()))):
+        request = Request(form(fields), FORM | signature(text), url=address + query)
+        assert VERIFY(request, EVIDENCE).content
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"CallSid": "CA1", "From": "+1", "To": "+2"},
+        {"phone": "+1", "text": "from a Studio flow"},
+        {"AccountSid": "AC1", "Body": "my AccountSid is AC2, bodySHA256=0 & more", "SipHeader_X-A": "?&="},
+        {"AccountSid": "AC1", "my parameter": "x", "Media[0]": "y", "MessagingBinding.Address": "z"},
+        {"AccountSid": "AC1", "Body": f"&{HASH}", "From": "+1"},
+    ],
+)
+def test_a_genuine_form_of_other_fields_is_let_in(fields: dict[str, str]) -> None:
+    """Senders and users name fields, and people write texts."""
+    request = Request(form(fields), FORM | signature(text_of(URL, fields)), url=URL)
+    assert not refused(request)
+
+
+@pytest.mark.parametrize("query", ["?", "?x=1&", "?order=Ab42&AccountSid=AC1&"])
+def test_a_genuine_body_with_its_hash_is_let_in(query: str) -> None:
+    """Under any content type but a form's."""
+    url = ADDRESS + query + HASH
+    for named in (JSON, {}, {"content-type": "text/plain"}):
+        assert not refused(Request(EVIL, named | signature(url), url=url))
+    assert refused(Request(EVIL, FORM | signature(url), url=url))
+    assert refused(Request(EVIL + b" ", JSON | signature(url), url=url))
+
+
+@pytest.mark.parametrize("query", ["", "?x=1"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"&{HASH}",
+        f"&{HASH}&",
+        f"?{HASH}",
+        f"?{HASH}&",
+        f"/webhooks/planted?{HASH}",
+        f"/webhooks/planted?{HASH}&",
+        f"?a=&{HASH}#",
+    ],
+)
+@pytest.mark.parametrize("last", ["Body", "To"])
+def test_the_text_of_a_message_never_becomes_a_body_s_hash(query: str, body: str, last: str) -> None:
+    """Not even if it is the last that is signed: AccountSid would be in the address then."""
+    text = text_of(ADDRESS + query, {name: SMS[name] for name in SMS if name < last} | {last: body})
+    for named in (JSON, {}, FORM, {"content-type": "text/plain"}):
+        assert refused(Request(EVIL, named | signature(text), url=text))
+
+
+QUERIES = st.sampled_from(["", "?x=1", "?x=Abc", "?a=b&c"])
+
+
+@given(st.integers(0, 200), st.lists(st.integers(0, 100), max_size=5), QUERIES)
+def test_the_border_between_address_and_fields_cannot_be_moved(at: int, cuts: list[int], query: str) -> None:
+    """Wherever a forger puts it, with any fields made of what follows."""
+    url = ADDRESS + query
+    text = text_of(url, SMS)
+    border, rest = text[:at], text[at:]
+    ends = [*sorted(cuts), len(rest)]
+    parts = [rest[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+    names, values = parts[0::2], [*parts[1::2], ""]
+    fields = dict(zip(names, values, strict=False))
+    if border != url and rest and text_of(border, fields) == text:
+        assert refused(Request(form(fields), FORM | signature(text), url=border))
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=4, unique=True), st.sampled_from(["?x=1", "?x=Abc"]))
+def test_a_parameter_of_the_address_never_becomes_a_field(cuts: list[int], query: str) -> None:
+    """Beside the genuine fields, or in parts."""
+    text = text_of(ADDRESS + query, SMS)
+    for keep in range(len(query)):
+        rest = query[keep:]
+        parts = [rest[i:j] for i, j in zip([0, *sorted(cuts)], [*sorted(cuts), len(rest)], strict=True)]
+        fields = {part: "" for part in parts if part} | SMS
+        forged = Request(form(fields), FORM | signature(text), url=ADDRESS + query[:keep])
+        assert text_of(ADDRESS + query[:keep], fields) != text or refused(forged)
+
+
+@given(st.integers(0, 120), st.integers(0, 120))
+def test_a_signed_hash_never_becomes_a_field(at: int, split: int) -> None:
+    """The address of a JSON body is no form's."""
+    text = f"{ADDRESS}?x=1&{HASH}"
+    rest = text[at:]
+    if rest:
+        assert refused(Request(form({rest[:split]: rest[split:]}), FORM | signature(text), url=text[:at]))
+
+
+@given(st.integers(0, 150), st.integers(0, 150))
+def test_the_address_of_a_get_never_becomes_a_form(at: int, split: int) -> None:
+    """Twilio signs a GET by its address, in which its parameters are."""
+    text = ADDRESS + "?" + "&".join(f"{name}={value}" for name, value in SMS.items())
+    rest = text[at:]
+    body = form({rest[:split]: rest[split:]}) if rest else b""
+    assert refused(Request(body, FORM | signature(text), url=text[:at]))
+
+
+@pytest.mark.parametrize(
+    "named", [JSON, {}, {"content-type": "text/plain"}, {"content-type": "multipart/form-data"}]
+)
+def test_a_form_under_another_content_type_is_refused(named: dict[str, str]) -> None:
+    """Or the reader of the body, who goes by it, would see something else."""
+    text = text_of(URL, SMS)
+    assert not refused(Request(form(SMS), FORM | signature(text), url=URL))
+    assert refused(Request(form(SMS), named | signature(text), url=URL))
+
+
+def test_a_form_that_is_json_too_is_refused() -> None:
+    """Its reader would take it for JSON."""
+    fields = {"AccountSid": "AC1", '{"a': '1"}'}
+    body = b'{"a=1"}&AccountSid=AC1'
+    assert refused(Request(body, FORM | signature(text_of(URL, fields)), url=URL))
+
+
+def test_a_form_is_bounded_before_it_is_parsed() -> None:
+    """By anybody's standing; what is refused costs nothing."""
+    body = b"a=" + b"%41" * (MAX_FORM_BYTES // 3 + 1)
+    with pytest.raises(PayloadTooLarge):
+        VERIFY(Request(body, FORM | signature("x"), url=URL), EVIDENCE)
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
+@pytest.mark.parametrize("policy", ["", f'address = "{ADDRESS}"'])
+def test_what_was_verified_is_what_is_read(gateway: Gateway, policy: str, tmp_path: Path) -> None:
+    """The fields of the form are the document, and no JSON gets in under their proof."""
+    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"', policy=policy)
+    here.secrets.secrets = (SECRET,)
+    sms = SMS | {"Body": f"&{HASH}&"}
+    text = text_of(ADDRESS + "?x=1", sms)
+    named: dict[str, Any]
+    for named in (JSON, FORM):
+        evil = Request(EVIL, named | signature(text), url=text.replace(" ", "%20"))
+        assert here.receive(gateway(evil))["statusCode"] == 401
+    genuine = Request(form(sms), FORM | signature(text), {}, ADDRESS + "?x=1")
+    assert here.receive(gateway(genuine))["statusCode"] == 202
+    ((event, _),) = here.messages.queued
+    assert event.data == sms
+
+
+def test_twilio_fields_in_another_order_are_the_same_event() -> None:
+    """Only the fields are signed, sorted: a forger who sorts them otherwise makes a duplicate."""
+    case = BY_NAME["twilio form"]
+    fields = FORM_BODY.split(b"&")
+    other = replace(case.genuine(), body=b"&".join(reversed(fields + fields)))
+    assert VERIFY(other, case.evidence()) == VERIFY(case.genuine(), case.evidence())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"=",
+        b"&",
+        b"a",
+        b"a&b=c",
+        b"a=%ff",
+        b"a=\xff",
+        FORM_BODY + b"&",
+        FORM_BODY + b"&=",
+        b'{"a": "b=c"}',
+        b"a=b&" * 1001,
+    ],
+)
+def test_a_twilio_body_that_is_no_form_is_refused(body: bytes) -> None:
+    """Nothing that a lenient reader would pass over may ride along."""
+    case = BY_NAME["twilio form"]
+    with pytest.raises(SignatureInvalid):
+        VERIFY(replace(case.genuine(), body=body), case.evidence())
+
+
+def test_a_body_cannot_ride_on_a_signature_of_the_address_alone() -> None:
+    """A GET is signed so. `=` would add nothing to it, and a form has at least one field."""
+    case = BY_NAME["twilio form"]
+    genuine = case.genuine(body=b"")
+    for body in (b"", b"=", b"=&=", b"&", b"%", b"{}"):
+        with pytest.raises(SignatureInvalid):
+            VERIFY(replace(genuine, body=body), case.evidence())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda url: url.replace("https", "http"),
+        lambda url: url.replace("relay", "other"),
+        lambda url: url + "&x=1",
+        lambda url: url.replace("shop=1", "shop=%31"),
+        lambda url: url + "&bodySHA256=" + "0" * 64,
+        lambda url: url.partition("bodySHA256")[0],
+        lambda url: url + "#",
+        lambda _url: "",
+        lambda _url: "https://[",
+        lambda _url: "https://x:\u0661/",
+        lambda _url: "\udcff",
+    ],
+)
+@pytest.mark.parametrize("name", ["twilio form", "twilio body hash"])
+def test_another_address_is_refused(name: str, change: Any) -> None:
+    """The address is signed, and with it, where there is one, the body's hash."""
+    case = BY_NAME[name]
+    changed = change(case.genuine().url)
+    if changed != case.genuine().url:
+        with pytest.raises(SignatureInvalid):
+            VERIFY(replace(case.genuine(), url=changed), case.evidence())
+
+
+@pytest.mark.parametrize("order", ["{right}&{wrong}", "{wrong}&{right}", "{right}&{right}"])
+def test_two_body_hashes_are_refused_even_signed(order: str) -> None:
+    """One of them would be somebody's to choose."""
+    right = "bodySHA256=" + hashlib.sha256(b"body").hexdigest()
+    url = f"{URL}&{order.format(right=right, wrong='bodySHA256=' + '0' * 64)}"
+    signature = b64(mac(b"planted secret", url.encode(), "sha1"))
+    request = Request(b"body", {"x-twilio-signature": signature}, url=url)
+    with pytest.raises(SignatureInvalid):
+        read_scheme(Table({"scheme": "twilio"}))(request, Evidence([b"planted secret"], NOW))
+
+
+def test_bytes_that_are_no_text_do_not_pass_for_the_replacement_character() -> None:
+    """A lenient decoder reads every such byte alike, and one signature would cover them all."""
+    case = BY_NAME["twilio form"]
+    genuine = case.genuine(body=b"a=%EF%BF%BD")
+    VERIFY(genuine, case.evidence())
+    with pytest.raises(SignatureInvalid):
+        VERIFY(replace(genuine, body=b"a=%ff"), case.evidence())

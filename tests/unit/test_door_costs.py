@@ -1,0 +1,146 @@
+"""What anybody can make the relay do before they have proven anything: little, whatever 4 MiB hold."""
+
+import gzip
+import hashlib
+import json
+import time
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from front_door import api_gateway_v2, request, world_of
+from push_relay.core.request import MAX_BODY
+from push_relay.core.schemes.proof import MAX_PROOF
+from push_relay.core.schemes.sns_http import MAX_BYTES
+from push_relay.core.schemes.twilio import MAX_FORM_BYTES
+from signers import CASES, Case
+from sns_sender import URL, Request, sns_message, sns_signed
+
+BY_NAME = {case.name: case for case in CASES}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+#: Seconds of CPU that a refusal may take. Most take a tenth of it.
+LIMIT = 0.15
+
+
+def filled(unit: bytes, size: int, before: bytes = b"", after: bytes = b"") -> bytes:
+    """Return so many bytes, full of a unit."""
+    return before + unit * ((size - len(before) - len(after)) // len(unit)) + after
+
+
+@cache
+def body(name: str, size: int) -> bytes:
+    """Return a body of a size that costs something to parse."""
+    units = {
+        "brackets": (b"[" * 90 + b"]" * 90 + b",", b'{"a":[', b"0]}"),
+        "open brackets": (b"[", b"", b""),
+        "nested objects": (b'{"a":', b"", b""),
+        "objects": (b'{"a":1},', b"[", b"0]"),
+        "digits": (b"1,", b"[", b"1]"),
+        "one number": (b"7", b"", b""),
+        "strings": (b'"a",', b"[", b'""]'),
+        "escapes": (b"\\u0041", b'{"Signature":"', b'"}'),
+        "halves of pairs": (b"\\ud83d", b'{"Signature":"', b'"}'),
+        "escaped quotes": (b'\\"', b'{"a":"', b""),
+        "quotes": (b'"', b"", b""),
+        "fields": (b"a=b&", b"", b"a=b"),
+        "escapes of a form": (b"%41", b"a=", b""),
+        "plus signs": (b"+", b"a=", b""),
+        "zeros, compressed": (b"\0", b"", b""),
+    }
+    unit, before, after = units[name]
+    whole = filled(unit, size, before, after)
+    return gzip.compress(whole * 50)[:size] if "compressed" in name else whole
+
+
+BODIES = (
+    "brackets",
+    "open brackets",
+    "nested objects",
+    "objects",
+    "digits",
+    "one number",
+    "strings",
+    "escapes",
+    "halves of pairs",
+    "escaped quotes",
+    "quotes",
+    "fields",
+    "escapes of a form",
+    "plus signs",
+    "zeros, compressed",
+)
+
+
+def costs(directory: Path, case: Case, sent: Request) -> float:
+    """Return the CPU seconds that it takes to refuse a request."""
+    here = world_of(directory, case)
+    here.receive(api_gateway_v2(replace(sent, body=b"warm")))
+    invocation = api_gateway_v2(sent)
+    began = time.process_time()
+    answer = here.receive(invocation)
+    spent = time.process_time() - began
+    assert answer["statusCode"] in {401, 413}, answer["body"]
+    assert not here.messages.queued
+    return spent
+
+
+#: Each scheme at the relay's limit, and at its own if it has one: what is parsed there is as large as it can
+#: be.
+SIZES = [(case, MAX_BODY) for case in CASES] + [
+    (case, {"sns-http": MAX_BYTES, "twilio": MAX_FORM_BYTES}[case.verify["scheme"]])
+    for case in CASES
+    if case.verify["scheme"] in {"sns-http", "twilio"}
+]
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize(("case", "size"), SIZES, ids=lambda value: getattr(value, "name", value))
+def test_a_forged_body_costs_little_whatever_it_holds(
+    case: Case, size: int, name: str, tmp_path: Path
+) -> None:
+    """It is refused, and nothing of it is queued."""
+    proven = case.genuine(secret=case.other).headers
+    compressed = {"content-encoding": "gzip"} if "compressed" in name else {}
+    forged = replace(request(body(name, size), {**proven, **compressed}), url=URL)
+    assert costs(tmp_path, case, forged) < LIMIT
+
+
+def test_a_forged_message_of_sns_costs_little(tmp_path: Path) -> None:
+    """Of the right shape, so that it comes as far as it can without SNS's key."""
+    case = BY_NAME["sns-http version 2"]
+    text = "\\u0041" * (MAX_BYTES // 6 - 2_000)
+    message = json.loads(sns_signed(sns_message(b"MARK"), b"mallory").body)
+    sent = request(json.dumps(message).replace("MARK", text).encode(), {"content-type": "text/plain"})
+    assert MAX_BYTES - 20_000 < len(sent.body) <= MAX_BYTES
+    assert costs(tmp_path, case, sent) < LIMIT
+
+
+def test_a_body_with_its_hash_in_the_address_costs_little(tmp_path: Path) -> None:
+    """Anybody can compute a hash."""
+    case = BY_NAME["twilio body hash"]
+    content = body("brackets", MAX_BODY)
+    url = f"{URL}&bodySHA256={hashlib.sha256(content).hexdigest()}"
+    forged = Request(content, {"x-twilio-signature": "x"}, {}, url)
+    assert costs(tmp_path, case, forged) < LIMIT
+
+
+def test_many_signatures_cost_little(tmp_path: Path) -> None:
+    """Of the schemes that take several: as many as a header holds."""
+    for name in ("pagerduty", "stripe", "standard-webhooks v1", "standard-webhooks v1a"):
+        case = BY_NAME[name]
+        forged = case.proof.read(case.genuine(secret=case.other))
+        joint = " " if name.startswith("standard") else ","
+        many = case.proof.write(case.genuine(), joint.join([forged] * (MAX_PROOF // (len(forged) + 1) - 2)))
+        sent = replace(many, body=body("digits", MAX_BODY))
+        assert costs(tmp_path / name, case, sent) < LIMIT
+
+
+def test_headers_of_any_size_cost_little(tmp_path: Path) -> None:
+    """API Gateway takes 10 KB of them; a function that is invoked by others takes more."""
+    case = BY_NAME["github"]
+    headers = {f"x-{number}": "y" * 40 for number in range(50_000)} | {"x-correlation-id": "z" * MAX_BODY}
+    assert (
+        costs(tmp_path, case, request(b"{}", headers | dict(case.genuine(secret=case.other).headers))) < LIMIT
+    )
