@@ -28,7 +28,7 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
 from push_relay.core.recognition import Sources, hint, known, reading_for, recognised
-from push_relay.core.request import HttpRequest
+from push_relay.core.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
 from push_relay.core.route import Route, Routing
 from push_relay.core.schemes.proof import Verified
 from push_relay.core.sender import Clock, Sender, TimeLeft, failure
@@ -149,7 +149,13 @@ class Relay:
         signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
-            data=read_body(request.body, request.headers, source.body_format, proven=verified.content),
+            data=read_body(
+                request.body,
+                request.headers,
+                source.body_format,
+                proven=verified.content,
+                most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
+            ),
             headers=request.headers,
             query=request.query,
             received_at=now,
