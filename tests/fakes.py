@@ -127,12 +127,12 @@ class Messages:
 
 
 class SigningSecrets:
-    """The senders' secrets: the same for every source that has none of its own, or none at all."""
+    """The senders' secrets: those of `by_source`, else the same for every source, or none."""
 
     def __init__(self, *secrets: bytes) -> None:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
-        self.by_source: dict[str, tuple[bytes, ...]] = {}
         self.rotated: tuple[bytes, ...] = ()
+        self.by_source: dict[str, tuple[bytes, ...]] = {}
         self.missing = False
         self.refetches = 0
 

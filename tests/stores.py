@@ -8,7 +8,7 @@ from typing import Any
 
 from push_relay.core.connections import Unleased
 from push_relay.core.cooldown import Cooldown
-from push_relay.core.digest import Added, Entry, Window
+from push_relay.core.digest import Added, Entry, Window, overflow
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
@@ -165,6 +165,14 @@ class Digests:
         self.room = 1000
         self.closed_until = 0.0
         self.down: Exception | None = None
+
+    def latest(self, window: Window) -> Window:
+        """Return the window itself."""
+        return window
+
+    def further(self, window: Window) -> Window:
+        """Return another window."""
+        return overflow(window)
 
     def add(self, window: Window, entry: Entry) -> Added:
         """Add an entry, once."""

@@ -309,7 +309,7 @@ def test_what_waits_for_midnight_anyway_is_not_the_probe(fleet: Fleet) -> None:
 
 
 def test_changed_credentials_need_no_probe(fleet: Fleet) -> None:
-    """A person has mended the secret: whoever has read it calls at once, and by that lets everybody call."""
+    """A person has mended the secret: a worker that has read it calls, and its answer lets all call."""
     fleet.stop(REFUSED)
     old = fleet.breaker()
     with pytest.raises(VendorUnauthorized) as refusal:

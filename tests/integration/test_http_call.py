@@ -269,7 +269,7 @@ def test_what_comes_unasked_is_no_answer(farewell: bytes, *, closing: bool) -> N
 
 
 class Clocks:
-    """Two clocks that stand still until they are told to move."""
+    """Two clocks that move only when a test moves them."""
 
     def __init__(self) -> None:
         """Begin."""

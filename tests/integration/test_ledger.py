@@ -216,7 +216,7 @@ def test_calls_of_unknown_fate_are_counted_until_the_push_is_settled(workers: Wo
 
 
 def test_a_parked_push_that_is_forgotten_has_no_count(workers: Workers) -> None:
-    """The same event may be sent anew by its sender: it is a new push."""
+    """If its sender sends the same event again, it is a new push."""
     ledger = workers.one()
     ledger.claim("k", 30)
     ledger.count_unknown("k")

@@ -76,7 +76,7 @@ class Proof:
 def world(mode: DeliveryMode = DeliveryMode.QUEUE) -> World:
     """Return a relay with the shipped sources and routes."""
     made = World(mode=mode, sources=SHIPPED, routes=SHIPPED_ROUTES)
-    made.secrets.by_source = {name: (case.secret,) for name, case in SENDERS.items()}
+    made.secrets.by_source = {source: (case.secret,) for source, case in SENDERS.items()}
     return made
 
 

@@ -277,7 +277,7 @@ def test_one_source_cannot_use_up_the_calls_of_the_others(office: Office) -> Non
         office.worker()(MILL)
     over_budget(office.worker(), MILL)
     assert item_of(office) == {"calls": "70", "calls#shop": "30", "calls#mill": "40"}
-    # Nobody is told that the account's calls are used up: they are not.
+    # No metric says that the account's calls are used up: they are not.
     assert max(calls for calls, _ in office.told) == 70
 
 
@@ -329,7 +329,7 @@ def test_a_batch_window_is_refused_when_all_its_sources_have_used_theirs_up(offi
 
 
 def test_the_accounts_calls_are_the_harder_limit(office: Office) -> None:
-    """A budget gives no call that the account has not; then the account is what is told."""
+    """A budget gives no call that the account has not; the metric is then the account's."""
     office.budgets = {"shop": 10}
     send = office.worker(Account(daily_calls=4, reserve=0))
     for _ in range(4):

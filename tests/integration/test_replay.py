@@ -304,7 +304,7 @@ def test_filters_and_the_limit_choose_what_is_listed_and_replayed(
 def test_a_clock_that_is_wrong_hides_nothing(
     stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, ahead: int
 ) -> None:
-    """Ages are told by the time of AWS's own answers."""
+    """Ages are counted from the time of AWS's own answers."""
     monkeypatch.setattr(AwsClock.__init__, "__defaults__", (lambda: time.time() + ahead,))
     stack.bury(event(1))
     assert main(["dead", "--json", *stack.where]) == 0

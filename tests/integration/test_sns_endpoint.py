@@ -97,7 +97,7 @@ def test_a_subscription_is_confirmed_by_a_signed_call() -> None:
 
 @pytest.mark.parametrize("refusal", ["400 Bad Request", "401 Unauthorized", "403 Forbidden"])
 def test_a_role_that_may_not_confirm_confirms_without_protection(refusal: str) -> None:
-    """Unsigned, as anybody may: a lost subscription would be worse. The caller is told."""
+    """Unsigned, as anybody may: a lost subscription would be worse. The caller learns it."""
     with raw(in_turn(refusal, "200 OK")) as server:
         assert SnsEndpoint(sign=signing).confirm(server.address + CALL + PROTECTED) is False
     _, sent = server.heads

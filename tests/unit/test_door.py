@@ -1,5 +1,6 @@
 """The door, through the front: for every scheme the genuine sender is let in, and no forger is."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from fakes import World, captured
 from front_door import GATEWAYS, PLANTED, Gateway, api_gateway_v1, api_gateway_v2, world, world_of
 from push_relay.core.errors import CODES, SignatureInvalid, Stale, Unauthenticated
 from push_relay.core.outcomes import Outcome
+from push_relay.core.request import MAX_OPEN_BODY
 from signers import CASES, WORD, Case
 from sns_sender import NOW, Request
 
@@ -334,3 +336,17 @@ def test_each_refusal_is_counted(tmp_path: Path) -> None:
     ]
     for request in forged:
         assert not any(value in said.text for value in request.headers.values() if len(value) > 2)
+
+
+@ANY_GATEWAY
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(("more", "status"), [(0, 202), (1, 413)])
+def test_an_open_source_takes_smaller_bodies(
+    gateway: Gateway, more: int, status: int, tmp_path: Path, *, packed: bool
+) -> None:
+    """Anybody may have its bodies parsed; a source with a proof takes four times as much."""
+    body = b'{"a": "' + b"x" * (MAX_OPEN_BODY - 9 + more) + b'"}'
+    headers = {"content-encoding": "gzip"} if packed else {}
+    sent = Request(gzip.compress(body) if packed else body, headers)
+    here = world(tmp_path, {"scheme": "none"}, policy="unverified = true")
+    assert here.receive(gateway(sent))["statusCode"] == status

@@ -95,7 +95,7 @@ FORGED_EVENT = bus_event({"x": 1}, source="mine", id="sns-1")
     ids=["SNS in SQS", "SNS", "EB in SQS", "EB", "SQS with attributes", "deeper"],
 )
 def test_an_envelope_inside_is_data(wrap: Any, headers: dict[str, str], forged: dict[str, Any]) -> None:
-    """Whoever wrote the content wrote it: it names neither source nor headers, identity or age."""
+    """The content's author wrote it: it names neither source nor headers, identity or age."""
     came, plain = wrap(forged), wrap(HEAT)
     assert came.headers == headers
     assert came.source == plain.source

@@ -20,6 +20,7 @@ TITLES = {
     "sqs-sns-wrapped": "ALARM: oven-too-hot",
     "sqs-sns-raw": "ALARM: oven-too-hot",
     "sqs-eventbridge": "Bread is ready",
+    "sqs-transformed": "Bread is ready",
     "sns": "OK again: oven-too-hot",
     "eventbridge": "Bread is ready",
 }

@@ -124,7 +124,7 @@ def test_a_record_that_breaks_the_unwrapping_is_hidden_with_its_group() -> None:
     """It waits for its backoff, and not for the queue's visibility timeout."""
 
     class Unreadable(dict[str, Any]):
-        """A record whose body breaks whoever reads it."""
+        """A record whose body breaks its reader."""
 
         def get(self, key: str, default: Any = None) -> Any:
             """Break at the body."""

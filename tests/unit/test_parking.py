@@ -309,8 +309,6 @@ def test_a_crash_is_no_parking() -> None:
     assert not world.messages.parked
     assert world.ledger.states == {world.vendor.calls[0].push.key: None}
     world.deliver(sqs_batch(sqs_queued(event(), attempt=2)))
-    assert world.messages.copied == [("handle-m-1", 1, 0.0)]
-    world.deliver(sqs_batch(sqs_copy(sqs_queued(event()), 1)))
     assert [(code.error_code, code.outcome) for code in world.witness.receipts] == [
         ("claim_held", Outcome.PARKED)
     ]

@@ -81,7 +81,7 @@ def pushed(here: World, given: dict[str, Any]) -> list[tuple[str, str]]:
 def test_an_event_in_a_notification_is_an_event_only_for_a_rule_that_says_so(
     rules: list[str], source: str, expected: list[tuple[str, str]], tmp_path: Path
 ) -> None:
-    """Whoever writes the text of a message could write any event."""
+    """The author of a message's text could write any event."""
     assert pushed(world(tmp_path, *rules), published(bus_event(WORDS, source=source))) == expected
 
 
@@ -117,6 +117,13 @@ def test_a_queue_can_be_matched_where_a_sender_cannot_set_attributes(tmp_path: P
         sqs_batch(sqs_record(WORDS, message_id="m-2") | {"eventSourceARN": QUEUE.replace("kilns", "x")})
     )
     assert here.witness.outcomes == [Outcome.DELIVERED, Outcome.REJECTED]
+
+
+def test_a_queues_rule_fits_no_message_with_an_attribute(tmp_path: Path) -> None:
+    """Its sender could have named a source, and may have sent the words of somebody else."""
+    here = world(tmp_path, 'sqs_queue = "*"')
+    here.deliver(sqs_batch(sqs_record(WORDS, source="mine") | {"eventSourceARN": QUEUE}))
+    assert here.witness.outcomes == [Outcome.REJECTED]
 
 
 @pytest.mark.parametrize("given", [notification(WORDS), bus_event(WORDS)], ids=["SNS", "EB"])
@@ -170,7 +177,7 @@ def test_a_publishers_word_makes_no_metric(tmp_path: Path) -> None:
     ],
 )
 def test_over_http_the_same_rules_hold(match: str, topics: list[str], expected: str, tmp_path: Path) -> None:
-    """The URL names the source, and SNS signs the text, whoever wrote it."""
+    """The URL names the source, and SNS signs any author's text."""
     top = 'handshake = "sns"' + (f"\n[[match]]\n{match}" if match else "")
     listed = f"[aws]\neventbridge_topics = {json.dumps(topics)}"
     here = world_of(tmp_path, SNS_HTTP, top=top, policy=f'topics = ["{TOPIC}"]\n{listed}')

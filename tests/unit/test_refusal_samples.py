@@ -192,7 +192,7 @@ def test_a_line_says_for_how_many_it_stands(tmp_path: Path) -> None:
 
 
 def test_after_a_quiet_time_the_first_are_logged_one_by_one_again(tmp_path: Path) -> None:
-    """Whoever tries again after mending the secret sees what comes of it."""
+    """A person who mends the secret and tries again sees the result."""
     with watched() as (said, watch):
         here = relay(tmp_path, said.telemetry)
         for _ in range(10):

@@ -1,4 +1,4 @@
-"""Digests that the vendor refuses: each of their pushes is sent alone, and ends by itself."""
+"""Digests that the vendor refuses: each of their pushes is sent alone, with its own outcome."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,10 +9,19 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.digest import SOURCE, TRIALS, closing_event
+from push_relay.core.digest import SOURCE, TRIALS, Digest, closing_event
 from push_relay.core.encoding import Credentials
 from push_relay.core.envelope import unwrap_sqs
-from push_relay.core.errors import CircuitOpen, DeliveryHeld, NotNow, QuotaExhausted, VendorRejected
+from push_relay.core.errors import (
+    CircuitOpen,
+    DeliveryHeld,
+    DeliveryUnknown,
+    LedgerUnavailable,
+    NotNow,
+    QuotaExhausted,
+    RelayError,
+    VendorRejected,
+)
 from push_relay.core.event import Event, Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push
@@ -133,16 +142,97 @@ def test_a_replay_of_it_is_for_the_refused_pushes_alone(world: World) -> None:
 
 
 def test_if_the_vendor_knows_no_such_recipient_few_calls_are_spent(world: World) -> None:
-    """All of the first pushes are refused, so the others fail uncalled, each with its receipt."""
+    """The first pushes and a notice are refused, so the others fail uncalled, each with its receipt."""
     end = gather(world, *map(str, range(TRIALS + 15)))
     world.vendor.judge = refuse_all
     deliver(world, end)
-    assert len(world.vendor.calls) == 1 + TRIALS
-    assert Counter(world.witness.outcomes) == {Outcome.FAILED: TRIALS + 15}
+    assert len(world.vendor.calls) == 1 + TRIALS + 1
+    assert Counter(world.witness.outcomes) == {Outcome.FAILED: TRIALS + 15 + 1}
     (letter,) = dead(world)
-    assert len(letter.only) == TRIALS + 15
+    assert len(letter.only) == TRIALS + 15 + 1
     deliver(world, end)
-    assert len(world.vendor.calls) == 1 + TRIALS
+    assert len(world.vendor.calls) == 1 + TRIALS + 1
+
+
+def refuse_all_but(*words: str) -> Callable[[Push, Credentials], Exception | None]:
+    """Refuse whatever a stranger wrote, but for these words; take what the relay wrote."""
+
+    def judge(push: Push, _credentials: Credentials) -> Exception | None:
+        taken = push.message.body in words or push.message.title == "Alerts one by one"
+        return None if taken else VendorRejected("refused")
+
+    return judge
+
+
+def test_any_number_of_bad_pushes_takes_no_good_one_along(world: World) -> None:
+    """All but the last one tried are refused; the notice shows that the recipient is known."""
+    words = [str(number) for number in range(TRIALS + 15)]
+    end = gather(world, *words)
+    world.vendor.judge = refuse_all
+    (task,) = world.relay.gatherer.end(end, world.relay.routing.account)
+    assert isinstance(task, Digest)
+    good = task.entries[-1].message.body
+    world.vendor.judge = refuse_all_but(good)
+    deliver(world, end)
+    assert len(world.vendor.calls) == 1 + len(words) + 1
+    assert Counter(world.witness.outcomes) == {Outcome.FAILED: len(words) - 1, Outcome.DELIVERED: 2}
+    (letter,) = dead(world)
+    assert len(letter.only) == len(words) - 1
+    # It comes again, because its worker died: nothing is sent twice.
+    deliver(world, end)
+    assert len(world.vendor.calls) == 1 + len(words) + 1
+
+
+@pytest.mark.parametrize("trouble", [QuotaExhausted("used up", retry_after=60), DeliveryUnknown("lost")])
+def test_if_the_notice_waits_the_others_wait_with_it(world: World, trouble: RelayError) -> None:
+    """Nobody knows yet whether their calls would be for nothing. The refused ones are dead at once."""
+    words = [str(number) for number in range(TRIALS + 4)]
+    end = gather(world, *words)
+    world.vendor.errors = [*[VendorRejected("refused")] * (1 + TRIALS), trouble]
+    deliver(world, end)
+    assert Counter(world.witness.outcomes) == {Outcome.FAILED: TRIALS, Outcome.PARKED: 4 + 1}
+    (again,) = waiting(world)
+    world.vendor.calls.clear()
+    deliver(world, again)
+    assert Counter(outcomes(world).values())[Outcome.DELIVERED] == 4
+    assert len(world.vendor.calls) == 4
+    assert len(world.messages.buried) == 1
+    assert not waiting(world)
+
+
+@pytest.mark.parametrize("how", ["not settled", "another worker's", "not known"])
+def test_a_digest_is_not_broken_up_before_the_ledger_has_its_refusal(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Else another worker could send it again, and it might be taken after its pushes were shown."""
+    end = gather(world, "a", "b")
+    world.vendor.errors = [VendorRejected("refused")]
+    if how == "not settled":
+        world.ledger.forgets = LedgerUnavailable("down")
+    elif how == "another worker's":
+        monkeypatch.setattr(world.ledger, "settle", lambda *_: None)
+    else:
+        monkeypatch.setattr(world.ledger, "why", raising(LedgerUnavailable("down")))
+    deliver(world, end)
+    (receipt,) = world.witness.receipts
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, LedgerUnavailable.code)
+    assert len(world.vendor.calls) == 1
+    (again,) = waiting(world)
+    assert again.only == (end.identity,)
+    monkeypatch.undo()
+    world.ledger.forgets = None
+    world.ledger.end_claims()
+    deliver(world, again)
+    assert len(world.vendor.calls) >= 2
+
+
+def raising(error: Exception) -> Callable[..., str]:
+    """Return a function that raises."""
+
+    def call(*_: object) -> str:
+        raise error
+
+    return call
 
 
 def test_of_those_that_fail_uncalled_the_too_old_ones_expire(tmp_path: Path) -> None:
@@ -160,8 +250,10 @@ def test_of_those_that_fail_uncalled_the_too_old_ones_expire(tmp_path: Path) -> 
     world.clock.time = window.due + 1
     world.vendor.judge = refuse_all
     deliver(world, closing_event(window))
-    assert len(world.vendor.calls) == 1 + TRIALS
-    assert Counter(outcomes(world).values()) == {Outcome.FAILED: TRIALS + 3, Outcome.EXPIRED: 1}
+    assert len(world.vendor.calls) == 1 + TRIALS + 1
+    told = Counter(receipt.outcome for receipt in world.witness.receipts if receipt.source == "bakery")
+    del told[Outcome.PARKED]  # when they were gathered
+    assert told == {Outcome.FAILED: TRIALS + 3, Outcome.EXPIRED: 1}
 
 
 def test_one_accepted_push_shows_that_the_recipient_exists(world: World) -> None:
@@ -169,9 +261,7 @@ def test_one_accepted_push_shows_that_the_recipient_exists(world: World) -> None
     words = [str(number) for number in range(TRIALS + 15)]
     end = gather(world, *words)
     calls = iter(range(1000))
-    world.vendor.judge = lambda _push, _credentials: (
-        None if next(calls) == TRIALS else VendorRejected("refused")
-    )
+    world.vendor.judge = lambda _push, _credentials: None if next(calls) == 1 else VendorRejected("refused")
     deliver(world, end)
     assert shown(world) == sorted(words)
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 1

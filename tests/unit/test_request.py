@@ -216,7 +216,7 @@ def test_half_of_a_surrogate_pair_is_replaced_wherever_it_is() -> None:
 
 
 def test_headers_that_differ_in_case_are_joined_in_time_that_grows_with_their_number() -> None:
-    """The values of one name are joined once, and not anew for each."""
+    """The values of one name are joined once, not once for each."""
     names = ["".join(pair) for pair in itertools.product(*(((c, c.upper())) for c in "abcdefghijklmno"))]
     invocation = {"multiValueHeaders": {name: ["x" * 80] for name in names}, "requestContext": {}}
     began = time.process_time()

@@ -105,6 +105,14 @@ class WatchedDigests:
     inner: Digests
     knife: Knife
 
+    def latest(self, window: Window) -> Window:
+        """Return where a push is tried first."""
+        return self.inner.latest(window)
+
+    def further(self, window: Window) -> Window:
+        """Return where a push goes on."""
+        return self.inner.further(window)
+
     def add(self, window: Window, entry: Entry) -> Added:
         """Add an entry."""
         self.knife.at("before_gather")
@@ -224,7 +232,9 @@ class WatchedRelay(Relay):
     def send_alone(self, event: Event, pushes: Sequence[Lone], time_left: TimeLeft) -> list[Receipt]:
         """Take up each push of a refused digest. The digest itself was taken up as one."""
         self._take(len(pushes) - 1)
-        return Relay.send_alone(self, event, pushes, time_left)
+        receipts = Relay.send_alone(self, event, pushes, time_left)
+        self._take(len(receipts) - len(pushes))  # the notice, if there was one
+        return receipts
 
     def _take(self, pushes: int) -> None:
         if self.knife:

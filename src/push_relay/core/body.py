@@ -42,15 +42,22 @@ class BodyFormat:
 
 
 def read_body(
-    body: bytes, headers: Mapping[str, str], body_format: BodyFormat, *, proven: bool = False
+    body: bytes,
+    headers: Mapping[str, str],
+    body_format: BodyFormat,
+    *,
+    proven: bool = False,
+    most_bytes: int = MAX_BODY,
 ) -> JsonObject:
-    """Return the document that a body holds. `proven`: a proof covers each byte of it.
+    """Return the document that a body holds.
+
+    proven      whether a proof covers each byte of it
+    most_bytes  how large it may be, decompressed
 
     Raises UnsupportedMediaType for another content type, charset or coding, MalformedRequest for a body
-    that is not one JSON object, PayloadTooLarge for one that decompresses past MAX_BODY or has too many
-    parts.
+    that is not one JSON object, PayloadTooLarge for one that is too large or has too many parts.
     """
-    content = _decompressed(body, headers)
+    content = _decompressed(body, headers, most_bytes)
     if body_format.name == "cloudevents" and cloudevents.is_binary(headers):
         return cloudevents.binary_event(content, headers, lenient=proven)
     if body_format.name == "sns":
@@ -98,20 +105,22 @@ def _read_leniently(content: bytes, named: MediaType, body_format: BodyFormat) -
     return value
 
 
-def _decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """Undo the Content-Encoding, as far as MAX_BODY: a bomb never unfolds."""
+def _decompressed(body: bytes, headers: Mapping[str, str], most_bytes: int) -> bytes:
+    """Undo the Content-Encoding, as far as most_bytes: a bomb never unfolds."""
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding in ("", "identity"):
+        if len(body) > most_bytes:
+            raise PayloadTooLarge(f"the body is larger than {most_bytes} bytes")
         return body
     if coding not in ("gzip", "x-gzip"):
         raise UnsupportedMediaType("the Content-Encoding is neither gzip nor identity")
     unfolding = zlib.decompressobj(_GZIP)
     try:
-        content = unfolding.decompress(body, MAX_BODY + 1)
+        content = unfolding.decompress(body, most_bytes + 1)
     except zlib.error:
         raise MalformedRequest("the body is said to be gzip and is not") from None
-    if len(content) > MAX_BODY:
-        raise PayloadTooLarge(f"the body is larger than {MAX_BODY} bytes when decompressed")
+    if len(content) > most_bytes:
+        raise PayloadTooLarge(f"the body is larger than {most_bytes} bytes when decompressed")
     if not unfolding.eof or unfolding.unused_data:
         raise MalformedRequest("the body is said to be gzip and is cut off, or goes on after its end")
     return content

@@ -26,12 +26,12 @@ from push_relay.core.sender import Sender, TimeLeft, failure
 
 #: The source of the relay's own events; no folder can have this name.
 SOURCE = ".digest"
-#: Windows that are tried before a push is parked: of one stretch of time, full, or closed by a faster clock.
-TRIES = 10
-#: Pushes of a refused digest that are tried alone before the others. If the vendor refuses all of them, it is
-#: most likely the recipient that it refuses, and each of the others would cost a call for nothing.
-TRIALS = 10
-#: Characters that a gathered push may have: a title is what a digest shows of it, and a window has 400 KB.
+#: Segments that are tried before a push is parked: full, or closed by a faster clock.
+TRIES = 20
+#: Pushes of a refused digest that are tried before the others. If the vendor refuses all of them, it may be
+#: the recipient that it refuses, and each of the others would cost a call for nothing.
+TRIALS = 3
+#: Characters that a gathered push may have: a title is what a digest shows of it.
 LONGEST = 10_000
 
 
@@ -67,12 +67,17 @@ class Lone(Push):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time in which one recipient's pushes are gathered. `due`: seconds since the epoch."""
+    """A stretch of time in which one recipient's pushes are gathered.
+
+    due      seconds since the epoch
+    segment  the part of it that a push is put into; they end together, and become one digest
+    """
 
     id: str
     recipient: Recipient
     due: float
     high: bool = False
+    segment: int = 0
 
 
 class Added(StrEnum):
@@ -81,14 +86,22 @@ class Added(StrEnum):
     SCHEDULED = "scheduled"  # it lies there, and the window's end is scheduled
     UNSCHEDULED = "unscheduled"  # it lies there, and the window's end is not scheduled yet
     CLOSED = "closed"  # the window has closed without it
-    FULL = "full"  # the window has no room for it, and never will
+    FULL = "full"  # the segment has no room for it, and never will
 
 
 class Digests(Protocol):
-    """Where windows lie. Every method raises LedgerUnavailable."""
+    """Where windows are kept. Every method that needs the store raises LedgerUnavailable."""
+
+    def latest(self, window: Window) -> Window:
+        """Return where a window's next push is tried first, as far as this worker knows. No I/O."""
+        ...
+
+    def further(self, window: Window) -> Window:
+        """Return where a push goes for which a segment has no room, maybe in another window. No I/O."""
+        ...
 
     def add(self, window: Window, entry: Entry) -> Added:
-        """Add an entry, once: to add it again, even when the window has closed, tells that it lies there."""
+        """Add an entry to a segment, once. Adding it again returns that it lies there, even after the end."""
         ...
 
     def scheduled(self, window: Window) -> None:
@@ -133,7 +146,7 @@ class Gatherer:
     def _put(self, push: Push, entry: Entry) -> None:
         """Put an entry into the window that the ledger notes for it, else into the first that takes it."""
         now = self.sender.clock.now
-        window = self._noted(push, window_of(push, now()))
+        window = self._noted(push, self.digests.latest(window_of(push, now())))
         for _ in range(TRIES):
             added = self.digests.add(window, entry)
             if added is Added.UNSCHEDULED:
@@ -143,15 +156,18 @@ class Gatherer:
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return
             # By this worker's clock the closed one may last a while yet: the next begins when it is due.
-            other = overflow(window) if added is Added.FULL else window_of(push, max(now(), window.due))
+            next_one = window_of(push, max(now(), window.due))
+            other = self.digests.further(window) if added is Added.FULL else self.digests.latest(next_one)
             window = self._noted(push, other, anew=True)
         raise LedgerUnavailable("no window of the digest has taken the push")
 
     def _noted(self, push: Push, window: Window, *, anew: bool = False) -> Window:
         """Note the window that a push goes into before it lies there; return the one that it is bound to."""
-        noted = self.sender.ledger.remember(push.key, f"{window.due!r} {window.id}", anew=anew)
+        segment = f"#{window.segment}" if window.segment else ""
+        noted = self.sender.ledger.remember(push.key, f"{window.due!r} {window.id}{segment}", anew=anew)
         due, _, name = noted.partition(" ")
-        return replace(window, id=name, due=float(due))
+        window_id, _, number = name.partition("#")
+        return replace(window, id=window_id, due=float(due), segment=int(number or 0))
 
     def end(self, event: Event, account: Account) -> list[Push | Receipt]:
         """Write the push that a window becomes; receipts instead where it becomes none. Never raises.
@@ -185,7 +201,7 @@ def window_of(push: Push, now: float) -> Window:
 
 def overflow(window: Window) -> Window:
     """Return the window of the same stretch of time that goes on where a full one has no room."""
-    return replace(window, id=digest(window.id.encode()))
+    return replace(window, id=digest(window.id.encode()), segment=0)
 
 
 def closing_event(window: Window) -> Event:
@@ -245,6 +261,20 @@ def broken_up(event: Event, receipt: Receipt) -> list[Lone]:
     if not isinstance(push, Digest) or receipt.error_code != VendorRejected.code or len(push.entries) == 1:
         return []
     return _lone_pushes(event, push)
+
+
+def notice(event: Event, pushes: Sequence[Lone]) -> Push:
+    """Return a push in the relay's own words to the recipient of a refused digest, one for each digest."""
+    first = pushes[0]
+    return Push(
+        first.recipient,
+        Message(
+            "Alerts one by one", f"A summary of {len(pushes)} alerts was refused. They follow one by one."
+        ),
+        digest(f"{event.identity}\0".encode()),
+        high=first.high,
+        sources=tuple(sorted({source for push in pushes for source in push.sources})),
+    )
 
 
 def is_for_lone_pushes(event: Event) -> bool:

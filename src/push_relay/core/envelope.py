@@ -13,8 +13,8 @@ that a rule published to an SNS topic. `Arrival.enclosed` holds that reading of 
 
 The envelope's fields become headers for match rules and expressions: `sns-topic`, `sns-subject`,
 `eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`, `eventbridge-region`,
-`eventbridge-time`. A message in a queue without an envelope has `sqs-queue`. events/ has a real message of
-each shape.
+`eventbridge-time`. A message in a queue with neither an envelope nor attributes has `sqs-queue`. events/ has
+a real message of each shape.
 """
 
 import json
@@ -87,15 +87,16 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
     if (version := attributes.get(EVENT_ATTRIBUTE)) in (PLAIN, COMPRESSED):
         return unpack(body, version)
     document, sent_at = parse_object(body, lenient=True), _sent_at(record)
+    headers: dict[str, str] = {}
     if not has_own_attributes(_mapping(record.get("messageAttributes"))):
         _check_subscription(document)
         if _is_sns(document):
             return _from_sns(document, sent_at)
         if _is_eventbridge(document):
             return _from_eventbridge(document, sent_at)
+        queue = attributes.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN"))
+        headers = {"sqs-queue": queue} if queue else {}
     message_id = _MessageId.of("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"), body)
-    queue = attributes.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN"))
-    headers = {"sqs-queue": queue} if queue else {}
     return _arrival(message_id, document, sent_at, headers, attributes.get(SOURCE_ATTRIBUTE))
 
 

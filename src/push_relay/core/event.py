@@ -28,7 +28,7 @@ class Arrival:
     fallback_id  the id of the event where the document brings none
     identity     what makes two arrivals the same event; from authenticated material alone
     enclosed     of an SNS message that looks like an EventBridge event: the same with that envelope removed.
-                 Whoever wrote the message's text wrote this, so it counts only if the deployer says so
+                 The author of the message's text wrote this, so it counts only if the deployer says so
     """
 
     source: str | None

@@ -142,7 +142,7 @@ def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
         or not _TOKEN.fullmatch(url)
     ):
         raise MalformedRequest("the subscription's address is not SNS's in the topic's region")
-    # Written anew of what SNS has signed, so that the relay's own signature is on no other call.
+    # Made of what SNS has signed, so that the relay's own signature is on no other call.
     token = _token(document.get("Token"))
     call = urlencode({"Action": "ConfirmSubscription", "TopicArn": topic, "Token": token})
     return Subscription(f"{host}?{call}{PROTECTED}")

@@ -18,7 +18,7 @@ from typing import Protocol
 from push_relay.core.body import read_body
 from push_relay.core.connections import Share
 from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import TRIALS, Gatherer, Lone, broken_up, fits_a_window, unfold
+from push_relay.core.digest import TRIALS, Gatherer, Lone, broken_up, fits_a_window, notice, unfold
 from push_relay.core.door import Admitted, Door
 from push_relay.core.envelope import pack, unwrap_http_sns
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation, VendorRejected
@@ -28,7 +28,7 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
 from push_relay.core.recognition import Sources, hint, known, reading_for, recognised
-from push_relay.core.request import HttpRequest
+from push_relay.core.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
 from push_relay.core.route import Route, Routing
 from push_relay.core.schemes.proof import Verified
 from push_relay.core.sender import Clock, Sender, TimeLeft, failure
@@ -149,7 +149,13 @@ class Relay:
         signed = digest(verified.signed)
         arrival = Arrival(
             source=source.name,
-            data=read_body(request.body, request.headers, source.body_format, proven=verified.content),
+            data=read_body(
+                request.body,
+                request.headers,
+                source.body_format,
+                proven=verified.content,
+                most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
+            ),
             headers=request.headers,
             query=request.query,
             received_at=now,
@@ -213,7 +219,8 @@ class Relay:
         pushes.sort(key=lambda task: not task[1].high)
         receipts = self._send(events, pushes, time_left)
         ended += [(number, receipt) for (number, _), receipt in zip(pushes, receipts, strict=True)]
-        for number, receipt in ended:
+        for number, answer in ended:
+            receipt = self._confirmed(events[number], answer)
             if lone := broken_up(events[number], receipt):
                 alone[number] += lone
             else:
@@ -286,16 +293,34 @@ class Relay:
             return self.gatherer.gather(event, push, time_left)
         return self.sender.waiting(event, push, time_left)
 
+    def _confirmed(self, event: Event, receipt: Receipt) -> Receipt:
+        """Let a refused digest wait if the ledger does not have its refusal."""
+        return self.sender.confirmed(event, receipt) if broken_up(event, receipt) else receipt
+
     def send_alone(self, event: Event, pushes: Sequence[Lone], time_left: TimeLeft) -> list[Receipt]:
-        """Send a refused digest's pushes. If the first are all refused, the others fail without a call."""
+        """Send a refused digest's pushes. If the first are all refused, a notice decides about the others.
+
+        The notice's words are the relay's own. If the vendor refuses it too, it refuses the recipient.
+        """
         first, others = pushes[:TRIALS], pushes[TRIALS:]
         receipts = [*self._send([event], [(0, push) for push in first], time_left)]
-        if any(receipt.error_code != VendorRejected.code for receipt in receipts):
-            receipts += self._send([event], [(0, push) for push in others], time_left)
+        if others and all(receipt.error_code == VendorRejected.code for receipt in receipts):
+            (answer,) = self._send([event], [(0, notice(event, pushes))], time_left)
+            receipts += [answer, *self._after(answer, event, others, time_left)]
         else:
-            refusal = VendorRejected(f"not sent: the vendor refused the digest and {TRIALS} of its pushes")
-            receipts += [self._refused(event, push, refusal, time_left) for push in others]
+            receipts += self._send([event], [(0, push) for push in others], time_left)
         return [each for receipt in receipts for each in unfold(receipt)]
+
+    def _after(
+        self, answer: Receipt, event: Event, pushes: Sequence[Lone], time_left: TimeLeft
+    ) -> Sequence[Receipt]:
+        """Send pushes if the vendor took the notice. If it waits, they wait; if it is refused, they fail."""
+        if answer.outcome is Outcome.PARKED:
+            return [replace(answer, push=push) for push in pushes]
+        if answer.error_code != VendorRejected.code:
+            return self._send([event], [(0, push) for push in pushes], time_left)
+        refusal = VendorRejected("not sent: the vendor refuses whatever is sent to this recipient")
+        return [self._refused(event, push, refusal, time_left) for push in pushes]
 
     def _refused(self, event: Event, push: Push, refusal: VendorRejected, time_left: TimeLeft) -> Receipt:
         """Settle a push as refused without a call, unless it has expired or is settled."""

@@ -18,6 +18,8 @@ from push_relay.core.strict_json import replace_half_pairs
 #: Bytes of a body, as received and decompressed. What is larger than a queue message, compressed, is
 #: refused when it is queued.
 MAX_BODY = 4 * 1024 * 1024
+#: Bytes of a body, decompressed, of a source that is open to everybody: anybody may have it parsed.
+MAX_OPEN_BODY = 1024 * 1024
 
 #: Headers whose value follows an event through logs and answers.
 CORRELATION_HEADERS = ("x-correlation-id", "x-request-id")

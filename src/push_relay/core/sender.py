@@ -269,6 +269,19 @@ class Sender:
             return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
         return receipt
 
+    def confirmed(self, event: Event, receipt: Receipt) -> Receipt:
+        """Return the receipt of a failed push if the ledger has its failure, else a parked one. Never raises.
+
+        What follows from a failure must not be done before every worker can know of it.
+        """
+        try:
+            if self.ledger.why(receipt.key or "") == receipt.error_code:
+                return receipt
+            trouble: Exception = LedgerUnavailable("the ledger does not have what the vendor answered")
+        except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
+            trouble = exc
+        return failure(event, trouble, receipt.push)
+
     def let_go(self, event: Event, receipts: Sequence[Receipt]) -> None:
         """Forget the parked pushes that an event came again for and that it has no more. Never raises.
 

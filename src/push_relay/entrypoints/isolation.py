@@ -1,10 +1,10 @@
 """A message that kills the function takes no other message with it.
 
 When the function dies, SQS hands out its whole batch again, and nobody knows which of the messages was the
-cause. So each message that comes back without an answer is replaced by a copy: a new message in the relay's
-queue, whose receives SQS counts from 0, with its crashes in the message attribute `push-relay-crashes`. Such
-a copy is a suspect. An invocation that gets suspects handles one of them and nothing else, and first replaces
-the other messages of its batch by copies too. If the function dies, the one that it handled was the cause.
+cause. So each message that comes back without an answer is a suspect. An invocation that gets suspects
+handles one of them and nothing else. First it replaces the other messages of its batch by copies: new
+messages in the relay's queue, whose receives SQS counts from 0, with their crashes in the message attribute
+`push-relay-crashes`. If the function dies, the one that it handled was the cause.
 
 In a FIFO queue a copy would lose its place, so nothing is copied there. Records that have been received often
 are handled one by one, and those that are finished are deleted in between.
@@ -22,6 +22,8 @@ from push_relay.telemetry import Telemetry
 
 #: Seconds after the function's end before which a message is not handed out again: for clocks that differ.
 _GRACE_SECS = 5.0
+#: Receives after which a suspect is copied instead of handled, before SQS moves it to a dead-letter queue.
+_MAX_RECEIVES = 2
 #: Failed copies after which no more are tried. Each may take seconds, and what is left is handled with care.
 _MAX_FAILURES = 2
 
@@ -29,18 +31,20 @@ _MAX_FAILURES = 2
 def isolate(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> list[Message]:
     """Return the messages of a standard queue to handle in this invocation, and replace the others by copies.
 
-    To be handled are one suspect, or else all messages that have not been handed out before; besides what is
-    only to be dead-lettered, and what could not be copied.
+    To be handled are one suspect, or else all messages that are no suspects; besides what is only to be
+    dead-lettered, and what could not be copied.
     """
     doomed = [message for message in batch if message.is_doomed]
-    came_back = [message for message in batch if message.receives > 1 and not message.is_doomed]
-    first = [message for message in batch if message.receives == 1 and not message.is_doomed]
+    left = [message for message in batch if not message.is_doomed]
+    suspects = [message for message in left if message.crashes and message.receives <= _MAX_RECEIVES]
     # The suspect with the fewest crashes is the least likely cause, and somebody may wait for it.
-    chosen = min((message for message in first if message.crashes), key=lambda m: m.crashes, default=None)
+    chosen = min(suspects, key=lambda message: message.crashes, default=None)
     if chosen is None:
-        return [*doomed, *first, *_not_replaced(came_back, queue, telemetry)]
-    others = [message for message in [*first, *came_back] if message is not chosen]
-    return [*doomed, *_not_replaced(others, queue, telemetry), chosen]
+        handled = [message for message in left if not message.crashes]
+        others = [message for message in left if message.crashes]
+    else:
+        handled, others = [chosen], [message for message in left if message is not chosen]
+    return [*doomed, *handled, *_not_replaced(others, queue, telemetry)]
 
 
 def _not_replaced(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> list[Message]:

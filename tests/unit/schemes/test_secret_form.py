@@ -97,7 +97,7 @@ def test_what_is_not_utf8_has_no_reading(case: Case) -> None:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_every_scheme_makes_an_example_that_it_takes(name: str) -> None:
-    """For the local stack, and for whoever needs a new secret."""
+    """For the local stack, and for people who need a new secret."""
     more = {"hmac": {"header": "X-S"}, "token": {"header": "X-T", "prefix": "Bearer "}}.get(name, {})
     form = read_scheme(Table({"scheme": name, **more})).secret
     example = form.example(secrets.token_bytes(24))
