@@ -140,6 +140,9 @@ class Bench:
         world = World(mode=mode, sources=directory / "sources", routes=directory / "relay.toml")
         secrets = dict.fromkeys(sender.case.secret for sender in self.senders if sender.case)
         world.secrets.secrets = tuple(secrets)
+        world.secrets.by_source = {
+            sender.source: (sender.case.secret,) for sender in self.senders if sender.case
+        }
         world.sns.certificates = dict(certificates())
         return world
 

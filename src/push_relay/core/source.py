@@ -5,7 +5,7 @@ The folder's format is told in docs/writing-a-source.md.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from push_relay.core.body import BODY_FORMATS, BodyFormat
@@ -226,7 +226,7 @@ def _scheme(verify: Table, body_format: BodyFormat) -> Scheme:
         raise verify.wrong("header", f"`{scheme.header}` would be logged, and given back: name another")
     if body_format.name == "cloudevents" and (scheme.header or "").startswith("ce-"):
         raise verify.wrong("header", f"`{scheme.header}` would become a part of the event: name another")
-    return scheme
+    return replace(scheme, verify=scheme.form_verify) if body_format.form and scheme.form_verify else scheme
 
 
 def _proof(scheme: Scheme | None) -> Reads:

@@ -64,6 +64,15 @@ def test_what_is_round_a_secret_is_not_a_part_of_it(case: Case, form: str) -> No
     assert read_scheme(Table(dict(case.verify)))(case.genuine(), case.evidence(NOW, *found))
 
 
+@pytest.mark.parametrize("secret", [b" spaced ", b'"quoted"', b"line\n", b"'"])
+def test_what_is_round_a_secret_may_be_a_part_of_it(secret: bytes) -> None:
+    """A sender may use what the deployer has stored to the letter."""
+    github = of_scheme("github")
+    found = readings(github, secret)
+    verify = read_scheme(Table(dict(github.verify)))
+    assert verify(github.genuine(secret=secret), github.evidence(NOW, *found))
+
+
 @EVERY
 @pytest.mark.parametrize("blank", ["", " ", "\n", "\ufeff", "\u00a0\r\n\t", '""', "''", '" "', "\x00"])
 def test_a_blank_secret_is_none(case: Case, blank: str) -> None:

@@ -7,8 +7,15 @@ from dataclasses import replace
 import pytest
 
 from push_relay.core.configuration import Table
-from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Stale, Unauthenticated
+from push_relay.core.errors import (
+    CredentialsUnavailable,
+    PayloadTooLarge,
+    SignatureInvalid,
+    Stale,
+    Unauthenticated,
+)
 from push_relay.core.schemes.registry import read_scheme
+from push_relay.core.schemes.sns_http import MAX_BYTES
 from signers import CASES, Place, ed25519_pairs
 from sns_sender import (
     CERTIFICATE,
@@ -212,6 +219,27 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     """A forger's JSON is no error of ours."""
     with pytest.raises(SignatureInvalid):
         VERIFY(Request(body), EVIDENCE)
+
+
+def test_a_body_that_no_topic_allows_is_refused_by_its_size() -> None:
+    """A topic may allow 1 MiB; it is parsed before anybody has proven anything."""
+    largest = sns_signed(sns_message(b'"' * 1024 * 1024), b"sns")
+    assert len(largest.body) > 2 * 1024 * 1024
+    VERIFY(largest, EVIDENCE)
+    with pytest.raises(PayloadTooLarge):
+        VERIFY(replace(largest, body=largest.body + b" " * (MAX_BYTES + 1 - len(largest.body))), EVIDENCE)
+
+
+def test_a_body_with_more_parts_than_an_envelope_has_is_refused() -> None:
+    """Message attributes are not signed; thousands of them are a stranger's."""
+    attributes: dict[str, object] = {
+        f"a{number}": {"Type": "String", "Value": "x"} for number in range(1_000)
+    }
+    document = json.loads(signed().body)
+    VERIFY(Request(json.dumps(document | {"MessageAttributes": attributes}).encode()), EVIDENCE)
+    many = document | {"MessageAttributes": [[]] * 10_000}
+    with pytest.raises(Unauthenticated):
+        VERIFY(Request(json.dumps(many).encode()), EVIDENCE)
 
 
 def test_what_the_signature_does_not_cover_is_not_in_what_is_signed() -> None:

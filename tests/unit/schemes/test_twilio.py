@@ -147,6 +147,28 @@ def test_a_parameter_of_the_address_never_becomes_a_field(cuts: list[int], query
         assert text_of(ADDRESS + query[:keep], fields) != text or refused(forged)
 
 
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
+def test_a_source_that_takes_forms_takes_no_hash(gateway: Gateway, tmp_path: Path) -> None:
+    """A form without AccountSid (a Studio flow's own webhook) could end in what reads like a hash."""
+    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"')
+    here.secrets.secrets = (SECRET,)
+    text = text_of(ADDRESS + "?x=1", {"phone": "1", "text": f"&{HASH}"})
+    for named in (JSON, FORM):
+        evil = Request(EVIL, named | signature(text), url=text)
+        assert here.receive(gateway(evil))["statusCode"] == 401
+
+
+@pytest.mark.parametrize("query", ["?x=1", "?", "/more", "?x=1&y=2"])
+def test_what_begins_no_field_s_name_belongs_to_the_address(query: str) -> None:
+    """Also if Twilio has sent no AccountSid, as in the webhooks that a Studio flow makes."""
+    fields = {"Digits": "1", "From": "+1"}
+    text = text_of(ADDRESS + query, fields)
+    forged = {query: "", **fields}
+    assert text_of(ADDRESS, forged) == text
+    assert not refused(Request(form(fields), FORM | signature(text), url=ADDRESS + query))
+    assert refused(Request(form(forged), FORM | signature(text), url=ADDRESS))
+
+
 @given(st.integers(0, 120), st.integers(0, 120))
 def test_a_signed_hash_never_becomes_a_field(at: int, split: int) -> None:
     """The address of a JSON body is no form's."""

@@ -79,6 +79,7 @@ class Scheme:
     remember       seconds for which the same content without an id is the same event. None: as long as the
                    ledger remembers, because nothing else keeps a captured request from being relayed again
     secret         the form of the deployer's secret, if one takes part
+    form_verify    instead of `verify` for a source that takes forms, if the scheme signs forms in another way
     challenge      what `WWW-Authenticate` asks for if a request is refused; None for a scheme that is not
                    HTTP's
     """
@@ -88,6 +89,7 @@ class Scheme:
     query: str | None = None
     remember: float | None = None
     secret: SecretForm = text_form()  # noqa: RUF009 (immutable)
+    form_verify: Verify | None = None
     challenge: str | None = None
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
