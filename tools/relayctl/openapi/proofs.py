@@ -12,6 +12,10 @@ from push_relay.core.source import Source
 from push_relay.core.strict_json import JsonObject
 
 
+#: Headers that a scheme may read and that prove nothing: the media type decides which reading was signed.
+_NO_PROOF = frozenset({"content-type"})
+
+
 class _Asked(Mapping[str, str]):
     """Values that are always there, and remember which of them were asked for."""
 
@@ -46,7 +50,8 @@ def places(source: Source) -> list[tuple[str, str]]:
     with suppress(RelayError):
         if source.verify:
             source.verify(probe, Evidence((b"0",), 0.0))
-    return [("header", name) for name in probe.headers.names] + [("query", n) for n in probe.query.names]
+    headers = [name for name in probe.headers.names if name not in _NO_PROOF]
+    return [("header", name) for name in headers] + [("query", name) for name in probe.query.names]
 
 
 def security(source: Source, verify: JsonObject) -> JsonObject:
