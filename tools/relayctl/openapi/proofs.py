@@ -11,7 +11,6 @@ from push_relay.core.schemes.registry import SCHEMES
 from push_relay.core.source import Source
 from push_relay.core.strict_json import JsonObject
 
-
 #: Headers that a scheme may read and that prove nothing: the media type decides which reading was signed.
 _NO_PROOF = frozenset({"content-type"})
 
