@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fakes import SHIPPED, SHIPPED_ROUTES
 from local_aws import LocalAws
 from push_relay.adapters import aws
 from relayctl import artifact as building
@@ -49,9 +50,12 @@ _HEALTH = {
 
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build for this machine, as `make run` does."""
+    """Build for this machine, as `make run` does, with the shipped sources and routes for them."""
     directory = tmp_path_factory.mktemp("artifact") / "built"
-    building.build(_PLATFORMS[host_architecture()], directory)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(building.SOURCES_VARIABLE, str(SHIPPED))
+        environment.setenv(building.CONFIG_VARIABLE, str(SHIPPED_ROUTES))
+        building.build(_PLATFORMS[host_architecture()], directory)
     return directory
 
 
@@ -69,9 +73,16 @@ def _isolated(artifact: Path, code: str) -> str:
 def test_it_holds_the_relay_its_sources_and_its_configuration(artifact: Path) -> None:
     """The relay finds its sources and its configuration beside its package."""
     assert (artifact / "push_relay/main.py").is_file()
-    assert (artifact / "config/relay.toml").read_bytes() == (ROOT / "config/relay.toml").read_bytes()
-    shipped = {path.name for path in (artifact / "sources").iterdir()}
-    assert shipped == {path.name for path in (ROOT / "src/sources").iterdir() if path.is_dir()}
+    assert (artifact / "config/relay.toml").read_bytes() == SHIPPED_ROUTES.read_bytes()
+    assert {path.name for path in (artifact / "sources").iterdir()} == {
+        path.name for path in SHIPPED.iterdir()
+    }
+
+
+def test_a_deployers_build_takes_their_own_sources_and_configuration() -> None:
+    """Unless the environment names others, which only the tests do."""
+    assert building.sources_directory() == ROOT / "src/sources"
+    assert building.config_file() == ROOT / "config/relay.toml"
 
 
 def test_it_holds_no_examples_and_nothing_that_only_an_installer_reads(artifact: Path) -> None:
