@@ -14,6 +14,7 @@ import jmespath
 from jmespath import exceptions, functions
 from jmespath.parser import ParsedResult
 
+from push_relay.core.configuration import Table
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.phone_text import is_blank
@@ -272,3 +273,12 @@ def _is_field(node: Mapping[str, Any], name: str) -> bool:
 
 def _first_line(exc: Exception) -> str:
     return next(iter(str(exc).splitlines()), type(exc).__name__)
+
+
+def check_reads(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
+    """Check that the expressions of a key read nothing that carries the sender's proof. Raises WrongKey."""
+    for expression in expressions:
+        try:
+            expression.leave_alone(proof)
+        except ConfigurationInvalid as exc:
+            raise table.wrong(key, exc.detail) from exc

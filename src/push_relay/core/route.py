@@ -1,6 +1,6 @@
 """Routes: the deployer's rules of who is told. Read from config/relay.toml, with the people they name."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from push_relay.core.account import Account, read_account
@@ -8,7 +8,7 @@ from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
-from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template
+from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template, check_reads
 from push_relay.core.phone_text import is_blank
 from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
@@ -218,17 +218,9 @@ def _route(
     digest = table.compiled("digest", seconds) if "digest" in table else None
     table.done()
     proof = proofs.get(source, NOTHING)
-    _check_reads(table, "when", [when] if when else [], proof)
-    _check_reads(table, "to", [e for template in to for e in template.expressions], proof)
+    check_reads(table, "when", [when] if when else [], proof)
+    check_reads(table, "to", [e for template in to for e in template.expressions], proof)
     return Route(source, when, to, high=priority == "high", max_age=max_age, digest=digest)
-
-
-def _check_reads(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
-    for expression in expressions:
-        try:
-            expression.leave_alone(proof)
-        except ConfigurationInvalid as exc:
-            raise table.wrong(key, exc.detail) from exc
 
 
 def _no_source(name: str, known: Collection[str]) -> str:

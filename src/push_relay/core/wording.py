@@ -1,11 +1,11 @@
 """The words of an event: the message rules of its source, and the message that one of them writes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from push_relay.core.configuration import Table
-from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.expression import Expression, Reads, Scope, Template
+from push_relay.core.errors import MappingFailed
+from push_relay.core.expression import Expression, Reads, Scope, Template, check_reads
 from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Message
 
@@ -101,22 +101,14 @@ def read_expression(table: Table, key: str, proof: Reads) -> Expression | None:
     Raises WrongKey.
     """
     expression = table.compiled(key, Expression.compile) if key in table else None
-    _check_names(table, key, [expression] if expression else (), proof)
+    check_reads(table, key, [expression] if expression else (), proof)
     return expression
 
 
 def _template(table: Table, key: str, proof: Reads) -> Template:
     template = table.compiled(key, Template.compile)
-    _check_names(table, key, template.expressions, proof)
+    check_reads(table, key, template.expressions, proof)
     return template
-
-
-def _check_names(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
-    for expression in expressions:
-        try:
-            expression.leave_alone(proof)
-        except ConfigurationInvalid as exc:
-            raise table.wrong(key, exc.detail) from exc
 
 
 def _constant_or_template[T](table: Table, key: str, kind: type[T], proof: Reads) -> Template | T | None:
