@@ -18,8 +18,8 @@ from typing import Any, Final
 import boto3
 
 from figures import Figure, summary
-from push_relay.core.envelope import pack
 from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import pack
 from relayctl import artifact, ministack
 from relayctl.deploy import host_architecture
 from relayctl.processes import Processes

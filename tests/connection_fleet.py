@@ -12,7 +12,7 @@ from push_relay.adapters.connections import DynamoDbConnections, LeasedConnectio
 from push_relay.adapters.table import Table, number, text
 from push_relay.adapters.tenancy import Tenancy
 from push_relay.core.account import Account
-from push_relay.core.connections import MARGIN_SECS, PATIENCE_SECS, RENEWAL_SECS
+from push_relay.core.delivery.connections import MARGIN_SECS, PATIENCE_SECS, RENEWAL_SECS
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 
 LIMIT: Final = 3

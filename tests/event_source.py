@@ -13,10 +13,10 @@ from fake_sqs import FakeSqs
 from fakes import Sent, World
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
+from push_relay.core.delivery.sender import Claim, TimeLeft
 from push_relay.core.event import Arrival, Event
 from push_relay.core.push import Push
 from push_relay.core.relay import Relay
-from push_relay.core.sender import Claim, TimeLeft
 from stores import Ledger
 
 ARN = "arn:aws:sqs:eu-west-1:1:"

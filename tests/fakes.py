@@ -14,15 +14,15 @@ from typing import Any
 
 import shipped
 from push_relay.adapters.catalog import Catalog, read_routing_file
-from push_relay.core.digest import Gatherer
-from push_relay.core.door import Door
-from push_relay.core.encoding import Credentials
+from push_relay.core.delivery.batching import Gatherer
+from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import CredentialsUnavailable, QueueUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import DeliveryMode, Relay
-from push_relay.core.sender import Sender
+from push_relay.core.trust.door import Door
 from push_relay.entrypoints import deliver, receive
 from push_relay.telemetry import Telemetry
 from stores import Connections, Digests, Ledger

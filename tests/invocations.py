@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakes import SECRET
-from push_relay.core.envelope import ATTEMPT_ATTRIBUTE, CRASHES_ATTRIBUTE, DUE_ATTRIBUTE, pack
 from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import ATTEMPT_ATTRIBUTE, CRASHES_ATTRIBUTE, DUE_ATTRIBUTE, pack
 
 
 def signature(body: bytes, secret: bytes = SECRET) -> str:

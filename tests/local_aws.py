@@ -14,7 +14,7 @@ import pytest
 from push_relay.adapters import aws
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.table import Table
-from push_relay.core.sender import Claim
+from push_relay.core.delivery.sender import Claim
 from relayctl import ministack
 from relayctl.processes import Processes
 

@@ -36,8 +36,8 @@ def main(function: str, file: Path) -> None:
     import boto3  # noqa: PLC0415 (only in the process that is measured)
 
     from front_door import world  # noqa: PLC0415
-    from push_relay.core.envelope import pack  # noqa: PLC0415
     from push_relay.core.errors import VendorThrottled  # noqa: PLC0415
+    from push_relay.core.inbound.envelope import pack  # noqa: PLC0415
 
     clients = [boto3.client(name) for name in ("sqs", "secretsmanager", "dynamodb")]
     here = world(Path(tempfile.mkdtemp()), {"scheme": "github"})

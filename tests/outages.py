@@ -10,14 +10,14 @@ from typing import NamedTuple
 from fakes import Clock, PushCredentials
 from push_relay.adapters.pace import CircuitBreaker
 from push_relay.core.account import Account
-from push_relay.core.encoding import Credentials
+from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message as Words
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind
-from push_relay.core.sender import Sender
-from push_relay.entrypoints.message import Message
+from push_relay.entrypoints.queue_record import Message
 from stores import Cooldowns, Ledger
 
 #: Noon, in UTC.

@@ -8,8 +8,8 @@ from typing import Any
 from fakes import Clock, World
 from front_door import PLANTED, api_gateway_v2, world
 from push_relay.adapters.secrets import MAX_AGE, SecretsManagerSigningSecrets
-from push_relay.core.door import Door
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.trust.door import Door
 from signers import Case
 
 

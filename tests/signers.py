@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from push_relay.core.schemes.proof import Evidence
+from push_relay.core.trust.schemes.proof import Evidence
 from sns_sender import NOW, TOPIC, URL, Request, b64, certificates, iso, iso_ms, sns_message, sns_signed
 
 #: Every body has this word in what is signed, to be changed by a forger.

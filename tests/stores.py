@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from push_relay.core.connections import Unleased
-from push_relay.core.cooldown import Cooldown
-from push_relay.core.digest import Added, Entry, Window, overflow
+from push_relay.core.delivery.batching import Added, Entry, Window, overflow
+from push_relay.core.delivery.connections import Unleased
+from push_relay.core.delivery.cooldown import Cooldown
+from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Receipt
-from push_relay.core.sender import Claim
 
 
 class Ledger:

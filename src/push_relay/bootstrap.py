@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from push_relay.adapters import aws, secrets
+from push_relay.adapters.batches import DynamoDbDigests
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.connections import DynamoDbConnections
 from push_relay.adapters.cooldown import DynamoDbCooldown
-from push_relay.adapters.digests import DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.pace import CircuitBreaker, DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
@@ -15,11 +15,11 @@ from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import SecretsManagerPushCredentials, SecretsManagerSigningSecrets
 from push_relay.adapters.sns import SnsEndpoint
 from push_relay.adapters.table import Table
-from push_relay.core.digest import Gatherer
-from push_relay.core.door import Door
-from push_relay.core.quota import Quota
+from push_relay.core.delivery.batching import Gatherer
+from push_relay.core.delivery.quota import Quota
+from push_relay.core.delivery.sender import Sender
 from push_relay.core.relay import Relay
-from push_relay.core.sender import Sender
+from push_relay.core.trust.door import Door
 from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
 

@@ -20,11 +20,11 @@ from urllib.parse import parse_qsl
 
 from fakes import ROOT, SHIPPED, SHIPPED_ROUTES, World
 from front_door import GATEWAYS
-from push_relay.core.body import BODY_FORMATS
 from push_relay.core.errors import CODES, CredentialsUnavailable
-from push_relay.core.handshake import HANDSHAKES
+from push_relay.core.inbound.body import BODY_FORMATS
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.relay import DeliveryMode
+from push_relay.core.trust.handshakes import HANDSHAKES
 from push_relay.entrypoints import receive
 from signers import CASES, FORM_BODY, JSON_BODY, NOW, Case
 from sns_sender import TOPIC, URL, Request, certificates

@@ -17,8 +17,8 @@ from push_relay.adapters.cooldown import DynamoDbCooldown
 from push_relay.adapters.pace import FRESH_SECS, CircuitBreaker
 from push_relay.adapters.table import CLOCK_SKEW, Item, Table, text
 from push_relay.core.account import Account
-from push_relay.core.cooldown import FAILURES, FIRST_WAIT_SECS, PROBE_PAUSE_SECS, Cooldown
-from push_relay.core.encoding import Credentials
+from push_relay.core.delivery.cooldown import FAILURES, FIRST_WAIT_SECS, PROBE_PAUSE_SECS, Cooldown
+from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
     CircuitOpen,
     DeliveryUnknown,

@@ -13,9 +13,9 @@ from push_relay.adapters.leases import WISH_SECS, Leases
 from push_relay.adapters.table import CLOCK_SKEW
 from push_relay.adapters.tenancy import Tenancy
 from push_relay.core.account import Account
-from push_relay.core.connections import TURN_SECS
+from push_relay.core.delivery.connections import TURN_SECS
+from push_relay.core.delivery.sender import RESERVE
 from push_relay.core.errors import ConnectionsBusy
-from push_relay.core.sender import RESERVE
 
 
 @pytest.fixture

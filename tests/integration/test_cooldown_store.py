@@ -9,7 +9,7 @@ from fakes import Clock
 from local_aws import LocalAws
 from push_relay.adapters.cooldown import KEPT_SECS, DynamoDbCooldown
 from push_relay.adapters.table import Item, Table, text
-from push_relay.core.cooldown import Cooldown
+from push_relay.core.delivery.cooldown import Cooldown
 
 KEY = {"pk": text("cooldown#default")}
 CLOCK = Clock()

@@ -15,15 +15,24 @@ import pytest
 from fakes import Clock, Messages, PushApi, PushCredentials
 from local_aws import LocalAws
 from push_relay.adapters import aws
-from push_relay.adapters.digests import SEGMENTS, DynamoDbDigests
+from push_relay.adapters.batches import SEGMENTS, DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.table import Item, Table, number, text
 from push_relay.core.account import Account
-from push_relay.core.digest import Added, Digest, Entry, Gatherer, Window, closing_event, overflow, window_of
+from push_relay.core.delivery.batching import (
+    Added,
+    Digest,
+    Entry,
+    Gatherer,
+    Window,
+    closing_event,
+    overflow,
+    window_of,
+)
+from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Event
 from push_relay.core.push import GATHERED, Message, Push, Recipient, RecipientKind
-from push_relay.core.sender import Sender
 
 ADA = Recipient(RecipientKind.EMAIL, "ada@example.com")
 KB = 1024

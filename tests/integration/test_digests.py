@@ -8,14 +8,14 @@ import pytest
 
 from fakes import Clock
 from local_aws import LocalAws
-from push_relay.adapters.digests import KEPT, DynamoDbDigests
+from push_relay.adapters.batches import KEPT, DynamoDbDigests
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.table import Item, Table, text
-from push_relay.core.digest import Added, Entry, Window
+from push_relay.core.delivery.batching import Added, Entry, Window
+from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ClaimHeld
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Message, Receipt, Recipient, RecipientKind
-from push_relay.core.sender import Claim
 
 DUE = 1_800_000_300.0
 WINDOW = Window("w", Recipient(RecipientKind.EMAIL, "ada@example.com"), DUE, high=True)

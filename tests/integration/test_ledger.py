@@ -12,10 +12,10 @@ from local_aws import LocalAws, claim_all, race_from
 from push_relay.adapters import aws
 from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
 from push_relay.adapters.table import Item, Table, text
+from push_relay.core.delivery.sender import Claim
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Receipt
-from push_relay.core.sender import Claim
 from relayctl.deadletters.parked import LedgerReader
 
 PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")

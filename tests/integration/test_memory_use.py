@@ -13,8 +13,8 @@ import pytest
 from front_door import api_gateway_v2, request
 from invocations import notification, sqs_batch, sqs_record
 from memory_probe import SECRET, TESTS
+from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.queue_format import MAX_EVENT, MAX_MESSAGE
-from push_relay.core.request import MAX_BODY
 from push_relay.core.strict_json import MAX_PARTS
 from signers import mac
 

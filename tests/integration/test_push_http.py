@@ -18,7 +18,7 @@ from fakes import CREDENTIALS, ROTATED
 from push_relay.adapters import push_http
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
-from push_relay.core.encoding import Credentials, Format
+from push_relay.core.delivery.encoding import Credentials, Format
 from push_relay.core.errors import (
     DeliveryUnknown,
     MappingFailed,

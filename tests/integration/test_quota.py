@@ -14,9 +14,9 @@ from local_aws import LocalAws
 from push_relay.adapters.pace import MIDNIGHT_SPREAD, DailyQuota
 from push_relay.adapters.table import CLOCK_SKEW, Table, number, text
 from push_relay.core.account import Account
+from push_relay.core.delivery.quota import Quota
 from push_relay.core.errors import BudgetExhausted, QuotaExhausted, VendorRejected
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
-from push_relay.core.quota import Quota
 
 NORMAL = Push(Recipient(RecipientKind.USER, "u-1"), Message("t", "b"), "key")
 HIGH = replace(NORMAL, high=True)

@@ -24,10 +24,10 @@ from push_relay.adapters import aws
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.table import Table
-from push_relay.core.envelope import pack
+from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorRejected, VendorUnavailable
 from push_relay.core.event import Event
-from push_relay.core.sender import Sender
+from push_relay.core.inbound.envelope import pack
 from push_relay.entrypoints import deliver
 from relayctl import ministack
 from relayctl.__main__ import main

@@ -25,8 +25,9 @@ from push_relay.adapters.secrets import (
 )
 from push_relay.adapters.table import Table
 from push_relay.core.account import Account
-from push_relay.core.encoding import Credentials
-from push_relay.core.envelope import MAX_MESSAGE, unwrap_sqs
+from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.quota import Quota
+from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import (
     ConfigurationInvalid,
     CredentialsUnavailable,
@@ -36,11 +37,10 @@ from push_relay.core.errors import (
     RelayError,
 )
 from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
-from push_relay.core.quota import Quota
 from push_relay.core.relay import DeliveryMode
-from push_relay.core.sender import Claim
 from push_relay.settings import Settings
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")

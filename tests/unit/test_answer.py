@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.encoding import MAX_ANSWER, Answer, read_answer
+from push_relay.core.delivery.encoding import MAX_ANSWER, Answer, read_answer
 
 FINE, DOUBTFUL = Answer(), Answer(doubtful=True)
 XML = '<?xml version="1.0"?><PushResponse xmlns="http://schemas.example.com/types">{}</PushResponse>'

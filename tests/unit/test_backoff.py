@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.backoff import BASE, CAP, CAP_HIGH, backoff, paced
+from push_relay.core.delivery.backoff import BASE, CAP, CAP_HIGH, backoff, paced
 
 
 @pytest.mark.parametrize(("attempt", "ceiling"), [(1, 10), (2, 20), (3, 40), (7, 640), (8, 900), (99, 900)])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.body import BODY_FORMATS, BodyFormat, read_body
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, RelayError, UnsupportedMediaType
+from push_relay.core.inbound.body import BODY_FORMATS, BodyFormat, read_body
 from push_relay.core.strict_json import MAX_PARTS, MAX_TEXT
 
 STRUCTURED = "application/cloudevents+json"

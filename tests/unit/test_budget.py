@@ -9,11 +9,11 @@ from fakes import World
 from invocations import sqs_batch, sqs_queued
 from push_relay.adapters.catalog import read_routing_file
 from push_relay.core.account import Account
-from push_relay.core.digest import Entry, Window, closing_event
+from push_relay.core.delivery.batching import Entry, Window, closing_event
+from push_relay.core.delivery.quota import Allowance, Quota
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.event import Event
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
-from push_relay.core.quota import Allowance, Quota
 
 PERSON = Recipient(RecipientKind.USER, "u-1")
 PUSH = Push(PERSON, Message("t", "b"), "key", sources=("shop",))

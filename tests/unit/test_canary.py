@@ -27,10 +27,10 @@ from invocations import (
     webhook,
 )
 from push_relay.core import errors
-from push_relay.core.encoding import Credentials
-from push_relay.core.envelope import pack
+from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import RelayError, SchemaViolation, Violation
 from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import pack
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome
 from push_relay.core.push import Push
 from push_relay.core.relay import DeliveryMode

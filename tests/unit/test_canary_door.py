@@ -17,8 +17,8 @@ import pytest
 
 from fakes import Captured, World, captured
 from front_door import GATEWAYS, Gateway, request, world, world_of
-from push_relay.core.envelope import pack
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.inbound.envelope import pack
 from push_relay.core.relay import DeliveryMode
 from signers import CASES, Case, mac
 from sns_sender import TOPIC, Request, b64, certificates, sns_message, sns_signed

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from fakes import SHIPPED, SHIPPED_ROUTES, World
 from front_door import api_gateway_v2, request
-from push_relay.core.body import BodyFormat, read_body
 from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
+from push_relay.core.inbound.body import BodyFormat, read_body
 from push_relay.core.strict_json import JsonObject
 
 CLOUDEVENTS = BodyFormat("cloudevents")

@@ -20,11 +20,11 @@ from fakes import World
 from front_door import GATEWAYS, Gateway, api_gateway_v2, request, world, world_of
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
-from push_relay.core.body import MAX_FIELDS
-from push_relay.core.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.event import Event
+from push_relay.core.inbound.body import MAX_FIELDS
+from push_relay.core.inbound.envelope import MAX_MESSAGE, unwrap_sqs
+from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.outcomes import Outcome
-from push_relay.core.request import MAX_BODY
 from push_relay.core.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_PARTS
 from signers import CASES, Case, mac
 from sns_sender import NOW, Request, iso_ms, sns_message, sns_signed

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core import cooldown
-from push_relay.core.cooldown import (
+from push_relay.core.delivery import cooldown
+from push_relay.core.delivery.cooldown import (
     AFTER_MIDNIGHT_SECS,
     FIRST_WAIT_SECS,
     LONGEST_NAMED_SECS,
@@ -16,7 +16,7 @@ from push_relay.core.cooldown import (
     Cooldown,
     Failure,
 )
-from push_relay.core.day import Day, day_at
+from push_relay.core.delivery.day import Day, day_at
 
 NOW = 1_800_014_400.0
 TODAY = Day(date(2027, 1, 15), 43_200.0)

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from fake_sqs import FakeSqs
 from fakes import World
-from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack, unwrap_sqs
 from push_relay.core.event import Arrival, Event, Replay, digest
-from push_relay.entrypoints.message import Message
+from push_relay.core.inbound.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack, unwrap_sqs
+from push_relay.entrypoints.queue_record import Message
 from relayctl.deadletters.aws_time import AwsClock
 from relayctl.deadletters.letter import CRASHED, INVOCATION_FAILED, Entry, Filter, Letter, record
 from relayctl.deadletters.listing import Listing, age, short

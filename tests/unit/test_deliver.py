@@ -11,7 +11,7 @@ from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrot
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.entrypoints.deliver import InvocationFailed
-from push_relay.entrypoints.message import Message
+from push_relay.entrypoints.queue_record import Message
 
 
 def baked(number: int = 1, kind: str = "baked", *, attempt: int = 1) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.digest import LONGEST, SOURCE, fits_a_window, summary
+from push_relay.core.delivery.batching import LONGEST, SOURCE, fits_a_window, summary
 from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, QueueUnavailable, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -356,6 +356,6 @@ def test_a_lone_push_of_the_version_before_is_cleaned(world: World) -> None:
 
 
 def _entry() -> Any:
-    from push_relay.core.digest import Entry  # noqa: PLC0415
+    from push_relay.core.delivery.batching import Entry  # noqa: PLC0415
 
     return Entry("k", "bakery", "e", "c", Message("t", "b"))

@@ -12,12 +12,12 @@ from attacks import ATTACKS, Attack
 from fakes import captured
 from push_relay import telemetry
 from push_relay.core import errors
-from push_relay.core.envelope import SOURCE_ATTRIBUTE
-from push_relay.core.expression import FUNCTIONS
+from push_relay.core.inbound.envelope import SOURCE_ATTRIBUTE
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.push import Receipt
-from push_relay.core.schemes.registry import SCHEMES
-from push_relay.core.source import MATCH_KEYS
+from push_relay.core.rules.expression import FUNCTIONS
+from push_relay.core.rules.source import MATCH_KEYS
+from push_relay.core.trust.schemes.registry import SCHEMES
 from push_relay.entrypoints import receive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +150,7 @@ def test_every_attack_is_in_the_table(attack: Attack) -> None:
 
 def test_every_key_of_a_scheme_is_documented() -> None:
     """Whoever writes a source finds what `[verify]` may hold."""
-    code = "".join(path.read_text("utf-8") for path in (ROOT / "src/push_relay/core/schemes").glob("*.py"))
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "src/push_relay/core/trust/schemes").glob("*.py"))
     keys = set(re.findall(r'table\.(?:text|whole|compiled)\("(\w+)"', code)) - {"scheme"}
     keys |= set(re.findall(r'header_name\(table, "(\w+)"', code))
     assert len(keys) > 5

@@ -14,8 +14,8 @@ from attacks import ATTACKS, Attack
 from fakes import World, captured
 from front_door import GATEWAYS, PLANTED, Gateway, api_gateway_v1, api_gateway_v2, world, world_of
 from push_relay.core.errors import CODES, SignatureInvalid, Stale, Unauthenticated
+from push_relay.core.inbound.request import MAX_OPEN_BODY
 from push_relay.core.outcomes import Outcome
-from push_relay.core.request import MAX_OPEN_BODY
 from signers import CASES, WORD, Case
 from sns_sender import NOW, Request
 

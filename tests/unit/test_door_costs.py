@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from front_door import api_gateway_v2, request, world_of
-from push_relay.core.request import MAX_BODY
-from push_relay.core.schemes.proof import MAX_PROOF
-from push_relay.core.schemes.sns_http import MAX_BYTES
-from push_relay.core.schemes.twilio import MAX_FORM_BYTES
+from push_relay.core.inbound.request import MAX_BODY
+from push_relay.core.trust.schemes.proof import MAX_PROOF
+from push_relay.core.trust.schemes.sns_http import MAX_BYTES
+from push_relay.core.trust.schemes.twilio import MAX_FORM_BYTES
 from signers import CASES, Case
 from sns_sender import URL, Request, sns_message, sns_signed
 

@@ -15,8 +15,8 @@ import pytest
 from fakes import World
 from front_door import GATEWAYS, PLANTED, Gateway, api_gateway_v1, api_gateway_v2, function_url, world_of
 from push_relay.adapters.secrets import SecretsManagerSigningSecrets
-from push_relay.core.door import Door
 from push_relay.core.outcomes import Outcome
+from push_relay.core.trust.door import Door
 from signers import CASES, Case
 from sns_sender import NOW, Request
 

@@ -16,10 +16,10 @@ from push_relay.adapters.secrets import (
     MIN_REFETCH,
     SecretsManagerSigningSecrets,
 )
-from push_relay.core.door import Admitted, Door
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.outcomes import Outcome
-from push_relay.core.schemes.proof import Verified
+from push_relay.core.trust.door import Admitted, Door
+from push_relay.core.trust.schemes.proof import Verified
 from secret_store import SecretsManager, rotating, status
 from signers import CASES, Case, mac
 from sns_sender import NOW

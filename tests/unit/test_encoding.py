@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from push_relay.core.encoding import Credentials, Format, encode
+from push_relay.core.delivery.encoding import Credentials, Format, encode
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Message, Push, Recipient, RecipientKind
 from sandbox.contract import FIELDS, read_push

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from fakes import World
 from invocations import bus_event, notification, sqs_record
-from push_relay.core import envelope
 from push_relay.core.errors import (
     AmbiguousSource,
     MalformedRequest,
@@ -19,6 +18,7 @@ from push_relay.core.errors import (
     UnknownSource,
 )
 from push_relay.core.event import Arrival, Event, digest
+from push_relay.core.inbound import envelope
 
 HEAT = {"degrees": 451}
 OF_HEAT = digest(json.dumps(HEAT).encode())

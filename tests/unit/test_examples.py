@@ -9,10 +9,10 @@ import pytest
 
 from fakes import SHIPPED
 from push_relay.adapters.catalog import Catalog
-from push_relay.core.body import read_body
 from push_relay.core.event import Arrival, Event
-from push_relay.core.source import Source
-from push_relay.core.wording import MessageRule
+from push_relay.core.inbound.body import read_body
+from push_relay.core.rules.source import Source
+from push_relay.core.rules.wording import MessageRule
 
 CATALOG = Catalog(SHIPPED)
 CASES = sorted(SHIPPED.glob("*/examples/*.request.json"))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.expression import Expression, Template
+from push_relay.core.rules.expression import Expression, Template
 
 SCOPE: dict[str, Any] = {
     "type": "issues",

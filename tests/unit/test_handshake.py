@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import MalformedRequest
-from push_relay.core.handshake import HANDSHAKES, Reply, Subscription, preflight
+from push_relay.core.trust.handshakes import HANDSHAKES, Reply, Subscription, preflight
 
 SECRET = b"secret"
 

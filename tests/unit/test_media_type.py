@@ -2,7 +2,7 @@
 
 import pytest
 
-from push_relay.core.media_type import looks_like_json, media_type
+from push_relay.core.inbound.media_type import looks_like_json, media_type
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import schemathesis
 
-from push_relay.core.body import BODY_FORMATS
-from push_relay.core.handshake import HANDSHAKES
+from push_relay.core.inbound.body import BODY_FORMATS
+from push_relay.core.trust.handshakes import HANDSHAKES
 from relayctl.__main__ import main
 from relayctl.openapi.document import build
 from signers import CASES, NOW

@@ -24,7 +24,7 @@ ERRORS: dict[str, Callable[[], Exception]] = {
 
 @pytest.fixture(autouse=True)
 def _same_dice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("push_relay.entrypoints.message._random", random.Random(7).random)  # noqa: S311
+    monkeypatch.setattr("push_relay.entrypoints.queue_record._random", random.Random(7).random)  # noqa: S311
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from fakes import World
+from push_relay.core.delivery.sender import RESERVE, Unpaced
 from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
-from push_relay.core.sender import RESERVE, Unpaced
 
 NOW = 1_800_000_000.0
 PUSH = Push(Recipient(RecipientKind.USER, "1"), Message("t", "b"), "1")

@@ -11,7 +11,6 @@ import pytest
 
 from fakes import Messages, World
 from invocations import bus_event, sqs_batch, sqs_copy, sqs_parked, sqs_queued, sqs_record
-from push_relay.core.envelope import pack
 from push_relay.core.errors import (
     CircuitOpen,
     QuotaExhausted,
@@ -20,6 +19,7 @@ from push_relay.core.errors import (
     VendorUnavailable,
 )
 from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import pack
 from push_relay.core.outcomes import Outcome
 
 NOW = 1_800_000_000.0
@@ -191,7 +191,7 @@ class Unreadable:
 def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a minute, however many attempts there were."""
     world = World()
-    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: 1.0)
+    monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: 1.0)
     routes = tuple(replace(route, high=True) for route in world.relay.routing.routes)
     urgent = World()
     urgent.relay = replace(urgent.relay, routing=replace(urgent.relay.routing, routes=routes))
@@ -205,7 +205,7 @@ def test_what_is_urgent_does_not_wait_for_the_rest_of_its_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The day's calls are used up but for those that are kept for it: midnight is not its concern."""
-    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: 1.0)
+    monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: 1.0)
     routes = tmp_path / "relay.toml"
     routes.write_text(
         '[[route]]\nsource = "bakery"\nto = ["user:urgent"]\npriority = "high"\n'
@@ -232,7 +232,7 @@ def test_what_waits_for_the_account_comes_when_it_may_call(
 ) -> None:
     """Soon after the next probe whatever its attempts, the urgent before the rest; no attempt is used up."""
     world = World()
-    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: dice)
+    monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: dice)
     routes = tuple(replace(route, high=high) for route in world.relay.routing.routes)
     world.relay = replace(world.relay, routing=replace(world.relay.routing, routes=routes))
     world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=40)
@@ -243,7 +243,7 @@ def test_what_waits_for_the_account_comes_when_it_may_call(
 def test_an_event_waits_for_all_its_pushes(monkeypatch: pytest.MonkeyPatch) -> None:
     """One recipient's push waits for the account, another's for its own next attempt, which is later."""
     world = World()
-    monkeypatch.setattr("push_relay.entrypoints.message._random", lambda: 1.0)
+    monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: 1.0)
     stopped, down = CircuitOpen("failing", retry_after=40), VendorUnavailable("down")
     world.vendor.judge = lambda push, _credentials: down if push.recipient.value == "two" else stopped
     world.deliver(sqs_batch(sqs_parked(event("everybody"), 9, NOW)))

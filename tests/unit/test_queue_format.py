@@ -14,11 +14,11 @@ from fakes import World
 from front_door import function_url, request, world
 from invocations import sqs_batch, sqs_queued
 from push_relay.core import queue_format
-from push_relay.core.envelope import pack, unwrap_sqs
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.event import Event, Replay
+from push_relay.core.inbound.envelope import pack, unwrap_sqs
+from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.outcomes import Outcome
-from push_relay.core.request import MAX_BODY
 from push_relay.core.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_PARTS, MAX_TEXT
 from signers import mac
 

@@ -10,7 +10,6 @@ import pytest
 
 from fakes import SECRET, World
 from invocations import signature, sqs_batch, sqs_parked, sqs_queued, sqs_record, webhook
-from push_relay.core.envelope import unwrap_sqs
 from push_relay.core.errors import (
     DeliveryHeld,
     DeliveryUnknown,
@@ -20,9 +19,10 @@ from push_relay.core.errors import (
     VendorUnavailable,
 )
 from push_relay.core.event import Event, Replay
+from push_relay.core.inbound.envelope import unwrap_sqs
+from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.outcomes import Outcome
 from push_relay.core.relay import DeliveryMode
-from push_relay.core.request import MAX_BODY
 
 GOOD = {"kind": "baked", "id": "e-1", "words": "warm"}
 

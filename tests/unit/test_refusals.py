@@ -10,7 +10,8 @@ from fakes import CREDENTIALS, ROTATED, Clock, PushApi
 from push_relay.adapters.pace import CircuitBreaker
 from push_relay.adapters.secrets import MIN_REFETCH, SecretsManagerPushCredentials
 from push_relay.core.account import Account
-from push_relay.core.cooldown import FIRST_WAIT_SECS, LOOK_SECS
+from push_relay.core.delivery.cooldown import FIRST_WAIT_SECS, LOOK_SECS
+from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import (
     CredentialsUnavailable,
     DeliveryUnknown,
@@ -22,7 +23,6 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
-from push_relay.core.sender import Sender
 from stores import Cooldowns, Ledger
 
 NOW = 1_800_000_000.0

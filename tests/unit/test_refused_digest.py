@@ -9,9 +9,8 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.digest import SOURCE, TRIALS, Digest, closing_event
-from push_relay.core.encoding import Credentials
-from push_relay.core.envelope import unwrap_sqs
+from push_relay.core.delivery.batching import SOURCE, TRIALS, Digest, closing_event
+from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
     CircuitOpen,
     DeliveryHeld,
@@ -23,6 +22,7 @@ from push_relay.core.errors import (
     VendorRejected,
 )
 from push_relay.core.event import Event, Replay
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push
 

@@ -9,6 +9,7 @@ import pytest
 from fakes import CREDENTIALS, ROTATED, World, in_turn
 from invocations import signature, webhook
 from push_relay.adapters.process import Threads
+from push_relay.core.delivery.sender import RESERVE
 from push_relay.core.errors import (
     DeliveryUnknown,
     OutOfTime,
@@ -21,11 +22,10 @@ from push_relay.core.errors import (
     VendorUnavailable,
 )
 from push_relay.core.event import Event
+from push_relay.core.inbound.request import unwrap
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Received
-from push_relay.core.request import unwrap
-from push_relay.core.sender import RESERVE
 
 #: When the events came in: the fakes' clock.
 NOW = 1_800_000_000.0

@@ -16,10 +16,10 @@ import pytest
 from fakes import SAMPLES, SHIPPED, SHIPPED_ROUTES
 from front_door import world_of
 from push_relay import __version__
-from push_relay.core.configuration import Table
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
-from push_relay.core.schemes.registry import read_scheme
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.registry import read_scheme
 from relayctl import demonstration, kept, pasting, senders
 from relayctl.__main__ import main
 from relayctl.deadletters.prospect import relay_of

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, RelayError
-from push_relay.core.request import MAX_BODY, is_http, unwrap
+from push_relay.core.inbound.request import MAX_BODY, is_http, unwrap
 
 
 def v1(**changes: Any) -> dict[str, Any]:

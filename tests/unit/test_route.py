@@ -7,7 +7,7 @@ import pytest
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.push import Recipient, RecipientKind
-from push_relay.core.route import Routed, read_routing
+from push_relay.core.rules.route import Routed, read_routing
 
 ADA = Recipient(RecipientKind.EMAIL, "ada@example.com")
 PEOPLE = {"ada": {"email": "ada@example.com"}, "bob": {"external": "4711"}}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from push_relay.core.errors import ConfigurationInvalid, SchemaViolation, Violation
-from push_relay.core.schema import MAX_VIOLATIONS, Schema
+from push_relay.core.rules.schema import MAX_VIOLATIONS, Schema
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -54,7 +54,7 @@ def test_of_a_large_event_the_first_breach_alone_is_told(filler: object) -> None
 _LARGE = """
 import json, resource, sys
 from push_relay.core.errors import SchemaViolation
-from push_relay.core.schema import Schema
+from push_relay.core.rules.schema import Schema
 schema = Schema.compile({"properties": {"list": {"items": {"type": "string"}}}})
 event = json.loads(sys.stdin.read())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,8 +8,8 @@ import pytest
 
 from fakes import Buried, World
 from invocations import notification, sqs_batch, sqs_record
-from push_relay.core.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, sqs_attributes, unwrap_sqs
 from push_relay.core.event import Arrival
+from push_relay.core.inbound.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, sqs_attributes, unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from relayctl.deadletters.letter import Letter, record
 from relayctl.deadletters.prospect import Oracle

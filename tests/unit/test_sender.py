@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
+from push_relay.core.delivery.sender import RESERVE, Sender
 from push_relay.core.errors import (
     CircuitOpen,
     ClaimHeld,
@@ -22,7 +23,6 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event, Replay
 from push_relay.core.outcomes import Disposition, Outcome
 from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
-from push_relay.core.sender import RESERVE, Sender
 from stores import Ledger
 
 NOW = 1_800_000_000.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from push_relay.core.connections import TURN_SECS, Change, View, first_share, pause_secs, rebalance
+from push_relay.core.delivery.connections import TURN_SECS, Change, View, first_share, pause_secs, rebalance
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 from fakes import Clock, World
 from front_door import api_gateway_v2, world_of
 from push_relay.adapters.sns import KEPT_FOR_REPEATED, MAX_FETCHES, MAX_KEPT, MAX_PUT_OFF, PERIOD, SnsEndpoint
-from push_relay.core.door import Door
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.outcomes import Outcome
+from push_relay.core.trust.door import Door
 from signers import CASES, Place
 from sns_sender import CERTIFICATE, certificates
 

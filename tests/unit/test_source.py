@@ -7,8 +7,8 @@ import pytest
 from push_relay.core.errors import MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id
 from push_relay.core.push import Message
-from push_relay.core.source import Source, read_source
-from push_relay.core.wording import Wording
+from push_relay.core.rules.source import Source, read_source
+from push_relay.core.rules.wording import Wording
 
 MINIMAL: dict[str, Any] = {"title": "T", "docs": "d"}
 RULE = {"title": "t", "body": "b"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
-from push_relay.core.request import MAX_BODY
+from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.strict_json import (
     MAX_DEPTH,
     MAX_DIGITS,

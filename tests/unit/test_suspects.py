@@ -11,10 +11,10 @@ from event_source import ARN, DEAD, EVENTS, READS, SENDS, TIMEOUT, URL, VISIBILI
 from fakes import World
 from invocations import bus_event, notification, sqs_batch, sqs_queued, sqs_record
 from push_relay.adapters import aws
-from push_relay.core.envelope import unwrap_sqs
 from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
-from push_relay.entrypoints.message import Message
+from push_relay.entrypoints.queue_record import Message
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from typing import Any, Final
 from chaos.journal import Entry, read_journals
 from chaos.plan import MARKER
 from chaos.stage import Stage
+from push_relay.core.delivery.sender import Claim
 from push_relay.core.outcomes import Outcome
-from push_relay.core.sender import Claim
 from sandbox import Call
 
 type Told = tuple[str, str]

@@ -8,16 +8,16 @@ from typing import Any
 from chaos.knife import Knife, is_poison, result_of, told
 from chaos.plan import FIFO_ARN
 from push_relay.bootstrap import Application
-from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import Added, Digests, Entry, Gatherer, Lone, Window
-from push_relay.core.encoding import Credentials
+from push_relay.core.delivery.batching import SOURCE as DIGEST
+from push_relay.core.delivery.batching import Added, Digests, Entry, Gatherer, Lone, Window
+from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.sender import Claim, Ledger, PushApi, Sender, TimeLeft
 from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
-from push_relay.core.handshake import Reply
+from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import DeliveryMode, Received, Relay
-from push_relay.core.request import HttpRequest
-from push_relay.core.sender import Claim, Ledger, PushApi, Sender, TimeLeft
+from push_relay.core.trust.handshakes import Reply
 from push_relay.telemetry import Telemetry
 
 

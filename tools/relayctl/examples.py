@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from push_relay.core.body import read_body
 from push_relay.core.event import Arrival, Event
+from push_relay.core.inbound.body import read_body
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import Relay
-from push_relay.core.route import Route
-from push_relay.core.source import Source
+from push_relay.core.rules.route import Route
+from push_relay.core.rules.source import Source
 from relayctl import webhook
 from relayctl.ministack import ACCOUNT, REGION
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from push_relay.core.configuration import Table
 from push_relay.core.push import Push
-from push_relay.core.schemes.header_hmac import HeaderHmac
-from push_relay.core.schemes.moment import iso8601, unix_ms
-from push_relay.core.schemes.proof import hexadecimal
-from push_relay.core.schemes.registry import read_scheme
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.header_hmac import HeaderHmac
+from push_relay.core.trust.schemes.moment import iso8601, unix_ms
+from push_relay.core.trust.schemes.proof import hexadecimal
+from push_relay.core.trust.schemes.registry import read_scheme
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
 from relayctl.examples import Example
 from relayctl.ministack import HOST, REGION

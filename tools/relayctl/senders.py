@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from push_relay.core.configuration import Table
-from push_relay.core.schemes.header_hmac import HeaderHmac
-from push_relay.core.schemes.moment import iso8601, unix_ms
-from push_relay.core.schemes.registry import WITHOUT_SECRET, read_scheme
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.header_hmac import HeaderHmac
+from push_relay.core.trust.schemes.moment import iso8601, unix_ms
+from push_relay.core.trust.schemes.registry import WITHOUT_SECRET, read_scheme
 from relayctl.webhook import Webhook
 
 type Verify = Mapping[str, Any]

@@ -6,11 +6,11 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from push_relay.core.configuration import Key, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
-from push_relay.core.expression import Reads
-from push_relay.core.route import Routing, read_routing
-from push_relay.core.source import Source, read_source
+from push_relay.core.rules.configuration import Key, WrongKey
+from push_relay.core.rules.expression import Reads
+from push_relay.core.rules.route import Routing, read_routing
+from push_relay.core.rules.source import Source, read_source
 from push_relay.core.strict_json import JsonObject
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")

@@ -1,7 +1,7 @@
 """The account's connections on DynamoDB, given to a worker's threads.
 
 The record of leases is in `leases.py`, what one worker does with it in `tenancy.py`, the rules of sharing in
-`core/connections.py`. This module hands the leased connections to the pushes, in the order in which they ask.
+`core/delivery/connections.py`. This module hands the leased connections to the pushes, in the order in which they ask.
 """
 
 import secrets
@@ -15,8 +15,8 @@ from push_relay.adapters.leases import Leases
 from push_relay.adapters.table import Table
 from push_relay.adapters.tenancy import Tenancy, Times
 from push_relay.core.account import Account
+from push_relay.core.delivery.sender import TimeLeft
 from push_relay.core.errors import RelayError
-from push_relay.core.sender import TimeLeft
 
 
 class DynamoDbConnections:

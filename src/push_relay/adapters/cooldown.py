@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 
 from push_relay.adapters.table import ConditionFailed, Item, Table, number, text
-from push_relay.core.cooldown import Cooldown
+from push_relay.core.delivery.cooldown import Cooldown
 
 #: Seconds that the state is kept after its last moment. A state that is gone allows calls.
 KEPT_SECS = 3 * 86_400

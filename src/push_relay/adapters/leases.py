@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Item, Table, number, text
-from push_relay.core.connections import View
+from push_relay.core.delivery.connections import View
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef

@@ -22,11 +22,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
+from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ClaimHeld
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Receipt
-from push_relay.core.sender import Claim
 
 #: Seconds that the ledger remembers a push: an event that comes again within them is a duplicate.
 MEMORY = 14 * 24 * 3600

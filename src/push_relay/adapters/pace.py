@@ -14,11 +14,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
-from push_relay.core import cooldown
 from push_relay.core.account import Account
-from push_relay.core.cooldown import Cooldown, Failure
-from push_relay.core.day import date_at, day_at, end_of, zone_named
-from push_relay.core.encoding import Credentials
+from push_relay.core.delivery import cooldown
+from push_relay.core.delivery.cooldown import Cooldown, Failure
+from push_relay.core.delivery.day import date_at, day_at, end_of, zone_named
+from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.quota import Allowance, Quota
+from push_relay.core.delivery.sender import PushApi
 from push_relay.core.errors import (
     BudgetExhausted,
     CircuitOpen,
@@ -32,8 +34,6 @@ from push_relay.core.errors import (
     VendorUnauthorized,
     VendorUnavailable,
 )
-from push_relay.core.quota import Allowance, Quota
-from push_relay.core.sender import PushApi
 
 if TYPE_CHECKING:
     from push_relay.core.push import Push
@@ -183,7 +183,7 @@ class CooldownStore(Protocol):
 class CircuitBreaker:
     """Stops the fleet's calls while the vendor fails or throttles, and lets one probe at a time through.
 
-    `core/cooldown.py` has the rules. While calls are allowed, a worker reads the state before a call, at most
+    `core/delivery/cooldown.py` has the rules. While calls are allowed, a worker reads the state before a call, at most
     once in FRESH_SECS. It writes the state only if a call fails, or ends a row of failures. Safe to use from
     several threads.
     """

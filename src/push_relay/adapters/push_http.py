@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from push_relay.adapters.http_call import Answer, Connection, Moment, NoAnswer, NotConnected
-from push_relay.core.encoding import MAX_ANSWER, Credentials, encode, read_answer
+from push_relay.core.delivery.encoding import MAX_ANSWER, Credentials, encode, read_answer
 from push_relay.core.errors import (
     DeliveryUnknown,
     OutOfTime,

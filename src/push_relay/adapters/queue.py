@@ -7,7 +7,9 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
-from push_relay.core.envelope import (
+from push_relay.core.errors import QueueUnavailable
+from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import (
     ATTEMPT_ATTRIBUTE,
     CRASHES_ATTRIBUTE,
     DATA_ATTRIBUTE,
@@ -22,8 +24,6 @@ from push_relay.core.envelope import (
     pack,
     sqs_attributes,
 )
-from push_relay.core.errors import QueueUnavailable
-from push_relay.core.event import Event
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef

@@ -9,7 +9,7 @@ Two secrets, both the deployer's. What is unambiguous is accepted in the forms i
 
 In both, a name may have space round it and other capitals. Both may begin with a byte order mark, be in
 single quotes, be JSON inside a JSON text, and be stored as bytes, in UTF-16 too. The scheme decides what one
-signing secret may look like (core/schemes/secret_form.py).
+signing secret may look like (core/trust/schemes/secret_form.py).
 """
 
 import json
@@ -21,10 +21,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
-from push_relay.core.encoding import Credentials
+from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import CredentialsUnavailable
-from push_relay.core.schemes.secret_form import visible
 from push_relay.core.strict_json import replace_half_pairs
+from push_relay.core.trust.schemes.secret_form import visible
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.parameters import SecretsProvider

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from push_relay.adapters.leases import WISH_SECS, Leases, Refused
 from push_relay.core.account import Account
-from push_relay.core.connections import (
+from push_relay.core.delivery.connections import (
     HEAD_START_SECS,
     MARGIN_SECS,
     PATIENCE_SECS,
@@ -27,8 +27,8 @@ from push_relay.core.connections import (
     pause_secs,
     rebalance,
 )
+from push_relay.core.delivery.sender import RESERVE, TimeLeft
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
-from push_relay.core.sender import RESERVE, TimeLeft
 
 #: Writes in a row, each made with what the refusal of the one before it has shown.
 _ATTEMPTS = 3

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from push_relay.core.configuration import Table
+from push_relay.core.delivery.encoding import Format
 from push_relay.core.duration import seconds
-from push_relay.core.encoding import Format
+from push_relay.core.rules.configuration import Table
 
 _XML_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.event import Event, Replay, safe_id
-from push_relay.core.request import MAX_BODY
+from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.strict_json import parse_queued
 
 SOURCE_ATTRIBUTE = "source"

@@ -4,7 +4,7 @@
 
 `receive` is the front half, behind HTTP; `deliver` the back half, behind the queue. With the delivery mode
 `direct` both run inside one HTTP call. Each push is claimed, sent and settled in `core/sender.py`; one that a
-route gathers goes into a digest first, which `core/digest.py` tells of. What invokes the functions, and what
+route gathers goes into a digest first, which `core/delivery/batching.py` tells of. What invokes the functions, and what
 is done with a message in the end, is the entrypoints' business.
 """
 
@@ -15,24 +15,24 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from push_relay.core.body import read_body
-from push_relay.core.connections import Share
-from push_relay.core.digest import SOURCE as DIGEST
-from push_relay.core.digest import TRIALS, Gatherer, Lone, broken_up, fits_a_window, notice, unfold
-from push_relay.core.door import Admitted, Door
-from push_relay.core.envelope import pack, unwrap_http_sns
+from push_relay.core.delivery.batching import SOURCE as DIGEST
+from push_relay.core.delivery.batching import TRIALS, Gatherer, Lone, broken_up, fits_a_window, notice, unfold
+from push_relay.core.delivery.connections import Share
+from push_relay.core.delivery.sender import Clock, Sender, TimeLeft, failure
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation, VendorRejected
 from push_relay.core.event import Arrival, Event, digest
-from push_relay.core.handshake import Notice, Reply, Subscription, preflight
+from push_relay.core.inbound.body import read_body
+from push_relay.core.inbound.envelope import pack, unwrap_http_sns
+from push_relay.core.inbound.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Message, Push, Receipt, Recipient
-from push_relay.core.recognition import Sources, hint, known, reading_for, recognised
-from push_relay.core.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
-from push_relay.core.route import Route, Routing
-from push_relay.core.schemes.proof import Verified
-from push_relay.core.sender import Clock, Sender, TimeLeft, failure
-from push_relay.core.source import Source
+from push_relay.core.rules.recognition import Sources, hint, known, reading_for, recognised
+from push_relay.core.rules.route import Route, Routing
+from push_relay.core.rules.source import Source
+from push_relay.core.trust.door import Admitted, Door
+from push_relay.core.trust.handshakes import Notice, Reply, Subscription, preflight
+from push_relay.core.trust.schemes.proof import Verified
 
 
 class DeliveryMode(StrEnum):

@@ -14,16 +14,16 @@ What happens to messages that come back because the function died is in `isolati
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from push_relay.core import envelope
 from push_relay.core.errors import Crashed, PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Arrival, Event
+from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition, code_of, told
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
 from push_relay.entrypoints import ending, isolation
 from push_relay.entrypoints.memory import portions
-from push_relay.entrypoints.message import Message, read_batch
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
+from push_relay.entrypoints.queue_record import Message, read_batch
 from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 
-from push_relay.core import envelope
 from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
+from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
-from push_relay.entrypoints.message import Message
 from push_relay.entrypoints.ports import Messages
+from push_relay.entrypoints.queue_record import Message
 
 
 def park(message: Message, parked: Sequence[Receipt], now: float, queue: Messages) -> None:

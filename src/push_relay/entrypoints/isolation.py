@@ -13,11 +13,11 @@ are handled one by one, and those that are finished are deleted in between.
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from push_relay.core.delivery.sender import TimeLeft
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.relay import Relay
-from push_relay.core.sender import TimeLeft
-from push_relay.entrypoints.message import Message
 from push_relay.entrypoints.ports import Messages
+from push_relay.entrypoints.queue_record import Message
 from push_relay.telemetry import Telemetry
 
 #: Seconds after the function's end before which a message is not handed out again: for clocks that differ.

@@ -9,9 +9,9 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from push_relay.core.envelope import EVENT_ATTRIBUTE, sqs_attributes
+from push_relay.core.inbound.envelope import EVENT_ATTRIBUTE, sqs_attributes
 from push_relay.core.queue_format import COMPRESSED
-from push_relay.entrypoints.message import Message
+from push_relay.entrypoints.queue_record import Message
 
 #: Bytes that the messages of one portion may take.
 MAX_TOGETHER = 100 * 2**20

@@ -22,14 +22,14 @@ from push_relay.core.errors import (
     Unauthenticated,
 )
 from push_relay.core.event import Event
-from push_relay.core.handshake import Notice, Reply
+from push_relay.core.inbound.request import HttpRequest, is_http, unwrap
 from push_relay.core.outcomes import Disposition, Outcome, code_of, verdict, verdict_of_code
 from push_relay.core.push import Receipt
 from push_relay.core.relay import DeliveryMode, Relay
-from push_relay.core.request import HttpRequest, is_http, unwrap
+from push_relay.core.trust.handshakes import Notice, Reply
 from push_relay.entrypoints import ending
-from push_relay.entrypoints.message import Message
 from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
+from push_relay.entrypoints.queue_record import Message
 from push_relay.telemetry import Telemetry
 
 #: Codes of what is answered before there is any event, and so no outcome.

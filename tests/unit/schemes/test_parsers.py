@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import Unauthenticated
-from push_relay.core.schemes.registry import read_scheme
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.registry import read_scheme
 from signers import CASES, Case
 from sns_sender import NOW, Request
 

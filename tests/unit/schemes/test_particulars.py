@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.errors import ConfigurationInvalid, SignatureInvalid, SignatureMissing
-from push_relay.core.schemes.proof import MAX_PROOF, Evidence, Scheme
-from push_relay.core.schemes.registry import SCHEMES, read_scheme
-from push_relay.core.schemes.standard_webhooks import MAX_SIGNATURES
+from push_relay.core.rules.configuration import Table, WrongKey
+from push_relay.core.trust.schemes.proof import MAX_PROOF, Evidence, Scheme
+from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
+from push_relay.core.trust.schemes.standard_webhooks import MAX_SIGNATURES
 from signers import CASES, Case, mac, whsec
 from sns_sender import NOW, Request, b64
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.configuration import Table
-from push_relay.core.schemes.proof import MAX_PROOF
-from push_relay.core.schemes.registry import SCHEMES, WITHOUT_SECRET, read_scheme
-from push_relay.core.schemes.secret_form import visible
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.proof import MAX_PROOF
+from push_relay.core.trust.schemes.registry import SCHEMES, WITHOUT_SECRET, read_scheme
+from push_relay.core.trust.schemes.secret_form import visible
 from signers import CASES, Case, ed25519_pairs, whsec
 from sns_sender import NOW
 

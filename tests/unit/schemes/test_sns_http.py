@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import (
     CredentialsUnavailable,
     PayloadTooLarge,
@@ -14,8 +13,9 @@ from push_relay.core.errors import (
     Stale,
     Unauthenticated,
 )
-from push_relay.core.schemes.registry import read_scheme
-from push_relay.core.schemes.sns_http import MAX_BYTES
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.registry import read_scheme
+from push_relay.core.trust.schemes.sns_http import MAX_BYTES
 from signers import CASES, Place, ed25519_pairs
 from sns_sender import (
     CERTIFICATE,

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import SignatureInvalid
-from push_relay.core.schemes.header_hmac import HeaderHmac
-from push_relay.core.schemes.moment import iso8601
-from push_relay.core.schemes.proof import Evidence
-from push_relay.core.schemes.registry import SCHEMES, read_scheme
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.header_hmac import HeaderHmac
+from push_relay.core.trust.schemes.moment import iso8601
+from push_relay.core.trust.schemes.proof import Evidence
+from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
 from sns_sender import URL, Request
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "schemes"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from push_relay.core import envelope
 from push_relay.core.errors import Crashed, MalformedRequest
 from push_relay.core.event import Event, safe_id
+from push_relay.core.inbound import envelope
 
 #: The code of what SQS has moved, as if the relay had dead-lettered it; it has no error code of its own.
 CRASHED: Final = Crashed.code

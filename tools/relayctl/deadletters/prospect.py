@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from push_relay.core.digest import is_for_lone_pushes
-from push_relay.core.envelope import unwrap_sqs
+from push_relay.core.delivery.batching import is_for_lone_pushes
 from push_relay.core.errors import PayloadTooLarge
 from push_relay.core.event import Event
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import GATHERED, Push, Receipt
 from push_relay.core.relay import Relay

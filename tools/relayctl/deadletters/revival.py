@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from push_relay.adapters.ledger import MEMORY
 from push_relay.adapters.queue import most_needed
-from push_relay.core.envelope import (
+from push_relay.core.event import Event, Replay
+from push_relay.core.inbound.envelope import (
     CRASHES_ATTRIBUTE,
     has_own_attributes,
     origin,
     pack,
 )
-from push_relay.core.event import Event, Replay
 from relayctl.deadletters.letter import CRASHED, WHY, Attributes, Letter, record
 
 #: Seconds before the ledger forgets a push within which it is not relied upon any more.

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from push_relay.core.errors import CODES, NotNow, RelayError, SchemaViolation
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, verdict, verdict_of_code
-from push_relay.core.schema import MAX_VIOLATIONS
+from push_relay.core.rules.schema import MAX_VIOLATIONS
 from push_relay.core.strict_json import JsonObject
 from push_relay.entrypoints.receive import METHOD_NOT_ALLOWED, NOT_FOUND
 

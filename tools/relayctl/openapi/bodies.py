@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from push_relay.core.body import ALL_FIELDS
-from push_relay.core.source import Source
+from push_relay.core.inbound.body import ALL_FIELDS
+from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from relayctl.openapi.answers import JSON, TEXT
 

@@ -15,7 +15,7 @@ from push_relay.core.errors import (
     RelayError,
     UnknownSource,
 )
-from push_relay.core.source import Source
+from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from relayctl.openapi.answers import (
     HEADERS,

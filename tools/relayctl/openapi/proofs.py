@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from push_relay.core.errors import RelayError
-from push_relay.core.schemes.proof import Evidence
-from push_relay.core.schemes.registry import SCHEMES
-from push_relay.core.source import Source
+from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
+from push_relay.core.trust.schemes.proof import Evidence
+from push_relay.core.trust.schemes.registry import SCHEMES
 
 #: Headers that a scheme may read and that prove nothing: the media type decides which reading was signed.
 _NO_PROOF = frozenset({"content-type"})

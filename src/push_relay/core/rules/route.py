@@ -4,17 +4,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from push_relay.core.account import Account, read_account
-from push_relay.core.configuration import Table, WrongKey
+from push_relay.core.delivery.quota import default_budget
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
-from push_relay.core.expression import NOTHING, Expression, Reads, Scope, Template, check_reads
 from push_relay.core.phone_text import is_blank
-from push_relay.core.policy import STRICT, Policy, read_policies
 from push_relay.core.push import Recipient, RecipientKind
-from push_relay.core.quota import default_budget
-from push_relay.core.recognition import read_eventbridge_topics
+from push_relay.core.rules.configuration import Table, WrongKey
+from push_relay.core.rules.expression import NOTHING, Expression, Reads, Scope, Template, check_reads
+from push_relay.core.rules.recognition import read_eventbridge_topics
 from push_relay.core.strict_json import JsonObject
+from push_relay.core.trust.policy import STRICT, Policy, read_policies
 
 _PERSON = "person"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any
 
-from push_relay.core import envelope
-from push_relay.core.backoff import backoff, paced
+from push_relay.core.delivery.backoff import backoff, paced
 from push_relay.core.event import Event, safe_id
+from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt, part_of
 

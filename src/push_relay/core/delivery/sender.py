@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from push_relay.core.connections import Connection, Unleased
-from push_relay.core.encoding import Credentials
+from push_relay.core.delivery.connections import Connection, Unleased
+from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
     VENDOR_CODES,
     ClaimHeld,

@@ -28,7 +28,7 @@ from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from push_relay.adapters.table import ConditionFailed, Item, Table, number, text
-from push_relay.core.digest import Added, Entry, Window, overflow
+from push_relay.core.delivery.batching import Added, Entry, Window, overflow
 from push_relay.core.push import Message, Recipient, RecipientKind
 
 #: Seconds that a window is kept after its end.

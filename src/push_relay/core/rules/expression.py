@@ -14,10 +14,10 @@ import jmespath
 from jmespath import exceptions, functions
 from jmespath.parser import ParsedResult
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.phone_text import is_blank
+from push_relay.core.rules.configuration import Table
 
 type Scope = Mapping[str, Any]
 

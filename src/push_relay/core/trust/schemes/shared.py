@@ -5,9 +5,9 @@ The secret itself travels, so TLS is all that keeps it; whoever has seen one req
 
 from functools import partial
 
-from push_relay.core.configuration import Table, WrongKey
-from push_relay.core.schemes.header_hmac import header_name
-from push_relay.core.schemes.proof import (
+from push_relay.core.rules.configuration import Table, WrongKey
+from push_relay.core.trust.schemes.header_hmac import header_name
+from push_relay.core.trust.schemes.proof import (
     MAX_PROOF,
     RETRIES_END_SECS,
     Evidence,
@@ -21,7 +21,7 @@ from push_relay.core.schemes.proof import (
     proof,
     require,
 )
-from push_relay.core.schemes.secret_form import PASSWORD, token_form
+from push_relay.core.trust.schemes.secret_form import PASSWORD, token_form
 
 
 def token(table: Table) -> Scheme:

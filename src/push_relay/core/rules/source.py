@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from push_relay.core.body import BODY_FORMATS, BodyFormat
-from push_relay.core.configuration import Table, WrongKey
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, digest, safe_id
-from push_relay.core.expression import NOTHING, Expression, Reads, Scope
-from push_relay.core.handshake import HANDSHAKES, Handshake, no_handshake
-from push_relay.core.request import CORRELATION_HEADERS
-from push_relay.core.schema import Schema
-from push_relay.core.schemes.proof import Scheme
-from push_relay.core.schemes.registry import WITHOUT_SECRET, read_scheme
+from push_relay.core.inbound.body import BODY_FORMATS, BodyFormat
+from push_relay.core.inbound.request import CORRELATION_HEADERS
+from push_relay.core.rules.configuration import Table, WrongKey
+from push_relay.core.rules.expression import NOTHING, Expression, Reads, Scope
+from push_relay.core.rules.schema import Schema
+from push_relay.core.rules.wording import MessageRule, Wording, read_expression, read_message_rule, write
 from push_relay.core.strict_json import JsonObject
-from push_relay.core.wording import MessageRule, Wording, read_expression, read_message_rule, write
+from push_relay.core.trust.handshakes import HANDSHAKES, Handshake, no_handshake
+from push_relay.core.trust.schemes.proof import Scheme
+from push_relay.core.trust.schemes.registry import WITHOUT_SECRET, read_scheme
 
 #: The envelope's headers that a match rule may name, by the key that it uses for each.
 MATCH_KEYS = {

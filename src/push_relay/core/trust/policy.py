@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import AddressNotAllowed, ConfigurationInvalid
+from push_relay.core.rules.configuration import Table
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network

@@ -16,7 +16,7 @@ answers gives one call back to the budget: a vendor that fails now and then is n
 import math
 from typing import NamedTuple
 
-from push_relay.core.day import Day
+from push_relay.core.delivery.day import Day
 from push_relay.core.errors import VendorThrottled
 
 #: Calls in a row without an answer that stop all calls.

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
-from push_relay.core.schemes.proof import Evidence, Scheme, Verified, no_fit
+from push_relay.core.trust.schemes.proof import Evidence, Scheme, Verified, no_fit
 
 if TYPE_CHECKING:
-    from push_relay.core.policy import Policy
-    from push_relay.core.request import HttpRequest
-    from push_relay.core.source import Source
+    from push_relay.core.inbound.request import HttpRequest
+    from push_relay.core.rules.source import Source
+    from push_relay.core.trust.policy import Policy
 
 
 class SigningSecrets(Protocol):

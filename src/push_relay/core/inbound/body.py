@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from push_relay.core import cloudevents
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
-from push_relay.core.media_type import FORM, MediaType, looks_like_json, media_type
-from push_relay.core.request import MAX_BODY
+from push_relay.core.inbound import cloudevents
+from push_relay.core.inbound.media_type import FORM, MediaType, looks_like_json, media_type
+from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.strict_json import MAX_TEXT, Json, JsonObject, parse, parse_object
 
 #: Fields of a form; Twilio sends some thirty.

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from push_relay.core.configuration import Table
-from push_relay.core.schemes.moment import remember, require_fresh
-from push_relay.core.schemes.proof import (
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.moment import remember, require_fresh
+from push_relay.core.trust.schemes.proof import (
     Encoding,
     Evidence,
     Scheme,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
-from push_relay.core.media_type import MediaType, media_type
+from push_relay.core.inbound.media_type import MediaType, media_type
 from push_relay.core.strict_json import MAX_TEXT, JsonObject, decode, decode_leniently, parse
 
 STRUCTURED = "application/cloudevents+json"

@@ -4,10 +4,10 @@ import hmac
 import re
 from functools import partial
 
-from push_relay.core.configuration import Table
-from push_relay.core.schemes.header_hmac import HeaderHmac, Timestamp
-from push_relay.core.schemes.moment import iso8601, remember, require_fresh, tolerance, unix
-from push_relay.core.schemes.proof import (
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.header_hmac import HeaderHmac, Timestamp
+from push_relay.core.trust.schemes.moment import iso8601, remember, require_fresh, tolerance, unix
+from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
     SignedRequest,
@@ -19,7 +19,7 @@ from push_relay.core.schemes.proof import (
     keys,
     require,
 )
-from push_relay.core.schemes.secret_form import text_form
+from push_relay.core.trust.schemes.secret_form import text_form
 
 _STRIPE = "stripe-signature"
 _STRIPE_ITEM = re.compile(r"[a-z][a-z0-9]*=[0-9a-f]+")

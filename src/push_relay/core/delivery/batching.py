@@ -16,13 +16,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.account import Account
+from push_relay.core.delivery.sender import Sender, TimeLeft, failure
 from push_relay.core.errors import LedgerUnavailable, VendorRejected
 from push_relay.core.event import Event, digest
 from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
 from push_relay.core.push import GATHERED, Message, Push, Receipt, Recipient
-from push_relay.core.sender import Sender, TimeLeft, failure
 
 #: The source of the relay's own events; no folder can have this name.
 SOURCE = ".digest"

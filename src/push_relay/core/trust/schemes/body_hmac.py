@@ -6,10 +6,10 @@ Without a timestamp nothing tells a replay from the first request but the ledger
 import hmac
 import re
 
-from push_relay.core.configuration import Table
-from push_relay.core.schemes.header_hmac import HeaderHmac, Timestamp, header_name
-from push_relay.core.schemes.moment import FORMATS, tolerance, unix
-from push_relay.core.schemes.proof import (
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.header_hmac import HeaderHmac, Timestamp, header_name
+from push_relay.core.trust.schemes.moment import FORMATS, tolerance, unix
+from push_relay.core.trust.schemes.proof import (
     Encoding,
     Evidence,
     Scheme,

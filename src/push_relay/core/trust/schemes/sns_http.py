@@ -10,11 +10,18 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
-from push_relay.core.schemes.moment import TOLERANCE, iso8601, require_fresh, tolerance
-from push_relay.core.schemes.proof import Evidence, Scheme, SignedRequest, Verified, from_base64, require
+from push_relay.core.rules.configuration import Table
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
+from push_relay.core.trust.schemes.moment import TOLERANCE, iso8601, require_fresh, tolerance
+from push_relay.core.trust.schemes.proof import (
+    Evidence,
+    Scheme,
+    SignedRequest,
+    Verified,
+    from_base64,
+    require,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from push_relay.core.errors import SignatureInvalid, SignatureMissing
-from push_relay.core.schemes.secret_form import SecretForm, text_form
+from push_relay.core.trust.schemes.secret_form import SecretForm, text_form
 
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import Stale
-from push_relay.core.schemes.proof import RETRIES_END_SECS, require
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.proof import RETRIES_END_SECS, require
 
 #: Seconds by which a timestamp may differ from the clock, in either direction.
 TOLERANCE = 300

@@ -15,8 +15,8 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from push_relay.core.errors import MalformedRequest
-from push_relay.core.schemes.sns_http import endpoint
 from push_relay.core.strict_json import JsonObject, parse
+from push_relay.core.trust.schemes.sns_http import endpoint
 
 #: What may be given back as it came: printable ASCII, bounded.
 _TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")

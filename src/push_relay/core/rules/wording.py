@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import MappingFailed
-from push_relay.core.expression import Expression, Reads, Scope, Template, check_reads
 from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Message
+from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.expression import Expression, Reads, Scope, Template, check_reads
 
 
 @dataclass(frozen=True, slots=True)

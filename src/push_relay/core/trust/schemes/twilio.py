@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import PayloadTooLarge
-from push_relay.core.media_type import FORM, looks_like_json, media_type
-from push_relay.core.schemes.proof import (
+from push_relay.core.inbound.media_type import FORM, looks_like_json, media_type
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
     SignedRequest,

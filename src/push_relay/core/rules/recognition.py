@@ -15,10 +15,10 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from push_relay.core.configuration import Table
 from push_relay.core.errors import AmbiguousSource, UnknownSource
 from push_relay.core.event import Arrival
-from push_relay.core.source import Source
+from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.source import Source
 
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html#amazonsns-resources-for-iam-policies
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")

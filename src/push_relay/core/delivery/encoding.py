@@ -136,7 +136,7 @@ def _code_in_json(text: bytes) -> object:
 
 def _code_in_xml(text: bytes) -> object:
     # Imported where it is needed: JSON is the default.
-    from push_relay.core.answer_xml import error_code  # noqa: PLC0415
+    from push_relay.core.delivery.answer_xml import error_code  # noqa: PLC0415
 
     return error_code(text)
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from push_relay.core.configuration import Table
-from push_relay.core.schemes.header_hmac import header_name
-from push_relay.core.schemes.moment import require_fresh, tolerance, unix
-from push_relay.core.schemes.proof import (
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes.header_hmac import header_name
+from push_relay.core.trust.schemes.moment import require_fresh, tolerance, unix
+from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
     SignedRequest,
@@ -23,7 +23,7 @@ from push_relay.core.schemes.proof import (
     keys,
     require,
 )
-from push_relay.core.schemes.secret_form import STANDARD
+from push_relay.core.trust.schemes.secret_form import STANDARD
 
 # No dot, for `id.timestamp.body` must have one reading; no comma and no space, for two headers are no id.
 _ID = re.compile(r"[!-+/-~-]{1,256}")

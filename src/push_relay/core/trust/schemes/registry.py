@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from push_relay.core.configuration import Table
-from push_relay.core.schemes import (
+from push_relay.core.rules.configuration import Table
+from push_relay.core.trust.schemes import (
     body_hmac,
     shared,
     sns_http,
@@ -11,7 +11,7 @@ from push_relay.core.schemes import (
     timestamped_hmac,
     twilio,
 )
-from push_relay.core.schemes.proof import Scheme
+from push_relay.core.trust.schemes.proof import Scheme
 
 #: Makes a scheme of the options in a `[verify]` table. Raises ConfigurationInvalid.
 SCHEMES: dict[str, Callable[[Table], Scheme]] = {

@@ -1,0 +1,1 @@
+"""Deliver pushes within what the account permits."""

@@ -1,0 +1,1 @@
+"""Read what a sender or AWS hands over: request, body, envelope."""

@@ -1,0 +1,1 @@
+"""Decide whom to believe: verification, the deployer's policy, handshakes."""
