@@ -116,15 +116,15 @@ class _NoLedger:
         return Claim.GRANTED
 
     def settle(self, _key: str, _status: str, _error_code: str = "") -> None: ...
-    def park(self, _key: str, _receipt: Any) -> None: ...
-    def why(self, _key: str) -> str:
+    def release(self, _key: str, _receipt: Any) -> None: ...
+    def error_code_of(self, _key: str) -> str:
         return ""
 
-    def forget(self, _key: str) -> None: ...
+    def clear_parked(self, _key: str) -> None: ...
     def count_unknown(self, _key: str) -> int:
         return 1
 
-    def remember(self, _key: str, window: str, *, anew: bool = False) -> str:  # noqa: ARG002 (the port's)
+    def note_window(self, _key: str, window: str, *, anew: bool = False) -> str:  # noqa: ARG002 (the port's)
         return window
 
 

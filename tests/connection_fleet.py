@@ -9,7 +9,7 @@ import pytest
 
 from fakes import Clock
 from push_relay.adapters.connections import DynamoDbConnections, LeasedConnection
-from push_relay.adapters.table import Table, number, text
+from push_relay.adapters.table import LedgerTable, number, text
 from push_relay.adapters.tenancy import Tenancy
 from push_relay.core.account import Account
 from push_relay.core.delivery.connections import MARGIN_SECS, PATIENCE_SECS, RENEWAL_SECS
@@ -31,7 +31,7 @@ def left(seconds: float = 60.0) -> Callable[[], float]:
     return lambda: seconds
 
 
-class CountedTable(Table):
+class CountedTable(LedgerTable):
     """A table that counts its calls. Some fail before they are made, and some lose their answer."""
 
     def __init__(self, name: str) -> None:
@@ -63,7 +63,7 @@ class CountedTable(Table):
 class Fleet:
     """The table, the clock, and what happens while a worker sleeps."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LedgerTable) -> None:
         """Stop the clock."""
         self.table, self.clock = CountedTable(table.name), Clock(START)
         self.slept: list[float] = []

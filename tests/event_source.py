@@ -114,9 +114,9 @@ class EventSource:
         raise AssertionError(f"{len(self.sqs.queues[url])} messages go round for ever")
 
     def _judge(self, push: Push, _credentials: Any) -> Exception | None:
-        if SENDS in push.message.body:
+        if SENDS in push.wording.body:
             raise Killed
-        self.first_at.setdefault(push.message.body.strip(), self.sqs.now)
+        self.first_at.setdefault(push.wording.body.strip(), self.sqs.now)
         return None
 
     def _poll(self, url: str) -> list[dict[str, Any]]:
@@ -160,4 +160,4 @@ class EventSource:
 
 def words(sent: Sent) -> str:
     """Return what a call to the vendor said."""
-    return sent.push.message.body.strip()
+    return sent.push.wording.body.strip()

@@ -14,7 +14,7 @@ from typing import Any
 
 import shipped
 from push_relay.adapters.catalog import Catalog, read_routing_file
-from push_relay.core.delivery.batching import Gatherer
+from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import CredentialsUnavailable, QueueUnavailable
@@ -25,7 +25,7 @@ from push_relay.core.relay import DeliveryMode, Relay
 from push_relay.core.trust.door import Door
 from push_relay.entrypoints import deliver, receive
 from push_relay.telemetry import Telemetry
-from stores import Connections, Digests, Ledger
+from stores import BatchStore, Connections, Ledger
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
@@ -91,13 +91,13 @@ class Messages:
         self._check()
         self.queued.append((event, 0.0))
 
-    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Note what is queued for later."""
         self._check()
         self.reasons.append(error_code)
         self.parked.append((event, attempt, due))
 
-    def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
+    def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Note what is dead-lettered."""
         self._check()
         self.buried.append(Buried(body, dict(attributes), error_code, event_id))
@@ -107,12 +107,12 @@ class Messages:
         self._check()
         self.copied.append((record["receiptHandle"], crashes, due))
 
-    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+    def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Note what is hidden."""
         self._check()
         self.hidden += [(record["receiptHandle"], delay) for record in records]
 
-    def forget(self, record: Mapping[str, Any]) -> None:
+    def delete(self, record: Mapping[str, Any]) -> None:
         """Note what is deleted."""
         self._check()
         self.forgotten.append(record["receiptHandle"])
@@ -285,7 +285,7 @@ class World:
         mode: DeliveryMode = DeliveryMode.QUEUE,
         sources: Path = SAMPLES / "sources",
         routes: Path = SAMPLES / "relay.toml",
-        concurrently: Any = in_turn,
+        parallel_map: Any = in_turn,
         telemetry: Telemetry | None = None,
     ) -> None:
         self.clock, self.context = Clock(), Context()
@@ -293,7 +293,7 @@ class World:
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness
-        self.digests = Digests()
+        self.digests = BatchStore()
         sender = Sender(self.ledger, self.credentials, self.vendor, self.clock)
         self.relay = Relay(
             mode=mode,
@@ -303,10 +303,10 @@ class World:
             subscriptions=self.sns,
             queue=self.messages,
             sender=sender,
-            gatherer=Gatherer(self.digests, sender, self.messages),
+            batcher=Batcher(self.digests, sender, self.messages),
             connections=self.connections,
             clock=self.clock,
-            concurrently=concurrently,
+            parallel_map=parallel_map,
         )
 
     def receive(self, invocation: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from push_relay.adapters import aws
 from push_relay.adapters.ledger import DynamoDbLedger
-from push_relay.adapters.table import Table
+from push_relay.adapters.table import LedgerTable
 from push_relay.core.delivery.sender import Claim
 from relayctl import ministack
 from relayctl.processes import Processes
@@ -25,7 +25,7 @@ class LocalAws:
 
     environment: dict[str, str]
 
-    def table(self) -> Table:
+    def table(self) -> LedgerTable:
         """Make a table as the template has it."""
         name = f"ledger-{uuid.uuid4().hex}"
         aws.dynamodb().create_table(
@@ -34,7 +34,7 @@ class LocalAws:
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        return Table(name)
+        return LedgerTable(name)
 
     def queue(self, name: str = "", **attributes: str) -> str:
         """Make a queue; return its URL."""
@@ -105,7 +105,7 @@ def race_from(start: Any) -> None:
 
 def claim_all(table: str, keys: list[str]) -> list[str]:
     """Claim pushes when every process is there, and return those that were granted."""
-    ledger = DynamoDbLedger(Table(table), time.time)
+    ledger = DynamoDbLedger(LedgerTable(table), time.time)
     aws.dynamodb()
     _start.wait(100)
     return [key for key in keys if ledger.claim(key, 30) is Claim.GRANTED]

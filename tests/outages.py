@@ -15,9 +15,9 @@ from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Message as Words
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind
-from push_relay.entrypoints.queue_record import Message
+from push_relay.core.push import Wording as Words
+from push_relay.entrypoints.queue_record import QueueRecord
 from stores import Cooldowns, Ledger
 
 #: Noon, in UTC.
@@ -102,7 +102,7 @@ class Fleet:
             self.handled += 1
             receipt = self._handle(event, push)
             if receipt.outcome is Outcome.PARKED:
-                message = Message({}, attempt=attempt, event=event, receipts=[receipt])
+                message = QueueRecord({}, attempt=attempt, event=event, receipts=[receipt])
                 again = self.clock.time + message.delay([receipt])
                 only = replace(event, only=(push.key,))
                 heapq.heappush(self._waiting, (again, number, only, push, message.next_attempt([receipt])))

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from push_relay.core.delivery.batching import Added, Entry, Window, overflow
+from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
 from push_relay.core.delivery.connections import Unleased
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import GATHERED, Receipt
+from push_relay.core.push import BATCHED, Receipt
 
 
 class Ledger:
@@ -53,7 +53,7 @@ class Ledger:
                 overruled: dict[Replay, set[Any]] = {
                     Replay.NO: set(),
                     Replay.FAILED: {Outcome.FAILED},
-                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED, GATHERED},
+                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED, BATCHED},
                 }
                 again = self.replays.get(key) == replay_id
                 if again or self.states[key] not in overruled[replay]:
@@ -64,11 +64,11 @@ class Ledger:
                 self.replays[key] = replay_id
             return Claim.GRANTED
 
-    def why(self, key: str) -> str:
+    def error_code_of(self, key: str) -> str:
         """Return the error code of what has failed."""
         return self.codes.get(key, "")
 
-    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the window of a push, and return the one that is noted."""
         with self._lock:
             if self.down:
@@ -95,7 +95,7 @@ class Ledger:
             self.unknown[key] = self.unknown.get(key, 0) + 1
             return self.unknown[key]
 
-    def park(self, key: str, _receipt: Receipt) -> None:
+    def release(self, key: str, _receipt: Receipt) -> None:
         """Give a claim back."""
         with self._lock:
             if self.forgets:
@@ -114,7 +114,7 @@ class Ledger:
         if self.states.get(key) is None:
             self.states.pop(key, None)
 
-    def forget(self, key: str) -> None:
+    def clear_parked(self, key: str) -> None:
         """Note that a push waits no more."""
         with self._lock:
             if self.down or self.forgets:
@@ -155,11 +155,11 @@ class Connections:
         self.in_use -= 1
 
 
-class Digests:
+class BatchStore:
     """Windows of digests, in memory; each has room for `room` entries."""
 
     def __init__(self) -> None:
-        self.windows: dict[str, tuple[Window, dict[str, Entry]]] = {}
+        self.windows: dict[str, tuple[Window, dict[str, BatchedPush]]] = {}
         self.closed: set[str] = set()
         self.marked: set[str] = set()
         self.room = 1000
@@ -174,7 +174,7 @@ class Digests:
         """Return another window."""
         return overflow(window)
 
-    def add(self, window: Window, entry: Entry) -> Added:
+    def add(self, window: Window, entry: BatchedPush) -> Added:
         """Add an entry, once."""
         if self.down:
             raise self.down
@@ -190,7 +190,7 @@ class Digests:
         """Note that the window's end is scheduled."""
         self.marked.add(window.id)
 
-    def close(self, window_id: str) -> tuple[Window, Sequence[Entry]] | None:
+    def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
         """Let no more in."""
         if self.down:
             raise self.down

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from push_relay.adapters import aws, secrets
-from push_relay.adapters.batches import DynamoDbDigests
+from push_relay.adapters.batches import DynamoDbBatches
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.connections import DynamoDbConnections
 from push_relay.adapters.cooldown import DynamoDbCooldown
@@ -14,8 +14,8 @@ from push_relay.adapters.push_http import HttpPushApi
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import SecretsManagerPushCredentials, SecretsManagerSigningSecrets
 from push_relay.adapters.sns import SnsEndpoint
-from push_relay.adapters.table import Table
-from push_relay.core.delivery.batching import Gatherer
+from push_relay.adapters.table import LedgerTable
+from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.relay import Relay
@@ -43,7 +43,7 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
     sns = SnsEndpoint(sign=aws.signed)
     queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now)
     telemetry = Telemetry(settings.stack)
-    table = Table(settings.ledger_table)
+    table = LedgerTable(settings.ledger_table)
     account = routing.account
     vendor = DailyQuota(
         HttpPushApi(settings.push_base_url, account),
@@ -71,10 +71,10 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
         subscriptions=sns,
         queue=queue,
         sender=sender,
-        gatherer=Gatherer(DynamoDbDigests(table, clock.now), sender, queue),
+        batcher=Batcher(DynamoDbBatches(table, clock.now), sender, queue),
         connections=DynamoDbConnections(table, "default", account, clock.now, clock.sleep),
         clock=clock,
-        concurrently=Threads(account.connections),
+        parallel_map=Threads(account.connections),
     )
     return Application(relay, queue, telemetry)
 

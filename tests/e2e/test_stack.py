@@ -21,7 +21,7 @@ from rich.console import Console
 from fakes import SHIPPED, SHIPPED_ROUTES
 from push_relay.core.push import Push
 from relayctl import demonstration, pasting, senders, webhook
-from relayctl.deadletters.prospect import relay_of
+from relayctl.deadletters.preview import relay_of
 from relayctl.deploy import client, queue_client
 from relayctl.examples import Example, becomes, examples_of
 from relayctl.processes import Processes, Program
@@ -82,7 +82,7 @@ def test_an_example_of_any_source_arrives(source: str, name: str, fresh_stack: L
     output, example = StringIO(), _example(source, name)
     push = _push(example)
     demonstration.relay_one(_said(output), fresh_stack, example, push)
-    assert push.message.title in output.getvalue()
+    assert push.wording.title in output.getvalue()
 
 
 @pytest.mark.parametrize(

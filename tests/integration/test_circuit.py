@@ -15,7 +15,7 @@ from fakes import CREDENTIALS, ROTATED, Clock, PushApi
 from local_aws import LocalAws
 from push_relay.adapters.cooldown import DynamoDbCooldown
 from push_relay.adapters.pace import FRESH_SECS, CircuitBreaker
-from push_relay.adapters.table import CLOCK_SKEW, Item, Table, text
+from push_relay.adapters.table import CLOCK_SKEW, Item, LedgerTable, text
 from push_relay.core.account import Account
 from push_relay.core.delivery.cooldown import FAILURES, FIRST_WAIT_SECS, PROBE_PAUSE_SECS, Cooldown
 from push_relay.core.delivery.encoding import Credentials
@@ -30,10 +30,10 @@ from push_relay.core.errors import (
     VendorUnauthorized,
     VendorUnavailable,
 )
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 from stores import Cooldowns
 
-PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("t", "b"), "key")
+PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("t", "b"), "key")
 KEY = {"pk": text("cooldown#default")}
 DOWN, SLOW, REFUSED = VendorUnavailable("down"), VendorThrottled("slow"), VendorUnauthorized("401")
 
@@ -41,7 +41,7 @@ DOWN, SLOW, REFUSED = VendorUnavailable("down"), VendorThrottled("slow"), Vendor
 class Fleet:
     """Workers that share a table, a clock and a vendor."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LedgerTable) -> None:
         """Stop the clock."""
         self.table, self.vendor, self.clock = table, PushApi(), Clock()
 

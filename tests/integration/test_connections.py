@@ -14,7 +14,7 @@ from push_relay.adapters.table import CLOCK_SKEW
 from push_relay.adapters.tenancy import Tenancy
 from push_relay.core.account import Account
 from push_relay.core.delivery.connections import TURN_SECS
-from push_relay.core.delivery.sender import RESERVE
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy
 
 
@@ -79,7 +79,9 @@ def test_leases_of_the_version_before_count(fleet: Fleet) -> None:
 # --- waiting -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("seconds", "patience"), [(60.0, PATIENCE), (8.0, 8 - 2 * RESERVE), (2.0, 0.0)])
+@pytest.mark.parametrize(
+    ("seconds", "patience"), [(60.0, PATIENCE), (8.0, 8 - 2 * SETTLE_MARGIN_SECS), (2.0, 0.0)]
+)
 def test_a_worker_waits_for_the_longest_lease_and_while_it_has_time(
     fleet: Fleet, seconds: float, patience: float
 ) -> None:
@@ -155,7 +157,7 @@ def test_a_newcomer_does_not_take_what_came_free_for_another(
 
     def newcomer_comes() -> None:
         fleet.occupy(0, until=START - 100)
-        with pytest.raises(ConnectionsBusy), one(fleet.worker(), 2 * RESERVE):
+        with pytest.raises(ConnectionsBusy), one(fleet.worker(), 2 * SETTLE_MARGIN_SECS):
             pass
 
     fleet.once_asleep(newcomer_comes)

@@ -8,7 +8,7 @@ import pytest
 from fakes import Clock
 from local_aws import LocalAws
 from push_relay.adapters.cooldown import KEPT_SECS, DynamoDbCooldown
-from push_relay.adapters.table import Item, Table, text
+from push_relay.adapters.table import Item, LedgerTable, text
 from push_relay.core.delivery.cooldown import Cooldown
 
 KEY = {"pk": text("cooldown#default")}
@@ -16,12 +16,12 @@ CLOCK = Clock()
 
 
 @pytest.fixture
-def table(local_stores: LocalAws) -> Table:
+def table(local_stores: LocalAws) -> LedgerTable:
     """Return a table of its own."""
     return local_stores.table()
 
 
-def test_a_state_is_replaced_only_by_who_has_seen_it(table: Table) -> None:
+def test_a_state_is_replaced_only_by_who_has_seen_it(table: LedgerTable) -> None:
     """Of many at once exactly one; the others get what it has written."""
     store = DynamoDbCooldown(table, CLOCK.now)
     before = store.read()
@@ -40,7 +40,7 @@ def test_a_state_is_replaced_only_by_who_has_seen_it(table: Table) -> None:
 
 
 def test_a_write_whose_answer_was_lost_is_known_for_its_own(
-    table: Table, monkeypatch: pytest.MonkeyPatch
+    table: LedgerTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AWS's client repeats it, and then the stored state is not the one that was seen."""
     store = DynamoDbCooldown(table, CLOCK.now)
@@ -55,7 +55,7 @@ def test_a_write_whose_answer_was_lost_is_known_for_its_own(
     assert store.swap(Cooldown(), after) == after
 
 
-def test_every_field_is_stored_and_deleted_with_time(table: Table) -> None:
+def test_every_field_is_stored_and_deleted_with_time(table: LedgerTable) -> None:
     """Empty ones are left out, and the item outlives its last moment."""
     store = DynamoDbCooldown(table, CLOCK.now)
     full = Cooldown(

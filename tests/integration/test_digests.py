@@ -8,36 +8,36 @@ import pytest
 
 from fakes import Clock
 from local_aws import LocalAws
-from push_relay.adapters.batches import KEPT, DynamoDbDigests
+from push_relay.adapters.batches import KEPT, DynamoDbBatches
 from push_relay.adapters.ledger import DynamoDbLedger
-from push_relay.adapters.table import Item, Table, text
-from push_relay.core.delivery.batching import Added, Entry, Window
+from push_relay.adapters.table import Item, LedgerTable, text
+from push_relay.core.delivery.batching import Added, BatchedPush, Window
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ClaimHeld
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import GATHERED, Message, Receipt, Recipient, RecipientKind
+from push_relay.core.push import BATCHED, Receipt, Recipient, RecipientKind, Wording
 
 DUE = 1_800_000_300.0
 WINDOW = Window("w", Recipient(RecipientKind.EMAIL, "ada@example.com"), DUE, high=True)
-ENTRY = Entry("k", "bakery", "e-1", "c-1", Message("Bread", "wärm \U0001f35e", sound=True))
+ENTRY = BatchedPush("k", "bakery", "e-1", "c-1", Wording("Bread", "wärm \U0001f35e", sound=True))
 PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="queue_unavailable")
 
 
-def numbered(number: int, body: str = "warm") -> Entry:
+def numbered(number: int, body: str = "warm") -> BatchedPush:
     """Return an entry of its own."""
-    return replace(ENTRY, key=f"k-{number:03}", event_id=f"e-{number}", message=Message("Bread", body))
+    return replace(ENTRY, key=f"k-{number:03}", event_id=f"e-{number}", wording=Wording("Bread", body))
 
 
 class Workers:
     """Workers that share a table and a clock, each with a ledger and windows of its own."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LedgerTable) -> None:
         """Stop the clock."""
         self.table, self.clock = table, Clock()
 
-    def windows(self) -> DynamoDbDigests:
+    def windows(self) -> DynamoDbBatches:
         """Return a worker's windows."""
-        return DynamoDbDigests(self.table, self.clock.now)
+        return DynamoDbBatches(self.table, self.clock.now)
 
     def ledger(self) -> DynamoDbLedger:
         """Return a worker's ledger."""
@@ -72,7 +72,7 @@ def test_an_entry_is_added_once(workers: Workers) -> None:
     """Whoever adds it again is told the same, and it takes no more room."""
     workers.windows().add(WINDOW, ENTRY)
     taken = workers.item()["gathered_bytes"]
-    again = replace(ENTRY, message=Message("Bread", "in other words"))
+    again = replace(ENTRY, wording=Wording("Bread", "in other words"))
     assert workers.windows().add(WINDOW, again) is Added.UNSCHEDULED
     assert workers.item()["gathered_bytes"] == taken
     assert workers.windows().close("w") == (WINDOW, [ENTRY])
@@ -136,22 +136,22 @@ def claimed(workers: Workers) -> DynamoDbLedger:
 
 def test_the_window_of_a_push_outlives_its_worker(workers: Workers) -> None:
     """Killed, or parked: the first one stands, until it is given up for another."""
-    assert claimed(workers).remember("k", "first") == "first"
+    assert claimed(workers).note_window("k", "first") == "first"
     workers.clock.time += 40
     ledger = claimed(workers)
-    assert ledger.remember("k", "second") == "first"
-    ledger.park("k", PARKED)
+    assert ledger.note_window("k", "second") == "first"
+    ledger.release("k", PARKED)
     ledger = claimed(workers)
-    assert ledger.remember("k", "third") == "first"
-    assert ledger.remember("k", "third", anew=True) == "third"
-    assert ledger.remember("k", "fourth") == "third"
+    assert ledger.note_window("k", "third") == "first"
+    assert ledger.note_window("k", "third", anew=True) == "third"
+    assert ledger.note_window("k", "fourth") == "third"
 
 
 def test_the_window_of_a_push_is_forgotten_when_it_is_settled(workers: Workers) -> None:
     """What comes again when the ledger has forgotten it is gathered anew."""
     ledger = claimed(workers)
-    ledger.remember("k", "first")
-    ledger.settle("k", GATHERED)
+    ledger.note_window("k", "first")
+    ledger.settle("k", BATCHED)
     assert workers.ledger().claim("k", 30) is Claim.SETTLED
     assert set(workers.item("push#k")) == {"pk", "status", "since", "expires_at"}
 
@@ -163,8 +163,8 @@ def test_who_has_lost_a_claim_chooses_no_window(workers: Workers, anew: bool) ->
     workers.clock.time += 40
     successor = claimed(workers)
     with pytest.raises(ClaimHeld):
-        late.remember("k", "late", anew=anew)
-    assert successor.remember("k", "mine") == "mine"
+        late.note_window("k", "late", anew=anew)
+    assert successor.note_window("k", "mine") == "mine"
 
 
 def test_of_many_workers_one_binds_a_push(workers: Workers) -> None:
@@ -174,7 +174,7 @@ def test_of_many_workers_one_binds_a_push(workers: Workers) -> None:
         ledger = workers.ledger()
         ledger.claim("k", 30)
         try:
-            return ledger.remember("k", f"window-{number}")
+            return ledger.note_window("k", f"window-{number}")
         except ClaimHeld:
             return "held"
 

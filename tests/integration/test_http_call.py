@@ -17,10 +17,10 @@ from push_relay.adapters.http_call import LONGEST_IDLE_SECS, Connection, Moment,
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from push_relay.core.errors import RelayError
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 from raw_server import Raw, head, raw
 
-PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Title", "Body"), "key")
+PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("Title", "Body"), "key")
 TAKEN = head(2) + b"{}"
 REFUSED = head(2, "400 Bad Request") + b"{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -414,7 +414,7 @@ def test_a_vendor_that_does_not_read_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         api = HttpPushApi(f"http://127.0.0.1:{listening.getsockname()[1]}", Account())
-        long = Push(PUSH.recipient, Message("Title", "B" * 30_000_000), "key")
+        long = Push(PUSH.recipient, Wording("Title", "B" * 30_000_000), "key")
         assert elapsed(lambda: outcome(api, 2.0, long), "DeliveryUnknown") < 10
 
 

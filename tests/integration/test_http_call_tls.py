@@ -18,10 +18,10 @@ from fakes import CREDENTIALS
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from push_relay.core.errors import RelayError, VendorUnavailable
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 from raw_server import Raw, head, raw
 
-PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Title", "Body"), "key")
+PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("Title", "Body"), "key")
 TAKEN = head(2) + b"{}"
 REFUSED = head(2, "400 Bad Request") + b"{}"
 

@@ -10,12 +10,12 @@ import pytest
 from fakes import Clock
 from local_aws import LocalAws, claim_all, race_from
 from push_relay.adapters import aws
-from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
-from push_relay.adapters.table import Item, Table, text
+from push_relay.adapters.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
+from push_relay.adapters.table import Item, LedgerTable, text
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import GATHERED, Receipt
+from push_relay.core.push import BATCHED, Receipt
 from relayctl.deadletters.parked import LedgerReader
 
 PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")
@@ -25,7 +25,7 @@ KEYS = [f"key-{n}" for n in range(20)]
 class Workers:
     """Workers that share a table and a clock, each with a ledger of its own."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LedgerTable) -> None:
         """Stop the clock."""
         self.table, self.clock = table, Clock()
 
@@ -83,7 +83,7 @@ def settled(ledger: DynamoDbLedger) -> None:
 
 def parked(ledger: DynamoDbLedger) -> None:
     """Give the push back."""
-    ledger.park("k", PARKED)
+    ledger.release("k", PARKED)
 
 
 @pytest.mark.parametrize("end", [settled, parked])
@@ -110,7 +110,7 @@ def test_a_push_that_is_given_back_is_free_at_once_and_says_what_it_waits_for(wo
     """By code, source and event; nothing of its content."""
     ledger = workers.one()
     ledger.claim("k", 30)
-    ledger.park("k", PARKED)
+    ledger.release("k", PARKED)
     item = workers.item()
     told = {name: next(iter(value.values())) for name, value in item.items()}
     now = int(workers.clock.now())
@@ -121,7 +121,7 @@ def test_a_push_that_is_given_back_is_free_at_once_and_says_what_it_waits_for(wo
         "event_id": "e-1",
         "error_code": "vendor_throttled",
         "since": str(now),
-        "expires_at": str(now + MEMORY),
+        "expires_at": str(now + LEDGER_MEMORY_SECS),
     }
     assert workers.one().claim("k", 30) is Claim.GRANTED
     assert set(workers.item()) == {"pk", "status", "owner", "lease_until", "expires_at"}
@@ -130,17 +130,17 @@ def test_a_push_that_is_given_back_is_free_at_once_and_says_what_it_waits_for(wo
 def test_what_is_parked_is_forgotten_and_nothing_else(workers: Workers) -> None:
     """As if its time had come; whoever claims it, or has settled it, is not disturbed."""
     ledger = workers.one()
-    ledger.forget("k")
+    ledger.clear_parked("k")
     assert workers.item() == {}
     ledger.claim("k", 30)
-    ledger.forget("k")
+    ledger.clear_parked("k")
     assert workers.one().claim("k", 30) is Claim.HELD
-    ledger.park("k", PARKED)
-    ledger.forget("k")
+    ledger.release("k", PARKED)
+    ledger.clear_parked("k")
     assert workers.item()["expires_at"]["N"] == str(int(workers.clock.now()))
     assert ledger.claim("k", 30) is Claim.GRANTED
     ledger.settle("k", Outcome.DELIVERED)
-    ledger.forget("k")
+    ledger.clear_parked("k")
     assert workers.one().claim("k", 30) is Claim.SETTLED
 
 
@@ -150,7 +150,7 @@ def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Worker
     ledger = workers.one()
     ledger.claim("k", 30)
     ledger.settle("k", outcome)
-    workers.clock.time += MEMORY - 1
+    workers.clock.time += LEDGER_MEMORY_SECS - 1
     remembered = Claim.FAILED if outcome is Outcome.FAILED else Claim.SETTLED
     assert workers.one().claim("k", 30) is remembered
     workers.clock.time += 1
@@ -166,8 +166,8 @@ def test_what_is_settled_is_remembered_until_its_time_has_passed(workers: Worker
         (Outcome.DELIVERED, Replay.NO, Claim.SETTLED),
         (Outcome.DELIVERED, Replay.FAILED, Claim.SETTLED),
         (Outcome.DELIVERED, Replay.ALL, Claim.GRANTED),
-        (GATHERED, Replay.FAILED, Claim.SETTLED),
-        (GATHERED, Replay.ALL, Claim.GRANTED),
+        (BATCHED, Replay.FAILED, Claim.SETTLED),
+        (BATCHED, Replay.ALL, Claim.GRANTED),
     ],
 )
 def test_a_replay_takes_what_it_may(workers: Workers, outcome: str, replay: Replay, claim: Claim) -> None:
@@ -178,13 +178,13 @@ def test_a_replay_takes_what_it_may(workers: Workers, outcome: str, replay: Repl
     assert workers.one().claim("k", 30, replay) is claim
 
 
-@pytest.mark.parametrize("status", [Outcome.FAILED, Outcome.DELIVERED, GATHERED])
+@pytest.mark.parametrize("status", [Outcome.FAILED, Outcome.DELIVERED, BATCHED])
 def test_a_replay_overrules_an_end_once_whatever_came_in_between(workers: Workers, status: str) -> None:
     """What ends a second time stays, until somebody asks again; being gathered is an end too."""
     for name in ("one", "two"):
         ledger = workers.one()
         ledger.claim("k", 30, Replay.ALL, name)
-        ledger.park("k", PARKED)
+        ledger.release("k", PARKED)
         assert ledger.claim("k", 30, Replay.ALL, name) is Claim.GRANTED
         ledger.settle("k", status)
         ended = Claim.FAILED if status == Outcome.FAILED else Claim.SETTLED
@@ -202,7 +202,7 @@ def test_calls_of_unknown_fate_are_counted_until_the_push_is_settled(workers: Wo
         ledger = workers.one()
         assert ledger.claim("k", 30) is Claim.GRANTED
         assert ledger.count_unknown("k") == count
-        ledger.park("k", PARKED)
+        ledger.release("k", PARKED)
     workers.one().claim("k", 30)
     workers.clock.time += 33
     successor = workers.one()
@@ -220,8 +220,8 @@ def test_a_parked_push_that_is_forgotten_has_no_count(workers: Workers) -> None:
     ledger = workers.one()
     ledger.claim("k", 30)
     ledger.count_unknown("k")
-    ledger.park("k", PARKED)
-    ledger.forget("k")
+    ledger.release("k", PARKED)
+    ledger.clear_parked("k")
     assert ledger.claim("k", 30) is Claim.GRANTED
     assert ledger.count_unknown("k") == 1
 
@@ -231,7 +231,7 @@ def test_a_failure_is_remembered_with_its_cause(workers: Workers) -> None:
     ledger = workers.one()
     ledger.claim("k", 30)
     ledger.settle("k", Outcome.FAILED, "vendor_rejected")
-    assert workers.one().why("k") == "vendor_rejected"
+    assert workers.one().error_code_of("k") == "vendor_rejected"
 
 
 @pytest.mark.parametrize("replay", Replay)
@@ -245,7 +245,7 @@ def test_no_replay_takes_what_a_worker_holds(workers: Workers, replay: Replay) -
     assert Counter(claims) == {Claim.GRANTED: 1, Claim.HELD: 7}
 
 
-@pytest.mark.parametrize("end", [Outcome.DELIVERED, Outcome.FAILED, GATHERED])
+@pytest.mark.parametrize("end", [Outcome.DELIVERED, Outcome.FAILED, BATCHED])
 @pytest.mark.parametrize(
     ("forget_before", "is_free"), [(-60.0, False), (0.0, False), (0.9, False), (1.0, True)]
 )

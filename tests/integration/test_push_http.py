@@ -29,13 +29,13 @@ from push_relay.core.errors import (
     VendorUnauthorized,
     VendorUnavailable,
 )
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 from raw_server import Raw, head, raw, reply, silent
 from sandbox import Account as Organisation
 from sandbox import SandboxServer
 from sandbox.account import Limits
 
-PUSH = Push(Recipient(RecipientKind.EMAIL, "ada@example.com"), Message("Title", "Body ☃", sound=True), "key")
+PUSH = Push(Recipient(RecipientKind.EMAIL, "ada@example.com"), Wording("Title", "Body ☃", sound=True), "key")
 BOTH = pytest.mark.parametrize("form", list(Format))
 NO_LIMITS = Limits(daily_calls=None, connections=None)
 

@@ -12,20 +12,20 @@ import pytest
 from fakes import CREDENTIALS, Clock, PushApi, captured
 from local_aws import LocalAws
 from push_relay.adapters.pace import MIDNIGHT_SPREAD, DailyQuota
-from push_relay.adapters.table import CLOCK_SKEW, Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, LedgerTable, number, text
 from push_relay.core.account import Account
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.errors import BudgetExhausted, QuotaExhausted, VendorRejected
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 
-NORMAL = Push(Recipient(RecipientKind.USER, "u-1"), Message("t", "b"), "key")
+NORMAL = Push(Recipient(RecipientKind.USER, "u-1"), Wording("t", "b"), "key")
 HIGH = replace(NORMAL, high=True)
 
 
 class Office:
     """Workers that share a table, a clock and a vendor."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LedgerTable) -> None:
         """Stop the clock."""
         self.table, self.clock, self.vendor = table, Clock(), PushApi()
         self.told: list[tuple[int, int]] = []

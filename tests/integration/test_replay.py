@@ -23,7 +23,7 @@ from fakes import SAMPLES, World
 from push_relay.adapters import aws
 from push_relay.adapters.ledger import DynamoDbLedger
 from push_relay.adapters.queue import SqsQueue
-from push_relay.adapters.table import Table
+from push_relay.adapters.table import LedgerTable
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorRejected, VendorUnavailable
 from push_relay.core.event import Event
@@ -32,7 +32,7 @@ from push_relay.entrypoints import deliver
 from relayctl import ministack
 from relayctl.__main__ import main
 from relayctl.deadletters.aws_time import AwsClock
-from relayctl.deadletters.letter import record
+from relayctl.deadletters.dead_letter import record
 from relayctl.deadletters.queue import DeadLetterQueue
 from relayctl.deadletters.replaying import Pace, Replayer
 from relayctl.processes import Processes
@@ -84,7 +84,7 @@ class Stack:
         vendor = self.world.vendor
         self.world = World(sources=self.directory / "sources", routes=self.directory / "relay.toml")
         self.world.vendor, self.world.clock.time = vendor, time.time()
-        ledger = DynamoDbLedger(Table(self.table), time.time)
+        ledger = DynamoDbLedger(LedgerTable(self.table), time.time)
         sender = Sender(ledger, self.world.credentials, vendor, self.world.clock)
         self.world.relay = replace(self.world.relay, sender=sender)
 
@@ -128,7 +128,7 @@ class Stack:
         for event in events:
             SqsQueue(self.queue_url, self.dead_letter_url, time.time).put(event)
 
-    def bury(self, *events: Event, error_code: str = "vendor_rejected") -> None:
+    def dead_letter(self, *events: Event, error_code: str = "vendor_rejected") -> None:
         """Lay events aside, as `deliver` does."""
         for batch in batched(events, 10, strict=False):
             entries = [_entry(number, event, error_code) for number, event in enumerate(batch)]
@@ -195,7 +195,7 @@ def test_a_failed_push_is_delivered_when_it_is_replayed_after_the_mapping_was_me
 
     assert main(["replay", *stack.where, "--yes"]) == 0
     assert stack.deliver_all() == ["delivered"]
-    assert [sent.push.message.title for sent in stack.world.vendor.calls] == ["Mended"]
+    assert [sent.push.wording.title for sent in stack.world.vendor.calls] == ["Mended"]
     assert listed(capsys, stack)["count"] == 0
 
 
@@ -221,12 +221,12 @@ def test_what_was_delivered_is_a_duplicate_unless_forced(
     """The ledger decides, and the dry run knows."""
     stack.queue(event())
     assert stack.deliver_all() == ["delivered"]
-    stack.bury(event())
+    stack.dead_letter(event())
     assert main(["replay", *stack.where, *stack.checkout, "--dry-run"]) == 0
     assert "would become: 1 duplicate" in capsys.readouterr().out
     assert main(["replay", *stack.where, "--yes"]) == 0
     assert stack.deliver_all() == ["duplicate"]
-    stack.bury(event())
+    stack.dead_letter(event())
     assert main(["replay", *stack.where, "--yes", "--force"]) == 0
     assert stack.deliver_all() == ["delivered"]
     assert len(stack.world.vendor.calls) == 2
@@ -260,7 +260,7 @@ def test_an_interrupted_replay_loses_nothing_and_sends_nothing_twice(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command itself, with a real Ctrl-C in its middle; what is left is visible at once."""
-    stack.bury(*map(event, range(60)))
+    stack.dead_letter(*map(event, range(60)))
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tools'}"}
     command = [sys.executable, "-m", "relayctl", "replay", *stack.where, "--yes", "--rate", "20/s"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:  # noqa: S603
@@ -289,9 +289,9 @@ def test_filters_and_the_limit_choose_what_is_listed_and_replayed(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By code, by source, by age; the others stay dead."""
-    stack.bury(*map(event, range(3)), error_code="vendor_rejected")
-    stack.bury(*map(event, range(3, 7)), error_code="mapping_failed")
-    stack.bury(event(7, source="ovens"), error_code="mapping_failed")
+    stack.dead_letter(*map(event, range(3)), error_code="vendor_rejected")
+    stack.dead_letter(*map(event, range(3, 7)), error_code="mapping_failed")
+    stack.dead_letter(event(7, source="ovens"), error_code="mapping_failed")
     assert listed(capsys, stack, "--error-code", "mapping_failed")["count"] == 5
     assert listed(capsys, stack, "--source", "ovens")["count"] == 1
     assert listed(capsys, stack, "--older-than", "1h")["count"] == 0
@@ -306,7 +306,7 @@ def test_a_clock_that_is_wrong_hides_nothing(
 ) -> None:
     """Ages are counted from the time of AWS's own answers."""
     monkeypatch.setattr(AwsClock.__init__, "__defaults__", (lambda: time.time() + ahead,))
-    stack.bury(event(1))
+    stack.dead_letter(event(1))
     assert main(["dead", "--json", *stack.where]) == 0
     (entry,) = json.loads(capsys.readouterr().out)["entries"]
     assert entry["age_secs"] < 60
@@ -316,7 +316,7 @@ def test_a_clock_that_is_wrong_hides_nothing(
 
 def test_one_message_is_shown_on_request(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """By the beginning of its id; its body on standard output, for jq."""
-    stack.bury(event())
+    stack.dead_letter(event())
     (entry,) = listed(capsys, stack)["entries"]
     assert main(["dead", *stack.where, "--show", entry["id"][:8]]) == 0
     assert json.loads(capsys.readouterr().out)["data"]["words"] == "loaf 0"
@@ -367,7 +367,7 @@ def test_the_dry_run_knows_what_the_ledger_has_forgotten(
         UpdateExpression="SET expires_at = :now",
         ExpressionAttributeValues={":now": {"N": str(int(time.time()) - 1)}},
     )
-    stack.bury(event())
+    stack.dead_letter(event())
     assert main(["replay", *stack.where, *stack.checkout, "--dry-run"]) == 0
     assert "would become: 1 pushed" in capsys.readouterr().out
 
@@ -376,7 +376,7 @@ def test_a_thousand_dead_messages_are_listed_and_replayed(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each once; the replay finds them all again, because looking takes nothing."""
-    stack.bury(*map(event, range(1000)))
+    stack.dead_letter(*map(event, range(1000)))
     assert len({entry["id"] for entry in listed(capsys, stack)["entries"]}) == 1000
     assert main(["replay", *stack.where, "--yes", "--rate", "10000/s"]) == 0
     assert listed(capsys, stack)["count"] == 0
@@ -406,7 +406,7 @@ def test_what_is_not_there_is_told_in_a_line(
 
 def test_nobody_to_ask_is_a_wrong_use(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """A script has to say --yes."""
-    stack.bury(event())
+    stack.dead_letter(event())
     assert main(["replay", *stack.where]) == 2
     assert "--yes" in capsys.readouterr().err
     assert listed(capsys, stack)["count"] == 1

@@ -9,10 +9,10 @@ from fakes import CREDENTIALS
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from push_relay.core.errors import RelayError
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 from raw_server import Raw, head, raw, reply, silent
 
-PUSH = Push(Recipient(RecipientKind.USER, "1"), Message("t", "b"), "k")
+PUSH = Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "k")
 
 
 def stalls(content: bytes) -> Callable[[Raw, socket.socket], bool]:

@@ -60,9 +60,9 @@ def changed(document: Any, place: Place, value: Any) -> Any:
 def written(name: str, came: Arrival) -> tuple[str, str] | None:
     """Return title and body that a source writes. Raises what it refuses."""
     source = CATALOG.named(name)
-    wording = source.wording(source.event(came))
-    assert not wording.errors
-    return (wording.message.title, wording.message.body) if wording.message else None
+    written = source.wording(source.event(came))
+    assert not written.errors
+    return (written.wording.title, written.wording.body) if written.wording else None
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")

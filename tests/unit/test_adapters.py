@@ -13,7 +13,7 @@ from botocore import exceptions as boto
 from fakes import CREDENTIALS, Clock, PushApi
 from push_relay.adapters import aws, secrets
 from push_relay.adapters.connections import DynamoDbConnections
-from push_relay.adapters.ledger import MEMORY, DynamoDbLedger
+from push_relay.adapters.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
 from push_relay.adapters.pace import DailyQuota
 from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY, SqsQueue
@@ -23,7 +23,7 @@ from push_relay.adapters.secrets import (
     SecretsManagerSigningSecrets,
     fetch_secret,
 )
-from push_relay.adapters.table import Table
+from push_relay.adapters.table import LedgerTable
 from push_relay.core.account import Account
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.quota import Quota
@@ -39,12 +39,12 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 from push_relay.core.relay import DeliveryMode
 from push_relay.settings import Settings
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
-PUSH = Push(Recipient(RecipientKind.USER, "1"), Message("t", "b"), "k")
+PUSH = Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "k")
 PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")
 RECORD = {"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:theirs.fifo", "receiptHandle": "h"}
 
@@ -102,7 +102,7 @@ THIRD_PARTY = [
 ]
 NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
-TABLE = Table("table")
+TABLE = LedgerTable("table")
 LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
 CONNECTIONS = DynamoDbConnections(TABLE, "default", Account(), lambda: NOW)
 QUOTA = DailyQuota(PushApi(), TABLE, Quota(Account()), lambda: NOW, lambda _calls, _limit: None)
@@ -116,15 +116,15 @@ def hold() -> None:
 
 CALLS = [
     (lambda: QUEUE.put(EVENT), QueueUnavailable),
-    (lambda: QUEUE.bury("b", {}, "c", "i"), QueueUnavailable),
-    (lambda: QUEUE.park(EVENT, 2, NOW, "c"), QueueUnavailable),
+    (lambda: QUEUE.dead_letter("b", {}, "c", "i"), QueueUnavailable),
+    (lambda: QUEUE.requeue(EVENT, 2, NOW, "c"), QueueUnavailable),
     (lambda: QUEUE.copy(RECORD, 1, NOW), QueueUnavailable),
-    (lambda: QUEUE.hide([RECORD], 1), QueueUnavailable),
-    (lambda: QUEUE.forget(RECORD), QueueUnavailable),
+    (lambda: QUEUE.delay([RECORD], 1), QueueUnavailable),
+    (lambda: QUEUE.delete(RECORD), QueueUnavailable),
     (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
-    (lambda: LEDGER.park("k", PARKED), LedgerUnavailable),
-    (lambda: LEDGER.remember("k", "w"), LedgerUnavailable),
+    (lambda: LEDGER.release("k", PARKED), LedgerUnavailable),
+    (lambda: LEDGER.note_window("k", "w"), LedgerUnavailable),
     (hold, LedgerUnavailable),
     (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
     (lambda: TABLE.get(Key={}), LedgerUnavailable),
@@ -179,7 +179,7 @@ def test_an_event_is_queued_with_its_attributes(client: Client) -> None:
 )
 def test_an_event_is_parked_for_as_long_as_sqs_delays(client: Client, due: float, delay: int) -> None:
     """With its next attempt and the moment that it is due, so that what comes too early can be told."""
-    QUEUE.park(EVENT, 3, due, "vendor_throttled")
+    QUEUE.requeue(EVENT, 3, due, "vendor_throttled")
     ((operation, asked),) = client.calls
     assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", delay)
     told = {name: value["StringValue"] for name, value in asked["MessageAttributes"].items()}
@@ -209,7 +209,7 @@ def test_an_event_that_only_fits_compressed_is_compressed(client: Client) -> Non
 
 def test_a_dead_message_says_why_and_when(client: Client) -> None:
     """Beside its own attributes; an empty body is none to SQS."""
-    QUEUE.bury("", {"source": "bakery", "empty": ""}, "mapping_failed", "e-1")
+    QUEUE.dead_letter("", {"source": "bakery", "empty": ""}, "mapping_failed", "e-1")
     ((_, asked),) = client.calls
     told = {name: value["StringValue"] for name, value in asked["MessageAttributes"].items()}
     assert (asked["QueueUrl"], asked["MessageBody"]) == ("dead", "null")
@@ -219,7 +219,7 @@ def test_a_dead_message_says_why_and_when(client: Client) -> None:
 
 def test_a_dead_message_keeps_within_what_sqs_takes(client: Client) -> None:
     """Ten attributes: why it died goes before what it brought along."""
-    QUEUE.bury("b", {f"a{i}": "x" for i in range(10)} | {"source": "s"}, "mapping_failed", "e-1")
+    QUEUE.dead_letter("b", {f"a{i}": "x" for i in range(10)} | {"source": "s"}, "mapping_failed", "e-1")
     attributes = client.calls[0][1]["MessageAttributes"]
     assert len(attributes) <= 10
     assert {"error_code", "event_id", "failed_at", "source"} <= set(attributes)
@@ -228,13 +228,13 @@ def test_a_dead_message_keeps_within_what_sqs_takes(client: Client) -> None:
 @pytest.mark.parametrize(("delay", "asked"), [(0.4, 1), (-5, 0), (90.6, 91), (10**9, MAX_VISIBILITY)])
 def test_a_message_is_hidden_for_as_long_as_sqs_can(client: Client, delay: float, asked: int) -> None:
     """Twelve hours from when it was received."""
-    QUEUE.hide([RECORD], delay)
+    QUEUE.delay([RECORD], delay)
     assert [entry["VisibilityTimeout"] for entry in client.calls[0][1]["Entries"]] == [asked]
 
 
 def test_more_messages_than_a_batch_call_takes_are_hidden_in_several(client: Client) -> None:
     """SQS takes ten entries, with ids that differ."""
-    QUEUE.hide([{**RECORD, "receiptHandle": str(number)} for number in range(11)], 5)
+    QUEUE.delay([{**RECORD, "receiptHandle": str(number)} for number in range(11)], 5)
     entries = [asked["Entries"] for _, asked in client.calls]
     assert [len(each) for each in entries] == [10, 1]
     assert [entry["ReceiptHandle"] for each in entries for entry in each] == [str(n) for n in range(11)]
@@ -245,7 +245,7 @@ def test_a_message_that_sqs_does_not_hide_is_reported(client: Client) -> None:
     """A batch call succeeds although single entries fail."""
     client.answer = {"Failed": [{"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True}]}
     with pytest.raises(QueueUnavailable, match="did not hide all"):
-        QUEUE.hide([RECORD], 1)
+        QUEUE.delay([RECORD], 1)
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,8 @@ def test_a_message_is_hidden_and_deleted_in_the_queue_that_it_came_from(
     client: Client, arn: str, url: str
 ) -> None:
     """Which may be somebody else's: a record names it by its ARN alone."""
-    QUEUE.hide([{**RECORD, "eventSourceARN": arn}], 1)
-    QUEUE.forget({**RECORD, "eventSourceARN": arn})
+    QUEUE.delay([{**RECORD, "eventSourceARN": arn}], 1)
+    QUEUE.delete({**RECORD, "eventSourceARN": arn})
     assert client.calls == [
         (
             "change_message_visibility_batch",
@@ -276,7 +276,7 @@ def test_a_claim_is_one_conditional_write(client: Client) -> None:
     assert LEDGER.claim("key", 28.2) is Claim.GRANTED
     ((_, asked),) = client.calls
     values = asked["ExpressionAttributeValues"]
-    assert (values[":lease"]["N"], values[":expires"]["N"]) == ("1031", str(1000 + MEMORY))
+    assert (values[":lease"]["N"], values[":expires"]["N"]) == ("1031", str(1000 + LEDGER_MEMORY_SECS))
     assert "ConditionExpression" in asked
 
 
@@ -293,7 +293,7 @@ def test_a_claim_that_another_has_taken_over_is_left_to_it(client: Client) -> No
     """Settling and giving back are the owner's alone, and failing them is no trouble."""
     client.error = client_error("ConditionalCheckFailedException")
     LEDGER.settle("key", Outcome.DELIVERED)
-    LEDGER.park("key", PARKED)
+    LEDGER.release("key", PARKED)
     assert len(client.calls) == 2
     assert all(":owner" in asked["ExpressionAttributeValues"] for _, asked in client.calls)
 

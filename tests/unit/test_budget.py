@@ -9,14 +9,14 @@ from fakes import World
 from invocations import sqs_batch, sqs_queued
 from push_relay.adapters.catalog import read_routing_file
 from push_relay.core.account import Account
-from push_relay.core.delivery.batching import Entry, Window, closing_event
+from push_relay.core.delivery.batching import BatchedPush, Window, closing_event
 from push_relay.core.delivery.quota import Allowance, Quota
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.event import Event
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 
 PERSON = Recipient(RecipientKind.USER, "u-1")
-PUSH = Push(PERSON, Message("t", "b"), "key", sources=("shop",))
+PUSH = Push(PERSON, Wording("t", "b"), "key", sources=("shop",))
 QUOTA = Quota(Account(), {"shop": 40, "mill": 70})
 
 
@@ -110,6 +110,6 @@ def test_the_push_of_a_batch_window_counts_for_the_sources_that_it_gathers_from(
     world = World()
     window = Window("w", PERSON, world.clock.time)
     for number, source in enumerate(("shop", "mill", "shop")):
-        world.digests.add(window, Entry(f"k-{number}", source, "e", "-", Message(f"t{number}", "b")))
+        world.digests.add(window, BatchedPush(f"k-{number}", source, "e", "-", Wording(f"t{number}", "b")))
     world.deliver(sqs_batch(sqs_queued(closing_event(window))))
     assert [call.push.sources for call in world.vendor.calls] == [("mill", "shop")]

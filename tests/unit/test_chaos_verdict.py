@@ -14,11 +14,11 @@ from chaos.evidence import UNKNOWN, DeadLetter, Evidence, _Reading
 from chaos.plan import Kind, Planned, Way, make_plan
 from chaos.side_by_side import _sum
 from chaos.stage import MAX_RECEIVES
+from chaos.vendor_faults import Spell
 from chaos.verdict import Verdict, judge, judge_spells
-from chaos.weather import Spell
 from chaos.wrappers import _outcomes
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Message, Push, Receipt, Recipient
+from push_relay.core.push import Push, Receipt, Recipient, Wording
 
 TOLD = ("m0000001", "user:m0000001")
 WHY = {"error_code": "vendor_rejected", "source": "push", "event_id": "e", "failed_at": "now"}
@@ -98,7 +98,7 @@ def test_a_worker_that_answers_without_a_receipt_for_each_push_is_told(outcomes:
 )
 def test_receipts_are_counted_by_push(receipts: list[tuple[str, str]], outcomes: dict[str, int]) -> None:
     """A digest's tell of one push, each for an event that it stands for."""
-    to, message = Recipient("user", "1"), Message("t", "b")
+    to, message = Recipient("user", "1"), Wording("t", "b")
     told = [
         Receipt("push", event, Outcome.DELIVERED, push=Push(to, message, key) if key else None)
         for key, event in receipts

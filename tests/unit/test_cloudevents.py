@@ -205,4 +205,4 @@ def test_the_shipped_source_pushes_the_text(headers: dict[str, str], body: bytes
     assert answer["statusCode"] == 202, answer["body"]
     ((event, _),) = here.messages.queued
     (push,) = here.relay.translate(event)
-    assert push.message.body == text  # type: ignore[union-attr]
+    assert push.wording.body == text  # type: ignore[union-attr]

@@ -14,16 +14,23 @@ from rich.console import Console
 
 from fake_sqs import FakeSqs
 from fakes import World
-from push_relay.core.event import Arrival, Event, Replay, digest
+from push_relay.core.event import Arrival, Event, Replay, sha256_hex
 from push_relay.core.inbound.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack, unwrap_sqs
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.queue_record import QueueRecord
 from relayctl.deadletters.aws_time import AwsClock
-from relayctl.deadletters.letter import CRASHED, INVOCATION_FAILED, Entry, Filter, Letter, record
+from relayctl.deadletters.dead_letter import (
+    CRASHED,
+    INVOCATION_FAILED,
+    DeadLetter,
+    DeadLetterSummary,
+    Filter,
+    record,
+)
 from relayctl.deadletters.listing import Listing, age, short
-from relayctl.deadletters.looking import look, warn
-from relayctl.deadletters.prospect import Oracle, Prospect
+from relayctl.deadletters.preview import Preview, Previewer
 from relayctl.deadletters.queue import Counts, DeadLetterQueue
 from relayctl.deadletters.revival import again, revived
+from relayctl.deadletters.scan import look, warn
 
 DLQ = "https://sqs/dead"
 NOW = 1_800_000_000.0
@@ -31,19 +38,19 @@ EVENT = Event("bakery", "e-1", "baked", {"kind": "baked", "words": "hi"}, NOW - 
 PLANTED = "Unmentionable"
 
 
-def letter(body: str, message_id: str = "m-1", **attributes: str) -> Letter:
+def letter(body: str, message_id: str = "m-1", **attributes: str) -> DeadLetter:
     """Return a dead message."""
     given = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
-    return Letter(message_id, body, given, NOW - 100)
+    return DeadLetter(message_id, body, given, NOW - 100)
 
 
-def packed(event: Event = EVENT, **why: str) -> Letter:
+def packed(event: Event = EVENT, **why: str) -> DeadLetter:
     """Return a dead event of the relay's."""
     made = pack(event)
     return letter(made.body, **made.attributes, **why)
 
 
-def failed_invocation(payload: Any) -> Letter:
+def failed_invocation(payload: Any) -> DeadLetter:
     """Return what Lambda's OnFailure destination sends."""
     return letter(json.dumps({"version": "1.0", "requestContext": {}, "requestPayload": payload}))
 
@@ -163,7 +170,9 @@ def test_what_somebody_else_holds_and_a_redrive_policy_are_told() -> None:
         ),
     ],
 )
-def test_a_dead_message_is_told_by_code_source_event_and_time(dead: Letter, told: tuple[Any, ...]) -> None:
+def test_a_dead_message_is_told_by_code_source_event_and_time(
+    dead: DeadLetter, told: tuple[Any, ...]
+) -> None:
     """Also what SQS and Lambda laid aside by themselves, and what a stranger wrote."""
     entry = dead.entry()
     assert (entry.error_code, entry.source, entry.event_id, entry.since) == told
@@ -250,15 +259,18 @@ def test_json_has_the_documented_keys() -> None:
 
 def test_the_table_counts_and_shows_the_oldest() -> None:
     """At three in the morning: how many of what, then the first of them."""
-    entries = [Entry(f"{n:08d}-x", "mapping_failed", "github", f"e-{n}", NOW - 7200, 10) for n in range(30)]
+    entries = [
+        DeadLetterSummary(f"{n:08d}-x", "mapping_failed", "github", f"e-{n}", NOW - 7200, 10)
+        for n in range(30)
+    ]
     text = printed(Listing("dead", "push-relay", entries, NOW))
     assert text.startswith("30 dead messages (push-relay)")
     assert "... and 10 newer ones" in text
     assert "e-29" in printed(Listing("dead", "push-relay", entries, NOW), None)
     assert "queue" not in text
-    assert printed(Listing("parked", "s", [Entry("k", "circuit_open", "github", "e", NOW)], NOW)).startswith(
-        "1 parked push (s)"
-    )
+    assert printed(
+        Listing("parked", "s", [DeadLetterSummary("k", "circuit_open", "github", "e", NOW)], NOW)
+    ).startswith("1 parked push (s)")
 
 
 def test_what_waits_and_is_not_listed_is_told() -> None:
@@ -316,7 +328,7 @@ def test_a_strangers_message_comes_as_it_came_and_stays_the_same_event() -> None
     came = unwrap_sqs(record("m-2", message.body, message.attributes, NOW))
     assert isinstance(came, Arrival)
     assert (message.body, came.source, came.fallback_id) == (dead.body, "ovens", "m-1")
-    assert came.identity == f"SQS:m-1:{digest(dead.body.encode())}"
+    assert came.identity == f"SQS:m-1:{sha256_hex(dead.body.encode())}"
     assert set(message.attributes) == {"source", "colour", ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE}
     (once_more,) = revived(replace(dead, message_id="m-9", attributes=message.attributes), NOW, force=False)
     assert once_more.attributes[ORIGIN_ATTRIBUTE]["StringValue"] == "m-1"
@@ -336,10 +348,10 @@ def test_a_strangers_message_comes_as_it_came_and_stays_the_same_event() -> None
     ],
     ids=["moved by SQS", "dead-lettered", "another sender's"],
 )
-def test_what_has_crashed_is_replayed_as_a_suspect(dead: Letter) -> None:
+def test_what_has_crashed_is_replayed_as_a_suspect(dead: DeadLetter) -> None:
     """It is handled alone, and its crashes are counted from there."""
     (message,) = revived(dead, NOW, force=False)
-    read = Message.of_sqs(record("m-2", message.body, message.attributes, NOW))
+    read = QueueRecord.of_sqs(record("m-2", message.body, message.attributes, NOW))
     assert (read.crashes, read.is_suspect, read.is_doomed) == (1, True, False)
 
 
@@ -363,12 +375,12 @@ def test_a_message_full_of_attributes_keeps_its_source() -> None:
     "dead",
     [failed_invocation({"Records": [sns({"degrees": 451})]}), letter(json.dumps(sns({"degrees": 451})))],
 )
-def test_what_sns_invoked_directly_is_queued_as_sns_queues_it(dead: Letter) -> None:
+def test_what_sns_invoked_directly_is_queued_as_sns_queues_it(dead: DeadLetter) -> None:
     """From Lambda's envelope, and from what deliver laid aside itself; as the same event."""
     (message,) = revived(dead, NOW, force=False)
     came = unwrap_sqs(record("m-2", message.body, message.attributes, NOW))
     assert isinstance(came, Arrival)
-    identity = f"SNS:sns-1:{digest(sns({'degrees': 451})['Sns']['Message'].encode())}"
+    identity = f"SNS:sns-1:{sha256_hex(sns({'degrees': 451})['Sns']['Message'].encode())}"
     assert (came.identity, came.data) == (identity, {"degrees": 451})
 
 
@@ -381,9 +393,9 @@ def test_an_invocation_without_an_event_cannot_be_replayed(payload: Any) -> None
 # --- the dry run ------------------------------------------------------------------------------------------
 
 
-def foretold(dead: Letter, status: str | None = None, *, force: bool = False) -> Prospect:
+def foretold(dead: DeadLetter, status: str | None = None, *, force: bool = False) -> Preview:
     """Ask what would become of a message."""
-    return Oracle(World().relay, lambda *_: status, lambda: NOW, force).ask(dead)
+    return Previewer(World().relay, lambda *_: status, lambda: NOW, force).ask(dead)
 
 
 @pytest.mark.parametrize(
@@ -422,10 +434,10 @@ def test_the_dry_run_tells_what_would_be_gathered(tmp_path: Path) -> None:
     routes = tmp_path / "relay.toml"
     routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\ndigest = "5m"\n')
     relay = World(routes=routes).relay
-    asked = Oracle(relay, lambda *_: None, lambda: NOW).ask(packed())
+    asked = Previewer(relay, lambda *_: None, lambda: NOW).ask(packed())
     assert (str(asked), asked.titles) == ("would be gathered into a digest for 2", ("Bread",))
     again = [
-        Oracle(relay, lambda *_: "gathered", lambda: NOW, force).ask(packed()) for force in (False, True)
+        Previewer(relay, lambda *_: "gathered", lambda: NOW, force).ask(packed()) for force in (False, True)
     ]
     assert [prospect.outcomes for prospect in again] == [{"duplicate": 2}, {"gathered": 2}]
 

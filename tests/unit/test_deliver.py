@@ -11,7 +11,7 @@ from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrot
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.entrypoints.deliver import InvocationFailed
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.queue_record import QueueRecord
 
 
 def baked(number: int = 1, kind: str = "baked", *, attempt: int = 1) -> dict[str, Any]:
@@ -317,7 +317,7 @@ def test_the_attempt_is_what_sqs_counts() -> None:
     """Junk counts as the first."""
     counts: list[Any] = ["3", "x", "", "٣", "9" * 5_000, None, 7]
     records = [baked() | {"attributes": {"ApproximateReceiveCount": count}} for count in counts]
-    assert [Message.of_sqs(record).attempt for record in records] == [3, 1, 1, 1, 1, 1, 1]
+    assert [QueueRecord.of_sqs(record).attempt for record in records] == [3, 1, 1, 1, 1, 1, 1]
 
 
 def test_what_is_malformed_says_nothing_of_a_source() -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.delivery.batching import LONGEST, SOURCE, fits_a_window, summary
+from push_relay.core.delivery.batching import LONGEST, SOURCE, can_be_batched, summary
 from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, QueueUnavailable, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import GATHERED, Message
+from push_relay.core.push import BATCHED, Wording
 
 ROUTES = """
 [[route]]
@@ -59,11 +59,11 @@ def test_a_storm_is_one_call(world: World) -> None:
     assert tell(world, *("warm",) * 7) == {"batchItemFailures": []}
     assert not world.vendor.calls
     ((event, attempt, moment),) = world.messages.parked
-    assert (event.source, attempt, world.messages.reasons) == (SOURCE, 1, [GATHERED])
+    assert (event.source, attempt, world.messages.reasons) == (SOURCE, 1, [BATCHED])
     assert world.clock.now() < moment <= world.clock.now() + 300
     end(world)
     assert len(world.vendor.calls) == 1
-    assert world.vendor.calls[0].push.message.title == "7 new alerts"
+    assert world.vendor.calls[0].push.wording.title == "7 new alerts"
 
 
 def test_every_event_of_it_has_its_outcome(world: World) -> None:
@@ -93,7 +93,7 @@ def test_a_lone_push_is_told_as_it_is(world: World) -> None:
     """Nobody wants to read `1 new alerts`."""
     tell(world, "warm")
     end(world)
-    assert "alerts" not in world.vendor.calls[0].push.message.title
+    assert "alerts" not in world.vendor.calls[0].push.wording.title
 
 
 def test_a_window_that_cannot_be_delivered_waits_as_one(world: World) -> None:
@@ -159,9 +159,9 @@ def cut_short(
 @pytest.mark.parametrize(
     ("store", "step"),
     [
-        ("ledger", "remember"),
+        ("ledger", "note_window"),
         ("digests", "add"),
-        ("messages", "park"),
+        ("messages", "requeue"),
         ("digests", "scheduled"),
         ("ledger", "settle"),
     ],
@@ -186,14 +186,14 @@ def test_a_push_lies_in_one_digest_wherever_its_worker_stops(  # noqa: PLR0913 (
         world.deliver(sqs_batch(*(sqs_queued(event, message_id=event.id) for event in due(world))))
     tell(world, "warm")
     end(world)
-    assert [call.push.message.body for call in world.vendor.calls] == ["warm"]
+    assert [call.push.wording.body for call in world.vendor.calls] == ["warm"]
 
 
 def test_a_push_goes_on_until_a_window_takes_it(world: World) -> None:
     """By the clock of who closed them several are over; it lies in the first that is not."""
     world.digests.closed_until = world.clock.now() + 900
     tell(world, "warm")
-    assert world.witness.receipts[0].error_code == GATHERED
+    assert world.witness.receipts[0].error_code == BATCHED
     ((_, _, moment),) = world.messages.parked
     assert world.clock.now() + 900 < moment <= world.clock.now() + 1200
 
@@ -217,7 +217,7 @@ def test_what_a_full_window_has_no_room_for_goes_into_further_ones(world: World)
     tell(world, *("warm",) * 7)
     assert len({moment for _, _, moment in world.messages.parked}) == 1
     end(world)
-    assert [call.push.message.title for call in world.vendor.calls] == ["3 new alerts"] * 2 + ["Bread"]
+    assert [call.push.wording.title for call in world.vendor.calls] == ["3 new alerts"] * 2 + ["Bread"]
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 7
 
 
@@ -228,7 +228,7 @@ def test_an_event_that_cannot_be_gathered_is_parked(world: World, breaking: str)
     world.messages.down = QueueUnavailable("down") if breaking == "queue" else None
     answer = tell(world, "warm")
     (receipt,) = world.witness.receipts
-    assert (receipt.outcome, receipt.error_code == GATHERED) == (Outcome.PARKED, False)
+    assert (receipt.outcome, receipt.error_code == BATCHED) == (Outcome.PARKED, False)
     assert len(answer["batchItemFailures"]) + len(world.messages.parked) == 1
     world.digests.down = world.messages.down = None
     tell(world, "warm")
@@ -244,7 +244,7 @@ def test_a_worker_that_dies_before_the_end_is_scheduled_leaves_it_to_the_next(wo
     tell(world, "hot", start=7)
     assert len(due(world)) == 1
     end(world)
-    assert world.vendor.calls[0].push.message.title == "2 new alerts"
+    assert world.vendor.calls[0].push.wording.title == "2 new alerts"
 
 
 def aged(world: World, words: str, age: float) -> dict[str, Any]:
@@ -271,7 +271,7 @@ def test_what_is_too_old_when_the_window_ends_is_left_out(brief: World) -> None:
     """With a receipt of its own; the others are told."""
     brief.deliver(sqs_batch(*(aged(brief, words, age) for words, age in [("new", 0), ("old", 3500)])))
     end(brief)
-    assert [call.push.message.body for call in brief.vendor.calls] == ["new"]
+    assert [call.push.wording.body for call in brief.vendor.calls] == ["new"]
     assert receipts_of(brief, Outcome.DELIVERED) == ["new"]
     assert receipts_of(brief, Outcome.EXPIRED) == ["old"]
 
@@ -282,11 +282,11 @@ def test_of_a_digest_that_waits_each_push_expires_once(brief: World) -> None:
     brief.deliver(sqs_batch(*(aged(brief, words, age) for words, age in ages)))
     brief.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     end(brief)
-    assert brief.vendor.calls[0].push.message.title == "2 new alerts"
+    assert brief.vendor.calls[0].push.wording.title == "2 new alerts"
     again, _, _ = brief.messages.parked[-1]
     brief.clock.time += 2000
     brief.deliver(sqs_batch(sqs_queued(again)))
-    assert brief.vendor.calls[1].push.message.body == "new"
+    assert brief.vendor.calls[1].push.wording.body == "new"
     assert receipts_of(brief, Outcome.EXPIRED) == ["old", "older"]
 
 
@@ -321,27 +321,27 @@ def test_a_push_that_is_too_long_for_a_window_goes_by_itself(world: World) -> No
 
 def test_the_longest_that_is_gathered_fits_into_an_item() -> None:
     """In whatever letters: DynamoDB allows 400 KB."""
-    message = Message("", "\U0001f35e" * LONGEST)
-    assert fits_a_window(message)
-    assert not fits_a_window(replace(message, title="t"))
-    written = json.dumps(asdict(replace(_entry(), message=message)))
+    message = Wording("", "\U0001f35e" * LONGEST)
+    assert can_be_batched(message)
+    assert not can_be_batched(replace(message, title="t"))
+    written = json.dumps(asdict(replace(_entry(), wording=message)))
     assert len(written) + 1000 < 200_000
 
 
 def test_titles_are_told_once_with_their_number() -> None:
     """Sound if any sounds; expiry only if all expire, the longest."""
     entries = [
-        replace(_entry(), message=Message(title, "body", sound, expiry))
+        replace(_entry(), wording=Wording(title, "body", sound, expiry))
         for title, sound, expiry in [("A", None, 60), ("B", True, 90), ("A", False, 30)]
     ]
-    assert summary(entries) == Message("3 new alerts", "2 \u00d7 A\nB", sound=True, expiry_secs=90)
-    eternal = [*entries, replace(_entry(), message=Message("C", "body"))]
+    assert summary(entries) == Wording("3 new alerts", "2 \u00d7 A\nB", sound=True, expiry_secs=90)
+    eternal = [*entries, replace(_entry(), wording=Wording("C", "body"))]
     assert summary(eternal).expiry_secs is None
 
 
 def test_titles_that_the_version_before_has_gathered_are_cleaned() -> None:
     """Each is one line of the digest, also one of which nothing is visible."""
-    entries = [replace(_entry(), message=Message(title, "body")) for title in ("a\nb\u202e", "\u200b", "c")]
+    entries = [replace(_entry(), wording=Wording(title, "body")) for title in ("a\nb\u202e", "\u200b", "c")]
     assert summary(entries).body == "a b\n…\nc"
 
 
@@ -350,12 +350,12 @@ def test_a_lone_push_of_the_version_before_is_cleaned(world: World) -> None:
     tell(world, "warm")
     (_, entries), *_ = world.digests.windows.values()
     (key,) = entries
-    entries[key] = replace(entries[key], message=Message("a\nb\u202e", "\x1b[31mc\r\nd"))
+    entries[key] = replace(entries[key], wording=Wording("a\nb\u202e", "\x1b[31mc\r\nd"))
     end(world)
-    assert world.vendor.calls[0].push.message == Message("a b", "c\nd")
+    assert world.vendor.calls[0].push.wording == Wording("a b", "c\nd")
 
 
 def _entry() -> Any:
-    from push_relay.core.delivery.batching import Entry  # noqa: PLC0415
+    from push_relay.core.delivery.batching import BatchedPush  # noqa: PLC0415
 
-    return Entry("k", "bakery", "e", "c", Message("t", "b"))
+    return BatchedPush("k", "bakery", "e", "c", Wording("t", "b"))

@@ -11,13 +11,13 @@ from lxml import etree
 
 from push_relay.core.delivery.encoding import Credentials, Format, encode
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
-from push_relay.core.push import Message, Push, Recipient, RecipientKind
+from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 from sandbox.contract import FIELDS, read_push
 from sandbox.contract import Push as Shown
 
 CREDENTIALS = Credentials(4711, "planted-integration-key")
-FULL = Message("Title", "Body", sound=True, expiry_secs=3600)
-LEAST = Message("Title", "Body")
+FULL = Wording("Title", "Body", sound=True, expiry_secs=3600)
+LEAST = Wording("Title", "Body")
 BOTH = pytest.mark.parametrize("form", list(Format))
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 KINDS = {
@@ -28,7 +28,7 @@ KINDS = {
 
 
 def push(
-    message: Message = FULL, kind: RecipientKind = RecipientKind.EMAIL, value: str = "ada@example.com"
+    message: Wording = FULL, kind: RecipientKind = RecipientKind.EMAIL, value: str = "ada@example.com"
 ) -> Push:
     """Write a push."""
     return Push(Recipient(kind, value), message, "key")
@@ -43,8 +43,8 @@ def shown(written: bytes, form: Format, root: str = "Push") -> Shown:
 
 @BOTH
 @pytest.mark.parametrize("kind", list(RecipientKind))
-@pytest.mark.parametrize("message", [FULL, LEAST, Message("t", "b", sound=False, expiry_secs=0)])
-def test_every_push_keeps_the_contract(form: Format, kind: RecipientKind, message: Message) -> None:
+@pytest.mark.parametrize("message", [FULL, LEAST, Wording("t", "b", sound=False, expiry_secs=0)])
+def test_every_push_keeps_the_contract(form: Format, kind: RecipientKind, message: Wording) -> None:
     """Exactly one identifier; what is not said is left out."""
     read = shown(encode(push(message, kind, "u@x"), CREDENTIALS, form), form)
     assert (read.title, read.body) == (message.title, message.body)
@@ -97,7 +97,7 @@ def test_the_xml_root_is_a_setting() -> None:
 )
 def test_no_value_changes_what_is_round_it(form: Format, text: str) -> None:
     """Escaping is by construction: it comes out as it went in, and so does everything else."""
-    read = shown(encode(push(Message(text, text), value=text), CREDENTIALS, form), form)
+    read = shown(encode(push(Wording(text, text), value=text), CREDENTIALS, form), form)
     assert (read.title, read.body, read.user_email, read.company_id) == (text, text, text, 4711)
 
 
@@ -109,9 +109,9 @@ HALF_A_PAIR = "\ud800"
 def test_a_character_that_xml_cannot_hold_is_replaced(character: str) -> None:
     """JSON holds all of them except half of a surrogate pair, for which UTF-8 has no bytes."""
     text = f"oven {character} out"
-    read = shown(encode(push(Message(text, text)), CREDENTIALS, Format.XML), Format.XML)
+    read = shown(encode(push(Wording(text, text)), CREDENTIALS, Format.XML), Format.XML)
     assert (read.title, read.body) == ("oven \ufffd out",) * 2
-    read = shown(encode(push(Message(text, text)), CREDENTIALS, Format.JSON), Format.JSON)
+    read = shown(encode(push(Wording(text, text)), CREDENTIALS, Format.JSON), Format.JSON)
     assert (read.title, read.body) == (text.replace(HALF_A_PAIR, "\ufffd"),) * 2
 
 
@@ -147,7 +147,7 @@ TEXTS = st.text(st.characters(exclude_categories=()), min_size=1) | st.text(
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NOT_UTF8 = re.compile("[\ud800-\udfff]")
 PUSHES = st.builds(
-    lambda title, body, sound, expiry, kind, value: push(Message(title, body, sound, expiry), kind, value),
+    lambda title, body, sound, expiry, kind, value: push(Wording(title, body, sound, expiry), kind, value),
     TEXTS,
     TEXTS,
     st.none() | st.booleans(),
@@ -165,7 +165,7 @@ def said(read: Any) -> tuple[Any, ...]:
 
 def meant(given: Push, lacking: "re.Pattern[str]") -> tuple[Any, ...]:
     """Return everything that a push says in a format that lacks some characters."""
-    message = given.message
+    message = given.wording
     title, body = (lacking.sub("\ufffd", text) for text in (message.title, message.body))
     return title, body, message.sound, message.expiry_secs, given.recipient.value
 
@@ -192,4 +192,4 @@ def test_any_text_survives_xml(given_push: Push) -> None:
         return
     written = encode(given_push, CREDENTIALS, Format.XML)
     assert said(shown(written, Format.XML)) == meant(given_push, NOT_XML)
-    assert etree.fromstring(written).findtext("Title") == NOT_XML.sub("\ufffd", given_push.message.title)
+    assert etree.fromstring(written).findtext("Title") == NOT_XML.sub("\ufffd", given_push.wording.title)

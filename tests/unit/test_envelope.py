@@ -17,12 +17,12 @@ from push_relay.core.errors import (
     SchemaViolation,
     UnknownSource,
 )
-from push_relay.core.event import Arrival, Event, digest
+from push_relay.core.event import Arrival, Event, sha256_hex
 from push_relay.core.inbound import envelope
 
 HEAT = {"degrees": 451}
-OF_HEAT = digest(json.dumps(HEAT).encode())
-OF_HEAT_SORTED = digest(b'{"degrees":451}')
+OF_HEAT = sha256_hex(json.dumps(HEAT).encode())
+OF_HEAT_SORTED = sha256_hex(b'{"degrees":451}')
 SENT, PUBLISHED = 1_800_000_000.0, 1_800_000_000.0
 SNS_HEADERS = {"sns-topic": "arn:aws:sns:eu-west-1:1:ovens", "sns-subject": ""}
 BUS_HEADERS = {

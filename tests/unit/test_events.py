@@ -69,7 +69,7 @@ def test_what_aws_delivers_is_delivered(name: str, title: str) -> None:
     here = world()
     assert here.deliver(load(name)) == {"batchItemFailures": []}
     assert here.witness.outcomes == [Outcome.DELIVERED]
-    assert [call.push.message.title for call in here.vendor.calls] == [title]
+    assert [call.push.wording.title for call in here.vendor.calls] == [title]
 
 
 def test_an_eventbridge_event_in_sns_needs_its_topic_to_be_listed(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_an_eventbridge_event_in_sns_needs_its_topic_to_be_listed(tmp_path: Path
     routes.write_text(topics + SHIPPED_ROUTES.read_text("utf-8"))
     listed = world(routes)
     listed.deliver(invocation)
-    assert [call.push.message.title for call in listed.vendor.calls] == ["Bread is ready"]
+    assert [call.push.wording.title for call in listed.vendor.calls] == ["Bread is ready"]
 
 
 def test_an_unconfirmed_subscription_is_no_event() -> None:

@@ -60,9 +60,9 @@ def speaking(case: Path) -> MessageRule | None:
 def test_an_example_says_what_its_golden_file_holds(case: Path) -> None:
     """An empty list is an event of which nobody is told."""
     made = event(case)
-    wording = CATALOG.named(made.source).wording(made)
-    assert not wording.errors
-    message = wording.message
+    written = CATALOG.named(made.source).wording(made)
+    assert not written.errors
+    message = written.wording
     golden = load(case.with_name(case.name.replace(".request.", ".pushes.")))
     assert ([asdict(message)] if message else []) == golden
 

@@ -36,17 +36,17 @@ def kept(response: dict[str, Any]) -> set[str]:
 
 def said(world: World) -> list[str]:
     """Return what the vendor was told, in order."""
-    return [call.push.message.body for call in world.vendor.calls]
+    return [call.push.wording.body for call in world.vendor.calls]
 
 
 def failing(world: World, *words: str, error: Exception) -> None:
     """Have the vendor fail what says any of these words."""
-    world.vendor.judge = lambda push, _: error if push.message.body in words else None
+    world.vendor.judge = lambda push, _: error if push.wording.body in words else None
 
 
 def test_a_groups_records_are_sent_in_order() -> None:
     """However many at a time: one of a group is settled before the next is begun."""
-    world = World(concurrently=Threads(3))
+    world = World(parallel_map=Threads(3))
     assert not kept(world.deliver(batch("a1", "b1", "a2", "c1", "a3", "b2")))
     order = said(world)
     assert sorted(order) == ["a1", "a2", "a3", "b1", "b2", "c1"]
@@ -58,11 +58,11 @@ def test_groups_go_together() -> None:
     """The first of each group is in the same wave."""
     waves: list[int] = []
 
-    def concurrently(function: Any, items: Any, _at_a_time: int) -> list[Any]:
+    def parallel_map(function: Any, items: Any, _at_a_time: int) -> list[Any]:
         waves.append(len(items))
         return [function(item) for item in items]
 
-    world = World(concurrently=concurrently)
+    world = World(parallel_map=parallel_map)
     world.deliver(batch("a1", "a2", "a3", "b1", "b2", "c1"))
     assert waves == [3, 2, 1]
 

@@ -16,7 +16,7 @@ SECRET = b"secret"
 
 
 @dataclass(frozen=True)
-class Asked:
+class HandshakeRequest:
     """A verified request."""
 
     body: bytes = b""
@@ -24,9 +24,9 @@ class Asked:
     query: dict[str, str] = field(default_factory=dict)
 
 
-def asked(document: Any, **headers: str) -> Asked:
+def asked(document: Any, **headers: str) -> HandshakeRequest:
     """Make a request with a JSON body."""
-    return Asked(json.dumps(document).encode(), headers)
+    return HandshakeRequest(json.dumps(document).encode(), headers)
 
 
 def test_slack_gets_its_challenge_back_as_text() -> None:
@@ -70,11 +70,11 @@ def test_event_grid_gets_its_validation_code_back() -> None:
 def test_graph_gets_its_token_back_as_text() -> None:
     """Graph asks in the query, with no body."""
     token = "Validation: Testing client application reachability for subscription 1"
-    reply = HANDSHAKES["microsoft-graph"](Asked(query={"validationToken": token}), SECRET)
+    reply = HANDSHAKES["microsoft-graph"](HandshakeRequest(query={"validationToken": token}), SECRET)
     assert reply == Reply(token, "text/plain; charset=utf-8")
 
 
-def confirmation(url: str, topic: object = "arn:aws:sns:eu-west-1:123456789012:alarms") -> Asked:
+def confirmation(url: str, topic: object = "arn:aws:sns:eu-west-1:123456789012:alarms") -> HandshakeRequest:
     """Make SNS's request for a confirmation."""
     return asked({"Type": "SubscriptionConfirmation", "TopicArn": topic, "SubscribeURL": url, "Token": "t"})
 
@@ -140,7 +140,7 @@ def test_a_topic_that_is_none_names_no_host(topic: object, url: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"not json", b'{"type": "message"}', b"\xff"])
 def test_what_is_no_handshake_is_an_event(name: str, body: bytes) -> None:
     """An event, and a body that cannot be read, goes on to where it is told what is wrong."""
-    assert HANDSHAKES[name](Asked(body), SECRET) is None
+    assert HANDSHAKES[name](HandshakeRequest(body), SECRET) is None
 
 
 @pytest.mark.parametrize("token", ["", "x" * 1025, "line\nbreak", "caf\u00e9", None, 7, ["a"]])
@@ -152,7 +152,7 @@ def test_only_a_plain_token_is_given_back(token: object) -> None:
 
 def test_the_preflight_lets_an_origin_send() -> None:
     """CloudEvents' abuse protection: the answer names the origin and the rate."""
-    request = Asked(
+    request = HandshakeRequest(
         headers={"webhook-request-origin": "eventemitter.example.com", "webhook-request-rate": "120"}
     )
     reply = preflight(request, frozenset())
@@ -167,7 +167,7 @@ def test_the_preflight_lets_an_origin_send() -> None:
 @pytest.mark.parametrize("origin", ["other.example.com", "", "a\r\nb", "*", "x" * 254])
 def test_the_preflight_refuses_other_origins(origin: str) -> None:
     """Only those allowed, and only what is a host's name."""
-    request = Asked(headers={"webhook-request-origin": origin})
+    request = HandshakeRequest(headers={"webhook-request-origin": origin})
     assert preflight(request, frozenset({"eventemitter.example.com"})) is None
 
 
@@ -177,4 +177,6 @@ def test_no_body_makes_a_handshake_fail_in_an_unknown_way(
 ) -> None:
     """Whatever comes: an answer, an event, or a malformed request."""
     with contextlib.suppress(MalformedRequest):
-        HANDSHAKES[name](Asked(body, {**values, "aeg-event-type": "SubscriptionValidation"}, values), SECRET)
+        HANDSHAKES[name](
+            HandshakeRequest(body, {**values, "aeg-event-type": "SubscriptionValidation"}, values), SECRET
+        )

@@ -10,8 +10,8 @@ from proof_lint import findings
 
 MODULES = sorted((ROOT / "src" / "push_relay").rglob("*.py"))
 #: Those that make a MAC, and the one among them that signs with it instead of holding a proof against it.
-MAKING_MACS = {"body_hmac", "header_hmac", "standard_webhooks", "timestamped_hmac", "twilio", "handshake"}
-SIGNING = {"handshake"}
+MAKING_MACS = {"body_hmac", "header_hmac", "standard_webhooks", "timestamped_hmac", "twilio", "handshakes"}
+SIGNING = {"handshakes"}
 
 WRONG = [
     "hmac.new(key, body, 'sha256').hexdigest() == offered",
@@ -102,7 +102,7 @@ def test_the_rule_leaves_alone_what_tells_nothing(source: str) -> None:
 
 def test_the_rule_would_find_each_comparison_of_the_relay_if_it_were_made_unsafe() -> None:
     """The one place where proofs are compared, with `==` in place of the call."""
-    proof = ROOT / "src" / "push_relay" / "core" / "schemes" / "proof.py"
+    proof = ROOT / "src" / "push_relay" / "core" / "trust" / "schemes" / "proof.py"
     safe = 'hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted'
     text = proof.read_text("utf-8")
     assert text.count("compare_digest(") == text.count(safe) == 1

@@ -14,7 +14,7 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
 from push_relay.entrypoints.memory import portions
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.queue_record import QueueRecord
 
 BREAD = {"kind": "baked", "words": "warm"}
 #: Half a megabyte each: brackets take 60 times their size, words ten times.
@@ -33,14 +33,14 @@ def record(body: str, number: int) -> dict[str, Any]:
     return sqs_record(body, source="bakery", message_id=f"m-{number}")
 
 
-def ids(waves: Sequence[Sequence[Message]]) -> list[list[str]]:
+def ids(waves: Sequence[Sequence[QueueRecord]]) -> list[list[str]]:
     """Return the messages' ids, by portion."""
     return [[message.content["messageId"] for message in wave] for wave in waves]
 
 
 def split(*records: dict[str, Any]) -> list[list[str]]:
     """Return the portions of one wave."""
-    return ids(list(portions([[Message.of_sqs(given) for given in records]])))
+    return ids(list(portions([[QueueRecord.of_sqs(given) for given in records]])))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_record_without_a_body_takes_nothing(body: object) -> None:
 def test_every_wave_is_split_by_itself() -> None:
     """Of a FIFO group the next record is in the next wave."""
     first, second = (
-        [Message.of_sqs(record(BRACKETS, number)) for number in pair] for pair in ((0, 1), (2, 3))
+        [QueueRecord.of_sqs(record(BRACKETS, number)) for number in pair] for pair in ((0, 1), (2, 3))
     )
     assert ids(list(portions([first, [], second]))) == [["m-0"], ["m-1"], [], ["m-2"], ["m-3"]]
 
@@ -79,19 +79,19 @@ def test_every_wave_is_split_by_itself() -> None:
 def test_a_batch_of_large_messages_is_delivered_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """None is lost, each has its outcome, and each event is released before the next portion."""
     together: list[int] = []
-    held: list[Message] = []
-    deliver, of_sqs = Relay.deliver, Message.of_sqs
+    held: list[QueueRecord] = []
+    deliver, of_sqs = Relay.deliver, QueueRecord.of_sqs
 
     def counted(relay: Relay, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
         together.append(sum(message.event is not None for message in held))
         return deliver(relay, events, time_left)
 
-    def noted(given: dict[str, Any]) -> Message:
+    def noted(given: dict[str, Any]) -> QueueRecord:
         held.append(of_sqs(given))
         return held[-1]
 
     monkeypatch.setattr(Relay, "deliver", counted)
-    monkeypatch.setattr(Message, "of_sqs", noted)
+    monkeypatch.setattr(QueueRecord, "of_sqs", noted)
     world = World()
     batch = sqs_batch(*(record(BRACKETS, number) for number in range(3)), compressed(3), record("{", 4))
     assert world.deliver(batch) == {"batchItemFailures": []}

@@ -14,7 +14,7 @@ from push_relay.core.outcomes import (
     Disposition,
     Outcome,
     code_of,
-    told,
+    safe_detail,
     verdict,
     verdict_of_code,
 )
@@ -108,12 +108,12 @@ def test_what_is_not_the_relays_own_is_parked_and_told_by_its_type(error: BaseEx
     """By type and place, never by its text, which may quote the event."""
     assert verdict(error) == VERDICTS[RelayError]
     assert code_of(error) == "internal_error"
-    assert told(error) == f"{type(error).__name__} at unknown"
+    assert safe_detail(error) == f"{type(error).__name__} at unknown"
 
 
 def test_an_own_error_is_told_in_its_own_words() -> None:
     """Which the relay alone has written."""
-    assert told(VendorRejected("no", vendor_code="X")) == "no"
+    assert safe_detail(VendorRejected("no", vendor_code="X")) == "no"
     assert verdict_of_code("nosuch") == VERDICTS[RelayError]
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from fakes import World
-from push_relay.core.delivery.sender import RESERVE, Unpaced
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Unpaced
 from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 
 NOW = 1_800_000_000.0
-PUSH = Push(Recipient(RecipientKind.USER, "1"), Message("t", "b"), "1")
+PUSH = Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "1")
 ROUTES = """
 [account.default]
 connections = 2
@@ -63,7 +63,7 @@ def test_what_is_urgent_goes_first_and_the_rest_in_order(world: World) -> None:
     receipts = deliver(
         world, event("baked", "1"), event("loud", "2"), event("baked", "3"), event("loud", "4")
     )
-    assert [call.push.message.body.strip() for call in world.vendor.calls] == ["2", "4", "1", "3"]
+    assert [call.push.wording.body.strip() for call in world.vendor.calls] == ["2", "4", "1", "3"]
     assert [receipt.event_id for (receipt,) in receipts] == ["1", "2", "3", "4"]
     assert [receipt.push.high for (receipt,) in receipts if receipt.push] == [False, True, False, True]
 
@@ -135,7 +135,7 @@ def test_no_more_go_at_a_time_than_the_account_has_connections(world: World) -> 
     at_a_time: list[int] = []
     in_use: list[int] = []
 
-    def concurrently(function: Any, items: Any, most: int) -> list[Any]:
+    def parallel_map(function: Any, items: Any, most: int) -> list[Any]:
         at_a_time.append(most)
         return [function(item) for item in items]
 
@@ -143,7 +143,7 @@ def test_no_more_go_at_a_time_than_the_account_has_connections(world: World) -> 
         in_use.append(world.connections.in_use)
 
     world.vendor.judge = judge
-    world.relay = replace(world.relay, concurrently=concurrently)
+    world.relay = replace(world.relay, parallel_map=parallel_map)
     deliver(world, event())
     deliver(world, event("loud", "2"), *(event(identity=str(i)) for i in range(3, 9)))
     assert (world.connections.asked, at_a_time) == ([1, 7], [1, 2])
@@ -168,7 +168,7 @@ def test_the_connection_bounds_the_time_of_the_call(world: World) -> None:
 
     world.relay.sender.send(event(), PUSH, lambda: 30.0, Leased())
     world.relay.sender.send(event(), replace(PUSH, key="2"), lambda: 3.0, Leased())
-    assert [call.timeout for call in world.vendor.calls] == [4.0, 3.0 - RESERVE]
+    assert [call.timeout for call in world.vendor.calls] == [4.0, 3.0 - SETTLE_MARGIN_SECS]
 
 
 def test_without_a_free_connection_every_push_is_parked(world: World) -> None:

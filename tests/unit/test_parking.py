@@ -259,10 +259,10 @@ def huge() -> dict[str, Any]:
 class Queue(Messages):
     """A queue that packs what it takes, as the adapter does."""
 
-    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event."""
         pack(event)
-        super().park(event, attempt, due, error_code)
+        super().requeue(event, attempt, due, error_code)
 
 
 def test_what_is_too_large_to_be_queued_anew_is_kept_as_it_is() -> None:

@@ -13,7 +13,7 @@ from invocations import sqs_batch, sqs_record
 from push_relay.core.errors import MappingFailed
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, clean_text, fit, is_blank
-from push_relay.core.push import Message
+from push_relay.core.push import Wording
 
 
 def tags(text: str) -> str:
@@ -110,7 +110,7 @@ def test_a_message_of_which_nothing_is_visible_is_empty(text: str) -> None:
     """A title that looks empty would be shown as a blank push."""
     assert (clean_line(text), clean_text(text)) == ("", "")
     assert is_blank(text)
-    for message in (Message(text, "body"), Message("title", text)):
+    for message in (Wording(text, "body"), Wording("title", text)):
         with pytest.raises(MappingFailed, match="came out empty"):
             fit(message, 100, 1000)
 
@@ -140,8 +140,8 @@ def test_a_text_is_cleaned_before_it_is_cut() -> None:
     """What is taken out does not use up the limit, and no emoji is cut in two."""
     family = "👨\u200d👩\u200d👧"
     padded = "\u200b\u202e" * 5000 + family * 4
-    fitted = fit(Message(padded, padded), 3, 4)
-    assert fitted == Message(f"{family}{family}…", family * 4)
+    fitted = fit(Wording(padded, padded), 3, 4)
+    assert fitted == Wording(f"{family}{family}…", family * 4)
 
 
 NASTY = st.text(
@@ -199,7 +199,7 @@ def test_a_text_without_end_is_cleaned_in_no_time(piece: str) -> None:
     """Strangers write it, a megabyte of it."""
     text = piece * (1_000_000 // len(piece))
     started = time.process_time()
-    fit(Message(f"a{text}b", f"a{text}b"), 100, 1000)
+    fit(Wording(f"a{text}b", f"a{text}b"), 100, 1000)
     assert time.process_time() - started < 3
 
 
@@ -217,4 +217,4 @@ def test_every_push_is_cleaned(tmp_path: Any) -> None:
         sqs_batch(sqs_record({"kind": "baked", "words": "wa\u202erm\x1b[31m\r\nhot\0"}, source="bakery"))
     )
     assert world.witness.outcomes == [Outcome.DELIVERED]
-    assert world.vendor.calls[0].push.message.body == "warm\nhot"
+    assert world.vendor.calls[0].push.wording.body == "warm\nhot"

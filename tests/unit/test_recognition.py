@@ -55,7 +55,7 @@ def pushed(here: World, given: dict[str, Any]) -> list[tuple[str, str]]:
         before = len(here.vendor.calls)
         here.ledger.states.clear()
         here.deliver(invocation)
-        seen.append([(c.push.message.title, c.push.message.body) for c in here.vendor.calls[before:]])
+        seen.append([(c.push.wording.title, c.push.wording.body) for c in here.vendor.calls[before:]])
     assert seen[0] == seen[1]
     return seen[0]
 

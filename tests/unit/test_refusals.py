@@ -22,12 +22,12 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 from stores import Cooldowns, Ledger
 
 NOW = 1_800_000_000.0
 EVENT = Event("bakery", "e-1", "baked", {}, NOW, "i", "c-1")
-PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Bread", "warm"), "key")
+PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("Bread", "warm"), "key")
 REFUSED = (Outcome.PARKED, "vendor_unauthorized")
 DELIVERED = (Outcome.DELIVERED, None)
 

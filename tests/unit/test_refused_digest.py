@@ -9,7 +9,7 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.delivery.batching import SOURCE, TRIALS, Digest, closing_event
+from push_relay.core.delivery.batching import SOURCE, TRIALS, BatchPush, closing_event
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
     CircuitOpen,
@@ -46,7 +46,7 @@ def world_of(folder: Path, routes: str) -> World:
     return World(routes=folder / "relay.toml")
 
 
-def gather(world: World, *words: str) -> Event:
+def add(world: World, *words: str) -> Event:
     """Have events gathered; return the event of their window's end, which is due."""
     records = [
         sqs_record({"kind": "baked", "words": text}, source="bakery", message_id=f"m-{number}")
@@ -92,7 +92,7 @@ def refuse(*words: str) -> Callable[[Push, Credentials], Exception | None]:
     """Refuse each push that has one of these words, and every digest."""
 
     def judge(push: Push, _credentials: Credentials) -> Exception | None:
-        bad = push.message.title.endswith("new alerts") or push.message.body in words
+        bad = push.wording.title.endswith("new alerts") or push.wording.body in words
         return VendorRejected("refused", vendor_code="Validation") if bad else None
 
     return judge
@@ -105,7 +105,7 @@ def refuse_all(_push: Push, _credentials: Credentials) -> Exception:
 
 def shown(world: World) -> list[str]:
     """Return the bodies of the calls after the digest's own, in any order."""
-    return sorted(call.push.message.body for call in world.vendor.calls[1:])
+    return sorted(call.push.wording.body for call in world.vendor.calls[1:])
 
 
 def outcomes(world: World) -> dict[str, Outcome]:
@@ -115,7 +115,7 @@ def outcomes(world: World) -> dict[str, Outcome]:
 
 def test_each_push_of_a_refused_digest_ends_by_itself(world: World) -> None:
     """Two of five are refused: three are delivered, and the dead letter is for the two."""
-    end = gather(world, "a", "b", "c", "d", "e")
+    end = add(world, "a", "b", "c", "d", "e")
     world.vendor.judge = refuse("b", "d")
     deliver(world, end)
     assert shown(world) == ["a", "b", "c", "d", "e"]
@@ -131,19 +131,19 @@ def test_each_push_of_a_refused_digest_ends_by_itself(world: World) -> None:
 
 def test_a_replay_of_it_is_for_the_refused_pushes_alone(world: World) -> None:
     """The others were delivered, and are not shown again."""
-    end = gather(world, "a", "b", "c")
+    end = add(world, "a", "b", "c")
     world.vendor.judge = refuse("b")
     deliver(world, end)
     world.vendor.judge = lambda _push, _credentials: None
     world.vendor.calls.clear()
     (letter,) = dead(world)
     deliver(world, replace(letter, replay=Replay.FAILED, replay_id="r-1"))
-    assert [call.push.message.body for call in world.vendor.calls] == ["b"]
+    assert [call.push.wording.body for call in world.vendor.calls] == ["b"]
 
 
 def test_if_the_vendor_knows_no_such_recipient_few_calls_are_spent(world: World) -> None:
     """The first pushes and a notice are refused, so the others fail uncalled, each with its receipt."""
-    end = gather(world, *map(str, range(TRIALS + 15)))
+    end = add(world, *map(str, range(TRIALS + 15)))
     world.vendor.judge = refuse_all
     deliver(world, end)
     assert len(world.vendor.calls) == 1 + TRIALS + 1
@@ -158,7 +158,7 @@ def refuse_all_but(*words: str) -> Callable[[Push, Credentials], Exception | Non
     """Refuse whatever a stranger wrote, but for these words; take what the relay wrote."""
 
     def judge(push: Push, _credentials: Credentials) -> Exception | None:
-        taken = push.message.body in words or push.message.title == "Alerts one by one"
+        taken = push.wording.body in words or push.wording.title == "Alerts one by one"
         return None if taken else VendorRejected("refused")
 
     return judge
@@ -167,11 +167,11 @@ def refuse_all_but(*words: str) -> Callable[[Push, Credentials], Exception | Non
 def test_any_number_of_bad_pushes_takes_no_good_one_along(world: World) -> None:
     """All but the last one tried are refused; the notice shows that the recipient is known."""
     words = [str(number) for number in range(TRIALS + 15)]
-    end = gather(world, *words)
+    end = add(world, *words)
     world.vendor.judge = refuse_all
-    (task,) = world.relay.gatherer.end(end, world.relay.routing.account)
-    assert isinstance(task, Digest)
-    good = task.entries[-1].message.body
+    (task,) = world.relay.batcher.end(end, world.relay.routing.account)
+    assert isinstance(task, BatchPush)
+    good = task.entries[-1].wording.body
     world.vendor.judge = refuse_all_but(good)
     deliver(world, end)
     assert len(world.vendor.calls) == 1 + len(words) + 1
@@ -187,7 +187,7 @@ def test_any_number_of_bad_pushes_takes_no_good_one_along(world: World) -> None:
 def test_if_the_notice_waits_the_others_wait_with_it(world: World, trouble: RelayError) -> None:
     """Nobody knows yet whether their calls would be for nothing. The refused ones are dead at once."""
     words = [str(number) for number in range(TRIALS + 4)]
-    end = gather(world, *words)
+    end = add(world, *words)
     world.vendor.errors = [*[VendorRejected("refused")] * (1 + TRIALS), trouble]
     deliver(world, end)
     assert Counter(world.witness.outcomes) == {Outcome.FAILED: TRIALS, Outcome.PARKED: 4 + 1}
@@ -205,14 +205,14 @@ def test_a_digest_is_not_broken_up_before_the_ledger_has_its_refusal(
     world: World, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Else another worker could send it again, and it might be taken after its pushes were shown."""
-    end = gather(world, "a", "b")
+    end = add(world, "a", "b")
     world.vendor.errors = [VendorRejected("refused")]
     if how == "not settled":
         world.ledger.forgets = LedgerUnavailable("down")
     elif how == "another worker's":
         monkeypatch.setattr(world.ledger, "settle", lambda *_: None)
     else:
-        monkeypatch.setattr(world.ledger, "why", raising(LedgerUnavailable("down")))
+        monkeypatch.setattr(world.ledger, "error_code_of", raising(LedgerUnavailable("down")))
     deliver(world, end)
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, LedgerUnavailable.code)
@@ -259,7 +259,7 @@ def test_of_those_that_fail_uncalled_the_too_old_ones_expire(tmp_path: Path) -> 
 def test_one_accepted_push_shows_that_the_recipient_exists(world: World) -> None:
     """Then every push has its call, however many are refused."""
     words = [str(number) for number in range(TRIALS + 15)]
-    end = gather(world, *words)
+    end = add(world, *words)
     calls = iter(range(1000))
     world.vendor.judge = lambda _push, _credentials: None if next(calls) == 1 else VendorRejected("refused")
     deliver(world, end)
@@ -270,7 +270,7 @@ def test_one_accepted_push_shows_that_the_recipient_exists(world: World) -> None
 @pytest.mark.parametrize("trouble", [QuotaExhausted("used up", retry_after=60), CircuitOpen("down")])
 def test_what_has_no_call_left_waits_and_comes_alone(world: World, trouble: NotNow) -> None:
     """The quota bounds the pushes of a refused digest like any other; the digest is not sent again."""
-    end = gather(world, "a", "b", "c", "d")
+    end = add(world, "a", "b", "c", "d")
     world.vendor.errors = [VendorRejected("refused"), None, None, trouble, trouble]
     deliver(world, end)
     assert Counter(world.witness.outcomes) == {Outcome.DELIVERED: 2, Outcome.PARKED: 2}
@@ -287,7 +287,7 @@ def test_what_has_no_call_left_waits_and_comes_alone(world: World, trouble: NotN
 def test_what_waits_longer_than_it_is_worth_expires_alone(tmp_path: Path) -> None:
     """By its own event's age."""
     world = world_of(tmp_path, f'{ROUTES}max_age = "1h"\n')
-    end = gather(world, "a", "b")
+    end = add(world, "a", "b")
     world.vendor.errors = [VendorRejected("refused"), None, QuotaExhausted("used up")]
     deliver(world, end)
     world.clock.time += 3600
@@ -306,7 +306,7 @@ def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch, call: int, *, is_paced: bool
 ) -> None:
     """The digest is not sent again, and nothing is delivered twice; calls may be stopped by then."""
-    end = gather(world, "a", "b", "c")
+    end = add(world, "a", "b", "c")
     world.vendor.judge = refuse()
     take = world.vendor.send
 
@@ -329,12 +329,12 @@ def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next(
         (end,) = waiting(world)
     deliver(world, end)
     assert shown(world) == ["a", "b", "c"]
-    assert Counter(call.push.message.title for call in world.vendor.calls)["3 new alerts"] == 1
+    assert Counter(call.push.wording.title for call in world.vendor.calls)["3 new alerts"] == 1
 
 
 def test_a_digest_of_unknown_fate_is_never_broken_up(world: World) -> None:
     """The vendor may have shown it."""
-    end = gather(world, "a", "b")
+    end = add(world, "a", "b")
     world.vendor.errors = [DeliveryHeld("lost")]
     deliver(world, end)
     assert len(world.vendor.calls) == 1
@@ -344,7 +344,7 @@ def test_a_digest_of_unknown_fate_is_never_broken_up(world: World) -> None:
 def test_the_only_push_of_a_digest_is_not_sent_twice(tmp_path: Path) -> None:
     """A digest of one push is that push, also if others of it have expired."""
     world = world_of(tmp_path, f'{ROUTES}max_age = "1h"\n')
-    end = gather(world, "a")
+    end = add(world, "a")
     world.vendor.judge = refuse_all
     deliver(world, end)
     assert len(world.vendor.calls) == 1
@@ -353,7 +353,7 @@ def test_the_only_push_of_a_digest_is_not_sent_twice(tmp_path: Path) -> None:
 
 def test_the_calls_count_for_the_source_of_each_push(world: World) -> None:
     """A budget is the source's own."""
-    end = gather(world, "a", "b")
+    end = add(world, "a", "b")
     world.vendor.judge = refuse()
     deliver(world, end)
     assert [call.push.sources for call in world.vendor.calls] == [("bakery",)] * 3
@@ -362,13 +362,13 @@ def test_the_calls_count_for_the_source_of_each_push(world: World) -> None:
 
 def test_other_events_of_the_batch_are_not_concerned(world: World) -> None:
     """A refused digest beside one that is accepted."""
-    first = gather(world, "a", "b")
+    first = add(world, "a", "b")
     records = [sqs_record({"kind": "baked", "words": w}, source="bakery", message_id=w) for w in "xy"]
     world.deliver(sqs_batch(*records))
     (second,) = waiting(world)
     world.clock.time += 600
     world.vendor.errors = [VendorRejected("refused")]
     deliver(world, first, second)
-    assert sorted(call.push.message.title for call in world.vendor.calls)[:2] == ["2 new alerts"] * 2
+    assert sorted(call.push.wording.title for call in world.vendor.calls)[:2] == ["2 new alerts"] * 2
     assert len(world.vendor.calls) == 4
     assert set(outcomes(world).values()) == {Outcome.DELIVERED}

@@ -9,7 +9,7 @@ import pytest
 from fakes import CREDENTIALS, ROTATED, World, in_turn
 from invocations import signature, webhook
 from push_relay.adapters.process import Threads
-from push_relay.core.delivery.sender import RESERVE
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import (
     DeliveryUnknown,
     OutOfTime,
@@ -63,9 +63,9 @@ def test_an_event_is_delivered_and_settled() -> None:
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code, receipt.latency_ms) == (Outcome.DELIVERED, None, 0.0)
     (call,) = world.vendor.calls
-    assert (call.push.message.title, call.push.message.body) == ("Bread", "warm")
+    assert (call.push.wording.title, call.push.wording.body) == ("Bread", "warm")
     assert (call.credentials, call.correlation_id) == (CREDENTIALS, "c-1")
-    assert call.timeout == world.context.seconds - RESERVE
+    assert call.timeout == world.context.seconds - SETTLE_MARGIN_SECS
     assert world.ledger.states == {call.push.key: Outcome.DELIVERED}
     assert world.ledger.leases == [world.context.seconds]
 
@@ -124,8 +124,8 @@ def test_a_message_is_cut_to_the_accounts_limits() -> None:
     """The title's is 40 in the sample, the body's 1,000."""
     world = World()
     only(world, event(words="word " * 400))
-    assert len(world.vendor.calls[0].push.message.body) == 1000
-    assert world.vendor.calls[0].push.message.body.endswith("…")
+    assert len(world.vendor.calls[0].push.wording.body) == 1000
+    assert world.vendor.calls[0].push.wording.body.endswith("…")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_ledger_that_fails_after_the_push_does_not_change_what_became_of_it(
     assert all("not recorded: " in (r.detail or "") for (r,) in receipts)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.0, RESERVE])
+@pytest.mark.parametrize("seconds", [0.0, 1.0, SETTLE_MARGIN_SECS])
 def test_without_time_nothing_is_claimed(seconds: float) -> None:
     """A claim that outlives its worker would hold the push back."""
     world = World()
@@ -276,7 +276,7 @@ def test_one_recipients_trouble_is_not_anothers() -> None:
 
 def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
     """The claim is what decides, also between threads."""
-    world = World(concurrently=Threads(3))
+    world = World(parallel_map=Threads(3))
     outcomes = [r.outcome for own in deliver(world, *[event()] * 10) for r in own]
     assert outcomes.count(Outcome.DELIVERED) == len(world.vendor.calls) == 1
     assert set(outcomes) <= {Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.PARKED}
@@ -284,7 +284,7 @@ def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
 
 def test_concurrency_keeps_the_order_and_is_bounded() -> None:
     """Three at a time, however many there are; results in the order of the events."""
-    world = World(concurrently=Threads(3))
+    world = World(parallel_map=Threads(3))
     together, meeting = threading.Barrier(3), threading.Lock()
     now, most = 0, 0
 

@@ -11,9 +11,9 @@ from invocations import notification, sqs_batch, sqs_queued, sqs_record
 from push_relay.core.errors import ConfigurationInvalid, VendorRejected, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import GATHERED
-from relayctl.deadletters.letter import Letter
-from relayctl.deadletters.prospect import Oracle
+from push_relay.core.push import BATCHED
+from relayctl.deadletters.dead_letter import DeadLetter
+from relayctl.deadletters.preview import Previewer
 from signers import CASES, Case, mac
 from sns_sender import NOW, Request
 
@@ -236,7 +236,7 @@ def test_what_was_gathered_is_gathered_again(tmp_path: Path) -> None:
     here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
     here.secrets.secrets = (b"secret",)
     arrivals(here, 0, 60, HOUR)
-    assert [receipt.error_code for receipt in here.witness.receipts] == [GATHERED, None, GATHERED]
+    assert [receipt.error_code for receipt in here.witness.receipts] == [BATCHED, None, BATCHED]
     assert len(here.digests.windows) == 2
 
 
@@ -263,7 +263,9 @@ def test_the_dry_run_of_a_replay_knows_it(tmp_path: Path) -> None:
 
     record = sqs_queued(event)
     named = {name: {"StringValue": each["stringValue"]} for name, each in record["messageAttributes"].items()}
-    prospect = Oracle(here.relay, status, here.clock.now).ask(Letter("d-1", record["body"], named, NOW))
+    prospect = Previewer(here.relay, status, here.clock.now).ask(
+        DeadLetter("d-1", record["body"], named, NOW)
+    )
     assert prospect.outcomes == {"duplicate": 1}
     assert asked == [NOW - 5 * MINUTE]
 

@@ -11,8 +11,8 @@ from invocations import notification, sqs_batch, sqs_record
 from push_relay.core.event import Arrival
 from push_relay.core.inbound.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, sqs_attributes, unwrap_sqs
 from push_relay.core.outcomes import Outcome
-from relayctl.deadletters.letter import Letter, record
-from relayctl.deadletters.prospect import Oracle
+from relayctl.deadletters.dead_letter import DeadLetter, record
+from relayctl.deadletters.preview import Previewer
 from relayctl.deadletters.revival import revived
 
 NOW = 1_800_000_000.0  # when the records of invocations.py were sent
@@ -20,14 +20,14 @@ DAY = 86_400
 MESSAGE = {"kind": "baked", "words": "warm"}
 
 
-def letter_of(buried: Buried, message_id: str, at: float) -> Letter:
+def letter_of(buried: Buried, message_id: str, at: float) -> DeadLetter:
     """Return a dead-lettered message as SQS hands it out: under an id and a moment of its own."""
     told = {**buried.attributes, "error_code": buried.error_code, "failed_at": "2027-01-15T08:00:00+00:00"}
     attributes = {name: {"DataType": "String", "StringValue": text} for name, text in told.items()}
-    return Letter(message_id, buried.body, attributes, at)
+    return DeadLetter(message_id, buried.body, attributes, at)
 
 
-def replayed(letter: Letter, message_id: str, at: float) -> dict[str, Any]:
+def replayed(letter: DeadLetter, message_id: str, at: float) -> dict[str, Any]:
     """Return the record that the relay's queue hands out when a letter has been replayed."""
     (message,) = revived(letter, at, force=False)
     return record(message_id, message.body, message.attributes, at) | {
@@ -70,7 +70,7 @@ def test_a_message_keeps_its_age_through_burials_and_replays(before: World, came
     second = letter_of(before.messages.buried[1], "d-2", NOW + 5 * DAY)
     mended = World()
     mended.clock.time = NOW + 8 * DAY
-    assert Oracle(mended.relay, lambda *_: None, mended.clock.now).ask(second).outcomes == {"expired": 1}
+    assert Previewer(mended.relay, lambda *_: None, mended.clock.now).ask(second).outcomes == {"expired": 1}
     mended.deliver(sqs_batch(replayed(second, "r-2", NOW + 8 * DAY)))
     assert mended.witness.outcomes == [Outcome.EXPIRED]
 
@@ -81,7 +81,7 @@ def test_what_had_no_queue_behind_it_is_as_old_as_its_letter() -> None:
     body = json.dumps({"requestContext": {}, "requestPayload": payload})
     late = World()
     late.clock.time = NOW + 8 * DAY
-    late.deliver(sqs_batch(replayed(Letter("d-1", body, {}, NOW), "r-1", NOW + 8 * DAY)))
+    late.deliver(sqs_batch(replayed(DeadLetter("d-1", body, {}, NOW), "r-1", NOW + 8 * DAY)))
     assert late.witness.outcomes == [Outcome.EXPIRED]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
-from push_relay.core.delivery.sender import RESERVE, Sender
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
 from push_relay.core.errors import (
     CircuitOpen,
     ClaimHeld,
@@ -22,12 +22,12 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Event, Replay
 from push_relay.core.outcomes import Disposition, Outcome
-from push_relay.core.push import Message, Push, Receipt, Recipient, RecipientKind
+from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 from stores import Ledger
 
 NOW = 1_800_000_000.0
 EVENT = Event("bakery", "e-1", "baked", {}, NOW, "i", "c-1")
-PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Message("Bread", "warm"), "key", max_age=60.0)
+PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("Bread", "warm"), "key", max_age=60.0)
 
 
 class Desk:
@@ -95,7 +95,7 @@ def test_the_claim_lasts_as_long_as_the_invocation_and_the_call_ends_before_it()
     desk = Desk()
     desk.send()
     assert desk.ledger.leases == [30.0]
-    assert [call.timeout for call in desk.vendor.calls] == [30.0 - RESERVE]
+    assert [call.timeout for call in desk.vendor.calls] == [30.0 - SETTLE_MARGIN_SECS]
 
 
 def test_the_second_call_has_the_time_that_is_left_by_then() -> None:
@@ -109,7 +109,7 @@ def test_the_second_call_has_the_time_that_is_left_by_then() -> None:
 
     desk.vendor.judge = judge
     assert desk.send().outcome is Outcome.DELIVERED
-    assert [call.timeout for call in desk.vendor.calls] == [30 - RESERVE, 20 - RESERVE]
+    assert [call.timeout for call in desk.vendor.calls] == [30 - SETTLE_MARGIN_SECS, 20 - SETTLE_MARGIN_SECS]
     assert [call.credentials for call in desk.vendor.calls] == [CREDENTIALS, ROTATED]
 
 

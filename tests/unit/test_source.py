@@ -6,9 +6,9 @@ import pytest
 
 from push_relay.core.errors import MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id
-from push_relay.core.push import Message
+from push_relay.core.push import Wording
 from push_relay.core.rules.source import Source, read_source
-from push_relay.core.rules.wording import Wording
+from push_relay.core.rules.wording import WordingResult
 
 MINIMAL: dict[str, Any] = {"title": "T", "docs": "d"}
 RULE = {"title": "t", "body": "b"}
@@ -114,14 +114,14 @@ def test_the_first_rule_whose_condition_holds_speaks() -> None:
             {**RULE, "title": "no"},
         ]
     )
-    assert speaking.wording(event(type="x")).message == Message("x", "b")
-    assert speaking.wording(event()).message == Message("any", "b")
+    assert speaking.wording(event(type="x")).wording == Wording("x", "b")
+    assert speaking.wording(event()).wording == Wording("any", "b")
 
 
 def test_where_no_rule_speaks_there_is_no_message() -> None:
     """The event is filtered."""
-    assert source(message=[{**RULE, "when": "type == 'x'"}]).wording(event()) == Wording(None)
-    assert source().wording(event()) == Wording(None)
+    assert source(message=[{**RULE, "when": "type == 'x'"}]).wording(event()) == WordingResult(None)
+    assert source().wording(event()) == WordingResult(None)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_sound_and_expiry_are_constants_or_expressions(
     expiry: int | None,
 ) -> None:
     """Null leaves them to the vendor."""
-    assert source(message=[{**RULE, **rule}]).wording(event(data)).message == Message("t", "b", sound, expiry)
+    assert source(message=[{**RULE, **rule}]).wording(event(data)).wording == Wording("t", "b", sound, expiry)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_a_rule_whose_condition_fails_is_passed_over_and_reported() -> None:
     """A later rule writes the message. The error names the rule and quotes no value."""
     failing = {**RULE, "when": "contains(data.tags, 'x')", "title": "never"}
     wording = source(message=[failing, RULE]).wording(event({"tags": "planted", "n": 1}))
-    assert wording == Wording(Message("t", "b"))
+    assert wording == WordingResult(Wording("t", "b"))
     wording = source(message=[failing, RULE]).wording(event({"tags": None}))
-    assert wording.message == Message("t", "b")
+    assert wording.wording == Wording("t", "b")
     assert [error.detail for error in wording.errors] == [
         "message[1] of shop, when: `contains(data.tags, 'x')` cannot be evaluated on this event"
     ]

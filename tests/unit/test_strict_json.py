@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -264,14 +265,23 @@ COSTLY = {
 }
 
 
+def cpu_secs(read: Callable[[], object]) -> float:
+    """Return the processor time of the fastest of three readings: a busy machine slows some of them."""
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        with suppress(MalformedRequest):
+            read()
+        times.append(time.process_time() - began)
+    return min(times)
+
+
 @pytest.mark.parametrize("name", COSTLY)
 @pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
 def test_a_body_of_the_greatest_size_costs_little_whatever_it_holds(name: str, lenient: bool) -> None:  # noqa: FBT001
     """Some of these cost more than a second, and 400 MiB, without the limit on parts."""
-    began = time.process_time()
-    with suppress(MalformedRequest):
-        parse(COSTLY[name], lenient=lenient)
-    assert time.process_time() - began < 0.4
+    floor = cpu_secs(lambda: json.loads(COSTLY["strings"]))
+    assert cpu_secs(lambda: parse(COSTLY[name], lenient=lenient)) < 12 * floor
 
 
 def test_too_many_parts_are_refused_before_they_are_parsed() -> None:

@@ -14,7 +14,7 @@ from push_relay.adapters import aws
 from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.queue_record import QueueRecord
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ def test_what_cannot_be_copied_is_handled_with_care() -> None:
     finished: dict[str, list[str]] = {}
 
     def judge(push: Any, _credentials: Any) -> Exception | None:
-        finished[push.message.body.strip()] = list(world.messages.forgotten)
+        finished[push.wording.body.strip()] = list(world.messages.forgotten)
         return None
 
     world.vendor.judge = judge
@@ -213,7 +213,7 @@ def test_a_fifo_group_that_kills_goes_before_others_every_second_time_only(recei
     world = World()
 
     def judge(push: Any, _credentials: Any) -> Exception | None:
-        if push.message.body.strip() == "b1":
+        if push.wording.body.strip() == "b1":
             raise Killed
         return None
 
@@ -444,7 +444,7 @@ def test_a_copy_is_read_like_its_original(body: dict[str, Any], given: dict[str,
     source.world.messages.copy(copied, 3, 0.0)
     (twice,) = source._poll(EVENTS)
     assert unwrap_sqs(twice) == unwrap_sqs(original)
-    assert Message.of_sqs(twice).crashes == 3
+    assert QueueRecord.of_sqs(twice).crashes == 3
 
 
 def refuse(world: World) -> Any:
@@ -453,6 +453,6 @@ def refuse(world: World) -> Any:
     def copy(*_: Any) -> None:
         broken = type(world.messages)()
         broken.break_down()
-        broken.forget({})
+        broken.delete({})
 
     return copy

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
-from chaos.knife import Knife
+from chaos.fault_injector import FaultInjector
 from push_relay.adapters import aws
 from push_relay.adapters.queue import MAX_DELAY
 from push_relay.core.inbound.envelope import DUE_ATTRIBUTE
@@ -31,7 +31,7 @@ _BROKEN = "InternalServerError"
 class _Service:
     name: str
     client: Any
-    knife: Knife
+    injector: FaultInjector
 
     def hook(self) -> None:
         """Register the faults."""
@@ -41,12 +41,12 @@ class _Service:
 
     def _before_call(self, **_: Any) -> Any:
         """Fail as a call does whose retries are used up."""
-        if not self.knife.fails(self.name):
+        if not self.injector.fails(self.name):
             return None
-        throttled = self.knife.chance(0.5)
+        throttled = self.injector.chance(0.5)
         code = _THROTTLED[self.name] if throttled else _BROKEN
         status = 400 if throttled else 500
-        self.knife.note("aws_failed", service=self.name, code=code)
+        self.injector.note("aws_failed", service=self.name, code=code)
         answer = AWSResponse("", status, {}, None)
         return answer, {
             "Error": {"Code": code, "Message": ""},
@@ -55,22 +55,22 @@ class _Service:
 
     def _before_send(self, request: Any, **_: Any) -> Any:
         """Break one attempt of a call, which botocore tries again: before it is sent, or when it is done."""
-        if not self.knife.chance(self.knife.fail / 2):
+        if not self.injector.chance(self.injector.fail / 2):
             return
-        if self.knife.chance(0.5):
-            self.knife.note("aws_answer_lost", service=self.name)
+        if self.injector.chance(0.5):
+            self.injector.note("aws_answer_lost", service=self.name)
             self.client._endpoint.http_session.send(request)  # noqa: SLF001 - botocore offers no other way
         raise ConnectionClosedError(endpoint_url=request.url)
 
 
-def hook_faults(knife: Knife) -> None:
+def hook_faults(injector: FaultInjector) -> None:
     """Let the AWS clients of this process fail as the knife's dice say."""
     clients = {"sqs": aws.sqs(), "dynamodb": aws.dynamodb(), "secretsmanager": aws.secretsmanager()}
     for name, client in clients.items():
-        _Service(name, client, knife).hook()
+        _Service(name, client, injector).hook()
 
 
-def hook_delays(knife: Knife) -> None:
+def hook_delays(injector: FaultInjector) -> None:
     """Let no message be kept back by SQS; say on it until when the driver has to.
 
     SQS keeps back for 15 minutes at most, so a message that waits for midnight goes round a hundred times;
@@ -81,11 +81,11 @@ def hook_delays(knife: Knife) -> None:
         delay = params.pop("DelaySeconds", 0)
         if not delay:
             return
-        now = knife.clock.world.now()
+        now = injector.clock.world.now()
         attributes = params.setdefault("MessageAttributes", {})
         if delay == MAX_DELAY:
             due = float(attributes[DUE_ATTRIBUTE]["StringValue"])
-            delay = min(LONGEST_DELAY, due - knife.clock.now())
+            delay = min(LONGEST_DELAY, due - injector.clock.now())
         attributes[VISIBLE_AT] = {"DataType": "String", "StringValue": f"{now + delay:.3f}"}
 
     events = aws.sqs().meta.events

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chaos import plan
-from chaos.crew import Crew, Done
 from chaos.ordered import OrderedSource
 from chaos.plan import Kind, Planned, Way
 from chaos.replays import Replays
 from chaos.source import EventSource
 from chaos.stage import Stage
-from chaos.weather import Weather
+from chaos.vendor_faults import VendorFaults
+from chaos.worker_pool import Done, WorkerPool
 
 HANDLERS: Final = ["receive", "receive", "deliver", "deliver", "direct", "ordered"]
 _HANDLER_OF: Final = {
@@ -66,11 +66,11 @@ class Driver:
     """Runs a plan to its end."""
 
     stage: Stage
-    crew: Crew
+    pool: WorkerPool
     source: EventSource
     ordered: OrderedSource
     replays: Replays
-    weather: Weather
+    vendor_faults: VendorFaults
     dice: random.Random
     show: Callable[["Driver"], None]
     sendings: int
@@ -86,7 +86,7 @@ class Driver:
         for event in planned:
             for moment in event.copies:
                 self._schedule(start + moment, Sending(event))
-        self.weather.begin()
+        self.vendor_faults.begin()
         deadline = time.monotonic() + limit_secs
         while not self._step():
             if time.monotonic() > deadline:
@@ -108,7 +108,7 @@ class Driver:
 
     def _step(self) -> bool:
         """Do what can be done now; tell whether everything is done."""
-        self.weather.change()
+        self.vendor_faults.change()
         replaying = self.replays.step(self.facts.sent / self.sendings)
         self._worth_polling |= replaying
         self._worth_polling |= self.source.release() > 0
@@ -120,11 +120,11 @@ class Driver:
             self._polled_empty_at = self._polled_empty_at if received else time.monotonic()
         handed = self._hand_out_sendings() + self._hand_out_batches()
         ended = 0
-        for done in self.crew.done(0.0 if handed else 0.002):
+        for done in self.pool.done(0.0 if handed else 0.002):
             self._end(done)
             ended += 1
         if self.dice.random() < _KILL_FROM_OUTSIDE * ended:
-            self.crew.kill_one(self.dice)
+            self.pool.kill_one(self.dice)
         self._worth_polling |= ended > 0
         if handed or ended or polled or replaying or self.source.delete():
             return False
@@ -137,7 +137,7 @@ class Driver:
 
     def _let_time_pass(self) -> bool:
         """Move the clock to the next moment, if nobody works; tell whether there is none."""
-        rests = [self.stage.world.rests_until(worker.slot) for worker in self.crew.busy]
+        rests = [self.stage.world.rests_until(worker.slot) for worker in self.pool.busy]
         if None in rests:
             return False
         if self._worth_polling and len(self.source.ready) < _ENOUGH:
@@ -145,7 +145,7 @@ class Driver:
             return False
         moments = [rest for rest in rests if rest is not None]
         moments += [self._due[0][0]] if self._due else []
-        others = (self.source.next_moment, self.ordered.next_moment, self.weather.next_moment)
+        others = (self.source.next_moment, self.ordered.next_moment, self.vendor_faults.next_moment)
         moments += [moment for moment in others if moment is not None]
         if not moments:
             return True
@@ -168,14 +168,14 @@ class Driver:
         handed = 0
         while self._due and self._due[0][0] <= self.stage.world.now():
             handler = _HANDLER_OF.get(self._due[0][2].planned.way)
-            worker = self.crew.idle(handler) if handler else None
+            worker = self.pool.idle(handler) if handler else None
             if handler and worker is None:
                 break
             sending = heapq.heappop(self._due)[2]
             if worker is None:
                 self._put(sending.planned)
             else:
-                self.crew.give(worker, self._invocation(sending.planned), sending)
+                self.pool.give(worker, self._invocation(sending.planned), sending)
             handed += 1
         return handed
 
@@ -201,8 +201,8 @@ class Driver:
     def _hand_out_batches(self) -> int:
         handed = 0
         for handler, source in (("deliver", self.source), ("ordered", self.ordered)):
-            while (worker := self.crew.idle(handler)) and (batch := source.batch()):
-                self.crew.give(worker, {"Records": batch}, batch)
+            while (worker := self.pool.idle(handler)) and (batch := source.batch()):
+                self.pool.give(worker, {"Records": batch}, batch)
                 handed += 1
         return handed
 

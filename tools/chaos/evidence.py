@@ -85,7 +85,7 @@ class Evidence:
         return {marker: letter for letter in self.dead if not letter.only for marker in letter.markers}
 
 
-def gather(stage: Stage) -> Evidence:
+def add(stage: Stage) -> Evidence:
     """Read the sandbox's record, the journals and the dead-letter queue."""
     evidence = Evidence()
     for call in stage.sandbox.record.calls():

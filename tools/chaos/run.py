@@ -16,7 +16,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from chaos import evidence
-from chaos.crew import Crew
 from chaos.driver import HANDLERS, Driver, NotDoneError
 from chaos.ordered import OrderedSource
 from chaos.plan import ONE_BURST, Planned, make_plan
@@ -24,8 +23,9 @@ from chaos.replays import Replays
 from chaos.side_by_side import run_parts
 from chaos.source import EventSource
 from chaos.stage import Stage, staged
+from chaos.vendor_faults import VendorFaults
 from chaos.verdict import Verdict, judge, judge_spells
-from chaos.weather import Weather
+from chaos.worker_pool import WorkerPool
 from relayctl.progress import StepFailedError
 from relayctl.project import RUNS
 from sandbox import Call
@@ -106,25 +106,25 @@ def _run(order: Order, directory: Path, console: Console) -> tuple[Verdict, list
     climate = _climate(order.events)
     dice = random.Random(f"driver-{order.seed}")  # noqa: S311 - repeatable, not secret
     with staged(directory, order.seed, climate.daily_calls, len(HANDLERS)) as stage:
-        crew = Crew(stage, order.seed, climate.kill, climate.fail)
+        pool = WorkerPool(stage, order.seed, climate.kill, climate.fail)
         source, ordered, replays = EventSource(stage, dice), OrderedSource(stage, dice), Replays(stage, dice)
         try:
-            crew.start(HANDLERS)
+            pool.start(HANDLERS)
             sendings = sum(len(event.copies) for event in planned)
             with _bar(console, sendings) as show:
-                weather = Weather(stage, dice, climate.calls_between)
-                driver = Driver(stage, crew, source, ordered, replays, weather, dice, show, sendings)
+                vendor_faults = VendorFaults(stage, dice, climate.calls_between)
+                driver = Driver(stage, pool, source, ordered, replays, vendor_faults, dice, show, sendings)
                 limit = order.limit_secs or 180 + order.events * 0.5
                 facts = driver.run(planned, limit)
         finally:
             replays.stop()
-            crew.stop()
-        found = evidence.gather(stage)
+            pool.stop()
+        found = evidence.add(stage)
         verdict = judge(planned, facts, source, found, stage)
-        judge_spells(weather.spells, stage.daily_calls, verdict)
-        verdict.details["workers_killed"] = crew.killed
+        judge_spells(vendor_faults.spells, stage.daily_calls, verdict)
+        verdict.details["workers_killed"] = pool.killed
         verdict.details["replays"] = {"started": replays.started, "killed": replays.killed}
-        verdict.details["weather"] = dict(sorted(Counter(weather.happened).items()))
+        verdict.details["weather"] = dict(sorted(Counter(vendor_faults.happened).items()))
         return verdict, _offenders(verdict, planned, found, stage)
 
 
@@ -154,7 +154,7 @@ class _Show:
         days = driver.facts.jumped_secs / 86_400
         text = (
             f"{driver.facts.sent}/{self.sendings} sent, {driver.waiting} waiting, "
-            f"{counts.calls} calls, {driver.crew.killed} killed, day {days:.1f}"
+            f"{counts.calls} calls, {driver.pool.killed} killed, day {days:.1f}"
         )
         if not self.progress.console.is_terminal:
             self.progress.console.print(text)

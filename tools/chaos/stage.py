@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from chaos.plan import FAN, STORM
-from chaos.world import World
+from chaos.run_clock import RunClock
 from push_relay.core.relay import DeliveryMode
 from push_relay.settings import Settings
 from relayctl import ministack
@@ -88,7 +88,7 @@ class Stage:
 
     seed: int
     directory: Path
-    world: World
+    world: RunClock
     aws: LocalAws
     sqs: "SQSClient"
     sandbox: SandboxServer
@@ -135,7 +135,7 @@ class Stage:
 def staged(directory: Path, seed: int, daily_calls: int, slots: int) -> Iterator[Stage]:
     """Put everything up, and take it down afterwards. Raises StepFailedError."""
     (directory / "journals").mkdir()
-    world = World.create(directory / "world", slots, _just_before_midnight())
+    world = RunClock.create(directory / "world", slots, _just_before_midnight())
     key = secrets.token_urlsafe(24)
     account = Account(
         COMPANY_ID,

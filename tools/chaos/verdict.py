@@ -11,7 +11,7 @@ from chaos.evidence import UNKNOWN, DeadLetter, Evidence, Told
 from chaos.plan import Kind, Planned, Way, fifo_group
 from chaos.source import EventSource
 from chaos.stage import MAX_RECEIVES, Stage
-from chaos.weather import Spell
+from chaos.vendor_faults import Spell
 from push_relay.core.account import Account
 from push_relay.core.errors import Crashed
 from push_relay.core.outcomes import Outcome

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from chaos import aws_faults
+from chaos.fault_injector import FaultInjector
 from chaos.journal import Journal
-from chaos.knife import Knife
-from chaos.world import WorkerClock, World
+from chaos.run_clock import RunClock, WorkerClock
 from chaos.wrappers import Watched, watch
 from push_relay import bootstrap
 from push_relay.entrypoints import deliver, receive
@@ -45,7 +45,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class _Context:
     deadline: float
-    world: World
+    world: RunClock
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long this invocation may still run."""
@@ -55,34 +55,34 @@ class _Context:
 def main(orders: Orders, jobs: Connection) -> None:
     """Run jobs until there are none, or until a step kills the process."""
     _be_quiet()
-    world = World(orders.world)
+    world = RunClock(orders.world)
     clock = WorkerClock(world, orders.slot)
     dice = random.Random(orders.seed)  # noqa: S311 - repeatable, not secret
-    knife = Knife(Journal(orders.journal), clock, dice, orders.kill, orders.fail)
-    aws_faults.hook_delays(knife)
-    aws_faults.hook_faults(knife)
-    watched = watch(bootstrap.build(orders.settings, clock), knife)
+    injector = FaultInjector(Journal(orders.journal), clock, dice, orders.kill, orders.fail)
+    aws_faults.hook_delays(injector)
+    aws_faults.hook_faults(injector)
+    watched = watch(bootstrap.build(orders.settings, clock), injector)
     while True:
         try:
             job: Job = jobs.recv()
         except EOFError:
             return
-        if knife.chance(0.05):
+        if injector.chance(0.05):
             clock.skew = dice.uniform(-SKEW, SKEW)
-        jobs.send(_run(job, watched, knife))
+        jobs.send(_run(job, watched, injector))
 
 
-def _run(job: Job, watched: Watched, knife: Knife) -> Any:
+def _run(job: Job, watched: Watched, injector: FaultInjector) -> Any:
     handler = receive.handle if job.handler in {"receive", "direct"} else deliver.handle
-    context = _Context(job.deadline, knife.clock.world)
-    knife.at("before_receive")
-    knife.note("invoked", handler=job.handler)
+    context = _Context(job.deadline, injector.clock.world)
+    injector.at("before_receive")
+    injector.note("invoked", handler=job.handler)
     try:
         answer = handler(job.invocation, context, watched.relay, watched.messages, watched.telemetry)
     except deliver.InvocationFailed as exc:
         answer = {"failed": str(exc)}
-    knife.note("answered")
-    knife.at("before_ack")
+    injector.note("answered")
+    injector.at("before_ack")
     return {**answer, **watched.messages.of_fifo()}
 
 

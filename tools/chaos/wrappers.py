@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from chaos.knife import Knife, is_poison, result_of, told
+from chaos.fault_injector import FaultInjector, is_poison, result_of, told
 from chaos.plan import FIFO_ARN
 from push_relay.bootstrap import Application
 from push_relay.core.delivery.batching import SOURCE as DIGEST
-from push_relay.core.delivery.batching import Added, Digests, Entry, Gatherer, Lone, Window
+from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.sender import Claim, Ledger, PushApi, Sender, TimeLeft
 from push_relay.core.errors import Crashed
@@ -26,55 +26,55 @@ class WatchedLedger:
     """The ledger."""
 
     inner: Ledger
-    knife: Knife
+    injector: FaultInjector
 
     def claim(
         self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
     ) -> Claim:
         """Claim a push."""
-        self.knife.at("before_claim")
+        self.injector.at("before_claim")
         claim = self.inner.claim(key, lease, replay, replay_id, forget_before)
         replayed = replay is not Replay.NO
-        self.knife.note("claimed", key=key, claim=claim, lease=round(lease, 3), replayed=replayed)
-        self.knife.at("after_claim")
+        self.injector.note("claimed", key=key, claim=claim, lease=round(lease, 3), replayed=replayed)
+        self.injector.at("after_claim")
         return claim
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Settle a push."""
-        self.knife.at("before_settle")
+        self.injector.at("before_settle")
         try:
             self.inner.settle(key, status, error_code)
         except Exception as exc:
-            self.knife.note("not_settled", key=key, result=result_of(exc))
+            self.injector.note("not_settled", key=key, result=result_of(exc))
             raise
-        self.knife.note("settled", key=key, status=status)
-        self.knife.at("after_settle")
+        self.injector.note("settled", key=key, status=status)
+        self.injector.at("after_settle")
 
-    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the window of a gathered push."""
-        self.knife.at("before_remember")
-        noted = self.inner.remember(key, window, anew=anew)
-        self.knife.note("remembered", key=key, anew=anew, again=noted != window)
-        self.knife.at("after_remember")
+        self.injector.at("before_remember")
+        noted = self.inner.note_window(key, window, anew=anew)
+        self.injector.note("remembered", key=key, anew=anew, again=noted != window)
+        self.injector.at("after_remember")
         return noted
 
-    def why(self, key: str) -> str:
+    def error_code_of(self, key: str) -> str:
         """Return the error code of what has failed."""
-        return self.inner.why(key)
+        return self.inner.error_code_of(key)
 
     def count_unknown(self, key: str) -> int:
         """Count a call of unknown fate."""
         return self.inner.count_unknown(key)
 
-    def park(self, key: str, receipt: Receipt) -> None:
+    def release(self, key: str, receipt: Receipt) -> None:
         """Give a claim back."""
-        self.knife.at("before_give_back")
-        self.inner.park(key, receipt)
-        self.knife.at("after_give_back")
+        self.injector.at("before_give_back")
+        self.inner.release(key, receipt)
+        self.injector.at("after_give_back")
 
-    def forget(self, key: str) -> None:
+    def clear_parked(self, key: str) -> None:
         """Forget that a push was parked."""
-        self.inner.forget(key)
+        self.inner.clear_parked(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +82,28 @@ class WatchedPushApi:
     """The vendor."""
 
     inner: PushApi
-    knife: Knife
+    injector: FaultInjector
 
     def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
         """Send a push."""
-        self.knife.at("before_send")
-        self.knife.note("sending", **told(push))
+        self.injector.at("before_send")
+        self.injector.note("sending", **told(push))
         try:
             self.inner.send(push, credentials, correlation_id, timeout)
         except Exception as exc:
-            self.knife.note("sent", key=push.key, result=result_of(exc))
-            self.knife.at("after_send")
+            self.injector.note("sent", key=push.key, result=result_of(exc))
+            self.injector.at("after_send")
             raise
-        self.knife.note("sent", key=push.key, result="ok")
-        self.knife.at("after_send")
+        self.injector.note("sent", key=push.key, result="ok")
+        self.injector.at("after_send")
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedDigests:
     """The windows of digests."""
 
-    inner: Digests
-    knife: Knife
+    inner: BatchStore
+    injector: FaultInjector
 
     def latest(self, window: Window) -> Window:
         """Return where a push is tried first."""
@@ -113,21 +113,21 @@ class WatchedDigests:
         """Return where a push goes on."""
         return self.inner.further(window)
 
-    def add(self, window: Window, entry: Entry) -> Added:
+    def add(self, window: Window, entry: BatchedPush) -> Added:
         """Add an entry."""
-        self.knife.at("before_gather")
-        push = Push(window.recipient, entry.message, entry.key)
-        self.knife.note("gathering", **told(push), window=window.id)
+        self.injector.at("before_gather")
+        push = Push(window.recipient, entry.wording, entry.key)
+        self.injector.note("gathering", **told(push), window=window.id)
         added = self.inner.add(window, entry)
-        self.knife.note("gathered", key=entry.key, added=added)
-        self.knife.at("after_gather")
+        self.injector.note("gathered", key=entry.key, added=added)
+        self.injector.at("after_gather")
         return added
 
     def scheduled(self, window: Window) -> None:
         """Note that a window's end is scheduled."""
         self.inner.scheduled(window)
 
-    def close(self, window_id: str) -> tuple[Window, Sequence[Entry]] | None:
+    def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
         """Close a window."""
         return self.inner.close(window_id)
 
@@ -137,7 +137,7 @@ class WatchedMessages:
     """The queue and the dead-letter queue."""
 
     inner: Any  # SqsQueue, which is both of the ports
-    knife: Knife
+    injector: FaultInjector
     hidden: dict[str, float] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
 
@@ -151,51 +151,51 @@ class WatchedMessages:
     def put(self, event: Event) -> None:
         """Queue an event."""
         self.inner.put(event)
-        self.knife.at("after_put")
+        self.injector.at("after_put")
 
-    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
-        self.knife.at("before_park")
-        self.inner.park(event, attempt, due, error_code)
-        self.knife.at("after_park")
+        self.injector.at("before_park")
+        self.inner.requeue(event, attempt, due, error_code)
+        self.injector.at("after_park")
 
-    def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
+    def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message."""
-        self.knife.at("before_bury")
-        self.inner.bury(body, attributes, error_code, event_id)
-        self.knife.at("after_bury")
+        self.injector.at("before_bury")
+        self.inner.dead_letter(body, attributes, error_code, event_id)
+        self.injector.at("after_bury")
 
     def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
         """Queue a copy of a record."""
-        self.knife.at("before_copy")
+        self.injector.at("before_copy")
         self.inner.copy(record, crashes, due)
-        self.knife.at("after_copy")
+        self.injector.at("after_copy")
 
-    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+    def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Note for the driver what the FIFO queue hides. The other queue's messages it keeps back itself."""
         hidden = [record["messageId"] for record in records if record.get("eventSourceARN") == FIFO_ARN]
         self.hidden.update(dict.fromkeys(hidden, delay))
 
-    def forget(self, record: Mapping[str, Any]) -> None:
+    def delete(self, record: Mapping[str, Any]) -> None:
         """Delete a record."""
-        self.knife.at("before_forget")
+        self.injector.at("before_forget")
         if record.get("eventSourceARN") == FIFO_ARN:
             self.deleted.append(record["messageId"])
         else:
-            self.inner.forget(record)
-        self.knife.at("after_forget")
+            self.inner.delete(record)
+        self.injector.at("after_forget")
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedSender(Sender):
     """The sender, which a poisoned event kills. `knife` is always given."""
 
-    knife: Knife | None = None
+    injector: FaultInjector | None = None
 
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Claim a push."""
-        if self.knife:
-            self.knife.at("before_claim", doomed=is_poison(event))
+        if self.injector:
+            self.injector.at("before_claim", doomed=is_poison(event))
         return Sender.claim(self, event, push, time_left)
 
 
@@ -203,7 +203,7 @@ class WatchedSender(Sender):
 class WatchedRelay(Relay):
     """The relay, which notes how many pushes it takes up: each has to end in one receipt."""
 
-    knife: Knife | None = None
+    injector: FaultInjector | None = None
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
         """Take up one request; what the mode `direct` delivers is taken up as pushes instead."""
@@ -229,7 +229,7 @@ class WatchedRelay(Relay):
         self._take(sum(1 if event.source == DIGEST else len(list(self.translate(event))) for event in events))
         return Relay.deliver(self, events, time_left)
 
-    def send_alone(self, event: Event, pushes: Sequence[Lone], time_left: TimeLeft) -> list[Receipt]:
+    def send_alone(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
         """Take up each push of a refused digest. The digest itself was taken up as one."""
         self._take(len(pushes) - 1)
         receipts = Relay.send_alone(self, event, pushes, time_left)
@@ -237,16 +237,16 @@ class WatchedRelay(Relay):
         return receipts
 
     def _take(self, pushes: int) -> None:
-        if self.knife:
-            self.knife.note("taken", pushes=pushes)
+        if self.injector:
+            self.injector.note("taken", pushes=pushes)
 
 
 class WatchedTelemetry(Telemetry):
     """The telemetry, with a journal of receipts."""
 
-    def __init__(self, knife: Knife) -> None:
+    def __init__(self, injector: FaultInjector) -> None:
         super().__init__()
-        self._knife = knife
+        self._knife = injector
 
     def accepted(self, event: Event) -> None:
         """Note that an event was queued."""
@@ -298,22 +298,22 @@ class Watched:
     telemetry: Telemetry
 
 
-def watch(application: Application, knife: Knife) -> Watched:
+def watch(application: Application, injector: FaultInjector) -> Watched:
     """Put the wrappers round the adapters of a wired relay."""
     relay = application.relay
-    queue = WatchedMessages(application.queue, knife)
+    queue = WatchedMessages(application.queue, injector)
     sender = WatchedSender(
-        ledger=WatchedLedger(relay.sender.ledger, knife),
+        ledger=WatchedLedger(relay.sender.ledger, injector),
         credentials=relay.sender.credentials,
-        push_api=WatchedPushApi(relay.sender.push_api, knife),
+        push_api=WatchedPushApi(relay.sender.push_api, injector),
         clock=relay.sender.clock,
         hold_unknown=relay.sender.hold_unknown,
         resends=relay.sender.resends,
         pace=relay.sender.pace,
-        knife=knife,
+        injector=injector,
     )
-    gatherer = Gatherer(WatchedDigests(relay.gatherer.digests, knife), sender, queue)
+    batcher = Batcher(WatchedDigests(relay.batcher.digests, injector), sender, queue)
     parts = {each.name: getattr(relay, each.name) for each in fields(relay)}
-    parts |= {"queue": queue, "sender": sender, "gatherer": gatherer}
-    watched = WatchedRelay(**parts, knife=knife)
-    return Watched(watched, queue, WatchedTelemetry(knife))
+    parts |= {"queue": queue, "sender": sender, "gatherer": batcher}
+    watched = WatchedRelay(**parts, injector=injector)
+    return Watched(watched, queue, WatchedTelemetry(injector))

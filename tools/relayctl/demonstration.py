@@ -50,7 +50,7 @@ def relay_one(progress: Progress, stack: LocalStack, example: Example, push: Pus
         with progress.step("webhook", f"sending {example.label} with a valid signature") as step:
             answer = _send(stack, example)
             step.result = f"the endpoint answered {answer.status}"
-    window = push.digest or 0.0
+    window = push.batch_secs or 0.0
     until = f" until its batch window of {window:.0f} s ends" if window else ""
     with progress.step("push", f"waiting for it at the sandbox{until}") as step:
         call = first_call(stack, _DELIVERY_SECS + window)

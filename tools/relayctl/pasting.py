@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from push_relay.core.push import Push
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac
 from push_relay.core.trust.schemes.moment import iso8601, unix_ms
 from push_relay.core.trust.schemes.proof import hexadecimal
@@ -80,7 +80,7 @@ def _fresh(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _mark(content: Any, push: Push) -> None:
     """Replace the longest text of a document that the push shows with the mark."""
-    shown = f"{push.message.title}\n{push.message.body}"
+    shown = f"{push.wording.title}\n{push.wording.body}"
     places = [(text, holder, key) for text, holder, key in _texts(content) if text and text in shown]
     if places:
         _, holder, key = max(places, key=lambda place: len(place[0]))
@@ -99,7 +99,7 @@ def _texts(value: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _proof(verify: Mapping[str, Any], secret: Path, body: Path) -> dict[str, str] | None:
     """Return the headers that prove a request, which the shell computes; None if it cannot."""
-    scheme = read_scheme(Table(dict(verify))).verify if verify else None
+    scheme = read_scheme(TomlTable(dict(verify))).verify if verify else None
     known = f"$(cat '{secret}')"
     if isinstance(scheme, HeaderHmac):
         return _header_hmac(scheme, known, body)

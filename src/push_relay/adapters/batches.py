@@ -27,9 +27,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
-from push_relay.adapters.table import ConditionFailed, Item, Table, number, text
-from push_relay.core.delivery.batching import Added, Entry, Window, overflow
-from push_relay.core.push import Message, Recipient, RecipientKind
+from push_relay.adapters.table import ConditionFailed, Item, LedgerTable, number, text
+from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
+from push_relay.core.push import Recipient, RecipientKind, Wording
 
 #: Seconds that a window is kept after its end.
 KEPT = 14 * 24 * 3600
@@ -55,10 +55,10 @@ class _Known(NamedTuple):
 _NOTHING = _Known()
 
 
-class DynamoDbDigests:
+class DynamoDbBatches:
     """Windows, each step one conditional write that can be repeated."""
 
-    def __init__(self, table: Table, now: Callable[[], float]) -> None:
+    def __init__(self, table: LedgerTable, now: Callable[[], float]) -> None:
         self._table = table
         self._now = now
         self._latest: dict[str, Window] = {}  # by a window's id: where its next push is tried first
@@ -81,7 +81,7 @@ class DynamoDbDigests:
         self._remember(window, other)
         return other
 
-    def add(self, window: Window, entry: Entry) -> Added:
+    def add(self, window: Window, entry: BatchedPush) -> Added:
         """Add an entry to a segment, once; tell what became of it."""
         added = self._put(window, entry, is_new=window.segment <= self._of(window).last)
         if added is None:
@@ -90,9 +90,9 @@ class DynamoDbDigests:
             self._remember(window, window)
         return added
 
-    def _put(self, window: Window, entry: Entry, *, is_new: bool) -> Added | None:
+    def _put(self, window: Window, entry: BatchedPush, *, is_new: bool) -> Added | None:
         """Put an entry into a segment; None if there is no such segment yet. `is_new`: then it is made."""
-        name, written = _ENTRY + entry.key, json.dumps(asdict(entry), ensure_ascii=False)
+        name, written = _ENTRY + entry.key, json.dumps(_stored(entry), ensure_ascii=False)
         size = len(name) + len(written.encode())
         is_scheduled = window.segment > 0 and self._of(window).is_scheduled
         try:
@@ -158,7 +158,7 @@ class DynamoDbDigests:
                 ExpressionAttributeValues={":yes": {"BOOL": True}},
             )
 
-    def close(self, window_id: str) -> tuple[Window, Sequence[Entry]] | None:
+    def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
         """Let no more in, and return what was gathered; None where there is no such window."""
         nobody = Recipient(RecipientKind.USER, "")
         try:
@@ -220,13 +220,21 @@ def _last(item: Item) -> int:
     return int(item.get(_LAST_SEGMENT, {}).get("N", "0"))
 
 
-def _entries(item: Item) -> dict[str, Entry]:
+def _entries(item: Item) -> dict[str, BatchedPush]:
     """Return a segment's entries by their keys."""
     names = sorted(name for name in item if name.startswith(_ENTRY) and name != _LAST_SEGMENT)
     entries = [_entry(item[name]["S"]) for name in names]
     return {entry.key: entry for entry in entries}
 
 
-def _entry(written: str) -> Entry:
+def _stored(entry: BatchedPush) -> dict[str, object]:
+    """Return an item's JSON. It has the key `message`, because the version before reads and writes it."""
+    fields = asdict(entry)
+    fields["message"] = fields.pop("wording")
+    return fields
+
+
+def _entry(written: str) -> BatchedPush:
     fields = json.loads(written)
-    return Entry(**{**fields, "message": Message(**fields["message"])})
+    wording = Wording(**fields.pop("message"))
+    return BatchedPush(**fields, wording=wording)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
 from push_relay.core.rules.configuration import Key, WrongKey
-from push_relay.core.rules.expression import Reads
+from push_relay.core.rules.expression import RequestFields
 from push_relay.core.rules.route import Routing, read_routing
 from push_relay.core.rules.source import Source, read_source
 from push_relay.core.strict_json import JsonObject
@@ -58,7 +58,7 @@ def read_source_folder(folder: Path) -> Source:
 
 
 def read_routing_file(
-    file: Path, known: Collection[str] | None = None, proofs: Mapping[str, Reads] | None = None
+    file: Path, known: Collection[str] | None = None, proofs: Mapping[str, RequestFields] | None = None
 ) -> Routing:
     """Read relay.toml, and where they are given hold it against the sources (see `read_routing`).
 

@@ -1,7 +1,8 @@
 """The account's connections on DynamoDB, given to a worker's threads.
 
 The record of leases is in `leases.py`, what one worker does with it in `tenancy.py`, the rules of sharing in
-`core/delivery/connections.py`. This module hands the leased connections to the pushes, in the order in which they ask.
+`core/delivery/connections.py`. This module hands the leased connections to the pushes, in the order
+in which they ask.
 """
 
 import secrets
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from push_relay.adapters.leases import Leases
-from push_relay.adapters.table import Table
+from push_relay.adapters.table import LedgerTable
 from push_relay.adapters.tenancy import Tenancy, Times
 from push_relay.core.account import Account
 from push_relay.core.delivery.sender import TimeLeft
@@ -24,7 +25,7 @@ class DynamoDbConnections:
 
     def __init__(
         self,
-        table: Table,
+        table: LedgerTable,
         name: str,
         account: Account,
         now: Callable[[], float],

@@ -7,7 +7,7 @@ Its attributes are the fields of `core.cooldown.Cooldown`, without those that ar
 import math
 from collections.abc import Callable
 
-from push_relay.adapters.table import ConditionFailed, Item, Table, number, text
+from push_relay.adapters.table import ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.delivery.cooldown import Cooldown
 
 #: Seconds that the state is kept after its last moment. A state that is gone allows calls.
@@ -17,7 +17,7 @@ KEPT_SECS = 3 * 86_400
 class DynamoDbCooldown:
     """The state, which changes only from the one that a worker has seen."""
 
-    def __init__(self, table: Table, now: Callable[[], float]) -> None:
+    def __init__(self, table: LedgerTable, now: Callable[[], float]) -> None:
         self._table = table
         self._now = now
         self._key = {"pk": text("cooldown#default")}

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Item, Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.delivery.connections import View
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class Leases:
     known whether the write was made.
     """
 
-    def __init__(self, table: Table, account: str, limit: int, worker: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, table: LedgerTable, account: str, limit: int, worker: str, now: Callable[[], float]
+    ) -> None:
         self._table = table
         self._key = {"pk": text(f"connections#{account}")}
         self._limit = limit

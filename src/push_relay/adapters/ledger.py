@@ -21,15 +21,15 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
-from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, LedgerTable, number, text
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ClaimHeld
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import GATHERED, Receipt
+from push_relay.core.push import BATCHED, Receipt
 
 #: Seconds that the ledger remembers a push: an event that comes again within them is a duplicate.
-MEMORY = 14 * 24 * 3600
+LEDGER_MEMORY_SECS = 14 * 24 * 3600
 PREFIX = "push#"
 
 _CLAIMED, _PARKED = "claimed", "parked"
@@ -42,7 +42,7 @@ _FREE = (
 _OVERRULED = {
     Replay.NO: (),
     Replay.FAILED: (Outcome.FAILED,),
-    Replay.ALL: (Outcome.FAILED, Outcome.DELIVERED, GATHERED),
+    Replay.ALL: (Outcome.FAILED, Outcome.DELIVERED, BATCHED),
 }
 _REPLAYED = " OR (#status IN ({}) AND (attribute_not_exists(replay_id) OR replay_id <> :replay_id))"
 
@@ -50,7 +50,7 @@ _REPLAYED = " OR (#status IN ({}) AND (attribute_not_exists(replay_id) OR replay
 class DynamoDbLedger:
     """Claims and settlements, each one conditional write."""
 
-    def __init__(self, table: Table, now: Callable[[], float]) -> None:
+    def __init__(self, table: LedgerTable, now: Callable[[], float]) -> None:
         self._table = table
         self._now = now
         # Whose claim it is, so that a worker whose lease has ended cannot undo its successor's.
@@ -76,7 +76,7 @@ class DynamoDbLedger:
             ":parked": text(_PARKED),
             ":owner": text(self._owner),
             ":lease": number(math.ceil(self._now() + lease) + CLOCK_SKEW),
-            ":expires": number(now + MEMORY),
+            ":expires": number(now + LEDGER_MEMORY_SECS),
         }
         condition, marked = _FREE, ""
         if overruled := {f":{status}": text(status) for status in _OVERRULED[replay]}:
@@ -107,16 +107,16 @@ class DynamoDbLedger:
         """Record a claimed push's end. A claim that another worker has taken over is left to it."""
         self._end(key, status, "lease_until, #owner, #window, unknown_sends", error_code=error_code)
 
-    def why(self, key: str) -> str:
+    def error_code_of(self, key: str) -> str:
         """Return the error code with which a push was settled; empty where there is none."""
         return self._table.get(Key={"pk": text(PREFIX + key)}).get("error_code", {}).get("S", "")
 
-    def park(self, key: str, receipt: Receipt) -> None:
+    def release(self, key: str, receipt: Receipt) -> None:
         """Give a claim back, and say what the push waits for."""
         about = {"source": receipt.source, "event_id": receipt.event_id}
         self._end(key, _PARKED, "lease_until, #owner", error_code=receipt.error_code or "", **about)
 
-    def forget(self, key: str) -> None:
+    def clear_parked(self, key: str) -> None:
         """Forget that a push was parked, as its time would make it; what is claimed or settled stands."""
         with suppress(ConditionFailed):
             self._table.update(
@@ -146,7 +146,7 @@ class DynamoDbLedger:
             return 1
         return int(item["unknown_sends"]["N"])
 
-    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted."""
         try:
             item = self._table.update(
@@ -181,7 +181,7 @@ class DynamoDbLedger:
                     ":status": text(status),
                     ":owner": text(self._owner),
                     ":now": number(now),
-                    ":expires": number(now + MEMORY),
+                    ":expires": number(now + LEDGER_MEMORY_SECS),
                     **{f":{name}": text(value) for name, value in told.items()},
                 },
             )

@@ -13,7 +13,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Table, number, text
+from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, LedgerTable, number, text
 from push_relay.core.account import Account
 from push_relay.core.delivery import cooldown
 from push_relay.core.delivery.cooldown import Cooldown, Failure
@@ -64,7 +64,7 @@ class DailyQuota:
     def __init__(
         self,
         inner: PushApi,
-        table: Table,
+        table: LedgerTable,
         quota: Quota,
         now: Callable[[], float],
         tell: Callable[[int, int], None],
@@ -183,9 +183,9 @@ class CooldownStore(Protocol):
 class CircuitBreaker:
     """Stops the fleet's calls while the vendor fails or throttles, and lets one probe at a time through.
 
-    `core/delivery/cooldown.py` has the rules. While calls are allowed, a worker reads the state before a call, at most
-    once in FRESH_SECS. It writes the state only if a call fails, or ends a row of failures. Safe to use from
-    several threads.
+    `core/delivery/cooldown.py` has the rules. While calls are allowed, a worker reads the state
+    before a call, at most once in FRESH_SECS. It writes the state only if a call fails, or ends a row of
+    failures. Safe to use from several threads.
     """
 
     def __init__(

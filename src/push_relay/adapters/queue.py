@@ -59,7 +59,7 @@ class SqsQueue:
         packed = pack(event)
         self._send(self._url, packed.body, packed.attributes, 0)
 
-    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt, not before a moment (seconds since the epoch), with why.
 
         Raises QueueUnavailable. SQS delays for 15 minutes at most: what is seen too early is parked again.
@@ -73,7 +73,7 @@ class SqsQueue:
         }
         self._send(self._url, packed.body, attributes, due - self._now())
 
-    def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
+    def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message as it came, with why and when. Raises QueueUnavailable."""
         why = {
             REASON_ATTRIBUTE: error_code,
@@ -95,7 +95,7 @@ class SqsQueue:
             attributes[CRASHES_ATTRIBUTE] = str(crashes)
         self._send(self._url, str(record.get("body")), most_needed(attributes), due - self._now())
 
-    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+    def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Keep received records of one queue out of sight for a while (seconds), all for the same time.
 
         Raises QueueUnavailable, also if SQS refuses a single one.
@@ -117,7 +117,7 @@ class SqsQueue:
             if answer.get("Failed"):
                 raise QueueUnavailable("the queue did not hide all of a batch's messages")
 
-    def forget(self, record: Mapping[str, Any]) -> None:
+    def delete(self, record: Mapping[str, Any]) -> None:
         """Delete a received record of whatever queue. Raises QueueUnavailable."""
         self._call(
             "delete_message",

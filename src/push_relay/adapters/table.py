@@ -27,7 +27,7 @@ class ConditionFailed(Exception):
         self.item = item
 
 
-class Table:
+class LedgerTable:
     """Writes to one table."""
 
     def __init__(self, name: str) -> None:

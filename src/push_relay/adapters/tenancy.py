@@ -27,7 +27,7 @@ from push_relay.core.delivery.connections import (
     pause_secs,
     rebalance,
 )
-from push_relay.core.delivery.sender import RESERVE, TimeLeft
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, TimeLeft
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 
 #: Writes in a row, each made with what the refusal of the one before it has shown.
@@ -153,10 +153,10 @@ class Tenancy:
 
     def _wait(self, wanted: int, *, urgent: bool) -> None:
         """Lease connections when it is this worker's turn; give up if that takes longer than any call."""
-        patience = min(self._call_secs + PATIENCE_SECS, self._times.left() - 2 * RESERVE)
+        patience = min(self._call_secs + PATIENCE_SECS, self._times.left() - 2 * SETTLE_MARGIN_SECS)
         waited = 0.0
         self._try(wanted)
-        while not self._ends and waited < patience and self._times.left() > 2 * RESERVE:
+        while not self._ends and waited < patience and self._times.left() > 2 * SETTLE_MARGIN_SECS:
             self._say_that_it_waits(urgent=urgent)
             # Of different lengths, so that waiting workers do not look at the same moments.
             pause = pause_secs(waited, self._place()) * (0.75 + random.random() / 2)  # noqa: S311 (not secret)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from push_relay.core.delivery.encoding import Format
 from push_relay.core.duration import seconds
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 
 _XML_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -45,7 +45,7 @@ class Account:
     max_age: float = 7 * 86_400.0
 
 
-def read_account(table: Table) -> Account:
+def read_account(table: TomlTable) -> Account:
     """Read `[account.default]`. Raises ConfigurationInvalid."""
     standard = Account()
     form = table.text("format", standard.form)
@@ -57,25 +57,25 @@ def read_account(table: Table) -> Account:
     account = Account(
         form=Format(form),
         xml_root=xml_root,
-        connections=table.whole("connections", standard.connections, at_least=1),
-        keep_alive=table.truth("keep_alive", standard.keep_alive),
-        title_limit=table.whole("title_limit", standard.title_limit, at_least=1),
-        body_limit=table.whole("body_limit", standard.body_limit, at_least=1),
-        connect_timeout=table.whole("connect_timeout_secs", standard.connect_timeout, at_least=1),
-        read_timeout=table.whole("read_timeout_secs", standard.read_timeout, at_least=1),
-        vendor_finish_secs=table.whole("vendor_finish_secs", standard.vendor_finish_secs),
-        daily_calls=table.whole("daily_calls", standard.daily_calls, at_least=1),
+        connections=table.integer("connections", standard.connections, at_least=1),
+        keep_alive=table.boolean("keep_alive", standard.keep_alive),
+        title_limit=table.integer("title_limit", standard.title_limit, at_least=1),
+        body_limit=table.integer("body_limit", standard.body_limit, at_least=1),
+        connect_timeout=table.integer("connect_timeout_secs", standard.connect_timeout, at_least=1),
+        read_timeout=table.integer("read_timeout_secs", standard.read_timeout, at_least=1),
+        vendor_finish_secs=table.integer("vendor_finish_secs", standard.vendor_finish_secs),
+        daily_calls=table.integer("daily_calls", standard.daily_calls, at_least=1),
         time_zone=_time_zone(table, standard.time_zone),
         reserve=_percent(table, "reserve_percent", standard.reserve),
         hold_unknown=_policy(table) == "hold",
         resends=_resends(table, standard.resends),
         max_age=table.compiled("max_age", seconds) if "max_age" in table else standard.max_age,
     )
-    table.done()
+    table.refuse_unknown_keys()
     return account
 
 
-def _time_zone(table: Table, standard: str) -> str:
+def _time_zone(table: TomlTable, standard: str) -> str:
     name = table.text("time_zone", standard)
     if name != standard:
         # Imported where it is needed: the default has no rules to be read.
@@ -88,21 +88,21 @@ def _time_zone(table: Table, standard: str) -> str:
     return name
 
 
-def _percent(table: Table, key: str, standard: int) -> int:
-    value = table.whole(key, standard)
+def _percent(table: TomlTable, key: str, standard: int) -> int:
+    value = table.integer(key, standard)
     if value >= 100:  # noqa: PLR2004 (percent)
         raise table.wrong(key, "is not less than 100")
     return value
 
 
-def _resends(table: Table, standard: int) -> int:
-    resends = table.whole("resends", standard)
+def _resends(table: TomlTable, standard: int) -> int:
+    resends = table.integer("resends", standard)
     if "resends" in table and resends and _policy(table) == "hold":
         raise table.wrong("resends", 'has no effect with `delivery_unknown = "hold"`: remove one of the two')
     return resends
 
 
-def _policy(table: Table) -> str:
+def _policy(table: TomlTable) -> str:
     policy = table.text("delivery_unknown", "resend")
     if policy not in ("resend", "hold"):
         raise table.wrong("delivery_unknown", "is neither `resend` nor `hold`")

@@ -111,9 +111,9 @@ def safe_id(given: object, fallback: str) -> str:
     if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
         return fallback
     text = str(given)
-    return text if _SAFE.fullmatch(text) else f"sha256:{digest(text.encode('utf-8', 'replace'))[:32]}"
+    return text if _SAFE.fullmatch(text) else f"sha256:{sha256_hex(text.encode('utf-8', 'replace'))[:32]}"
 
 
-def digest(content: bytes) -> str:
+def sha256_hex(content: bytes) -> str:
     """Return the SHA-256 of bytes in hex."""
     return hashlib.sha256(content).hexdigest()

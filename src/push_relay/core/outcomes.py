@@ -94,7 +94,7 @@ def code_of(error: BaseException) -> str:
     return error.code if isinstance(error, RelayError) else RelayError.code
 
 
-def told(error: BaseException) -> str:
+def safe_detail(error: BaseException) -> str:
     """Return what may be told of an error: our own sentence, else its type and place, never its text."""
     if isinstance(error, RelayError):
         return error.detail

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.graphemes import cut
-from push_relay.core.push import Message
+from push_relay.core.push import Wording
 
 #: What stands for a character that cannot be shown.
 REPLACEMENT = "\ufffd"
@@ -42,7 +42,7 @@ _DIRECTION_MARKS = "\u061c\u200e\u200f"
 _BLACK_FLAG, _LAST_TAG = "\U0001f3f4", "\U000e007f"
 
 
-def fit(message: Message, title_limit: int, body_limit: int) -> Message:
+def fit(message: Wording, title_limit: int, body_limit: int) -> Wording:
     """Return a message as a phone can show it: cleaned, then cut to limits in grapheme clusters.
 
     Raises MappingFailed if nothing visible is left of its title or its body.

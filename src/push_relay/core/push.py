@@ -14,10 +14,10 @@ from push_relay.core.errors import (
     Violation,
 )
 from push_relay.core.event import Event
-from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, told, verdict
+from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, safe_detail, verdict
 
 #: The error code of a push that waits in a digest's window.
-GATHERED = "gathered"
+BATCHED = "gathered"
 
 
 class RecipientKind(StrEnum):
@@ -48,7 +48,7 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Wording:
     """What is said, whoever is told: a source's words for one event.
 
     `sound` and `expiry_secs` are left out of the push where they are None: their defaults are the vendor's.
@@ -73,11 +73,11 @@ class Push:
     """
 
     recipient: Recipient
-    message: Message
+    wording: Wording
     key: str
     high: bool = False
     max_age: float | None = None
-    digest: float | None = None
+    batch_secs: float | None = None
     sources: tuple[str, ...] = ()
     remember: float | None = None
 
@@ -126,7 +126,7 @@ class Receipt:
     def disposition(self) -> Disposition:
         """What it asks to be done with the message that carried the event."""
         # What waits in a digest's window is kept there.
-        return Disposition.ACKNOWLEDGE if self.error_code == GATHERED else DISPOSITIONS[self.outcome]
+        return Disposition.ACKNOWLEDGE if self.error_code == BATCHED else DISPOSITIONS[self.outcome]
 
     @classmethod
     def of(cls, event: Event, outcome: Outcome, *, detail: str | None = None) -> "Receipt":
@@ -147,7 +147,7 @@ class Receipt:
             outcome=verdict(error).outcome,
             correlation_id=correlation_id,
             error_code=code_of(error),
-            detail=told(error),
+            detail=safe_detail(error),
             vendor_code=error.vendor_code if isinstance(error, VendorRejected) else None,
             violations=error.violations if isinstance(error, SchemaViolation) else (),
             retry_after=error.retry_after if isinstance(error, NotNow) else None,

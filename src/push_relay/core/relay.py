@@ -3,9 +3,9 @@
     receive -> verify -> parse -> validate -> (queue) -> route -> translate -> claim -> deliver -> acknowledge
 
 `receive` is the front half, behind HTTP; `deliver` the back half, behind the queue. With the delivery mode
-`direct` both run inside one HTTP call. Each push is claimed, sent and settled in `core/sender.py`; one that a
-route gathers goes into a digest first, which `core/delivery/batching.py` tells of. What invokes the functions, and what
-is done with a message in the end, is the entrypoints' business.
+`direct` both run inside one HTTP call. Each push is claimed, sent and settled in `delivery/sender.py`; a
+push of a route with a batch window goes through `delivery/batching.py` first. The entrypoints decide what
+happens to the message that carried an event.
 """
 
 from collections import defaultdict
@@ -16,17 +16,25 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.delivery.batching import SOURCE as DIGEST
-from push_relay.core.delivery.batching import TRIALS, Gatherer, Lone, broken_up, fits_a_window, notice, unfold
+from push_relay.core.delivery.batching import (
+    TRIALS,
+    Batcher,
+    SinglePush,
+    can_be_batched,
+    notice,
+    receipts_of_batch,
+    split_refused_batch,
+)
 from push_relay.core.delivery.connections import Share
 from push_relay.core.delivery.sender import Clock, Sender, TimeLeft, failure
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation, VendorRejected
-from push_relay.core.event import Arrival, Event, digest
+from push_relay.core.event import Arrival, Event, sha256_hex
 from push_relay.core.inbound.body import read_body
 from push_relay.core.inbound.envelope import pack, unwrap_http_sns
 from push_relay.core.inbound.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
-from push_relay.core.push import Message, Push, Receipt, Recipient
+from push_relay.core.push import Push, Receipt, Recipient, Wording
 from push_relay.core.rules.recognition import Sources, hint, known, reading_for, recognised
 from push_relay.core.rules.route import Route, Routing
 from push_relay.core.rules.source import Source
@@ -64,7 +72,7 @@ class Connections(Protocol):
         ...
 
 
-class Concurrently(Protocol):
+class ParallelMap(Protocol):
     """Call a function with each item, so many at a time; results in the items' order."""
 
     def __call__[T, R](
@@ -91,10 +99,10 @@ class Relay:
     subscriptions: Subscriptions
     queue: Queue
     sender: Sender
-    gatherer: Gatherer
+    batcher: Batcher
     connections: Connections
     clock: Clock
-    concurrently: Concurrently
+    parallel_map: ParallelMap
 
     # --- the front half ----------------------------------------------------------------------------
 
@@ -134,7 +142,7 @@ class Relay:
         return preflight(request, policy.origins)
 
     def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
-        asked = source.shake_hands(request, admitted.secret)
+        asked = source.answer_handshake(request, admitted.secret)
         if isinstance(asked, Subscription):
             is_protected = self.subscriptions.confirm(asked.url)
             notice = None if is_protected else Notice.UNPROTECTED
@@ -146,7 +154,7 @@ class Relay:
 
         Where the proof covers nothing but the sender, it is what the event says of itself.
         """
-        signed = digest(verified.signed)
+        signed = sha256_hex(verified.signed)
         arrival = Arrival(
             source=source.name,
             data=read_body(
@@ -205,12 +213,12 @@ class Relay:
         settled: list[list[Receipt]] = [[] for _ in events]
         ended: list[tuple[int, Receipt]] = []
         pushes: list[tuple[int, Push]] = []
-        alone: defaultdict[int, list[Lone]] = defaultdict(list)
+        alone: defaultdict[int, list[SinglePush]] = defaultdict(list)
         for number, event in enumerate(events):
             for task in self._pushes(event):
                 if isinstance(task, Receipt):
                     settled[number].append(task)
-                elif isinstance(task, Lone):
+                elif isinstance(task, SinglePush):
                     alone[number].append(task)
                 elif unsent := self._unsent(event, task, time_left):
                     ended.append((number, unsent))
@@ -221,20 +229,20 @@ class Relay:
         ended += [(number, receipt) for (number, _), receipt in zip(pushes, receipts, strict=True)]
         for number, answer in ended:
             receipt = self._confirmed(events[number], answer)
-            if lone := broken_up(events[number], receipt):
+            if lone := split_refused_batch(events[number], receipt):
                 alone[number] += lone
             else:
-                settled[number] += unfold(receipt)
+                settled[number] += receipts_of_batch(receipt)
         for number, parts in alone.items():
             settled[number] += self.send_alone(events[number], parts, time_left)
         for event, receipts in zip(events, settled, strict=True):
-            self.sender.let_go(event, receipts)
+            self.sender.clear_dropped(event, receipts)
         return settled
 
     def _pushes(self, event: Event) -> Iterable[Push | Receipt]:
         """Write an event's pushes; where it is a digest's end, the one of all that was gathered."""
         if event.source == DIGEST:
-            return self.gatherer.end(event, self.routing.account)
+            return self.batcher.end(event, self.routing.account)
         return self.translate(event)
 
     def translate(self, event: Event) -> Iterator[Push | Receipt]:
@@ -248,19 +256,19 @@ class Relay:
             if not routed.recipients and not routed.failures:
                 yield Receipt.of(event, Outcome.FILTERED, detail="no route leads to anybody")
                 return
-            wording = source.wording(event)
-            if wording.message is None:
+            written = source.wording(event)
+            if written.wording is None:
                 yield Receipt.of(event, Outcome.FILTERED, detail="no message rule holds for it")
                 return
             account = self.routing.account
-            fitted = fit(wording.message, account.title_limit, account.body_limit)
+            fitted = fit(written.wording, account.title_limit, account.body_limit)
             pushes = [self._push(event, source, fitted, *pair) for pair in routed.recipients.items()]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield failure(event, exc)
             return
         left = [push for push in pushes if event.is_for(push.key)]
         if not event.only:
-            failures = (*routed.failures, *wording.errors)
+            failures = (*routed.failures, *written.errors)
         else:
             # The failures were reported when the event was first handled, unless it waited for a recipient
             # that could be made then.
@@ -272,7 +280,7 @@ class Relay:
         yield from left
 
     def _push(
-        self, event: Event, source: Source, message: Message, recipient: Recipient, route: Route
+        self, event: Event, source: Source, message: Wording, recipient: Recipient, route: Route
     ) -> Push:
         ages = (route.max_age, source.max_age, self.routing.account.max_age)
         max_age = next(age for age in ages if age is not None)
@@ -282,22 +290,22 @@ class Relay:
             _key(event, recipient),
             high=route.high,
             max_age=max_age,
-            digest=route.digest if fits_a_window(message) else None,
+            batch_secs=route.batch_secs if can_be_batched(message) else None,
             sources=(event.source,),
             remember=source.remembers(event),
         )
 
     def _unsent(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Return the receipt of a push that is gathered or cannot be sent now; None if it can be tried."""
-        if push.digest is not None:
-            return self.gatherer.gather(event, push, time_left)
+        if push.batch_secs is not None:
+            return self.batcher.add(event, push, time_left)
         return self.sender.waiting(event, push, time_left)
 
     def _confirmed(self, event: Event, receipt: Receipt) -> Receipt:
         """Let a refused digest wait if the ledger does not have its refusal."""
-        return self.sender.confirmed(event, receipt) if broken_up(event, receipt) else receipt
+        return self.sender.confirmed(event, receipt) if split_refused_batch(event, receipt) else receipt
 
-    def send_alone(self, event: Event, pushes: Sequence[Lone], time_left: TimeLeft) -> list[Receipt]:
+    def send_alone(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
         """Send a refused digest's pushes. If the first are all refused, a notice decides about the others.
 
         The notice's words are the relay's own. If the vendor refuses it too, it refuses the recipient.
@@ -309,10 +317,10 @@ class Relay:
             receipts += [answer, *self._after(answer, event, others, time_left)]
         else:
             receipts += self._send([event], [(0, push) for push in others], time_left)
-        return [each for receipt in receipts for each in unfold(receipt)]
+        return [each for receipt in receipts for each in receipts_of_batch(receipt)]
 
     def _after(
-        self, answer: Receipt, event: Event, pushes: Sequence[Lone], time_left: TimeLeft
+        self, answer: Receipt, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft
     ) -> Sequence[Receipt]:
         """Send pushes if the vendor took the notice. If it waits, they wait; if it is refused, they fail."""
         if answer.outcome is Outcome.PARKED:
@@ -336,7 +344,7 @@ class Relay:
         at_a_time = min(len(pushes), self.routing.account.connections)
         try:
             with self.connections.held(len(pushes), time_left) as share:
-                return self.concurrently(
+                return self.parallel_map(
                     lambda task: self._send_one(events[task[0]], task[1], share, time_left), pushes, at_a_time
                 )
         except Exception as exc:  # noqa: BLE001 (what was sent is settled: it is a duplicate when it comes again)
@@ -357,4 +365,4 @@ class Relay:
 def _key(event: Event, recipient: Recipient) -> str:
     """Name a push by what cannot be forged: its event's identity and whom it tells."""
     parts = (event.source, event.identity, recipient.kind, recipient.value)
-    return digest("\0".join(parts).encode("utf-8", "surrogatepass"))
+    return sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))

@@ -43,7 +43,8 @@ RECEIVED = Limits(MAX_DEPTH, MAX_PARTS, MAX_TEXT)
 QUEUED = Limits(MAX_DEPTH + 10, MAX_PARTS + 10_000, MAX_TEXT)
 #: Digits of one number; CPython itself refuses more than 4,300 for a whole number.
 MAX_DIGITS = 400
-_HALF = re.compile("[\ud800-\udfff]")
+_HALVES = re.compile("[\ud800-\udfff]+")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 #: Quotes that a part can bring: a member has a key and a value.
 _QUOTES_PER_PART = 4
@@ -106,10 +107,18 @@ def parse_object(
 
 def replace_half_pairs(text: str) -> str:
     """Return a text with U+FFFD for each half of a surrogate pair: such a text has no UTF-8."""
-    if _HALF.search(text) is None:
+    if _HALVES.search(text) is None:
         return text
-    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-    return _HALF.sub("\ufffd", whole)
+    return _with_replacements(_PAIR.sub(_joined, text))
+
+
+def _joined(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
+def _with_replacements(text: str) -> str:
+    # A run of halves is one match, because a body can hold 700,000 of them.
+    return _HALVES.sub(lambda run: "\ufffd" * len(run[0]), text)
 
 
 def decode(raw: bytes) -> str:
@@ -265,12 +274,12 @@ def _without_halves(value: Json) -> Json:
         for index, item in enumerate(value):
             value[index] = _without_halves(item)
     elif isinstance(value, dict):
-        for key in [key for key in value if _HALF.search(key)]:
-            value[_HALF.sub("\ufffd", key)] = value.pop(key)
+        for key in [key for key in value if _HALVES.search(key)]:
+            value[_with_replacements(key)] = value.pop(key)
         for key, item in value.items():
             value[key] = _without_halves(item)
-    elif isinstance(value, str) and _HALF.search(value):
-        return _HALF.sub("\ufffd", value)
+    elif isinstance(value, str) and _HALVES.search(value):
+        return _with_replacements(value)
     return value
 
 

@@ -17,13 +17,13 @@ from typing import Any
 from push_relay.core.errors import Crashed, PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
-from push_relay.core.outcomes import Disposition, code_of, told
+from push_relay.core.outcomes import Disposition, code_of, safe_detail
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
 from push_relay.entrypoints import ending, isolation
 from push_relay.entrypoints.memory import portions
-from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
-from push_relay.entrypoints.queue_record import Message, read_batch
+from push_relay.entrypoints.ports import LambdaContext, Queues, time_left
+from push_relay.entrypoints.queue_record import QueueRecord, read_batch
 from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
@@ -40,7 +40,7 @@ class InvocationFailed(Exception):
 
 
 def handle(
-    invocation: Any, context: LambdaContext, relay: Relay, queue: Messages, telemetry: Telemetry
+    invocation: Any, context: LambdaContext, relay: Relay, queue: Queues, telemetry: Telemetry
 ) -> Response:
     """Deliver what an invocation brought. Returns the records that SQS is to keep.
 
@@ -52,9 +52,9 @@ def handle(
             return _from_sqs(records, context, relay, queue, telemetry)
         return _directly(invocation, context, relay, queue, telemetry)
     except Exception as exc:  # noqa: BLE001 (whatever it is, it is told and raised again without its text)
-        telemetry.trouble("invocation failed", error_code=code_of(exc), detail=told(exc))
+        telemetry.trouble("invocation failed", error_code=code_of(exc), detail=safe_detail(exc))
         # The cause's text may quote the event, and Lambda would log it: break the chain.
-        raise InvocationFailed(told(exc)) from None
+        raise InvocationFailed(safe_detail(exc)) from None
     finally:
         telemetry.flush()
 
@@ -63,7 +63,7 @@ def _from_sqs(
     records: Sequence[Mapping[str, Any]],
     context: LambdaContext,
     relay: Relay,
-    queue: Messages,
+    queue: Queues,
     telemetry: Telemetry,
 ) -> Response:
     batch = read_batch(records)
@@ -72,8 +72,8 @@ def _from_sqs(
         batch = isolation.isolate(batch, queue, telemetry)
     else:
         isolation.come_back_soon(batch, relay, time_left(context), queue, telemetry)
-    kept: list[Message] = []
-    finished: list[Message] = []
+    kept: list[QueueRecord] = []
+    finished: list[QueueRecord] = []
     waiting: set[str] = set()  # FIFO groups that wait behind a record of theirs
     for wave in portions(_waves(batch)):
         if is_careful:
@@ -95,7 +95,7 @@ def _from_sqs(
     return {"batchItemFailures": [{"itemIdentifier": str(m.content.get("messageId"))} for m in kept]}
 
 
-def _is_early(message: Message, relay: Relay) -> bool:
+def _is_early(message: QueueRecord, relay: Relay) -> bool:
     """Tell whether a message was seen before it is due: SQS delays for 15 minutes at most."""
     if message.due <= relay.clock.now() + 1:
         return False
@@ -104,7 +104,7 @@ def _is_early(message: Message, relay: Relay) -> bool:
     return message.event is not None
 
 
-def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
+def _waves(batch: Sequence[QueueRecord]) -> Iterator[list[QueueRecord]]:
     """Split a batch into what is handled together: all at once, but for suspects and a FIFO group's records.
 
     What is only dead-lettered comes first, suspects come last and one by one. Of a FIFO group one record is
@@ -118,8 +118,8 @@ def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
     suspects = [message for message in batch if message.is_suspect and not message.is_doomed]
     batch = [message for message in batch if not message.is_suspect]
     while batch:
-        wave: list[Message] = []
-        later: list[Message] = []
+        wave: list[QueueRecord] = []
+        later: list[QueueRecord] = []
         taken: set[str] = set()
         for message in batch:
             (later if message.group in taken else wave).append(message)
@@ -131,15 +131,15 @@ def _waves(batch: Sequence[Message]) -> Iterator[list[Message]]:
 
 
 def _directly(
-    invocation: Any, context: LambdaContext, relay: Relay, queue: Messages, telemetry: Telemetry
+    invocation: Any, context: LambdaContext, relay: Relay, queue: Queues, telemetry: Telemetry
 ) -> Response:
     """Deliver what has no queue behind it; what cannot be delivered now is queued."""
     notifications = _records(invocation, "EventSource", "aws:sns")
     if notifications is not None:
-        batch = [Message(record) for record in notifications]
+        batch = [QueueRecord(record) for record in notifications]
         _relay(batch, envelope.unwrap_sns, context, relay, telemetry)
     else:
-        batch = [Message(invocation if isinstance(invocation, Mapping) else {})]
+        batch = [QueueRecord(invocation if isinstance(invocation, Mapping) else {})]
         _relay(batch, envelope.unwrap_eventbridge, context, relay, telemetry)
     for message in batch:
         ending.dead_letter(message, queue)
@@ -152,7 +152,7 @@ def _directly(
 
 
 def _relay(
-    batch: Sequence[Message],
+    batch: Sequence[QueueRecord],
     unwrap: Unwrap,
     context: LambdaContext,
     relay: Relay,
@@ -169,7 +169,7 @@ def _relay(
         telemetry.settled(message.receipts, attempt=message.attempt)
 
 
-def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
+def _recognise(message: QueueRecord, unwrap: Unwrap, relay: Relay) -> None:
     """Find a message's event, or note the receipt of its rejection."""
     arrival: Arrival | Event | None = None
     if message.is_doomed:
@@ -185,7 +185,7 @@ def _recognise(message: Message, unwrap: Unwrap, relay: Relay) -> None:
         message.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
 
 
-def _crashed(message: Message, relay: Relay) -> Receipt:
+def _crashed(message: QueueRecord, relay: Relay) -> Receipt:
     """Return the receipt of a message that is not even read: reading it may be what kills the function."""
     error = Crashed(f"the function had the message {message.crashes} times and did not answer")
     about, source = message.message_id, message.source or ""
@@ -201,10 +201,10 @@ def _crashed(message: Message, relay: Relay) -> Receipt:
 
 
 def _tried(
-    finish: Callable[[Message, Relay, Messages], bool],
-    message: Message,
+    finish: Callable[[QueueRecord, Relay, Queues], bool],
+    message: QueueRecord,
     relay: Relay,
-    queue: Messages,
+    queue: Queues,
     telemetry: Telemetry,
 ) -> bool:
     try:
@@ -216,13 +216,13 @@ def _tried(
         return False
 
 
-def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
+def _finish(message: QueueRecord, relay: Relay, queue: Queues) -> bool:
     """Dead-letter and park what the receipts ask for."""
     parked = message.asking_for(Disposition.PARK)
     if parked and message.group is not None:
         # The record comes back whole, and what has failed with it. It is dead-lettered when the record ends.
         # The records behind it would keep the group waiting until the queue's visibility timeout ends.
-        queue.hide([each.content for each in (message, *message.behind)], message.delay(parked))
+        queue.delay([each.content for each in (message, *message.behind)], message.delay(parked))
         return False
     ending.dead_letter(message, queue)
     if not parked:
@@ -233,10 +233,10 @@ def _finish(message: Message, relay: Relay, queue: Messages) -> bool:
     return True
 
 
-def _wait(message: Message, _relay: Relay, queue: Messages) -> bool:
+def _wait(message: QueueRecord, _relay: Relay, queue: Queues) -> bool:
     """Queue anew what was seen before it is due."""
     if message.event:
-        queue.park(message.event, message.attempt, message.due, message.reason)
+        queue.requeue(message.event, message.attempt, message.due, message.reason)
     return message.event is not None
 
 

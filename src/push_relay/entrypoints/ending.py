@@ -8,11 +8,11 @@ from push_relay.core.event import Event
 from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
-from push_relay.entrypoints.ports import Messages
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.ports import Queues
+from push_relay.entrypoints.queue_record import QueueRecord
 
 
-def park(message: Message, parked: Sequence[Receipt], now: float, queue: Messages) -> None:
+def park(message: QueueRecord, parked: Sequence[Receipt], now: float, queue: Queues) -> None:
     """Queue an event for its next attempt. Raises QueueUnavailable, PayloadTooLarge.
 
     Urgent pushes get a message of their own, because the others may have to wait for midnight.
@@ -24,10 +24,10 @@ def park(message: Message, parked: Sequence[Receipt], now: float, queue: Message
     for part in [parked] if whole else [urgent, others]:
         event = message.event_for(part) if part else None
         if event:
-            queue.park(event, message.next_attempt(part), now + message.delay(part), _code(part))
+            queue.requeue(event, message.next_attempt(part), now + message.delay(part), _code(part))
 
 
-def dead_letter(message: Message, queue: Messages) -> None:
+def dead_letter(message: QueueRecord, queue: Queues) -> None:
     """Dead-letter what has failed: the event for these parts alone, or the message as it came.
 
     Refused pushes and parts that never became a push are two dead letters. A person may mend the mapping and
@@ -42,7 +42,7 @@ def dead_letter(message: Message, queue: Messages) -> None:
     if all(letters):
         for part, packed in zip(parts, letters, strict=True):
             if packed:
-                queue.bury(packed.body, packed.attributes, _code(part), message.event_id)
+                queue.dead_letter(packed.body, packed.attributes, _code(part), message.event_id)
         return
     if message.event and not message.content:
         raise PayloadTooLarge("the event is larger than a queue message can hold")
@@ -54,7 +54,7 @@ def dead_letter(message: Message, queue: Messages) -> None:
     attributes.pop(envelope.CRASHES_ATTRIBUTE, None)
     if "body" not in message.content and "messageId" not in message.content:
         body = json.dumps(message.content, default=str)
-    queue.bury(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
+    queue.dead_letter(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
 
 
 def _code(receipts: Sequence[Receipt]) -> str:

@@ -16,8 +16,8 @@ from itertools import groupby
 from push_relay.core.delivery.sender import TimeLeft
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.relay import Relay
-from push_relay.entrypoints.ports import Messages
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.ports import Queues
+from push_relay.entrypoints.queue_record import QueueRecord
 from push_relay.telemetry import Telemetry
 
 #: Seconds after the function's end before which a message is not handed out again: for clocks that differ.
@@ -28,7 +28,7 @@ _MAX_RECEIVES = 2
 _MAX_FAILURES = 2
 
 
-def isolate(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> list[Message]:
+def isolate(batch: Sequence[QueueRecord], queue: Queues, telemetry: Telemetry) -> list[QueueRecord]:
     """Return the messages of a standard queue to handle in this invocation, and replace the others by copies.
 
     To be handled are one suspect, or else all messages that are no suspects; besides what is only to be
@@ -47,9 +47,9 @@ def isolate(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> 
     return [*doomed, *handled, *_not_replaced(others, queue, telemetry)]
 
 
-def _not_replaced(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> list[Message]:
+def _not_replaced(batch: Sequence[QueueRecord], queue: Queues, telemetry: Telemetry) -> list[QueueRecord]:
     """Replace messages by copies; return those for which it was not possible."""
-    left: list[Message] = []
+    left: list[QueueRecord] = []
     failures = 0
     for message in batch:
         if not message.can_be_copied or failures == _MAX_FAILURES:
@@ -66,7 +66,7 @@ def _not_replaced(batch: Sequence[Message], queue: Messages, telemetry: Telemetr
     return left
 
 
-def one_by_one(batch: Sequence[Message]) -> Iterator[Message]:
+def one_by_one(batch: Sequence[QueueRecord]) -> Iterator[QueueRecord]:
     """Return a FIFO queue's records in the order in which they are handled one by one.
 
     A group keeps its order. The groups take turns in being the first: if one of them kills the function, each
@@ -79,7 +79,7 @@ def one_by_one(batch: Sequence[Message]) -> Iterator[Message]:
         yield from group
 
 
-def delete(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> None:
+def delete(batch: Sequence[QueueRecord], queue: Queues, telemetry: Telemetry) -> None:
     """Delete messages that are finished or replaced, before something is tried that may end the function.
 
     A message that cannot be deleted is acknowledged with the batch, if the function gets that far. Otherwise
@@ -87,13 +87,13 @@ def delete(batch: Sequence[Message], queue: Messages, telemetry: Telemetry) -> N
     """
     for message in batch:
         try:
-            queue.forget(message.content)
+            queue.delete(message.content)
         except QueueUnavailable as exc:
             telemetry.trouble("a finished message was not deleted", error_code=exc.code, detail=exc.detail)
 
 
 def come_back_soon(
-    batch: Sequence[Message], relay: Relay, time_left: TimeLeft, queue: Messages, telemetry: Telemetry
+    batch: Sequence[QueueRecord], relay: Relay, time_left: TimeLeft, queue: Queues, telemetry: Telemetry
 ) -> None:
     """Have urgent messages come back when this invocation must have ended, if the function dies on the batch.
 
@@ -103,6 +103,6 @@ def come_back_soon(
     urgent = relay.routing.urgent_sources()
     if len(batch) > 1 and any(message.source in urgent if message.source else urgent for message in batch):
         try:
-            queue.hide([message.content for message in batch], time_left() + _GRACE_SECS)
+            queue.delay([message.content for message in batch], time_left() + _GRACE_SECS)
         except QueueUnavailable as exc:
             telemetry.trouble("a batch keeps its visibility timeout", error_code=exc.code, detail=exc.detail)

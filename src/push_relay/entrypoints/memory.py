@@ -11,7 +11,7 @@ from typing import Any
 
 from push_relay.core.inbound.envelope import EVENT_ATTRIBUTE, sqs_attributes
 from push_relay.core.queue_format import COMPRESSED
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.queue_record import QueueRecord
 
 #: Bytes that the messages of one portion may take.
 MAX_TOGETHER = 100 * 2**20
@@ -22,7 +22,7 @@ _PER_CHARACTER = 10
 _PER_PART = 240
 
 
-def portions(waves: Iterable[Sequence[Message]]) -> Iterator[Sequence[Message]]:
+def portions(waves: Iterable[Sequence[QueueRecord]]) -> Iterator[Sequence[QueueRecord]]:
     """Split waves that could take too much memory; the smallest messages go first.
 
     A single message is never too large: its parts and its size are limited when it is parsed. The caller
@@ -33,7 +33,7 @@ def portions(waves: Iterable[Sequence[Message]]) -> Iterator[Sequence[Message]]:
         if sum(sizes) <= MAX_TOGETHER:
             yield wave
             continue
-        portion: list[Message] = []
+        portion: list[QueueRecord] = []
         left = MAX_TOGETHER
         for size, message in sorted(zip(sizes, wave, strict=True), key=lambda pair: pair[0]):
             if portion and size > left:

@@ -14,14 +14,14 @@ class LambdaContext(Protocol):
         ...
 
 
-class Messages(Protocol):
+class Queues(Protocol):
     """The queue and the dead-letter queue. Every method raises QueueUnavailable."""
 
-    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt, not before a moment (seconds since the epoch), with why."""
         ...
 
-    def bury(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
+    def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message as it came, with why and when."""
         ...
 
@@ -29,11 +29,11 @@ class Messages(Protocol):
         """Queue a copy of a received record, not before a moment, with how often the function died on it."""
         ...
 
-    def hide(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
+    def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Keep received records of one queue out of sight for a while (seconds), all for the same time."""
         ...
 
-    def forget(self, record: Mapping[str, Any]) -> None:
+    def delete(self, record: Mapping[str, Any]) -> None:
         """Delete a received record of whatever queue."""
         ...
 

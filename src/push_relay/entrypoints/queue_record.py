@@ -22,7 +22,7 @@ _random = SystemRandom().random
 
 
 @dataclass(slots=True)
-class Message:
+class QueueRecord:
     """A message, its event where it got so far, and the receipts of the event's pushes.
 
     attempt  how many times its event has been tried, this time included
@@ -42,12 +42,12 @@ class Message:
     group: str | None = None
     receives: int = 1
     crashes: int = 0
-    behind: Sequence["Message"] = ()
+    behind: Sequence["QueueRecord"] = ()
     event: Event | None = None
     receipts: Sequence[Receipt] = field(default=())
 
     @classmethod
-    def of_sqs(cls, record: Mapping[str, Any]) -> "Message":
+    def of_sqs(cls, record: Mapping[str, Any]) -> "QueueRecord":
         """Read what an SQS record says of itself."""
         attributes = record.get("attributes")
         system = attributes if isinstance(attributes, Mapping) else {}
@@ -127,9 +127,9 @@ class Message:
         return self.attempt + any(not receipt.is_paced for receipt in parked)
 
 
-def read_batch(records: Sequence[Mapping[str, Any]]) -> list[Message]:
+def read_batch(records: Sequence[Mapping[str, Any]]) -> list[QueueRecord]:
     """Read the records of an SQS batch, in their order."""
-    batch = [Message.of_sqs(record) for record in records]
+    batch = [QueueRecord.of_sqs(record) for record in records]
     for number, message in enumerate(batch):
         if message.group is not None:
             message.behind = [later for later in batch[number + 1 :] if later.group == message.group]

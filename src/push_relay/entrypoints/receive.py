@@ -28,8 +28,8 @@ from push_relay.core.push import Receipt
 from push_relay.core.relay import DeliveryMode, Relay
 from push_relay.core.trust.handshakes import Notice, Reply
 from push_relay.entrypoints import ending
-from push_relay.entrypoints.ports import LambdaContext, Messages, time_left
-from push_relay.entrypoints.queue_record import Message
+from push_relay.entrypoints.ports import LambdaContext, Queues, time_left
+from push_relay.entrypoints.queue_record import QueueRecord
 from push_relay.telemetry import Telemetry
 
 #: Codes of what is answered before there is any event, and so no outcome.
@@ -47,7 +47,7 @@ def handle(
     invocation: Any,
     context: LambdaContext,
     relay: Relay,
-    messages: Messages,
+    messages: Queues,
     telemetry: Telemetry,
 ) -> Response:
     """Answer one HTTP request. Never raises: what the relay does not know is an opaque 500."""
@@ -75,7 +75,7 @@ def _unwrap(invocation: Any) -> HttpRequest:
 
 
 def _answer(
-    request: HttpRequest, context: LambdaContext, relay: Relay, messages: Messages, telemetry: Telemetry
+    request: HttpRequest, context: LambdaContext, relay: Relay, messages: Queues, telemetry: Telemetry
 ) -> Response:
     match request.method, request.path.rstrip("/").rpartition("/")[2], request.source:
         case "GET", "health", None:
@@ -93,7 +93,7 @@ def _answer(
 
 
 def _webhook(
-    request: HttpRequest, context: LambdaContext, relay: Relay, messages: Messages, telemetry: Telemetry
+    request: HttpRequest, context: LambdaContext, relay: Relay, messages: Queues, telemetry: Telemetry
 ) -> Response:
     received = relay.receive(request, time_left(context))
     if isinstance(received, Reply):
@@ -104,7 +104,7 @@ def _webhook(
         telemetry.accepted(event)
         return _respond(HTTPStatus.ACCEPTED, {"status": "accepted", **about}, event.correlation_id)
     try:
-        _keep(Message({}, event=event, receipts=receipts), relay, messages)
+        _keep(QueueRecord({}, event=event, receipts=receipts), relay, messages)
     except (QueueUnavailable, PayloadTooLarge) as exc:
         refused = QueueUnavailable(exc.detail)
         receipts = [_not_kept(receipt, refused) for receipt in receipts]
@@ -141,7 +141,7 @@ def _handshake(reply: Reply, request: HttpRequest, telemetry: Telemetry) -> Resp
     }
 
 
-def _keep(message: Message, relay: Relay, messages: Messages) -> None:
+def _keep(message: QueueRecord, relay: Relay, messages: Queues) -> None:
     """Dead-letter and park a directly delivered event's pushes, as `deliver` does.
 
     Raises QueueUnavailable, PayloadTooLarge.

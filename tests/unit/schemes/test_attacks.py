@@ -4,7 +4,7 @@ import pytest
 
 from attacks import ATTACKS, Attack
 from push_relay.core.errors import SignatureInvalid, Stale, Unauthenticated
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import SCHEMES, WITHOUT_SECRET, read_scheme
 from signers import CASES, WORD, Case
@@ -29,7 +29,7 @@ SIGNED_ANEW = pytest.mark.parametrize(
 
 def scheme(case: Case) -> Scheme:
     """Return the scheme that the case's source folder asks for."""
-    return read_scheme(Table(case.verify))
+    return read_scheme(TomlTable(case.verify))
 
 
 @EVERY

@@ -48,9 +48,9 @@ def _dead(arguments: argparse.Namespace) -> int:
 
     from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
     from relayctl.deadletters.listing import Listing  # noqa: PLC0415
-    from relayctl.deadletters.looking import look, stopped_by_ctrl_c, warn  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
+    from relayctl.deadletters.scan import look, stopped_by_ctrl_c, warn  # noqa: PLC0415
 
     place = options.chosen_place(arguments).needs("dead_letter_url")
     clock = AwsClock()
@@ -101,15 +101,15 @@ def _print(listing: "Listing", arguments: argparse.Namespace) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     """Print one message: what may be told to standard error, the body to standard output."""
-    from relayctl.deadletters.letter import Entry, Filter, Letter  # noqa: PLC0415 - only what runs
-    from relayctl.deadletters.looking import look, stopped_by_ctrl_c  # noqa: PLC0415
+    from relayctl.deadletters.dead_letter import DeadLetter, DeadLetterSummary, Filter  # noqa: PLC0415 - only what runs
     from relayctl.deadletters.place import client  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
+    from relayctl.deadletters.scan import look, stopped_by_ctrl_c  # noqa: PLC0415
 
     place = options.chosen_place(arguments).needs("dead_letter_url")
-    found: list[tuple[Entry, Letter]] = []
+    found: list[tuple[DeadLetterSummary, DeadLetter]] = []
 
-    def seen(letter: Letter, entry: Entry) -> None:
+    def seen(letter: DeadLetter, entry: DeadLetterSummary) -> None:
         if entry.id.startswith(arguments.show) or entry.event_id == arguments.show:
             found.append((entry, letter))
 

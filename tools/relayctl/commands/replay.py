@@ -18,7 +18,7 @@ from relayctl.project import ROOT
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from relayctl.deadletters.letter import Entry, Letter
+    from relayctl.deadletters.dead_letter import DeadLetter, DeadLetterSummary
     from relayctl.deadletters.place import Place
     from relayctl.deadletters.queue import DeadLetterQueue
     from relayctl.deadletters.replaying import Replayer
@@ -65,11 +65,11 @@ def _foretell(arguments: argparse.Namespace, place: "Place") -> int:
     from rich.text import Text  # noqa: PLC0415
 
     from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
-    from relayctl.deadletters.looking import look, stopped_by_ctrl_c  # noqa: PLC0415
     from relayctl.deadletters.parked import LedgerReader  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
-    from relayctl.deadletters.prospect import Oracle, Prospect, relay_of  # noqa: PLC0415
+    from relayctl.deadletters.preview import Preview, Previewer, relay_of  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
+    from relayctl.deadletters.scan import look, stopped_by_ctrl_c  # noqa: PLC0415
 
     clock = AwsClock()
     status = (
@@ -77,10 +77,10 @@ def _foretell(arguments: argparse.Namespace, place: "Place") -> int:
         if place.table
         else lambda _key, _before: None
     )
-    oracle = Oracle(relay_of(arguments.sources, arguments.config), status, clock.now, arguments.force)
-    prospects: dict[str, Prospect] = {}
+    oracle = Previewer(relay_of(arguments.sources, arguments.config), status, clock.now, arguments.force)
+    prospects: dict[str, Preview] = {}
 
-    def seen(letter: "Letter", entry: "Entry") -> None:
+    def seen(letter: "DeadLetter", entry: "DeadLetterSummary") -> None:
         prospects[entry.id] = oracle.ask(letter)
 
     queue = DeadLetterQueue(clock.listen(client("sqs")), place.dead_letter_url)
@@ -108,10 +108,10 @@ def _replay(arguments: argparse.Namespace, place: "Place") -> int:
     from rich.console import Console  # noqa: PLC0415 - only what runs is imported
 
     from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
-    from relayctl.deadletters.looking import look, stopped_by_ctrl_c, warn  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
     from relayctl.deadletters.replaying import Pace, Replayer  # noqa: PLC0415
+    from relayctl.deadletters.scan import look, stopped_by_ctrl_c, warn  # noqa: PLC0415
 
     console, clock = Console(highlight=False), AwsClock()
     sqs = clock.listen(client("sqs"))
@@ -135,7 +135,9 @@ def _replay(arguments: argparse.Namespace, place: "Place") -> int:
         return _replay_entries(replayer, queue, entries)
 
 
-def _replay_entries(replayer: "Replayer", queue: "DeadLetterQueue", entries: "list[Entry]") -> int:
+def _replay_entries(
+    replayer: "Replayer", queue: "DeadLetterQueue", entries: "list[DeadLetterSummary]"
+) -> int:
     from rich.console import Console  # noqa: PLC0415 - only what runs is imported
 
     from relayctl.deadletters import reporting  # noqa: PLC0415
@@ -148,7 +150,7 @@ def _replay_entries(replayer: "Replayer", queue: "DeadLetterQueue", entries: "li
     return reporting.summary(console, result, len(entries), interrupted=replayer.stop.is_set())
 
 
-def _refusal(console: "Console", entries: "list[Entry]", stack: str, *, force: bool) -> int:
+def _refusal(console: "Console", entries: "list[DeadLetterSummary]", stack: str, *, force: bool) -> int:
     """Ask the person; return 0 where they agree, else the exit code."""
     by_code = Counter(entry.error_code for entry in entries).most_common()
     told = ", ".join(f"{number} {code}" for code, number in by_code)

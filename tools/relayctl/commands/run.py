@@ -83,7 +83,7 @@ def _chosen(arguments: argparse.Namespace) -> "tuple[Example, Push]":
     """
     from push_relay.core.errors import ConfigurationInvalid  # noqa: PLC0415 - only what runs is imported
     from relayctl import demonstration, examples  # noqa: PLC0415
-    from relayctl.deadletters.prospect import relay_of  # noqa: PLC0415
+    from relayctl.deadletters.preview import relay_of  # noqa: PLC0415
     from relayctl.progress import StepFailedError  # noqa: PLC0415
 
     try:

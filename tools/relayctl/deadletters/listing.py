@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from relayctl.deadletters.letter import Entry
+from relayctl.deadletters.dead_letter import DeadLetterSummary
 from relayctl.deadletters.queue import Counts
 
 #: Rows that a screen holds; --all shows the others.
@@ -32,7 +32,7 @@ class Listing:
 
     kind: str
     stack: str
-    entries: Sequence[Entry]
+    entries: Sequence[DeadLetterSummary]
     now: float
     hidden: int = 0
     queue: Counts | None = None
@@ -81,7 +81,7 @@ class Listing:
             table.add_row(Text(code), Text(source), str(number), oldest, newest)
         return table
 
-    def _entries(self, entries: Sequence[Entry]) -> Table:
+    def _entries(self, entries: Sequence[DeadLetterSummary]) -> Table:
         table = Table(box=None, pad_edge=False)
         width = short(self.entries)
         for name in ("id", "age", "error code", "source", "event"):
@@ -95,7 +95,7 @@ class Listing:
         return table
 
 
-def short(entries: Sequence[Entry]) -> int:
+def short(entries: Sequence[DeadLetterSummary]) -> int:
     """Return how many characters of an id tell the entries apart."""
     ids = {entry.id for entry in entries}
     lengths = range(8, max(map(len, ids), default=8) + 1)
@@ -111,7 +111,7 @@ def _stand(queue: Counts) -> dict[str, int]:
     return {"visible": queue.visible, "delayed": queue.delayed, "in_hand": queue.hidden}
 
 
-def _row(entry: Entry, now: float) -> dict[str, Any]:
+def _row(entry: DeadLetterSummary, now: float) -> dict[str, Any]:
     return {
         "id": entry.id,
         "error_code": entry.error_code,

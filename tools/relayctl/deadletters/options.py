@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import Any, Final
 
-from relayctl.deadletters.letter import Filter
+from relayctl.deadletters.dead_letter import Filter
 from relayctl.deadletters.place import Place, client, default_stack, of_stack
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,4})/([sm])")
@@ -71,7 +71,7 @@ def _code(text: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 (only what runs is imported)
 
     from push_relay.core.errors import CODES  # noqa: PLC0415 (the same)
-    from relayctl.deadletters.letter import INVOCATION_FAILED  # noqa: PLC0415 (the same)
+    from relayctl.deadletters.dead_letter import INVOCATION_FAILED  # noqa: PLC0415 (the same)
 
     code, known = text.strip().lower().replace(" ", "_").replace("-", "_"), {*CODES, INVOCATION_FAILED}
     if code in known:

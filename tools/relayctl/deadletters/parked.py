@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from push_relay.adapters.ledger import PREFIX
 from push_relay.core.event import safe_id
-from relayctl.deadletters.letter import Entry
+from relayctl.deadletters.dead_letter import DeadLetterSummary
 
 _PARKED: Final = "parked"
 
@@ -23,7 +23,7 @@ class LedgerReader:
         self._table = table
         self._now = now
 
-    def parked(self) -> Iterator[Entry]:
+    def parked(self) -> Iterator[DeadLetterSummary]:
         """Return the pushes that were claimed and wait. A scan: it reads the whole table, page by page."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
@@ -58,8 +58,8 @@ class LedgerReader:
         return int(item.get("expires_at", {}).get("N", 0)) <= self._now()
 
 
-def _entry(item: Mapping[str, Any]) -> Entry:
-    return Entry(
+def _entry(item: Mapping[str, Any]) -> DeadLetterSummary:
+    return DeadLetterSummary(
         id=item["pk"]["S"].removeprefix(PREFIX),
         error_code=item.get("error_code", {}).get("S", "-"),
         source=item.get("source", {}).get("S", "-"),

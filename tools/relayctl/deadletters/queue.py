@@ -14,7 +14,7 @@ from itertools import batched
 from types import TracebackType
 from typing import Any, Final, Self
 
-from relayctl.deadletters.letter import Letter
+from relayctl.deadletters.dead_letter import DeadLetter
 
 _BATCH: Final = 10  # SQS's most for one call
 _WAIT_SECS: Final = 1  # long enough to ask all of SQS's servers: a short poll asks only some of them
@@ -81,7 +81,7 @@ class DeadLetterQueue:
         """Ask how the queue stands."""
         return counts_of(self._client, self._url)
 
-    def letters(self, is_stopped: Callable[[], bool]) -> Iterator[Letter]:
+    def letters(self, is_stopped: Callable[[], bool]) -> Iterator[DeadLetter]:
         """Return each message once, held so that nobody else gets it meanwhile, until all are seen."""
         expected = self.counts().visible
         self._hold = min(_MOST_HOLD, _LEAST_HOLD + max(expected / _A_SECOND, 1.5 * _BATCH * self._interval))
@@ -102,9 +102,9 @@ class DeadLetterQueue:
                 if is_stopped():
                     return
                 self._seen.add(message["MessageId"])
-                yield Letter.of_sqs(message)
+                yield DeadLetter.of_sqs(message)
 
-    def still_holds(self, letter: Letter) -> bool:
+    def still_holds(self, letter: DeadLetter) -> bool:
         """Tell whether a message is still hidden from everybody else; if not, it will be seen once more."""
         until = self._held[letter.message_id][1] if letter.message_id in self._held else 0.0
         if self._now() < until - _MARGIN:
@@ -112,7 +112,7 @@ class DeadLetterQueue:
         self._seen.discard(letter.message_id)
         return False
 
-    def delete(self, letter: Letter) -> None:
+    def delete(self, letter: DeadLetter) -> None:
         """Delete a message for good."""
         self._client.delete_message(QueueUrl=self._url, ReceiptHandle=self._held[letter.message_id][0])
         del self._held[letter.message_id]

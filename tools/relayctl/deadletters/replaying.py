@@ -12,7 +12,7 @@ from threading import Event as Flag
 from typing import Any, Final
 
 from push_relay.core.errors import PayloadTooLarge
-from relayctl.deadletters.letter import Letter
+from relayctl.deadletters.dead_letter import DeadLetter
 from relayctl.deadletters.queue import DeadLetterQueue
 from relayctl.deadletters.revival import revived
 
@@ -88,7 +88,7 @@ class Replayer:
                     break
         return result
 
-    def _replay(self, queue: DeadLetterQueue, letter: Letter, result: Result) -> bool:
+    def _replay(self, queue: DeadLetterQueue, letter: DeadLetter, result: Result) -> bool:
         """Replay one message; tell whether AWS did as it was told."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from push_relay.adapters.ledger import MEMORY
+from push_relay.adapters.ledger import LEDGER_MEMORY_SECS
 from push_relay.adapters.queue import most_needed
 from push_relay.core.event import Event, Replay
 from push_relay.core.inbound.envelope import (
@@ -14,7 +14,7 @@ from push_relay.core.inbound.envelope import (
     origin,
     pack,
 )
-from relayctl.deadletters.letter import CRASHED, WHY, Attributes, Letter, record
+from relayctl.deadletters.dead_letter import CRASHED, WHY, Attributes, DeadLetter, record
 
 #: Seconds before the ledger forgets a push within which it is not relied upon any more.
 _MARGIN: Final = 3600.0
@@ -28,7 +28,7 @@ class Outgoing:
     attributes: Attributes
 
 
-def revived(letter: Letter, now: float, *, force: bool, replay_id: str = "") -> list[Outgoing]:
+def revived(letter: DeadLetter, now: float, *, force: bool, replay_id: str = "") -> list[Outgoing]:
     """Return what is to be sent in a dead message's place; nothing where it cannot be replayed.
 
     An event of the relay's is marked as replayed; whatever else is sent as it came. A message that has
@@ -58,7 +58,7 @@ def again(event: Event, now: float, *, force: bool, replay_id: str = "") -> Even
     What was delivered is a duplicate by the ledger, unless `force`. Where the event is so old that the ledger
     may have forgotten it, only the pushes that failed are tried again.
     """
-    is_remembered = now - event.received_at < MEMORY - _MARGIN
+    is_remembered = now - event.received_at < LEDGER_MEMORY_SECS - _MARGIN
     return replace(
         event,
         only=() if is_remembered else event.only,
@@ -67,22 +67,22 @@ def again(event: Event, now: float, *, force: bool, replay_id: str = "") -> Even
     )
 
 
-def _as_it_came(letter: Letter) -> Attributes:
+def _as_it_came(letter: DeadLetter) -> Attributes:
     """Keep the sender's attributes, and what makes the message the same event as before.
 
     SQS takes ten: the least needed give way.
     """
-    ours = {CRASHES_ATTRIBUTE} | (WHY if letter.is_laid_aside else set())
+    ours = {CRASHES_ATTRIBUTE} | (WHY if letter.moved_by_relay else set())
     kept = {name: value for name, value in letter.attributes.items() if name not in ours}
     return most_needed(kept | _origin(letter) | _suspicion(letter))
 
 
-def _suspicion(letter: Letter) -> dict[str, Mapping[str, Any]]:
+def _suspicion(letter: DeadLetter) -> dict[str, Mapping[str, Any]]:
     """Return what has the relay handle a message alone: that it has crashed once."""
     return {CRASHES_ATTRIBUTE: _text("1")} if letter.entry().error_code == CRASHED else {}
 
 
-def _origin(letter: Letter) -> dict[str, Mapping[str, Any]]:
+def _origin(letter: DeadLetter) -> dict[str, Mapping[str, Any]]:
     """Return who the message was and when it was sent: what `deliver` kept, else what SQS says of it.
 
     What SQS itself has moved still has both; what had no queue behind it is as old as its letter.

@@ -18,11 +18,11 @@ from typing import Protocol
 from push_relay.core.account import Account
 from push_relay.core.delivery.sender import Sender, TimeLeft, failure
 from push_relay.core.errors import LedgerUnavailable, VendorRejected
-from push_relay.core.event import Event, digest
+from push_relay.core.event import Event, sha256_hex
 from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
-from push_relay.core.push import GATHERED, Message, Push, Receipt, Recipient
+from push_relay.core.push import BATCHED, Push, Receipt, Recipient, Wording
 
 #: The source of the relay's own events; no folder can have this name.
 SOURCE = ".digest"
@@ -36,7 +36,7 @@ LONGEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BatchedPush:
     """One gathered push: what it says, and whose it is.
 
     expires  seconds since the epoch from which on it is not worth sending; None: it always is
@@ -46,23 +46,23 @@ class Entry:
     source: str
     event_id: str
     correlation_id: str
-    message: Message
+    wording: Wording
     expires: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Digest(Push):
+class BatchPush(Push):
     """The push that a window becomes, with what it speaks of, and what came too late for it."""
 
-    entries: tuple[Entry, ...] = ()
-    expired: tuple[Entry, ...] = ()
+    entries: tuple[BatchedPush, ...] = ()
+    expired: tuple[BatchedPush, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lone(Push):
+class SinglePush(Push):
     """A gathered push that is sent alone, because the vendor refused its digest."""
 
-    entry: Entry
+    entry: BatchedPush
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Added(StrEnum):
     FULL = "full"  # the segment has no room for it, and never will
 
 
-class Digests(Protocol):
+class BatchStore(Protocol):
     """Where windows are kept. Every method that needs the store raises LedgerUnavailable."""
 
     def latest(self, window: Window) -> Window:
@@ -100,7 +100,7 @@ class Digests(Protocol):
         """Return where a push goes for which a segment has no room, maybe in another window. No I/O."""
         ...
 
-    def add(self, window: Window, entry: Entry) -> Added:
+    def add(self, window: Window, entry: BatchedPush) -> Added:
         """Add an entry to a segment, once. Adding it again returns that it lies there, even after the end."""
         ...
 
@@ -108,42 +108,42 @@ class Digests(Protocol):
         """Note that the window's end is scheduled."""
         ...
 
-    def close(self, window_id: str) -> tuple[Window, Sequence[Entry]] | None:
+    def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
         """Let no more in, and return what was gathered; None where there is no such window."""
         ...
 
 
-class Later(Protocol):
+class Scheduler(Protocol):
     """The queue, where an event waits until it is due. Raises QueueUnavailable."""
 
-    def park(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event, not to be seen before a moment (seconds since the epoch), with why it waits."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Gatherer:
+class Batcher:
     """Gathers pushes into windows, and makes of a window that ends the one push that it becomes."""
 
-    digests: Digests
+    digests: BatchStore
     sender: Sender
-    queue: Later
+    queue: Scheduler
 
-    def gather(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
+    def add(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
         """Put an event's push into its window. Never raises: an exception is the push's outcome."""
         if settled := self.sender.claim(event, push, time_left):
             return settled
         expires = None if push.max_age is None else event.received_at + push.max_age
-        entry = Entry(push.key, event.source, event.id, event.correlation_id, push.message, expires)
+        entry = BatchedPush(push.key, event.source, event.id, event.correlation_id, push.wording, expires)
         try:
             self._put(push, entry)
-            self.sender.ledger.settle(push.key, GATHERED)
+            self.sender.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             return self.sender.recorded(push, failure(event, exc, push))
         detail = "gathered with others to the same recipient"
-        return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=GATHERED, push=push)
+        return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=BATCHED, push=push)
 
-    def _put(self, push: Push, entry: Entry) -> None:
+    def _put(self, push: Push, entry: BatchedPush) -> None:
         """Put an entry into the window that the ledger notes for it, else into the first that takes it."""
         now = self.sender.clock.now
         window = self._noted(push, self.digests.latest(window_of(push, now())))
@@ -151,7 +151,7 @@ class Gatherer:
             added = self.digests.add(window, entry)
             if added is Added.UNSCHEDULED:
                 # In this order, so that a worker that dies in between leaves a second event, and not none.
-                self.queue.park(closing_event(window), 1, window.due, GATHERED)
+                self.queue.requeue(closing_event(window), 1, window.due, BATCHED)
                 self.digests.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return
@@ -164,7 +164,7 @@ class Gatherer:
     def _noted(self, push: Push, window: Window, *, anew: bool = False) -> Window:
         """Note the window that a push goes into before it lies there; return the one that it is bound to."""
         segment = f"#{window.segment}" if window.segment else ""
-        noted = self.sender.ledger.remember(push.key, f"{window.due!r} {window.id}{segment}", anew=anew)
+        noted = self.sender.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", anew=anew)
         due, _, name = noted.partition(" ")
         window_id, _, number = name.partition("#")
         return replace(window, id=window_id, due=float(due), segment=int(number or 0))
@@ -181,18 +181,18 @@ class Gatherer:
             push = _written(event, *found, self.sender.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [failure(event, exc)]
-        if is_for_lone_pushes(event):
-            return [*_lone_pushes(event, push)]
+        if is_for_single_pushes(event):
+            return [*_single_pushes(event, push)]
         return [push] if push.entries else [*_left_out(push)]
 
 
 def window_of(push: Push, now: float) -> Window:
     """Return the window that a push falls into."""
-    seconds = push.digest or 1.0
+    seconds = push.batch_secs or 1.0
     number = math.floor(now / seconds)
     parts = (push.recipient.kind, push.recipient.value, str(seconds), str(number), str(push.high))
     return Window(
-        digest("\0".join(parts).encode("utf-8", "surrogatepass")),
+        sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass")),
         push.recipient,
         (number + 1) * seconds,
         push.high,
@@ -201,7 +201,7 @@ def window_of(push: Push, now: float) -> Window:
 
 def overflow(window: Window) -> Window:
     """Return the window of the same stretch of time that goes on where a full one has no room."""
-    return replace(window, id=digest(window.id.encode()), segment=0)
+    return replace(window, id=sha256_hex(window.id.encode()), segment=0)
 
 
 def closing_event(window: Window) -> Event:
@@ -216,16 +216,18 @@ def closing_event(window: Window) -> Event:
     )
 
 
-def fits_a_window(message: Message) -> bool:
+def can_be_batched(wording: Wording) -> bool:
     """Tell whether a digest may gather a message: one that is too long goes by itself."""
-    return len(message.title) + len(message.body) <= LONGEST
+    return len(wording.title) + len(wording.body) <= LONGEST
 
 
-def _written(event: Event, window: Window, entries: Sequence[Entry], now: float, account: Account) -> Digest:
+def _written(
+    event: Event, window: Window, entries: Sequence[BatchedPush], now: float, account: Account
+) -> BatchPush:
     # Each time anew: a digest that has waited for a day speaks of less than it would have at first.
     fresh = tuple(entry for entry in entries if now <= (entry.expires or math.inf))
     expired = tuple(entry for entry in entries if now > (entry.expires or math.inf))
-    return Digest(
+    return BatchPush(
         window.recipient,
         fit(summary(fresh or expired), account.title_limit, account.body_limit),
         event.identity,
@@ -236,61 +238,61 @@ def _written(event: Event, window: Window, entries: Sequence[Entry], now: float,
     )
 
 
-def summary(entries: Sequence[Entry]) -> Message:
+def summary(entries: Sequence[BatchedPush]) -> Wording:
     """Write the one message of several: a lone one as it is, else their titles, each once with its number."""
-    messages = [entry.message for entry in entries]
-    if len(messages) == 1:
-        return messages[0]
+    wordings = [entry.wording for entry in entries]
+    if len(wordings) == 1:
+        return wordings[0]
     # The version before has gathered titles as they came.
-    titles = Counter(clean_line(message.title) or ELLIPSIS for message in messages)
-    expiries = [message.expiry_secs for message in messages if message.expiry_secs is not None]
-    return Message(
-        title=f"{len(messages)} new alerts",
+    titles = Counter(clean_line(wording.title) or ELLIPSIS for wording in wordings)
+    expiries = [wording.expiry_secs for wording in wordings if wording.expiry_secs is not None]
+    return Wording(
+        title=f"{len(wordings)} new alerts",
         body="\n".join(title if count == 1 else f"{count} \u00d7 {title}" for title, count in titles.items()),
-        sound=True if any(message.sound for message in messages) else None,
-        expiry_secs=max(expiries) if len(expiries) == len(messages) else None,
+        sound=True if any(wording.sound for wording in wordings) else None,
+        expiry_secs=max(expiries) if len(expiries) == len(wordings) else None,
     )
 
 
-def broken_up(event: Event, receipt: Receipt) -> list[Lone]:
+def split_refused_batch(event: Event, receipt: Receipt) -> list[SinglePush]:
     """Return the pushes of a digest that the vendor refused: each is sent alone. Empty for any other receipt.
 
     A call of unknown fate is no refusal: the vendor may have shown the digest.
     """
     push = receipt.push
-    if not isinstance(push, Digest) or receipt.error_code != VendorRejected.code or len(push.entries) == 1:
+    if not isinstance(push, BatchPush) or receipt.error_code != VendorRejected.code or len(push.entries) == 1:
         return []
-    return _lone_pushes(event, push)
+    return _single_pushes(event, push)
 
 
-def notice(event: Event, pushes: Sequence[Lone]) -> Push:
+def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
     """Return a push in the relay's own words to the recipient of a refused digest, one for each digest."""
     first = pushes[0]
     return Push(
         first.recipient,
-        Message(
+        Wording(
             "Alerts one by one", f"A summary of {len(pushes)} alerts was refused. They follow one by one."
         ),
-        digest(f"{event.identity}\0".encode()),
+        sha256_hex(f"{event.identity}\0".encode()),
         high=first.high,
         sources=tuple(sorted({source for push in pushes for source in push.sources})),
     )
 
 
-def is_for_lone_pushes(event: Event) -> bool:
+def is_for_single_pushes(event: Event) -> bool:
     """Tell whether a window's event is for pushes of its refused digest, and not for the digest itself."""
     return bool(event.only) and event.identity not in event.only
 
 
-def _lone_pushes(event: Event, push: Digest) -> list[Lone]:
+def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
     """Return a digest's pushes that an event is for. Those that are too old expire when they are tried."""
     entries = [*push.entries, *push.expired]
-    keys = [digest(f"{event.identity}\0{entry.key}".encode()) for entry in entries]
-    wanted = set(event.only) if is_for_lone_pushes(event) else set(keys)
+    keys = [sha256_hex(f"{event.identity}\0{entry.key}".encode()) for entry in entries]
+    wanted = set(event.only) if is_for_single_pushes(event) else set(keys)
     return [
-        Lone(
+        SinglePush(
             push.recipient,
-            entry.message,
+            entry.wording,
             key,
             high=push.high,
             max_age=None if entry.expires is None else entry.expires - event.received_at,
@@ -302,26 +304,26 @@ def _lone_pushes(event: Event, push: Digest) -> list[Lone]:
     ]
 
 
-def unfold(receipt: Receipt) -> list[Receipt]:
+def receipts_of_batch(receipt: Receipt) -> list[Receipt]:
     """Return each gathered push's receipt of the digest's end; one that waits goes on waiting as one.
 
     The receipt of any other push is its own.
     """
     push = receipt.push
-    if isinstance(push, Lone):
+    if isinstance(push, SinglePush):
         detail = receipt.detail or "sent alone, because the vendor refused the digest"
         return [replace(_about(push.entry, receipt), detail=detail)]
-    if not isinstance(push, Digest) or receipt.outcome is Outcome.PARKED:
+    if not isinstance(push, BatchPush) or receipt.outcome is Outcome.PARKED:
         return [receipt]
     first, *others = [_about(entry, receipt) for entry in push.entries]
     return [first, *(replace(other, latency_ms=None) for other in others), *_left_out(push)]
 
 
-def _about(entry: Entry, receipt: Receipt) -> Receipt:
+def _about(entry: BatchedPush, receipt: Receipt) -> Receipt:
     return replace(receipt, source=entry.source, event_id=entry.event_id, correlation_id=entry.correlation_id)
 
 
-def _left_out(push: Digest) -> list[Receipt]:
+def _left_out(push: BatchPush) -> list[Receipt]:
     """Make the receipts of what came too late for a digest: of its key, in words of their own."""
     return [
         Receipt(
@@ -329,7 +331,7 @@ def _left_out(push: Digest) -> list[Receipt]:
             entry.event_id,
             Outcome.EXPIRED,
             entry.correlation_id,
-            push=replace(push, message=entry.message),
+            push=replace(push, wording=entry.wording),
         )
         for entry in push.expired
     ]

@@ -64,9 +64,9 @@ def encode(push: Push, credentials: Credentials, form: Format, *, xml_root: str 
         raise MappingFailed(f"the recipient holds a character that {form.name} cannot")
     if lacking.search(credentials.integration_key):
         raise CredentialsUnavailable(f"the integration key holds a character that {form.name} cannot")
-    message = push.message
+    message = push.wording
     title, body = (lacking.sub(_REPLACEMENT, text) for text in (message.title, message.body))
-    fields = _fields(replace(push, message=replace(message, title=title, body=body)), credentials)
+    fields = _fields(replace(push, wording=replace(message, title=title, body=body)), credentials)
     if form is Format.XML:
         return _xml(fields, xml_root)
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
@@ -75,12 +75,12 @@ def encode(push: Push, credentials: Credentials, form: Format, *, xml_root: str 
 def _fields(push: Push, credentials: Credentials) -> dict[str, str | int]:
     """Name the fields in alphabetical order, which the vendor's XML reader insists on."""
     fields: dict[str, str | int | None] = {
-        "Body": push.message.body,
+        "Body": push.wording.body,
         "CompanyId": credentials.company_id,
-        "ExpirySecs": push.message.expiry_secs,
+        "ExpirySecs": push.wording.expiry_secs,
         "IntegrationKey": credentials.integration_key,
-        "Sound": push.message.sound,
-        "Title": push.message.title,
+        "Sound": push.wording.sound,
+        "Title": push.wording.title,
         _FIELDS[push.recipient.kind]: push.recipient.value,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -22,11 +22,11 @@ from push_relay.core.errors import (
     VendorUnauthorized,
 )
 from push_relay.core.event import Event, Replay
-from push_relay.core.outcomes import Disposition, Outcome, code_of, told
+from push_relay.core.outcomes import Disposition, Outcome, code_of, safe_detail
 from push_relay.core.push import Push, Receipt
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
-RESERVE = 1.5
+SETTLE_MARGIN_SECS = 1.5
 
 type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
 type _Call = Callable[[], AbstractContextManager[float]]  # begins a call; yields the seconds that it may take
@@ -56,9 +56,9 @@ class Ledger(Protocol):
         ...
 
     def settle(self, key: str, status: str, error_code: str = "") -> None: ...  # an outcome, or GATHERED
-    def why(self, key: str) -> str: ...  # the error code of what has failed
-    def park(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
-    def forget(self, key: str) -> None: ...  # that a push was parked: it waits no more
+    def error_code_of(self, key: str) -> str: ...  # the error code of what has failed
+    def release(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
+    def clear_parked(self, key: str) -> None: ...  # that a push was parked: it waits no more
 
     def count_unknown(self, key: str) -> int:
         """Count a call of unknown fate of a claimed push; return how many it has had since it was settled.
@@ -67,7 +67,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def remember(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted.
 
         The first one stands, whoever claims the push again, until it is settled; `anew` puts another in its
@@ -148,7 +148,10 @@ class Sender:
             credentials = self.credentials.current()
             started = self.clock.monotonic()
             self._send(
-                push, credentials, event.correlation_id, lambda: connection.call(time_left() - RESERVE)
+                push,
+                credentials,
+                event.correlation_id,
+                lambda: connection.call(time_left() - SETTLE_MARGIN_SECS),
             )
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
@@ -201,7 +204,7 @@ class Sender:
     def _claim(self, event: Event, push: Push, time_left: TimeLeft) -> Claim:
         """Claim a push for as long as this invocation can live. Raises ClaimHeld, OutOfTime."""
         left = time_left()
-        if left <= RESERVE:
+        if left <= SETTLE_MARGIN_SECS:
             raise OutOfTime("the invocation ends before the push could be sent")
         forget_before = push.forget_before(event)
         claim = self.ledger.claim(push.key, left, event.replay, event.replay_id, forget_before)
@@ -212,7 +215,9 @@ class Sender:
     def _failed_before(self, event: Event, push: Push) -> Receipt:
         """Tell again that a push has failed: who settled that may have died before dead-lettering it."""
         receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed for good before")
-        return replace(receipt, error_code=self.ledger.why(push.key) or VendorRejected.code, push=push)
+        return replace(
+            receipt, error_code=self.ledger.error_code_of(push.key) or VendorRejected.code, push=push
+        )
 
     def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
         """Send a push; if the credentials are refused, once more with changed ones."""
@@ -259,13 +264,13 @@ class Sender:
         """
         try:
             if receipt.outcome is Outcome.PARKED:
-                self.ledger.park(push.key, receipt)
+                self.ledger.release(push.key, receipt)
             elif receipt.outcome is Outcome.EXPIRED:
-                self.ledger.forget(push.key)
+                self.ledger.clear_parked(push.key)
             else:
                 self.ledger.settle(push.key, receipt.outcome, receipt.error_code or "")
         except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
-            trouble = f"not recorded: {told(exc) or code_of(exc)}"
+            trouble = f"not recorded: {safe_detail(exc) or code_of(exc)}"
             return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
         return receipt
 
@@ -275,14 +280,14 @@ class Sender:
         What follows from a failure must not be done before every worker can know of it.
         """
         try:
-            if self.ledger.why(receipt.key or "") == receipt.error_code:
+            if self.ledger.error_code_of(receipt.key or "") == receipt.error_code:
                 return receipt
             trouble: Exception = LedgerUnavailable("the ledger does not have what the vendor answered")
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             trouble = exc
         return failure(event, trouble, receipt.push)
 
-    def let_go(self, event: Event, receipts: Sequence[Receipt]) -> None:
+    def clear_dropped(self, event: Event, receipts: Sequence[Receipt]) -> None:
         """Forget the parked pushes that an event came again for and that it has no more. Never raises.
 
         A route or a mapping has changed while they waited: they would be listed as parked for good.
@@ -292,7 +297,7 @@ class Sender:
         for key in set(event.only) - {receipt.key for receipt in receipts}:
             # What the ledger says of them is for people alone, and may not take down the batch.
             with suppress(Exception):
-                self.ledger.forget(key)
+                self.ledger.clear_parked(key)
 
 
 def failure(event: Event, error: Exception, push: Push | None = None) -> Receipt:

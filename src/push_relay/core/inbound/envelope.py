@@ -25,7 +25,7 @@ from datetime import datetime
 from typing import Any
 
 from push_relay.core.errors import MalformedRequest, UnknownSource
-from push_relay.core.event import Arrival, Event, digest, safe_id
+from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.queue_format import (
     ATTEMPT_ATTRIBUTE,
     COMPRESSED,
@@ -257,7 +257,7 @@ class _MessageId:
         """Raise MalformedRequest without an id: a repetition could not be recognised."""
         if not isinstance(message_id, str) or not message_id:
             raise MalformedRequest(f"the {service} message has no id")
-        return cls(service, message_id, digest(content))
+        return cls(service, message_id, sha256_hex(content))
 
 
 def _arrival(

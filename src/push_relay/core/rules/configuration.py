@@ -17,7 +17,7 @@ class WrongKey(ConfigurationInvalid):
         self.cause = cause
 
 
-class Table:
+class TomlTable:
     """One table of a document: typed access, and `done()` refuses keys that nobody asked for."""
 
     def __init__(self, value: object, path: tuple[Key, ...] = ()) -> None:
@@ -48,14 +48,14 @@ class Table:
         except ConfigurationInvalid as exc:
             raise self.wrong(key, exc.detail) from exc
 
-    def whole(self, key: str, default: int, *, at_least: int = 0) -> int:
+    def integer(self, key: str, default: int, *, at_least: int = 0) -> int:
         """Return a whole number."""
         value = self._get(key, int, "a whole number", default)
         if value < at_least:
             raise self.wrong(key, f"is less than {at_least}")
         return value
 
-    def truth(self, key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 (as the others have it)
+    def boolean(self, key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 (as the others have it)
         """Return true or false."""
         return self._get(key, bool, "true or false", default=default)
 
@@ -72,16 +72,16 @@ class Table:
             raise self.wrong(key, "is not a text or a list of texts")
         return tuple(listed)
 
-    def table(self, key: str) -> "Table":
+    def table(self, key: str) -> "TomlTable":
         """Return a table; an absent one is empty."""
-        return Table(self._get(key, dict, "a table", {}), (*self.path, key))
+        return TomlTable(self._get(key, dict, "a table", {}), (*self.path, key))
 
-    def tables(self, key: str) -> Sequence["Table"]:
+    def tables(self, key: str) -> Sequence["TomlTable"]:
         """Return an array of tables; absent is empty."""
         value = self._get(key, list, "an array of tables ([[...]])", [])
-        return [Table(item, (*self.path, key, index)) for index, item in enumerate(value)]
+        return [TomlTable(item, (*self.path, key, index)) for index, item in enumerate(value)]
 
-    def done(self) -> None:
+    def refuse_unknown_keys(self) -> None:
         """Raise WrongKey for a key that nobody asked for: a misspelt key must not be passed over."""
         for key in self._value:
             if key not in self._asked:

@@ -17,7 +17,7 @@ from jmespath.parser import ParsedResult
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.phone_text import is_blank
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 
 type Scope = Mapping[str, Any]
 
@@ -130,7 +130,7 @@ class Expression:
         """
         return frozenset(_members(self._compiled.parsed, root, self.text))
 
-    def leave_alone(self, proof: "Reads") -> None:
+    def forbid(self, proof: "RequestFields") -> None:
         """Raise ConfigurationInvalid where the expression reads what carries the sender's proof."""
         for name in (*self.names("headers") & proof.headers, *self.names("query") & proof.query):
             raise ConfigurationInvalid(
@@ -140,14 +140,14 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class Reads:
+class RequestFields:
     """Members of `headers` and `query`: those that expressions read, or that they must leave alone."""
 
     headers: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, expressions: Iterable[Expression]) -> "Reads":
+    def of(cls, expressions: Iterable[Expression]) -> "RequestFields":
         """Gather what expressions read. Raises ConfigurationInvalid where one takes either whole."""
         read = list(expressions)
         return cls(
@@ -157,7 +157,7 @@ class Reads:
 
 
 #: Of what reads neither.
-NOTHING = Reads()
+NO_FIELDS = RequestFields()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,10 +275,10 @@ def _first_line(exc: Exception) -> str:
     return next(iter(str(exc).splitlines()), type(exc).__name__)
 
 
-def check_reads(table: Table, key: str, expressions: Iterable[Expression], proof: Reads) -> None:
+def check_reads(table: TomlTable, key: str, expressions: Iterable[Expression], proof: RequestFields) -> None:
     """Check that the expressions of a key read nothing that carries the sender's proof. Raises WrongKey."""
     for expression in expressions:
         try:
-            expression.leave_alone(proof)
+            expression.forbid(proof)
         except ConfigurationInvalid as exc:
             raise table.wrong(key, exc.detail) from exc

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from push_relay.core.errors import AmbiguousSource, UnknownSource
 from push_relay.core.event import Arrival
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.rules.source import Source
 
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html#amazonsns-resources-for-iam-policies
@@ -36,7 +36,7 @@ class Sources(Protocol):
         ...
 
 
-def read_eventbridge_topics(aws: Table) -> frozenset[str]:
+def read_eventbridge_topics(aws: TomlTable) -> frozenset[str]:
     """Read `[aws] eventbridge_topics`: ARNs of SNS topics that EventBridge alone may publish to.
 
     Raises ConfigurationInvalid.

@@ -10,8 +10,15 @@ from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Recipient, RecipientKind
-from push_relay.core.rules.configuration import Table, WrongKey
-from push_relay.core.rules.expression import NOTHING, Expression, Reads, Scope, Template, check_reads
+from push_relay.core.rules.configuration import TomlTable, WrongKey
+from push_relay.core.rules.expression import (
+    NO_FIELDS,
+    Expression,
+    RequestFields,
+    Scope,
+    Template,
+    check_reads,
+)
 from push_relay.core.rules.recognition import read_eventbridge_topics
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.policy import STRICT, Policy, read_policies
@@ -33,12 +40,12 @@ class Route:
     to: tuple[Template, ...]
     high: bool = False
     max_age: float | None = None
-    digest: float | None = None
+    batch_secs: float | None = None
 
     @property
     def urgency(self) -> tuple[float, bool]:
         """Sorts the more urgent route first: without a digest, then by the shorter one, then by priority."""
-        return self.digest or 0.0, not self.high
+        return self.batch_secs or 0.0, not self.high
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -71,7 +78,7 @@ class Routing:
     routes: tuple[Route, ...]
     people: Mapping[str, Recipient]
     policies: Mapping[str, Policy] = field(default_factory=dict)
-    read_by_routes: Mapping[str, Reads] = field(default_factory=dict)
+    read_by_routes: Mapping[str, RequestFields] = field(default_factory=dict)
     budgets: Mapping[str, int] = field(default_factory=dict)
     eventbridge_topics: frozenset[str] = frozenset()
 
@@ -79,9 +86,9 @@ class Routing:
         """Return what the deployer says of a source."""
         return self.policies.get(source, STRICT)
 
-    def reads(self, source: str) -> Reads:
+    def reads(self, source: str) -> RequestFields:
         """Return what the routes of a source read of headers and query."""
-        return self.read_by_routes.get(source, NOTHING)
+        return self.read_by_routes.get(source, NO_FIELDS)
 
     def urgent_sources(self) -> frozenset[str]:
         """Return the sources that have an urgent route."""
@@ -138,17 +145,17 @@ class Routing:
 def read_routing(
     document: JsonObject,
     known: Collection[str] | None = None,
-    proofs: Mapping[str, Reads] | None = None,
+    proofs: Mapping[str, RequestFields] | None = None,
 ) -> Routing:
     """Compile relay.toml. Raises ConfigurationInvalid.
 
     known   the sources that routes may name
     proofs  what carries the proof of each source's sender: routes must not read it, and get null for it
     """
-    table = Table(document)
+    table = TomlTable(document)
     accounts = table.table("account")
     account = read_account(accounts.table("default"))
-    accounts.done()
+    accounts.refuse_unknown_keys()
     people_table = table.table("people")
     people = {name: _person(people_table.table(name)) for name in people_table}
     routes = tuple(_route(route, people, known, proofs or {}) for route in table.tables("route"))
@@ -158,11 +165,11 @@ def read_routing(
             raise table.table("source").wrong(name, _no_source(name, known or ()))
     aws = table.table("aws")
     eventbridge_topics = read_eventbridge_topics(aws)
-    aws.done()
-    table.done()
+    aws.refuse_unknown_keys()
+    table.refuse_unknown_keys()
     sources = {route.source for route in routes}
     read_by_routes = {
-        name: Reads.of(e for route in routes if route.source == name for e in route.expressions)
+        name: RequestFields.of(e for route in routes if route.source == name for e in route.expressions)
         for name in sources
     }
     budgets = _budgets(account, sources, policies, table.table("source"))
@@ -170,7 +177,7 @@ def read_routing(
 
 
 def _budgets(
-    account: Account, sources: Collection[str], policies: Mapping[str, Policy], table: Table
+    account: Account, sources: Collection[str], policies: Mapping[str, Policy], table: TomlTable
 ) -> Mapping[str, int]:
     """Return the budgets of sources: configured ones, else a share if several sources have routes."""
     budgets = dict.fromkeys(sources, default_budget(account)) if len(sources) > 1 else {}
@@ -185,12 +192,12 @@ def _budgets(
     return budgets
 
 
-def _person(table: Table) -> Recipient:
+def _person(table: TomlTable) -> Recipient:
     kinds = [kind for kind in RecipientKind if kind in table]
     if len(kinds) != 1:
         raise WrongKey(table.path, f"has to have exactly one of: {', '.join(RecipientKind)}")
     value = table.text(kinds[0])
-    table.done()
+    table.refuse_unknown_keys()
     try:
         return Recipient.parse(f"{kinds[0]}:{value}")
     except MappingFailed as exc:
@@ -198,10 +205,10 @@ def _person(table: Table) -> Recipient:
 
 
 def _route(
-    table: Table,
+    table: TomlTable,
     people: Mapping[str, Recipient],
     known: Collection[str] | None,
-    proofs: Mapping[str, Reads],
+    proofs: Mapping[str, RequestFields],
 ) -> Route:
     source = table.text("source")
     if known is not None and source not in known:
@@ -216,18 +223,18 @@ def _route(
         raise table.wrong("priority", "is neither `normal` nor `high`")
     max_age = table.compiled("max_age", seconds) if "max_age" in table else None
     digest = table.compiled("digest", seconds) if "digest" in table else None
-    table.done()
-    proof = proofs.get(source, NOTHING)
+    table.refuse_unknown_keys()
+    proof = proofs.get(source, NO_FIELDS)
     check_reads(table, "when", [when] if when else [], proof)
     check_reads(table, "to", [e for template in to for e in template.expressions], proof)
-    return Route(source, when, to, high=priority == "high", max_age=max_age, digest=digest)
+    return Route(source, when, to, high=priority == "high", max_age=max_age, batch_secs=digest)
 
 
 def _no_source(name: str, known: Collection[str]) -> str:
     return f"there is no source `{name}`; there are: {', '.join(sorted(known))}"
 
 
-def _recipient_template(text: str, people: Mapping[str, Recipient], table: Table) -> Template:
+def _recipient_template(text: str, people: Mapping[str, Recipient], table: TomlTable) -> Template:
     try:
         template = Template.compile(text)
     except ConfigurationInvalid as exc:
@@ -236,7 +243,7 @@ def _recipient_template(text: str, people: Mapping[str, Recipient], table: Table
     return template
 
 
-def _check_recipient(to: Template, people: Mapping[str, Recipient], table: Table) -> None:
+def _check_recipient(to: Template, people: Mapping[str, Recipient], table: TomlTable) -> None:
     """Find at build time what can be found: a prefix that is none, a person whom nobody listed."""
     prefix, colon, value = to.text.partition(":")
     if not colon or prefix not in (*RecipientKind, _PERSON):

@@ -10,13 +10,19 @@ from fnmatch import fnmatchcase
 
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.event import Arrival, Event, digest, safe_id
+from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.inbound.body import BODY_FORMATS, BodyFormat
 from push_relay.core.inbound.request import CORRELATION_HEADERS
-from push_relay.core.rules.configuration import Table, WrongKey
-from push_relay.core.rules.expression import NOTHING, Expression, Reads, Scope
+from push_relay.core.rules.configuration import TomlTable, WrongKey
+from push_relay.core.rules.expression import NO_FIELDS, Expression, RequestFields, Scope
 from push_relay.core.rules.schema import Schema
-from push_relay.core.rules.wording import MessageRule, Wording, read_expression, read_message_rule, write
+from push_relay.core.rules.wording import (
+    MessageRule,
+    WordingResult,
+    read_expression,
+    read_message_rule,
+    write,
+)
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.handshakes import HANDSHAKES, Handshake, no_handshake
 from push_relay.core.trust.schemes.proof import Scheme
@@ -78,15 +84,15 @@ class Source:
     scheme: str | None
     verify: Scheme | None
     handshake: str | None
-    shake_hands: Handshake
+    answer_handshake: Handshake
     body_format: BodyFormat
     event_id: Expression | None
     event_type: Expression | None
     messages: tuple[MessageRule, ...]
     matches: tuple[Match, ...]
     schema: Schema
-    reads: Reads
-    proof: Reads
+    reads: RequestFields
+    proof: RequestFields
     max_age: float | None
     remember: float | None
 
@@ -111,8 +117,8 @@ class Source:
         if self.body_format.name == "cloudevents":
             named: list[object] = [data.get("source"), data.get("id")]
         else:
-            named = [_told(self.event_id, arrival.scope()), data]
-        return digest(json.dumps(named, sort_keys=True).encode())
+            named = [_evaluate_or_none(self.event_id, arrival.scope()), data]
+        return sha256_hex(json.dumps(named, sort_keys=True).encode())
 
     def remembers(self, event: Event) -> float | None:
         """Return seconds for which what arrives with an event's content is that event.
@@ -134,9 +140,9 @@ class Source:
         named = self.event_id
         if named is None or named.names("headers") or named.names("query"):
             return False
-        return safe_id(_told(named, event.scope()), "") != ""
+        return safe_id(_evaluate_or_none(named, event.scope()), "") != ""
 
-    def event(self, arrival: Arrival, also: Reads = NOTHING) -> Event:
+    def event(self, arrival: Arrival, also: RequestFields = NO_FIELDS) -> Event:
         """Make the event of what came; of headers and query it keeps what the source and its routes read.
 
         Raises SchemaViolation.
@@ -148,7 +154,7 @@ class Source:
         scope = arrival.scope()
         return Event(
             source=self.name,
-            id=safe_id(_told(self.event_id, scope), arrival.fallback_id),
+            id=safe_id(_evaluate_or_none(self.event_id, scope), arrival.fallback_id),
             type=_type(self.event_type, scope),
             data=arrival.data,
             received_at=arrival.received_at,
@@ -158,7 +164,7 @@ class Source:
             query=_kept(arrival.query, (self.reads.query | also.query) - self.proof.query),
         )
 
-    def wording(self, event: Event) -> Wording:
+    def wording(self, event: Event) -> WordingResult:
         """Write an event's message by the first rule that holds.
 
         Raises MappingFailed, also if the type is not known: every condition may depend on it.
@@ -170,12 +176,12 @@ class Source:
 
 def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
     """Compile a source folder's source.toml and schema.json. Raises ConfigurationInvalid."""
-    table = Table(document)
+    table = TomlTable(document)
     event = table.table("event")
     body_format = _body_format(event)
     verify = _scheme(table.table("verify"), body_format) if "verify" in table else None
     scheme = table.table("verify").text("scheme") if verify else None
-    handshake, shake_hands = _handshake(table, scheme)
+    handshake, answer_handshake = _handshake(table, scheme)
     proof = _proof(verify)
     event_id, event_type = read_expression(event, "id", proof), read_expression(event, "type", proof)
     rules = tuple(read_message_rule(rule, proof) for rule in table.tables("message"))
@@ -187,20 +193,20 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         scheme=scheme,
         verify=verify,
         handshake=handshake,
-        shake_hands=shake_hands,
+        answer_handshake=answer_handshake,
         body_format=body_format,
         event_id=event_id,
         event_type=event_type,
         messages=rules,
         matches=tuple(_match(rule) for rule in table.tables("match")),
         schema=Schema.compile(schema),
-        reads=Reads.of(read),
+        reads=RequestFields.of(read),
         proof=proof,
         max_age=event.compiled("max_age", seconds) if "max_age" in event else None,
         remember=event.compiled("remember", _remember) if "remember" in event else None,
     )
-    event.done()
-    table.done()
+    event.refuse_unknown_keys()
+    table.refuse_unknown_keys()
     return source
 
 
@@ -213,14 +219,14 @@ def _remember(text: str) -> float:
     return remember
 
 
-def _body_format(event: Table) -> BodyFormat:
+def _body_format(event: TomlTable) -> BodyFormat:
     name = event.text("format", BODY_FORMATS[0])
     if name not in BODY_FORMATS:
         raise event.wrong("format", f"is not one of: {', '.join(BODY_FORMATS)}")
     return BodyFormat(name, event.text("form") if "form" in event else None)
 
 
-def _scheme(verify: Table, body_format: BodyFormat) -> Scheme:
+def _scheme(verify: TomlTable, body_format: BodyFormat) -> Scheme:
     scheme = read_scheme(verify)
     if scheme.header in CORRELATION_HEADERS:
         raise verify.wrong("header", f"`{scheme.header}` would be logged, and given back: name another")
@@ -229,13 +235,13 @@ def _scheme(verify: Table, body_format: BodyFormat) -> Scheme:
     return replace(scheme, verify=scheme.form_verify) if body_format.form and scheme.form_verify else scheme
 
 
-def _proof(scheme: Scheme | None) -> Reads:
+def _proof(scheme: Scheme | None) -> RequestFields:
     if scheme is None:
-        return NOTHING
-    return Reads(frozenset({scheme.header or ""} - {""}), frozenset({scheme.query or ""} - {""}))
+        return NO_FIELDS
+    return RequestFields(frozenset({scheme.header or ""} - {""}), frozenset({scheme.query or ""} - {""}))
 
 
-def _handshake(table: Table, scheme: str | None) -> tuple[str | None, Handshake]:
+def _handshake(table: TomlTable, scheme: str | None) -> tuple[str | None, Handshake]:
     if "handshake" not in table:
         return None, no_handshake
     name = table.text("handshake")
@@ -247,14 +253,14 @@ def _handshake(table: Table, scheme: str | None) -> tuple[str | None, Handshake]
     return name, HANDSHAKES[name]
 
 
-def _match(rule: Table) -> Match:
+def _match(rule: TomlTable) -> Match:
     patterns = tuple((header, rule.text(key)) for key, header in MATCH_KEYS.items() if key in rule)
     match = Match(patterns, rule.compiled("when", Expression.compile) if "when" in rule else None)
     if not patterns:
         raise WrongKey(rule.path, f"names none of: {', '.join(MATCH_KEYS)}")
     for key in MATCH_KEYS:
         rule.raw(key)
-    rule.done()
+    rule.refuse_unknown_keys()
     return match
 
 
@@ -262,7 +268,7 @@ def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]
     return {name: values[name] for name in names & values.keys()}
 
 
-def _told(expression: Expression | None, scope: Scope) -> object:
+def _evaluate_or_none(expression: Expression | None, scope: Scope) -> object:
     try:
         return expression(scope) if expression else None
     except MappingFailed:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.phone_text import is_blank
-from push_relay.core.push import Message
-from push_relay.core.rules.configuration import Table
-from push_relay.core.rules.expression import Expression, Reads, Scope, Template, check_reads
+from push_relay.core.push import Wording
+from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.rules.expression import Expression, RequestFields, Scope, Template, check_reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +20,18 @@ class MessageRule:
     sound: Template | bool | None
     expiry_secs: Template | int | None
 
-    def message(self, scope: Scope) -> Message:
+    def wording(self, scope: Scope) -> Wording:
         """Write the message. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
-        message = Message(
+        wording = Wording(
             title=self.title(scope),
             body=self.body(scope),
             sound=_checked("sound", _value(self.sound, scope), bool),
             expiry_secs=_checked("expiry_secs", _value(self.expiry_secs, scope), int),
         )
-        for name, text in (("title", message.title), ("body", message.body)):
+        for name, text in (("title", wording.title), ("body", wording.body)):
             if is_blank(text):
                 raise MappingFailed(f"the {name} is blank")
-        return message
+        return wording
 
     @property
     def expressions(self) -> Iterator[Expression]:
@@ -44,18 +44,18 @@ class MessageRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class WordingResult:
     """What a source's message rules write for an event.
 
     message  by the first rule that holds; None if there is no such rule
     errors   one for each rule before it whose condition cannot be evaluated on this event
     """
 
-    message: Message | None
+    wording: Wording | None
     errors: tuple[MappingFailed, ...] = ()
 
 
-def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> Wording:
+def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingResult:
     """Write a message by the first rule that holds.
 
     A rule whose condition fails on this event is passed over. Less exact words are better than no push, and
@@ -74,15 +74,15 @@ def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> Wording:
             continue
         if holds:
             try:
-                return Wording(rule.message(scope), tuple(errors))
+                return WordingResult(rule.wording(scope), tuple(errors))
             except MappingFailed as exc:
                 raise MappingFailed(f"{place}: {exc.detail}") from None
     if errors:
         raise errors[0]
-    return Wording(None)
+    return WordingResult(None)
 
 
-def read_message_rule(rule: Table, proof: Reads) -> MessageRule:
+def read_message_rule(rule: TomlTable, proof: RequestFields) -> MessageRule:
     """Compile a `[[message]]` table. Raises ConfigurationInvalid."""
     made = MessageRule(
         when=read_expression(rule, "when", proof),
@@ -91,11 +91,11 @@ def read_message_rule(rule: Table, proof: Reads) -> MessageRule:
         sound=_constant_or_template(rule, "sound", bool, proof),
         expiry_secs=_constant_or_template(rule, "expiry_secs", int, proof),
     )
-    rule.done()
+    rule.refuse_unknown_keys()
     return made
 
 
-def read_expression(table: Table, key: str, proof: Reads) -> Expression | None:
+def read_expression(table: TomlTable, key: str, proof: RequestFields) -> Expression | None:
     """Compile an expression that may read headers and query parameters, but not the sender's proof.
 
     Raises WrongKey.
@@ -105,13 +105,15 @@ def read_expression(table: Table, key: str, proof: Reads) -> Expression | None:
     return expression
 
 
-def _template(table: Table, key: str, proof: Reads) -> Template:
+def _template(table: TomlTable, key: str, proof: RequestFields) -> Template:
     template = table.compiled(key, Template.compile)
     check_reads(table, key, template.expressions, proof)
     return template
 
 
-def _constant_or_template[T](table: Table, key: str, kind: type[T], proof: Reads) -> Template | T | None:
+def _constant_or_template[T](
+    table: TomlTable, key: str, kind: type[T], proof: RequestFields
+) -> Template | T | None:
     value = table.raw(key)
     if value is None or type(value) is kind:
         return value

@@ -64,7 +64,7 @@ class Door:
         known secret fits, they are read again, because somebody may have changed them just now.
         """
         scheme = self.approach(source, policy, request)
-        request = replace(request, url=policy.address_of(request.url))
+        request = replace(request, url=policy.url_of(request.url))
         evidence = Evidence((), now, self.certificates, policy.topics)
         try:
             if not source.needs_secret:

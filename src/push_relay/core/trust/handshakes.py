@@ -59,7 +59,7 @@ class Subscription:
     url: str
 
 
-class Asked(Protocol):
+class HandshakeRequest(Protocol):
     """What a handshake looks at: lower-case header names, the body as received."""
 
     @property
@@ -71,10 +71,10 @@ class Asked(Protocol):
 
 
 #: (verified request, the secret that it fits) -> the answer, or None where it is an event.
-type Handshake = Callable[[Asked, bytes], Reply | Subscription | None]
+type Handshake = Callable[[HandshakeRequest, bytes], Reply | Subscription | None]
 
 
-def slack(request: Asked, _secret: bytes) -> Reply | None:
+def slack(request: HandshakeRequest, _secret: bytes) -> Reply | None:
     """Give the challenge of `url_verification` back (https://docs.slack.dev/reference/events/url_verification)."""
     document = _object(request)
     if document.get("type") != "url_verification":
@@ -82,7 +82,7 @@ def slack(request: Asked, _secret: bytes) -> Reply | None:
     return Reply(_token(document.get("challenge")), "text/plain; charset=utf-8")
 
 
-def zoom(request: Asked, secret: bytes) -> Reply | None:
+def zoom(request: HandshakeRequest, secret: bytes) -> Reply | None:
     """Sign the token of `endpoint.url_validation` (https://developers.zoom.us/docs/api/webhooks/).
 
     By the secret that Zoom has signed its question with: while it is rotated, the other would not be known.
@@ -98,7 +98,7 @@ def zoom(request: Asked, secret: bytes) -> Reply | None:
     return Reply(json.dumps({"plainToken": plain, "encryptedToken": signed}))
 
 
-def event_grid(request: Asked, _secret: bytes) -> Reply | None:
+def event_grid(request: HandshakeRequest, _secret: bytes) -> Reply | None:
     """Give Event Grid's validation code back.
 
     https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema
@@ -112,7 +112,7 @@ def event_grid(request: Asked, _secret: bytes) -> Reply | None:
     return Reply(json.dumps({"validationResponse": _token(code)}))
 
 
-def microsoft_graph(request: Asked, _secret: bytes) -> Reply | None:
+def microsoft_graph(request: HandshakeRequest, _secret: bytes) -> Reply | None:
     """Give Graph's `validationToken` back as text.
 
     https://learn.microsoft.com/graph/change-notifications-delivery-webhooks#notificationurl-validation
@@ -121,7 +121,7 @@ def microsoft_graph(request: Asked, _secret: bytes) -> Reply | None:
     return None if token is None else Reply(_token(token), "text/plain; charset=utf-8")
 
 
-def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
+def sns(request: HandshakeRequest, _secret: bytes) -> Reply | Subscription | None:
     """Find the subscription to confirm.
 
     The scheme has verified the message and allow-listed the topic: a source's folder can name this handshake
@@ -148,7 +148,7 @@ def sns(request: Asked, _secret: bytes) -> Reply | Subscription | None:
     return Subscription(f"{host}?{call}{PROTECTED}")
 
 
-def no_handshake(_request: Asked, _secret: bytes) -> None:
+def no_handshake(_request: HandshakeRequest, _secret: bytes) -> None:
     """Take everything for an event; what OPTIONS asks is `preflight`'s."""
 
 
@@ -162,7 +162,7 @@ HANDSHAKES: dict[str, Handshake] = {
 }
 
 
-def preflight(request: Asked, origins: frozenset[str]) -> Reply | None:
+def preflight(request: HandshakeRequest, origins: frozenset[str]) -> Reply | None:
     """Answer CloudEvents' abuse protection (OPTIONS): None where the origin is not one of those allowed.
 
     Without a list every origin may ask: the answer lets it send, and every event is still verified.
@@ -178,7 +178,7 @@ def preflight(request: Asked, origins: frozenset[str]) -> Reply | None:
     return Reply("", "text/plain; charset=utf-8", headers)
 
 
-def _object(request: Asked) -> JsonObject:
+def _object(request: HandshakeRequest) -> JsonObject:
     """Return the body where it is a JSON object; an event in another form is no handshake."""
     try:
         document = parse(request.body)

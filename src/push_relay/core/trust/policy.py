@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import AddressNotAllowed, ConfigurationInvalid
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -34,7 +34,7 @@ class Policy:
     address: str | None = None
     daily_calls: int | None = None
 
-    def address_of(self, url: str) -> str:
+    def url_of(self, url: str) -> str:
         """Return the address that a sender has called, with the query string that came.
 
         Neither what a proxy was called by is told, nor the path of a custom domain's API mapping.
@@ -66,21 +66,21 @@ class Policy:
 STRICT = Policy()
 
 
-def read_policies(table: Table) -> Mapping[str, Policy]:
+def read_policies(table: TomlTable) -> Mapping[str, Policy]:
     """Read the `[source.NAME]` tables. Raises ConfigurationInvalid."""
     return {name: _policy(table.table(name)) for name in table}
 
 
-def _policy(table: Table) -> Policy:
+def _policy(table: TomlTable) -> Policy:
     policy = Policy(
         addresses=tuple(_network(text, table) for text in table.texts("allow_ips")),
         topics=frozenset(table.texts("topics")),
         origins=frozenset(table.texts("origins")),
-        unverified=table.truth("unverified"),
+        unverified=table.boolean("unverified"),
         address=table.compiled("address", _address) if "address" in table else None,
-        daily_calls=table.whole("daily_calls", 0, at_least=1) if "daily_calls" in table else None,
+        daily_calls=table.integer("daily_calls", 0, at_least=1) if "daily_calls" in table else None,
     )
-    table.done()
+    table.refuse_unknown_keys()
     return policy
 
 
@@ -90,7 +90,7 @@ def _address(text: str) -> str:
     return text
 
 
-def _network(text: str, table: Table) -> "IPv4Network | IPv6Network":
+def _network(text: str, table: TomlTable) -> "IPv4Network | IPv6Network":
     from ipaddress import ip_network  # noqa: PLC0415 (few deployers list addresses)
 
     try:

@@ -6,7 +6,7 @@ Without a timestamp nothing tells a replay from the first request but the ledger
 import hmac
 import re
 
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac, Timestamp, header_name
 from push_relay.core.trust.schemes.moment import FORMATS, tolerance, unix
 from push_relay.core.trust.schemes.proof import (
@@ -30,7 +30,7 @@ _DIGESTS = ("sha256", "sha512", "sha1")
 _VERSIONED = re.compile(r"v[0-9]+=[0-9a-f]+")
 
 
-def github(_table: Table) -> Scheme:
+def github(_table: TomlTable) -> Scheme:
     """Make the scheme `X-Hub-Signature-256: sha256=<hex>`, HMAC-SHA256 of the body.
 
     Covers the body alone, so the delivery id in the headers proves nothing. The older X-Hub-Signature
@@ -40,7 +40,7 @@ def github(_table: Table) -> Scheme:
     return HeaderHmac("x-hub-signature-256", "sha256=").scheme()
 
 
-def shopify(_table: Table) -> Scheme:
+def shopify(_table: TomlTable) -> Scheme:
     """Make the scheme `X-Shopify-Hmac-SHA256: <base64>`, HMAC-SHA256 of the body by the app's client secret.
 
     After a rotation Shopify signs with the old secret for up to an hour.
@@ -49,7 +49,7 @@ def shopify(_table: Table) -> Scheme:
     return HeaderHmac("x-shopify-hmac-sha256", encode=base64_text).scheme()
 
 
-def grafana(table: Table) -> Scheme:
+def grafana(table: TomlTable) -> Scheme:
     """Make the scheme `X-Grafana-Alerting-Signature: <hex>`, HMAC-SHA256 of the body, or of `<t>:<body>`.
 
     Grafana signs a timestamp only where its contact point names a header for it; then `timestamp_header`
@@ -64,7 +64,7 @@ def grafana(table: Table) -> Scheme:
     return HeaderHmac(name, before="{timestamp}:", timestamp=stamp).scheme()
 
 
-def pagerduty(_table: Table) -> Scheme:
+def pagerduty(_table: TomlTable) -> Scheme:
     """Make the scheme `X-PagerDuty-Signature: v1=<hex>[,v1=<hex>...]`, HMAC-SHA256 of the body.
 
     One signature for each secret while PagerDuty rotates them; one that fits is enough. A header sent twice
@@ -82,7 +82,7 @@ def _verify_pagerduty(request: SignedRequest, evidence: Evidence) -> Verified:
     return Verified(request.body)
 
 
-def generic(table: Table) -> Scheme:
+def generic(table: TomlTable) -> Scheme:
     """Make a scheme by configuration, for senders that have none of their own here.
 
     header            the signature's header
@@ -114,7 +114,7 @@ def generic(table: Table) -> Scheme:
     ).scheme()
 
 
-def _content(table: Table) -> tuple[str, str]:
+def _content(table: TomlTable) -> tuple[str, str]:
     content = table.text("content", "{body}")
     if content.count("{body}") != 1 or re.search(r"[{}]", re.sub(r"\{(body|timestamp)\}", "", content)):
         raise table.wrong("content", "must hold {body} once, perhaps {timestamp}, and no other brace")
@@ -122,7 +122,7 @@ def _content(table: Table) -> tuple[str, str]:
     return before, after
 
 
-def _choice(table: Table, key: str, choices: tuple[str, ...]) -> str:
+def _choice(table: TomlTable, key: str, choices: tuple[str, ...]) -> str:
     chosen = table.text(key, choices[0])
     if chosen not in choices:
         raise table.wrong(key, f"is not one of: {', '.join(choices)}")

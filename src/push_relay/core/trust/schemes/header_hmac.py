@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.moment import remember, require_fresh
 from push_relay.core.trust.schemes.proof import (
     Encoding,
@@ -70,7 +70,7 @@ class HeaderHmac:
         return Verified(request.body)
 
 
-def header_name(table: Table, key: str, default: str | None = None) -> str:
+def header_name(table: TomlTable, key: str, default: str | None = None) -> str:
     """Read the name of a header, lower-case. Raises WrongKey."""
     name = table.text(key, default)
     if not _HEADER_NAME.fullmatch(name):

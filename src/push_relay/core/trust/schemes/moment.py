@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from push_relay.core.errors import Stale
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.proof import RETRIES_END_SECS, require
 
 #: Seconds by which a timestamp may differ from the clock, in either direction.
@@ -62,9 +62,9 @@ def remember(tolerance: float) -> float:
     return max(RETRIES_END_SECS, 2 * tolerance)
 
 
-def tolerance(table: Table, default: int = TOLERANCE) -> int:
+def tolerance(table: TomlTable, default: int = TOLERANCE) -> int:
     """Read `tolerance_secs`. Raises WrongKey."""
-    seconds = table.whole("tolerance_secs", default, at_least=1)
+    seconds = table.integer("tolerance_secs", default, at_least=1)
     if seconds > MAX_TOLERANCE:
         raise table.wrong("tolerance_secs", f"is more than {MAX_TOLERANCE}")
     return seconds

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes import (
     body_hmac,
     shared,
@@ -14,7 +14,7 @@ from push_relay.core.trust.schemes import (
 from push_relay.core.trust.schemes.proof import Scheme
 
 #: Makes a scheme of the options in a `[verify]` table. Raises ConfigurationInvalid.
-SCHEMES: dict[str, Callable[[Table], Scheme]] = {
+SCHEMES: dict[str, Callable[[TomlTable], Scheme]] = {
     "github": body_hmac.github,
     "stripe": timestamped_hmac.stripe,
     "slack": timestamped_hmac.slack,
@@ -35,7 +35,7 @@ SCHEMES: dict[str, Callable[[Table], Scheme]] = {
 WITHOUT_SECRET = frozenset({"sns-http", "none"})
 
 
-def read_scheme(verify: Table) -> Scheme:
+def read_scheme(verify: TomlTable) -> Scheme:
     """Make the scheme that a `[verify]` table names. Raises ConfigurationInvalid.
 
     Refuses keys that nobody has asked for: a caller with keys of its own in the table asks for them first.
@@ -44,5 +44,5 @@ def read_scheme(verify: Table) -> Scheme:
     if name not in SCHEMES:
         raise verify.wrong("scheme", f"`{name}` does not exist; there are: {', '.join(SCHEMES)}")
     scheme = SCHEMES[name](verify)
-    verify.done()
+    verify.refuse_unknown_keys()
     return scheme

@@ -5,7 +5,7 @@ The secret itself travels, so TLS is all that keeps it; whoever has seen one req
 
 from functools import partial
 
-from push_relay.core.rules.configuration import Table, WrongKey
+from push_relay.core.rules.configuration import TomlTable, WrongKey
 from push_relay.core.trust.schemes.header_hmac import header_name
 from push_relay.core.trust.schemes.proof import (
     MAX_PROOF,
@@ -24,7 +24,7 @@ from push_relay.core.trust.schemes.proof import (
 from push_relay.core.trust.schemes.secret_form import PASSWORD, token_form
 
 
-def token(table: Table) -> Scheme:
+def token(table: TomlTable) -> Scheme:
     """Make the scheme of a shared token, in a `header` or a `query` parameter.
 
     A `prefix`, such as `Bearer `, may stand before it. Prefer the header: addresses end up in logs.
@@ -57,7 +57,7 @@ def _verify_token(offered: str, request: SignedRequest, evidence: Evidence, pref
     return Verified(request.body, content=False)
 
 
-def basic(_table: Table) -> Scheme:
+def basic(_table: TomlTable) -> Scheme:
     """Make the scheme `Authorization: Basic <base64 of user:password>`; the secret is `user:password`.
 
     The word `Basic` may be in any case (RFC 7617, 2). Some senders, SNS and Twilio among them, send the
@@ -80,7 +80,7 @@ def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
     return Verified(request.body, content=False)
 
 
-def none(_table: Table) -> Scheme:
+def none(_table: TomlTable) -> Scheme:
     """Make the scheme that lets everybody in.
 
     Whoever calls it decides whether the deployer's configuration says so too: a source folder alone must

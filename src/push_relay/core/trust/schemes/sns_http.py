@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
 from push_relay.core.trust.schemes.moment import TOLERANCE, iso8601, require_fresh, tolerance
 from push_relay.core.trust.schemes.proof import (
@@ -50,7 +50,7 @@ _CERTIFICATE = re.compile(r"SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
 _SUBJECT = re.compile(r"sns(-signing)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
 
 
-def sns_http(table: Table) -> Scheme:
+def sns_http(table: TomlTable) -> Scheme:
     r"""Make the scheme of SNS messages: RSA over `name\nvalue\n` of each documented field.
 
     Raw message delivery carries no signature, and MessageAttributes and UnsubscribeURL are not covered by
@@ -62,7 +62,7 @@ def sns_http(table: Table) -> Scheme:
     a timestamp ahead of the clock has no such reason, and is stale after 300 seconds.
     `minimum_version = 2` refuses SHA-1, which SNS uses unless the topic's SignatureVersion is set to 2.
     """
-    minimum = table.whole("minimum_version", 1, at_least=1)
+    minimum = table.integer("minimum_version", 1, at_least=1)
     if str(minimum) not in _DIGESTS:
         raise table.wrong("minimum_version", "is neither 1 nor 2")
     return Scheme(partial(_verify, tolerance=tolerance(table, LONGEST_RETRY), minimum=minimum))

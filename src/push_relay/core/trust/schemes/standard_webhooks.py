@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import header_name
 from push_relay.core.trust.schemes.moment import require_fresh, tolerance, unix
 from push_relay.core.trust.schemes.proof import (
@@ -33,7 +33,7 @@ _SIGNATURE_BYTES = 64
 _SIGNATURE = re.compile(r"v[0-9]+[a-z]*,[A-Za-z0-9+/]+={0,2}")
 
 
-def standard_webhooks(table: Table) -> Scheme:
+def standard_webhooks(table: TomlTable) -> Scheme:
     """Make the scheme `webhook-signature: v1,<base64> [v1a,<base64> ...]` of `<id>.<seconds>.<body>`.
 
     The secret's prefix says what it is, and it is used for nothing else: `whsec_` an HMAC-SHA256 key (v1),

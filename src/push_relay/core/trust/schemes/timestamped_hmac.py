@@ -4,7 +4,7 @@ import hmac
 import re
 from functools import partial
 
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac, Timestamp
 from push_relay.core.trust.schemes.moment import iso8601, remember, require_fresh, tolerance, unix
 from push_relay.core.trust.schemes.proof import (
@@ -25,7 +25,7 @@ _STRIPE = "stripe-signature"
 _STRIPE_ITEM = re.compile(r"[a-z][a-z0-9]*=[0-9a-f]+")
 
 
-def slack(table: Table) -> Scheme:
+def slack(table: TomlTable) -> Scheme:
     """Make the scheme `X-Slack-Signature: v0=<hex>`, HMAC-SHA256 of `v0:<seconds>:<body>`.
 
     The seconds are in X-Slack-Request-Timestamp.
@@ -35,7 +35,7 @@ def slack(table: Table) -> Scheme:
     return HeaderHmac("x-slack-signature", "v0=", before="v0:{timestamp}:", timestamp=stamp).scheme()
 
 
-def zendesk(table: Table) -> Scheme:
+def zendesk(table: TomlTable) -> Scheme:
     """Make the scheme `X-Zendesk-Webhook-Signature: <base64>`, HMAC-SHA256 of the timestamp and the body.
 
     The timestamp, in X-Zendesk-Webhook-Signature-Timestamp, is ISO 8601; nothing stands between the two.
@@ -48,7 +48,7 @@ def zendesk(table: Table) -> Scheme:
     ).scheme()
 
 
-def stripe(table: Table) -> Scheme:
+def stripe(table: TomlTable) -> Scheme:
     """Make the scheme `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>...]`, HMAC-SHA256 of `<t>.<body>`.
 
     One signature for each secret while Stripe rotates them. `v0` is a test scheme that must be passed over,

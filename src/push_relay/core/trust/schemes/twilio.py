@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from push_relay.core.errors import PayloadTooLarge
 from push_relay.core.inbound.media_type import FORM, looks_like_json, media_type
-from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -46,7 +46,7 @@ _PORT = re.compile(r":[0-9]+$")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
-def twilio(_table: Table) -> Scheme:
+def twilio(_table: TomlTable) -> Scheme:
     """Make the scheme `X-Twilio-Signature: <base64>`, HMAC-SHA1 of the address and what it carries.
 
     A form's fields follow the address, sorted by name, each name and value once, with nothing between them.

@@ -9,7 +9,7 @@ from typing import Any
 
 from chaos.journal import Journal
 from chaos.plan import MARKER, Kind
-from chaos.world import WorkerClock
+from chaos.run_clock import WorkerClock
 from push_relay.core.errors import RelayError
 from push_relay.core.event import Event
 from push_relay.core.push import Push
@@ -43,7 +43,7 @@ STEPS = (
 
 
 @dataclass(slots=True)
-class Knife:
+class FaultInjector:
     """A worker's journal and its dice: how likely each passed step kills it, and each call fails."""
 
     journal: Journal
@@ -84,7 +84,7 @@ class Knife:
 def told(push: Push) -> dict[str, Any]:
     """Say which push this is: its key, its recipient, and the markers that it speaks of."""
     to = f"{push.recipient.kind}:{push.recipient.value}"
-    words = f"{push.message.title} {push.message.body}"
+    words = f"{push.wording.title} {push.wording.body}"
     return {"key": push.key, "to": to, "markers": sorted(set(MARKER.findall(words)))}
 
 

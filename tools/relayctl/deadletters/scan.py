@@ -7,7 +7,7 @@ from threading import Event as Flag
 
 from rich.console import Console
 
-from relayctl.deadletters.letter import Entry, Filter, Letter
+from relayctl.deadletters.dead_letter import DeadLetter, DeadLetterSummary, Filter
 from relayctl.deadletters.queue import Counts, DeadLetterQueue
 
 
@@ -30,8 +30,8 @@ def look(
     wanted: Filter,
     now: Callable[[], float],
     stop: Flag,
-    seen: Callable[[Letter, Entry], None] = lambda _letter, _entry: None,
-) -> list[Entry]:
+    seen: Callable[[DeadLetter, DeadLetterSummary], None] = lambda _letter, _entry: None,
+) -> list[DeadLetterSummary]:
     """Return the entries that are meant, oldest first; `seen` gets each with its message."""
     entries = []
     with queue:

@@ -19,7 +19,7 @@ _START, _OFFSET, _SLOTS = 0, 1, 2
 _NOT_RESTING: Final = 0.0
 
 
-class World:
+class RunClock:
     """A clock and, for each worker's slot, the moment until which it rests. Reads and writes are one word."""
 
     def __init__(self, file: Path) -> None:
@@ -27,7 +27,7 @@ class World:
             self._memory = mmap.mmap(opened.fileno(), 0)
 
     @classmethod
-    def create(cls, file: Path, slots: int, now: float) -> "World":
+    def create(cls, file: Path, slots: int, now: float) -> "RunClock":
         """Make a world in which it is `now` (seconds since the epoch)."""
         file.write_bytes(bytes((_SLOTS + slots) * _DOUBLE.size))
         world = cls(file)
@@ -68,7 +68,7 @@ class World:
 class WorkerClock(SystemClock):
     """A worker's view of the world's clock. `skew` (seconds) is by how much its time of day is wrong."""
 
-    world: World
+    world: RunClock
     slot: int
     skew: float = 0.0
 

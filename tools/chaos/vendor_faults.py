@@ -70,7 +70,7 @@ class Spell:
 
 
 @dataclass(slots=True)
-class Weather:
+class VendorFaults:
     """The vendor's state, changed as its calls add up."""
 
     stage: Stage

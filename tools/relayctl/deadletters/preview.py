@@ -6,27 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from push_relay.core.delivery.batching import is_for_lone_pushes
+from push_relay.core.delivery.batching import is_for_single_pushes
 from push_relay.core.errors import PayloadTooLarge
 from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import GATHERED, Push, Receipt
+from push_relay.core.push import BATCHED, Push, Receipt
 from push_relay.core.relay import Relay
-from relayctl.deadletters.letter import Letter, record
+from relayctl.deadletters.dead_letter import DeadLetter, record
 from relayctl.deadletters.revival import Outgoing, revived
 from relayctl.project import ROOT
 
 #: What the ledger says of pushes that a replay leaves alone.
-_SETTLED: Final = frozenset({Outcome.DELIVERED.value, GATHERED})
+_SETTLED: Final = frozenset({Outcome.DELIVERED.value, BATCHED})
 #: What would be tried, whatever the vendor says to it then.
 PUSHED: Final = "pushed"
 UNREADABLE: Final = "unreadable"
-_FORETOLD: Final = {PUSHED: "would be pushed to {}", GATHERED: "would be gathered into a digest for {}"}
+_DESCRIPTIONS: Final = {PUSHED: "would be pushed to {}", BATCHED: "would be gathered into a digest for {}"}
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class Preview:
     """What a dead message would become: how many pushes of which outcome, why, and what they would say."""
 
     outcomes: Counter[str]
@@ -36,14 +36,14 @@ class Prospect:
     def __str__(self) -> str:
         """Say it in a line."""
         told = [
-            _FORETOLD[outcome].format(count) if outcome in _FORETOLD else f"{outcome} ({count})"
+            _DESCRIPTIONS[outcome].format(count) if outcome in _DESCRIPTIONS else f"{outcome} ({count})"
             for outcome, count in self.outcomes.items()
         ]
         return "; ".join((*told, *dict.fromkeys(self.reasons)))
 
 
 @dataclass(frozen=True, slots=True)
-class Oracle:
+class Previewer:
     """Asks the relay's own core.
 
     `status` returns a push's status in the ledger, by its key and the moment before which a settlement does
@@ -55,14 +55,14 @@ class Oracle:
     now: Callable[[], float]
     force: bool = False
 
-    def ask(self, letter: Letter) -> Prospect:
+    def ask(self, letter: DeadLetter) -> Preview:
         """Tell what would become of a message."""
         try:
             outgoing = revived(letter, self.now(), force=self.force)
         except PayloadTooLarge as exc:
-            return Prospect(Counter({UNREADABLE: 1}), (exc.detail,))
+            return Preview(Counter({UNREADABLE: 1}), (exc.detail,))
         if not outgoing:
-            return Prospect(Counter({UNREADABLE: 1}), ("nothing in it is an event: it would stay",))
+            return Preview(Counter({UNREADABLE: 1}), ("nothing in it is an event: it would stay",))
         outcomes: Counter[str] = Counter()
         reasons: list[str] = []
         titles: list[str] = []
@@ -75,10 +75,10 @@ class Oracle:
                     continue
                 outcome = self._outcome(task, event)
                 outcomes[outcome] += 1
-                titles += [task.message.title] if outcome in _FORETOLD else []
-        return Prospect(outcomes, tuple(reasons), tuple(dict.fromkeys(titles)))
+                titles += [task.wording.title] if outcome in _DESCRIPTIONS else []
+        return Preview(outcomes, tuple(reasons), tuple(dict.fromkeys(titles)))
 
-    def _tasks(self, letter: Letter, message: Outgoing) -> Iterator[tuple[Push | Receipt, Event]]:
+    def _tasks(self, letter: DeadLetter, message: Outgoing) -> Iterator[tuple[Push | Receipt, Event]]:
         source: str | None = None
         try:
             came = unwrap_sqs(record(letter.message_id, message.body, message.attributes, letter.sent_at))
@@ -91,7 +91,7 @@ class Oracle:
         if event.source.startswith("."):
             # The relay's own: what it says lies in the ledger, and no source's folder has the name.
             alone = f"{len(event.only)} of a refused digest's pushes, each alone"
-            detail = alone if is_for_lone_pushes(event) else "the end of a digest: one push of it all"
+            detail = alone if is_for_single_pushes(event) else "the end of a digest: one push of it all"
             yield Receipt.of(event, Outcome.PARKED, detail=detail), event
             return
         for task in self.relay.translate(event):
@@ -102,7 +102,7 @@ class Oracle:
             return Outcome.EXPIRED
         if not self.force and self.status(push.key, push.forget_before(event)) in _SETTLED:
             return Outcome.DUPLICATE
-        return PUSHED if push.digest is None else GATHERED
+        return PUSHED if push.batch_secs is None else BATCHED
 
 
 def relay_of(sources: Path = ROOT / "src/sources", config: Path = ROOT / "config/relay.toml") -> Relay:

@@ -40,7 +40,7 @@ class Worker:
 
 
 @dataclass(slots=True)
-class Crew:
+class WorkerPool:
     """Workers for each handler. `kill` and `fail` are probabilities, for each step and each AWS call."""
 
     stage: Stage

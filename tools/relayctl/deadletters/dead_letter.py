@@ -23,7 +23,7 @@ type Attributes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DeadLetterSummary:
     """What is told of a dead message or a parked push: nothing of its content.
 
     id     the message's in the dead-letter queue; a parked push's key
@@ -47,7 +47,7 @@ class Filter:
     source: str | None = None
     older_than: float = 0.0
 
-    def fits(self, entry: Entry, now: float) -> bool:
+    def fits(self, entry: DeadLetterSummary, now: float) -> bool:
         """Tell whether an entry is meant. If no age is asked for, none is checked: clocks may differ."""
         return (
             self.error_code in (None, entry.error_code)
@@ -57,7 +57,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A dead message as SQS handed it out. `sent_at`: seconds since the epoch."""
 
     message_id: str
@@ -66,7 +66,7 @@ class Letter:
     sent_at: float
 
     @classmethod
-    def of_sqs(cls, message: Mapping[str, Any]) -> "Letter":
+    def of_sqs(cls, message: Mapping[str, Any]) -> "DeadLetter":
         """Read what ReceiveMessage returned."""
         sent = message.get("Attributes", {}).get("SentTimestamp", "0")
         return cls(
@@ -78,7 +78,7 @@ class Letter:
         return str(self.attributes.get(name, {}).get("StringValue") or "")
 
     @property
-    def is_laid_aside(self) -> bool:
+    def moved_by_relay(self) -> bool:
         """Whether the relay has laid it aside; what SQS has moved may bear the code it was parked with."""
         return bool(self.text("failed_at"))
 
@@ -90,16 +90,16 @@ class Letter:
             return None
         return unwrapped if isinstance(unwrapped, Event) else None
 
-    def entry(self) -> Entry:
+    def entry(self) -> DeadLetterSummary:
         """Tell what may be told. Whoever may write to the queue wrote it: nothing strange gets through."""
         code, source, event_id = self.text("error_code"), self.text("source"), self.text("event_id")
-        if not code or not self.is_laid_aside:
+        if not code or not self.moved_by_relay:
             code = INVOCATION_FAILED if self.failed_invocation() else CRASHED
         if code == CRASHED:
             # Nothing that kills the function has read it.
             event = self.unwrapped()
             event_id = event.id if event else ""
-        return Entry(
+        return DeadLetterSummary(
             id=self.message_id,
             error_code=_named(code),
             source=_named(source),
