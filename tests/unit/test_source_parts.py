@@ -12,6 +12,8 @@ import pytest
 from push_relay.adapters.catalog import Catalog
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.event import Arrival, Event
+from push_relay.core.inbound.formats import WITH_OWN_IDS
+from push_relay.core.inbound.formats.registry import FORMATS
 from relayctl.project import ROOT
 
 SOURCE: dict[str, Any] = {
@@ -65,6 +67,12 @@ def test_an_event_keeps_what_a_message_rule_reads_of_the_request(read: str, tmp_
     assert source.wording(event).wording is not None
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_formats_with_ids_are_those_that_identify_their_events(name: str) -> None:
+    """`deliver` knows them by name, because it loads no format."""
+    assert (FORMATS[name].own_identity({"source": "s", "id": "i"}) is not None) is (name in WITH_OWN_IDS)
+
+
 _PROBE = """
 import json, sys
 from pathlib import Path
@@ -94,8 +102,9 @@ def test_writing_the_wording_of_an_event_loads_no_scheme_and_no_validator() -> N
     """A module that is imported costs time in each cold start of `deliver`."""
     event = 'Event("bakery", "1", "everybody", {"kind": "everybody", "words": "warm"}, 1.0, "i")'
     loaded = modules_after(f"source.wording({event}); source.remembers({event}); source.max_age")
-    refused = ("push_relay.core.trust.schemes", "push_relay.core.trust.handshakes", "push_relay.core.inbound")
-    assert [name for name in loaded if name.startswith((*refused, "jsonschema_rs"))] == []
+    refused = ("push_relay.core.trust.schemes", "push_relay.core.trust.handshakes", "jsonschema_rs")
+    formats = "push_relay.core.inbound.formats."
+    assert [name for name in loaded if name.startswith((*refused, formats))] == []
     assert "push_relay.core.rules.wording" in loaded
 
 

@@ -5,10 +5,12 @@
 
 from dataclasses import dataclass, replace
 
-from push_relay.core.inbound.body import BODY_FORMATS, BodyFormat
+from push_relay.core.inbound.body import BodyFormat
+from push_relay.core.inbound.formats.registry import DEFAULT_FORMAT, FORMATS
 from push_relay.core.inbound.request import CORRELATION_HEADERS
 from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.handshakes import HANDSHAKES, Handshake, no_handshake
+from push_relay.core.trust.handshakes.base import Handshake
+from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
 from push_relay.core.trust.proofs import Proof
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import read_scheme
@@ -18,12 +20,12 @@ from push_relay.core.trust.schemes.registry import read_scheme
 class Admission:
     """How webhooks of one source are verified and read.
 
-    verify            None if the source takes no webhooks, because AWS delivers its events
-    answer_handshake  answers what the sender asks before it sends events
+    verify     None if the source takes no webhooks, because AWS delivers its events
+    handshake  answers what the sender asks before it sends events
     """
 
     verify: Scheme | None
-    answer_handshake: Handshake
+    handshake: Handshake
     body_format: BodyFormat
 
 
@@ -35,9 +37,9 @@ def read_admission(source: TomlTable, proof: Proof | None) -> Admission:
 
 
 def _body_format(event: TomlTable) -> BodyFormat:
-    name = event.text("format", BODY_FORMATS[0])
-    if name not in BODY_FORMATS:
-        raise event.wrong("format", f"is not one of: {', '.join(BODY_FORMATS)}")
+    name = event.text("format", DEFAULT_FORMAT)
+    if name not in FORMATS:
+        raise event.wrong("format", f"is not one of: {', '.join(FORMATS)}")
     return BodyFormat(name, event.text("form") if "form" in event else None)
 
 
@@ -46,18 +48,20 @@ def _scheme(verify: TomlTable, proof: Proof, body_format: BodyFormat) -> Scheme:
     header = proof.header or ""
     if header in CORRELATION_HEADERS:
         raise verify.wrong("header", f"`{header}` would be logged, and given back: name another")
-    if body_format.name == "cloudevents" and header.startswith("ce-"):
+    if body_format.format.becomes_data(header):
         raise verify.wrong("header", f"`{header}` would become a part of the event: name another")
-    return replace(scheme, verify=scheme.form_verify) if body_format.form and scheme.form_verify else scheme
+    if body_format.form_field and scheme.form_verify:
+        return replace(scheme, verify=scheme.form_verify)
+    return scheme
 
 
 def _handshake(source: TomlTable, proof: Proof | None) -> Handshake:
     if "handshake" not in source:
-        return no_handshake
+        return NO_HANDSHAKE
     name = source.text("handshake")
     if name not in HANDSHAKES:
         raise source.wrong("handshake", f"is not one of: {', '.join(HANDSHAKES)}")
-    if name == "sns" and (proof is None or proof.scheme != "sns-http"):
-        # Only that scheme proves which topic asks: with any other, whoever calls would say what is fetched.
-        raise source.wrong("handshake", "`sns` goes with the scheme `sns-http` alone")
-    return HANDSHAKES[name]
+    handshake = HANDSHAKES[name]
+    if handshake.scheme not in (None, proof and proof.scheme):
+        raise source.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
+    return handshake

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
+from push_relay.core.inbound.formats import WITH_OWN_IDS
 from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.rules.expression import (
     NO_FIELDS,
@@ -136,11 +137,6 @@ class EventRules:
                 elif expression := read_expression(rule, key, self.proof):
                     yield expression
 
-    @property
-    def is_cloudevent(self) -> bool:
-        """Whether events are CloudEvents, whose identity their specification defines."""
-        return self._event.text("format", "json") == "cloudevents"
-
     def event(self, arrival: Arrival, also: RequestFields = NO_FIELDS) -> Event:
         """Make the event of an arrival. It keeps the headers and parameters that the source and routes read.
 
@@ -162,18 +158,17 @@ class EventRules:
             query=_kept(arrival.query, (self.reads.query | also.query) - self.proof.query),
         )
 
-    def identify(self, arrival: Arrival) -> str:
+    def identify(self, arrival: Arrival, own_identity: list[object] | None) -> str:
         """Return the identity of an event whose sender has proven who they are, but not the content.
 
-        Nothing in it is signed, so its headers are as good as its body: a CloudEvent is its source and id
-        (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id), another event is its id, if
-        it has one, and its document.
+        own_identity  the values by which an event of the body's format identifies itself; None if it has none
+
+        Nothing in it is signed, so its headers are as good as its body: an event is its id, if it has one,
+        and its document.
         """
-        data = arrival.data
-        if self.is_cloudevent:
-            named: list[object] = [data.get("source"), data.get("id")]
-        else:
-            named = [_evaluate_or_none(self.event_id, arrival.scope()), data]
+        named = own_identity
+        if named is None:
+            named = [_evaluate_or_none(self.event_id, arrival.scope()), arrival.data]
         return sha256_hex(json.dumps(named, sort_keys=True).encode())
 
     def remembers(self, event: Event) -> float | None:
@@ -183,7 +178,7 @@ class EventRules:
         also holds for one whose document has an id (`[event] id`), and for one whose sender signs the content
         without a timestamp.
         """
-        if event.has_unique_id or self.is_cloudevent:
+        if event.has_unique_id or self._event.text("format", "") in WITH_OWN_IDS:
             return None
         if self.remember is not None:
             return self.remember

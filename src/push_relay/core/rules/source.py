@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from push_relay.core.rules.admission import Admission
     from push_relay.core.rules.schema import Schema
     from push_relay.core.rules.wording import MessageRule, WordingResult
-    from push_relay.core.trust.handshakes import Handshake
+    from push_relay.core.trust.handshakes.base import Answer, Preflight
     from push_relay.core.trust.schemes.proof import Scheme
 
 
@@ -72,9 +72,14 @@ class Source:
         return self.admission.verify
 
     @property
-    def answer_handshake(self) -> "Handshake":
+    def answer_handshake(self) -> "Answer":
         """Answers its handshake."""
-        return self.admission.answer_handshake
+        return self.admission.handshake.answer
+
+    @property
+    def preflight(self) -> "Preflight":
+        """Answers a request by OPTIONS."""
+        return self.admission.handshake.preflight
 
     @property
     def body_format(self) -> "BodyFormat":
@@ -93,7 +98,8 @@ class Source:
 
     def identify(self, arrival: Arrival) -> str:
         """Return the identity of an event whose content is not signed."""
-        return self.rules.identify(arrival)
+        own_identity = self.body_format.format.own_identity(arrival.data)
+        return self.rules.identify(arrival, own_identity)
 
     # --- both halves -------------------------------------------------------------------------------
 
