@@ -44,11 +44,13 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
     queue = SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now)
     telemetry = Telemetry(settings.stack)
     table = LedgerTable(settings.ledger_table)
+    for warning in routing.warnings:
+        telemetry.outdated(warning)
     account = routing.account
     vendor = DailyQuota(
         HttpPushApi(settings.push_base_url, account),
         table,
-        Quota(account, routing.budgets),
+        Quota(account, routing.budgets[account.name]),
         clock.now,
         telemetry.quota,
     )
@@ -65,7 +67,7 @@ def build(settings: Settings, clock: SystemClock | None = None) -> Application:
     signing_secrets = SecretsManagerSigningSecrets(settings.signing_secrets_arn, monotonic=clock.monotonic)
     relay = Relay(
         mode=settings.mode,
-        sources=Catalog(settings.sources_directory),
+        sources=Catalog(settings.sources_directory, telemetry.outdated),
         routing=routing,
         door=Door(signing_secrets, sns.certificate),
         subscriptions=sns,

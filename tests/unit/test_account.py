@@ -13,7 +13,7 @@ DOCUMENT = """\
 [account.default]
 daily_calls = 1000
 time_zone = "Europe/Berlin"
-reserve_percent = 20
+reserved_percent = 20
 delivery_unknown = "hold"
 max_age = "2h"
 
@@ -62,12 +62,12 @@ def test_without_keys_the_vendors_limits_hold(tmp_path: Path) -> None:
         ('"Europe/Berlin"', '"Berlin"', 3, "account.default.time_zone: `Berlin` is not a time zone"),
         ('"Europe/Berlin"', '"../etc/passwd"', 3, "account.default.time_zone: `../etc/passwd` is not a"),
         ('"Europe/Berlin"', "1", 3, "account.default.time_zone: is not a text"),
-        ("_percent = 20", "_percent = 100", 4, "account.default.reserve_percent: is not less than 100"),
-        ("_percent = 20", "_percent = -1", 4, "account.default.reserve_percent: is less than 0"),
-        ('"hold"', '"ask"', 5, "account.default.delivery_unknown: is neither `resend` nor `hold`"),
+        ("_percent = 20", "_percent = 100", 4, "account.default.reserved_percent: is more than 99"),
+        ("_percent = 20", "_percent = -1", 4, "account.default.reserved_percent: is less than 0"),
+        ('"hold"', '"ask"', 5, "account.default.delivery_unknown: `ask` is not one of: resend, hold"),
         ('"2h"', '"2 hours"', 6, "account.default.max_age: `2 hours` is not a duration"),
         ('"2h"', "7200", 6, "account.default.max_age: is not a text"),
-        ('"high"', '"low"', 11, "route[1].priority: is neither `normal` nor `high`"),
+        ('"high"', '"low"', 11, "route[1].priority: `low` is not one of: normal, high"),
         ('"10m"', '"0m"', 12, "route[1].max_age: `0m` is not a duration"),
         ('"normal"', "1", 17, "route[2].priority: is not a text"),
     ],

@@ -1,7 +1,7 @@
 """Who receives what GitHub sends, by the shipped routes: those whom it concerns, without who did it."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from typing import Any
 
