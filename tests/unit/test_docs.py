@@ -9,8 +9,8 @@ import pytest
 import shipped
 from attacks import ATTACKS, Attack
 from push_relay.core.inbound.envelope import SOURCE_ATTRIBUTE
+from push_relay.core.rules.event_rules import MATCH_KEYS
 from push_relay.core.rules.expression import FUNCTIONS
-from push_relay.core.rules.source import MATCH_KEYS
 from push_relay.core.trust.schemes.registry import SCHEMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,8 +32,11 @@ def test_every_key_of_relay_toml_is_documented() -> None:
 
 def test_every_key_of_a_source_is_documented() -> None:
     """Every key that source.toml may hold is told."""
-    code = read("src/push_relay/core/rules/source.py") + read("src/push_relay/core/rules/wording.py")
-    keys = set(re.findall(r'\b(?:table|event|rule|verify)\.\w+\("(\w+)"', code)) | set(MATCH_KEYS)
+    code = "".join(
+        read(f"src/push_relay/core/rules/{name}.py")
+        for name in ("source", "admission", "event_rules", "wording")
+    )
+    keys = set(re.findall(r'\b(?:table|source|event|rule|verify)\.\w+\("(\w+)"', code)) | set(MATCH_KEYS)
     assert len(keys) > 8
     for key in keys:
         assert re.search(rf"`[^`]*\b{key}\b[^`]*`", read("docs/writing-a-source.md")), key
