@@ -12,7 +12,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from push_relay.core.errors import CredentialsUnavailable
-from push_relay.core.trust.handshakes import PROTECTED
+from push_relay.core.trust.handshakes.sns import PROTECTED
 
 #: Bytes of an answer that are read. A certificate has about 2,000.
 MAX_ANSWER_BYTES = 64 * 1024
