@@ -17,7 +17,7 @@ from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import DeliveryMode, Received, Relay
-from push_relay.core.trust.handshakes import Reply
+from push_relay.core.trust.handshakes.base import Reply
 from push_relay.telemetry import Telemetry
 
 
@@ -314,6 +314,6 @@ def watch(application: Application, injector: FaultInjector) -> Watched:
     )
     batcher = Batcher(WatchedDigests(relay.batcher.digests, injector), sender, queue)
     parts = {each.name: getattr(relay, each.name) for each in fields(relay)}
-    parts |= {"queue": queue, "sender": sender, "gatherer": batcher}
+    parts |= {"queue": queue, "sender": sender, "batcher": batcher}
     watched = WatchedRelay(**parts, injector=injector)
     return Watched(watched, queue, WatchedTelemetry(injector))
