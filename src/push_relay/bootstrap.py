@@ -87,6 +87,10 @@ def warm_up(settings: Settings) -> None:
     """
     if settings.signing_secrets_arn or settings.push_credentials_arn:
         secrets.prepare()
+    if settings.signing_secrets_arn:
+        from push_relay.core.rules import admission, schema  # noqa: F401, PLC0415 (what `Source` imports late)
+    if settings.push_credentials_arn:
+        from push_relay.core.rules import wording  # noqa: F401, PLC0415 (the same)
     if settings.queue_url:
         aws.prepare(aws.sqs)
     if settings.ledger_table:

@@ -76,7 +76,7 @@ def folder(directory: Path, source: str = SOURCE, schema: str = "{}") -> Path:
             'docs = "d"',
             'docs = "d"\nhandshake = "sns"',
             3,
-            "handshake: `sns` goes with the scheme `sns-http`",
+            "handshake: `sns` is only safe with the scheme `sns-http`",
         ),
         ('id = "data.id"', 'ids = "data.id"', 8, "event.ids: is not a key here"),
         ('id = "data.id"', 'format = "xml"', 8, "event.format: is not one of: json, cloudevents"),
@@ -243,6 +243,8 @@ def test_every_shipped_source_can_be_read_and_routed() -> None:
     """`make check` reads the deployer's own folders and routes."""
     catalog = Catalog(SHIPPED)
     assert [source.name for source in catalog.all()] == catalog.names()
+    for source in catalog.all():
+        source.compile_all()
     assert read_routing_file(SHIPPED_ROUTES, catalog.names()).routes
 
 
