@@ -41,7 +41,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     """Each as what it means."""
     routing = read(tmp_path, DOCUMENT)
     account = routing.account
-    assert (account.daily_calls, account.reserve, account.time_zone) == (1000, 20, "Europe/Berlin")
+    assert (account.daily_calls, account.reserved_percent, account.time_zone) == (1000, 20, "Europe/Berlin")
     assert (account.hold_unknown, account.max_age) == (True, 7200)
     assert [(route.high, route.max_age) for route in routing.routes] == [(True, 600), (False, None)]
 
@@ -50,7 +50,7 @@ def test_without_keys_the_vendors_limits_hold(tmp_path: Path) -> None:
     """2,500 calls of a day in UTC, a tenth kept, 3 connections, a week; what is unknown is sent again."""
     account = read(tmp_path, "").account
     assert account == Account()
-    assert (account.daily_calls, account.reserve, account.connections) == (2500, 10, 3)
+    assert (account.daily_calls, account.reserved_percent, account.connections) == (2500, 10, 3)
     assert (account.time_zone, account.hold_unknown, account.max_age) == ("UTC", False, 604_800)
 
 
@@ -101,4 +101,4 @@ def test_resends_and_hold_contradict_each_other(tmp_path: Path) -> None:
 def test_the_reserve_may_be_nothing_or_nearly_all(tmp_path: Path, percent: int) -> None:
     """All of it would let nothing through that is not urgent."""
     document = DOCUMENT.replace("_percent = 20", f"_percent = {percent}")
-    assert read(tmp_path, document).account.reserve == percent
+    assert read(tmp_path, document).account.reserved_percent == percent

@@ -9,7 +9,7 @@ from push_relay.core.rules.findings import ERROR, UNREADABLE_FILE, Finding, Mist
 
 
 class Result(NamedTuple):
-    """What a check has found.
+    """The result of a check.
 
     sources   the names of all source folders
     accounts  the names of relay.toml's accounts, and routes the number of its routes, if it has no mistake

@@ -1,6 +1,6 @@
 """How a source's webhooks are admitted: its scheme, its handshake and the format of its bodies.
 
-`receive` alone uses this. What an event is once it has been admitted is in `event_rules.py`.
+Only `receive` uses this. `event_rules.py` has the rules for the events of an admitted request.
 """
 
 from dataclasses import replace
@@ -40,7 +40,7 @@ def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
         return None
     header = verify.proof_header or ""
     if header in CORRELATION_HEADERS:
-        verify.wrong("header", f"`{header}` would be logged, and given back: name another")
+        verify.wrong("header", f"`{header}` would be logged, and returned: name another")
     if body_format.format.becomes_data(header):
         verify.wrong("header", f"`{header}` would become a part of the event: name another")
     scheme = make_scheme(verify)

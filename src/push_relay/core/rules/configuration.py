@@ -27,7 +27,7 @@ from push_relay.core.rules.kinds import Kind, Text
 
 if TYPE_CHECKING:
 
-    class Reads[T](Protocol):
+    class KindOf[T](Protocol):
         """A kind whose values have the type T."""
 
         placeholder: Any
@@ -50,7 +50,7 @@ class Key[T]:
 
     def __init__(  # noqa: PLR0913 (a declaration; three functions below call it)
         self,
-        kind: "Reads[Any]",
+        kind: "KindOf[Any]",
         default: T,
         doc: str,
         *,
@@ -80,17 +80,17 @@ class Key[T]:
         return value
 
 
-def required[T](kind: "Reads[T]", doc: str) -> Key[T]:
+def required[T](kind: "KindOf[T]", doc: str) -> Key[T]:
     """Declare a key that must be present."""
     return Key(kind, kind.placeholder, doc, required=True)
 
 
-def optional[T](kind: "Reads[T]", doc: str, without: str = "", old: tuple[str, ...] = ()) -> Key[T | None]:
+def optional[T](kind: "KindOf[T]", doc: str, without: str = "", old: tuple[str, ...] = ()) -> Key[T | None]:
     """Declare a key whose value is None if it is absent."""
     return Key(kind, None, doc, without=without, old_names=old)
 
 
-def default[T](kind: "Reads[T]", value: T, doc: str, without: str = "", old: tuple[str, ...] = ()) -> Key[T]:
+def default[T](kind: "KindOf[T]", value: T, doc: str, without: str = "", old: tuple[str, ...] = ()) -> Key[T]:
     """Declare a key with a default."""
     return Key(kind, value, doc, without=without, old_names=old)
 
@@ -154,7 +154,7 @@ class Table:
     def compiled[T](self, name: str, compiler: Callable[[str], T], placeholder: T) -> T:
         """Return what a compiler makes of a key's text; if it is absent or wrong, the placeholder.
 
-        What the compiler complains about is a mistake in the key.
+        The compiler's error is a mistake in the key.
         """
         text = self.values[name]
         if not text:
@@ -279,9 +279,9 @@ def one[T: Table](table: type[T], doc: str) -> Key[T]:
     return Key(One(table), None, doc)  # type: ignore[arg-type] # `Table` replaces None, as for the next two
 
 
-def maybe[T: Table](table: type[T], doc: str, without: str = "") -> Key[T | None]:
+def maybe[T: Table](table: type[T], doc: str) -> Key[T | None]:
     """Declare a table that may be absent."""
-    return Key(Maybe(table), None, doc, without=without)
+    return Key(Maybe(table), None, doc)
 
 
 def named[T: Table](table: type[T], name: Text, doc: str) -> Key[Mapping[str, T]]:

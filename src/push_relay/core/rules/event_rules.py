@@ -1,4 +1,4 @@
-"""What the events of a source are: schema, id and type, match rules, and what an event keeps of its request.
+"""The events of a source: schema, id and type, match rules, and the parts of a request that an event keeps.
 
 Both halves need it: `receive` for webhooks, `deliver` for what AWS delivers. Each part is compiled when it is
 first used, because an event that `receive` has queued needs neither the schema nor the match rules again.
@@ -56,7 +56,7 @@ class Match(NamedTuple):
 
 
 class EventRules:
-    """What the events of one source are.
+    """The events of one source.
 
     A part that is wrong raises ConfigurationInvalid when it is first used.
     """
@@ -162,7 +162,7 @@ class EventRules:
         return None if verify is None or self._has_id(event) else verify.remember_secs
 
     def _has_id(self, event: Event) -> bool:
-        """Return whether an event's document has an id. One in a header may not be covered by the proof."""
+        """Return whether an event's document has an id. The proof does not always cover one in a header."""
         named = self.event_id
         if named is None or named.names("headers") or named.names("query"):
             return False

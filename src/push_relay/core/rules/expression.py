@@ -127,28 +127,28 @@ class Expression:
     def names(self, root: str) -> frozenset[str]:
         """Return the members of `root` that the expression reads: `headers.a || data.headers.b` reads a.
 
-        Raises ConfigurationInvalid where it takes `root` whole, since then nobody can say which are kept.
+        Raises ConfigurationInvalid if it takes `root` whole, because the ones to keep are not known then.
         """
         return frozenset(_members(self._compiled.parsed, root, self.text))
 
     def forbid(self, proof: "RequestFields") -> None:
-        """Raise ConfigurationInvalid where the expression reads what carries the sender's proof."""
+        """Raise ConfigurationInvalid if the expression reads a field that carries the sender's proof."""
         for name in (*self.names("headers") & proof.headers, *self.names("query") & proof.query):
             raise ConfigurationInvalid(
                 f"`{self.text}` reads `{name}`, which carries the sender's proof: it would be queued, "
-                "and perhaps shown or logged; read another header or parameter, or what stands in `data`"
+                "and perhaps shown or logged; read another header or parameter, or a field of `data`"
             )
 
 
 class RequestFields(NamedTuple):
-    """Members of `headers` and `query`: those that expressions read, or that they must leave alone."""
+    """Members of `headers` and `query`: those that expressions read, or those that they must not read."""
 
     headers: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, expressions: Iterable[Expression]) -> "RequestFields":
-        """Gather what expressions read. Raises ConfigurationInvalid where one takes either whole."""
+        """Collect what expressions read. Raises ConfigurationInvalid if one takes either whole."""
         read = list(expressions)
         return cls(
             frozenset(name for expression in read for name in expression.names("headers")),
@@ -156,7 +156,7 @@ class RequestFields(NamedTuple):
         )
 
 
-#: Of what reads neither.
+#: No members of either.
 NO_FIELDS = RequestFields()
 
 
@@ -175,15 +175,15 @@ class Template(NamedTuple):
         """Return the text with each expression's value in its place; null is nothing.
 
         A value can only ever become text: it cannot open another expression. Raises MappingFailed for a
-        value that is no text, number or truth.
+        value that is not a text, a number or a boolean.
         """
         return "".join(part if isinstance(part, str) else self._as_text(part(scope)) for part in self.parts)
 
     def value(self, scope: Scope) -> object:
-        """Return the lone expression's value with its JSON type, or the text where there is more to it."""
+        """Return a single expression's value with its JSON type, or else the text."""
         match self.parts:
-            case (Expression() as lone,):
-                return lone(scope)
+            case (Expression() as single,):
+                return single(scope)
             case _:
                 return self(scope)
 
@@ -275,7 +275,7 @@ def _first_line(exc: Exception) -> str:
 
 
 def read_expression(table: Table, name: str, proof: RequestFields) -> Expression | None:
-    """Compile a key's expression, which may read headers and query parameters, but not the sender's proof.
+    """Compile a key's expression, which can read headers and query parameters, but not the sender's proof.
 
     A mistake is added to the table's report, and the result is None then.
     """
@@ -283,7 +283,7 @@ def read_expression(table: Table, name: str, proof: RequestFields) -> Expression
 
 
 def read_template(table: Table, name: str, proof: RequestFields) -> Template:
-    """Compile a key's template, which may not read the sender's proof either.
+    """Compile a key's template, which must not read the sender's proof either.
 
     A mistake is added to the table's report, and the result is an empty template then.
     """
@@ -291,7 +291,7 @@ def read_template(table: Table, name: str, proof: RequestFields) -> Template:
 
 
 def compile_template(text: str, proof: RequestFields) -> Template:
-    """Compile a template that may not read the sender's proof. Raises ConfigurationInvalid."""
+    """Compile a template that must not read the sender's proof. Raises ConfigurationInvalid."""
     template = Template.compile(text)
     for expression in template.expressions:
         _without(proof, expression)

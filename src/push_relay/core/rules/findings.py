@@ -11,7 +11,7 @@ type Step = str | int
 type Path = tuple[Step, ...]
 
 ERROR, WARNING = "error", "warning"
-#: What a finding is about, for programs. docs/configuration.md lists them.
+#: The codes of findings, for programs. docs/configuration.md lists them.
 UNREADABLE_FILE = "unreadable_file"
 UNKNOWN_KEY = "unknown_key"
 MISSING_KEY = "missing_key"
@@ -69,7 +69,7 @@ class Report:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that are no mistakes."""
+        """The findings that are not mistakes."""
         return tuple(finding for finding in self._findings if finding.severity == WARNING)
 
     def raise_mistakes(self) -> None:

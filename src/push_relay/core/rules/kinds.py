@@ -30,7 +30,7 @@ class Kind:
 
 
 class Text(Kind):
-    """A text. `title` says what it is, and `wrong` follows a value that does not match the pattern."""
+    """A text. `title` is its meaning, and `wrong` follows a value that does not match the pattern."""
 
     placeholder = ""
 

@@ -1,4 +1,4 @@
-"""The keys of relay.toml, the deployer's file: its accounts, people, routes and sources.
+"""The keys of relay.toml, the deployer's file: accounts, people, routes and policies for sources.
 
 The documentation of each key is written once, here. `relayctl reference` puts it into docs/configuration.md
 and into the JSON Schema.
@@ -20,52 +20,56 @@ from push_relay.core.rules.kinds import (
 
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html#amazonsns-resources-for-iam-policies
 _TOPIC = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?"
-ACCOUNT_NAME = r"[a-z0-9-]{1,32}"
-#: The account that needs no configuration, because the environment gives its base URL and credentials.
+_ACCOUNT_NAME = Text(
+    "account's name",
+    "[a-z0-9-]{1,32}",
+    "is not an account's name: at most 32 of the characters a to z, 0 to 9 and -",
+)
+#: The account that needs no table, because the environment has its base URL and its credentials.
 DEFAULT_ACCOUNT = "default"
 
 
 class AccountTable(Table):
-    """One organisation's account at the vendor."""
+    """An account: one organisation at the vendor."""
 
     base_url = optional(
         Url(),
         "The vendor's base URL. It is https, or http on this machine.",
-        without="the template's `PushBaseUrl`",
+        without="the parameter `PushBaseUrl`",
     )
     credentials_secret = optional(
         Text("name or ARN of a secret"),
-        "The Secrets Manager secret with the account's `CompanyId` and `IntegrationKey`. It is required for "
-        "every account but `default`.",
-        without="the template's `PushCredentialsArn`",
+        "The Secrets Manager secret with the organisation's `CompanyId` and `IntegrationKey`. It is "
+        "required, except for the account `default`.",
+        without="the parameter `PushCredentialsArn`",
     )
     format = default(
-        Choice("json", "xml"), "json", "The format of requests to the vendor and of its answers."
+        Choice("json", "xml"), "json", "The format of the requests to the vendor and its answers."
     )
     xml_root = default(
         Text("name of an XML element", "[A-Za-z_][A-Za-z0-9_.-]*", "is not the name of an XML element"),
         "Push",
-        "The name of the XML root element. The vendor does not document it.",
+        "The name of the XML root element, which the vendor does not document.",
     )
     connections = default(
         Integer(at_least=1),
         3,
-        "Calls to the vendor at a time, over all running functions. Each call has a connection of its own.",
+        "The calls to the vendor at a time, over all running functions. Each has a connection of its own.",
     )
     keep_alive = default(
         Boolean(),
         True,  # noqa: FBT003 (the key's default)
-        "Whether a running function keeps its connections open for its next calls. Use `false` if the vendor "
-        "counts idle connections.",
+        "Whether a running function keeps its connections open for its next calls. Set it to `false` for a "
+        "vendor that counts idle connections.",
     )
     title_limit = default(
-        Integer(at_least=1), 100, "Characters of a title, as a reader counts them. A longer title is cut."
+        Integer(at_least=1), 100, "The characters of a title, as a reader counts them. A longer one is cut."
     )
     body_limit = default(
-        Integer(at_least=1), 1000, "Characters of a body, as a reader counts them. A longer body is cut."
+        Integer(at_least=1), 1000, "The characters of a body, as a reader counts them. A longer one is cut."
     )
     connect_timeout_secs = default(
-        Integer(at_least=1), 3, "Seconds for a connection to the vendor, with the name lookup and TLS."
+        Integer(at_least=1), 3, "Seconds for connecting, name lookup and TLS included."
     )
     read_timeout_secs = default(
         Integer(at_least=1),
@@ -77,34 +81,37 @@ class AccountTable(Table):
         Integer(),
         60,
         "Seconds for which a connection stays reserved after a call that timed out, or that a gateway gave "
-        "up (504). The vendor may still be working on it.",
+        "up (504), because the vendor may still be working on it.",
     )
-    daily_calls = default(Integer(at_least=1), 2500, "Calls that the vendor allows in a day.")
-    time_zone = default(TimeZone(), "UTC", "The organisation's time zone. Its day begins at midnight there.")
+    daily_calls = default(Integer(at_least=1), 2500, "The calls that the vendor allows in a day.")
+    time_zone = default(
+        TimeZone(),
+        "UTC",
+        "The time zone of the organisation, such as `Europe/Berlin`. Its day begins at midnight there.",
+    )
     reserved_percent = default(
         Integer(at_most=99),
         10,
-        'The last part of the day\'s calls, in percent, that only routes with `priority = "high"` may use.',
+        "The percent of the day's calls that are reserved for routes of high priority.",
         old=("reserve_percent",),
     )
     delivery_unknown = default(
         Choice("resend", "hold"),
         "resend",
-        "What happens to a push if nobody can know whether the vendor has shown it: `resend` sends it again, "
-        "`hold` keeps it for a person.",
+        "The policy for a push of unknown fate: it is sent again, or held for a person "
+        "([reliability.md](reliability.md#what-becomes-of-a-push-when-its-worker-dies)).",
     )
     resends = default(
         Integer(),
         1,
-        "How often a push of unknown fate is sent again before it is kept for a person. `0` is the same as "
-        '`delivery_unknown = "hold"`.',
+        "How often a push of unknown fate is sent again before it is held for a person. `0` has the same "
+        'effect as `delivery_unknown = "hold"`.',
     )
     max_age = default(
         Duration(),
         7 * 86_400.0,
-        "The age at which an event is not worth a push any more: the push is `expired`. The `max_age` of a "
-        "route or a source is used instead if it is configured.",
-        without="`7d`",
+        "The age at which an event is no longer worth a push: it is `expired`. The `max_age` of a route or a "
+        "source is used before this one.",
     )
 
     def check(self) -> None:
@@ -114,122 +121,114 @@ class AccountTable(Table):
 
 
 class PersonTable(Table):
-    """A person to whom routes may send pushes as `person:NAME`. Exactly one of the keys is required."""
+    """A person, to whom routes may send pushes as `person:NAME`. Exactly one of the keys is required."""
 
-    user = optional(Text(), "The user's API identifier.")
-    email = optional(Text(), "The user's email address.")
-    external = optional(Text(), "The user's external identifier.")
+    user = optional(Text(), "The API identifier of the person's user at the vendor.")
+    email = optional(Text(), "The email address of the person's user.")
+    external = optional(Text(), "The external identifier of the person's user.")
 
     def check(self) -> None:
-        """Refuse a person with no identifier, or with several: the vendor does not say which one it uses."""
+        """Refuse a person without an identifier, or with several: the vendor does not document which wins."""
         if not self.is_wrong and sum(kind in self for kind in RecipientKind) != 1:
             self.mistake(f"has to have exactly one of: {', '.join(RecipientKind)}")
 
 
 class RouteTable(Table):
-    """Who receives the pushes of a source's events. All routes whose condition holds apply."""
+    """A route: the recipients of the pushes of a source's events."""
 
-    source = required(Text("source's name"), "The source whose events the route is about.")
+    source = required(Text("source's name"), "The source whose events it routes.")
     when = optional(
-        Text("expression"), "The condition under which the route applies to an event.", without="always"
+        Text("expression"),
+        "A condition, as in [writing-a-source.md](writing-a-source.md#expressions).",
+        without="always",
     )
     to = required(
         Texts(Text("template"), at_least_one=True),
-        "The recipients, as templates: `user:...`, `email:...`, `external:...` or `person:NAME`.",
+        "The recipients, each a template: `user:...`, `email:...`, `external:...` or `person:NAME`.",
     )
-    account = default(
-        Text("account's name", ACCOUNT_NAME, "is not an account's name"),
-        DEFAULT_ACCOUNT,
-        "The account by which the pushes are sent.",
-    )
+    account = default(_ACCOUNT_NAME, DEFAULT_ACCOUNT, "The account that sends the pushes.")
     priority = default(
         Choice("normal", "high"),
         "normal",
-        "`high` goes first, waits less, and may use the reserved part of the day's calls.",
+        "With `high` its pushes go first, wait less, and may use the reserved calls.",
     )
     batch = optional(
         Duration(),
-        "A batch window, such as `5m`: the route's pushes to one recipient in that time become one push (\"3 "
-        'new alerts", with their titles). A push of more than 10,000 characters is sent on its own.',
-        without="each push is sent on its own",
+        "The batch window: the route's pushes to one recipient in this time become one push, such as "
+        '"3 new alerts" with their titles.',
+        without="each push is sent alone",
         old=("digest",),
     )
     max_age = optional(
-        Duration(),
-        "The age at which an event is not worth a push any more, such as `90s`, `5m`, `2h` or `7d`.",
-        without="the source's, or else the account's",
+        Duration(), "The age at which an event is no longer worth a push.", without="the source's"
     )
 
 
 class SourcePolicyTable(Table):
-    """What the deployer allows to a source."""
+    """The deployer's policy for a source."""
 
     allow_ips = default(
         Networks(),
         (),
-        "Networks in CIDR form that may call the webhook. The address is the one that API Gateway vouches "
-        "for.",
-        without="every address",
+        "The networks (CIDR) whose addresses may call the webhook. The address is the one that API Gateway "
+        "vouches for.",
+        without="all",
     )
     daily_calls = optional(
         Integer(at_least=1),
-        "Calls of an account's day that pushes of this source may use, in each account. It is at most the "
+        "The budget: the calls of an account's day that pushes of this source may use. It is at most the "
         "account's `daily_calls`.",
-        without="see *A source's budget*",
+        without="see below",
     )
     url = optional(
         Text("URL", r"https?://[A-Za-z0-9.:\[\]-]+/[^\s?#]*", "is not https://HOST/PATH, without a query"),
-        "The webhook's URL as its sender calls it, if the relay is behind a proxy or an API mapping. Twilio "
-        "signs it.",
+        "The URL of the webhook as its sender knows it, such as "
+        "`https://hooks.example.com/relay/webhooks/twilio`. Twilio signs it, and behind a proxy or an API "
+        "mapping the request does not reveal it.",
         without="the URL of the request",
         old=("address",),
     )
     topics = default(
         Texts(Text("ARN of an SNS topic")),
         (),
-        "SNS topics (ARNs) that a source with the scheme `sns-http` trusts.",
-        without="no topic",
+        "The ARNs of the SNS topics that a source of the scheme `sns-http` trusts.",
+        without="none",
     )
     origins = default(
         Texts(Text("host")),
         (),
-        "Hosts that may send according to CloudEvents' abuse protection.",
-        without="every host",
+        "The hosts that CloudEvents' abuse protection allows to send.",
+        without="all",
     )
     unverified = default(
         Boolean(),
         False,  # noqa: FBT003 (the key's default)
-        "Whether a source with the scheme `none` accepts requests. Without it such a source takes no "
-        "webhooks.",
+        "Whether a source of the scheme `none` accepts everybody's requests. Otherwise it takes no webhooks.",
     )
 
 
 class AwsTable(Table):
-    """What AWS delivers."""
+    """Trust in events that AWS delivers."""
 
     eventbridge_topics = default(
         Texts(Text("ARN of an SNS topic", _TOPIC, "is not the ARN of an SNS topic")),
         (),
-        "SNS topics (ARNs) to which only EventBridge rules publish. An EventBridge event in their messages "
-        "is read as one. Don't list a topic whose messages hold text that others write (security.md, "
-        "*Envelopes*).",
-        without="no topic",
+        "The ARNs of the SNS topics to which only EventBridge rules publish. An EventBridge event in a "
+        "message of such a topic is read as one. Do not list a topic whose messages hold text that others "
+        "write ([security.md](security.md#envelopes)).",
+        without="none",
     )
 
 
 class RelayFile(Table):
-    """relay.toml."""
+    """The deployer's file: accounts, people, routes and policies for sources."""
 
     account = named(
         AccountTable,
-        Text(
-            "account's name",
-            ACCOUNT_NAME,
-            "is not an account's name: a to z, 0 to 9, -, at most 32 characters",
-        ),
-        "Accounts at the vendor. `default` is used by routes that name no account, and needs no table.",
+        _ACCOUNT_NAME,
+        "The accounts by name. Routes use `default` unless they name another one. It needs no table.",
     )
-    people = named(PersonTable, Text("person's name"), "People by the names that routes use for them.")
+    people = named(PersonTable, Text("person's name"), "The people by the names that routes use.")
     route = listed(RouteTable, "The routes.")
-    source = named(SourcePolicyTable, Text("source's name"), "What the deployer allows to each source.")
-    aws = one(AwsTable, "What AWS delivers.")
+    source = named(SourcePolicyTable, Text("source's name"), "The policies for sources by their names.")
+    aws = one(AwsTable, "Trust in events that AWS delivers.")

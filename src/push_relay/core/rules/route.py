@@ -28,7 +28,7 @@ _PERSON = "person"
 
 
 class Route(NamedTuple):
-    """Who receives the pushes of a source's events if a condition holds.
+    """The recipients of the pushes of a source's events, if a condition holds.
 
     account     the account by which they are sent
     high        whether they go first, and may use the quota that is reserved for what is urgent
@@ -57,7 +57,7 @@ class Route(NamedTuple):
 
 
 class Routed(NamedTuple):
-    """Where the routes lead an event.
+    """The recipients to which the routes lead an event.
 
     recipients  each of them once, with the most urgent route that leads to it
     failures    one error for each condition and each recipient that fails on this event

@@ -1,4 +1,4 @@
-"""A source: what a kind of sender says. Read from its folder; knows no person, holds no code.
+"""A source: a kind of sender. It is read from its folder, names no person and holds no code.
 
 It has three parts, each compiled when it is first used, so that a function compiles only what it needs:
 

@@ -21,7 +21,7 @@ from push_relay.core.rules.source_file import MessageTable
 
 
 class MessageRule(NamedTuple):
-    """The message of an event for which a condition holds."""
+    """The wording of an event for which a condition holds."""
 
     when: Expression | None
     title: Template
@@ -30,7 +30,7 @@ class MessageRule(NamedTuple):
     expiry_secs: Template | int | None
 
     def wording(self, scope: Scope) -> Wording:
-        """Write the message. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
+        """Write the wording. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
         wording = Wording(
             title=self.title(scope),
             body=self.body(scope),
@@ -44,9 +44,9 @@ class MessageRule(NamedTuple):
 
 
 class WordingResult(NamedTuple):
-    """What a source's message rules write for an event.
+    """The wording that a source's message rules write for an event.
 
-    message  by the first rule that holds; None if there is no such rule
+    wording  by the first rule that holds; None if there is no such rule
     errors   one for each rule before it whose condition cannot be evaluated on this event
     """
 
@@ -55,7 +55,7 @@ class WordingResult(NamedTuple):
 
 
 def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingResult:
-    """Write a message by the first rule that holds.
+    """Write the wording by the first rule that holds.
 
     A rule whose condition fails on this event is passed over. Less exact words are better than no push, and
     the error is reported beside the push.

@@ -1,4 +1,4 @@
-"""What the deployer says of a source in relay.toml: who may call, and what is trusted."""
+"""The deployer's policy for a source in relay.toml: the callers and the topics that are trusted."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,14 +10,11 @@ if TYPE_CHECKING:
 
 
 class Policy(NamedTuple):
-    """The deployer's word on one source.
+    """The deployer's policy for one source. A field has the meaning of its key in `SourcePolicyTable`.
 
-    addresses   networks (CIDR) that may call; empty: all may, and are verified all the same
-    topics      SNS topics (ARNs) that the source trusts; those that anybody owns are signed alike
-    origins     hosts that CloudEvents' abuse protection lets send; empty: all
-    unverified  whether the scheme `none` may let everybody in: the source's folder alone never opens the door
-    url         the webhook's URL as its sender calls it; None: the request's own
-    daily_calls  calls of the account's day that the source's pushes may use; None: the default share
+    addresses   the networks of `allow_ips`; empty: everybody may call, and is verified nevertheless
+    topics      a list is required, because SNS signs the messages of everybody's topics in the same way
+    unverified  required for the scheme `none`, because a source's folder alone must never accept everybody
     """
 
     addresses: tuple["IPv4Network | IPv6Network", ...] = ()
@@ -38,9 +35,9 @@ class Policy(NamedTuple):
         return f"{self.url}{mark}{query}"
 
     def check_address(self, address: str) -> None:
-        """Raise AddressNotAllowed unless an address is in the allow-list, or there is none.
+        """Raise AddressNotAllowed if there is an allow-list and an address is not in it.
 
-        The address has to be the one that API Gateway vouches for: whoever calls writes X-Forwarded-For.
+        The address has to be the one that API Gateway vouches for. A caller can write any X-Forwarded-For.
         """
         if not self.addresses:
             return
@@ -55,7 +52,7 @@ class Policy(NamedTuple):
             raise AddressNotAllowed("the caller's address is not in the source's allow-list")
 
 
-#: Of a source on which the deployer says nothing.
+#: The policy for a source that relay.toml does not mention.
 STRICT = Policy()
 
 

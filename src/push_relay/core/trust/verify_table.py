@@ -73,9 +73,7 @@ class Verify(Table):
 
     is_open = True
 
-    scheme = required(
-        Name("scheme", SCHEME_NAMES), "How a webhook proves its origin. security.md describes the schemes."
-    )
+    scheme = required(Name("scheme", SCHEME_NAMES), "The scheme by which a webhook proves its origin.")
 
     @classmethod
     def for_document(cls, given: object) -> type[Self]:
@@ -200,7 +198,7 @@ class VerifyHmac(VerifyPlain):
     content = default(
         Text("signed content"),
         "{body}",
-        "What is signed, such as `{timestamp}.{body}`: `{body}` once, and `{timestamp}` if there is a "
+        "The signed content, such as `{timestamp}.{body}`: `{body}` once, and `{timestamp}` if there is a "
         "`timestamp_header`.",
     )
     timestamp_header = optional(HeaderName(), "The timestamp's header.", without="no timestamp is signed")
