@@ -37,11 +37,11 @@ from push_relay.core.errors import (
     RelayError,
 )
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import MAX_MESSAGE, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
-from push_relay.core.relay import DeliveryMode
-from push_relay.settings import Settings
+from push_relay.core.queue_format import MAX_MESSAGE
+from push_relay.settings import DeliveryMode, Settings
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
 PUSH = Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "k")

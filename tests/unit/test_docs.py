@@ -12,13 +12,13 @@ from attacks import ATTACKS, Attack
 from fakes import captured
 from push_relay import telemetry
 from push_relay.core import errors
-from push_relay.core.inbound.envelope import SOURCE_ATTRIBUTE
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.push import Receipt
+from push_relay.core.queue_format import SOURCE_ATTRIBUTE
 from push_relay.core.rules.expression import FUNCTIONS
 from push_relay.core.rules.source import MATCH_KEYS
 from push_relay.core.trust.schemes.registry import SCHEMES
-from push_relay.entrypoints import receive
+from push_relay.entrypoints import http_endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ def test_no_documented_error_code_has_ceased_to_exist() -> None:
     assert set(codes) == set(errors.CODES)
 
 
-@pytest.mark.parametrize("code", [receive.NOT_FOUND, receive.METHOD_NOT_ALLOWED])
+@pytest.mark.parametrize("code", [http_endpoint.NOT_FOUND, http_endpoint.METHOD_NOT_ALLOWED])
 def test_answers_without_an_event_are_documented(code: str) -> None:
     """The two answers that are no event's outcome are told too."""
     assert f"`{code}`" in read("docs/errors.md")

@@ -1,7 +1,6 @@
 """Forged SNS messages name certificates that nobody has: few are asked for, and genuine ones get through."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def flooded(directory: Path) -> tuple[World, Server]:
     here = world_of(directory, CASE)
     server = Server(here.clock, certificates())
     endpoint = SnsEndpoint(server, here.clock.monotonic)  # type: ignore[arg-type]
-    here.relay = replace(here.relay, door=Door(here.secrets, endpoint.certificate))
+    here.change_door(Door(here.secrets, endpoint.certificate))
     return here, server
 
 

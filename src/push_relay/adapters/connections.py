@@ -16,8 +16,8 @@ from push_relay.adapters.leases import Leases
 from push_relay.adapters.table import LedgerTable
 from push_relay.adapters.tenancy import Tenancy, Times
 from push_relay.core.account import Account
-from push_relay.core.delivery.sender import TimeLeft
 from push_relay.core.errors import RelayError
+from push_relay.core.time import TimeLeft
 
 
 class DynamoDbConnections:

@@ -27,8 +27,9 @@ from push_relay.core.delivery.connections import (
     pause_secs,
     rebalance,
 )
-from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, TimeLeft
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
+from push_relay.core.time import TimeLeft
 
 #: Writes in a row, each made with what the refusal of the one before it has shown.
 _ATTEMPTS = 3

@@ -1,0 +1,19 @@
+"""The ports of time: the clock, and the time that an invocation has left."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+#: Returns the seconds until the invocation is ended.
+type TimeLeft = Callable[[], float]
+
+
+class Clock(Protocol):
+    """The time of day in seconds since the epoch, and a time that never steps back."""
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never steps back; only differences mean anything."""
+        ...
