@@ -13,12 +13,12 @@ from fake_sqs import FakeSqs
 from fakes import Sent, World, in_turn
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.event import Arrival, Event
 from push_relay.core.push import DEFAULT_ACCOUNT, Push
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recognizer import Recognizer
-from push_relay.core.time import TimeLeft
 from stores import Ledger
 
 ARN = "arn:aws:sqs:eu-west-1:1:"

@@ -14,6 +14,7 @@ from typing import Any
 
 import shipped
 from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Lane
@@ -26,7 +27,6 @@ from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recognizer import Recognizer
 from push_relay.core.rules.route import Routing
-from push_relay.core.time import TimeLeft
 from push_relay.core.translator import Translator
 from push_relay.core.trust.door import Door
 from push_relay.entrypoints.batch_consumer import BatchConsumer

@@ -21,9 +21,9 @@ import pytest
 
 from fakes import SAMPLES, World
 from push_relay.adapters import aws
-from push_relay.adapters.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
-from push_relay.adapters.table import LedgerTable
 from push_relay.core.errors import VendorRejected, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.queue_format import pack

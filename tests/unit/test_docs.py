@@ -15,8 +15,8 @@ from push_relay.core import errors
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.push import Receipt
 from push_relay.core.queue_format import SOURCE_ATTRIBUTE
+from push_relay.core.rules.event_rules import MATCH_KEYS
 from push_relay.core.rules.expression import FUNCTIONS
-from push_relay.core.rules.source import MATCH_KEYS
 from push_relay.core.trust.schemes.registry import SCHEMES
 from push_relay.entrypoints import http_endpoint
 
@@ -121,8 +121,11 @@ def test_every_key_of_relay_toml_is_documented() -> None:
 
 def test_every_key_of_a_source_is_documented() -> None:
     """Every key that source.toml may hold is told."""
-    code = read("src/push_relay/core/rules/source.py") + read("src/push_relay/core/rules/wording.py")
-    keys = set(re.findall(r'\b(?:table|event|rule|verify)\.\w+\("(\w+)"', code)) | set(MATCH_KEYS)
+    code = "".join(
+        read(f"src/push_relay/core/rules/{name}.py")
+        for name in ("source", "admission", "event_rules", "wording")
+    )
+    keys = set(re.findall(r'\b(?:table|source|event|rule|verify)\.\w+\("(\w+)"', code)) | set(MATCH_KEYS)
     assert len(keys) > 8
     for key in keys:
         assert re.search(rf"`[^`]*\b{key}\b[^`]*`", read("docs/writing-a-source.md")), key

@@ -8,11 +8,11 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
+from push_relay.core.clock import TimeLeft
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
-from push_relay.core.time import TimeLeft
 from push_relay.entrypoints.memory import portions
 from push_relay.entrypoints.queue_record import QueueRecord
 

@@ -10,6 +10,7 @@ from chaos.plan import FIFO_ARN
 from push_relay.adapters.process import SystemClock
 from push_relay.bootstrap import deliver, receive
 from push_relay.bootstrap.common import Common
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import SOURCE as BATCH
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
@@ -22,7 +23,6 @@ from push_relay.core.intake import Forward, Intake, QueueForward, Received
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recognizer import Recognizer
-from push_relay.core.time import TimeLeft
 from push_relay.core.trust.handshakes.base import Reply
 from push_relay.entrypoints.batch_consumer import BatchConsumer
 from push_relay.entrypoints.direct import DirectForward

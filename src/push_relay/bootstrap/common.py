@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.adapters.process import SystemClock
 from push_relay.adapters.queue import SqsQueue
+from push_relay.adapters.secrets import read_secret
 from push_relay.core.rules.route import Routing
+from push_relay.core.secret import CachedSecret
 from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
 
@@ -36,3 +38,7 @@ class Common:
             Telemetry(settings.stack),
             clock,
         )
+
+    def secret(self, arn: str) -> CachedSecret:
+        """Return a secret of Secrets Manager, which is read when it is first needed."""
+        return CachedSecret(lambda: read_secret(arn), self.clock.now, self.clock.monotonic)

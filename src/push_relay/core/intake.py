@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.errors import QueueUnavailable, RelayError
 from push_relay.core.event import Arrival, Event, sha256_hex
 from push_relay.core.inbound.body import read_body
@@ -18,7 +19,6 @@ from push_relay.core.push import Receipt
 from push_relay.core.rules.recognition import Sources, reading_for
 from push_relay.core.rules.route import Routing
 from push_relay.core.rules.source import Source
-from push_relay.core.time import Clock, TimeLeft
 from push_relay.core.trust.door import Admitted, Door
 from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription, no_preflight
 from push_relay.core.trust.schemes.proof import Verified

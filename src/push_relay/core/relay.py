@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import SOURCE, account_of
 from push_relay.core.delivery.lane import Lane, ParallelMap, Task
 from push_relay.core.errors import UnknownAccount
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Push, Receipt
-from push_relay.core.time import TimeLeft
 from push_relay.core.translator import Translator
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.errors import Crashed, PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
@@ -22,7 +23,6 @@ from push_relay.core.outcomes import Disposition, code_of, safe_detail
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recognizer import Recognizer
-from push_relay.core.time import Clock, TimeLeft
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.isolation import Isolation, one_by_one
 from push_relay.entrypoints.memory import portions

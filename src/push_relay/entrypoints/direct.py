@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from push_relay.core.clock import TimeLeft
 from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Event
 from push_relay.core.intake import Forwarded
@@ -9,7 +10,6 @@ from push_relay.core.outcomes import Disposition, verdict
 from push_relay.core.push import Receipt
 from push_relay.core.queue_format import pack
 from push_relay.core.relay import Relay
-from push_relay.core.time import TimeLeft
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.queue_record import QueueRecord
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from push_relay.core.clock import Clock
 from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
 from push_relay.core.queue_format import Packed, as_received, pack
-from push_relay.core.time import Clock
 from push_relay.entrypoints.ports import Queues
 from push_relay.entrypoints.queue_record import QueueRecord
 

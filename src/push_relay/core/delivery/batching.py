@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.account import Account
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import LedgerUnavailable, VendorRejected
 from push_relay.core.event import Event, sha256_hex
@@ -23,7 +24,6 @@ from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
 from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording
-from push_relay.core.time import TimeLeft
 
 #: The source of the relay's own events; no folder can have this name.
 SOURCE = ".digest"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from push_relay.core.account import Account
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import (
     TRIALS,
     Batcher,
@@ -26,7 +27,6 @@ from push_relay.core.errors import VendorRejected
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt
-from push_relay.core.time import TimeLeft
 
 
 class Task(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.connections import Connection, Unleased
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
@@ -24,7 +25,6 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event, Replay
 from push_relay.core.outcomes import Outcome, code_of, safe_detail
 from push_relay.core.push import Push, Receipt
-from push_relay.core.time import Clock, TimeLeft
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
 SETTLE_MARGIN_SECS = 1.5

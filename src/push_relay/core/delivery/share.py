@@ -1,61 +1,53 @@
-"""The account's connections on DynamoDB, given to a worker's threads.
+"""The account's connections, handed to the pushes of a batch in the order in which they ask.
 
-The record of leases is in `leases.py`, what one worker does with it in `tenancy.py`, the rules of sharing in
-`core/delivery/connections.py`. This module hands the leased connections to the pushes, in the order
-in which they ask.
+`worker_leases.py` leases them, and `connections.py` has the rules of sharing.
 """
 
 import secrets
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from push_relay.adapters.leases import Leases
-from push_relay.adapters.table import LedgerTable
-from push_relay.adapters.tenancy import Tenancy, Times
 from push_relay.core.account import Account
+from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.worker_leases import LeaseRecord, Times, WorkerLeases
 from push_relay.core.errors import RelayError
-from push_relay.core.time import TimeLeft
 
 
-class DynamoDbConnections:
-    """The connections of one account, named `name` in the table."""
+class SharedConnections:
+    """The connections of one account. `record_of` returns the record of leases for a worker's name."""
 
     def __init__(
         self,
-        table: LedgerTable,
-        name: str,
+        record_of: Callable[[str], LeaseRecord],
         account: Account,
         now: Callable[[], float],
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None],
     ) -> None:
-        self._table = table
-        self._name = name
+        self._record_of = record_of
         self._account = account
         self._now = now
         self._sleep = sleep
 
     @contextmanager
     def held(self, pushes: int, time_left: TimeLeft) -> Iterator["LeasedShare"]:
-        """Share the connections for so many pushes. What is leased at the end is given back."""
-        limit = self._account.connections
-        leases = Leases(self._table, self._name, limit, secrets.token_hex(8), self._now)
-        tenancy = Tenancy(leases, self._account, Times(self._now, self._sleep, time_left))
+        """Share the connections for so many pushes. All that are leased at the end are given back."""
+        record = self._record_of(secrets.token_hex(8))
+        leases = WorkerLeases(record, self._account, Times(self._now, self._sleep, time_left))
         try:
-            yield LeasedShare(tenancy, limit, pushes)
+            yield LeasedShare(leases, self._account.connections, pushes)
         finally:
-            tenancy.close()
+            leases.close()
 
 
 class LeasedShare:
-    """The connections of one worker. Each of its pushes asks for one, from any thread, once."""
+    """The connections of one worker. Each of its pushes asks once for one, from any thread."""
 
-    def __init__(self, tenancy: Tenancy, limit: int, pushes: int) -> None:
-        self._tenancy = tenancy
+    def __init__(self, leases: WorkerLeases, limit: int, pushes: int) -> None:
+        self._leases = leases
         self._limit = limit
-        self._left = pushes  # those that have had no connection yet
+        self._left = pushes  # pushes that have had no connection yet
         self._changed = threading.Condition()
         self._line: deque[object] = deque()  # pushes that wait, the first in front
         self._idle: list[int] = []
@@ -65,7 +57,7 @@ class LeasedShare:
     @contextmanager
     def connection(self, *, urgent: bool) -> Iterator["LeasedConnection"]:
         """Hold a connection for one push. Raises ConnectionsBusy, LedgerUnavailable."""
-        leased = LeasedConnection(self._tenancy, self._next(urgent=urgent))
+        leased = LeasedConnection(self._leases, self._next(urgent=urgent))
         try:
             yield leased
         finally:
@@ -90,7 +82,7 @@ class LeasedShare:
         with self._changed:
             while True:
                 if self._line[0] is ticket:
-                    self._idle = [number for number in self._idle if self._tenancy.has(number)]
+                    self._idle = [number for number in self._idle if self._leases.has(number)]
                     if self._idle:
                         self._busy += 1
                         return self._idle.pop()
@@ -99,11 +91,11 @@ class LeasedShare:
                 self._changed.wait()
 
     def _lease(self, *, urgent: bool) -> None:
-        # What one push has waited for in vain, the others of this invocation do not wait for again.
+        # If one push has waited without success, the others of this invocation do not wait again.
         if self._failure:
             raise self._failure
         try:
-            leased = self._tenancy.obtain(min(self._left, self._limit), urgent=urgent)
+            leased = self._leases.obtain(min(self._left, self._limit), urgent=urgent)
         except RelayError as exc:
             self._failure = exc
             raise
@@ -115,7 +107,7 @@ class LeasedShare:
         usable: list[int] = []
         try:
             if leased.unfinished:
-                self._tenancy.keep(leased.number)
+                self._leases.keep(leased.number)
                 return
             with self._changed:
                 unused = [*self._idle, leased.number]
@@ -124,9 +116,9 @@ class LeasedShare:
                 if not spare:
                     self._idle.remove(leased.number)
             if spare:
-                self._tenancy.give_back(spare)
+                self._leases.give_back(spare)
             else:
-                usable = self._tenancy.after_call(leased.number, wanted)
+                usable = self._leases.after_call(leased.number, wanted)
         finally:
             with self._changed:
                 self._busy -= 1
@@ -137,18 +129,18 @@ class LeasedShare:
 class LeasedConnection:
     """A leased connection. `unfinished` is True after a call that the vendor may not have ended."""
 
-    def __init__(self, tenancy: Tenancy, number: int) -> None:
-        self._tenancy = tenancy
+    def __init__(self, leases: WorkerLeases, number: int) -> None:
+        self._leases = leases
         self.number = number
         self.unfinished = False
 
     @contextmanager
     def call(self, seconds: float) -> Iterator[float]:
         """Carry one call. Raises ConnectionsBusy, LedgerUnavailable before it begins."""
-        allowed = self._tenancy.secure(self.number, seconds)
+        allowed = self._leases.secure(self.number, seconds)
         try:
             yield allowed
         except BaseException as exc:
-            # What the relay does not know may have happened after the request was sent.
+            # An unknown error may have happened after the request was sent.
             self.unfinished = getattr(exc, "unfinished", True)
             raise

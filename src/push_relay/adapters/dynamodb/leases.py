@@ -1,4 +1,4 @@
-"""The record of an account's connections, one DynamoDB item. Each change is one conditional write.
+"""The record of an account's leases in DynamoDB, one item. Each change is one conditional update.
 
 | attribute        | type   | meaning                                                              |
 |------------------|--------|----------------------------------------------------------------------|
@@ -8,7 +8,7 @@
 | `wish_<worker>`  | map    | a worker without a connection waits: since when, and how long it may |
 | ... `since`      | number | milliseconds since the epoch                                         |
 | ... `until`      | number | the end of the wish                                                  |
-| `waiting_until`  | number | no wish lasts longer; absent if no worker waits                      |
+| `waiting_until`  | number | the latest end of a wish; absent if no worker waits                  |
 
 Other moments are whole seconds since the epoch. The version before knows `owner_` and `until_` and ignores
 wishes.
@@ -18,30 +18,22 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, Item, LedgerTable, number, text
-from push_relay.core.delivery.connections import View
+from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
+from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.delivery.connections import WISH_SECS, View
+from push_relay.core.delivery.worker_leases import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-#: Seconds for which a wish is valid without being renewed: so long a dead worker counts as waiting.
-WISH_SECS = 5
 _WISH, _WAITING = "wish_", "waiting_until"
 
 
-class Refused(Exception):
-    """A connection or a wish was not as the write expected it; `view` is how it was."""
+class DynamoDbLeaseRecord:
+    """The record of one account, as one worker uses it. `limit` is how many connections the account has.
 
-    def __init__(self, view: View) -> None:
-        super().__init__("the connections have changed")
-        self.view = view
-
-
-class Leases:
-    """The leases and wishes of one worker, whose name no other worker has.
-
-    Each write returns what the worker sees after it. Every method raises LedgerUnavailable; then it is not
-    known whether the write was made.
+    Each write returns what the worker sees after it. Every method raises LedgerUnavailable; then it is
+    unknown whether the write was made.
     """
 
     def __init__(
@@ -78,9 +70,9 @@ class Leases:
         return self._make(write)
 
     def pass_on(self, heirs: Mapping[int, str | None], secs: float, *, wish: float | None = None) -> View:
-        """Give leases back, or on to workers that wait; all or none. Raises Refused.
+        """Give leases back, or hand them to workers that wait; all or none. Raises Refused.
 
-        heirs  for each connection the worker that gets it, for `secs` seconds; None sets it free
+        heirs  for each connection the worker that gets it, for `secs` seconds; None frees it
         wish   the moment since which this worker waits from now on
         """
         write = self._write()
@@ -100,7 +92,7 @@ class Leases:
 
         Raises Refused if the lease was lost.
         """
-        # Under another name, so that nothing that this worker does later ends it.
+        # The name differs from the worker's, so that no later write of this worker ends the reservation.
         reserved = f"{self.worker}-unfinished"
         write = self._write().held(connection, self.worker, reserved)
         return self._make(write.lease(connection, reserved, until))
@@ -123,8 +115,8 @@ class Leases:
 
     @property
     def _ended(self) -> int:
-        """The latest end of what has ended on every clock of the fleet."""
-        return math.floor(self._now()) - CLOCK_SKEW
+        """The moment that has passed on every clock of the fleet."""
+        return math.floor(self._now()) - CLOCK_SKEW_SECS
 
     def _set_wish(self, write: "_Write", since: float) -> None:
         until = number(self._end(WISH_SECS))
@@ -167,7 +159,7 @@ def _whole(value: Any) -> int:
 
 
 class _Write:
-    """The parts of one conditional write."""
+    """The parts of one conditional update."""
 
     def __init__(self) -> None:
         self._sets: dict[str, str] = {}
@@ -209,7 +201,7 @@ class _Write:
         return self
 
     def free_or_held(self, connection: int, owner: str, ended: int) -> "_Write":
-        # A worker's own lease is free to it too: AWS's client sends again what was written but not answered.
+        # A worker's own lease is free to it too, because AWS's client repeats a write whose answer was lost.
         own = f" OR {self._name(f'owner_{connection}')} = {self._value(text(owner))}"
         return self.absent_or_ended(f"until_{connection}", ended, own)
 

@@ -1,7 +1,10 @@
-"""The ports of time: the clock, and the time that an invocation has left."""
+"""The ports of time, and what the relay assumes of clocks."""
 
 from collections.abc import Callable
 from typing import Protocol
+
+#: Seconds by which the clocks of the fleet, and the vendor's clock, may differ.
+CLOCK_SKEW_SECS = 2
 
 #: Returns the seconds until the invocation is ended.
 type TimeLeft = Callable[[], float]

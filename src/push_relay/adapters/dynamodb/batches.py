@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
-from push_relay.adapters.table import ConditionFailed, Item, LedgerTable, number, text
+from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
 from push_relay.core.push import Recipient, RecipientKind, Wording
 

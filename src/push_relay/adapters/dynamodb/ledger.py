@@ -21,7 +21,8 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
-from push_relay.adapters.table import CLOCK_SKEW, ConditionFailed, LedgerTable, number, text
+from push_relay.adapters.dynamodb.table import ConditionFailed, LedgerTable, number, text
+from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ClaimHeld
 from push_relay.core.event import Replay
@@ -75,7 +76,7 @@ class DynamoDbLedger:
             ":claimed": text(_CLAIMED),
             ":parked": text(_PARKED),
             ":owner": text(self._owner),
-            ":lease": number(math.ceil(self._now() + lease) + CLOCK_SKEW),
+            ":lease": number(math.ceil(self._now() + lease) + CLOCK_SKEW_SECS),
             ":expires": number(now + LEDGER_MEMORY_SECS),
         }
         condition, marked = _FREE, ""

@@ -1,8 +1,17 @@
-"""The ledger's DynamoDB table: conditional writes, and their failures in the relay's words.
+"""The relay's DynamoDB table: conditional writes, and DynamoDB's errors as the relay's own.
 
-One table, one key `pk`. What kind an item is stands at the key's beginning: `push#`, `digest#`, `quota#`,
-`connections#`, `cooldown#`. `expires_at` is the TTL's attribute, in seconds since the epoch; nothing relies
-on the deletion happening on time.
+All items are in one table with one key, `pk`, whose beginning shows what an item is:
+
+| `pk`                       | item                                   | module         |
+|----------------------------|----------------------------------------|----------------|
+| `push#<key>`               | a push that was claimed                | `ledger.py`    |
+| `digest#<window>`          | the pushes of a batch window           | `batches.py`   |
+| `quota#<account>#<day>`    | the calls of an account's day          | `calls.py`     |
+| `connections#<account>`    | the leases of an account's connections | `leases.py`    |
+| `cooldown#<account>`       | the cool-down of an account            | `cooldown.py`  |
+
+`expires_at` is the TTL attribute, in seconds since the epoch. DynamoDB deletes expired items within days, and
+nothing relies on the deletion.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,14 +22,11 @@ from push_relay.core.errors import LedgerUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-#: Seconds by which clocks of the fleet, and the vendor's, may differ.
-CLOCK_SKEW = 2
-
 type Item = "dict[str, AttributeValueTypeDef]"
 
 
 class ConditionFailed(Exception):
-    """A conditional write found the item otherwise; `item` is how it stood."""
+    """The condition of a write was false; `item` is the stored item, empty if there is none."""
 
     def __init__(self, item: Item) -> None:
         super().__init__("the condition failed")
@@ -28,18 +34,18 @@ class ConditionFailed(Exception):
 
 
 class LedgerTable:
-    """Writes to one table."""
+    """Reads and writes items of one table."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def update(self, **arguments: Any) -> Item:
-        """Update an item; return what was asked for. Raises ConditionFailed, LedgerUnavailable."""
+        """Update an item; return what `ReturnValues` names. Raises ConditionFailed, LedgerUnavailable."""
         answer = self._call("update_item", **arguments)
         return dict(answer.get("Attributes", {}))
 
     def get(self, **arguments: Any) -> Item:
-        """Return an item as it is now; empty where there is none. Raises LedgerUnavailable."""
+        """Return an item as it is now; empty if there is none. Raises LedgerUnavailable."""
         return dict(self._call("get_item", ConsistentRead=True, **arguments).get("Item", {}))
 
     def _call(self, operation: str, **arguments: Any) -> Any:
@@ -56,10 +62,10 @@ class LedgerTable:
 
 
 def text(value: str) -> "AttributeValueTypeDef":
-    """Write a text as DynamoDB has it."""
+    """Return DynamoDB's form of a text."""
     return {"S": value}
 
 
 def number(value: int) -> "AttributeValueTypeDef":
-    """Write a whole number as DynamoDB has it."""
+    """Return DynamoDB's form of a whole number."""
     return {"N": str(value)}
