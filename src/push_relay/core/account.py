@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from push_relay.core.delivery.encoding import Format
-from push_relay.core.rules.relay_file import DEFAULT_ACCOUNT, AccountTable
+from push_relay.core.push import DEFAULT_ACCOUNT
+from push_relay.core.push_format import PushFormat
+from push_relay.core.rules.relay_file import AccountTable
 
 
 class Account(NamedTuple):
@@ -19,7 +20,7 @@ class Account(NamedTuple):
     name: str = DEFAULT_ACCOUNT
     base_url: str = ""
     credentials_secret: str = ""
-    format: Format = Format.JSON
+    format: PushFormat = PushFormat.JSON
     xml_root: str = "Push"
     connections: int = 3
     keep_alive: bool = True
@@ -47,7 +48,7 @@ def read_account(name: str, table: AccountTable) -> Account:
         name=name,
         base_url=table.base_url or "",
         credentials_secret=table.credentials_secret or "",
-        format=Format(table.format),
+        format=PushFormat(table.format),
         xml_root=table.xml_root,
         connections=table.connections,
         keep_alive=table.keep_alive,

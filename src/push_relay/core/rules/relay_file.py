@@ -4,7 +4,7 @@ The documentation of each key is written once, here. `relayctl reference` puts i
 and into the JSON Schema.
 """
 
-from push_relay.core.push import RecipientKind
+from push_relay.core.push import DEFAULT_ACCOUNT, RecipientKind
 from push_relay.core.rules.configuration import Table, default, listed, named, one, optional, required
 from push_relay.core.rules.kinds import (
     Boolean,
@@ -25,8 +25,6 @@ _ACCOUNT_NAME = Text(
     "[a-z0-9-]{1,32}",
     "is not an account's name: at most 32 of the characters a to z, 0 to 9 and -",
 )
-#: The account that needs no table, because the environment has its base URL and its credentials.
-DEFAULT_ACCOUNT = "default"
 
 
 class AccountTable(Table):

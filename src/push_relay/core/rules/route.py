@@ -9,7 +9,7 @@ from push_relay.core.delivery.quota import default_budget
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.phone_text import is_blank
-from push_relay.core.push import Recipient, RecipientKind
+from push_relay.core.push import DEFAULT_ACCOUNT, Recipient, RecipientKind
 from push_relay.core.rules.expression import (
     NO_FIELDS,
     Expression,
@@ -20,7 +20,7 @@ from push_relay.core.rules.expression import (
     read_expression,
 )
 from push_relay.core.rules.findings import Finding, Locate, Report, choices, nowhere
-from push_relay.core.rules.relay_file import DEFAULT_ACCOUNT, PersonTable, RelayFile, RouteTable
+from push_relay.core.rules.relay_file import PersonTable, RelayFile, RouteTable
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.policy import STRICT, Policy, read_policy
 
