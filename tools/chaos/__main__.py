@@ -12,7 +12,7 @@ from pathlib import Path
 
 def main() -> int:
     """Read the arguments, run, and return the exit code."""
-    from chaos import run  # noqa: PLC0415 - workers import this module, and need none of it
+    from chaos import run
 
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--events", type=int, default=2000)
