@@ -21,10 +21,10 @@ from urllib.parse import parse_qsl
 from fakes import ROOT, SHIPPED, SHIPPED_ROUTES, World
 from front_door import GATEWAYS
 from push_relay.core.errors import CODES, CredentialsUnavailable
-from push_relay.core.inbound.body import BODY_FORMATS
+from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.relay import DeliveryMode
-from push_relay.core.trust.handshakes import HANDSHAKES
+from push_relay.core.trust.handshakes.registry import HANDSHAKES
 from push_relay.entrypoints import receive
 from signers import CASES, FORM_BODY, JSON_BODY, NOW, Case
 from sns_sender import TOPIC, URL, Request, certificates
@@ -215,7 +215,7 @@ def _plant(directory: Path) -> Iterator[Sender]:
     handshakes = [
         name for name in HANDSHAKES if name != "sns"
     ]  # it goes with its scheme alone, as its format
-    formats = [name for name in BODY_FORMATS if name != "sns"]
+    formats = [name for name in FORMATS if name != "sns"]
     for number, case in enumerate(CASES):
         # Twilio signs the address, in which its senders here have this name.
         name = URL.partition("?")[0].rpartition("/")[2] if case.verify["scheme"] == _TWILIO else f"s{number}"

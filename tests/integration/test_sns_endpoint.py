@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from push_relay.adapters import sns
 from push_relay.adapters.sns import MAX_ANSWER, MAX_KEPT, SnsEndpoint
 from push_relay.core.errors import CredentialsUnavailable
-from push_relay.core.trust.handshakes import PROTECTED
+from push_relay.core.trust.handshakes.sns import PROTECTED
 from raw_server import Raw, head, raw, reply, silent
 from sns_sender import certificate, certificates, rsa_pair
 

@@ -76,7 +76,7 @@ def folder(directory: Path, source: str = SOURCE, schema: str = "{}") -> Path:
             'docs = "d"',
             'docs = "d"\nhandshake = "sns"',
             3,
-            "handshake: `sns` goes with the scheme `sns-http`",
+            "handshake: `sns` is only safe with the scheme `sns-http`",
         ),
         ('id = "data.id"', 'ids = "data.id"', 8, "event.ids: is not a key here"),
         ('id = "data.id"', 'format = "xml"', 8, "event.format: is not one of: json, cloudevents"),

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import MalformedRequest
-from push_relay.core.trust.handshakes import HANDSHAKES, Reply, Subscription, preflight
+from push_relay.core.trust.handshakes.base import Reply, Subscription
+from push_relay.core.trust.handshakes.cloudevents import preflight
+from push_relay.core.trust.handshakes.registry import HANDSHAKES
 
 SECRET = b"secret"
 
@@ -32,14 +34,14 @@ def asked(document: Any, **headers: str) -> HandshakeRequest:
 def test_slack_gets_its_challenge_back_as_text() -> None:
     """Slack takes the challenge in the body, as text (docs.slack.dev/reference/events/url_verification)."""
     request = asked({"token": "t", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY", "type": "url_verification"})
-    reply = HANDSHAKES["slack"](request, SECRET)
+    reply = HANDSHAKES["slack"].answer(request, SECRET)
     assert reply == Reply("3eZbrw1aBm2rZgRNFdxV2595E9CY", "text/plain; charset=utf-8")
 
 
 def test_zoom_gets_its_token_signed() -> None:
     """Zoom's own sample: hex HMAC-SHA256 of the plain token by the secret token."""
     request = asked({"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}})
-    reply = HANDSHAKES["zoom"](request, SECRET)
+    reply = HANDSHAKES["zoom"].answer(request, SECRET)
     assert isinstance(reply, Reply)
     assert json.loads(reply.body) == {
         "plainToken": "qgg8vlvZRS6UYooatFL8Aw",
@@ -52,7 +54,7 @@ def test_zoom_cannot_be_made_to_sign_what_looks_like_a_request() -> None:
     """Zoom signs `v0:time:body` by the same secret: the answer must be no use as a signature."""
     request = asked({"event": "endpoint.url_validation", "payload": {"plainToken": "v0:1:{}"}})
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["zoom"](request, SECRET)
+        HANDSHAKES["zoom"].answer(request, SECRET)
 
 
 def test_event_grid_gets_its_validation_code_back() -> None:
@@ -64,13 +66,13 @@ def test_event_grid_gets_its_validation_code_back() -> None:
         }
     ]
     request = asked(events, **{"aeg-event-type": "SubscriptionValidation"})
-    assert HANDSHAKES["event-grid"](request, SECRET) == Reply('{"validationResponse": "512d38b6"}')
+    assert HANDSHAKES["event-grid"].answer(request, SECRET) == Reply('{"validationResponse": "512d38b6"}')
 
 
 def test_graph_gets_its_token_back_as_text() -> None:
     """Graph asks in the query, with no body."""
     token = "Validation: Testing client application reachability for subscription 1"
-    reply = HANDSHAKES["microsoft-graph"](HandshakeRequest(query={"validationToken": token}), SECRET)
+    reply = HANDSHAKES["microsoft-graph"].answer(HandshakeRequest(query={"validationToken": token}), SECRET)
     assert reply == Reply(token, "text/plain; charset=utf-8")
 
 
@@ -82,7 +84,7 @@ def confirmation(url: str, topic: object = "arn:aws:sns:eu-west-1:123456789012:a
 def test_sns_subscriptions_are_confirmed_where_sns_says() -> None:
     """On SNS's host in the topic's region, by what SNS has signed, and so that only an owner can end them."""
     host = "https://sns.eu-west-1.amazonaws.com/"
-    assert HANDSHAKES["sns"](confirmation(f"{host}?Action=Unsubscribe#x"), SECRET) == Subscription(
+    assert HANDSHAKES["sns"].answer(confirmation(f"{host}?Action=Unsubscribe#x"), SECRET) == Subscription(
         f"{host}?Action=ConfirmSubscription&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A123456789012%3Aalarms&Token=t"
         "&AuthenticateOnUnsubscribe=true"
     )
@@ -95,7 +97,7 @@ def test_a_confirmation_without_a_token_is_malformed(token: object) -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
     message = {"Type": "SubscriptionConfirmation", "TopicArn": topic, "SubscribeURL": url, "Token": token}
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["sns"](asked(message), SECRET)
+        HANDSHAKES["sns"].answer(asked(message), SECRET)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_confirmation_without_a_token_is_malformed(token: object) -> None:
 def test_no_other_address_is_fetched(url: str) -> None:
     """A forged confirmation must not make the relay call whom it likes."""
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["sns"](confirmation(url), SECRET)
+        HANDSHAKES["sns"].answer(confirmation(url), SECRET)
 
 
 @pytest.mark.parametrize(
@@ -133,21 +135,21 @@ def test_no_other_address_is_fetched(url: str) -> None:
 def test_a_topic_that_is_none_names_no_host(topic: object, url: str) -> None:
     """The region is a part of the address: it may not be whatever a stranger writes there."""
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["sns"](confirmation(url, topic), SECRET)
+        HANDSHAKES["sns"].answer(confirmation(url, topic), SECRET)
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"not json", b'{"type": "message"}', b"\xff"])
 def test_what_is_no_handshake_is_an_event(name: str, body: bytes) -> None:
     """An event, and a body that cannot be read, goes on to where it is told what is wrong."""
-    assert HANDSHAKES[name](HandshakeRequest(body), SECRET) is None
+    assert HANDSHAKES[name].answer(HandshakeRequest(body), SECRET) is None
 
 
 @pytest.mark.parametrize("token", ["", "x" * 1025, "line\nbreak", "caf\u00e9", None, 7, ["a"]])
 def test_only_a_plain_token_is_given_back(token: object) -> None:
     """What is reflected is printable ASCII and bounded."""
     with pytest.raises(MalformedRequest):
-        HANDSHAKES["slack"](asked({"type": "url_verification", "challenge": token}), SECRET)
+        HANDSHAKES["slack"].answer(asked({"type": "url_verification", "challenge": token}), SECRET)
 
 
 def test_the_preflight_lets_an_origin_send() -> None:
@@ -177,6 +179,6 @@ def test_no_body_makes_a_handshake_fail_in_an_unknown_way(
 ) -> None:
     """Whatever comes: an answer, an event, or a malformed request."""
     with contextlib.suppress(MalformedRequest):
-        HANDSHAKES[name](
+        HANDSHAKES[name].answer(
             HandshakeRequest(body, {**values, "aeg-event-type": "SubscriptionValidation"}, values), SECRET
         )

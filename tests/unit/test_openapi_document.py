@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import schemathesis
 
-from push_relay.core.inbound.body import BODY_FORMATS
-from push_relay.core.trust.handshakes import HANDSHAKES
+from push_relay.core.inbound.formats.registry import FORMATS
+from push_relay.core.trust.handshakes.registry import HANDSHAKES
 from relayctl.__main__ import main
 from relayctl.openapi.document import build
 from signers import CASES, NOW
@@ -61,7 +61,7 @@ def test_every_header_of_a_proof_is_told(case: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [None, "payload", "*"])
-@pytest.mark.parametrize("body_format", BODY_FORMATS)
+@pytest.mark.parametrize("body_format", FORMATS)
 def test_every_form_of_a_body_is_told(body_format: str, form: str | None, tmp_path: Path) -> None:
     """With a form, and without."""
     event = {"format": body_format} | ({"form": form} if form else {})

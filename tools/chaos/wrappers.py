@@ -17,7 +17,7 @@ from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import DeliveryMode, Received, Relay
-from push_relay.core.trust.handshakes import Reply
+from push_relay.core.trust.handshakes.base import Reply
 from push_relay.telemetry import Telemetry
 
 

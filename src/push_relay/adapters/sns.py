@@ -12,7 +12,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from push_relay.core.errors import CredentialsUnavailable
-from push_relay.core.trust.handshakes import PROTECTED
+from push_relay.core.trust.handshakes.sns import PROTECTED
 
 #: Bytes of an answer; a certificate has some 2,000.
 MAX_ANSWER = 64 * 1024

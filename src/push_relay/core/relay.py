@@ -30,7 +30,7 @@ from push_relay.core.delivery.sender import Clock, Sender, TimeLeft, failure
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation, VendorRejected
 from push_relay.core.event import Arrival, Event, sha256_hex
 from push_relay.core.inbound.body import read_body
-from push_relay.core.inbound.envelope import pack, unwrap_http_sns
+from push_relay.core.inbound.envelope import pack
 from push_relay.core.inbound.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
@@ -39,7 +39,7 @@ from push_relay.core.rules.recognition import Sources, hint, known, reading_for,
 from push_relay.core.rules.route import Route, Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.trust.door import Admitted, Door
-from push_relay.core.trust.handshakes import Notice, Reply, Subscription, preflight
+from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription, no_preflight
 from push_relay.core.trust.schemes.proof import Verified
 
 
@@ -135,11 +135,11 @@ class Relay:
         Raises UnknownSource and AddressNotAllowed, as its events would be met with.
         """
         source = self.sources.named(request.source or "")
-        if source.handshake != "cloudevents":
+        if source.preflight is no_preflight:
             return None
         policy = self.routing.policy(source.name)
         self.door.approach(source, policy, request)
-        return preflight(request, policy.origins)
+        return source.preflight(request, policy.origins)
 
     def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
         asked = source.answer_handshake(request, admitted.secret)
@@ -173,9 +173,8 @@ class Relay:
         )
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
-        if source.body_format.name != "sns":
-            return arrival
-        return reading_for(source, unwrap_http_sns(arrival), self.routing.eventbridge_topics)
+        unwrapped = source.body_format.format.unwrap(arrival)
+        return reading_for(source, unwrapped, self.routing.eventbridge_topics)
 
     # --- between the halves: what did not come through `receive` -------------------------------------
 

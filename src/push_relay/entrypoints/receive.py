@@ -26,7 +26,7 @@ from push_relay.core.inbound.request import HttpRequest, is_http, unwrap
 from push_relay.core.outcomes import Disposition, Outcome, code_of, verdict, verdict_of_code
 from push_relay.core.push import Receipt
 from push_relay.core.relay import DeliveryMode, Relay
-from push_relay.core.trust.handshakes import Notice, Reply
+from push_relay.core.trust.handshakes.base import Notice, Reply
 from push_relay.entrypoints import ending
 from push_relay.entrypoints.ports import LambdaContext, Queues, time_left
 from push_relay.entrypoints.queue_record import QueueRecord

@@ -67,10 +67,10 @@ def request_body(source: Source) -> JsonObject:
         "sns": {TEXT: {"schema": _sns(event)}},
     }
     content = contents[body_format.name]
-    if body_format.form == ALL_FIELDS:
+    if body_format.form_field == ALL_FIELDS:
         content[_FORM] = {"schema": event}
-    elif body_format.form:
-        field = body_format.form
+    elif body_format.form_field:
+        field = body_format.form_field
         content[_FORM] = {
             "schema": {
                 "type": "object",

@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
-from push_relay.core.inbound.body import BODY_FORMATS, BodyFormat
+from push_relay.core.inbound.body import BodyFormat
+from push_relay.core.inbound.formats.registry import DEFAULT_FORMAT, FORMATS
 from push_relay.core.inbound.request import CORRELATION_HEADERS
 from push_relay.core.rules.configuration import TomlTable, WrongKey
 from push_relay.core.rules.expression import NO_FIELDS, Expression, RequestFields, Scope
@@ -24,7 +25,8 @@ from push_relay.core.rules.wording import (
     write,
 )
 from push_relay.core.strict_json import JsonObject
-from push_relay.core.trust.handshakes import HANDSHAKES, Handshake, no_handshake
+from push_relay.core.trust.handshakes.base import Answer, Handshake, Preflight
+from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import WITHOUT_SECRET, read_scheme
 
@@ -84,7 +86,8 @@ class Source:
     scheme: str | None
     verify: Scheme | None
     handshake: str | None
-    answer_handshake: Handshake
+    answer_handshake: Answer
+    preflight: Preflight
     body_format: BodyFormat
     event_id: Expression | None
     event_type: Expression | None
@@ -114,9 +117,8 @@ class Source:
         it has one, and its document.
         """
         data = arrival.data
-        if self.body_format.name == "cloudevents":
-            named: list[object] = [data.get("source"), data.get("id")]
-        else:
+        named = self.body_format.format.own_identity(data)
+        if named is None:
             named = [_evaluate_or_none(self.event_id, arrival.scope()), data]
         return sha256_hex(json.dumps(named, sort_keys=True).encode())
 
@@ -127,7 +129,7 @@ class Source:
         also for one whose document brings an id (`[event] id`), and for one whose sender signs the content
         without a timestamp.
         """
-        if event.has_unique_id or self.body_format.name == "cloudevents":
+        if event.has_unique_id or self.body_format.format.own_ids:
             return None
         if self.remember is not None:
             return self.remember
@@ -181,7 +183,7 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
     body_format = _body_format(event)
     verify = _scheme(table.table("verify"), body_format) if "verify" in table else None
     scheme = table.table("verify").text("scheme") if verify else None
-    handshake, answer_handshake = _handshake(table, scheme)
+    handshake_name, handshake = _handshake(table, scheme)
     proof = _proof(verify)
     event_id, event_type = read_expression(event, "id", proof), read_expression(event, "type", proof)
     rules = tuple(read_message_rule(rule, proof) for rule in table.tables("message"))
@@ -192,8 +194,9 @@ def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
         docs=table.text("docs"),
         scheme=scheme,
         verify=verify,
-        handshake=handshake,
-        answer_handshake=answer_handshake,
+        handshake=handshake_name,
+        answer_handshake=handshake.answer,
+        preflight=handshake.preflight,
         body_format=body_format,
         event_id=event_id,
         event_type=event_type,
@@ -220,9 +223,9 @@ def _remember(text: str) -> float:
 
 
 def _body_format(event: TomlTable) -> BodyFormat:
-    name = event.text("format", BODY_FORMATS[0])
-    if name not in BODY_FORMATS:
-        raise event.wrong("format", f"is not one of: {', '.join(BODY_FORMATS)}")
+    name = event.text("format", DEFAULT_FORMAT)
+    if name not in FORMATS:
+        raise event.wrong("format", f"is not one of: {', '.join(FORMATS)}")
     return BodyFormat(name, event.text("form") if "form" in event else None)
 
 
@@ -230,9 +233,13 @@ def _scheme(verify: TomlTable, body_format: BodyFormat) -> Scheme:
     scheme = read_scheme(verify)
     if scheme.header in CORRELATION_HEADERS:
         raise verify.wrong("header", f"`{scheme.header}` would be logged, and given back: name another")
-    if body_format.name == "cloudevents" and (scheme.header or "").startswith("ce-"):
+    if body_format.format.becomes_data(scheme.header or ""):
         raise verify.wrong("header", f"`{scheme.header}` would become a part of the event: name another")
-    return replace(scheme, verify=scheme.form_verify) if body_format.form and scheme.form_verify else scheme
+    return (
+        replace(scheme, verify=scheme.form_verify)
+        if body_format.form_field and scheme.form_verify
+        else scheme
+    )
 
 
 def _proof(scheme: Scheme | None) -> RequestFields:
@@ -243,14 +250,14 @@ def _proof(scheme: Scheme | None) -> RequestFields:
 
 def _handshake(table: TomlTable, scheme: str | None) -> tuple[str | None, Handshake]:
     if "handshake" not in table:
-        return None, no_handshake
+        return None, NO_HANDSHAKE
     name = table.text("handshake")
     if name not in HANDSHAKES:
         raise table.wrong("handshake", f"is not one of: {', '.join(HANDSHAKES)}")
-    if name == "sns" and scheme != "sns-http":
-        # Only that scheme proves which topic asks: with any other, whoever calls would say what is fetched.
-        raise table.wrong("handshake", "`sns` goes with the scheme `sns-http` alone")
-    return name, HANDSHAKES[name]
+    handshake = HANDSHAKES[name]
+    if handshake.scheme not in (None, scheme):
+        raise table.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
+    return name, handshake
 
 
 def _match(rule: TomlTable) -> Match:

@@ -1,0 +1,91 @@
+"""The format `json`, and what the other formats change of it."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
+from push_relay.core.event import Arrival
+from push_relay.core.inbound.media_type import MediaType
+from push_relay.core.strict_json import Json, JsonObject, parse
+
+_STRICT_JSON = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)")
+_UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
+
+
+class Content(NamedTuple):
+    """A decompressed body with the headers that describe it (lower-case names)."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    media_type: MediaType
+
+
+class Format:
+    """One JSON object in the body. The other formats are subclasses.
+
+    own_ids  whether each document has an id that its sender gives to no other event
+    """
+
+    own_ids = False
+
+    def read_whole(self, content: Content, *, proven: bool) -> JsonObject | None:
+        """Return the document of a body that is not read as JSON of a media type; None if it is.
+
+        proven  whether a proof covers each byte of the body
+        """
+        del content, proven
+        return None
+
+    def read_strictly(self, content: Content) -> JsonObject:
+        """Return the document of a body that no proof covers.
+
+        Raises UnsupportedMediaType for a content type that is not JSON's own, given once, in UTF-8, and
+        MalformedRequest.
+        """
+        check_json(content)
+        self.check_media_type(content)
+        return self.document(parse(content.body), content)
+
+    def read_leniently(self, content: Content) -> JsonObject:
+        """Return the document of a body that a proof covers. Raises MalformedRequest, PayloadTooLarge."""
+        value = parse(content.body, lenient=True, charset=content.media_type.charset)
+        return self.document(value, content, lenient=True)
+
+    def check_media_type(self, content: Content) -> None:
+        """Raise UnsupportedMediaType if the format needs another media type than JSON's."""
+
+    def document(self, value: Json, content: Content, *, lenient: bool = False) -> JsonObject:
+        """Return the document that a JSON value holds. Raises MalformedRequest, UnsupportedMediaType."""
+        del content, lenient
+        if not isinstance(value, dict):
+            raise MalformedRequest("the body is JSON, but not an object")
+        return value
+
+    def unwrap(self, arrival: Arrival) -> Arrival:
+        """Remove the envelope that the sender's service put around the event. Raises MalformedRequest."""
+        return arrival
+
+    def own_identity(self, data: JsonObject) -> list[object] | None:
+        """Return the values by which an event identifies itself; None if the format has none."""
+        del data
+        return None
+
+    def becomes_data(self, header: str) -> bool:
+        """Return whether a header (lower-case) becomes a part of the document."""
+        del header
+        return False
+
+
+def check_json(content: Content) -> None:
+    """Raise UnsupportedMediaType unless the content type is JSON's own, given once, in UTF-8."""
+    once = content.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if once != content.media_type.name or not _STRICT_JSON.fullmatch(once) or once.endswith("-batch+json"):
+        raise not_json()
+    if content.media_type.charset not in _UTF8:
+        raise UnsupportedMediaType("the charset is not utf-8, which is JSON's (RFC 8259, 8.1)")
+
+
+def not_json() -> UnsupportedMediaType:
+    """Return the error of a body that is not JSON and is not labelled as JSON."""
+    return UnsupportedMediaType("the Content-Type is not application/json (or one that ends in +json)")

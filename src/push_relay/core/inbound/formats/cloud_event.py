@@ -1,0 +1,42 @@
+"""The format `cloudevents`: a CloudEvent of either content mode. `inbound/cloudevents.py` reads them."""
+
+from push_relay.core.errors import UnsupportedMediaType
+from push_relay.core.inbound import cloudevents
+from push_relay.core.inbound.formats.base import Content, Format
+from push_relay.core.strict_json import Json, JsonObject
+
+
+class CloudEvent(Format):
+    """A CloudEvent, in the structured or the binary content mode."""
+
+    own_ids = True
+
+    def read_whole(self, content: Content, *, proven: bool) -> JsonObject | None:
+        """Return an event of the binary content mode; None for the structured mode."""
+        if not cloudevents.is_binary(content.headers):
+            return None
+        return cloudevents.binary_event(content.body, content.headers, lenient=proven)
+
+    def check_media_type(self, content: Content) -> None:
+        """Raise UnsupportedMediaType unless the body is labelled as a structured CloudEvent."""
+        if content.media_type.name != cloudevents.STRUCTURED:
+            raise _no_cloudevent()
+
+    def document(self, value: Json, content: Content, *, lenient: bool = False) -> JsonObject:
+        """Return the event. In a lenient reading, its attributes are enough to recognise it."""
+        event = super().document(value, content)
+        if "specversion" not in event and content.media_type.name != cloudevents.STRUCTURED:
+            raise _no_cloudevent()
+        return cloudevents.structured_event(event, lenient=lenient)
+
+    def own_identity(self, data: JsonObject) -> list[object]:
+        """Return its source and id (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id)."""
+        return [data.get("source"), data.get("id")]
+
+    def becomes_data(self, header: str) -> bool:
+        """Return whether a header is an attribute of the binary content mode."""
+        return header.startswith("ce-")
+
+
+def _no_cloudevent() -> UnsupportedMediaType:
+    return UnsupportedMediaType("the body is not a CloudEvent: application/cloudevents+json or ce- headers")

@@ -1,0 +1,104 @@
+"""What a handshake is: how one kind of sender asks whether this endpoint wants its events.
+
+A source's folder names its handshake. A question is answered only after the source's verification, so that
+only a sender that knows the secret gets an answer. The exception is the preflight, which has no proof.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from push_relay.core.errors import MalformedRequest
+from push_relay.core.strict_json import JsonObject, parse
+
+#: What may be sent back as it was received: printable ASCII, bounded.
+_TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
+
+
+class Notice(Enum):
+    """What a handshake reports to the deployer."""
+
+    UNSUBSCRIBED = "SNS has ended a subscription"
+    UNPROTECTED = "a subscription was confirmed, and anybody who sees one of its messages can end it"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a handshake, which has status 200, and the notice that it causes."""
+
+    body: str
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An SNS subscription that waits for its confirmation.
+
+    url  the URL of the confirmation, which ends with PROTECTED: SNS's own host and what SNS has signed
+    """
+
+    url: str
+
+
+class HandshakeRequest(Protocol):
+    """The parts of a request that a handshake reads: lower-case header names, the body as received."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def query(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+
+
+#: (verified request, the secret that it fits) -> the answer, or None if the request carries an event.
+type Answer = Callable[[HandshakeRequest, bytes], Reply | Subscription | None]
+#: (request by OPTIONS, allowed origins or none for all) -> the answer, or None if it is refused.
+type Preflight = Callable[[HandshakeRequest, frozenset[str]], Reply | None]
+
+
+def no_answer(_request: HandshakeRequest, _secret: bytes) -> None:
+    """Take every request for an event."""
+
+
+def no_preflight(_request: HandshakeRequest, _origins: frozenset[str]) -> None:
+    """Refuse every preflight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How one kind of sender asks.
+
+    answer     answers a verified request
+    preflight  answers a request by OPTIONS, which carries no proof
+    scheme     the only verification scheme with which it is safe; None if any is
+    """
+
+    answer: Answer = no_answer
+    preflight: Preflight = no_preflight
+    scheme: str | None = None
+
+
+def json_object(request: HandshakeRequest) -> JsonObject:
+    """Return the body if it is a JSON object, else an empty one: such a request is no handshake."""
+    try:
+        document = parse(request.body)
+    except MalformedRequest:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def printable_token(value: object) -> str:
+    """Return a token that is safe to send back. Raises MalformedRequest."""
+    if not is_token(value):
+        raise MalformedRequest("the handshake's token is not a short text of printable ASCII")
+    return str(value)
+
+
+def is_token(value: object) -> bool:
+    """Return whether a value is a short text of printable ASCII."""
+    return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
