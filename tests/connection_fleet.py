@@ -8,11 +8,12 @@ from typing import Any, Final
 import pytest
 
 from fakes import Clock
-from push_relay.adapters.connections import DynamoDbConnections, LeasedConnection
-from push_relay.adapters.table import LedgerTable, number, text
-from push_relay.adapters.tenancy import Tenancy
+from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
+from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
 from push_relay.core.delivery.connections import MARGIN_SECS, PATIENCE_SECS, RENEWAL_SECS
+from push_relay.core.delivery.share import LeasedConnection, SharedConnections
+from push_relay.core.delivery.worker_leases import WorkerLeases
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 
 LIMIT: Final = 3
@@ -89,10 +90,18 @@ class Fleet:
 
         self.while_sleeping = first
 
-    def worker(self, *, skew: float = 0.0) -> DynamoDbConnections:
+    def worker(self, *, skew: float = 0.0) -> SharedConnections:
         """Start a worker. `skew`: seconds by which its clock is ahead."""
-        now = self.clock.now
-        return DynamoDbConnections(self.table, "default", ACCOUNT, lambda: now() + skew, self.sleep)
+
+        def now() -> float:
+            return self.clock.now() + skew
+
+        return SharedConnections(
+            lambda name: DynamoDbLeaseRecord(self.table, "default", LIMIT, name, now),
+            ACCOUNT,
+            now,
+            self.sleep,
+        )
 
     def free(self, skew: float = 0.0) -> int:
         """Return how many connections a new worker could lease now."""
@@ -144,7 +153,7 @@ class Holder:
     @property
     def holds(self) -> int:
         """The connections that it has leased."""
-        return len(self.share._tenancy._ends)
+        return len(self.share._leases._ends)
 
     def begin(self) -> None:
         """Begin a call."""
@@ -173,7 +182,7 @@ class Holder:
     @property
     def can_begin(self) -> bool:
         """Whether a call can begin without the end of another one of this worker."""
-        return any(map(self.share._tenancy.has, self.share._idle)) or not self.share._busy
+        return any(map(self.share._leases.has, self.share._idle)) or not self.share._busy
 
     def _next(self) -> ExitStack:
         number = self._deadlines.index(self.must_end)
@@ -192,7 +201,7 @@ class Holder:
         """End as a killed process does: nothing is given back."""
         self._calls, self._deadlines = [], []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Tenancy, "close", lambda _self: None)
+            patch.setattr(WorkerLeases, "close", lambda _self: None)
             self._batch.close()
 
     def stop(self) -> None:
@@ -216,7 +225,7 @@ class Holder:
 
 @contextmanager
 def one(
-    worker: DynamoDbConnections, seconds: float = 60.0, *, urgent: bool = False
+    worker: SharedConnections, seconds: float = 60.0, *, urgent: bool = False
 ) -> Iterator[LeasedConnection]:
     """Hold a connection for a single push."""
     with worker.held(1, left(seconds)) as share, share.connection(urgent=urgent) as connection:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from push_relay.adapters import aws
-from push_relay.adapters.ledger import DynamoDbLedger
-from push_relay.adapters.table import LedgerTable
+from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.core.delivery.sender import Claim
 from relayctl import ministack
 from relayctl.processes import Processes

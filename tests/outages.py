@@ -8,8 +8,8 @@ from itertools import count, cycle
 from typing import NamedTuple
 
 from fakes import Clock, PushCredentials
-from push_relay.adapters.pace import CircuitBreaker
 from push_relay.core.account import Account
+from push_relay.core.delivery.circuit import CircuitBreaker
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorThrottled, VendorUnavailable
@@ -75,7 +75,7 @@ class Fleet:
         self._waiting: list[tuple[float, int, Event, Push, int]] = []
         self.handled = 0
         account = account or Account()
-        breakers = [CircuitBreaker(self.vendor, self.store, account, self.clock.now) for _ in range(workers)]
+        breakers = [CircuitBreaker(self.vendor, self.store, account, self.clock) for _ in range(workers)]
         self.workers = [
             Sender(self.ledger, PushCredentials(), breaker, self.clock, pace=breaker) for breaker in breakers
         ]

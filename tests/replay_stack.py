@@ -13,9 +13,9 @@ import boto3
 
 from fakes import SAMPLES, World
 from push_relay.adapters import aws
-from push_relay.adapters.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
-from push_relay.adapters.table import LedgerTable
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import pack

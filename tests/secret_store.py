@@ -7,19 +7,19 @@ from typing import Any
 
 from fakes import Clock, World
 from front_door import PLANTED, api_gateway_v2, world
-from push_relay.adapters.secrets import MAX_AGE, SecretsManagerSigningSecrets
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Door
+from push_relay.core.trust.signing_secrets import StoredSigningSecrets
 from signers import Case
 
 
 class SecretsManager:
-    """Secrets Manager behind a cache of MAX_AGE seconds, as Powertools keeps one; counts its reads."""
+    """Secrets Manager with one secret, which notes when it is read."""
 
     def __init__(self, clock: Clock, *secrets: bytes) -> None:
         """Hold a source's secrets."""
         self._clock = clock
-        self._kept: tuple[float, str] | None = None
         self.reads: list[float] = []
         self.down = False
         self.hold(*secrets)
@@ -28,15 +28,16 @@ class SecretsManager:
         """Exchange the secrets."""
         self._text = json.dumps({PLANTED: [secret.decode() for secret in secrets]})
 
-    def fetch(self, _arn: str, force: bool) -> str:  # noqa: FBT001 (the port's)
+    def read(self) -> str:
         """Return the secret's text."""
-        if not force and self._kept and self._clock.time - self._kept[0] < MAX_AGE:
-            return self._kept[1]
         self.reads.append(self._clock.time)
         if self.down:
             raise CredentialsUnavailable("a secret cannot be read from Secrets Manager (Fake)")
-        self._kept = (self._clock.time, self._text)
         return self._text
+
+    def signing_secrets(self) -> StoredSigningSecrets:
+        """Return the signing secrets of a relay that reads them here."""
+        return StoredSigningSecrets(CachedSecret(self.read, self._clock.now, self._clock.monotonic))
 
 
 def rotating(directory: Path, case: Case, *secrets: bytes) -> tuple[World, SecretsManager]:
@@ -44,8 +45,7 @@ def rotating(directory: Path, case: Case, *secrets: bytes) -> tuple[World, Secre
     event = 'form = "*"' if case.name == "twilio form" else ""
     here = world(directory, case.verify, event=event)
     manager = SecretsManager(here.clock, *(secrets or (case.secret,)))
-    held = SecretsManagerSigningSecrets("arn", manager.fetch, here.clock.monotonic)
-    here.relay = replace(here.relay, door=Door(held, here.sns.certificate))
+    here.relay = replace(here.relay, door=Door(manager.signing_secrets(), here.sns.certificate))
     return here, manager
 
 

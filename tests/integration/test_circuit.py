@@ -13,10 +13,11 @@ import pytest
 
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi
 from local_aws import LocalAws
-from push_relay.adapters.cooldown import DynamoDbCooldown
-from push_relay.adapters.pace import FRESH_SECS, CircuitBreaker
-from push_relay.adapters.table import CLOCK_SKEW, Item, LedgerTable, text
+from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
+from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.account import Account
+from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.delivery.circuit import FRESH_SECS, CircuitBreaker
 from push_relay.core.delivery.cooldown import FAILURES, FIRST_WAIT_SECS, PROBE_PAUSE_SECS, Cooldown
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
@@ -47,8 +48,8 @@ class Fleet:
 
     def breaker(self, check: Callable[[Push], None] = lambda _push: None) -> CircuitBreaker:
         """Start a worker."""
-        store = DynamoDbCooldown(self.table, self.clock.now)
-        return CircuitBreaker(self.vendor, store, Account(), self.clock.now, check)
+        store = DynamoDbCooldown(self.table, "default", self.clock.now)
+        return CircuitBreaker(self.vendor, store, Account(), self.clock, check)
 
     def worker(self, credentials: Credentials = CREDENTIALS) -> Callable[[], None]:
         """Start a worker, and return what sends a push from it."""
@@ -266,7 +267,7 @@ def test_a_probe_whose_worker_dies_is_taken_over(fleet: Fleet) -> None:
     fleet.fails(None)
     fleet.clock.time += 10
     refused(fleet.worker())
-    fleet.clock.time += CLOCK_SKEW
+    fleet.clock.time += CLOCK_SKEW_SECS
     fleet.worker()()
     fleet.worker()()
     assert len(fleet.vendor.calls) == 3
@@ -360,10 +361,10 @@ def test_a_failure_that_cannot_be_written_is_remembered_by_its_worker(fleet: Fle
     refused(lambda: breaker.send(PUSH, CREDENTIALS, "-", 1.0))
 
 
-def test_reading_the_state_takes_of_the_time_to_send(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_the_state_takes_of_the_time_to_send(fleet: Fleet) -> None:
     """A slow table must not make the call outlive the invocation: it would be killed after sending."""
     moments = iter([100.0, 100.75])
-    monkeypatch.setattr("push_relay.adapters.pace.monotonic", lambda: next(moments))
+    fleet.clock.monotonic = lambda: next(moments)  # type: ignore[method-assign]
     fleet.worker()()
     assert [call.timeout for call in fleet.vendor.calls] == [9.25]
 
@@ -378,7 +379,7 @@ def test_a_state_that_others_keep_changing_is_left_as_it_is() -> None:
             return self.state
 
     vendor, clock, store = PushApi(), Clock(), Busy()
-    breaker = CircuitBreaker(vendor, store, Account(), clock.now)
+    breaker = CircuitBreaker(vendor, store, Account(), clock)
     vendor.errors = [SLOW]
     with pytest.raises(VendorThrottled):
         breaker.send(PUSH, CREDENTIALS, "-", 1.0)

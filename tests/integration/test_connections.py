@@ -8,13 +8,13 @@ import pytest
 
 from connection_fleet import LIMIT, PATIENCE, SHORT_CALL_SECS, START, Fleet, left, one
 from local_aws import LocalAws
-from push_relay.adapters.connections import DynamoDbConnections, LeasedShare
-from push_relay.adapters.leases import WISH_SECS, Leases
-from push_relay.adapters.table import CLOCK_SKEW
-from push_relay.adapters.tenancy import Tenancy
+from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.core.account import Account
-from push_relay.core.delivery.connections import TURN_SECS
+from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.delivery.connections import TURN_SECS, WISH_SECS
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
+from push_relay.core.delivery.share import LeasedShare, SharedConnections
+from push_relay.core.delivery.worker_leases import WorkerLeases
 from push_relay.core.errors import ConnectionsBusy
 
 
@@ -61,7 +61,12 @@ def test_all_workers_send_all_of_their_pushes(fleet: Fleet, workers: int, limit:
                 sent += 1
 
     def work(_: int) -> None:
-        worker = DynamoDbConnections(fleet.table, "default", account, time.time)
+        worker = SharedConnections(
+            lambda name: DynamoDbLeaseRecord(fleet.table, "default", limit, name, time.time),
+            account,
+            time.time,
+            time.sleep,
+        )
         with worker.held(6, left()) as share, ThreadPoolExecutor(limit) as threads:
             list(threads.map(lambda _: send(share), range(6)))
 
@@ -74,6 +79,16 @@ def test_leases_of_the_version_before_count(fleet: Fleet) -> None:
     """During a deployment both versions work on one record."""
     fleet.occupy(1, until=START + 60)
     assert fleet.free() == LIMIT - 1
+
+
+def test_each_account_has_connections_of_its_own(fleet: Fleet) -> None:
+    """One organisation's pushes must not wait for the calls of another."""
+    busy = fleet.holder()
+    other = DynamoDbLeaseRecord(fleet.table, "bakery", LIMIT, "other", fleet.clock.now)
+    assert list(other.take(range(LIMIT), 10.0).mine) == list(range(LIMIT))
+    assert (busy.holds, fleet.free()) == (LIMIT, 0)
+    busy.stop()
+    assert fleet.free() == LIMIT
 
 
 # --- waiting -------------------------------------------------------------------------------------------
@@ -152,7 +167,9 @@ def test_a_newcomer_does_not_take_what_came_free_for_another(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker that waits takes it at its next look."""
-    monkeypatch.setattr("push_relay.adapters.tenancy.random.sample", lambda free, count: list(free)[:count])
+    monkeypatch.setattr(
+        "push_relay.core.delivery.worker_leases.random.sample", lambda free, count: list(free)[:count]
+    )
     fleet.occupy(*range(LIMIT), until=START + 100)
 
     def newcomer_comes() -> None:
@@ -185,7 +202,7 @@ def test_a_connection_is_not_handed_to_a_worker_that_waits_no_longer(fleet: Flee
     """What a worker saw of the others may be outdated."""
     fleet.occupy(1, 2, until=START + 100)
     holder = fleet.holder(calls=1)
-    other = Leases(fleet.table, "default", LIMIT, "other", fleet.clock.now)
+    other = DynamoDbLeaseRecord(fleet.table, "default", LIMIT, "other", fleet.clock.now)
     other.wish(START, renewed=False)
     holder.end(TURN_SECS - 0.01)
     holder.begin()
@@ -206,11 +223,11 @@ def test_a_dead_worker_counts_as_waiting_only_while_its_wish_lasts(fleet: Fleet)
 
     fleet.once_asleep(die)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Tenancy, "close", lambda _self: None)
+        patch.setattr(WorkerLeases, "close", lambda _self: None)
         with pytest.raises(DiedError), one(fleet.worker()):
             pass
     assert len(fleet.wishes()) == 1
-    busy.end(WISH_SECS + CLOCK_SKEW + 1)
+    busy.end(WISH_SECS + CLOCK_SKEW_SECS + 1)
     assert busy.holds == LIMIT
     busy.stop()
     assert set(fleet.item()) == {"pk"}

@@ -6,7 +6,7 @@ import pytest
 
 from connection_fleet import FINISH_SECS, LEASE_SECS, LIMIT, SHORT_CALL_SECS, START, Fleet, Holder
 from local_aws import LocalAws
-from push_relay.adapters.table import CLOCK_SKEW
+from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.errors import ConnectionsBusy, DeliveryUnknown, LedgerUnavailable
 
 #: How many calls of DynamoDB fail before they are made, and how many after.
@@ -105,5 +105,5 @@ def test_the_limit_holds_whatever_fails_and_dies(fleet: Fleet, seed: int) -> Non
     fleet.table.fails = fleet.table.loses = lambda _expression: False
     for worker in simulation.workers:
         worker.stop()
-    fleet.clock.time += FINISH_SECS + LEASE_SECS + CLOCK_SKEW
+    fleet.clock.time += FINISH_SECS + LEASE_SECS + CLOCK_SKEW_SECS
     assert fleet.free() == LIMIT

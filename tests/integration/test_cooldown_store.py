@@ -7,8 +7,8 @@ import pytest
 
 from fakes import Clock
 from local_aws import LocalAws
-from push_relay.adapters.cooldown import KEPT_SECS, DynamoDbCooldown
-from push_relay.adapters.table import Item, LedgerTable, text
+from push_relay.adapters.dynamodb.cooldown import KEPT_SECS, DynamoDbCooldown
+from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.cooldown import Cooldown
 
 KEY = {"pk": text("cooldown#default")}
@@ -23,14 +23,14 @@ def table(local_stores: LocalAws) -> LedgerTable:
 
 def test_a_state_is_replaced_only_by_who_has_seen_it(table: LedgerTable) -> None:
     """Of many at once exactly one; the others get what it has written."""
-    store = DynamoDbCooldown(table, CLOCK.now)
+    store = DynamoDbCooldown(table, "default", CLOCK.now)
     before = store.read()
     assert before == Cooldown()
     for round_ in range(3):
         states = [Cooldown(failures=1, stamp=f"{round_}-{n}") for n in range(8)]
 
         def swap(after: Cooldown, seen: Cooldown = before) -> Cooldown:
-            return DynamoDbCooldown(table, CLOCK.now).swap(seen, after)
+            return DynamoDbCooldown(table, "default", CLOCK.now).swap(seen, after)
 
         with ThreadPoolExecutor(8) as threads:
             stored = list(threads.map(swap, states))
@@ -43,7 +43,7 @@ def test_a_write_whose_answer_was_lost_is_known_for_its_own(
     table: LedgerTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AWS's client repeats it, and then the stored state is not the one that was seen."""
-    store = DynamoDbCooldown(table, CLOCK.now)
+    store = DynamoDbCooldown(table, "default", CLOCK.now)
     update = table.update
 
     def twice(**arguments: Any) -> Item:
@@ -55,9 +55,18 @@ def test_a_write_whose_answer_was_lost_is_known_for_its_own(
     assert store.swap(Cooldown(), after) == after
 
 
+def test_each_account_has_a_state_of_its_own(table: LedgerTable) -> None:
+    """If one organisation's calls are stopped, those of another are not."""
+    stopped = Cooldown(until=2_000_000_000, reason="vendor_throttled", stamp="s-1")
+    DynamoDbCooldown(table, "bakery", CLOCK.now).swap(Cooldown(), stopped)
+    assert DynamoDbCooldown(table, "default", CLOCK.now).read() == Cooldown()
+    assert DynamoDbCooldown(table, "bakery", CLOCK.now).read() == stopped
+    assert set(table.get(Key={"pk": text("cooldown#bakery")})) > {"until", "reason"}
+
+
 def test_every_field_is_stored_and_deleted_with_time(table: LedgerTable) -> None:
     """Empty ones are left out, and the item outlives its last moment."""
-    store = DynamoDbCooldown(table, CLOCK.now)
+    store = DynamoDbCooldown(table, "default", CLOCK.now)
     full = Cooldown(
         1, 2_000_000_000, 3, "p", 2_000_000_100, "2027-01-15", 4, "aaaa", "vendor_throttled", "s-1"
     )

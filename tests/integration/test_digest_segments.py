@@ -15,9 +15,9 @@ import pytest
 from fakes import Clock, Messages, PushApi, PushCredentials
 from local_aws import LocalAws
 from push_relay.adapters import aws
-from push_relay.adapters.batches import SEGMENTS, DynamoDbBatches
-from push_relay.adapters.ledger import DynamoDbLedger
-from push_relay.adapters.table import Item, LedgerTable, number, text
+from push_relay.adapters.dynamodb.batches import SEGMENTS, DynamoDbBatches
+from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.table import Item, LedgerTable, number, text
 from push_relay.core.account import Account
 from push_relay.core.delivery.batching import (
     Added,
@@ -240,10 +240,16 @@ def as_before(table: LedgerTable, window: Window, entries: list[BatchedPush]) ->
         "high": {"BOOL": False},
         "expires_at": number(int(window.due) + 1000),
         "is_scheduled": {"BOOL": True},
-        "gathered_bytes": number(sum(len(json.dumps(asdict(entry))) + 69 for entry in entries)),
-        **{f"push_{entry.key}": text(json.dumps(asdict(entry))) for entry in entries},
+        "gathered_bytes": number(sum(len(written_before(entry)) + 69 for entry in entries)),
+        **{f"push_{entry.key}": text(written_before(entry)) for entry in entries},
     }
     aws.dynamodb().put_item(TableName=table.name, Item=item)
+
+
+def written_before(entry: BatchedPush) -> str:
+    """Return a push as the version before wrote it: its wording is called `message`."""
+    fields = asdict(entry)
+    return json.dumps({"message": fields.pop("wording"), **fields})
 
 
 def test_a_window_of_the_version_before_goes_on(table: LedgerTable, clock: Clock) -> None:

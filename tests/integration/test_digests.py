@@ -8,9 +8,9 @@ import pytest
 
 from fakes import Clock
 from local_aws import LocalAws
-from push_relay.adapters.batches import KEPT, DynamoDbBatches
-from push_relay.adapters.ledger import DynamoDbLedger
-from push_relay.adapters.table import Item, LedgerTable, text
+from push_relay.adapters.dynamodb.batches import KEPT, DynamoDbBatches
+from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.batching import Added, BatchedPush, Window
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.errors import ClaimHeld

@@ -16,8 +16,10 @@ from connection_fleet import (
     one,
 )
 from local_aws import LocalAws
-from push_relay.adapters.leases import WISH_SECS, Leases, Refused
-from push_relay.adapters.table import CLOCK_SKEW
+from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
+from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.delivery.connections import WISH_SECS
+from push_relay.core.delivery.worker_leases import Refused
 from push_relay.core.errors import (
     ConnectionsBusy,
     DeliveryUnknown,
@@ -39,11 +41,11 @@ def fleet(local_stores: LocalAws) -> Fleet:
 @pytest.mark.parametrize(
     ("seconds", "skew", "expected"),
     [
-        (LEASE_SECS + CLOCK_SKEW - 0.1, 0.0, 0),
-        (LEASE_SECS + CLOCK_SKEW, 0.0, LIMIT),
-        (LEASE_SECS - 0.1, CLOCK_SKEW, 0),
-        (LEASE_SECS, CLOCK_SKEW, LIMIT),
-        (LEASE_SECS + 2 * CLOCK_SKEW, -CLOCK_SKEW, LIMIT),
+        (LEASE_SECS + CLOCK_SKEW_SECS - 0.1, 0.0, 0),
+        (LEASE_SECS + CLOCK_SKEW_SECS, 0.0, LIMIT),
+        (LEASE_SECS - 0.1, CLOCK_SKEW_SECS, 0),
+        (LEASE_SECS, CLOCK_SKEW_SECS, LIMIT),
+        (LEASE_SECS + 2 * CLOCK_SKEW_SECS, -CLOCK_SKEW_SECS, LIMIT),
     ],
 )
 def test_the_leases_of_a_killed_worker_end_after_about_a_call(
@@ -58,7 +60,7 @@ def test_the_leases_of_a_killed_worker_end_after_about_a_call(
 def test_no_lease_lasts_longer_than_the_invocation(fleet: Fleet) -> None:
     """A worker that is ended by its timeout does not block its connections for longer."""
     fleet.holder(seconds=4.0).die()
-    fleet.clock.time = START + 4 + CLOCK_SKEW
+    fleet.clock.time = START + 4 + CLOCK_SKEW_SECS
     assert fleet.free() == LIMIT
 
 
@@ -85,7 +87,7 @@ def test_a_call_ends_before_its_lease(fleet: Fleet) -> None:
 def test_no_call_is_made_on_a_lost_lease(fleet: Fleet) -> None:
     """The other worker keeps the connection, whatever the first one does."""
     with one(fleet.worker()) as connection:
-        fleet.clock.time += LEASE_SECS + CLOCK_SKEW + 1
+        fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS + 1
         other = fleet.holder()
         with pytest.raises(ConnectionsBusy), connection.call(CALL_SECS):
             pytest.fail("a call was made")
@@ -95,7 +97,7 @@ def test_no_call_is_made_on_a_lost_lease(fleet: Fleet) -> None:
 def test_a_worker_that_lost_some_leases_keeps_the_others(fleet: Fleet) -> None:
     """It gives them back at its end."""
     late = fleet.holder()
-    fleet.clock.time += LEASE_SECS + CLOCK_SKEW + 1
+    fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS + 1
     with one(fleet.worker()):
         late.end()
         with suppress(ConnectionsBusy):  # if it is the lost one
@@ -130,7 +132,7 @@ def test_a_connection_stays_leased_until_the_vendor_has_ended_the_call(
     holder.stop()
     fleet.clock.time = START + FINISH_SECS - 1
     assert fleet.free() == LIMIT - is_kept
-    fleet.clock.time = START + FINISH_SECS + CLOCK_SKEW + 1
+    fleet.clock.time = START + FINISH_SECS + CLOCK_SKEW_SECS + 1
     assert fleet.free() == LIMIT
 
 
@@ -185,7 +187,9 @@ def test_all_connections_can_be_reserved(fleet: Fleet) -> None:
 
 def test_a_write_that_is_sent_again_finds_its_own_work(fleet: Fleet) -> None:
     """If an answer is lost, AWS's client sends the write again."""
-    mine, other = (Leases(fleet.table, "default", LIMIT, name, fleet.clock.now) for name in ("me", "other"))
+    mine, other = (
+        DynamoDbLeaseRecord(fleet.table, "default", LIMIT, name, fleet.clock.now) for name in ("me", "other")
+    )
     for _ in range(2):
         assert set(mine.take([0, 1], LEASE_SECS).mine) == {0, 1}
     for _ in range(2):
@@ -243,7 +247,7 @@ def test_a_worker_that_waits_for_long_renews_its_wish(fleet: Fleet) -> None:
 
 def after(fleet: Fleet) -> int:
     """Return how many connections are free when all leases have ended."""
-    fleet.clock.time += LEASE_SECS + CLOCK_SKEW + 1
+    fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS + 1
     return fleet.free()
 
 
@@ -349,7 +353,7 @@ def test_a_connection_handed_to_a_dead_worker_comes_free(fleet: Fleet) -> None:
 
     fleet.once_asleep(die)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("push_relay.adapters.tenancy.Tenancy.close", lambda _self: None)
+        patch.setattr("push_relay.core.delivery.worker_leases.WorkerLeases.close", lambda _self: None)
         with pytest.raises(DiedError), one(fleet.worker()):
             pass
     holder.stop()

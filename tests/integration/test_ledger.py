@@ -10,8 +10,8 @@ import pytest
 from fakes import Clock
 from local_aws import LocalAws, claim_all, race_from
 from push_relay.adapters import aws
-from push_relay.adapters.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
-from push_relay.adapters.table import Item, LedgerTable, text
+from push_relay.adapters.dynamodb.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
+from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome

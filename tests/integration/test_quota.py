@@ -11,9 +11,11 @@ import pytest
 
 from fakes import CREDENTIALS, Clock, PushApi, captured
 from local_aws import LocalAws
-from push_relay.adapters.pace import MIDNIGHT_SPREAD, DailyQuota
-from push_relay.adapters.table import CLOCK_SKEW, LedgerTable, number, text
+from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
+from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
+from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.delivery.daily_quota import MIDNIGHT_SPREAD_SECS, DailyQuota
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.errors import BudgetExhausted, QuotaExhausted, VendorRejected
 from push_relay.core.push import Push, Recipient, RecipientKind, Wording
@@ -31,16 +33,24 @@ class Office:
         self.told: list[tuple[int, int]] = []
         self.budgets: dict[str, int] = {}
 
-    def worker(self, account: Account | None = None, tell: Any = None) -> Callable[[Push], None]:
+    def worker(
+        self, account: Account | None = None, report: Any = None, *, name: str = "default"
+    ) -> Callable[[Push], None]:
         """Start a worker, and return what sends a push from it."""
-        quota = DailyQuota(
-            self.vendor,
-            self.table,
-            Quota(account or Account(), self.budgets),
-            self.clock.now,
-            tell or (lambda calls, limit: self.told.append((calls, limit))),
-        )
+        quota = self.quota(account, report, name=name)
         return lambda push: quota.send(push, CREDENTIALS, "-", 1.0)
+
+    def quota(
+        self, account: Account | None = None, report: Any = None, *, name: str = "default"
+    ) -> DailyQuota:
+        """Start a worker."""
+        return DailyQuota(
+            self.vendor,
+            DynamoDbCallCounter(self.table, name, self.clock.now),
+            Quota(account or Account(), self.budgets),
+            self.clock,
+            report or (lambda calls, limit: self.told.append((calls, limit))),
+        )
 
     def spent(self, calls: int) -> None:
         """Have calls of today made before."""
@@ -65,10 +75,10 @@ def exhausted(send: Callable[[Push], None], push: Push = HIGH) -> QuotaExhausted
     return told.value
 
 
-def test_counting_takes_of_the_time_to_send(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_takes_of_the_time_to_send(office: Office) -> None:
     """A slow table must not make the call outlive the invocation: it would be killed after sending."""
     moments = iter([100.0, 100.75])
-    monkeypatch.setattr("push_relay.adapters.pace.monotonic", lambda: next(moments))
+    office.clock.monotonic = lambda: next(moments)  # type: ignore[method-assign]
     office.worker()(HIGH)
     assert [call.timeout for call in office.vendor.calls] == [0.25]
 
@@ -163,7 +173,7 @@ def test_a_day_ends_at_midnight_where_the_account_is(
     send(HIGH)
     wait = exhausted(send).retry_after
     assert wait is not None
-    assert wait == pytest.approx(hours * 3600 + CLOCK_SKEW, abs=0.001)
+    assert wait == pytest.approx(hours * 3600 + CLOCK_SKEW_SECS, abs=0.001)
     office.clock.time = start + wait - 1
     exhausted(send)
     office.clock.time = start + wait
@@ -179,10 +189,10 @@ def test_round_midnight_a_call_counts_for_both_days(office: Office, seconds: flo
     send(HIGH)
     office.clock.time = midnight - 3600
     send(HIGH)
-    assert exhausted(send).retry_after == 3600 + CLOCK_SKEW
+    assert exhausted(send).retry_after == 3600 + CLOCK_SKEW_SECS
     office.clock.time = midnight + seconds
-    assert exhausted(send).retry_after == max(1, CLOCK_SKEW - seconds)
-    office.clock.time = midnight + CLOCK_SKEW
+    assert exhausted(send).retry_after == max(1, CLOCK_SKEW_SECS - seconds)
+    office.clock.time = midnight + CLOCK_SKEW_SECS
     send(HIGH)
     exhausted(send)
 
@@ -193,17 +203,15 @@ def test_what_waits_for_midnight_comes_back_spread(office: Office) -> None:
     send = office.worker()
     first = exhausted(send, HIGH).retry_after or 0.0
     waits = [exhausted(send, NORMAL).retry_after or 0.0 for _ in range(20)]
-    assert all(first <= wait <= first + MIDNIGHT_SPREAD for wait in waits)
+    assert all(first <= wait <= first + MIDNIGHT_SPREAD_SECS for wait in waits)
     assert len(set(waits)) == 20
-    assert max(waits) - min(waits) > MIDNIGHT_SPREAD / 10
+    assert max(waits) - min(waits) > MIDNIGHT_SPREAD_SECS / 10
 
 
 def test_a_worker_that_knows_that_the_day_is_used_up_asks_nobody(office: Office) -> None:
     """Until the next; what is urgent has a limit of its own, and another worker knows nothing of it."""
     office.spent(2250)
-    quota = DailyQuota(
-        office.vendor, office.table, Quota(Account()), office.clock.now, lambda _calls, _limit: None
-    )
+    quota = office.quota()
     quota.check(NORMAL)
     exhausted(lambda push: quota.send(push, CREDENTIALS, "-", 1.0), NORMAL)
     office.spent(0)
@@ -235,6 +243,15 @@ def test_a_days_count_outlives_the_day_and_is_deleted(office: Office) -> None:
     item = office.table.get(Key={"pk": text("quota#default#2027-01-15")})
     assert item["calls"] == number(1)
     assert int(item["expires_at"]["N"]) > office.clock.now() + 2 * 86_400
+
+
+def test_each_account_has_a_count_of_its_own(office: Office) -> None:
+    """A second organisation with a used-up quota must not stop the first one, nor the reverse."""
+    office.spent(2500)
+    office.worker(name="bakery")(HIGH)
+    exhausted(office.worker())
+    item = office.table.get(Key={"pk": text("quota#bakery#2027-01-15")})
+    assert item["calls"] == number(1)
 
 
 # --- a source's budget -----------------------------------------------------------------------------------
@@ -292,9 +309,9 @@ def test_a_refusal_says_whose_budget_it_is_and_waits_for_midnight(office: Office
         "the calls of the day that the source may use are used up ([source.shop] daily_calls: 1)"
     }
     waits = [refusal.retry_after or 0.0 for refusal in refusals]
-    midnight = 4 * 3600 + CLOCK_SKEW
-    assert all(midnight <= wait <= midnight + MIDNIGHT_SPREAD for wait in waits)
-    assert max(waits) - min(waits) > MIDNIGHT_SPREAD / 10
+    midnight = 4 * 3600 + CLOCK_SKEW_SECS
+    assert all(midnight <= wait <= midnight + MIDNIGHT_SPREAD_SECS for wait in waits)
+    assert max(waits) - min(waits) > MIDNIGHT_SPREAD_SECS / 10
     office.clock.time += midnight
     send(SHOP)
 
@@ -365,13 +382,7 @@ def test_round_midnight_a_call_counts_for_the_budgets_of_both_days(office: Offic
 def test_a_worker_that_knows_of_a_used_up_budget_asks_nobody(office: Office) -> None:
     """The push is not the probe of a cool-down either; other sources are not concerned."""
     office.budgets = {"shop": 1, "mill": 1}
-    quota = DailyQuota(
-        office.vendor,
-        office.table,
-        Quota(Account(), office.budgets),
-        office.clock.now,
-        lambda _calls, _limit: None,
-    )
+    quota = office.quota()
     quota.send(SHOP, CREDENTIALS, "-", 1.0)
     quota.check(SHOP)
     over_budget(lambda push: quota.send(push, CREDENTIALS, "-", 1.0))

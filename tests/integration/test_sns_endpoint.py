@@ -13,17 +13,29 @@ import urllib3
 from cryptography.hazmat.primitives import serialization
 
 from push_relay.adapters import sns
-from push_relay.adapters.sns import MAX_ANSWER, MAX_KEPT, SnsEndpoint
+from push_relay.adapters.sns import MAX_ANSWER_BYTES, SnsEndpoint
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.trust.certificates import MAX_KEPT, PERIOD_SECS, KnownCertificates
 from push_relay.core.trust.handshakes.sns import PROTECTED
 from raw_server import Raw, head, raw, reply, silent
-from sns_sender import certificate, certificates, rsa_pair
+from sns_sender import certificate, rsa_pair
+from sns_sender import certificates as served
 
-(PEM,) = certificates().values()
+(PEM,) = served().values()
 NAMED = "/SimpleNotificationService-0123456789abcdef.pem"
-CALLS = pytest.mark.parametrize(
-    "call", [SnsEndpoint.certificate, SnsEndpoint.confirm], ids=["certificate", "confirm"]
-)
+
+
+def certificate_at(endpoint: SnsEndpoint, url: str) -> bytes:
+    """Return a certificate as the relay gets it. If that fails, nothing is kept."""
+    certificates = KnownCertificates(endpoint.certificate, time.monotonic)
+    try:
+        return certificates(url)
+    except CredentialsUnavailable:
+        assert not certificates._certificates
+        raise
+
+
+CALLS = pytest.mark.parametrize("call", [certificate_at, SnsEndpoint.confirm], ids=["certificate", "confirm"])
 
 type Call = Callable[[SnsEndpoint, str], bytes | None]
 
@@ -40,23 +52,23 @@ def hasty() -> SnsEndpoint:
 
 def test_a_certificate_is_fetched_once_and_kept() -> None:
     """Its address names its content."""
-    endpoint = SnsEndpoint()
+    certificates = KnownCertificates(SnsEndpoint().certificate, time.monotonic)
     with raw(get_reply(head(len(PEM)) + PEM)) as server:
         for _ in range(3):
-            assert endpoint.certificate(server.address + NAMED) == PEM
+            assert certificates(server.address + NAMED) == PEM
         assert server.requests == 1
-        assert endpoint.certificate(server.address + NAMED.replace("0", "1")) == PEM
+        assert certificates(server.address + NAMED.replace("0", "1")) == PEM
         assert server.requests == 2
 
 
 def test_certificates_are_not_kept_without_end() -> None:
     """Whoever names many gets none of them kept for ever."""
-    minutes = count(0, sns.PERIOD)
-    endpoint = SnsEndpoint(monotonic=lambda: next(minutes))
+    minutes = count(0, PERIOD_SECS)
+    certificates = KnownCertificates(SnsEndpoint().certificate, lambda: next(minutes))
     with raw(get_reply(head(len(PEM)) + PEM)) as server:
         for number in range(3 * MAX_KEPT):
-            endpoint.certificate(f"{server.address}/{number}.pem")
-            assert len(endpoint._certificates) <= MAX_KEPT
+            certificates(f"{server.address}/{number}.pem")
+            assert len(certificates._certificates) <= MAX_KEPT
 
 
 def test_a_confirmation_is_one_get() -> None:
@@ -137,7 +149,6 @@ def test_any_other_status_is_no_answer(call: Call, status: str) -> None:
             assert (server.requests, other.connections) == (1, 0)
         assert status[:3] in str(refused.value)
         assert "planted" not in str(refused.value)
-        assert not endpoint._certificates
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "410 Gone"])
@@ -145,36 +156,36 @@ def test_a_certificate_that_does_not_exist_proves_nothing(status: str) -> None:
     """A forger has made the name up: that is a 401, and not SNS's trouble; nothing of it is kept."""
     endpoint = SnsEndpoint()
     with raw(get_reply(head(7, status) + b"planted")) as server:
-        assert endpoint.certificate(server.address + NAMED) == b""
+        certificates = KnownCertificates(endpoint.certificate, time.monotonic)
+        assert certificates(server.address + NAMED) == b""
+        assert not certificates._certificates
         with pytest.raises(CredentialsUnavailable):
             endpoint.confirm(server.address + NAMED)
-    assert not endpoint._certificates
 
 
 @CALLS
-@pytest.mark.parametrize("length", [MAX_ANSWER + 1, 100 * MAX_ANSWER])
+@pytest.mark.parametrize("length", [MAX_ANSWER_BYTES + 1, 100 * MAX_ANSWER_BYTES])
 def test_a_large_answer_is_not_read_to_its_end(call: Call, length: int) -> None:
     """Nor kept: half a certificate would be one that never fits."""
     sent = []
 
     def flood(_server: Raw, connection: socket.socket) -> bool:
         connection.sendall(head(length))
-        for _ in range(0, length, MAX_ANSWER):
-            connection.sendall(b"x" * MAX_ANSWER)
-            sent.append(MAX_ANSWER)
+        for _ in range(0, length, MAX_ANSWER_BYTES):
+            connection.sendall(b"x" * MAX_ANSWER_BYTES)
+            sent.append(MAX_ANSWER_BYTES)
         return True
 
     endpoint = SnsEndpoint()
     with raw(flood) as server, pytest.raises(CredentialsUnavailable, match="too long"):
         call(endpoint, server.address + NAMED)
-    assert sum(sent) <= 100 * MAX_ANSWER
-    assert not endpoint._certificates
+    assert sum(sent) <= 100 * MAX_ANSWER_BYTES
 
 
 def test_an_answer_at_the_limit_is_read() -> None:
     """To the last byte."""
-    with raw(get_reply(head(MAX_ANSWER) + b"x" * MAX_ANSWER)) as server:
-        assert len(SnsEndpoint().certificate(server.address + NAMED)) == MAX_ANSWER
+    with raw(get_reply(head(MAX_ANSWER_BYTES) + b"x" * MAX_ANSWER_BYTES)) as server:
+        assert len(certificate_at(SnsEndpoint(), server.address + NAMED)) == MAX_ANSWER_BYTES
 
 
 def test_a_compressed_answer_is_not_unfolded() -> None:
@@ -200,7 +211,7 @@ def test_a_server_that_says_one_byte_at_a_time_is_not_listened_to(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole answer has its time, and each byte of it has not."""
-    monkeypatch.setattr(sns, "TOTAL", 0.3)
+    monkeypatch.setattr(sns, "TOTAL_SECS", 0.3)
 
     def drip(server: Raw, connection: socket.socket) -> bool:
         connection.sendall(head(1000))
@@ -231,7 +242,6 @@ def test_an_answer_that_breaks_off_is_none(call: Call, content: bytes) -> None:
     endpoint = SnsEndpoint()
     with raw(get_reply(content)) as server, pytest.raises(CredentialsUnavailable):
         call(endpoint, server.address + NAMED)
-    assert not endpoint._certificates
 
 
 @CALLS

@@ -4,30 +4,30 @@ import json
 import math
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore import exceptions as boto
 
 from fakes import CREDENTIALS, Clock, PushApi
-from push_relay.adapters import aws, secrets
-from push_relay.adapters.connections import DynamoDbConnections
-from push_relay.adapters.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
-from push_relay.adapters.pace import DailyQuota
+from push_relay.adapters import aws
+from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
+from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
+from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
+from push_relay.adapters.dynamodb.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
+from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY, SqsQueue
-from push_relay.adapters.secrets import (
-    MIN_REFETCH,
-    SecretsManagerPushCredentials,
-    SecretsManagerSigningSecrets,
-    fetch_secret,
-)
-from push_relay.adapters.table import LedgerTable
+from push_relay.adapters.secrets import read_secret
 from push_relay.core.account import Account
+from push_relay.core.delivery.cooldown import Cooldown
+from push_relay.core.delivery.credentials import StoredPushCredentials
+from push_relay.core.delivery.daily_quota import DailyQuota
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.delivery.sender import Claim
+from push_relay.core.delivery.share import SharedConnections
 from push_relay.core.errors import (
     ConfigurationInvalid,
     CredentialsUnavailable,
@@ -41,6 +41,8 @@ from push_relay.core.inbound.envelope import MAX_MESSAGE, unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 from push_relay.core.relay import DeliveryMode
+from push_relay.core.secret import MIN_REFETCH_SECS, CachedSecret
+from push_relay.core.trust.signing_secrets import StoredSigningSecrets
 from push_relay.settings import Settings
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
@@ -76,14 +78,12 @@ class Client:
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     """Stand in for every AWS client."""
     fake = Client()
     for service in ("sqs", "dynamodb", "secretsmanager"):
         monkeypatch.setitem(aws._clients, service, fake)
-    secrets._provider.cache_clear()
-    yield fake
-    secrets._provider.cache_clear()
+    return fake
 
 
 THIRD_PARTY = [
@@ -104,8 +104,20 @@ NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
 TABLE = LedgerTable("table")
 LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
-CONNECTIONS = DynamoDbConnections(TABLE, "default", Account(), lambda: NOW)
-QUOTA = DailyQuota(PushApi(), TABLE, Quota(Account()), lambda: NOW, lambda _calls, _limit: None)
+COOLDOWN = DynamoDbCooldown(TABLE, "default", lambda: NOW)
+CONNECTIONS = SharedConnections(
+    lambda worker: DynamoDbLeaseRecord(TABLE, "default", 3, worker, lambda: NOW),
+    Account(),
+    lambda: NOW,
+    lambda _seconds: None,
+)
+QUOTA = DailyQuota(
+    PushApi(),
+    DynamoDbCallCounter(TABLE, "default", lambda: NOW),
+    Quota(Account()),
+    Clock(NOW),
+    lambda _calls, _limit: None,
+)
 
 
 def hold() -> None:
@@ -128,11 +140,13 @@ CALLS = [
     (hold, LedgerUnavailable),
     (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
     (lambda: TABLE.get(Key={}), LedgerUnavailable),
-    (lambda: fetch_secret("arn", True), CredentialsUnavailable),  # noqa: FBT003
+    (COOLDOWN.read, LedgerUnavailable),
+    (lambda: COOLDOWN.swap(Cooldown(), Cooldown(stamp="s")), LedgerUnavailable),
+    (lambda: read_secret("arn"), CredentialsUnavailable),
 ]
 NAMES = [
-    *("put", "bury", "park", "copy", "hide", "forget", "claim", "settle", "give back"),
-    *("remember", "connections", "quota", "get", "fetch_secret"),
+    *("put", "dead_letter", "requeue", "copy", "delay", "delete", "claim", "settle", "release"),
+    *("note_window", "connections", "quota", "get", "cooldown read", "cooldown swap", "read_secret"),
 ]
 
 
@@ -160,7 +174,6 @@ def test_a_client_that_cannot_be_made_is_translated_too(
 
     for service in ("sqs", "dynamodb", "secretsmanager"):
         monkeypatch.setattr(aws, service, fail)
-    secrets._provider.cache_clear()
     with pytest.raises(translated):
         call()
 
@@ -298,6 +311,11 @@ def test_a_claim_that_another_has_taken_over_is_left_to_it(client: Client) -> No
     assert all(":owner" in asked["ExpressionAttributeValues"] for _, asked in client.calls)
 
 
+def secret(read: Callable[[], str]) -> CachedSecret:
+    """Return a secret that is read in this way."""
+    return CachedSecret(read, lambda: NOW, lambda: NOW)
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -317,7 +335,7 @@ def test_a_claim_that_another_has_taken_over_is_left_to_it(client: Client) -> No
 )
 def test_a_sources_signing_secrets_are_one_or_several(text: str, found: list[bytes]) -> None:
     """While they are changed there are two. What people's tools put round JSON is not a part of it."""
-    assert SecretsManagerSigningSecrets("arn", lambda _arn, _force: text).of("a") == found
+    assert StoredSigningSecrets(secret(lambda: text)).of("a") == found
 
 
 @pytest.mark.parametrize(
@@ -332,7 +350,7 @@ def test_a_sources_signing_secrets_are_one_or_several(text: str, found: list[byt
 def test_signing_secrets_of_another_shape_let_nobody_in(text: str) -> None:
     """It fails closed, and shows nothing of them."""
     with pytest.raises(CredentialsUnavailable) as refused:
-        SecretsManagerSigningSecrets("arn", lambda _arn, _force: text).of("a")
+        StoredSigningSecrets(secret(lambda: text)).of("a")
     assert "planted" not in str(refused.value)
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
@@ -348,7 +366,7 @@ def test_signing_secrets_of_another_shape_let_nobody_in(text: str) -> None:
 def test_push_credentials_of_another_shape_are_unavailable(text: str) -> None:
     """Parked until somebody mends them."""
     with pytest.raises(CredentialsUnavailable) as refused:
-        SecretsManagerPushCredentials("arn", lambda _arn, _force: text).current()
+        StoredPushCredentials(secret(lambda: text)).current()
     assert "planted" not in str(refused.value)
 
 
@@ -364,7 +382,7 @@ def test_push_credentials_of_another_shape_are_unavailable(text: str) -> None:
 )
 def test_push_credentials_are_taken_as_people_store_them(text: str) -> None:
     """No integration key begins or ends with a space, and a number in quotes is one."""
-    held = SecretsManagerPushCredentials("arn", lambda _arn, _force: text)
+    held = StoredPushCredentials(secret(lambda: text))
     assert held.current() == Credentials(4711, "k")
 
 
@@ -384,42 +402,39 @@ def test_a_call_of_sns_is_signed_for_its_service_and_region(monkeypatch: pytest.
     assert aws.signed(url) == {}
 
 
+def test_a_secret_is_read_as_it_is_stored(client: Client) -> None:
+    """Each call of the adapter is one call of Secrets Manager: the core decides when a secret is read."""
+    client.answer = {"SecretString": "\ufeff{} "}
+    assert [read_secret("arn"), read_secret("arn")] == ["\ufeff{} "] * 2
+    assert client.calls == [("get_secret_value", {"SecretId": "arn"})] * 2
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_a_secret_that_was_stored_as_bytes_is_read(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_was_stored_as_bytes_is_read(encoding: str, client: Client) -> None:
     """Secrets Manager has texts and bytes; a file that PowerShell has written is UTF-16."""
-    monkeypatch.setattr(secrets, "_provider", lambda: Provider('{"a": "é"}'.encode(encoding)))
-    assert SecretsManagerSigningSecrets("arn").of("a") == ["é".encode()]
-    monkeypatch.setattr(secrets, "_provider", lambda: Provider(b'{"a": "planted\xff"}'))
+    client.answer = {"SecretBinary": '{"a": "é"}'.encode(encoding)}
+    assert StoredSigningSecrets(secret(lambda: read_secret("arn"))).of("a") == ["é".encode()]
+    client.answer = {"SecretBinary": b'{"a": "planted\xff"}'}
     with pytest.raises(CredentialsUnavailable) as refused:
-        fetch_secret("arn", True)  # noqa: FBT003
+        read_secret("arn")
     assert refused.value.__suppress_context__
-
-
-class Provider:
-    """Powertools' provider, with one secret."""
-
-    def __init__(self, value: bytes) -> None:
-        self._value = value
-
-    def get(self, _name: str, **_options: object) -> bytes:
-        """Return it as Secrets Manager does if it was stored as bytes."""
-        return self._value
 
 
 def test_credentials_are_read_again_at_most_once_in_a_while() -> None:
     """A flood of refused calls must not become one of calls to AWS."""
-    clock, forced = Clock(), []
+    clock, reads = Clock(), []
     text = json.dumps({"CompanyId": CREDENTIALS.company_id, "IntegrationKey": CREDENTIALS.integration_key})
 
-    def fetch(_arn: str, force: bool) -> str:  # noqa: FBT001
-        forced.append(force)
+    def read() -> str:
+        reads.append(clock.time)
         return text
 
-    held = SecretsManagerPushCredentials("arn", fetch, clock.monotonic)
+    held = StoredPushCredentials(CachedSecret(read, clock.now, clock.monotonic))
     assert held.current() == held.refreshed() == held.refreshed() == CREDENTIALS
-    clock.time += MIN_REFETCH
+    assert len(reads) == 2
+    clock.time += MIN_REFETCH_SECS
     held.refreshed()
-    assert forced == [False, True, False, True]
+    assert len(reads) == 3
 
 
 def test_threads_keep_the_order_and_pass_errors_on() -> None:

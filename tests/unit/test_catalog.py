@@ -243,6 +243,8 @@ def test_every_shipped_source_can_be_read_and_routed() -> None:
     """`make check` reads the deployer's own folders and routes."""
     catalog = Catalog(SHIPPED)
     assert [source.name for source in catalog.all()] == catalog.names()
+    for source in catalog.all():
+        source.compile_all()
     assert read_routing_file(SHIPPED_ROUTES, catalog.names()).routes
 
 

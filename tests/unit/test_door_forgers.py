@@ -14,9 +14,10 @@ import pytest
 
 from fakes import World
 from front_door import GATEWAYS, PLANTED, Gateway, api_gateway_v1, api_gateway_v2, function_url, world_of
-from push_relay.adapters.secrets import SecretsManagerSigningSecrets
 from push_relay.core.outcomes import Outcome
+from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Door
+from push_relay.core.trust.signing_secrets import StoredSigningSecrets
 from signers import CASES, Case
 from sns_sender import NOW, Request
 
@@ -303,7 +304,7 @@ def test_another_source_s_secret_opens_nothing(case: Case, gateway: Gateway, tmp
     """Both lie in one secret, by name; who holds one source's is nobody to the other."""
     here = world_of(tmp_path, case)
     text = json.dumps({"other": case.other.decode(), PLANTED: case.secret.decode(), "planted2": "x", "": "y"})
-    held = SecretsManagerSigningSecrets("arn", lambda _arn, _force: text, here.clock.monotonic)
+    held = StoredSigningSecrets(CachedSecret(lambda: text, here.clock.now, here.clock.monotonic))
     here.relay = replace(here.relay, door=Door(held, here.sns.certificate))
     assert shut_out(here, iter([gateway(case.genuine(secret=case.other))])) == 1
     assert here.receive(gateway(case.genuine()))["statusCode"] == 202

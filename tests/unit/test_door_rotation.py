@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 
 from front_door import PLANTED, api_gateway_v2, request, world, world_of
-from push_relay.adapters.secrets import (
-    FAILURE_AGE,
-    MAX_AGE,
-    MIN_REFETCH,
-    SecretsManagerSigningSecrets,
-)
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.outcomes import Outcome
+from push_relay.core.secret import FAILURE_AGE_SECS, MAX_AGE_SECS, MIN_REFETCH_SECS, CachedSecret
 from push_relay.core.trust.door import Admitted, Door
 from push_relay.core.trust.schemes.proof import Verified
 from secret_store import SecretsManager, rotating, status
@@ -55,7 +50,7 @@ def test_a_secret_that_was_taken_away_lets_nobody_in_after_its_age(tmp_path: Pat
     here, manager = rotating(tmp_path, GITHUB)
     assert status(here, GITHUB) == 202
     manager.hold(GITHUB.other)
-    here.clock.time += MAX_AGE
+    here.clock.time += MAX_AGE_SECS
     assert status(here, GITHUB) == 401
     assert status(here, GITHUB, GITHUB.other) == 202
 
@@ -79,7 +74,7 @@ def test_a_question_is_answered_by_the_secret_that_it_was_asked_with(
     """Zoom checks the answer by the secret that it knows, wherever that stands in the list or newly came."""
     here = world(tmp_path, ZOOM, top='handshake = "zoom"')
     manager = SecretsManager(here.clock, *listed)
-    held = SecretsManagerSigningSecrets("arn", manager.fetch, here.clock.monotonic)
+    held = manager.signing_secrets()
     here.relay = replace(here.relay, door=Door(held, here.sns.certificate))
     held.of(PLANTED)
     manager.hold(*{*listed, signing})  # rotated just now, where it was not listed
@@ -140,7 +135,7 @@ def test_a_flood_costs_one_read_a_minute(tmp_path: Path) -> None:
         here.clock.time += 10 * MINUTE / FLOOD
     gaps = [later - earlier for earlier, later in zip(manager.reads, manager.reads[1:], strict=False)]
     assert len(manager.reads) <= 10
-    assert min(gaps) >= MIN_REFETCH == MINUTE
+    assert min(gaps) >= MIN_REFETCH_SECS == MINUTE
 
 
 def test_a_flood_while_secrets_manager_fails_costs_one_read_a_minute_and_refuses_no_genuine_webhook(
@@ -154,8 +149,8 @@ def test_a_flood_while_secrets_manager_fails_costs_one_read_a_minute_and_refuses
     for _ in range(FLOOD):
         assert status(here, GITHUB, GITHUB.other) == 503  # nobody can know that it is forged
         assert status(here, GITHUB) == 202
-        here.clock.time += (MAX_AGE - 1) / FLOOD
-    assert len(manager.reads) <= MAX_AGE / MINUTE
+        here.clock.time += (MAX_AGE_SECS - 1) / FLOOD
+    assert len(manager.reads) <= MAX_AGE_SECS / MINUTE
     assert len(here.messages.queued) == 1 + FLOOD
 
 
@@ -167,21 +162,21 @@ def test_a_secret_rotated_during_an_outage_is_found_after_it(tmp_path: Path) -> 
     manager.down = True
     assert {status(here, GITHUB, GITHUB.other) for _ in range(9)} == {503}
     manager.down = False
-    here.clock.time += MIN_REFETCH
+    here.clock.time += MIN_REFETCH_SECS
     assert status(here, GITHUB, GITHUB.other) == 202
 
 
 def test_where_no_secret_was_ever_read_nobody_is_let_in_and_few_reads_are_made(tmp_path: Path) -> None:
-    """503 to all: it is tried again after FAILURE_AGE seconds, however many call."""
+    """503 to all: it is tried again after FAILURE_AGE_SECS seconds, however many call."""
     here, manager = rotating(tmp_path, GITHUB)
     manager.down = True
     for number in range(FLOOD):
         assert status(here, GITHUB, GITHUB.other if number % 2 else None) == 503
         here.clock.time += MINUTE / FLOOD
-    assert len(manager.reads) <= MINUTE / FAILURE_AGE + 1
+    assert len(manager.reads) <= MINUTE / FAILURE_AGE_SECS + 1
     assert not here.messages.queued
     manager.down = False
-    here.clock.time += FAILURE_AGE
+    here.clock.time += FAILURE_AGE_SECS
     assert status(here, GITHUB) == 202
 
 
@@ -198,9 +193,9 @@ def test_known_secrets_outlive_an_outage_by_no_more_than_their_age(tmp_path: Pat
     for _ in range(FLOOD):
         assert status(here, GITHUB) == status(here, GITHUB, GITHUB.other) == 503
         here.clock.time += MINUTE / FLOOD
-    assert len(manager.reads) <= MINUTE / FAILURE_AGE + 1
+    assert len(manager.reads) <= MINUTE / FAILURE_AGE_SECS + 1
     manager.down = False
-    here.clock.time += FAILURE_AGE
+    here.clock.time += FAILURE_AGE_SECS
     assert [status(here, GITHUB, secret) for secret in (GITHUB.other, GITHUB.secret)] == [202, 401]
 
 
@@ -218,17 +213,17 @@ def test_threads_cause_one_read_together() -> None:
     """Those that come while a secret is being read wait for it, and fail with it."""
     reads, asking = [], threading.Barrier(8)
 
-    def fetch(_arn: str, _force: bool) -> str:  # noqa: FBT001 (the port's)
+    def read() -> str:
         reads.append(1)
         time.sleep(0.05)
         raise CredentialsUnavailable("a secret cannot be read from Secrets Manager (Fake)")
 
-    held = SecretsManagerSigningSecrets("arn", fetch, lambda: 0.0)
+    secret = CachedSecret(read, lambda: 0.0, lambda: 0.0)
 
     def ask(_: int) -> bool:
         asking.wait(10)
         with pytest.raises(CredentialsUnavailable):
-            held.of(PLANTED)
+            secret.text()
         return True
 
     with ThreadPoolExecutor(8) as pool:

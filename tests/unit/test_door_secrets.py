@@ -8,9 +8,9 @@ import pytest
 
 from fakes import captured
 from front_door import PLANTED, api_gateway_v2, world
-from push_relay.adapters.secrets import MIN_REFETCH
 from push_relay.core.outcomes import Outcome
-from push_relay.core.trust.schemes.registry import WITHOUT_SECRET
+from push_relay.core.secret import MIN_REFETCH_SECS
+from push_relay.core.trust.proofs import WITHOUT_SECRET
 from secret_store import SecretsManager, rotating, status
 from signers import CASES, Case, whsec
 
@@ -108,7 +108,7 @@ def test_a_mended_secret_is_found_within_a_minute(tmp_path: Path) -> None:
     manager.reads.clear()
     for _ in range(FLOOD):
         assert status(here, STANDARD, STANDARD.other) == 503
-        here.clock.time += (MIN_REFETCH - 1) / FLOOD
+        here.clock.time += (MIN_REFETCH_SECS - 1) / FLOOD
     assert not manager.reads
     here.clock.time += 1
     assert status(here, STANDARD) == 202

@@ -1,6 +1,7 @@
 """What goes out together: urgent first, only what is left, only while connections are held."""
 
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,10 @@ class Aged:
 
     def named(self, name: str) -> Any:
         """Return a source with the age."""
-        return replace(self.sources.named(name), max_age=self.max_age)
+        source = copy(self.sources.named(name))
+        source.rules = copy(source.rules)
+        source.rules.max_age = self.max_age
+        return source
 
     def all(self) -> Any:
         """Return none: no test asks."""

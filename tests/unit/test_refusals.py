@@ -7,10 +7,10 @@ from itertools import count, pairwise
 import pytest
 
 from fakes import CREDENTIALS, ROTATED, Clock, PushApi
-from push_relay.adapters.pace import CircuitBreaker
-from push_relay.adapters.secrets import MIN_REFETCH, SecretsManagerPushCredentials
 from push_relay.core.account import Account
+from push_relay.core.delivery.circuit import CircuitBreaker
 from push_relay.core.delivery.cooldown import FIRST_WAIT_SECS, LOOK_SECS
+from push_relay.core.delivery.credentials import StoredPushCredentials
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import (
     CredentialsUnavailable,
@@ -23,6 +23,7 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
+from push_relay.core.secret import MIN_REFETCH_SECS, CachedSecret
 from stores import Cooldowns, Ledger
 
 NOW = 1_800_000_000.0
@@ -33,7 +34,7 @@ DELIVERED = (Outcome.DELIVERED, None)
 
 
 class Office:
-    """A sender with its breaker, the real adapter of its credentials, Secrets Manager, and the vendor."""
+    """A sender with its breaker and its credentials, Secrets Manager, and the vendor."""
 
     def __init__(self, other: "Office | None" = None) -> None:
         """Open, with credentials that the vendor refuses; another worker shares all but its own memory."""
@@ -46,27 +47,21 @@ class Office:
             self.vendor.judge = self._judge
         self.reads: list[float] = []
         self.down = False
-        self._kept = ""
-        held = SecretsManagerPushCredentials("arn", self._fetch, self.clock.monotonic)
-        breaker = CircuitBreaker(self.vendor, self.store, Account(), self.clock.now)
+        held = StoredPushCredentials(CachedSecret(self._read, self.clock.now, self.clock.monotonic))
+        breaker = CircuitBreaker(self.vendor, self.store, Account(), self.clock)
         self.sender = Sender(self.ledger, held, breaker, self.clock, pace=breaker)
         self._numbers = count()
 
     def _judge(self, _push: Push, given: object) -> Exception | None:
         return None if given == self.accepted else VendorUnauthorized("401")
 
-    def _fetch(self, _arn: str, force: bool) -> str:  # noqa: FBT001 (the port's)
-        if force or not self._kept:
-            self.reads.append(self.clock.time)
-            if self.down:
-                raise CredentialsUnavailable("a secret cannot be read from Secrets Manager (Fake)")
-            written = {"CompanyId": self.stored.company_id, "IntegrationKey": self.stored.integration_key}
-            self._kept = json.dumps(written)
-        return self._kept
-
-    def forget(self) -> None:
-        """Let what is kept of the secret be too old."""
-        self._kept = ""
+    def _read(self) -> str:
+        self.reads.append(self.clock.time)
+        if self.down:
+            raise CredentialsUnavailable("a secret cannot be read from Secrets Manager (Fake)")
+        return json.dumps(
+            {"CompanyId": self.stored.company_id, "IntegrationKey": self.stored.integration_key}
+        )
 
     def send(self) -> Receipt:
         """Send another push."""
@@ -105,8 +100,8 @@ def test_a_day_of_refusals_costs_what_an_outage_may_and_a_read_a_minute() -> Non
         office.clock.time += 20
     assert 30 < office.calls <= 50
     for worker in workers:
-        assert len(worker.reads) <= 86_400 / MIN_REFETCH + 1
-        assert min(later - earlier for earlier, later in pairwise(worker.reads[1:])) >= MIN_REFETCH == 60
+        assert len(worker.reads) <= 86_400 / MIN_REFETCH_SECS + 1
+        assert min(later - earlier for earlier, later in pairwise(worker.reads[1:])) >= MIN_REFETCH_SECS == 60
 
 
 def test_a_push_that_waits_looks_at_the_secret_now_and_then() -> None:
@@ -126,7 +121,7 @@ def test_changed_credentials_are_sent_at_once_when_they_are_read() -> None:
     other = Office(office)
     office.stored = other.stored = ROTATED
     assert office.outcome() == REFUSED  # read a moment ago
-    office.clock.time += MIN_REFETCH
+    office.clock.time += MIN_REFETCH_SECS
     office.store.state = office.store.state._replace(until=int(NOW) + 3600)
     assert [office.outcome() for _ in range(3)] == [DELIVERED] * 3
     assert [call.credentials for call in office.vendor.calls] == [CREDENTIALS, ROTATED, ROTATED, ROTATED]
@@ -137,7 +132,7 @@ def test_a_worker_that_has_not_seen_the_refusal_reads_the_secret_again_too() -> 
     """It has kept what another worker's call has shown to be refused."""
     office = Office()
     other = Office(office)
-    other._fetch("arn", False)  # noqa: FBT003 (the port's)
+    other.sender.credentials.current()
     office.outcome()
     other.stored = ROTATED
     assert other.outcome() == DELIVERED
@@ -149,7 +144,7 @@ def test_changed_credentials_that_are_refused_too_are_remembered_instead() -> No
     office = Office()
     office.outcome()
     office.stored, office.accepted = ROTATED, replace(ROTATED, company_id=1)
-    office.clock.time += MIN_REFETCH
+    office.clock.time += MIN_REFETCH_SECS
     office.store.state = office.store.state._replace(until=int(NOW) + 3600)
     for _ in range(10):
         assert office.outcome() == REFUSED
@@ -195,7 +190,7 @@ def test_where_the_secret_cannot_be_read_again_the_refusal_stands() -> None:
     office = Office()
     office.outcome()
     office.down = True
-    office.clock.time += MIN_REFETCH
+    office.clock.time += MIN_REFETCH_SECS
     office.store.state = office.store.state._replace(until=int(NOW) + 3600)
     office.reads.clear()
     assert {office.outcome() for _ in range(10)} == {REFUSED}

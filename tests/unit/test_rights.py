@@ -15,11 +15,11 @@ from relayctl.project import ROOT
 from transformed import transformed
 
 _SOURCES = ROOT / "src/push_relay"
-_ADAPTERS = sorted((_SOURCES / "adapters").glob("*.py"))
+_ADAPTERS = sorted((_SOURCES / "adapters").rglob("*.py"))
 #: The services that the code calls, by what their actions begin with.
 SERVICES = {"dynamodb": "dynamodb", "sqs": "sqs", "secretsmanager": "secretsmanager"}
-#: What libraries call on the code's behalf, by the module that the code imports.
-LIBRARIES = {"aws_lambda_powertools.utilities.parameters": {"secretsmanager:GetSecretValue"}}
+#: What libraries call on the code's behalf, by the module that the code imports. Today none does.
+LIBRARIES: dict[str, set[str]] = {}
 #: What Lambda calls with the function's role to read a queue.
 EVENT_SOURCE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 #: What each role's part of the code is for; in direct mode `receive` delivers as well.

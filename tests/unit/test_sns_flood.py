@@ -8,12 +8,21 @@ from typing import Any
 
 from fakes import Clock, World
 from front_door import api_gateway_v2, world_of
-from push_relay.adapters.sns import KEPT_FOR_REPEATED, MAX_FETCHES, MAX_KEPT, MAX_PUT_OFF, PERIOD, SnsEndpoint
+from push_relay.adapters.sns import SnsEndpoint
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.outcomes import Outcome
+from push_relay.core.trust.certificates import (
+    MAX_FETCHES,
+    MAX_KEPT,
+    MAX_REFUSED,
+    PERIOD_SECS,
+    RESERVED_FOR_REPEATED,
+    KnownCertificates,
+)
 from push_relay.core.trust.door import Door
 from signers import CASES, Place
-from sns_sender import CERTIFICATE, certificates
+from sns_sender import CERTIFICATE
+from sns_sender import certificates as served
 
 CASE = next(case for case in CASES if case.name == "sns-http version 2")
 GENUINE = CASE.genuine()  # good for an hour
@@ -64,12 +73,17 @@ class Server:
         return [url for _, url in self.asked]
 
 
+def known(server: Server, clock: Clock) -> KnownCertificates:
+    """Return the certificates of a relay that fetches them from a server."""
+    pool: Any = server
+    return KnownCertificates(SnsEndpoint(pool).certificate, clock.monotonic)
+
+
 def flooded(directory: Path) -> tuple[World, Server]:
     """Return a relay with SNS behind it, which has its one certificate."""
     here = world_of(directory, CASE)
-    server = Server(here.clock, certificates())
-    endpoint = SnsEndpoint(server, here.clock.monotonic)  # type: ignore[arg-type]
-    here.relay = replace(here.relay, door=Door(here.secrets, endpoint.certificate))
+    server = Server(here.clock, served())
+    here.relay = replace(here.relay, door=Door(here.secrets, known(server, here.clock)))
     return here, server
 
 
@@ -89,9 +103,11 @@ def test_a_flood_asks_for_few_certificates_a_minute(tmp_path: Path) -> None:
     here, server = flooded(tmp_path)
     for name in (name for name, _ in zip(made_up(), range(FLOOD), strict=False)):
         assert status(here, name) in {401, 503}
-        here.clock.time += 10 * PERIOD / FLOOD
+        here.clock.time += 10 * PERIOD_SECS / FLOOD
     moments = [moment for moment, _ in server.asked]
-    assert max(sum(0 <= later - moment < PERIOD for later in moments) for moment in moments) <= MAX_FETCHES
+    assert (
+        max(sum(0 <= later - moment < PERIOD_SECS for later in moments) for moment in moments) <= MAX_FETCHES
+    )
     assert 10 <= len(moments) <= 11 * MAX_FETCHES
     assert not here.messages.queued
 
@@ -128,7 +144,7 @@ def test_who_names_each_twice_keeps_a_new_certificate_out_for_as_long_as_they_go
         status(here, name)
         status(here, name)
     assert status(here) == 503
-    here.clock.time += PERIOD
+    here.clock.time += PERIOD_SECS
     assert status(here) == 202
 
 
@@ -138,11 +154,11 @@ def test_a_forgery_that_is_sent_again_and_again_costs_one_fetch_a_minute(tmp_pat
     name = next(made_up())
     assert {status(here, name) for _ in range(FLOOD)} == {401}
     assert server.names == [name]
-    here.clock.time += PERIOD
+    here.clock.time += PERIOD_SECS
     assert status(here, name) == 401
     assert server.names == [name] * 2
-    server.served[name] = certificates()[CERTIFICATE]
-    here.clock.time += PERIOD
+    server.served[name] = served()[CERTIFICATE]
+    here.clock.time += PERIOD_SECS
     status(here, name)
     assert server.names == [name] * 3
 
@@ -154,8 +170,8 @@ def test_where_sns_fails_each_attempt_counts(tmp_path: Path) -> None:
     server.status = 500
     assert {status(here) for _ in range(FLOOD)} == {503}
     assert len(server.asked) == MAX_FETCHES
-    server.served.update(certificates())
-    here.clock.time += PERIOD
+    server.served.update(served())
+    here.clock.time += PERIOD_SECS
     assert status(here) == 202
 
 
@@ -163,29 +179,29 @@ def test_the_sender_is_told_when_a_fetch_is_free_again(tmp_path: Path) -> None:
     """503 with Retry-After, counted as parked: nobody can know that it was forged."""
     here, server = flooded(tmp_path)
     names = made_up()
-    for _ in range(MAX_FETCHES - KEPT_FOR_REPEATED):
+    for _ in range(MAX_FETCHES - RESERVED_FOR_REPEATED):
         assert status(here, next(names)) == 401
     here.clock.time += 25
     sent = Place("json", "SigningCertURL").write(CASE.genuine(), next(names))
     answer = here.receive(api_gateway_v2(sent))
     assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (503, "35")
     assert here.witness.outcomes[-1] is Outcome.PARKED
-    assert len(server.asked) == MAX_FETCHES - KEPT_FOR_REPEATED
+    assert len(server.asked) == MAX_FETCHES - RESERVED_FOR_REPEATED
 
 
 def test_what_is_remembered_of_a_flood_is_bounded(tmp_path: Path) -> None:
     """Whoever names many gets none of them kept for ever."""
     here = world_of(tmp_path, CASE)
     server = Server(here.clock, {})
-    endpoint = SnsEndpoint(server, here.clock.monotonic)  # type: ignore[arg-type]
-    for _, name in zip(range(2 * MAX_PUT_OFF), made_up(), strict=False):
+    certificates = known(server, here.clock)
+    for _, name in zip(range(2 * MAX_REFUSED), made_up(), strict=False):
         try:
-            endpoint.certificate(name)
+            certificates(name)
         except CredentialsUnavailable:
             continue
-    assert len(endpoint._put_off) == MAX_PUT_OFF
-    assert len(endpoint._absent) <= MAX_FETCHES
-    assert len(endpoint._fetches) <= MAX_FETCHES
+    assert len(certificates._refused) == MAX_REFUSED
+    assert len(certificates._absent) <= MAX_FETCHES
+    assert len(certificates._fetches) <= MAX_FETCHES
 
 
 def test_of_many_certificates_the_one_that_is_used_stays() -> None:
@@ -193,10 +209,10 @@ def test_of_many_certificates_the_one_that_is_used_stays() -> None:
     clock = Clock()
     names = [name for _, name in zip(range(3 * MAX_KEPT), made_up(), strict=False)]
     server = Server(clock, dict.fromkeys([CERTIFICATE, *names], b"pem"))
-    endpoint = SnsEndpoint(server, clock.monotonic)  # type: ignore[arg-type]
+    certificates = known(server, clock)
     for name in names:
-        endpoint.certificate(CERTIFICATE)
-        endpoint.certificate(name)
-        assert len(endpoint._certificates) <= MAX_KEPT
-        clock.time += PERIOD
+        certificates(CERTIFICATE)
+        certificates(name)
+        assert len(certificates._certificates) <= MAX_KEPT
+        clock.time += PERIOD_SECS
     assert server.names.count(CERTIFICATE) == 1

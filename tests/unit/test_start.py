@@ -19,7 +19,7 @@ def refuse(*arguments, **options):
 socket.socket.connect = refuse
 from push_relay import main
 from push_relay.adapters import aws
-loaded = ["boto3", "cryptography", "push_relay.main", "aws_lambda_powertools.utilities.parameters"]
+loaded = ["boto3", "cryptography", "push_relay.main"]
 print(json.dumps({"clients": sorted(aws._clients), "modules": [m for m in loaded if m in sys.modules]}))
 """
 _ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:planted-AbC123"
@@ -77,7 +77,7 @@ def test_a_function_s_clients_are_made_before_its_first_event(
     """Without a call: a sender waits for the first request, and Slack waits no longer than 3 seconds."""
     loaded = started({**_REGION, **variables})
     assert loaded["clients"] == clients
-    assert loaded["modules"] == ["boto3", "push_relay.main", "aws_lambda_powertools.utilities.parameters"]
+    assert loaded["modules"] == ["boto3", "push_relay.main"]
 
 
 def test_what_no_setting_asks_for_is_not_loaded() -> None:

@@ -314,6 +314,6 @@ def watch(application: Application, injector: FaultInjector) -> Watched:
     )
     batcher = Batcher(WatchedDigests(relay.batcher.digests, injector), sender, queue)
     parts = {each.name: getattr(relay, each.name) for each in fields(relay)}
-    parts |= {"queue": queue, "sender": sender, "gatherer": batcher}
+    parts |= {"queue": queue, "sender": sender, "batcher": batcher}
     watched = WatchedRelay(**parts, injector=injector)
     return Watched(watched, queue, WatchedTelemetry(injector))

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.trust.proofs import WITHOUT_SECRET
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac
 from push_relay.core.trust.schemes.moment import iso8601, unix_ms
-from push_relay.core.trust.schemes.registry import WITHOUT_SECRET, read_scheme
+from push_relay.core.trust.schemes.registry import read_scheme
 from relayctl.webhook import Webhook
 
 #: A source's `[verify]` table, as parsed from TOML.

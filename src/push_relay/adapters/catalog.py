@@ -5,19 +5,23 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
-from push_relay.core.rules.configuration import Key, WrongKey
+from push_relay.core.rules.configuration import Key, Place, TomlTable
 from push_relay.core.rules.expression import RequestFields
 from push_relay.core.rules.route import Routing, read_routing
-from push_relay.core.rules.source import Source, read_source
+from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
+
+if TYPE_CHECKING:
+    from push_relay.core.rules.schema import Schema
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
 class Catalog:
-    """The source folders; each is read when it is first needed, and kept."""
+    """The source folders. Each is read when it is first needed, and its parts are compiled when they are."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -34,7 +38,7 @@ class Catalog:
         folder = self._directory / name
         if not _NAME.fullmatch(name) or not (folder / "source.toml").is_file():
             raise UnknownSource("there is no source of that name")
-        source = read_source_folder(folder)
+        source = open_source_folder(folder)
         self._sources[name] = source
         return source
 
@@ -43,18 +47,25 @@ class Catalog:
         return (self.named(name) for name in self.names())
 
 
-def read_source_folder(folder: Path) -> Source:
-    """Read one folder. Raises ConfigurationInvalid with file, line and cause."""
-    file, schema_file = folder / "source.toml", folder / "schema.json"
+def open_source_folder(folder: Path) -> Source:
+    """Return a folder's source, of which nothing is compiled yet.
+
+    Raises ConfigurationInvalid with file, line and cause, and so does the source when it compiles a part.
+    """
+    file = folder / "source.toml"
     text, document = _read_toml(file)
-    schema = _read_schema(schema_file)
-    try:
-        return read_source(folder.name, document, schema)
-    except WrongKey as exc:
-        raise _located(file, text, exc) from exc
-    except ConfigurationInvalid as exc:
-        # What is wrong under no key of source.toml is the schema.
-        raise ConfigurationInvalid(f"{_shown(schema_file)}:1: {exc.detail}") from exc
+    return Source(
+        folder.name,
+        TomlTable(document, place=_place(file, text)),
+        lambda: _compiled_schema(folder / "schema.json"),
+    )
+
+
+def read_source_folder(folder: Path) -> Source:
+    """Return a folder's source, compiled. Raises ConfigurationInvalid with file, line and cause."""
+    source = open_source_folder(folder)
+    source.compile_all()
+    return source
 
 
 def read_routing_file(
@@ -65,10 +76,7 @@ def read_routing_file(
     Raises ConfigurationInvalid with file, line and cause.
     """
     text, document = _read_toml(file)
-    try:
-        return read_routing(document, known, proofs)
-    except WrongKey as exc:
-        raise _located(file, text, exc) from exc
+    return read_routing(document, known, proofs, _place(file, text))
 
 
 def line_of(text: str, path: tuple[Key, ...]) -> int:
@@ -100,8 +108,8 @@ def line_of(text: str, path: tuple[Key, ...]) -> int:
     return best
 
 
-def _located(file: Path, text: str, error: WrongKey) -> ConfigurationInvalid:
-    return ConfigurationInvalid(f"{_shown(file)}:{line_of(text, error.path)}: {error.detail}")
+def _place(file: Path, text: str) -> Place:
+    return lambda path: f"{_shown(file)}:{line_of(text, path)}: "
 
 
 def _read_toml(file: Path) -> tuple[str, JsonObject]:
@@ -115,6 +123,17 @@ def _read_toml(file: Path) -> tuple[str, JsonObject]:
     except tomllib.TOMLDecodeError as exc:
         line = re.search(r"line (\d+)", str(exc))
         raise ConfigurationInvalid(f"{_shown(file)}:{line[1] if line else 1}: is not TOML: {exc}") from exc
+
+
+def _compiled_schema(file: Path) -> "Schema":
+    # Imported here: an event that `receive` has queued needs no schema again.
+    from push_relay.core.rules.schema import Schema  # noqa: PLC0415
+
+    document = _read_schema(file)
+    try:
+        return Schema.compile(document)
+    except ConfigurationInvalid as exc:
+        raise ConfigurationInvalid(f"{_shown(file)}:1: {exc.detail}") from exc
 
 
 def _read_schema(file: Path) -> JsonObject:

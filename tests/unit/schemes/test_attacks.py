@@ -5,8 +5,9 @@ import pytest
 from attacks import ATTACKS, Attack
 from push_relay.core.errors import SignatureInvalid, Stale, Unauthenticated
 from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.trust.proofs import WITHOUT_SECRET
 from push_relay.core.trust.schemes.proof import Scheme
-from push_relay.core.trust.schemes.registry import SCHEMES, WITHOUT_SECRET, read_scheme
+from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
 from signers import CASES, WORD, Case
 from sns_sender import NOW
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.trust.proofs import WITHOUT_SECRET
 from push_relay.core.trust.schemes.proof import MAX_PROOF
-from push_relay.core.trust.schemes.registry import SCHEMES, WITHOUT_SECRET, read_scheme
+from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
 from push_relay.core.trust.schemes.secret_form import visible
 from signers import CASES, Case, ed25519_pairs, whsec
 from sns_sender import NOW

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from push_relay import __version__
-from push_relay.adapters.catalog import Catalog
+from push_relay.adapters.catalog import Catalog, read_source_folder
 from push_relay.core.errors import (
     CODES,
     AddressNotAllowed,
@@ -57,10 +57,9 @@ def build(directory: Path, only: Collection[str] | None = None) -> JsonObject:
 
     Raises ConfigurationInvalid.
     """
-    catalog = Catalog(directory)
-    names = [name for name in catalog.names() if only is None or name in only]
-    sources = [source for source in map(catalog.named, names) if source.verify]
-    # The catalog has read the files before, so they are valid.
+    names = [name for name in Catalog(directory).names() if only is None or name in only]
+    sources = [source for name in names if (source := read_source_folder(directory / name)).verify]
+    # They were read before, so they are valid.
     tables = {s.name: tomllib.loads((directory / s.name / "source.toml").read_text("utf-8")) for s in sources}
     schemas = {s.name: json.loads((directory / s.name / "schema.json").read_bytes()) for s in sources}
     proofs = {s.name: security_schemes(s, tables[s.name]["verify"]) for s in sources}

@@ -1,8 +1,8 @@
-"""How the workers of a fleet share an account's connections. No I/O: an adapter keeps the record.
+"""The rules by which the workers of a fleet share an account's connections.
 
-The vendor allows an account so many calls at a time, over all workers. A worker leases connections for the
-pushes that it has to send. A lone worker may lease all of them. If another worker waits, it gets one at the
-end of a call. If more workers wait than there are connections, they take turns.
+The vendor limits the calls that an account makes at a time, over all workers. A worker leases connections for
+the pushes that it has to send. A single worker may lease all of them. If another worker waits, it gets a
+connection at the end of a call. If more workers wait than there are connections, they take turns.
 
 Leases are conditional writes, so these rules cannot break the limit. They decide only who gets the next
 connection.
@@ -17,16 +17,18 @@ TURN_SECS = 0.5
 #: Seconds that are added to the waiting time of a worker whose push is urgent. It overtakes another worker
 #: only if that one has waited for less.
 HEAD_START_SECS = 5.0
-#: Seconds for which a worker may rely on what it last saw of the others.
+#: Seconds for which a worker relies on what it last saw of the others.
 VIEW_SECS = 0.1
-#: Seconds that a lease lasts longer than the longest call: for what happens between the lease and the call,
-#: and so that not every call needs a write to renew it.
+#: Seconds for which a wish is valid without being renewed. So long a dead worker counts as waiting.
+WISH_SECS = 5
+#: Seconds by which a lease is longer than the longest call. The first part covers the time between the lease
+#: and the call. Because of the second part, not every call needs a write that renews the lease.
 MARGIN_SECS, RENEWAL_SECS = 1.0, 2.0
-#: Seconds that a worker waits longer than the longest call. By then even the leases of a killed worker have
-#: ended, on any clock of the fleet.
+#: Seconds that a worker waits in addition to the longest call. By then even the leases of a killed worker
+#: have ended, on any clock of the fleet.
 PATIENCE_SECS = 9.0
-#: Seconds between two looks of a worker that waits: a part of the time that it has waited, within bounds. The
-#: upper one grows with its place in line, because only those in front can be next.
+#: The pause between two looks of a worker that waits is a part of the time that it has waited, within bounds.
+#: The upper bound grows with the worker's place in line, because only the first ones can be next.
 _WAITED_PART, _SHORTEST_PAUSE_SECS, _LONGEST_PAUSE_SECS = 0.25, 0.05, 0.5
 _PAUSE_SECS_PER_PLACE = 0.1
 
@@ -35,7 +37,7 @@ class Connection(Protocol):
     """One of the account's connections, leased for one push."""
 
     def call(self, seconds: float) -> AbstractContextManager[float]:
-        """Carry one call; yield the seconds that it may take, `seconds` at most.
+        """Make one call inside the context, which yields the seconds that it may take, at most `seconds`.
 
         If the call raises an error that is `unfinished`, the connection stays leased until the vendor has
         surely ended the call. Raises ConnectionsBusy if the lease was lost, LedgerUnavailable if it could not
@@ -50,17 +52,17 @@ class Share(Protocol):
     def connection(self, *, urgent: bool) -> AbstractContextManager[Connection]:
         """Wait for a connection, and hold it for one push.
 
-        Pushes get connections in the order in which they ask. Raises ConnectionsBusy if none came free in
+        Pushes get connections in the order in which they ask. Raises ConnectionsBusy if none became free in
         time, LedgerUnavailable if the record of leases cannot be read.
         """
         ...
 
 
 class Unleased:
-    """A connection that nobody counts: for a caller who makes one call at a time and no others."""
+    """A connection that is not leased, for a caller that makes one call at a time."""
 
     def call(self, seconds: float) -> AbstractContextManager[float]:
-        """Let the call take all of its time."""
+        """Yield all of the seconds."""
         return nullcontext(seconds)
 
 
@@ -89,9 +91,9 @@ class Change(NamedTuple):
 
 
 def first_share(view: View, worker: str, wanted: int) -> int:
-    """Return how many free connections a worker leases that has none.
+    """Return how many free connections a worker leases if it has none.
 
-    One is left for each worker that waits; those that wait longer are served first.
+    It leaves one for each worker that waits. Workers that have waited longer are served first.
     """
     others = [other for other in view.waiting if other != worker]
     ahead = view.waiting.index(worker) if worker in view.waiting else len(others)
@@ -107,7 +109,7 @@ def rebalance(view: View, worker: str, held: int, wanted: int, held_secs: float)
     held_secs  seconds since it had none
     """
     waiting = [other for other in view.waiting if other != worker]
-    # Those who wait take the free connections; the heir is the first for whom there is none.
+    # Waiting workers take the free connections. The heir is the first one that does not get any of these.
     if len(waiting) > len(view.free):
         gives = held > 1 or held_secs >= TURN_SECS
         return Change(heir=waiting[len(view.free)] if gives else None)

@@ -8,24 +8,34 @@ from push_relay.core.errors import ConfigurationInvalid
 type Key = str | int
 
 
-class WrongKey(ConfigurationInvalid):
-    """A key of a document is wrong; `path` leads to it, so that whoever has the file can name the line."""
+#: Returns the place of a key in its file, such as `relay.toml:7: `; empty if there is no file.
+type Place = Callable[[tuple[Key, ...]], str]
 
-    def __init__(self, path: tuple[Key, ...], cause: str) -> None:
-        super().__init__(f"{dotted(path)}: {cause}" if path else cause)
+
+def nowhere(_path: tuple[Key, ...]) -> str:
+    """Return no place: the document is in no file."""
+    return ""
+
+
+class WrongKey(ConfigurationInvalid):
+    """A key of a document is wrong; `path` leads to it, and `place` is its file and line."""
+
+    def __init__(self, path: tuple[Key, ...], cause: str, place: str = "") -> None:
+        super().__init__(place + (f"{dotted(path)}: {cause}" if path else cause))
         self.path = path
         self.cause = cause
 
 
 class TomlTable:
-    """One table of a document: typed access, and `done()` refuses keys that nobody asked for."""
+    """One table of a document: typed access, and `refuse_unknown_keys` for those that nobody asked for."""
 
-    def __init__(self, value: object, path: tuple[Key, ...] = ()) -> None:
+    def __init__(self, value: object, path: tuple[Key, ...] = (), place: Place = nowhere) -> None:
+        self.path = path
+        self._place = place
         if not isinstance(value, Mapping):
-            raise WrongKey(path, "is not a table")
+            raise self.mistake("is not a table")
         self._value: Mapping[str, Any] = value
         self._asked: set[str] = set()
-        self.path = path
 
     def __contains__(self, key: str) -> bool:
         return key in self._value
@@ -74,12 +84,12 @@ class TomlTable:
 
     def table(self, key: str) -> "TomlTable":
         """Return a table; an absent one is empty."""
-        return TomlTable(self._get(key, dict, "a table", {}), (*self.path, key))
+        return TomlTable(self._get(key, dict, "a table", {}), (*self.path, key), self._place)
 
     def tables(self, key: str) -> Sequence["TomlTable"]:
         """Return an array of tables; absent is empty."""
         value = self._get(key, list, "an array of tables ([[...]])", [])
-        return [TomlTable(item, (*self.path, key, index)) for index, item in enumerate(value)]
+        return [TomlTable(item, (*self.path, key, index), self._place) for index, item in enumerate(value)]
 
     def refuse_unknown_keys(self) -> None:
         """Raise WrongKey for a key that nobody asked for: a misspelt key must not be passed over."""
@@ -88,16 +98,25 @@ class TomlTable:
                 known = ", ".join(sorted(self._asked)) or "none"
                 raise self.wrong(key, f"is not a key here; there are: {known}")
 
+    def allow(self, *keys: str) -> None:
+        """Count keys as asked for: another part of the relay reads them later."""
+        self._asked.update(keys)
+
     def wrong(self, key: str, cause: str) -> WrongKey:
         """Make the error for one of the keys."""
-        return WrongKey((*self.path, key), cause)
+        path = (*self.path, key)
+        return WrongKey(path, cause, self._place(path))
+
+    def mistake(self, cause: str) -> WrongKey:
+        """Make the error for the table as a whole."""
+        return WrongKey(self.path, cause, self._place(self.path))
 
     def _get[T](self, key: str, kind: type[T], called: str, default: T | None) -> T:
         value = self.raw(key)
         if value is None and default is not None:
             return default
         if value is None:
-            raise WrongKey(self.path, f"`{key}` is missing")
+            raise self.mistake(f"`{key}` is missing")
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.wrong(key, f"is not {called}")
         return value

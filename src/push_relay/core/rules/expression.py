@@ -275,6 +275,23 @@ def _first_line(exc: Exception) -> str:
     return next(iter(str(exc).splitlines()), type(exc).__name__)
 
 
+def read_expression(table: TomlTable, key: str, proof: RequestFields) -> Expression | None:
+    """Compile an expression that may read headers and query parameters, but not the sender's proof.
+
+    Raises WrongKey.
+    """
+    expression = table.compiled(key, Expression.compile) if key in table else None
+    check_reads(table, key, [expression] if expression else (), proof)
+    return expression
+
+
+def read_template(table: TomlTable, key: str, proof: RequestFields) -> Template:
+    """Compile a template, whose expressions may not read the sender's proof either. Raises WrongKey."""
+    template = table.compiled(key, Template.compile)
+    check_reads(table, key, template.expressions, proof)
+    return template
+
+
 def check_reads(table: TomlTable, key: str, expressions: Iterable[Expression], proof: RequestFields) -> None:
     """Check that the expressions of a key read nothing that carries the sender's proof. Raises WrongKey."""
     for expression in expressions:

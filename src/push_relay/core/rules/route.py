@@ -10,7 +10,7 @@ from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Recipient, RecipientKind
-from push_relay.core.rules.configuration import TomlTable, WrongKey
+from push_relay.core.rules.configuration import Place, TomlTable, nowhere
 from push_relay.core.rules.expression import (
     NO_FIELDS,
     Expression,
@@ -146,13 +146,15 @@ def read_routing(
     document: JsonObject,
     known: Collection[str] | None = None,
     proofs: Mapping[str, RequestFields] | None = None,
+    place: Place = nowhere,
 ) -> Routing:
     """Compile relay.toml. Raises ConfigurationInvalid.
 
     known   the sources that routes may name
     proofs  what carries the proof of each source's sender: routes must not read it, and get null for it
+    place   returns the place of a key in the file, for the error's text
     """
-    table = TomlTable(document)
+    table = TomlTable(document, place=place)
     accounts = table.table("account")
     account = read_account(accounts.table("default"))
     accounts.refuse_unknown_keys()
@@ -195,7 +197,7 @@ def _budgets(
 def _person(table: TomlTable) -> Recipient:
     kinds = [kind for kind in RecipientKind if kind in table]
     if len(kinds) != 1:
-        raise WrongKey(table.path, f"has to have exactly one of: {', '.join(RecipientKind)}")
+        raise table.mistake(f"has to have exactly one of: {', '.join(RecipientKind)}")
     value = table.text(kinds[0])
     table.refuse_unknown_keys()
     try:

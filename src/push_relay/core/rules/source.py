@@ -1,103 +1,90 @@
 """A source: what a kind of sender says. Read from its folder; knows no person, holds no code.
 
-The folder's format is told in docs/writing-a-source.md.
+It has three parts, each compiled when it is first used, so that a function compiles only what it needs:
+
+    admission    `receive`  scheme, handshake, body format
+    event rules  both       schema, id, type, match rules, what an event keeps
+    wording      `deliver`  message rules
+
+docs/writing-a-source.md describes the folder's format.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from push_relay.core.duration import seconds
-from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
-from push_relay.core.inbound.body import BodyFormat
-from push_relay.core.inbound.formats.registry import DEFAULT_FORMAT, FORMATS
-from push_relay.core.inbound.request import CORRELATION_HEADERS
-from push_relay.core.rules.configuration import TomlTable, WrongKey
-from push_relay.core.rules.expression import NO_FIELDS, Expression, RequestFields, Scope
-from push_relay.core.rules.schema import Schema
-from push_relay.core.rules.wording import (
-    MessageRule,
-    WordingResult,
-    read_expression,
-    read_message_rule,
-    write,
-)
+from push_relay.core.errors import MappingFailed
+from push_relay.core.event import Arrival, Event
+from push_relay.core.rules.configuration import Place, TomlTable, nowhere
+from push_relay.core.rules.event_rules import EventRules, Match
+from push_relay.core.rules.expression import NO_FIELDS, RequestFields
 from push_relay.core.strict_json import JsonObject
-from push_relay.core.trust.handshakes.base import Answer, Handshake, Preflight
-from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
-from push_relay.core.trust.schemes.proof import Scheme
-from push_relay.core.trust.schemes.registry import WITHOUT_SECRET, read_scheme
+from push_relay.core.trust.proofs import OPEN, WITHOUT_SECRET, read_proof
 
-#: The envelope's headers that a match rule may name, by the key that it uses for each.
-MATCH_KEYS = {
-    "sns_topic": "sns-topic",
-    "sqs_queue": "sqs-queue",
-    "eventbridge_source": "eventbridge-source",
-    "eventbridge_detail_type": "eventbridge-detail-type",
-}
-
-#: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
-LEAST_REMEMBER_SECS = 60.0
+if TYPE_CHECKING:
+    from push_relay.core.inbound.body import BodyFormat
+    from push_relay.core.rules.admission import Admission
+    from push_relay.core.rules.schema import Schema
+    from push_relay.core.rules.wording import MessageRule, WordingResult
+    from push_relay.core.trust.handshakes.base import Answer, Preflight
+    from push_relay.core.trust.schemes.proof import Scheme
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit."""
-
-    patterns: tuple[tuple[str, str], ...]
-    when: Expression | None
-
-    def fits(self, arrival: Arrival) -> bool:
-        """Tell whether the rule fits what came and how."""
-        told = arrival.headers
-        # `*` is any topic, and no topic is none.
-        return all(name in told and fnmatchcase(told[name], glob) for name, glob in self.patterns) and (
-            self.when is None or self.when.holds(arrival.scope())
-        )
-
-    @property
-    def takes_aws_events_in_sns(self) -> bool:
-        """Whether it accepts AWS's own events from a topic whose publishers are unknown (`recognition.py`).
-
-        A pattern's first characters are literal, so what it fits begins with them.
-        """
-        named = dict(self.patterns)
-        from_aws = named.get(MATCH_KEYS["eventbridge_source"], "").startswith("aws.")
-        return from_aws and MATCH_KEYS["sns_topic"] in named
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
-    """One kind of sender, compiled.
+    """One kind of sender. Any access may raise ConfigurationInvalid if `compile_all` has not been called.
 
-    scheme, verify  None where the source takes no webhooks, because AWS delivers its events
-    handshake       what the sender asks before it sends events, where it asks; `shake_hands` answers
-    max_age         seconds after which its events are not worth a push; None: the route's or the account's
-    remember        seconds for which the same content is the same event; None: `remembers` has the default
-    reads           the only headers and query parameters that its events keep, beside what routes read
-    proof           those that carry its sender's proof, which its events never keep
+    scheme     the name of its scheme; None if it takes no webhooks, because AWS delivers its events
+    handshake  what the sender asks before it sends events, if it asks
+    rules      what its events are
     """
 
-    name: str
-    title: str
-    docs: str
-    scheme: str | None
-    verify: Scheme | None
-    handshake: str | None
-    answer_handshake: Answer
-    preflight: Preflight
-    body_format: BodyFormat
-    event_id: Expression | None
-    event_type: Expression | None
-    messages: tuple[MessageRule, ...]
-    matches: tuple[Match, ...]
-    schema: Schema
-    reads: RequestFields
-    proof: RequestFields
-    max_age: float | None
-    remember: float | None
+    def __init__(self, name: str, table: TomlTable, schema: Callable[[], "Schema"]) -> None:
+        """Read what costs nothing. `schema` compiles the source's schema when it is first used."""
+        self.name = name
+        self.title = table.text("title")
+        self.docs = table.text("docs")
+        self.handshake = table.text("handshake") if "handshake" in table else None
+        self._table = table
+        self._proof = read_proof(table.table("verify")) if "verify" in table else None
+        self.scheme = self._proof.scheme if self._proof else None
+        self.rules = EventRules(name, table, self._proof, schema)
+        table.allow("handshake", "verify", "event", "message", "match")
+        table.refuse_unknown_keys()
+
+    def compile_all(self) -> None:
+        """Compile every part. Raises ConfigurationInvalid."""
+        rules = self.rules
+        _ = self.admission, self.messages, rules.matches, rules.reads, rules.schema
+
+    # --- the front half ----------------------------------------------------------------------------
+
+    @cached_property
+    def admission(self) -> "Admission":
+        """How its webhooks are admitted."""
+        # Imported here: `deliver` loads no scheme.
+        from push_relay.core.rules.admission import read_admission  # noqa: PLC0415
+
+        return read_admission(self._table, self._proof)
+
+    @property
+    def verify(self) -> "Scheme | None":
+        """Its scheme; None if it takes no webhooks."""
+        return self.admission.verify
+
+    @property
+    def answer_handshake(self) -> "Answer":
+        """Answers its handshake."""
+        return self.admission.handshake.answer
+
+    @property
+    def preflight(self) -> "Preflight":
+        """Answers a request by OPTIONS."""
+        return self.admission.handshake.preflight
+
+    @property
+    def body_format(self) -> "BodyFormat":
+        """How its bodies are read."""
+        return self.admission.body_format
 
     @property
     def needs_secret(self) -> bool:
@@ -106,185 +93,75 @@ class Source:
 
     @property
     def open_to_all(self) -> bool:
-        """Whether its scheme lets everybody in."""
-        return self.scheme == "none"
+        """Whether its scheme accepts every request."""
+        return self.scheme == OPEN
 
     def identify(self, arrival: Arrival) -> str:
-        """Name an event whose sender has proven who they are, and not what they say.
+        """Return the identity of an event whose content is not signed."""
+        own_identity = self.body_format.format.own_identity(arrival.data)
+        return self.rules.identify(arrival, own_identity)
 
-        Nothing in it is signed, so its headers are as good as its body: a CloudEvent is its source and id
-        (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id), another event its id, where
-        it has one, and its document.
-        """
-        data = arrival.data
-        named = self.body_format.format.own_identity(data)
-        if named is None:
-            named = [_evaluate_or_none(self.event_id, arrival.scope()), data]
-        return sha256_hex(json.dumps(named, sort_keys=True).encode())
+    # --- both halves -------------------------------------------------------------------------------
 
-    def remembers(self, event: Event) -> float | None:
-        """Return seconds for which what arrives with an event's content is that event.
+    @property
+    def schema(self) -> "Schema":
+        """The schema of its events."""
+        return self.rules.schema
 
-        None: as long as the ledger remembers. That is so for an event whose identity is an id, and by default
-        also for one whose document brings an id (`[event] id`), and for one whose sender signs the content
-        without a timestamp.
-        """
-        if event.has_unique_id or self.body_format.format.own_ids:
-            return None
-        if self.remember is not None:
-            return self.remember
-        if self.verify is None or self._brings_id(event):
-            return None
-        return self.verify.remember
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """Its match rules."""
+        return self.rules.matches
 
-    def _brings_id(self, event: Event) -> bool:
-        """Tell whether an event's document has an id. One in a header may not be covered by the proof."""
-        named = self.event_id
-        if named is None or named.names("headers") or named.names("query"):
-            return False
-        return safe_id(_evaluate_or_none(named, event.scope()), "") != ""
+    @property
+    def reads(self) -> RequestFields:
+        """The only headers and query parameters that its events keep, beside those that routes read."""
+        return self.rules.reads
+
+    @property
+    def proof(self) -> RequestFields:
+        """Those that carry its sender's proof, which its events never keep."""
+        return self.rules.proof
 
     def event(self, arrival: Arrival, also: RequestFields = NO_FIELDS) -> Event:
-        """Make the event of what came; of headers and query it keeps what the source and its routes read.
+        """Make the event of an arrival. Raises SchemaViolation."""
+        return self.rules.event(arrival, also)
 
-        Raises SchemaViolation.
+    # --- the back half -----------------------------------------------------------------------------
 
-        An id that cannot be told is the fallback; a type that cannot be told is None, and fails when the
-        event is delivered: the sender could not help it.
-        """
-        self.schema.check(arrival.data)
-        scope = arrival.scope()
-        return Event(
-            source=self.name,
-            id=safe_id(_evaluate_or_none(self.event_id, scope), arrival.fallback_id),
-            type=_type(self.event_type, scope),
-            data=arrival.data,
-            received_at=arrival.received_at,
-            identity=arrival.identity,
-            correlation_id=arrival.correlation_id,
-            headers=_kept(arrival.headers, (self.reads.headers | also.headers) - self.proof.headers),
-            query=_kept(arrival.query, (self.reads.query | also.query) - self.proof.query),
-        )
+    @cached_property
+    def messages(self) -> "tuple[MessageRule, ...]":
+        """Its message rules."""
+        # Imported here: `receive` writes no wording.
+        from push_relay.core.rules.wording import read_message_rule  # noqa: PLC0415
 
-    def wording(self, event: Event) -> WordingResult:
-        """Write an event's message by the first rule that holds.
+        return tuple(read_message_rule(rule, self.proof) for rule in self._table.tables("message"))
+
+    @property
+    def max_age(self) -> float | None:
+        """Seconds after which its events are not worth a push; None: the route's or the account's."""
+        return self.rules.max_age
+
+    def remembers(self, event: Event) -> float | None:
+        """Return the seconds for which an arrival with an event's content is the same event."""
+        return self.rules.remembers(event)
+
+    def wording(self, event: Event) -> "WordingResult":
+        """Write an event's wording by the first message rule that holds.
 
         Raises MappingFailed, also if the type is not known: every condition may depend on it.
         """
+        from push_relay.core.rules.wording import write  # noqa: PLC0415 (as above)
+
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         return write(self.messages, event.scope(), self.name)
 
 
-def read_source(name: str, document: JsonObject, schema: JsonObject) -> Source:
-    """Compile a source folder's source.toml and schema.json. Raises ConfigurationInvalid."""
-    table = TomlTable(document)
-    event = table.table("event")
-    body_format = _body_format(event)
-    verify = _scheme(table.table("verify"), body_format) if "verify" in table else None
-    scheme = table.table("verify").text("scheme") if verify else None
-    handshake_name, handshake = _handshake(table, scheme)
-    proof = _proof(verify)
-    event_id, event_type = read_expression(event, "id", proof), read_expression(event, "type", proof)
-    rules = tuple(read_message_rule(rule, proof) for rule in table.tables("message"))
-    read = [e for e in (event_id, event_type) if e] + [e for rule in rules for e in rule.expressions]
-    source = Source(
-        name=name,
-        title=table.text("title"),
-        docs=table.text("docs"),
-        scheme=scheme,
-        verify=verify,
-        handshake=handshake_name,
-        answer_handshake=handshake.answer,
-        preflight=handshake.preflight,
-        body_format=body_format,
-        event_id=event_id,
-        event_type=event_type,
-        messages=rules,
-        matches=tuple(_match(rule) for rule in table.tables("match")),
-        schema=Schema.compile(schema),
-        reads=RequestFields.of(read),
-        proof=proof,
-        max_age=event.compiled("max_age", seconds) if "max_age" in event else None,
-        remember=event.compiled("remember", _remember) if "remember" in event else None,
-    )
-    event.refuse_unknown_keys()
-    table.refuse_unknown_keys()
+def read_source(name: str, document: JsonObject, schema: JsonObject, place: Place = nowhere) -> Source:
+    """Compile every part of a source. Raises ConfigurationInvalid."""
+    from push_relay.core.rules.schema import Schema  # noqa: PLC0415 (not every function needs it)
+
+    source = Source(name, TomlTable(document, place=place), lambda: Schema.compile(schema))
+    source.compile_all()
     return source
-
-
-def _remember(text: str) -> float:
-    remember = seconds(text)
-    if remember < LEAST_REMEMBER_SECS:
-        raise ConfigurationInvalid(
-            f"`{text}` is less than a minute: a sender's second attempt would be another event"
-        )
-    return remember
-
-
-def _body_format(event: TomlTable) -> BodyFormat:
-    name = event.text("format", DEFAULT_FORMAT)
-    if name not in FORMATS:
-        raise event.wrong("format", f"is not one of: {', '.join(FORMATS)}")
-    return BodyFormat(name, event.text("form") if "form" in event else None)
-
-
-def _scheme(verify: TomlTable, body_format: BodyFormat) -> Scheme:
-    scheme = read_scheme(verify)
-    if scheme.header in CORRELATION_HEADERS:
-        raise verify.wrong("header", f"`{scheme.header}` would be logged, and given back: name another")
-    if body_format.format.becomes_data(scheme.header or ""):
-        raise verify.wrong("header", f"`{scheme.header}` would become a part of the event: name another")
-    return (
-        replace(scheme, verify=scheme.form_verify)
-        if body_format.form_field and scheme.form_verify
-        else scheme
-    )
-
-
-def _proof(scheme: Scheme | None) -> RequestFields:
-    if scheme is None:
-        return NO_FIELDS
-    return RequestFields(frozenset({scheme.header or ""} - {""}), frozenset({scheme.query or ""} - {""}))
-
-
-def _handshake(table: TomlTable, scheme: str | None) -> tuple[str | None, Handshake]:
-    if "handshake" not in table:
-        return None, NO_HANDSHAKE
-    name = table.text("handshake")
-    if name not in HANDSHAKES:
-        raise table.wrong("handshake", f"is not one of: {', '.join(HANDSHAKES)}")
-    handshake = HANDSHAKES[name]
-    if handshake.scheme not in (None, scheme):
-        raise table.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
-    return name, handshake
-
-
-def _match(rule: TomlTable) -> Match:
-    patterns = tuple((header, rule.text(key)) for key, header in MATCH_KEYS.items() if key in rule)
-    match = Match(patterns, rule.compiled("when", Expression.compile) if "when" in rule else None)
-    if not patterns:
-        raise WrongKey(rule.path, f"names none of: {', '.join(MATCH_KEYS)}")
-    for key in MATCH_KEYS:
-        rule.raw(key)
-    rule.refuse_unknown_keys()
-    return match
-
-
-def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:
-    return {name: values[name] for name in names & values.keys()}
-
-
-def _evaluate_or_none(expression: Expression | None, scope: Scope) -> object:
-    try:
-        return expression(scope) if expression else None
-    except MappingFailed:
-        return None
-
-
-def _type(expression: Expression | None, scope: Scope) -> str | None:
-    try:
-        value = expression(scope) if expression else ""
-    except MappingFailed:
-        return None
-    return value if isinstance(value, str) else ""

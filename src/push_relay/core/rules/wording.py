@@ -1,13 +1,23 @@
-"""The words of an event: the message rules of its source, and the message that one of them writes."""
+"""The words of an event: the message rules of its source, and the wording that one of them writes.
 
-from collections.abc import Iterator, Sequence
+`deliver` alone compiles them.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Wording
 from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.rules.expression import Expression, RequestFields, Scope, Template, check_reads
+from push_relay.core.rules.expression import (
+    Expression,
+    RequestFields,
+    Scope,
+    Template,
+    read_expression,
+    read_template,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +42,6 @@ class MessageRule:
             if is_blank(text):
                 raise MappingFailed(f"the {name} is blank")
         return wording
-
-    @property
-    def expressions(self) -> Iterator[Expression]:
-        """Every expression in it."""
-        if self.when:
-            yield self.when
-        for part in (self.title, self.body, self.sound, self.expiry_secs):
-            if isinstance(part, Template):
-                yield from part.expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +87,13 @@ def read_message_rule(rule: TomlTable, proof: RequestFields) -> MessageRule:
     """Compile a `[[message]]` table. Raises ConfigurationInvalid."""
     made = MessageRule(
         when=read_expression(rule, "when", proof),
-        title=_template(rule, "title", proof),
-        body=_template(rule, "body", proof),
+        title=read_template(rule, "title", proof),
+        body=read_template(rule, "body", proof),
         sound=_constant_or_template(rule, "sound", bool, proof),
         expiry_secs=_constant_or_template(rule, "expiry_secs", int, proof),
     )
     rule.refuse_unknown_keys()
     return made
-
-
-def read_expression(table: TomlTable, key: str, proof: RequestFields) -> Expression | None:
-    """Compile an expression that may read headers and query parameters, but not the sender's proof.
-
-    Raises WrongKey.
-    """
-    expression = table.compiled(key, Expression.compile) if key in table else None
-    check_reads(table, key, [expression] if expression else (), proof)
-    return expression
-
-
-def _template(table: TomlTable, key: str, proof: RequestFields) -> Template:
-    template = table.compiled(key, Template.compile)
-    check_reads(table, key, template.expressions, proof)
-    return template
 
 
 def _constant_or_template[T](
@@ -119,7 +104,7 @@ def _constant_or_template[T](
         return value
     if not isinstance(value, str):
         raise table.wrong(key, f"is neither {kind.__name__} nor an expression in {{{{ }}}}")
-    return _template(table, key, proof)
+    return read_template(table, key, proof)
 
 
 def _value(part: Template | int | None, scope: Scope) -> object:

@@ -22,12 +22,7 @@ class Content(NamedTuple):
 
 
 class Format:
-    """One JSON object in the body. The other formats are subclasses.
-
-    own_ids  whether each document has an id that its sender gives to no other event
-    """
-
-    own_ids = False
+    """One JSON object in the body. The other formats are subclasses."""
 
     def read_whole(self, content: Content, *, proven: bool) -> JsonObject | None:
         """Return the document of a body that is not read as JSON of a media type; None if it is.

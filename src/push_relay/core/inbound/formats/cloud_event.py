@@ -9,8 +9,6 @@ from push_relay.core.strict_json import Json, JsonObject
 class CloudEvent(Format):
     """A CloudEvent, in the structured or the binary content mode."""
 
-    own_ids = True
-
     def read_whole(self, content: Content, *, proven: bool) -> JsonObject | None:
         """Return an event of the binary content mode; None for the structured mode."""
         if not cloudevents.is_binary(content.headers):

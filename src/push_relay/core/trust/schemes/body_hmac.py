@@ -71,7 +71,7 @@ def pagerduty(_table: TomlTable) -> Scheme:
     reads like a list, because HTTP joins repeated headers; each signature still has to be one.
     https://github.com/PagerDuty/developer-docs/blob/94224391aa3eac8fa73ea6a6af542dee0613d3e8/docs/webhooks/04-Signatures.md
     """
-    return Scheme(_verify_pagerduty, header=_PAGERDUTY)
+    return Scheme(_verify_pagerduty)
 
 
 def _verify_pagerduty(request: SignedRequest, evidence: Evidence) -> Verified:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.schemes.moment import remember, require_fresh
+from push_relay.core.trust.schemes.moment import require_fresh
 from push_relay.core.trust.schemes.proof import (
     Encoding,
     Evidence,
@@ -49,9 +49,8 @@ class HeaderHmac:
     timestamp: Timestamp | None = None
 
     def scheme(self) -> Scheme:
-        """Return it as a scheme that says where its proof stands."""
-        seconds = remember(self.timestamp.tolerance) if self.timestamp else None
-        return Scheme(self, header=self.header, remember=seconds)
+        """Return it as a scheme."""
+        return Scheme(self)
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""

@@ -6,10 +6,9 @@ from datetime import datetime
 
 from push_relay.core.errors import Stale
 from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.schemes.proof import RETRIES_END_SECS, require
+from push_relay.core.trust.proofs import TOLERANCE
+from push_relay.core.trust.schemes.proof import require
 
-#: Seconds by which a timestamp may differ from the clock, in either direction.
-TOLERANCE = 300
 #: Seconds that `tolerance_secs` may allow: past a day, a timestamp no longer keeps replays out.
 MAX_TOLERANCE = 86_400
 
@@ -52,14 +51,6 @@ def require_fresh(moment: float, now: float, past: float, future: float | None =
     """
     if not -(past if future is None else future) <= now - moment <= past:
         raise Stale("the request was signed too long ago, or in the future")
-
-
-def remember(tolerance: float) -> float:
-    """Return seconds for which the same content is the same event under a scheme with a timestamp.
-
-    A timestamp may be the tolerance ahead of the clock, and the request is fresh for as long after it.
-    """
-    return max(RETRIES_END_SECS, 2 * tolerance)
 
 
 def tolerance(table: TomlTable, default: int = TOLERANCE) -> int:

@@ -11,9 +11,6 @@ from push_relay.core.trust.schemes.secret_form import SecretForm, text_form
 
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096
-#: Seconds after which no sender tries to deliver the same request again. A sender tries again when it has no
-#: answer, first within minutes; a duplicate is answered like the first, so the attempts end there.
-RETRIES_END_SECS = 12 * 3600.0
 
 
 class SignedRequest(Protocol):
@@ -74,20 +71,15 @@ type Verify = Callable[[SignedRequest, Evidence], Verified]
 class Scheme:
     """How the genuine sender's requests are told from a forger's. Call it as its `verify`.
 
-    header, query  the header (lower-case) or query parameter that carries the proof, be it the secret itself
-                   or a signature by it: no event may take it along. None where the body carries it
-    remember       seconds for which the same content without an id is the same event. None: as long as the
-                   ledger remembers, because nothing else keeps a captured request from being relayed again
-    secret         the form of the deployer's secret, if one takes part
-    form_verify    instead of `verify` for a source that takes forms, if the scheme signs forms in another way
-    challenge      what `WWW-Authenticate` asks for if a request is refused; None for a scheme that is not
-                   HTTP's
+    `trust/proofs.py` has the rest of what is known about a scheme: where its proof is.
+
+    secret       the form of the deployer's secret, if one takes part
+    form_verify  instead of `verify` for a source that takes forms, if the scheme signs forms in another way
+    challenge    what `WWW-Authenticate` asks for if a request is refused; None for a scheme
+                 that is not HTTP's
     """
 
     verify: Verify
-    header: str | None = None
-    query: str | None = None
-    remember: float | None = None
     secret: SecretForm = text_form()  # noqa: RUF009 (immutable)
     form_verify: Verify | None = None
     challenge: str | None = None

@@ -31,9 +31,6 @@ SCHEMES: dict[str, Callable[[TomlTable], Scheme]] = {
     "none": shared.none,
 }
 
-#: Those that no secret of the deployer's takes part in.
-WITHOUT_SECRET = frozenset({"sns-http", "none"})
-
 
 def read_scheme(verify: TomlTable) -> Scheme:
     """Make the scheme that a `[verify]` table names. Raises ConfigurationInvalid.

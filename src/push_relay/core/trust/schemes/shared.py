@@ -5,11 +5,10 @@ The secret itself travels, so TLS is all that keeps it; whoever has seen one req
 
 from functools import partial
 
-from push_relay.core.rules.configuration import TomlTable, WrongKey
+from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import header_name
 from push_relay.core.trust.schemes.proof import (
     MAX_PROOF,
-    RETRIES_END_SECS,
     Evidence,
     Scheme,
     SignedRequest,
@@ -32,16 +31,16 @@ def token(table: TomlTable) -> Scheme:
     https://docs.gitlab.com/user/project/integrations/webhooks/
     """
     if ("header" in table) == ("query" in table):
-        raise WrongKey(table.path, "name either a `header` or a `query` parameter for the token")
+        raise table.mistake("name either a `header` or a `query` parameter for the token")
     prefix = table.text("prefix", "")
     form = token_form(prefix=prefix, longest=MAX_PROOF)
     if "query" in table:
         name = table.text("query")
         verify = partial(_verify_query, name=name, prefix=prefix)
-        return Scheme(verify, query=name, remember=RETRIES_END_SECS, secret=form)
+        return Scheme(verify, secret=form)
     name = header_name(table, "header")
     verify = partial(_verify_header, name=name, prefix=prefix)
-    return Scheme(verify, header=name, remember=RETRIES_END_SECS, secret=form)
+    return Scheme(verify, secret=form)
 
 
 def _verify_header(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
@@ -66,8 +65,6 @@ def basic(_table: TomlTable) -> Scheme:
     """
     return Scheme(
         _verify_basic,
-        header="authorization",
-        remember=RETRIES_END_SECS,
         secret=PASSWORD,
         challenge='Basic realm="push-relay", charset="UTF-8"',
     )
@@ -86,7 +83,7 @@ def none(_table: TomlTable) -> Scheme:
     Whoever calls it decides whether the deployer's configuration says so too: a source folder alone must
     never open the door.
     """
-    return Scheme(_verify_nothing, remember=RETRIES_END_SECS)
+    return Scheme(_verify_nothing)
 
 
 def _verify_nothing(request: SignedRequest, _evidence: Evidence) -> Verified:

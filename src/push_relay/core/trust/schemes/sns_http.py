@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
 from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
-from push_relay.core.trust.schemes.moment import TOLERANCE, iso8601, require_fresh, tolerance
+from push_relay.core.trust.proofs import TOLERANCE
+from push_relay.core.trust.schemes.moment import iso8601, require_fresh, tolerance
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,

@@ -44,7 +44,7 @@ def standard_webhooks(table: TomlTable) -> Scheme:
     """
     prefix = header_name(table, "header_prefix", "webhook")
     verify = partial(_verify, prefix=prefix, tolerance=tolerance(table))
-    return Scheme(verify, header=f"{prefix}-signature", secret=STANDARD)
+    return Scheme(verify, secret=STANDARD)
 
 
 def _verify(request: SignedRequest, evidence: Evidence, *, prefix: str, tolerance: float) -> Verified:

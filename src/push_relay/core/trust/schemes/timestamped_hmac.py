@@ -6,7 +6,7 @@ from functools import partial
 
 from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac, Timestamp
-from push_relay.core.trust.schemes.moment import iso8601, remember, require_fresh, tolerance, unix
+from push_relay.core.trust.schemes.moment import iso8601, require_fresh, tolerance, unix
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -56,10 +56,8 @@ def stripe(table: TomlTable) -> Scheme:
     the other. The key is the whole secret, `whsec_` included; it is added to one that was stored without it.
     https://docs.stripe.com/webhooks/signature#verify-manually
     """
-    seconds = tolerance(table)
-    verify = partial(_verify_stripe, tolerance=seconds)
-    form = text_form(prefix="whsec_")
-    return Scheme(verify, header=_STRIPE, remember=remember(seconds), secret=form)
+    verify = partial(_verify_stripe, tolerance=tolerance(table))
+    return Scheme(verify, secret=text_form(prefix="whsec_"))
 
 
 def _verify_stripe(request: SignedRequest, evidence: Evidence, *, tolerance: float) -> Verified:

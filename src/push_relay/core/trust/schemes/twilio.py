@@ -64,7 +64,7 @@ def twilio(_table: TomlTable) -> Scheme:
     genuine event. Twilio is not consistent about the port in the address; like its own validator, take both.
     Nothing says when it was signed.
     """
-    return Scheme(_verify, header=_SIGNATURE, form_verify=_verify_form)
+    return Scheme(_verify, form_verify=_verify_form)
 
 
 def _verify_form(request: SignedRequest, evidence: Evidence) -> Verified:

@@ -1,0 +1,232 @@
+"""What the events of a source are: schema, id and type, match rules, and what an event keeps of its request.
+
+Both halves need it: `receive` for webhooks, `deliver` for what AWS delivers. Each part is compiled when it is
+first used, because an event that `receive` has queued needs neither the schema nor the match rules again.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from push_relay.core.duration import seconds
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed
+from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
+from push_relay.core.inbound.formats import WITH_OWN_IDS
+from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.rules.expression import (
+    NO_FIELDS,
+    Expression,
+    RequestFields,
+    Scope,
+    read_expression,
+    read_template,
+)
+from push_relay.core.trust.proofs import Proof
+
+if TYPE_CHECKING:
+    from push_relay.core.rules.schema import Schema
+
+#: The envelope's headers that a match rule may name, by the key that it uses for each.
+MATCH_KEYS = {
+    "sns_topic": "sns-topic",
+    "sqs_queue": "sqs-queue",
+    "eventbridge_source": "eventbridge-source",
+    "eventbridge_detail_type": "eventbridge-detail-type",
+}
+
+#: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
+LEAST_REMEMBER_SECS = 60.0
+
+#: An expression that reads a header or a query parameter has one of these in its text. A quoted name may be
+#: written with escapes.
+_SIGNS_OF_A_REQUEST = ("headers", "query", "\\")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit."""
+
+    patterns: tuple[tuple[str, str], ...]
+    when: Expression | None
+
+    def fits(self, arrival: Arrival) -> bool:
+        """Return whether the rule fits an arrival. A pattern never matches a missing header, not even `*`."""
+        headers = arrival.headers
+        return all(name in headers and fnmatchcase(headers[name], glob) for name, glob in self.patterns) and (
+            self.when is None or self.when.holds(arrival.scope())
+        )
+
+    @property
+    def takes_aws_events_in_sns(self) -> bool:
+        """Whether it accepts AWS's own events from a topic whose publishers are unknown (`recognition.py`).
+
+        A pattern's first characters are literal, so what it fits begins with them.
+        """
+        named = dict(self.patterns)
+        from_aws = named.get(MATCH_KEYS["eventbridge_source"], "").startswith("aws.")
+        return from_aws and MATCH_KEYS["sns_topic"] in named
+
+
+class EventRules:
+    """What the events of one source are.
+
+    max_age   seconds after which they are not worth a push; None: the route's or the account's
+    remember  seconds for which the same content is the same event; None: `remembers` has the default
+    """
+
+    def __init__(
+        self, name: str, source: TomlTable, proof: Proof | None, schema: Callable[[], "Schema"]
+    ) -> None:
+        event = source.table("event")
+        self._name = name
+        self._source = source
+        self._event = event
+        self._proof = proof
+        self._schema = schema
+        self.max_age = event.compiled("max_age", seconds) if "max_age" in event else None
+        self.remember = event.compiled("remember", _remember) if "remember" in event else None
+        event.allow("id", "type", "format", "form")
+        event.refuse_unknown_keys()
+
+    @cached_property
+    def schema(self) -> "Schema":
+        """The compiled schema."""
+        return self._schema()
+
+    @cached_property
+    def event_id(self) -> Expression | None:
+        """The expression for an event's id."""
+        return read_expression(self._event, "id", self.proof)
+
+    @cached_property
+    def event_type(self) -> Expression | None:
+        """The expression for an event's type."""
+        return read_expression(self._event, "type", self.proof)
+
+    @cached_property
+    def matches(self) -> tuple[Match, ...]:
+        """The match rules."""
+        return tuple(_match(rule) for rule in self._source.tables("match"))
+
+    @property
+    def proof(self) -> RequestFields:
+        """The headers and query parameters that carry the sender's proof, which its events never keep."""
+        return self._proof.fields if self._proof else NO_FIELDS
+
+    @cached_property
+    def reads(self) -> RequestFields:
+        """The only headers and query parameters that events keep, beside those that routes read."""
+        own = [expression for expression in (self.event_id, self.event_type) if expression]
+        return RequestFields.of([*own, *self._message_expressions()])
+
+    def _message_expressions(self) -> Iterator[Expression]:
+        """Yield the message rules' expressions that may read the request.
+
+        The others are not compiled here: most rules read the document only, and `receive` needs no wording.
+        """
+        for rule in self._source.tables("message"):
+            for key in rule:
+                text = rule.raw(key)
+                if not isinstance(text, str) or not any(sign in text for sign in _SIGNS_OF_A_REQUEST):
+                    continue
+                if key != "when":
+                    yield from read_template(rule, key, self.proof).expressions
+                elif expression := read_expression(rule, key, self.proof):
+                    yield expression
+
+    def event(self, arrival: Arrival, also: RequestFields = NO_FIELDS) -> Event:
+        """Make the event of an arrival. It keeps the headers and parameters that the source and routes read.
+
+        If the id cannot be evaluated, the fallback is used. If the type cannot be evaluated, it is None, and
+        the event fails when it is delivered, because that is not the sender's mistake.
+        Raises SchemaViolation.
+        """
+        self.schema.check(arrival.data)
+        scope = arrival.scope()
+        return Event(
+            source=self._name,
+            id=safe_id(_evaluate_or_none(self.event_id, scope), arrival.fallback_id),
+            type=_type(self.event_type, scope),
+            data=arrival.data,
+            received_at=arrival.received_at,
+            identity=arrival.identity,
+            correlation_id=arrival.correlation_id,
+            headers=_kept(arrival.headers, (self.reads.headers | also.headers) - self.proof.headers),
+            query=_kept(arrival.query, (self.reads.query | also.query) - self.proof.query),
+        )
+
+    def identify(self, arrival: Arrival, own_identity: list[object] | None) -> str:
+        """Return the identity of an event whose sender has proven who they are, but not the content.
+
+        own_identity  the values by which an event of the body's format identifies itself; None if it has none
+
+        Nothing in it is signed, so its headers are as good as its body: an event is its id, if it has one,
+        and its document.
+        """
+        named = own_identity
+        if named is None:
+            named = [_evaluate_or_none(self.event_id, arrival.scope()), arrival.data]
+        return sha256_hex(json.dumps(named, sort_keys=True).encode())
+
+    def remembers(self, event: Event) -> float | None:
+        """Return the seconds for which an arrival with an event's content is the same event.
+
+        None: as long as the ledger remembers. That holds for an event whose identity is an id. By default it
+        also holds for one whose document has an id (`[event] id`), and for one whose sender signs the content
+        without a timestamp.
+        """
+        if event.has_unique_id or self._event.text("format", "") in WITH_OWN_IDS:
+            return None
+        if self.remember is not None:
+            return self.remember
+        if self._proof is None or self._has_id(event):
+            return None
+        return self._proof.remember_secs
+
+    def _has_id(self, event: Event) -> bool:
+        """Return whether an event's document has an id. One in a header may not be covered by the proof."""
+        named = self.event_id
+        if named is None or named.names("headers") or named.names("query"):
+            return False
+        return safe_id(_evaluate_or_none(named, event.scope()), "") != ""
+
+
+def _remember(text: str) -> float:
+    remember = seconds(text)
+    if remember < LEAST_REMEMBER_SECS:
+        raise ConfigurationInvalid(
+            f"`{text}` is less than a minute: a sender's second attempt would be another event"
+        )
+    return remember
+
+
+def _match(rule: TomlTable) -> Match:
+    patterns = tuple((header, rule.text(key)) for key, header in MATCH_KEYS.items() if key in rule)
+    match = Match(patterns, rule.compiled("when", Expression.compile) if "when" in rule else None)
+    if not patterns:
+        raise rule.mistake(f"names none of: {', '.join(MATCH_KEYS)}")
+    rule.allow(*MATCH_KEYS)
+    rule.refuse_unknown_keys()
+    return match
+
+
+def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:
+    return {name: values[name] for name in names & values.keys()}
+
+
+def _evaluate_or_none(expression: Expression | None, scope: Scope) -> object:
+    try:
+        return expression(scope) if expression else None
+    except MappingFailed:
+        return None
+
+
+def _type(expression: Expression | None, scope: Scope) -> str | None:
+    try:
+        value = expression(scope) if expression else ""
+    except MappingFailed:
+        return None
+    return value if isinstance(value, str) else ""
