@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import pack
+from push_relay.core.queue_format import pack
 from relayctl.deadletters.dead_letter import DeadLetter
 
 #: Seconds since the epoch: 2027-01-15T08:00:00Z.

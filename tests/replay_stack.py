@@ -3,7 +3,7 @@
 import shutil
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
@@ -16,10 +16,9 @@ from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
-from push_relay.core.delivery.sender import Sender
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import pack
-from push_relay.entrypoints import deliver
+from push_relay.core.queue_format import pack
+from push_relay.entrypoints.batch_consumer import BatchConsumer
 from relayctl.deadletters.dead_letter import record
 
 _CORRECT_MAPPING = "it says: {{ data.words }}"
@@ -72,8 +71,7 @@ class ReplayStack:
         self.world = World(sources=self.directory / "sources", routes=self.directory / "relay.toml")
         self.world.vendor, self.world.clock.time = vendor, time.time()
         ledger = DynamoDbLedger(LedgerTable(self.table), time.time)
-        sender = Sender(ledger, self.world.credentials, vendor, self.world.clock)
-        self.world.relay = replace(self.world.relay, sender=sender)
+        self.world.change_sender(ledger=ledger, push_api=vendor)
 
     def correct_mapping(self) -> None:
         """Correct the broken mapping of the source `bakery`, and deploy it."""
@@ -98,7 +96,8 @@ class ReplayStack:
             for m in received
         ]
         world = self.world
-        response = deliver.handle({"Records": records}, world.context, world.relay, queue, world.telemetry)
+        consumer = BatchConsumer(world.recogniser, world.relay, queue, world.telemetry, world.clock)
+        response = consumer.handle({"Records": records}, world.context)
         assert response == {"batchItemFailures": []}
         for message in received:
             aws.sqs().delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])

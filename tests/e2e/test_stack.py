@@ -21,7 +21,7 @@ from rich.console import Console
 from fakes import SHIPPED, SHIPPED_ROUTES
 from push_relay.core.push import Push
 from relayctl import demonstration, senders, shell_commands, webhook
-from relayctl.deadletters.preview import relay_of
+from relayctl.deadletters.preview import translator_of
 from relayctl.deploy import client, queue_client
 from relayctl.examples import Example, examples_of, translate
 from relayctl.processes import Processes, Program
@@ -57,7 +57,7 @@ def _example(source: str, name: str) -> Example:
 
 
 def _push(example: Example) -> Push:
-    results = translate(relay_of(SHIPPED, SHIPPED_ROUTES), example)
+    results = translate(translator_of(SHIPPED, SHIPPED_ROUTES), example)
     (push,) = (result for result in results if isinstance(result, Push))
     return push
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chaos.evidence import Evidence, _Reading
-from chaos.wrappers import outcomes_by_push
+from chaos.watched_telemetry import outcomes_by_push
 from chaos_runs import MARKER, PUSH_ID, GoodRun
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, Wording

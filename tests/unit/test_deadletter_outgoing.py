@@ -8,7 +8,8 @@ import pytest
 
 from dead_letters import EVENT, FAILED_AT, NOW, dead_letter, failed_invocation, packed, sns_record
 from push_relay.core.event import Arrival, Replay, sha256_hex
-from push_relay.core.inbound.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
+from push_relay.core.queue_format import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE
 from push_relay.entrypoints.queue_record import QueueRecord
 from relayctl.deadletters.dead_letter import DeadLetter, record
 from relayctl.deadletters.outgoing import outgoing_messages, replayed_event

@@ -16,7 +16,7 @@ from relayctl.deadletters.preview import Preview, Previewer
 
 def preview(dead: DeadLetter, status: str | None = None, *, force: bool = False) -> Preview:
     """Preview a replay with the sample routes. `status`: every push's status in the ledger."""
-    return Previewer(World().relay, lambda *_: status, lambda: NOW, force).preview(dead)
+    return Previewer(World().translator, lambda *_: status, lambda: NOW, force).preview(dead)
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_a_push_of_a_route_with_a_batch_window_would_be_batched(tmp_path: Path) 
     """A push that was batched before would be batched again only with --force."""
     routes = tmp_path / "relay.toml"
     routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\ndigest = "5m"\n')
-    relay = World(routes=routes).relay
-    first = Previewer(relay, lambda *_: None, lambda: NOW).preview(packed())
+    translator = World(routes=routes).translator
+    first = Previewer(translator, lambda *_: None, lambda: NOW).preview(packed())
     assert (str(first), first.titles) == ("would be batched for 2", ("Bread",))
     later = [
-        Previewer(relay, lambda *_: "gathered", lambda: NOW, force).preview(packed())
+        Previewer(translator, lambda *_: "gathered", lambda: NOW, force).preview(packed())
         for force in (False, True)
     ]
     assert [each.outcomes for each in later] == [{"duplicate": 2}, {"gathered": 2}]

@@ -22,7 +22,7 @@ from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.registry import read_scheme
 from relayctl import demonstration, local_state, senders, shell_commands
 from relayctl.__main__ import main
-from relayctl.deadletters.preview import relay_of
+from relayctl.deadletters.preview import translator_of
 from relayctl.examples import Example, NoExampleError, choose, examples_of, translate
 from relayctl.private_file import write_private
 from relayctl.progress import StepFailedError
@@ -40,7 +40,7 @@ SIGNED_BY_SHELL = [
     if case.verify["scheme"] not in {"stripe", "pagerduty"} and "query" not in case.verify
 ]
 PUSH = Push(Recipient(RecipientKind.EXTERNAL, "1"), Wording("x", "y"), "k")
-RELAY = relay_of(SHIPPED, SHIPPED_ROUTES)
+TRANSLATOR = translator_of(SHIPPED, SHIPPED_ROUTES)
 
 
 def routes(tmp_path: Path, text: str) -> Path:
@@ -80,11 +80,11 @@ def test_the_error_for_an_unsignable_scheme_contains_its_name() -> None:
 
 def test_the_first_example_that_a_route_matches_is_chosen(tmp_path: Path) -> None:
     """The order of the routes decides, because the deployer sees that one in the configuration."""
-    assert choose(RELAY, SHIPPED).label == "github/issues-opened"
+    assert choose(TRANSLATOR, SHIPPED).label == "github/issues-opened"
     others = '[[route]]\nsource = "grafana"\nwhen = "type == \'resolved\'"\nto = ["external:1"]\n'
-    relay = relay_of(SHIPPED, routes(tmp_path, others))
-    assert choose(relay, SHIPPED).label == "grafana/resolved"
-    assert choose(relay, SHIPPED, "push").source == "push"
+    translator = translator_of(SHIPPED, routes(tmp_path, others))
+    assert choose(translator, SHIPPED).label == "grafana/resolved"
+    assert choose(translator, SHIPPED, "push").source == "push"
 
 
 @pytest.mark.parametrize(
@@ -101,21 +101,21 @@ def test_the_error_for_an_unknown_example_lists_the_existing_ones(
 ) -> None:
     """The person can correct the command without looking into the folders."""
     with pytest.raises(NoExampleError, match=detail):
-        choose(RELAY, SHIPPED, source, name)
+        choose(TRANSLATOR, SHIPPED, source, name)
 
 
 def test_a_configuration_without_routes_is_explained(tmp_path: Path) -> None:
     """A deployer may run the example before writing the first route."""
     with pytest.raises(NoExampleError, match=r"no route of config/relay\.toml"):
-        choose(relay_of(SHIPPED, routes(tmp_path, "")), SHIPPED)
+        choose(translator_of(SHIPPED, routes(tmp_path, "")), SHIPPED)
 
 
 def test_an_example_that_becomes_no_push_is_explained(tmp_path: Path) -> None:
     """The error contains the outcome and its reason, so that the deployer knows what to change."""
-    relay = relay_of(SHIPPED, routes(tmp_path, ""))
-    example = choose(RELAY, SHIPPED)
+    translator = translator_of(SHIPPED, routes(tmp_path, ""))
+    example = choose(TRANSLATOR, SHIPPED)
     with pytest.raises(StepFailedError, match="becomes no push: filtered: no route leads to anybody"):
-        demonstration.expected_push(example, translate(relay, example))
+        demonstration.expected_push(example, translate(translator, example))
 
 
 def test_an_example_that_its_source_refuses_gives_the_receipt_of_the_error(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_an_example_that_its_source_refuses_gives_the_receipt_of_the_error(tmp_p
         if file.is_file():
             (tmp_path / "bakery" / file.name).write_bytes(file.read_bytes())
     (examples / "odd.request.json").write_text(json.dumps({"headers": {}, "body": ["no object"]}))
-    relay = relay_of(tmp_path, routes(tmp_path, ""))
-    (receipt,) = translate(relay, choose(relay, tmp_path, "bakery"))
+    translator = translator_of(tmp_path, routes(tmp_path, ""))
+    (receipt,) = translate(translator, choose(translator, tmp_path, "bakery"))
     assert isinstance(receipt, Receipt)
     assert receipt.outcome is Outcome.REJECTED
 
@@ -144,9 +144,7 @@ def test_the_queue_message_of_an_example_is_recognised_as_its_source(
     from invocations import sqs_batch, sqs_record  # noqa: PLC0415 (its names are common)
 
     here = world_of(tmp_path, CASES[0])
-    here.relay = RELAY.__class__(
-        **{name: getattr(here.relay, name) for name in RELAY.__slots__} | {"sources": RELAY.sources}
-    )
+    here.change_sources(TRANSLATOR.sources)
     here.deliver(sqs_batch(sqs_record(example.queue_message())))
     assert [receipt.source for receipt in here.witness.receipts] == [example.source]
 

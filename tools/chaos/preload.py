@@ -3,9 +3,8 @@
 The server that forks the workers imports this module once.
 """
 
-import push_relay.bootstrap
-import push_relay.entrypoints.deliver
-import push_relay.entrypoints.receive  # noqa: F401 - a worker starts faster if it is imported already
+import push_relay.bootstrap.deliver
+import push_relay.bootstrap.receive  # noqa: F401 - a worker starts faster if it is imported already
 from push_relay.adapters import aws
 
 # No call is made here, because a worker must not share a connection with another one.

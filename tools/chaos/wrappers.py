@@ -1,24 +1,33 @@
 """Thin wrappers of the relay's real objects: they write each step into the journal and inject faults."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from chaos.fault_injector import FaultInjector, describe, error_name, is_poison
 from chaos.plan import FIFO_ARN
-from push_relay.bootstrap import Application
+from chaos.watched_telemetry import WatchedTelemetry
+from push_relay.adapters.process import SystemClock
+from push_relay.bootstrap import deliver, receive
+from push_relay.bootstrap.common import Common
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import SOURCE as BATCH_SOURCE
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.sender import Claim, Ledger, PushApi, Sender, TimeLeft
-from push_relay.core.errors import Crashed
+from push_relay.core.delivery.lane import Lane
+from push_relay.core.delivery.sender import Claim, Ledger, PushApi, Sender
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest
+from push_relay.core.intake import Forward, Intake, QueueForward, Received
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import DeliveryMode, Received, Relay
+from push_relay.core.relay import Relay
+from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.trust.handshakes.base import Reply
-from push_relay.telemetry import Telemetry
+from push_relay.entrypoints.batch_consumer import BatchConsumer
+from push_relay.entrypoints.direct import DirectForward
+from push_relay.entrypoints.ending import Ending
+from push_relay.entrypoints.http_endpoint import HttpEndpoint
+from push_relay.settings import DeliveryMode, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,129 +217,120 @@ class WatchedSender(Sender):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedRelay(Relay):
-    """A relay that notes how many pushes it takes up.
-
-    Each of them must have exactly one receipt in the end.
-    """
+class WatchedIntake(Intake):
+    """An intake that takes up each request as one, unless the relay has taken up its pushes."""
 
     #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
-        """Take up one request. In direct mode, the pushes are taken up instead, by `deliver`."""
-        if self.mode is DeliveryMode.QUEUE:
-            self._take_up(1)
-            return Relay.receive(self, request, time_left)
+        """Receive a request. In direct mode, its pushes are taken up by the relay."""
+        is_one = True
         try:
-            return Relay.receive(self, request, time_left)
-        except Exception:
-            self._take_up(1)
-            raise
+            received = Intake.receive(self, request, time_left)
+            is_one = not (isinstance(received, Received) and received.forwarded.receipts)
+        finally:
+            if self.injector and is_one:
+                self.injector.note("taken_up", pushes=1)
+        return received
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRecogniser(Recogniser):
+    """A recogniser that takes up each arrival that becomes no event as one."""
+
+    #: Always given, see `WatchedSender`.
+    injector: FaultInjector | None = None
 
     def recognise(self, arrival: Arrival) -> Event:
-        """Take up an arrival that becomes no event."""
+        """Recognise an arrival."""
         try:
-            return Relay.recognise(self, arrival)
+            return Recogniser.recognise(self, arrival)
         except Exception:
-            self._take_up(1)
+            if self.injector:
+                self.injector.note("taken_up", pushes=1)
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRelay(Relay):
+    """A relay that notes how many pushes it takes up. Each of them must have exactly one receipt."""
+
+    #: Always given, see `WatchedSender`.
+    injector: FaultInjector | None = None
 
     def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
         """Take up the pushes of events. A batch push counts as one."""
-        self._take_up(
-            sum(1 if event.source == BATCH_SOURCE else len(list(self.translate(event))) for event in events)
+        pushes = sum(
+            1 if event.source == BATCH_SOURCE else len(list(self.translator.translate(event)))
+            for event in events
         )
-        return Relay.deliver(self, events, time_left)
-
-    def send_alone(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
-        """Take up the pushes of a refused batch push, which was taken up as one before."""
-        self._take_up(len(pushes) - 1)
-        receipts = Relay.send_alone(self, event, pushes, time_left)
-        self._take_up(len(receipts) - len(pushes))  # one more if the recipient was sent a notice
-        return receipts
-
-    def _take_up(self, pushes: int) -> None:
         if self.injector:
             self.injector.note("taken_up", pushes=pushes)
+        return Relay.deliver(self, events, time_left)
 
 
-class WatchedTelemetry(Telemetry):
-    """Telemetry with a journal of the receipts."""
+@dataclass(frozen=True, slots=True)
+class WatchedLane(Lane):
+    """A lane that takes up each push of a refused batch push."""
 
-    def __init__(self, injector: FaultInjector) -> None:
-        super().__init__()
-        self._injector = injector
+    #: Always given, see `WatchedSender`.
+    injector: FaultInjector | None = None
 
-    def accepted(self, event: Event) -> None:
-        """Note that an event was queued."""
-        self._injector.note("ended", outcomes={"accepted": 1})
-        super().accepted(event)
-
-    def settled(self, receipts: Any, *, attempt: int) -> None:
-        """Note receipts. Those of crashed messages were not taken up before, because nobody has read them."""
-        if crashed := sum(receipt.error_code == Crashed.code for receipt in receipts):
-            self._injector.note("taken_up", pushes=crashed)
-        self._injector.note("ended", outcomes=outcomes_by_push(receipts))
-        for receipt in receipts:
-            details = describe(receipt.push) if receipt.push else {}
-            self._injector.note(
-                "receipt",
-                event_id=receipt.event_id,
-                outcome=receipt.outcome,
-                code=receipt.error_code,
-                attempt=attempt,
-                **details,
-            )
-        super().settled(receipts, attempt=attempt)
-
-    def refused(self, receipt: Receipt) -> None:
-        """Note the receipt of a request that was refused before its sender was verified."""
-        self._injector.note("ended", outcomes=outcomes_by_push([receipt]))
-        super().refused(receipt)
-
-
-def outcomes_by_push(receipts: Sequence[Receipt]) -> Mapping[str, int]:
-    """Return the number of pushes by outcome.
-
-    A batch push has a receipt for each of its events, all with the push's key. It counts as one.
-    """
-    seen: set[tuple[str, str]] = set()
-    counted: Counter[str] = Counter()
-    for receipt in receipts:
-        key = receipt.push.key if receipt.push else ""
-        is_repeated = (key, receipt.event_id) in seen
-        if not key or is_repeated or all(key != other for other, _ in seen):
-            counted[receipt.outcome] += 1
-        seen.add((key, receipt.event_id))
-    return counted
+    def send_singly(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
+        """Send the pushes of a refused batch push, which was taken up as one before."""
+        if self.injector:
+            self.injector.note("taken_up", pushes=len(pushes) - 1)
+        receipts = Lane.send_singly(self, event, pushes, time_left)
+        if self.injector:
+            # There is one receipt more if the recipient was sent a notice.
+            self.injector.note("taken_up", pushes=len(receipts) - len(pushes))
+        return receipts
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The wrapped objects that the handlers get."""
+    """The relay's two entrypoints with wrapped objects, and the queue that both use."""
 
-    relay: Relay
+    endpoint: HttpEndpoint
+    consumer: BatchConsumer
     messages: WatchedMessages
-    telemetry: Telemetry
 
 
-def watch(application: Application, injector: FaultInjector) -> Watched:
-    """Wrap the objects of an application."""
-    relay = application.relay
-    queue = WatchedMessages(application.queue, injector)
-    sender = WatchedSender(
-        ledger=WatchedLedger(relay.sender.ledger, injector),
-        credentials=relay.sender.credentials,
-        push_api=WatchedPushApi(relay.sender.push_api, injector),
-        clock=relay.sender.clock,
-        hold_unknown=relay.sender.hold_unknown,
-        resends=relay.sender.resends,
-        pace=relay.sender.pace,
-        injector=injector,
+def watch(settings: Settings, clock: SystemClock, injector: FaultInjector) -> Watched:
+    """Build the relay from its settings, and wrap its objects."""
+    common = Common.of(settings, clock)
+    endpoint, consumer = receive.build(common), deliver.build(common)
+    queue, telemetry = WatchedMessages(common.queue, injector), WatchedTelemetry(injector)
+    relay = _watch_relay(consumer.relay, queue, injector)
+    recogniser = WatchedRecogniser(**_fields_of(consumer.recogniser), injector=injector)
+    forward: Forward = QueueForward(queue)
+    if settings.mode is DeliveryMode.DIRECT:
+        forward = DirectForward(relay, Ending(queue, clock))
+    intake = replace(endpoint.intake, forward=forward)
+    return Watched(
+        HttpEndpoint(WatchedIntake(**_fields_of(intake), injector=injector), telemetry),
+        BatchConsumer(recogniser, relay, queue, telemetry, clock),
+        queue,
     )
-    batcher = Batcher(WatchedBatchStore(relay.batcher.digests, injector), sender, queue)
-    parts = {each.name: getattr(relay, each.name) for each in fields(relay)}
-    parts |= {"queue": queue, "sender": sender, "batcher": batcher}
-    watched = WatchedRelay(**parts, injector=injector)
-    return Watched(watched, queue, WatchedTelemetry(injector))
+
+
+def _watch_relay(relay: Relay, queue: WatchedMessages, injector: FaultInjector) -> WatchedRelay:
+    lanes = {name: _watch_lane(lane, queue, injector) for name, lane in relay.lanes.items()}
+    return WatchedRelay(**_fields_of(replace(relay, lanes=lanes)), injector=injector)
+
+
+def _watch_lane(lane: Lane, queue: WatchedMessages, injector: FaultInjector) -> WatchedLane:
+    inner = replace(
+        lane.sender,
+        ledger=WatchedLedger(lane.sender.ledger, injector),
+        push_api=WatchedPushApi(lane.sender.push_api, injector),
+    )
+    sender = WatchedSender(**_fields_of(inner), injector=injector)
+    batcher = Batcher(WatchedBatchStore(lane.batcher.digests, injector), sender, queue)
+    return WatchedLane(**_fields_of(replace(lane, sender=sender, batcher=batcher)), injector=injector)
+
+
+def _fields_of(instance: Any) -> dict[str, Any]:
+    """Return a dataclass instance's fields and their values."""
+    return {each.name: getattr(instance, each.name) for each in fields(instance)}

@@ -13,9 +13,9 @@ from typing import Any, Final
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound.body import read_body
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import Relay
 from push_relay.core.rules.route import Route
 from push_relay.core.rules.source import Source
+from push_relay.core.translator import Translator
 from relayctl import webhook
 from relayctl.ministack import ACCOUNT, REGION
 
@@ -93,18 +93,18 @@ def examples_of(sources: Path, name: str) -> list[Example]:
     return [Example(name, file.name.removesuffix(_SUFFIX), file) for file in files]
 
 
-def translate(relay: Relay, example: Example) -> list[Push | Receipt]:
+def translate(translator: Translator, example: Example) -> list[Push | Receipt]:
     """Return the pushes that the relay makes of an example, and receipts for what becomes no push.
 
     Nothing is sent. If the source refuses the example, the result is the receipt of the error.
     """
     try:
-        return list(relay.translate(_event(relay, example)))
+        return list(translator.translate(_event(translator, example)))
     except Exception as exc:  # noqa: BLE001 - the exception becomes a receipt
         return [Receipt.failure(exc, source=example.source)]
 
 
-def choose(relay: Relay, sources: Path, source: str = "", name: str = "") -> Example:
+def choose(translator: Translator, sources: Path, source: str = "", name: str = "") -> Example:
     """Return the example that the arguments name, or the first one that a route matches.
 
     If only a source is given and no route matches any of its examples, the first of them is returned.
@@ -112,7 +112,7 @@ def choose(relay: Relay, sources: Path, source: str = "", name: str = "") -> Exa
     """
     if name:
         return _find(sources, source, name)
-    found = next(_routed(relay, sources, source), None)
+    found = next(_routed(translator, sources, source), None)
     if found:
         return found
     if source:
@@ -126,22 +126,22 @@ def choose(relay: Relay, sources: Path, source: str = "", name: str = "") -> Exa
     )
 
 
-def _routed(relay: Relay, sources: Path, only: str) -> Iterator[Example]:
+def _routed(translator: Translator, sources: Path, only: str) -> Iterator[Example]:
     """Yield the examples that a route matches, in the order of the routes.
 
     `only`: a source's name, or empty.
     """
-    for route in relay.routing.routes:
+    for route in translator.routing.routes:
         if only in ("", route.source):
             for example in examples_of(sources, route.source):
-                if _matches(relay, route, example):
+                if _matches(translator, route, example):
                     yield example
 
 
-def _matches(relay: Relay, route: Route, example: Example) -> bool:
-    if not any(isinstance(result, Push) for result in translate(relay, example)):
+def _matches(translator: Translator, route: Route, example: Example) -> bool:
+    if not any(isinstance(result, Push) for result in translate(translator, example)):
         return False
-    return route.when is None or route.when.holds(_event(relay, example).scope())
+    return route.when is None or route.when.holds(_event(translator, example).scope())
 
 
 def _find(sources: Path, source: str, name: str) -> Example:
@@ -163,9 +163,9 @@ def _no_example(sources: Path, source: str) -> str:
     return f"the source `{source}` has no such example; its examples are: {names}"
 
 
-def _event(relay: Relay, example: Example) -> Event:
-    source = relay.sources.named(example.source)
-    return source.event(_arrival(source, example), relay.routing.reads(source.name))
+def _event(translator: Translator, example: Example) -> Event:
+    source = translator.sources.named(example.source)
+    return source.event(_arrival(source, example), translator.routing.reads(source.name))
 
 
 def _arrival(source: Source, example: Example) -> Arrival:

@@ -70,7 +70,7 @@ def _dry_run(arguments: argparse.Namespace, resources: "StackResources") -> int:
 
     from relayctl.deadletters.aws_time import AwsClock
     from relayctl.deadletters.parked import LedgerReader
-    from relayctl.deadletters.preview import Preview, Previewer, relay_of
+    from relayctl.deadletters.preview import Preview, Previewer, translator_of
     from relayctl.deadletters.queue import DeadLetterQueue
     from relayctl.deadletters.scan import scan_queue, stopped_by_ctrl_c
     from relayctl.deadletters.stack_resources import client
@@ -81,7 +81,9 @@ def _dry_run(arguments: argparse.Namespace, resources: "StackResources") -> int:
         if resources.table
         else lambda _key, _forget_before: None
     )
-    previewer = Previewer(relay_of(arguments.sources, arguments.config), status, clock.now, arguments.force)
+    previewer = Previewer(
+        translator_of(arguments.sources, arguments.config), status, clock.now, arguments.force
+    )
     previews: dict[str, Preview] = {}
 
     def add_preview(dead_letter: "DeadLetter", summary: "DeadLetterSummary") -> None:

@@ -97,15 +97,15 @@ def _choose_example(arguments: argparse.Namespace) -> "tuple[Example, Push]":
     """
     from push_relay.core.errors import ConfigurationInvalid
     from relayctl import demonstration, examples
-    from relayctl.deadletters.preview import relay_of
+    from relayctl.deadletters.preview import translator_of
     from relayctl.progress import StepFailedError
 
     try:
-        relay = relay_of(arguments.sources, arguments.config)
-        example = examples.choose(relay, arguments.sources, arguments.source, arguments.example)
+        translator = translator_of(arguments.sources, arguments.config)
+        example = examples.choose(translator, arguments.sources, arguments.source, arguments.example)
     except (ConfigurationInvalid, examples.NoExampleError) as exc:
         raise StepFailedError(str(exc)) from exc
-    return example, demonstration.expected_push(example, examples.translate(relay, example))
+    return example, demonstration.expected_push(example, examples.translate(translator, example))
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -15,7 +15,8 @@ from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED, Push, Receipt
-from push_relay.core.relay import Relay
+from push_relay.core.rules.recogniser import Recogniser
+from push_relay.core.translator import Translator
 from relayctl.deadletters.dead_letter import DeadLetter, record
 from relayctl.deadletters.outgoing import OutgoingMessage, outgoing_messages
 from relayctl.project import ROOT
@@ -61,7 +62,7 @@ class Previewer:
     force   whether the replay would send again what was delivered
     """
 
-    relay: Relay
+    translator: Translator
     status: Callable[[str, float], str | None]
     now: Callable[[], float]
     force: bool = False
@@ -96,11 +97,12 @@ class Previewer:
     ) -> Iterator[tuple[Push | Receipt, Event]]:
         source: str | None = None
         try:
-            came = unwrap_sqs(
+            unwrapped = unwrap_sqs(
                 record(dead_letter.message_id, message.body, message.attributes, dead_letter.sent_at)
             )
-            source = came.source
-            event = came if isinstance(came, Event) else self.relay.recognise(came)
+            source = unwrapped.source
+            recogniser = Recogniser(self.translator.sources, self.translator.routing, self.now)
+            event = unwrapped if isinstance(unwrapped, Event) else recogniser.recognise(unwrapped)
         except Exception as exc:  # noqa: BLE001 - the exception becomes the preview's outcome
             no_event = Event("unknown", "-", "", {}, 0.0, "")
             yield Receipt.failure(exc, source=source), no_event
@@ -112,7 +114,7 @@ class Previewer:
             detail = singles if is_for_single_pushes(event) else "the end of a batch window: one batch push"
             yield Receipt.of(event, Outcome.PARKED, detail=detail), event
             return
-        for task in self.relay.translate(event):
+        for task in self.translator.translate(event):
             yield task, event
 
     def _outcome(self, push: Push, event: Event) -> str:
@@ -123,14 +125,13 @@ class Previewer:
         return PUSHED if push.batch_secs is None else BATCHED
 
 
-def relay_of(sources: Path = ROOT / "src/sources", config: Path = ROOT / "config/relay.toml") -> Relay:
-    """Build the relay with a checkout's sources and routes.
-
-    It can translate events, and cannot send anything.
+def translator_of(
+    sources: Path = ROOT / "src/sources", config: Path = ROOT / "config/relay.toml"
+) -> Translator:
+    """Return the translator with a checkout's sources and routes.
 
     Raises ConfigurationInvalid.
     """
-    from push_relay.bootstrap import build
-    from push_relay.settings import Settings
+    from push_relay.adapters.catalog import Catalog, read_routing_file
 
-    return build(Settings.read({"RELAY_SOURCES": str(sources), "RELAY_CONFIG": str(config)})).relay
+    return Translator(Catalog(sources), read_routing_file(config))
