@@ -129,7 +129,7 @@ def written_metrics() -> dict[str, str]:
     }
 
 
-def test_the_table_of_metrics_is_what_reporterwrites() -> None:
+def test_the_table_of_metrics_is_what_telemetry_writes() -> None:
     """Dashboards and alarms are built from it."""
     table = {row[0].strip("`"): row[1] for row in rows(section("reference.md", "## Metrics"))}
     assert table == written_metrics()
@@ -148,7 +148,7 @@ def test_each_metric_names_its_alarms() -> None:
         assert set(re.findall(r"`(\w+)`", documented)) == watching, metric
 
 
-def test_the_table_of_log_keys_is_what_reporterwrites() -> None:
+def test_the_table_of_log_keys_is_what_telemetry_writes() -> None:
     """Queries over the logs are built from it."""
     with captured() as recorded:
         everything(recorded.telemetry)
