@@ -75,7 +75,7 @@ check: setup ## the gate: formatting, lint, types, import rules, template, docs
 	$(SAM) validate --lint --template template.yaml
 	$(PY) -m relayctl check
 	$(PY) -m relayctl openapi --check
-	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_reference.py
+	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
 bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
