@@ -134,7 +134,7 @@ def paths() -> tuple[str, ...]:
     return tuple(f"/{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}" for path in found)
 
 
-#: Pages that describe the code as it is: no superseded decisions, and no tutorial, whose files its reader makes.
+#: Pages that describe the code as it is. Superseded decisions are history.
 DESCRIBING = [
     "CONTRIBUTING.md",
     *(f"docs/{name}.md" for name in ("architecture", "reference", "reliability", "security")),
