@@ -10,7 +10,7 @@ import pytest
 
 import shipped
 from attacks import ATTACKS, Attack
-from push_relay.core.inbound.envelope import SOURCE_ATTRIBUTE
+from push_relay.core.queue_format import SOURCE_ATTRIBUTE
 from push_relay.core.rules.event_rules import MATCH_KEYS
 from push_relay.core.rules.expression import FUNCTIONS
 from push_relay.core.trust.schemes.registry import SCHEMES
@@ -24,7 +24,7 @@ def read(name: str) -> str:
 
 
 def test_every_key_of_relay_toml_is_documented() -> None:
-    """Every key that relay.toml may hold is told."""
+    """Every key that relay.toml may hold is documented."""
     code = read("src/push_relay/core/account.py") + read("src/push_relay/core/rules/route.py")
     keys = set(re.findall(r'table\.(?:text|whole|texts|table|tables|compiled)\("(\w+)"', code)) - {"default"}
     assert len(keys) > 8
@@ -33,7 +33,7 @@ def test_every_key_of_relay_toml_is_documented() -> None:
 
 
 def test_every_key_of_a_source_is_documented() -> None:
-    """Every key that source.toml may hold is told."""
+    """Every key that source.toml may hold is documented."""
     code = "".join(
         read(f"src/push_relay/core/rules/{name}.py")
         for name in ("source", "admission", "event_rules", "wording")
@@ -65,7 +65,7 @@ def test_every_attack_is_in_the_table(attack: Attack) -> None:
 
 
 def test_every_key_of_a_scheme_is_documented() -> None:
-    """Whoever writes a source finds what `[verify]` may hold."""
+    """An author of a source finds every key of `[verify]`."""
     code = "".join(
         path.read_text("utf-8") for path in (ROOT / "src/push_relay/core/trust/schemes").glob("*.py")
     )
@@ -123,7 +123,7 @@ def anchors(path: Path) -> set[str]:
 
 
 FOLDERS = ("src", "tools", "tests", "docs", "config", "bench", "build", "events", "requirements")
-#: Where deployments and runs put files that are not in the repository.
+#: Files of runs, which are not in the repository.
 MADE_BY_RUNS = {".run/kept.json", "bench/report.json"}
 
 
