@@ -24,7 +24,7 @@ def read(name: str) -> str:
 
 
 def test_every_key_of_relay_toml_is_documented() -> None:
-    """Every key that relay.toml may hold is documented."""
+    """A deployer finds each key that relay.toml may hold."""
     code = read("src/push_relay/core/account.py") + read("src/push_relay/core/rules/route.py")
     keys = set(re.findall(r'table\.(?:text|whole|texts|table|tables|compiled)\("(\w+)"', code)) - {"default"}
     assert len(keys) > 8
@@ -33,7 +33,7 @@ def test_every_key_of_relay_toml_is_documented() -> None:
 
 
 def test_every_key_of_a_source_is_documented() -> None:
-    """Every key that source.toml may hold is documented."""
+    """An author of a source finds each key that source.toml may hold."""
     code = "".join(
         read(f"src/push_relay/core/rules/{name}.py")
         for name in ("source", "admission", "event_rules", "wording")
