@@ -114,6 +114,15 @@ def test_the_rule_would_find_each_comparison_of_the_relay_if_it_were_made_unsafe
         assert findings(text.replace(safe, unsafe))
 
 
+@pytest.mark.parametrize("folder", ["src", "tools", "tests", "bench"])
+def test_no_file_is_longer_than_400_lines(folder: str) -> None:
+    """A longer file has several subjects, and a reader cannot keep it in mind."""
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    too_long = {path.name: count for path, count in lines.items() if count > MAX_LINES}
+    assert lines
+    assert too_long.keys() <= NOT_YET, too_long
+
+
 def _calls(module: Path) -> set[str]:
     functions = [
         node.func for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.Call)
