@@ -9,7 +9,7 @@ from fakes import ROOT
 from proof_lint import findings
 
 MODULES = sorted((ROOT / "src" / "push_relay").rglob("*.py"))
-#: The modules that make a MAC, and the one that signs with it instead of comparing it with a proof.
+#: The modules that compute a MAC. One of them signs with it. All others compare it with a proof.
 MAKING_MACS = {"body_hmac", "header_hmac", "standard_webhooks", "timestamped_hmac", "twilio", "challenge"}
 SIGNING = {"challenge"}
 MAX_LINES = 400
@@ -83,14 +83,14 @@ RIGHT = [
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
-def test_proofs_are_compared_by_compare_digest_only(module: Path) -> None:
-    """Another comparison takes longer if more of a forged proof is right, which a forger can measure."""
+def test_every_module_compares_proofs_in_constant_time(module: Path) -> None:
+    """A comparison with `==` takes longer if more of a forged proof is right, which reveals the proof."""
     assert findings(module.read_text("utf-8")) == []
 
 
 @pytest.mark.parametrize("source", WRONG)
 def test_the_rule_finds_unsafe_comparisons(source: str) -> None:
-    """Each comparison is planted once at the top level and once in a function."""
+    """It finds them at the top of a module and inside a function."""
     assert findings(source)
     indented = source.replace("\n", "\n    ")
     (found, *_) = findings(f"def verify(a):\n    {indented}\n")
@@ -99,12 +99,12 @@ def test_the_rule_finds_unsafe_comparisons(source: str) -> None:
 
 @pytest.mark.parametrize("source", RIGHT)
 def test_the_rule_accepts_comparisons_that_reveal_no_secret(source: str) -> None:
-    """Lengths and public values are no secrets, and `compare_digest` is the safe comparison."""
+    """Examples are public values, lengths, and the safe comparison itself."""
     assert findings(source) == []
 
 
-def test_the_rule_finds_the_relays_own_comparison_if_it_is_made_unsafe() -> None:
-    """Proofs are compared in one place; here the call is replaced by `==`."""
+def test_the_rule_finds_the_relay_s_own_comparison_if_it_is_made_unsafe() -> None:
+    """Proofs are compared in one place. The test replaces the safe call there with unsafe ones."""
     proof = ROOT / "src" / "push_relay" / "core" / "trust" / "schemes" / "proof.py"
     safe = 'hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted'
     text = proof.read_text("utf-8")
@@ -133,8 +133,8 @@ def _calls(module: Path) -> set[str]:
     return {ast.unparse(function) for function in functions}
 
 
-def test_every_module_that_makes_a_mac_compares_it_in_the_same_place() -> None:
-    """A new module that makes a MAC has to be listed here, and to call `fits` unless it signs."""
+def test_every_module_that_computes_a_mac_compares_it_in_the_shared_place() -> None:
+    """A new module that computes a MAC must be listed here, and must call `fits` unless it signs."""
     making = {
         module.stem: _calls(module)
         for module in MODULES
