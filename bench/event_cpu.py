@@ -23,7 +23,7 @@ from push_relay import bootstrap
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.delivery.connections import Unleased
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.sender import Claim
+from push_relay.core.delivery.ledger import Claim
 from push_relay.entrypoints import receive
 from push_relay.settings import Settings
 

@@ -4,7 +4,11 @@ import ipaddress
 import os
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+# A failed assertion in a contract shows its values, as one in a test does.
+pytest.register_assert_rewrite("contracts")
 
 # A busy machine is no bug: no example has a deadline. pytest's timeout bounds the whole.
 settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])

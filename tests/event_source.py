@@ -6,18 +6,17 @@ worker has claimed comes free when its invocation would have ended.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fake_sqs import FakeSqs
 from fakes import Sent, World
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
-from push_relay.core.delivery.sender import Claim, TimeLeft
+from push_relay.core.delivery.sender import TimeLeft
 from push_relay.core.event import Arrival, Event
 from push_relay.core.push import Push
 from push_relay.core.relay import Relay
-from stores import Ledger
 
 ARN = "arn:aws:sqs:eu-west-1:1:"
 URL = "https://sqs.eu-west-1.amazonaws.com/1/"
@@ -30,24 +29,6 @@ READS, SENDS = "kills when it is read", "kills when it is sent"
 
 class Killed(BaseException):
     """The end of the process, which no handler catches."""
-
-
-class LeasingLedger(Ledger):
-    """A ledger whose claims end with their leases."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        """Take the time from a clock."""
-        super().__init__(now)
-        self._until: dict[str, float] = {}
-
-    def claim(self, key: str, lease: float, *arguments: Any, **more: Any) -> Claim:
-        """Free the claim of a worker that is gone, then claim."""
-        if self._until.get(key, 0.0) <= self._now():
-            self._free(key)
-        claim = super().claim(key, lease, *arguments, **more)
-        if claim is Claim.GRANTED:
-            self._until[key] = self._now() + lease + 2
-        return claim
 
 
 class DyingRelay(Relay):
@@ -93,10 +74,8 @@ class EventSource:
         queue: Any = SqsQueue(EVENTS, DEAD, world.clock.now)
         world.messages = queue
         world.context.seconds = TIMEOUT
-        world.ledger = LeasingLedger(world.clock.now)
-        sender = replace(world.relay.sender, ledger=world.ledger)
         parts = {each.name: getattr(world.relay, each.name) for each in fields(world.relay)}
-        world.relay = DyingRelay(**parts | {"sender": sender, "queue": queue})
+        world.relay = DyingRelay(**parts | {"queue": queue})
         world.vendor.judge = self._judge
 
     def run(self, url: str = EVENTS, *, until: Callable[[], bool] = lambda: False) -> None:

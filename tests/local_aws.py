@@ -14,7 +14,7 @@ import pytest
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
-from push_relay.core.delivery.sender import Claim
+from push_relay.core.delivery.ledger import Claim
 from relayctl import ministack
 from relayctl.processes import Processes
 

@@ -15,7 +15,7 @@ from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
 from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
 from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
-from push_relay.adapters.dynamodb.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
+from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.process import SystemClock, Threads
 from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY, SqsQueue
@@ -25,8 +25,8 @@ from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.credentials import StoredPushCredentials
 from push_relay.core.delivery.daily_quota import DailyQuota
 from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS, Claim
 from push_relay.core.delivery.quota import Quota
-from push_relay.core.delivery.sender import Claim
 from push_relay.core.delivery.share import SharedConnections
 from push_relay.core.errors import (
     ConfigurationInvalid,

@@ -152,8 +152,8 @@ def run_everything(said: Captured) -> Iterator[tuple[World, str]]:
                 if where == "vendor":
                     here.vendor.judge = lambda _push, _credentials, error=error: error
                 here.messages.down = error if where == "queue" else None
-                here.ledger.down = error if where == "ledger" else None
-                here.ledger.forgets = error if where == "forgets" else None
+                here.ledger.claim_error = error if where == "ledger" else None
+                here.ledger.record_error = error if where == "forgets" else None
                 told = [json.dumps(here.receive(request)) for request in webhooks()]
                 # Where nothing fails all of it comes twice: what was delivered is a duplicate.
                 for invocation in [*invocations()] * (1 if error else 2):

@@ -224,13 +224,13 @@ def test_what_a_full_window_has_no_room_for_goes_into_further_ones(world: World)
 @pytest.mark.parametrize("breaking", ["digests", "queue"])
 def test_an_event_that_cannot_be_gathered_is_parked(world: World, breaking: str) -> None:
     """Nothing is lost where the window or its schedule cannot be written."""
-    world.digests.down = LedgerUnavailable("down") if breaking == "digests" else None
+    world.digests.error = LedgerUnavailable("down") if breaking == "digests" else None
     world.messages.down = QueueUnavailable("down") if breaking == "queue" else None
     answer = tell(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code == BATCHED) == (Outcome.PARKED, False)
     assert len(answer["batchItemFailures"]) + len(world.messages.parked) == 1
-    world.digests.down = world.messages.down = None
+    world.digests.error = world.messages.down = None
     tell(world, "warm")
     end(world)
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 1

@@ -162,7 +162,7 @@ def test_a_push_that_its_event_has_no_more_is_parked_no_more(kind: str, gone: li
     world.deliver(
         sqs_batch(sqs_queued(replace(parked, type=kind, data={"kind": kind, "words": "warm"}, only=only)))
     )
-    assert world.ledger.forgotten == gone
+    assert world.ledger.cleared == gone
 
 
 def test_what_is_not_known_to_be_gone_is_still_parked() -> None:
@@ -171,7 +171,7 @@ def test_what_is_not_known_to_be_gone_is_still_parked() -> None:
     world.relay = replace(world.relay, sources=Unreadable())
     world.deliver(sqs_batch(sqs_queued(event(only=("k",)))))
     assert world.witness.outcomes == [Outcome.PARKED]
-    assert not world.ledger.forgotten
+    assert not world.ledger.cleared
     broken = World()
     broken.ledger.break_down()
     assert broken.deliver(sqs_batch(sqs_queued(event("silent", only=("k",))))) == NOBODY

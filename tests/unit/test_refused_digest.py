@@ -208,7 +208,7 @@ def test_a_digest_is_not_broken_up_before_the_ledger_has_its_refusal(
     end = add(world, "a", "b")
     world.vendor.errors = [VendorRejected("refused")]
     if how == "not settled":
-        world.ledger.forgets = LedgerUnavailable("down")
+        world.ledger.record_error = LedgerUnavailable("down")
     elif how == "another worker's":
         monkeypatch.setattr(world.ledger, "settle", lambda *_: None)
     else:
@@ -220,7 +220,7 @@ def test_a_digest_is_not_broken_up_before_the_ledger_has_its_refusal(
     (again,) = waiting(world)
     assert again.only == (end.identity,)
     monkeypatch.undo()
-    world.ledger.forgets = None
+    world.ledger.record_error = None
     world.ledger.end_claims()
     deliver(world, again)
     assert len(world.vendor.calls) >= 2

@@ -207,7 +207,7 @@ def test_a_push_that_another_worker_has_claimed_is_parked_and_left_to_it() -> No
     world = World()
     only(world)
     (key,) = world.ledger.states
-    world.ledger.states[key] = None
+    world.ledger.put(key, None)
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "claim_held")
     assert len(world.vendor.calls) == 1
@@ -231,7 +231,7 @@ def test_a_ledger_that_fails_after_the_push_does_not_change_what_became_of_it(
     world = World()
     broken = World()
     broken.ledger.break_down()
-    world.ledger.forgets = error or broken.ledger.down
+    world.ledger.record_error = error or broken.ledger.claim_error
     receipts = deliver(world, event(identity="1"), event(identity="2"))
     assert [r.outcome for (r,) in receipts] == [Outcome.DELIVERED, Outcome.DELIVERED]
     assert "planted" not in str(receipts)

@@ -246,7 +246,7 @@ def test_a_claim_is_never_another_events(tmp_path: Path) -> None:
     first, later = received(here, 0, github()), received(here, DAY, github())
     delivered(here, 0, first)
     (key,) = here.ledger.states
-    here.ledger.states[key] = None
+    here.ledger.put(key, None)
     assert delivered(here, DAY, later) == [Outcome.PARKED]
     assert here.witness.receipts[-1].error_code == "claim_held"
 

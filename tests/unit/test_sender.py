@@ -76,7 +76,7 @@ def test_a_push_that_expires_while_it_waits_waits_no_more() -> None:
     desk = Desk()
     late = replace(EVENT, received_at=NOW - 61)
     desk.send(late)
-    assert desk.ledger.forgotten == ["key"]
+    assert desk.ledger.cleared == ["key"]
     desk.ledger.break_down()
     receipt = desk.send(late)
     assert (receipt.outcome, receipt.disposition) == (Outcome.EXPIRED, Disposition.ACKNOWLEDGE)
@@ -130,7 +130,7 @@ def test_a_replay_overrules_what_it_says_and_never_a_worker(
 ) -> None:
     """What failed, or what was delivered too; what another worker is sending is left to it."""
     desk = Desk()
-    desk.ledger.states["key"] = state
+    desk.ledger.put("key", state)
     receipt = desk.send(replace(EVENT, replay=replay))
     assert receipt.outcome is outcome
     assert len(desk.vendor.calls) == (outcome is Outcome.DELIVERED)
@@ -145,7 +145,7 @@ def test_a_replay_overrules_what_it_says_and_never_a_worker(
 def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) -> None:
     """Its message may come again when it could not be dead-lettered: only a person asks for another push."""
     desk = Desk(hold_unknown=True)
-    desk.ledger.states["key"] = Outcome.FAILED
+    desk.ledger.put("key", Outcome.FAILED)
     desk.vendor.judge = lambda _push, _credentials: error
     asked = [replace(EVENT, replay=replay, replay_id=name) for name in ("one", "one", "one", "two", "two")]
     receipts = [desk.send(event) for event in asked]
@@ -157,7 +157,7 @@ def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) ->
 def test_a_replay_that_is_parked_goes_on_and_fails_once() -> None:
     """Waiting is no end: the same message sends it when the vendor is back."""
     desk = Desk()
-    desk.ledger.states["key"] = Outcome.FAILED
+    desk.ledger.put("key", Outcome.FAILED)
     desk.vendor.errors = [QuotaExhausted("used up"), VendorRejected("refused")]
     event = replace(EVENT, replay=Replay.FAILED, replay_id="one")
     outcomes = [desk.send(event).outcome for _ in range(3)]
@@ -168,7 +168,7 @@ def test_a_replay_that_is_parked_goes_on_and_fails_once() -> None:
 def test_what_was_sent_by_force_is_a_duplicate_when_its_message_comes_again() -> None:
     """One wish, one push."""
     desk = Desk()
-    desk.ledger.states["key"] = Outcome.DELIVERED
+    desk.ledger.put("key", Outcome.DELIVERED)
     event = replace(EVENT, replay=Replay.ALL, replay_id="one")
     assert [desk.send(event).outcome for _ in range(2)] == [Outcome.DELIVERED, Outcome.DUPLICATE]
 
@@ -228,7 +228,7 @@ def test_other_waits_are_no_resends() -> None:
     desk.vendor.errors = [down, lost, down, QuotaExhausted("used up"), None]
     codes = [desk.send().error_code for _ in range(5)]
     assert codes == ["vendor_unavailable", "delivery_unknown", "vendor_unavailable", "quota_exhausted", None]
-    assert not desk.ledger.unknown
+    assert desk.ledger.items["key"].unknown_sends == 0
 
 
 def test_a_replay_of_a_held_push_starts_a_new_count() -> None:
@@ -245,7 +245,7 @@ def test_a_call_that_cannot_be_counted_is_sent_again() -> None:
     """The ledger is down: the call is as unknown as that of a worker that was killed."""
     desk = Desk(resends=1)
     desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
-    desk.ledger.forgets = LedgerUnavailable("down")
+    desk.ledger.record_error = LedgerUnavailable("down")
     assert desk.send().error_code == "delivery_unknown"
 
 
@@ -269,7 +269,7 @@ def test_what_the_ledger_forgets_is_told_beside_what_became_of_it(
     """The push's outcome stands all the same."""
     desk = Desk()
     desk.vendor.errors = [error]
-    desk.ledger.forgets = RuntimeError("planted")
+    desk.ledger.record_error = RuntimeError("planted")
     receipt = desk.send()
     assert receipt.outcome is (Outcome.FAILED if error else Outcome.DELIVERED)
     assert (receipt.detail or "").startswith(f"{detail}RuntimeError at stores.py")
@@ -354,7 +354,7 @@ def test_a_push_that_is_too_old_does_not_wait_on(only: tuple[str, ...]) -> None:
     receipt = desk.sender.waiting(late, PUSH, lambda: 30.0)
     assert receipt is not None
     assert receipt.outcome is Outcome.EXPIRED
-    assert desk.ledger.forgotten == ["key"]
+    assert desk.ledger.cleared == ["key"]
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_a_push_that_was_settled_does_not_wait(state: Outcome, outcome: Outcome)
     """The same event comes while calls are stopped: the ledger knows its end."""
     desk, pace = Desk(), Pace()
     desk.sender = replace(desk.sender, pace=pace)
-    desk.ledger.states["key"] = state
+    desk.ledger.put("key", state)
     pace.stopped = CircuitOpen("stopped", retry_after=42.0)
     receipt = desk.sender.waiting(EVENT, PUSH, lambda: 30.0)
     assert receipt is not None

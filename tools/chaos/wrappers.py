@@ -11,7 +11,8 @@ from push_relay.bootstrap import Application
 from push_relay.core.delivery.batching import SOURCE as DIGEST
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.sender import Claim, Ledger, PushApi, Sender, TimeLeft
+from push_relay.core.delivery.ledger import Claim, Ledger
+from push_relay.core.delivery.sender import PushApi, Sender, TimeLeft
 from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from push_relay.adapters.dynamodb.ledger import LEDGER_MEMORY_SECS
 from push_relay.adapters.queue import most_needed
+from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS
 from push_relay.core.event import Event, Replay
 from push_relay.core.inbound.envelope import (
     CRASHES_ATTRIBUTE,
