@@ -15,7 +15,7 @@ import pytest
 from fakes import Clock, Messages, PushApi, PushCredentials
 from local_aws import LocalAws
 from push_relay.adapters import aws
-from push_relay.adapters.dynamodb.batches import SEGMENTS, DynamoDbBatches
+from push_relay.adapters.dynamodb.batches import MAX_SEGMENTS, DynamoDbBatches
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, number, text
 from push_relay.core.account import Account
@@ -201,7 +201,7 @@ def test_what_has_no_room_in_the_last_segment_goes_on_in_another_window(
     table: LedgerTable, clock: Clock
 ) -> None:
     """Due at the same time, with an end of its own."""
-    pushes = [push(n, 5000) for n in range(SEGMENTS + 3)]
+    pushes = [push(n, 5000) for n in range(MAX_SEGMENTS + 3)]
     worker = Worker(table, clock)
     assert set(worker.add(*pushes)) == {BATCHED}
     (first, _, due), (second, _, other_due) = worker.messages.parked
@@ -212,7 +212,7 @@ def test_what_has_no_room_in_the_last_segment_goes_on_in_another_window(
     fresh = Worker(table, clock)
     assert fresh.add(push(1000, 5000)) == [BATCHED]
     assert fresh.table.calls < 20
-    assert [len(fresh.closed(w)) for w in (window, overflow(window))] == [SEGMENTS, 4]
+    assert [len(fresh.closed(w)) for w in (window, overflow(window))] == [MAX_SEGMENTS, 4]
 
 
 def test_each_segment_is_scheduled_by_who_needs_it(table: LedgerTable, clock: Clock) -> None:

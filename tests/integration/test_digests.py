@@ -7,7 +7,7 @@ import pytest
 from contracts.batches import DUE, ENTRY, WINDOW, BatchStoreContract
 from fakes import Clock
 from local_aws import LocalAws
-from push_relay.adapters.dynamodb.batches import KEPT, DynamoDbBatches
+from push_relay.adapters.dynamodb.batches import KEPT_SECS, DynamoDbBatches
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.batching import Added
 from push_relay.core.push import Wording
@@ -42,7 +42,7 @@ class TestDynamoDbBatches(BatchStoreContract):
 def test_a_window_is_kept_as_long_as_its_end_may_wait(workers: Workers) -> None:
     """Its TTL counts from when it is due."""
     workers.windows().add(WINDOW, ENTRY)
-    assert workers.item()["expires_at"] == {"N": str(int(DUE) + KEPT)}
+    assert workers.item()["expires_at"] == {"N": str(int(DUE) + KEPT_SECS)}
 
 
 def test_a_push_that_is_added_again_takes_no_more_room(workers: Workers) -> None:

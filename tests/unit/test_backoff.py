@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.delivery.backoff import BASE, CAP, CAP_HIGH, backoff, paced
+from push_relay.core.delivery.backoff import BASE_SECS, MAX_SECS, MAX_URGENT_SECS, backoff, paced
 
 
 @pytest.mark.parametrize(("attempt", "ceiling"), [(1, 10), (2, 20), (3, 40), (7, 640), (8, 900), (99, 900)])
@@ -26,8 +26,8 @@ def test_what_is_urgent_waits_at_the_most_a_minute(attempt: int, ceiling: float)
 def test_a_named_time_is_heeded_in_full_with_jitter_on_top(named: float, high: bool) -> None:  # noqa: FBT001
     """Who asks for a time never sees the event sooner, urgent or not, and not all events at once."""
     assert backoff(1, named, lambda: 0.0, high=high) == max(named, 1)
-    assert backoff(1, named, lambda: 1.0, high=high) == named + BASE
-    assert backoff(99, 100_000.0, lambda: 1.0, high=high) == 100_000.0 + BASE
+    assert backoff(1, named, lambda: 1.0, high=high) == named + BASE_SECS
+    assert backoff(99, 100_000.0, lambda: 1.0, high=high) == 100_000.0 + BASE_SECS
 
 
 @pytest.mark.parametrize("named", [0.0, 1.0])
@@ -40,7 +40,7 @@ def test_a_vendor_that_always_says_at_once_is_not_called_for_ever(named: float) 
 @given(st.integers(-5, 10**12), st.floats(0, 1, exclude_max=True), st.booleans())
 def test_no_attempt_count_breaks_it(attempt: int, dice: float, high: bool) -> None:  # noqa: FBT001
     """SQS's count may be anything: the wait stays between a second and the cap."""
-    assert 1 <= backoff(attempt, None, lambda: dice, high=high) <= (CAP_HIGH if high else CAP)
+    assert 1 <= backoff(attempt, None, lambda: dice, high=high) <= (MAX_URGENT_SECS if high else MAX_SECS)
 
 
 @pytest.mark.parametrize(
