@@ -19,12 +19,14 @@ import urllib3
 
 from figures import Figure, summary
 from loopback import loopback
-from push_relay import bootstrap
 from push_relay.adapters.push_http import HttpPushApi
+from push_relay.bootstrap import receive
+from push_relay.bootstrap.common import Common
 from push_relay.core.delivery.connections import Unleased
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.ledger import Claim
-from push_relay.entrypoints import receive
+from push_relay.core.push import DEFAULT_ACCOUNT
+from push_relay.entrypoints.direct import DirectForward
 from push_relay.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,18 +146,27 @@ class _Context:
 
 def _direct(*, ledger: bool) -> Callable[[], None]:
     """Wire the application as Lambda does, with secrets at hand, and without DynamoDB where asked."""
-    application = bootstrap.build(Settings.read())
-    relay = application.relay
-    sender = replace(relay.sender, credentials=_PushCredentials())
-    relay = replace(relay, door=replace(relay.door, secrets=_Secrets()), sender=sender)
+    endpoint = receive.build(Common.of(Settings.read()))
+    forward = endpoint.intake.forward
+    assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE says so)
+    lane = forward.relay.lanes[DEFAULT_ACCOUNT]
+    lane = replace(lane, sender=replace(lane.sender, credentials=_PushCredentials()))
+    relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
     if not ledger:
-        vendor = HttpPushApi(os.environ["PUSH_BASE_URL"], relay.routing.account)
-        sender = replace(sender, ledger=_NoLedger(), push_api=vendor)
-        relay = replace(relay, sender=sender, connections=_AllFree())
+        vendor = HttpPushApi(os.environ["PUSH_BASE_URL"], lane.account)
+        sender = replace(lane.sender, ledger=_NoLedger(), push_api=vendor)
+        lane = replace(lane, sender=sender, connections=_AllFree())
+        relay = replace(relay, lanes={DEFAULT_ACCOUNT: lane}, ledger=_NoLedger())
+    intake = replace(
+        endpoint.intake,
+        door=replace(endpoint.intake.door, secrets=_Secrets()),
+        forward=replace(forward, relay=relay),
+    )
+    endpoint = replace(endpoint, intake=intake)
     invocation = _webhook()
 
     def relay_one() -> None:
-        answer = receive.handle(invocation, _Context(), relay, application.queue, application.telemetry)
+        answer = endpoint.handle(invocation, _Context())
         # Whole, so that nothing else went wrong beside it: a trouble with the ledger stands in the receipt.
         if json.loads(answer["body"]).get("receipts") != [{"outcome": "delivered"}]:
             raise SystemExit(f"bench: the event was not delivered: {answer['body']}")

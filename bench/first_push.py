@@ -19,7 +19,7 @@ import boto3
 
 from figures import Figure, summary
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import pack
+from push_relay.core.queue_format import pack
 from relayctl import artifact, ministack
 from relayctl.deploy import host_architecture
 from relayctl.processes import Processes
@@ -87,7 +87,7 @@ def _first_push(
     built: Path, environment: Mapping[str, str], directory: Path, sandbox: SandboxServer, number: int
 ) -> float:
     """Start a fresh function and have it deliver one event; return seconds from its start to the push."""
-    with lambda_function(built, "push_relay.main.deliver", environment, directory) as function:
+    with lambda_function(built, "push_relay.deliver.handler", environment, directory) as function:
         began = time.time()
         answer = function.invoke(_batch(number))
         if answer != {"batchItemFailures": []}:

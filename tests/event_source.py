@@ -6,17 +6,18 @@ worker has claimed comes free when its invocation would have ended.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fake_sqs import FakeSqs
-from fakes import Sent, World
+from fakes import Sent, World, in_turn
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
-from push_relay.core.delivery.sender import TimeLeft
+from push_relay.core.clock import TimeLeft
 from push_relay.core.event import Arrival, Event
-from push_relay.core.push import Push
+from push_relay.core.push import DEFAULT_ACCOUNT, Push
 from push_relay.core.relay import Relay
+from push_relay.core.rules.recogniser import Recogniser
 
 ARN = "arn:aws:sqs:eu-west-1:1:"
 URL = "https://sqs.eu-west-1.amazonaws.com/1/"
@@ -31,8 +32,8 @@ class Killed(BaseException):
     """The end of the process, which no handler catches."""
 
 
-class DyingRelay(Relay):
-    """A relay that dies on what says so when it reads it."""
+class DyingRecogniser(Recogniser):
+    """A recogniser that a message can kill."""
 
     __slots__ = ()
 
@@ -40,7 +41,13 @@ class DyingRelay(Relay):
         """Read a message."""
         if READS in str(arrival.data):
             raise Killed
-        return Relay.recognise(self, arrival)
+        return Recogniser.recognise(self, arrival)
+
+
+class DyingRelay(Relay):
+    """A relay that an event can kill."""
+
+    __slots__ = ()
 
     def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Any:
         """Deliver events."""
@@ -74,8 +81,9 @@ class EventSource:
         queue: Any = SqsQueue(EVENTS, DEAD, world.clock.now)
         world.messages = queue
         world.context.seconds = TIMEOUT
-        parts = {each.name: getattr(world.relay, each.name) for each in fields(world.relay)}
-        world.relay = DyingRelay(**parts | {"queue": queue})
+        world.change_lane(batcher=replace(world.relay.lanes[DEFAULT_ACCOUNT].batcher, queue=queue))
+        world.relay = DyingRelay(world.translator, world.relay.lanes, world.ledger, in_turn)
+        world.recogniser = DyingRecogniser(world.sources, world.routing, world.clock.now)
         world.vendor.judge = self._judge
 
     def run(self, url: str = EVENTS, *, until: Callable[[], bool] = lambda: False) -> None:

@@ -8,22 +8,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import shipped
 from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import CredentialsUnavailable, QueueUnavailable
 from push_relay.core.event import Event
+from push_relay.core.intake import Forward, Forwarded, Intake, QueueForward
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import DeliveryMode, Relay
+from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
+from push_relay.core.relay import Relay
+from push_relay.core.rules.recogniser import Recogniser
+from push_relay.core.rules.route import Routing
+from push_relay.core.translator import Translator
 from push_relay.core.trust.door import Door
-from push_relay.entrypoints import deliver, receive
+from push_relay.entrypoints.batch_consumer import BatchConsumer
+from push_relay.entrypoints.direct import DirectForward
+from push_relay.entrypoints.ending import Ending
+from push_relay.entrypoints.http_endpoint import HttpEndpoint
+from push_relay.settings import DeliveryMode
 from push_relay.telemetry import Telemetry
 from stores import BatchStore, Connections, Ledger
 
@@ -294,28 +304,83 @@ class World:
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness
         self.digests = BatchStore()
+        self.sources, routing = Catalog(sources), read_routing_file(routes)
         sender = Sender(self.ledger, self.credentials, self.vendor, self.clock)
-        self.relay = Relay(
-            mode=mode,
-            sources=Catalog(sources),
-            routing=read_routing_file(routes),
+        account = routing.account
+        lane = Lane(
+            account, sender, Batcher(self.digests, sender, self.messages), self.connections, parallel_map
+        )
+        self.translator = Translator(self.sources, routing)
+        self.relay = Relay(self.translator, {DEFAULT_ACCOUNT: lane}, self.ledger, in_turn)
+        self.recogniser = Recogniser(self.sources, routing, self.clock.now)
+        self.intake = Intake(
+            sources=self.sources,
+            routing=routing,
             door=Door(self.secrets, self.sns.certificate),
             subscriptions=self.sns,
-            queue=self.messages,
-            sender=sender,
-            batcher=Batcher(self.digests, sender, self.messages),
-            connections=self.connections,
+            forward=self.forward(mode),
             clock=self.clock,
-            parallel_map=parallel_map,
         )
+
+    def forward(self, mode: DeliveryMode) -> Forward:
+        """Return where accepted events go."""
+        if mode is DeliveryMode.QUEUE:
+            return QueueForward(self.messages)
+
+        def at_once(event: Event, left: TimeLeft) -> Forwarded:
+            # Wired at each call, because a test may exchange the relay or the queues.
+            return DirectForward(self.relay, Ending(self.messages, self.clock))(event, left)
+
+        return at_once
+
+    @property
+    def sender(self) -> Sender:
+        """The sender of the default account."""
+        return self.relay.lanes[DEFAULT_ACCOUNT].sender
+
+    @property
+    def routing(self) -> Routing:
+        """All of relay.toml."""
+        return self.translator.routing
+
+    def change_lane(self, **changes: Any) -> None:
+        """Exchange parts of the default account's lane. A new sender is the batcher's too."""
+        lane = replace(self.relay.lanes[DEFAULT_ACCOUNT], **changes)
+        lane = replace(lane, batcher=replace(lane.batcher, sender=lane.sender))
+        self.relay = replace(self.relay, lanes={DEFAULT_ACCOUNT: lane})
+
+    def change_sender(self, **changes: Any) -> None:
+        """Exchange parts of the default account's sender."""
+        self.change_lane(sender=replace(self.sender, **changes))
+
+    def change_sources(self, sources: Any) -> None:
+        """Exchange the source folders."""
+        self.sources = sources
+        self.translator = replace(self.translator, sources=sources)
+        self.relay = replace(self.relay, translator=self.translator)
+        self.recogniser = replace(self.recogniser, sources=sources)
+        self.intake = replace(self.intake, sources=sources)
+
+    def change_door(self, door: Door) -> None:
+        """Exchange the verification."""
+        self.intake = replace(self.intake, door=door)
+
+    def change_routing(self, routing: Routing) -> None:
+        """Exchange all of relay.toml."""
+        self.translator = replace(self.translator, routing=routing)
+        self.relay = replace(self.relay, translator=self.translator)
+        self.change_lane(account=routing.account)
+        self.recogniser = replace(self.recogniser, routing=routing)
+        self.intake = replace(self.intake, routing=routing)
 
     def receive(self, invocation: Any) -> dict[str, Any]:
         """Answer an HTTP request."""
-        return receive.handle(invocation, self.context, self.relay, self.messages, self.telemetry)
+        return HttpEndpoint(self.intake, self.telemetry).handle(invocation, self.context)
 
     def deliver(self, invocation: Any) -> dict[str, Any]:
         """Deliver an invocation."""
-        return deliver.handle(invocation, self.context, self.relay, self.messages, self.telemetry)
+        consumer = BatchConsumer(self.recogniser, self.relay, self.messages, self.telemetry, self.clock)
+        return consumer.handle(invocation, self.context)
 
     def time_left(self) -> float:
         """Return the seconds that the invocation has left."""

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fakes import World
-from push_relay.core.relay import DeliveryMode
+from push_relay.settings import DeliveryMode
 from signers import FORM_BODY, Case
 from sns_sender import TOPIC, URL, Request, certificates
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fakes import SECRET
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import ATTEMPT_ATTRIBUTE, CRASHES_ATTRIBUTE, DUE_ATTRIBUTE, pack
+from push_relay.core.queue_format import ATTEMPT_ATTRIBUTE, CRASHES_ATTRIBUTE, DUE_ATTRIBUTE, pack
 
 
 def signature(body: bytes, secret: bytes = SECRET) -> str:

@@ -1,7 +1,6 @@
 """Secrets Manager in memory, and a relay whose signing secrets are stored in it."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def rotating(directory: Path, case: Case, *secrets: bytes) -> tuple[World, Secre
     event = 'form = "*"' if case.name == "twilio form" else ""
     here = world(directory, case.verify, event=event)
     manager = SecretsManager(here.clock, *(secrets or (case.secret,)))
-    here.relay = replace(here.relay, door=Door(manager.signing_secrets(), here.sns.certificate))
+    here.change_door(Door(manager.signing_secrets(), here.sns.certificate))
     return here, manager
 
 

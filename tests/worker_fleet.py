@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from fakes import SHIPPED
 from local_aws import LocalAws
-from push_relay import bootstrap
 from push_relay.adapters import aws
+from push_relay.bootstrap.common import Common
+from push_relay.bootstrap.deliver import build_relay
 from push_relay.core.event import Event
-from push_relay.core.relay import DeliveryMode
-from push_relay.settings import Settings
+from push_relay.settings import DeliveryMode, Settings
 
 _ROUTES: Final = """
 [account.default]
@@ -139,7 +139,7 @@ def work(name: str, settings: Settings, environment: Mapping[str, str], jobs: Co
     os.environ.update(environment)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
-    relay = bootstrap.build(settings).relay
+    relay = build_relay(Common.of(settings))
     jobs.send("ready")
     number = 0
     while True:

@@ -3,15 +3,22 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from push_relay.core.errors import ConfigurationInvalid
-from push_relay.core.relay import DeliveryMode
 
 #: In the artifact the sources and the deployer's file lie beside the package.
 _ROOT = Path(__file__).resolve().parents[1]
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class DeliveryMode(StrEnum):
+    """Whether `receive` queues an event, or delivers it within the HTTP call."""
+
+    QUEUE = "queue"
+    DIRECT = "direct"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from rich.console import Console
 from fakes import SHIPPED, SHIPPED_ROUTES
 from push_relay.core.push import Push
 from relayctl import demonstration, pasting, senders, webhook
-from relayctl.deadletters.preview import relay_of
+from relayctl.deadletters.preview import translator_of
 from relayctl.deploy import client, queue_client
 from relayctl.examples import Example, becomes, examples_of
 from relayctl.processes import Processes, Program
@@ -54,7 +54,9 @@ def _example(source: str, name: str) -> Example:
 
 
 def _push(example: Example) -> Push:
-    (push,) = (made for made in becomes(relay_of(SHIPPED, SHIPPED_ROUTES), example) if isinstance(made, Push))
+    (push,) = (
+        made for made in becomes(translator_of(SHIPPED, SHIPPED_ROUTES), example) if isinstance(made, Push)
+    )
     return push
 
 

@@ -23,9 +23,9 @@ from front_door import GATEWAYS
 from push_relay.core.errors import CODES, CredentialsUnavailable
 from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.outcomes import Outcome, verdict
-from push_relay.core.relay import DeliveryMode
 from push_relay.core.trust.handshakes.registry import HANDSHAKES
-from push_relay.entrypoints import receive
+from push_relay.entrypoints import http_endpoint
+from push_relay.settings import DeliveryMode
 from signers import CASES, FORM_BODY, JSON_BODY, NOW, Case
 from sns_sender import TOPIC, URL, Request, certificates
 
@@ -279,8 +279,8 @@ def _check_words(world: World, answer: Mapping[str, Any]) -> None:
         content = json.loads(body)
         assert answer["statusCode"] < 400 or content["code"] in {
             *CODES,
-            receive.NOT_FOUND,
-            receive.METHOD_NOT_ALLOWED,
+            http_endpoint.NOT_FOUND,
+            http_endpoint.METHOD_NOT_ALLOWED,
         }
     written = body + "".join(answer["headers"].values())
     for secret in world.secrets.secrets:

@@ -192,7 +192,7 @@ def test_a_build_that_cannot_install_says_why(tmp_path: Path, monkeypatch: pytes
 def test_it_answers_under_the_real_runtime_client(artifact: Path, tmp_path: Path) -> None:
     """Everything that start-up imports is in it."""
     variables = {"DELIVERY_MODE": "queue", "QUEUE_URL": "http://127.0.0.1:1/queue"}
-    with lambda_function(artifact, "push_relay.main.receive", variables, tmp_path) as receive:
+    with lambda_function(artifact, "push_relay.receive.handler", variables, tmp_path) as receive:
         answers = [receive.invoke(_HEALTH) for _ in range(2)]
     assert [answer["statusCode"] for answer in answers] == [200, 200]
     assert json.loads(answers[0]["body"])["status"] == "ok"
@@ -209,7 +209,7 @@ def test_deliver_brings_a_push_to_the_vendor(
     it on the path, is not there under the emulator.
     """
     variables = _account(local_stores) | {"PUSH_BASE_URL": sandbox.address}
-    handler = "push_relay.main.deliver"
+    handler = "push_relay.deliver.handler"
     with lambda_function(artifact, handler, variables, tmp_path, timeout_secs=_SLOW_START_SECS) as deliver:
         answer = deliver.invoke(_batch("\N{BREAD}" * 101))
     assert answer == {"batchItemFailures": []}, deliver.log()
@@ -223,7 +223,7 @@ def test_deliver_brings_a_push_to_the_vendor(
 def test_receive_queues_a_signed_webhook(artifact: Path, local_stores: LocalAws, tmp_path: Path) -> None:
     """The signing secret is read and the event queued with what the artifact holds."""
     variables = _account(local_stores)
-    handler = "push_relay.main.receive"
+    handler = "push_relay.receive.handler"
     with lambda_function(artifact, handler, variables, tmp_path, timeout_secs=_SLOW_START_SECS) as receive:
         answer = receive.invoke(_envelope("apigateway-v1"))
     assert answer["statusCode"] == 202, receive.log()

@@ -20,8 +20,8 @@ from fakes import ROOT, SHIPPED, SHIPPED_ROUTES, World
 from gateway import SIGN_HERE, Gateway
 from push_relay.core.errors import CODES, VENDOR_CODES, NotNow, RelayError, SchemaViolation, Violation
 from push_relay.core.outcomes import verdict
-from push_relay.core.relay import DeliveryMode
 from push_relay.core.strict_json import JsonObject
+from push_relay.settings import DeliveryMode
 from relayctl.openapi.document import build
 from signers import CASES
 from signers import Case as Sender

@@ -18,7 +18,7 @@ from fakes import CREDENTIALS, ROTATED
 from push_relay.adapters import push_http
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
-from push_relay.core.delivery.encoding import Credentials, Format
+from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
     DeliveryUnknown,
     MappingFailed,
@@ -30,13 +30,14 @@ from push_relay.core.errors import (
     VendorUnavailable,
 )
 from push_relay.core.push import Push, Recipient, RecipientKind, Wording
+from push_relay.core.push_format import PushFormat
 from raw_server import Raw, head, raw, reply, silent
 from sandbox import Account as Organisation
 from sandbox import SandboxServer
 from sandbox.account import Limits
 
 PUSH = Push(Recipient(RecipientKind.EMAIL, "ada@example.com"), Wording("Title", "Body ☃", sound=True), "key")
-BOTH = pytest.mark.parametrize("form", list(Format))
+BOTH = pytest.mark.parametrize("form", list(PushFormat))
 NO_LIMITS = Limits(daily_calls=None, connections=None)
 
 
@@ -56,20 +57,25 @@ def sandbox(shared: SandboxServer) -> SandboxServer:
     return shared
 
 
-def client(address: str, form: Format = Format.JSON, **account: Any) -> HttpPushApi:
+def client(address: str, form: PushFormat = PushFormat.JSON, **account: Any) -> HttpPushApi:
     """Return a client for the server at an address."""
-    return HttpPushApi(address, Account(form=form, **account))
+    return HttpPushApi(address, Account(format=form, **account))
 
 
 def send(
-    address: str, form: Format = Format.JSON, *, timeout: float = 10, push: Push = PUSH, **account: Any
+    address: str,
+    form: PushFormat = PushFormat.JSON,
+    *,
+    timeout: float = 10,
+    push: Push = PUSH,
+    **account: Any,
 ) -> None:
     """Send one push."""
     client(address, form, **account).send(push, CREDENTIALS, "c-1", timeout)
 
 
 @BOTH
-def test_a_push_arrives_as_it_was_meant(sandbox: SandboxServer, form: Format) -> None:
+def test_a_push_arrives_as_it_was_meant(sandbox: SandboxServer, form: PushFormat) -> None:
     """The contract is kept, the answer asked for in the same format, the correlation id passed on."""
     send(sandbox.address, form)
     (call,) = sandbox.record.calls()
@@ -122,7 +128,7 @@ FAULTS: list[tuple[str, dict[str, Any], type[RelayError] | None]] = [
 )
 def test_every_fault_is_the_right_error(
     sandbox: SandboxServer,
-    form: Format,
+    form: PushFormat,
     kind: str,
     parameters: dict[str, Any],
     error: type[RelayError] | None,
@@ -141,7 +147,7 @@ def test_every_fault_is_the_right_error(
 
 
 @BOTH
-def test_an_error_under_200_is_told_by_its_code(sandbox: SandboxServer, form: Format) -> None:
+def test_an_error_under_200_is_told_by_its_code(sandbox: SandboxServer, form: PushFormat) -> None:
     """The vendor's own envelope, in the format that was asked for."""
     sandbox.faults.order("error_code", error_code="UserNotFound")
     with pytest.raises(VendorRejected) as refused:
@@ -150,11 +156,11 @@ def test_an_error_under_200_is_told_by_its_code(sandbox: SandboxServer, form: Fo
 
 
 @BOTH
-def test_the_vendors_own_refusals(sandbox: SandboxServer, form: Format) -> None:
+def test_the_vendors_own_refusals(sandbox: SandboxServer, form: PushFormat) -> None:
     """Wrong credentials, a wrong root, a quota that is used up."""
     with pytest.raises(VendorUnauthorized):
         client(sandbox.address, form).send(PUSH, ROTATED, "-", 10)
-    if form is Format.XML:
+    if form is PushFormat.XML:
         with pytest.raises(VendorRejected):
             send(sandbox.address, form, xml_root="Message")
     sandbox.account.limits = Limits(daily_calls=0, connections=None)
@@ -166,7 +172,9 @@ def test_the_vendors_own_refusals(sandbox: SandboxServer, form: Format) -> None:
 def test_what_the_format_cannot_hold_is_never_sent(sandbox: SandboxServer) -> None:
     """The recipient: a character of title or body is replaced."""
     with pytest.raises(MappingFailed):
-        send(sandbox.address, Format.XML, push=replace(PUSH, recipient=Recipient(RecipientKind.USER, "\0")))
+        send(
+            sandbox.address, PushFormat.XML, push=replace(PUSH, recipient=Recipient(RecipientKind.USER, "\0"))
+        )
     assert not sandbox.record.calls()
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from local_aws import LocalAws
 from push_relay.adapters import aws
-from push_relay.adapters.queue import MAX_ATTRIBUTES, SqsQueue
+from push_relay.adapters.queue import SqsQueue
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.event import Event, Replay
-from push_relay.core.inbound.envelope import MAX_MESSAGE, sqs_attributes, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
+from push_relay.core.queue_format import MAX_ATTRIBUTES, MAX_MESSAGE, sqs_attributes
 from push_relay.entrypoints.queue_record import QueueRecord
 
 EVENT = Event("bakery", "e-1", "baked", {"words": "warm"}, 1_800_000_000.0, "i", "c-1", only=("k",))

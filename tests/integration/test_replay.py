@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
@@ -24,11 +24,10 @@ from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
-from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorRejected, VendorUnavailable
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import pack
-from push_relay.entrypoints import deliver
+from push_relay.core.queue_format import pack
+from push_relay.entrypoints.batch_consumer import BatchConsumer
 from relayctl import ministack
 from relayctl.__main__ import main
 from relayctl.deadletters.aws_time import AwsClock
@@ -85,8 +84,7 @@ class Stack:
         self.world = World(sources=self.directory / "sources", routes=self.directory / "relay.toml")
         self.world.vendor, self.world.clock.time = vendor, time.time()
         ledger = DynamoDbLedger(LedgerTable(self.table), time.time)
-        sender = Sender(ledger, self.world.credentials, vendor, self.world.clock)
-        self.world.relay = replace(self.world.relay, sender=sender)
+        self.world.change_sender(ledger=ledger, push_api=vendor)
 
     def mend(self) -> None:
         """Correct the mapping, and deploy it."""
@@ -111,7 +109,8 @@ class Stack:
             for m in received
         ]
         world = self.world
-        kept = deliver.handle({"Records": records}, world.context, world.relay, queue, world.telemetry)
+        consumer = BatchConsumer(world.recogniser, world.relay, queue, world.telemetry, world.clock)
+        kept = consumer.handle({"Records": records}, world.context)
         assert kept == {"batchItemFailures": []}
         for message in received:
             aws.sqs().delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])

@@ -37,13 +37,13 @@ from push_relay.core.errors import (
     RelayError,
 )
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import MAX_MESSAGE, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
-from push_relay.core.relay import DeliveryMode
+from push_relay.core.queue_format import MAX_MESSAGE
 from push_relay.core.secret import MIN_REFETCH_SECS, CachedSecret
 from push_relay.core.trust.signing_secrets import StoredSigningSecrets
-from push_relay.settings import Settings
+from push_relay.settings import DeliveryMode, Settings
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
 PUSH = Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "k")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fakes import SAMPLES, Captured, captured
-from push_relay import bootstrap
 from push_relay import telemetry as names
+from push_relay.bootstrap.common import Common
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
 from push_relay.settings import Settings
@@ -125,10 +125,10 @@ def test_the_functions_write_the_names_that_the_alarms_look_for() -> None:
         assert variables["POWERTOOLS_SERVICE_NAME"] == os.environ["POWERTOOLS_SERVICE_NAME"]
         assert variables["POWERTOOLS_METRICS_NAMESPACE"] == os.environ["POWERTOOLS_METRICS_NAMESPACE"]
     settings = Settings.read({"STACK_NAME": STACK, "RELAY_CONFIG": str(SAMPLES / "relay.toml")})
-    application = bootstrap.build(settings)
+    common = Common.of(settings)
     with captured() as said:
-        application.telemetry.quota(1, 2)
-        application.telemetry.flush()
+        common.telemetry.quota(1, 2)
+        common.telemetry.flush()
     assert [line["stack"] for line in said.metrics] == [STACK]
 
 

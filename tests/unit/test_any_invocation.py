@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fakes import World
 from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_record, webhook
 from push_relay.core.errors import CODES
-from push_relay.core.relay import DeliveryMode
+from push_relay.settings import DeliveryMode
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
 JSON = st.recursive(

@@ -10,7 +10,6 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,11 +29,11 @@ from push_relay.core import errors
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import RelayError, SchemaViolation, Violation
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import pack
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome
 from push_relay.core.push import Push
-from push_relay.core.relay import DeliveryMode
-from push_relay.entrypoints.deliver import InvocationFailed
+from push_relay.core.queue_format import pack
+from push_relay.entrypoints.batch_consumer import InvocationFailed
+from push_relay.settings import DeliveryMode
 
 #: What is nobody's business but the sender's, the receiver's and the vendor's.
 SECRETS = {
@@ -260,7 +259,7 @@ def test_received_is_what_was_sent_in_and_all_of_it_has_an_outcome(seed: int) ->
 
         here.vendor.judge = judge
         # No push is held, so that each call of unknown fate is one parked receipt.
-        here.relay = replace(here.relay, sender=replace(here.relay.sender, resends=1000))
+        here.change_sender(resends=1000)
         sent, kept = 0, 0
         for batch in range(60):
             mix = [dice.choice(MIX) for _ in range(dice.randrange(11))]

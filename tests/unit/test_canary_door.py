@@ -18,8 +18,8 @@ import pytest
 from fakes import Captured, World, captured
 from front_door import GATEWAYS, Gateway, request, world, world_of
 from push_relay.core.errors import CredentialsUnavailable
-from push_relay.core.inbound.envelope import pack
-from push_relay.core.relay import DeliveryMode
+from push_relay.core.queue_format import pack
+from push_relay.settings import DeliveryMode
 from signers import CASES, Case, mac
 from sns_sender import TOPIC, Request, b64, certificates, sns_message, sns_signed
 
@@ -75,7 +75,7 @@ def test_no_secret_and_no_proof_comes_out(case: Case, mode: DeliveryMode, tmp_pa
     broken = replace(sent[0], body=b"{canary")
     with captured(samples=False) as said:
         here = world_of(tmp_path, marked, telemetry=said.telemetry)
-        here.relay = replace(here.relay, mode=mode)
+        here.intake = replace(here.intake, forward=here.forward(mode))
         answers = [
             here.receive(gateway(each, encoded=encoded))
             for gateway in GATEWAYS

@@ -204,5 +204,5 @@ def test_the_shipped_source_pushes_the_text(headers: dict[str, str], body: bytes
     answer = here.receive(api_gateway_v2(sent))
     assert answer["statusCode"] == 202, answer["body"]
     ((event, _),) = here.messages.queued
-    (push,) = here.relay.translate(event)
+    (push,) = here.translator.translate(event)
     assert push.wording.body == text  # type: ignore[union-attr]

@@ -22,9 +22,11 @@ from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.event import Event
 from push_relay.core.inbound.body import MAX_FIELDS
-from push_relay.core.inbound.envelope import MAX_MESSAGE, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.inbound.request import MAX_BODY
+from push_relay.core.intake import QueueForward
 from push_relay.core.outcomes import Outcome
+from push_relay.core.queue_format import MAX_MESSAGE
 from push_relay.core.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_PARTS
 from signers import CASES, Case, mac
 from sns_sender import NOW, Request, iso_ms, sns_message, sns_signed
@@ -412,7 +414,8 @@ def sqs(monkeypatch: pytest.MonkeyPatch) -> Sqs:
 def queueing(directory: Path, case: Case = GITHUB) -> World:
     """Return a relay whose queue is the real adapter."""
     here = world_of(directory, case)
-    here.relay = replace(here.relay, queue=SqsQueue("queue", "dead", here.clock.now))
+    queue = SqsQueue("queue", "dead", here.clock.now)
+    here.intake = replace(here.intake, forward=QueueForward(queue))
     return here
 
 

@@ -15,7 +15,8 @@ from rich.console import Console
 from fake_sqs import FakeSqs
 from fakes import World
 from push_relay.core.event import Arrival, Event, Replay, sha256_hex
-from push_relay.core.inbound.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
+from push_relay.core.queue_format import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, pack
 from push_relay.entrypoints.queue_record import QueueRecord
 from relayctl.deadletters.aws_time import AwsClock
 from relayctl.deadletters.dead_letter import (
@@ -395,7 +396,7 @@ def test_an_invocation_without_an_event_cannot_be_replayed(payload: Any) -> None
 
 def foretold(dead: DeadLetter, status: str | None = None, *, force: bool = False) -> Preview:
     """Ask what would become of a message."""
-    return Previewer(World().relay, lambda *_: status, lambda: NOW, force).ask(dead)
+    return Previewer(World().translator, lambda *_: status, lambda: NOW, force).ask(dead)
 
 
 @pytest.mark.parametrize(
@@ -433,7 +434,7 @@ def test_the_dry_run_tells_what_would_be_gathered(tmp_path: Path) -> None:
     """A route with a digest pushes nothing by itself; by force what was gathered is gathered again."""
     routes = tmp_path / "relay.toml"
     routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\ndigest = "5m"\n')
-    relay = World(routes=routes).relay
+    relay = World(routes=routes).translator
     asked = Previewer(relay, lambda *_: None, lambda: NOW).ask(packed())
     assert (str(asked), asked.titles) == ("would be gathered into a digest for 2", ("Bread",))
     again = [

@@ -10,7 +10,7 @@ from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_
 from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.entrypoints.deliver import InvocationFailed
+from push_relay.entrypoints.batch_consumer import InvocationFailed
 from push_relay.entrypoints.queue_record import QueueRecord
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import shipped
 from attacks import ATTACKS, Attack
-from push_relay.core.inbound.envelope import SOURCE_ATTRIBUTE
+from push_relay.core.queue_format import SOURCE_ATTRIBUTE
 from push_relay.core.rules.event_rules import MATCH_KEYS
 from push_relay.core.rules.expression import FUNCTIONS
 from push_relay.core.trust.schemes.registry import SCHEMES

@@ -305,7 +305,7 @@ def test_another_source_s_secret_opens_nothing(case: Case, gateway: Gateway, tmp
     here = world_of(tmp_path, case)
     text = json.dumps({"other": case.other.decode(), PLANTED: case.secret.decode(), "planted2": "x", "": "y"})
     held = StoredSigningSecrets(CachedSecret(lambda: text, here.clock.now, here.clock.monotonic))
-    here.relay = replace(here.relay, door=Door(held, here.sns.certificate))
+    here.change_door(Door(held, here.sns.certificate))
     assert shut_out(here, iter([gateway(case.genuine(secret=case.other))])) == 1
     assert here.receive(gateway(case.genuine()))["statusCode"] == 202
 

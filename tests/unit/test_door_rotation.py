@@ -75,7 +75,7 @@ def test_a_question_is_answered_by_the_secret_that_it_was_asked_with(
     here = world(tmp_path, ZOOM, top='handshake = "zoom"')
     manager = SecretsManager(here.clock, *listed)
     held = manager.signing_secrets()
-    here.relay = replace(here.relay, door=Door(held, here.sns.certificate))
+    here.change_door(Door(held, here.sns.certificate))
     held.of(PLANTED)
     manager.hold(*{*listed, signing})  # rotated just now, where it was not listed
     body = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}'

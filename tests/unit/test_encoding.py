@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from push_relay.core.delivery.encoding import Credentials, Format, encode
+from push_relay.core.delivery.encoding import Credentials, encode
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Push, Recipient, RecipientKind, Wording
+from push_relay.core.push_format import PushFormat
 from sandbox.contract import FIELDS, read_push
 from sandbox.contract import Push as Shown
 
 CREDENTIALS = Credentials(4711, "planted-integration-key")
 FULL = Wording("Title", "Body", sound=True, expiry_secs=3600)
 LEAST = Wording("Title", "Body")
-BOTH = pytest.mark.parametrize("form", list(Format))
+BOTH = pytest.mark.parametrize("form", list(PushFormat))
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 KINDS = {
     RecipientKind.USER: "user_id",
@@ -34,7 +35,7 @@ def push(
     return Push(Recipient(kind, value), message, "key")
 
 
-def shown(written: bytes, form: Format, root: str = "Push") -> Shown:
+def shown(written: bytes, form: PushFormat, root: str = "Push") -> Shown:
     """Read a body as the vendor's contract has it."""
     read = read_push(written, form.content_type, root)
     assert isinstance(read, Shown), read
@@ -44,7 +45,7 @@ def shown(written: bytes, form: Format, root: str = "Push") -> Shown:
 @BOTH
 @pytest.mark.parametrize("kind", list(RecipientKind))
 @pytest.mark.parametrize("message", [FULL, LEAST, Wording("t", "b", sound=False, expiry_secs=0)])
-def test_every_push_keeps_the_contract(form: Format, kind: RecipientKind, message: Wording) -> None:
+def test_every_push_keeps_the_contract(form: PushFormat, kind: RecipientKind, message: Wording) -> None:
     """Exactly one identifier; what is not said is left out."""
     read = shown(encode(push(message, kind, "u@x"), CREDENTIALS, form), form)
     assert (read.title, read.body) == (message.title, message.body)
@@ -56,7 +57,7 @@ def test_every_push_keeps_the_contract(form: Format, kind: RecipientKind, messag
 @pytest.mark.parametrize("kind", list(RecipientKind))
 def test_xml_elements_stand_in_alphabetical_order_in_no_namespace(kind: RecipientKind) -> None:
     """The vendor's reader drops what is out of order; the root declares the instance namespace."""
-    root = etree.fromstring(encode(push(kind=kind), CREDENTIALS, Format.XML))
+    root = etree.fromstring(encode(push(kind=kind), CREDENTIALS, PushFormat.XML))
     names = [element.tag for element in root]
     assert names == sorted(names)
     assert set(names) <= set(FIELDS)
@@ -67,14 +68,14 @@ def test_xml_elements_stand_in_alphabetical_order_in_no_namespace(kind: Recipien
 
 def test_json_fields_have_the_same_order() -> None:
     """It needs none, and one order is enough to know."""
-    fields = list(json.loads(encode(push(), CREDENTIALS, Format.JSON)))
+    fields = list(json.loads(encode(push(), CREDENTIALS, PushFormat.JSON)))
     assert fields == sorted(fields)
 
 
 def test_the_xml_root_is_a_setting() -> None:
     """The documentation does not tell its name."""
-    written = encode(push(), CREDENTIALS, Format.XML, xml_root="PushMessage")
-    assert shown(written, Format.XML, "PushMessage").title == "Title"
+    written = encode(push(), CREDENTIALS, PushFormat.XML, xml_root="PushMessage")
+    assert shown(written, PushFormat.XML, "PushMessage").title == "Title"
 
 
 @BOTH
@@ -95,7 +96,7 @@ def test_the_xml_root_is_a_setting() -> None:
         "{{ data }}",
     ],
 )
-def test_no_value_changes_what_is_round_it(form: Format, text: str) -> None:
+def test_no_value_changes_what_is_round_it(form: PushFormat, text: str) -> None:
     """Escaping is by construction: it comes out as it went in, and so does everything else."""
     read = shown(encode(push(Wording(text, text), value=text), CREDENTIALS, form), form)
     assert (read.title, read.body, read.user_email, read.company_id) == (text, text, text, 4711)
@@ -109,16 +110,17 @@ HALF_A_PAIR = "\ud800"
 def test_a_character_that_xml_cannot_hold_is_replaced(character: str) -> None:
     """JSON holds all of them except half of a surrogate pair, for which UTF-8 has no bytes."""
     text = f"oven {character} out"
-    read = shown(encode(push(Wording(text, text)), CREDENTIALS, Format.XML), Format.XML)
+    read = shown(encode(push(Wording(text, text)), CREDENTIALS, PushFormat.XML), PushFormat.XML)
     assert (read.title, read.body) == ("oven \ufffd out",) * 2
-    read = shown(encode(push(Wording(text, text)), CREDENTIALS, Format.JSON), Format.JSON)
+    read = shown(encode(push(Wording(text, text)), CREDENTIALS, PushFormat.JSON), PushFormat.JSON)
     assert (read.title, read.body) == (text.replace(HALF_A_PAIR, "\ufffd"),) * 2
 
 
 @pytest.mark.parametrize(
-    ("form", "character"), [(Format.JSON, HALF_A_PAIR), *((Format.XML, c) for c in [*NO_XML, HALF_A_PAIR])]
+    ("form", "character"),
+    [(PushFormat.JSON, HALF_A_PAIR), *((PushFormat.XML, c) for c in [*NO_XML, HALF_A_PAIR])],
 )
-def test_a_recipient_is_never_changed_into_another(form: Format, character: str) -> None:
+def test_a_recipient_is_never_changed_into_another(form: PushFormat, character: str) -> None:
     """The push fails, and nothing of the recipient is in the error."""
     with pytest.raises(MappingFailed) as refused:
         encode(push(value=f"planted{character}"), CREDENTIALS, form)
@@ -127,7 +129,7 @@ def test_a_recipient_is_never_changed_into_another(form: Format, character: str)
 
 
 @BOTH
-def test_a_key_that_the_format_cannot_hold_parks_the_push(form: Format) -> None:
+def test_a_key_that_the_format_cannot_hold_parks_the_push(form: PushFormat) -> None:
     """The secret is wrong, not the push."""
     with pytest.raises(CredentialsUnavailable) as refused:
         encode(push(), Credentials(1, f"planted{HALF_A_PAIR}"), form)
@@ -176,10 +178,10 @@ def test_any_text_survives_json(given_push: Push, key: str) -> None:
     credentials = Credentials(1, key)
     if NOT_UTF8.search(given_push.recipient.value):
         with pytest.raises(MappingFailed):
-            encode(given_push, credentials, Format.JSON)
+            encode(given_push, credentials, PushFormat.JSON)
         return
-    written = encode(given_push, credentials, Format.JSON)
-    assert said(shown(written, Format.JSON)) == meant(given_push, NOT_UTF8)
+    written = encode(given_push, credentials, PushFormat.JSON)
+    assert said(shown(written, PushFormat.JSON)) == meant(given_push, NOT_UTF8)
     assert json.loads(written)["IntegrationKey"] == key
 
 
@@ -188,8 +190,8 @@ def test_any_text_survives_xml(given_push: Push) -> None:
     """A character that XML 1.0 does not have becomes U+FFFD; lxml and the contract read back the rest."""
     if NOT_XML.search(given_push.recipient.value):
         with pytest.raises(MappingFailed):
-            encode(given_push, CREDENTIALS, Format.XML)
+            encode(given_push, CREDENTIALS, PushFormat.XML)
         return
-    written = encode(given_push, CREDENTIALS, Format.XML)
-    assert said(shown(written, Format.XML)) == meant(given_push, NOT_XML)
+    written = encode(given_push, CREDENTIALS, PushFormat.XML)
+    assert said(shown(written, PushFormat.XML)) == meant(given_push, NOT_XML)
     assert etree.fromstring(written).findtext("Title") == NOT_XML.sub("\ufffd", given_push.wording.title)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fakes import World
 from invocations import bus_event, notification, sqs_record
+from push_relay.core import queue_format
 from push_relay.core.errors import (
     AmbiguousSource,
     MalformedRequest,
@@ -151,7 +152,7 @@ def test_a_record_with_an_attribute_of_its_senders_has_no_envelope(
     [
         ("RequestID", "ErrorCode", "ErrorMessage"),
         ("RULE_ARN", "TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE", "RETRY_ATTEMPTS"),
-        (envelope.ORIGIN_ATTRIBUTE, envelope.SENT_ATTRIBUTE, "error_code", "event_id", "failed_at"),
+        (queue_format.ORIGIN_ATTRIBUTE, queue_format.SENT_ATTRIBUTE, "error_code", "event_id", "failed_at"),
     ],
     ids=["SNS's dead letter", "EventBridge's", "the relay's"],
 )
@@ -307,7 +308,7 @@ def packed(body: str, version: str = "1") -> dict[str, Any]:
 def test_a_packed_event_comes_back_as_it_was() -> None:
     """What `receive` queues is verified and validated already; its body is ASCII, which SQS takes."""
     event = Event("bakery", "e-1", "baked", {"a": "\u2028é\ufffe"}, 1.5, "i", "c-1", {"x": "y"}, {"q": "z"})
-    body = envelope.pack(event).body
+    body = queue_format.pack(event).body
     assert body.isascii()
     assert envelope.unwrap_sqs(packed(body)) == event
 
@@ -327,7 +328,7 @@ def test_a_packed_event_comes_back_as_it_was() -> None:
 )
 def test_a_forged_packed_event_is_malformed(change: dict[str, Any]) -> None:
     """It bears the attribute and is something else."""
-    fields = json.loads(envelope.pack(Event("bakery", "e-1", "baked", {}, 1.5, "i")).body)
+    fields = json.loads(queue_format.pack(Event("bakery", "e-1", "baked", {}, 1.5, "i")).body)
     with pytest.raises(MalformedRequest):
         envelope.unwrap_sqs(packed(json.dumps(fields | change)))
     with pytest.raises(MalformedRequest):
@@ -337,7 +338,7 @@ def test_a_forged_packed_event_is_malformed(change: dict[str, Any]) -> None:
 def test_a_packed_events_ids_are_made_safe_to_log() -> None:
     """Whoever may write to the queue may write anything."""
     event = Event("bakery", "ada@example.com", "t", {}, 1.5, "i", "a\nb")
-    made = envelope.unwrap_sqs(packed(envelope.pack(event).body))
+    made = envelope.unwrap_sqs(packed(queue_format.pack(event).body))
     assert isinstance(made, Event)
     assert made.id.startswith("sha256:")
     assert made.correlation_id.startswith("sha256:")
@@ -345,14 +346,14 @@ def test_a_packed_events_ids_are_made_safe_to_log() -> None:
 
 def test_an_unknown_version_of_the_attribute_is_not_trusted() -> None:
     """It is validated like anybody's message."""
-    body = envelope.pack(Event("bakery", "e-1", "baked", {}, 1.5, "i")).body
+    body = queue_format.pack(Event("bakery", "e-1", "baked", {}, 1.5, "i")).body
     assert isinstance(envelope.unwrap_sqs(packed(body, "2")), Arrival)
 
 
 def test_a_replayed_message_keeps_the_identity_that_it_had() -> None:
     """SQS gives what is sent again an id of its own: without the old one it would be another event."""
     record = sqs_record(HEAT, source="ovens", message_id="m-2")
-    record["messageAttributes"][envelope.ORIGIN_ATTRIBUTE] = {"stringValue": "m-1", "dataType": "String"}
+    record["messageAttributes"][queue_format.ORIGIN_ATTRIBUTE] = {"stringValue": "m-1", "dataType": "String"}
     assert from_sqs(record).identity == from_sqs(sqs_record(HEAT, message_id="m-1")).identity
 
 
@@ -377,7 +378,7 @@ def test_a_replayed_message_keeps_the_identity_that_it_had() -> None:
 )
 def test_a_source_is_named_or_is_the_only_one_that_matches(record: dict[str, Any], source: str) -> None:
     """A source's name goes before match rules; a name that is no source's is a publisher's own word."""
-    assert World().relay.recognise(from_sqs(record)).source == source
+    assert World().recogniser.recognise(from_sqs(record)).source == source
 
 
 @pytest.mark.parametrize(
@@ -396,7 +397,7 @@ def test_a_message_of_no_source_or_of_several_is_rejected(
 ) -> None:
     """The relay never guesses."""
     with pytest.raises(error):
-        World().relay.recognise(from_sqs(record))
+        World().recogniser.recognise(from_sqs(record))
 
 
 JSON = st.recursive(
@@ -439,7 +440,7 @@ def test_any_json_in_any_nesting_is_an_event_or_rejected(
     content: Any, layers: list[Any], source: str | None
 ) -> None:
     """Nothing but RelayError comes out of the unwrapping and the validating."""
-    relay = World().relay
+    recogniser = World().recogniser
     whole = nested(content, layers)
     for unwrap, given_message in (
         (envelope.unwrap_sqs, sqs_record(whole, source=source)),
@@ -449,15 +450,15 @@ def test_any_json_in_any_nesting_is_an_event_or_rejected(
         with suppress(RelayError):
             arrival = unwrap(given_message)
             assert isinstance(arrival, Arrival)
-            relay.recognise(arrival)
+            recogniser.recognise(arrival)
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), JUNK, max_size=8))
 def test_any_junk_is_an_event_or_rejected(junk: dict[str, Any]) -> None:
     """Whatever stands in an envelope's fields."""
-    relay = World().relay
+    recogniser = World().recogniser
     for unwrap in (envelope.unwrap_sqs, envelope.unwrap_sns, envelope.unwrap_eventbridge):
         with suppress(RelayError):
             arrival = unwrap(junk)
             if isinstance(arrival, Arrival):
-                relay.recognise(arrival)
+                recogniser.recognise(arrival)

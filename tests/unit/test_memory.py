@@ -8,7 +8,7 @@ import pytest
 
 from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.delivery.sender import TimeLeft
+from push_relay.core.clock import TimeLeft
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt

@@ -32,6 +32,7 @@ DESIGNED = {
     "signature_invalid": (Outcome.REJECTED, 401),
     "stale": (Outcome.REJECTED, 401),
     "address_not_allowed": (Outcome.REJECTED, 403),
+    "unknown_account": (Outcome.FAILED, 202),
     "unknown_source": (Outcome.REJECTED, 404),
     "ambiguous_source": (Outcome.REJECTED, 404),
     "schema_violation": (Outcome.REJECTED, 422),

@@ -73,7 +73,7 @@ def test_only_what_is_left_of_an_event_is_sent(world: World) -> None:
     """The other push is not even asked after."""
     ((first, second),) = deliver(world, event("mail"))
     again = World()
-    again.relay = replace(again.relay, routing=world.relay.routing)
+    again.change_routing(world.routing)
     ((receipt,),) = deliver(again, event("mail", only=(str(second.key),)))
     assert (receipt.key, receipt.outcome) == (second.key, Outcome.DELIVERED)
     assert first.key not in again.ledger.states
@@ -98,8 +98,7 @@ def test_a_push_that_no_route_leads_to_any_longer_is_filtered(world: World) -> N
 )
 def test_a_routes_age_goes_before_its_sources(world: World, kind: str, age: float, outcome: Outcome) -> None:
     """The source says half an hour; one of the routes says less."""
-    sources = Aged(world.relay.sources, 1800.0)
-    world.relay = replace(world.relay, sources=sources)
+    world.change_sources(Aged(world.sources, 1800.0))
     world.clock.time = NOW + age
     ((receipt,),) = deliver(world, event(kind))
     assert receipt.outcome is outcome
@@ -147,7 +146,7 @@ def test_no_more_go_at_a_time_than_the_account_has_connections(world: World) -> 
         in_use.append(world.connections.in_use)
 
     world.vendor.judge = judge
-    world.relay = replace(world.relay, parallel_map=parallel_map)
+    world.change_lane(parallel_map=parallel_map)
     deliver(world, event())
     deliver(world, event("loud", "2"), *(event(identity=str(i)) for i in range(3, 9)))
     assert (world.connections.asked, at_a_time) == ([1, 7], [1, 2])
@@ -170,8 +169,8 @@ def test_the_connection_bounds_the_time_of_the_call(world: World) -> None:
         def call(self, seconds: float) -> Any:
             return nullcontext(min(seconds, 4.0))
 
-    world.relay.sender.send(event(), PUSH, lambda: 30.0, Leased())
-    world.relay.sender.send(event(), replace(PUSH, key="2"), lambda: 3.0, Leased())
+    world.sender.send(event(), PUSH, lambda: 30.0, Leased())
+    world.sender.send(event(), replace(PUSH, key="2"), lambda: 3.0, Leased())
     assert [call.timeout for call in world.vendor.calls] == [4.0, 3.0 - SETTLE_MARGIN_SECS]
 
 
@@ -230,7 +229,7 @@ def test_what_stops_calls_stops_the_rest_of_the_batch_as_well(world: World) -> N
         return VendorThrottled("slow")
 
     world.vendor.judge = judge
-    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=pace))
+    world.change_sender(pace=pace)
     receipts = deliver(world, *(event("baked", str(number)) for number in range(5)))
     codes = [receipt.error_code for (receipt,) in receipts]
     assert codes == ["vendor_throttled", *["circuit_open"] * 4]
@@ -249,7 +248,7 @@ def test_a_push_without_a_connection_waits_for_the_account_if_calls_are_stopped(
             return wait
 
     world.connections.free = 0
-    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=Stopped()))
+    world.change_sender(pace=Stopped())
     ((receipt,),) = deliver(world, event())
     assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == ("connections_busy", wait, is_paced)
 
@@ -264,7 +263,7 @@ def test_what_is_known_to_wait_takes_no_connection(world: World) -> None:
     asked: list[int] = []
     held = world.connections.held
     world.connections.held = lambda wanted, left: asked.append(wanted) or held(wanted, left)  # type: ignore[method-assign, func-returns-value]
-    world.relay = replace(world.relay, sender=replace(world.relay.sender, pace=Stopped()))
+    world.change_sender(pace=Stopped())
     receipts = deliver(world, event("baked", "1"), event("loud", "2"), event("mail", "3"))
     assert [[receipt.error_code for receipt in own] for own in receipts] == [
         ["circuit_open"],

@@ -12,7 +12,8 @@ from fakes import World
 from invocations import sqs_batch, sqs_queued
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.event import Event, Replay
-from push_relay.core.inbound.envelope import MAX_MESSAGE, pack, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
+from push_relay.core.queue_format import MAX_MESSAGE, pack
 
 EVENT = Event("bakery", "e-1", "baked", {"kind": "baked"}, 1_800_000_000.5, "i", "c-1")
 

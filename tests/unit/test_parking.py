@@ -19,8 +19,8 @@ from push_relay.core.errors import (
     VendorUnavailable,
 )
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import pack
 from push_relay.core.outcomes import Outcome
+from push_relay.core.queue_format import pack
 
 NOW = 1_800_000_000.0
 NOBODY = {"batchItemFailures": []}
@@ -168,7 +168,7 @@ def test_a_push_that_its_event_has_no_more_is_parked_no_more(kind: str, gone: li
 def test_what_is_not_known_to_be_gone_is_still_parked() -> None:
     """A source cannot be read now: all of the event comes again. A broken ledger takes nobody down."""
     world = World()
-    world.relay = replace(world.relay, sources=Unreadable())
+    world.change_sources(Unreadable())
     world.deliver(sqs_batch(sqs_queued(event(only=("k",)))))
     assert world.witness.outcomes == [Outcome.PARKED]
     assert not world.ledger.cleared
@@ -192,9 +192,9 @@ def test_what_is_urgent_comes_back_first(monkeypatch: pytest.MonkeyPatch) -> Non
     """Within a minute, however many attempts there were."""
     world = World()
     monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: 1.0)
-    routes = tuple(replace(route, high=True) for route in world.relay.routing.routes)
+    routes = tuple(replace(route, high=True) for route in world.routing.routes)
     urgent = World()
-    urgent.relay = replace(urgent.relay, routing=replace(urgent.relay.routing, routes=routes))
+    urgent.change_routing(replace(urgent.routing, routes=routes))
     for each in (world, urgent):
         throttled(each)
         each.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
@@ -233,8 +233,8 @@ def test_what_waits_for_the_account_comes_when_it_may_call(
     """Soon after the next probe whatever its attempts, the urgent before the rest; no attempt is used up."""
     world = World()
     monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: dice)
-    routes = tuple(replace(route, high=high) for route in world.relay.routing.routes)
-    world.relay = replace(world.relay, routing=replace(world.relay.routing, routes=routes))
+    routes = tuple(replace(route, high=high) for route in world.routing.routes)
+    world.change_routing(replace(world.routing, routes=routes))
     world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=40)
     world.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
     assert [(attempt, due - NOW) for _, attempt, due in world.messages.parked] == [(9, wait)]

@@ -12,7 +12,7 @@ from invocations import sqs_batch, sqs_queued, sqs_record, webhook
 from push_relay.core.errors import DeliveryHeld, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.relay import DeliveryMode
+from push_relay.settings import DeliveryMode
 from relayctl.deadletters.dead_letter import DeadLetter
 from relayctl.deadletters.revival import revived
 
@@ -57,7 +57,7 @@ def sent(world: World) -> list[str]:
 
 def share_ledger(world: World, other: World) -> None:
     """Have a relay read and write another one's ledger."""
-    world.relay = replace(world.relay, sender=replace(world.relay.sender, ledger=other.ledger))
+    world.change_sender(ledger=other.ledger)
 
 
 def replay(world: World, buried: Buried) -> None:
@@ -220,7 +220,7 @@ def test_an_exception_that_nobody_knows_of_comes_again_for_all_that_is_not_settl
     """It has no key to single it out by: what has one is left to its own receipt."""
     world = relay(tmp_path, 'to = ["user:one"]')
     carried = replace(event(), skip=("other",))
-    world.relay = replace(world.relay, sources=Broken())
+    world.change_sources(Broken())
     assert deliver(world, carried) == [Outcome.PARKED]
     ((parked, _, _),) = world.messages.parked
     assert parked == carried

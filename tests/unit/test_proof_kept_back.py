@@ -92,7 +92,7 @@ def test_no_event_keeps_it(case: Case, gateway: Gateway, tmp_path: Path) -> None
     unchecked = tmp_path / "unchecked.toml"
     when = json.dumps(f'{reading(case)} || headers."x-other"')
     unchecked.write_text(f'[[route]]\nsource = "{PLANTED}"\nto = ["user:1"]\nwhen = {when}\n')
-    here.relay = replace(here.relay, routing=read_routing_file(unchecked))
+    here.change_routing(read_routing_file(unchecked))
     genuine = case.genuine()
     sent = replace(genuine, headers={**genuine.headers, "x-other": "kept"})
     assert here.receive(gateway(sent))["statusCode"] == 202

@@ -16,9 +16,10 @@ from invocations import sqs_batch, sqs_queued
 from push_relay.core import queue_format
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.event import Event, Replay
-from push_relay.core.inbound.envelope import pack, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.outcomes import Outcome
+from push_relay.core.queue_format import pack
 from push_relay.core.strict_json import MAX_DEPTH, MAX_DIGITS, MAX_PARTS, MAX_TEXT
 from signers import mac
 

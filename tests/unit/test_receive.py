@@ -22,7 +22,7 @@ from push_relay.core.event import Event, Replay
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.outcomes import Outcome
-from push_relay.core.relay import DeliveryMode
+from push_relay.settings import DeliveryMode
 
 GOOD = {"kind": "baked", "id": "e-1", "words": "warm"}
 

@@ -15,7 +15,7 @@ from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.push import Receipt
-from push_relay.entrypoints import receive
+from push_relay.entrypoints import http_endpoint
 from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
 from transformed import resources, transformed
@@ -81,9 +81,9 @@ def test_the_table_has_no_code_that_does_not_exist() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        receive.NOT_FOUND,
-        receive.METHOD_NOT_ALLOWED,
-        receive.UNPROTECTED_SUBSCRIPTION,
+        http_endpoint.NOT_FOUND,
+        http_endpoint.METHOD_NOT_ALLOWED,
+        http_endpoint.UNPROTECTED_SUBSCRIPTION,
         telemetry.UNSUBSCRIBED.lower(),
     ],
 )
@@ -278,7 +278,6 @@ def test_every_environment_variable_has_its_row() -> None:
 def attributes_of_the_code() -> Iterator[str]:
     """Yield the message attributes that the queue's format defines."""
     yield from (value for name, value in vars(queue_format).items() if name.endswith("_ATTRIBUTE"))
-    yield from ("event_id", "failed_at")
 
 
 def test_every_message_attribute_has_its_row() -> None:

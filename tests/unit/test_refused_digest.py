@@ -169,7 +169,7 @@ def test_any_number_of_bad_pushes_takes_no_good_one_along(world: World) -> None:
     words = [str(number) for number in range(TRIALS + 15)]
     end = add(world, *words)
     world.vendor.judge = refuse_all
-    (task,) = world.relay.batcher.end(end, world.relay.routing.account)
+    (task,) = world.relay.pushes(end)
     assert isinstance(task, BatchPush)
     good = task.entries[-1].wording.body
     world.vendor.judge = refuse_all_but(good)
@@ -321,7 +321,7 @@ def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next(
             deliver(world, end)
     world.ledger.end_claims()
     if is_paced:
-        pace = type(world.relay.sender.pace)
+        pace = type(world.sender.pace)
         with monkeypatch.context() as patch:
             patch.setattr(pace, "refusal", lambda _self, _push: CircuitOpen("down", retry_after=60))
             deliver(world, end)

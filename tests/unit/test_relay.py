@@ -23,9 +23,9 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Event
 from push_relay.core.inbound.request import unwrap
+from push_relay.core.intake import Received
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
-from push_relay.core.relay import Received
 
 #: When the events came in: the fakes' clock.
 NOW = 1_800_000_000.0
@@ -313,7 +313,7 @@ def test_no_events_are_no_receipts() -> None:
 
 def receive(world: World, content: Any, **more: Any) -> Event:
     """Let a webhook in."""
-    received = world.relay.receive(unwrap(webhook(content, **more)), world.time_left)
+    received = world.intake.receive(unwrap(webhook(content, **more)), world.time_left)
     assert isinstance(received, Received)
     return received.event
 
@@ -349,7 +349,7 @@ def test_nothing_is_parsed_before_the_signature_fits() -> None:
     world = World()
     request = unwrap(webhook(b"{", headers={"x-hub-signature-256": signature(b"other")}))
     with pytest.raises(RelayError) as refused:
-        world.relay.receive(request, world.time_left)
+        world.intake.receive(request, world.time_left)
     assert refused.value.code == "signature_invalid"
     with pytest.raises(SchemaViolation):
         receive(world, {"words": "no kind"})

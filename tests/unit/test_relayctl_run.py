@@ -22,7 +22,7 @@ from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.registry import read_scheme
 from relayctl import demonstration, kept, pasting, senders
 from relayctl.__main__ import main
-from relayctl.deadletters.preview import relay_of
+from relayctl.deadletters.preview import translator_of
 from relayctl.examples import Example, NoExampleError, becomes, choose, examples_of
 from relayctl.progress import StepFailedError
 from relayctl.webhook import Webhook
@@ -38,7 +38,7 @@ BY_SHELL = [
     if case.verify["scheme"] not in {"stripe", "pagerduty"} and "query" not in case.verify
 ]
 PUSH = Push(Recipient(RecipientKind.EXTERNAL, "1"), Wording("x", "y"), "k")
-RELAY = relay_of(SHIPPED, SHIPPED_ROUTES)
+RELAY = translator_of(SHIPPED, SHIPPED_ROUTES)
 
 
 def routes(tmp_path: Path, text: str) -> Path:
@@ -80,7 +80,7 @@ def test_the_first_example_that_a_route_leads_to_is_chosen(tmp_path: Path) -> No
     """The routes' order decides, not the folders'; a source without a route is passed over."""
     assert choose(RELAY, SHIPPED).label == "github/issues-opened"
     others = '[[route]]\nsource = "grafana"\nwhen = "type == \'resolved\'"\nto = ["external:1"]\n'
-    relay = relay_of(SHIPPED, routes(tmp_path, others))
+    relay = translator_of(SHIPPED, routes(tmp_path, others))
     assert choose(relay, SHIPPED).label == "grafana/resolved"
     assert choose(relay, SHIPPED, "push").source == "push"
 
@@ -103,12 +103,12 @@ def test_a_wrong_choice_is_refused_with_what_there_is(source: str, name: str, de
 def test_no_route_at_all_is_explained(tmp_path: Path) -> None:
     """A configuration may have no routes yet."""
     with pytest.raises(NoExampleError, match=r"no route of config/relay\.toml"):
-        choose(relay_of(SHIPPED, routes(tmp_path, "")), SHIPPED)
+        choose(translator_of(SHIPPED, routes(tmp_path, "")), SHIPPED)
 
 
 def test_an_example_that_becomes_no_push_is_explained(tmp_path: Path) -> None:
     """The outcome and its reason, and what to change."""
-    relay = relay_of(SHIPPED, routes(tmp_path, ""))
+    relay = translator_of(SHIPPED, routes(tmp_path, ""))
     example = choose(RELAY, SHIPPED)
     with pytest.raises(StepFailedError, match="becomes no push: filtered: no route leads to anybody"):
         demonstration.foretell(example, becomes(relay, example))
@@ -122,7 +122,7 @@ def test_an_example_that_its_source_refuses_is_explained(tmp_path: Path) -> None
         if file.is_file():
             (tmp_path / "bakery" / file.name).write_bytes(file.read_bytes())
     (examples / "odd.request.json").write_text(json.dumps({"headers": {}, "body": ["no object"]}))
-    relay = relay_of(tmp_path, routes(tmp_path, ""))
+    relay = translator_of(tmp_path, routes(tmp_path, ""))
     (receipt,) = becomes(relay, choose(relay, tmp_path, "bakery"))
     assert isinstance(receipt, Receipt)
     assert receipt.outcome is Outcome.REJECTED
@@ -138,9 +138,7 @@ def test_an_example_that_aws_delivers_is_written_as_aws_writes_it(example: Examp
     from invocations import sqs_batch, sqs_record  # noqa: PLC0415 (its names are common)
 
     here = world_of(tmp_path, CASES[0])
-    here.relay = RELAY.__class__(
-        **{name: getattr(here.relay, name) for name in RELAY.__slots__} | {"sources": RELAY.sources}
-    )
+    here.change_sources(RELAY.sources)
     here.deliver(sqs_batch(sqs_record(example.queue_message())))
     assert [receipt.source for receipt in here.witness.receipts] == [example.source]
 

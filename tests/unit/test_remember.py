@@ -263,7 +263,7 @@ def test_the_dry_run_of_a_replay_knows_it(tmp_path: Path) -> None:
 
     record = sqs_queued(event)
     named = {name: {"StringValue": each["stringValue"]} for name, each in record["messageAttributes"].items()}
-    prospect = Previewer(here.relay, status, here.clock.now).ask(
+    prospect = Previewer(here.translator, status, here.clock.now).ask(
         DeadLetter("d-1", record["body"], named, NOW)
     )
     assert prospect.outcomes == {"duplicate": 1}
@@ -277,4 +277,4 @@ def test_a_wrong_duration_is_found_when_it_is_read(text: str, cause: str, tmp_pa
     """Less than a minute would make a sender's second attempt another event."""
     here = relay(tmp_path, f'remember = "{text}"')
     with pytest.raises(ConfigurationInvalid, match=cause):
-        here.relay.sources.named("planted")
+        here.sources.named("planted")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fake_sqs import FakeSqs, refused
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import pack
+from push_relay.core.queue_format import pack
 from relayctl.deadletters.queue import DeadLetterQueue
 from relayctl.deadletters.replaying import Pace, Replayer, Result
 from relayctl.deadletters.reporting import progress, summary

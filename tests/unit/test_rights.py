@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from push_relay.core.relay import DeliveryMode
+from push_relay.settings import DeliveryMode
 from relayctl.project import ROOT
 from transformed import transformed
 

@@ -9,8 +9,9 @@ import pytest
 from fakes import Buried, World
 from invocations import notification, sqs_batch, sqs_record
 from push_relay.core.event import Arrival
-from push_relay.core.inbound.envelope import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, sqs_attributes, unwrap_sqs
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
+from push_relay.core.queue_format import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, sqs_attributes
 from relayctl.deadletters.dead_letter import DeadLetter, record
 from relayctl.deadletters.preview import Previewer
 from relayctl.deadletters.revival import revived
@@ -70,7 +71,9 @@ def test_a_message_keeps_its_age_through_burials_and_replays(before: World, came
     second = letter_of(before.messages.buried[1], "d-2", NOW + 5 * DAY)
     mended = World()
     mended.clock.time = NOW + 8 * DAY
-    assert Previewer(mended.relay, lambda *_: None, mended.clock.now).ask(second).outcomes == {"expired": 1}
+    assert Previewer(mended.translator, lambda *_: None, mended.clock.now).ask(second).outcomes == {
+        "expired": 1
+    }
     mended.deliver(sqs_batch(replayed(second, "r-2", NOW + 8 * DAY)))
     assert mended.witness.outcomes == [Outcome.EXPIRED]
 

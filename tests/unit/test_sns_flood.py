@@ -1,7 +1,6 @@
 """Forged SNS messages name certificates that nobody has: few are asked for, and genuine ones get through."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,7 @@ def flooded(directory: Path) -> tuple[World, Server]:
     """Return a relay with SNS behind it, which has its one certificate."""
     here = world_of(directory, CASE)
     server = Server(here.clock, served())
-    here.relay = replace(here.relay, door=Door(here.secrets, known(server, here.clock)))
+    here.change_door(Door(here.secrets, known(server, here.clock)))
     return here, server
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from push_relay.core.relay import DeliveryMode
+from push_relay.settings import DeliveryMode
 from relayctl.project import ROOT
 
 _PROBE = """
@@ -17,9 +17,10 @@ import json, socket, sys
 def refuse(*arguments, **options):
     raise AssertionError("a connection was opened")
 socket.socket.connect = refuse
-from push_relay import main
+import importlib
+importlib.import_module(f"push_relay.{sys.argv[1]}")
 from push_relay.adapters import aws
-loaded = ["boto3", "cryptography", "push_relay.main"]
+loaded = ["boto3", "cryptography"]
 print(json.dumps({"clients": sorted(aws._clients), "modules": [m for m in loaded if m in sys.modules]}))
 """
 _ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:planted-AbC123"
@@ -34,10 +35,10 @@ _DELIVER = {
 _REGION = {"AWS_DEFAULT_REGION": "eu-west-1"}
 
 
-def started(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Import the handlers in a process of their own, and return what was loaded."""
+def started(function: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Import a function's handler in a process of its own, and return what was loaded."""
     done = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", _PROBE],
+        [sys.executable, "-c", _PROBE, function],
         env={
             "PYTHONPATH": str(ROOT / "src"),
             "PATH": os.environ["PATH"],
@@ -60,11 +61,12 @@ def started(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("variables", "clients"),
+    ("function", "variables", "clients"),
     [
-        (_RECEIVE, ["secretsmanager", "sqs"]),
-        (_DELIVER, ["dynamodb", "secretsmanager", "sqs"]),
+        ("receive", _RECEIVE, ["secretsmanager", "sqs"]),
+        ("deliver", _DELIVER, ["dynamodb", "secretsmanager", "sqs"]),
         (
+            "receive",
             {**_RECEIVE, **_DELIVER, "DELIVERY_MODE": DeliveryMode.DIRECT},
             ["dynamodb", "secretsmanager", "sqs"],
         ),
@@ -72,19 +74,20 @@ def started(variables: Mapping[str, str]) -> dict[str, Any]:
     ids=["receive", "deliver", "receive in direct mode"],
 )
 def test_a_function_s_clients_are_made_before_its_first_event(
-    variables: dict[str, str], clients: list[str]
+    function: str, variables: dict[str, str], clients: list[str]
 ) -> None:
     """Without a call: a sender waits for the first request, and Slack waits no longer than 3 seconds."""
-    loaded = started({**_REGION, **variables})
+    loaded = started(function, {**_REGION, **variables})
     assert loaded["clients"] == clients
-    assert loaded["modules"] == ["boto3", "push_relay.main"]
+    assert loaded["modules"] == ["boto3"]
 
 
-def test_what_no_setting_asks_for_is_not_loaded() -> None:
+@pytest.mark.parametrize("function", ["receive", "deliver"])
+def test_what_no_setting_asks_for_is_not_loaded(function: str) -> None:
     """A module that is imported costs time in each cold start."""
-    assert started(_REGION) == {"clients": [], "modules": ["push_relay.main"]}
+    assert started(function, _REGION) == {"clients": [], "modules": []}
 
 
 def test_a_client_that_cannot_be_made_stops_no_function() -> None:
     """The first event is answered with the error, and logged; a function that does not start says nothing."""
-    assert started(_DELIVER)["clients"] == []
+    assert started("deliver", _DELIVER)["clients"] == []

@@ -12,8 +12,8 @@ import yaml
 from push_relay.adapters import aws
 from push_relay.core import queue_format
 from push_relay.core.account import read_account
-from push_relay.core.relay import DeliveryMode
 from push_relay.core.rules.configuration import TomlTable
+from push_relay.settings import DeliveryMode
 from relayctl.project import ROOT, TEMPLATE
 from transformed import REGION, TransformFailed, arn, resources, transformed
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionClosedError
 from chaos.fault_injector import FaultInjector
 from push_relay.adapters import aws
 from push_relay.adapters.queue import MAX_DELAY
-from push_relay.core.inbound.envelope import DUE_ATTRIBUTE
+from push_relay.core.queue_format import DUE_ATTRIBUTE
 
 #: The attribute of a message that tells when it is to be seen (seconds since the epoch).
 VISIBLE_AT = "chaos-visible-at"

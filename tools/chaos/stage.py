@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 
 from chaos.plan import FAN, STORM
 from chaos.run_clock import RunClock
-from push_relay.core.relay import DeliveryMode
-from push_relay.settings import Settings
+from push_relay.settings import DeliveryMode, Settings
 from relayctl import ministack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
 from relayctl.ministack import REGION, LocalAws

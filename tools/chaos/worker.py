@@ -12,8 +12,7 @@ from chaos.fault_injector import FaultInjector
 from chaos.journal import Journal
 from chaos.run_clock import RunClock, WorkerClock
 from chaos.wrappers import Watched, watch
-from push_relay import bootstrap
-from push_relay.entrypoints import deliver, receive
+from push_relay.entrypoints.batch_consumer import InvocationFailed
 from push_relay.settings import Settings
 
 #: Seconds by which a worker's time of day may be wrong: two of them then differ by what the relay allows.
@@ -61,7 +60,7 @@ def main(orders: Orders, jobs: Connection) -> None:
     injector = FaultInjector(Journal(orders.journal), clock, dice, orders.kill, orders.fail)
     aws_faults.hook_delays(injector)
     aws_faults.hook_faults(injector)
-    watched = watch(bootstrap.build(orders.settings, clock), injector)
+    watched = watch(orders.settings, clock, injector)
     while True:
         try:
             job: Job = jobs.recv()
@@ -73,13 +72,13 @@ def main(orders: Orders, jobs: Connection) -> None:
 
 
 def _run(job: Job, watched: Watched, injector: FaultInjector) -> Any:
-    handler = receive.handle if job.handler in {"receive", "direct"} else deliver.handle
+    handler = watched.endpoint.handle if job.handler in {"receive", "direct"} else watched.consumer.handle
     context = _Context(job.deadline, injector.clock.world)
     injector.at("before_receive")
     injector.note("invoked", handler=job.handler)
     try:
-        answer = handler(job.invocation, context, watched.relay, watched.messages, watched.telemetry)
-    except deliver.InvocationFailed as exc:
+        answer = handler(job.invocation, context)
+    except InvocationFailed as exc:
         answer = {"failed": str(exc)}
     injector.note("answered")
     injector.at("before_ack")

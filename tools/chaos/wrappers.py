@@ -2,23 +2,34 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from chaos.fault_injector import FaultInjector, is_poison, result_of, told
 from chaos.plan import FIFO_ARN
-from push_relay.bootstrap import Application
-from push_relay.core.delivery.batching import SOURCE as DIGEST
+from push_relay.adapters.process import SystemClock
+from push_relay.bootstrap import deliver, receive
+from push_relay.bootstrap.common import Common
+from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.batching import SOURCE as BATCH
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.ledger import Claim, Ledger
-from push_relay.core.delivery.sender import PushApi, Sender, TimeLeft
+from push_relay.core.delivery.sender import PushApi, Sender
 from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest
+from push_relay.core.intake import Forward, Intake, QueueForward, Received
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import DeliveryMode, Received, Relay
+from push_relay.core.relay import Relay
+from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.trust.handshakes.base import Reply
+from push_relay.entrypoints.batch_consumer import BatchConsumer
+from push_relay.entrypoints.direct import DirectForward
+from push_relay.entrypoints.ending import Ending
+from push_relay.entrypoints.http_endpoint import HttpEndpoint
+from push_relay.settings import DeliveryMode, Settings
 from push_relay.telemetry import Telemetry
 
 
@@ -201,45 +212,69 @@ class WatchedSender(Sender):
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedIntake(Intake):
+    """The front half, which takes up each request as one unless the relay has taken up its pushes."""
+
+    injector: FaultInjector | None = None
+
+    def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
+        """Receive a request."""
+        is_one = True
+        try:
+            received = Intake.receive(self, request, time_left)
+            is_one = not (isinstance(received, Received) and received.forwarded.receipts)
+        finally:
+            if self.injector and is_one:
+                self.injector.note("taken", pushes=1)
+        return received
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRecogniser(Recogniser):
+    """The recogniser, which takes up each message that becomes no event as one."""
+
+    injector: FaultInjector | None = None
+
+    def recognise(self, arrival: Arrival) -> Event:
+        """Recognise a message."""
+        try:
+            return Recogniser.recognise(self, arrival)
+        except Exception:
+            if self.injector:
+                self.injector.note("taken", pushes=1)
+            raise
+
+
+@dataclass(frozen=True, slots=True)
 class WatchedRelay(Relay):
     """The relay, which notes how many pushes it takes up: each has to end in one receipt."""
 
     injector: FaultInjector | None = None
 
-    def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
-        """Take up one request; what the mode `direct` delivers is taken up as pushes instead."""
-        if self.mode is DeliveryMode.QUEUE:
-            self._take(1)
-            return Relay.receive(self, request, time_left)
-        try:
-            return Relay.receive(self, request, time_left)
-        except Exception:
-            self._take(1)
-            raise
-
-    def recognise(self, arrival: Arrival) -> Event:
-        """Take up what becomes no event."""
-        try:
-            return Relay.recognise(self, arrival)
-        except Exception:
-            self._take(1)
-            raise
-
     def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
-        """Take up the pushes of events; the one of a digest stands for all that it gathered."""
-        self._take(sum(1 if event.source == DIGEST else len(list(self.translate(event))) for event in events))
-        return Relay.deliver(self, events, time_left)
-
-    def send_alone(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
-        """Take up each push of a refused digest. The digest itself was taken up as one."""
-        self._take(len(pushes) - 1)
-        receipts = Relay.send_alone(self, event, pushes, time_left)
-        self._take(len(receipts) - len(pushes))  # the notice, if there was one
-        return receipts
-
-    def _take(self, pushes: int) -> None:
+        """Take up the pushes of events. A batch push stands for all pushes in it."""
+        pushes = sum(
+            1 if event.source == BATCH else len(list(self.translator.translate(event))) for event in events
+        )
         if self.injector:
             self.injector.note("taken", pushes=pushes)
+        return Relay.deliver(self, events, time_left)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedLane(Lane):
+    """The lane, which takes up each push of a refused batch push."""
+
+    injector: FaultInjector | None = None
+
+    def send_singly(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
+        """Send the pushes of a refused batch push, which was taken up as one."""
+        if self.injector:
+            self.injector.note("taken", pushes=len(pushes) - 1)
+        receipts = Lane.send_singly(self, event, pushes, time_left)
+        if self.injector:
+            self.injector.note("taken", pushes=len(receipts) - len(pushes))  # the notice, if there was one
+        return receipts
 
 
 class WatchedTelemetry(Telemetry):
@@ -292,29 +327,50 @@ def _outcomes(receipts: Sequence[Receipt]) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The relay as the handlers get it."""
+    """The relay's two entrypoints, with the queue that both use."""
 
-    relay: Relay
+    endpoint: HttpEndpoint
+    consumer: BatchConsumer
     messages: WatchedMessages
-    telemetry: Telemetry
 
 
-def watch(application: Application, injector: FaultInjector) -> Watched:
-    """Put the wrappers round the adapters of a wired relay."""
-    relay = application.relay
-    queue = WatchedMessages(application.queue, injector)
-    sender = WatchedSender(
-        ledger=WatchedLedger(relay.sender.ledger, injector),
-        credentials=relay.sender.credentials,
-        push_api=WatchedPushApi(relay.sender.push_api, injector),
-        clock=relay.sender.clock,
-        hold_unknown=relay.sender.hold_unknown,
-        resends=relay.sender.resends,
-        pace=relay.sender.pace,
-        injector=injector,
+def watch(settings: Settings, clock: SystemClock, injector: FaultInjector) -> Watched:
+    """Wire the relay and put the wrappers round its adapters."""
+    common = Common.of(settings, clock)
+    endpoint, consumer = receive.build(common), deliver.build(common)
+    queue, telemetry = WatchedMessages(common.queue, injector), WatchedTelemetry(injector)
+    relay = _relay(consumer.relay, queue, injector)
+    recogniser = WatchedRecogniser(**_parts(consumer.recogniser), injector=injector)
+    forward: Forward = QueueForward(queue)
+    if settings.mode is DeliveryMode.DIRECT:
+        forward = DirectForward(relay, Ending(queue, clock))
+    intake = replace(endpoint.intake, forward=forward)
+    return Watched(
+        HttpEndpoint(WatchedIntake(**_parts(intake), injector=injector), telemetry),
+        BatchConsumer(recogniser, relay, queue, telemetry, clock),
+        queue,
     )
-    batcher = Batcher(WatchedDigests(relay.batcher.digests, injector), sender, queue)
-    parts = {each.name: getattr(relay, each.name) for each in fields(relay)}
-    parts |= {"queue": queue, "sender": sender, "batcher": batcher}
-    watched = WatchedRelay(**parts, injector=injector)
-    return Watched(watched, queue, WatchedTelemetry(injector))
+
+
+def _relay(relay: Relay, queue: WatchedMessages, injector: FaultInjector) -> WatchedRelay:
+    lanes: dict[str, Lane] = {}
+    for name, lane in relay.lanes.items():
+        sender = lane.sender
+        watched = WatchedSender(
+            **_parts(
+                replace(
+                    sender,
+                    ledger=WatchedLedger(sender.ledger, injector),
+                    push_api=WatchedPushApi(sender.push_api, injector),
+                )
+            ),
+            injector=injector,
+        )
+        batcher = Batcher(WatchedDigests(lane.batcher.digests, injector), watched, queue)
+        lanes[name] = WatchedLane(**_parts(replace(lane, sender=watched, batcher=batcher)), injector=injector)
+    return WatchedRelay(**_parts(replace(relay, lanes=lanes)), injector=injector)
+
+
+def _parts(wired: Any) -> dict[str, Any]:
+    """Return an object's fields."""
+    return {each.name: getattr(wired, each.name) for each in fields(wired)}

@@ -13,9 +13,9 @@ from typing import Any, Final
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound.body import read_body
 from push_relay.core.push import Push, Receipt
-from push_relay.core.relay import Relay
 from push_relay.core.rules.route import Route
 from push_relay.core.rules.source import Source
+from push_relay.core.translator import Translator
 from relayctl import webhook
 from relayctl.ministack import ACCOUNT, REGION
 
@@ -96,7 +96,7 @@ def examples_of(sources: Path, name: str) -> list[Example]:
     return [Example(name, file.name.removesuffix(_SUFFIX), file) for file in files]
 
 
-def becomes(relay: Relay, example: Example) -> list[Push | Receipt]:
+def becomes(relay: Translator, example: Example) -> list[Push | Receipt]:
     """Return what the relay makes of an example: pushes, or the receipt that says why there is none.
 
     Nothing is sent. An example that its source refuses gives the receipt of the error.
@@ -107,7 +107,7 @@ def becomes(relay: Relay, example: Example) -> list[Push | Receipt]:
         return [Receipt.failure(exc, source=example.source)]
 
 
-def choose(relay: Relay, sources: Path, source: str = "", name: str = "") -> Example:
+def choose(relay: Translator, sources: Path, source: str = "", name: str = "") -> Example:
     """Return the example that the arguments name, or the first one that a route leads to.
 
     Raises NoExampleError.
@@ -128,7 +128,7 @@ def choose(relay: Relay, sources: Path, source: str = "", name: str = "") -> Exa
     )
 
 
-def _routed(relay: Relay, sources: Path, only: str) -> Iterator[Example]:
+def _routed(relay: Translator, sources: Path, only: str) -> Iterator[Example]:
     """Yield the examples that a route leads to, in the order of the routes."""
     for route in relay.routing.routes:
         if only in ("", route.source):
@@ -137,7 +137,7 @@ def _routed(relay: Relay, sources: Path, only: str) -> Iterator[Example]:
                     yield example
 
 
-def _takes(relay: Relay, route: Route, example: Example) -> bool:
+def _takes(relay: Translator, route: Route, example: Example) -> bool:
     if not any(isinstance(made, Push) for made in becomes(relay, example)):
         return False
     return route.when is None or route.when.holds(_event(relay, example).scope())
@@ -162,7 +162,7 @@ def _no_example(sources: Path, source: str) -> str:
     return f"the source `{source}` has no such example; it has: {there}"
 
 
-def _event(relay: Relay, example: Example) -> Event:
+def _event(relay: Translator, example: Example) -> Event:
     source = relay.sources.named(example.source)
     return source.event(_arrival(source, example), relay.routing.reads(source.name))
 

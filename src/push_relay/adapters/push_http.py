@@ -45,7 +45,7 @@ class HttpPushApi:
     def __init__(self, base_url: str, account: "Account", now: Callable[[], Moment] = Moment.now) -> None:
         self._account = account
         self._url = urlsplit(base_url)
-        self._target = f"{self._url.path}/api/v2/push?format={account.form}"
+        self._target = f"{self._url.path}/api/v2/push?format={account.format}"
         self._now = now
         self._calls = threading.BoundedSemaphore(account.connections)
         self._idle: list[Connection] = []  # the last one used is at the end
@@ -59,7 +59,7 @@ class HttpPushApi:
         Raises one of the vendor's errors, OutOfTime if there was no time to begin, and what `encode` raises.
         """
         account = self._account
-        body = encode(push, credentials, account.form, xml_root=account.xml_root)
+        body = encode(push, credentials, account.format, xml_root=account.xml_root)
         deadline = time.monotonic() + timeout
         if timeout < _LEAST or not self._calls.acquire(timeout=timeout):
             raise OutOfTime("no time is left to send the push, or no connection came free in it")
@@ -134,7 +134,7 @@ class HttpPushApi:
         return context
 
     def _headers(self, correlation_id: str) -> dict[str, str]:
-        form = self._account.form
+        form = self._account.format
         headers = {
             "Content-Type": form.content_type,
             "Accept": f"application/{form}",

@@ -7,23 +7,10 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
+from push_relay.core import queue_format
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.event import Event
-from push_relay.core.inbound.envelope import (
-    ATTEMPT_ATTRIBUTE,
-    CRASHES_ATTRIBUTE,
-    DATA_ATTRIBUTE,
-    DUE_ATTRIBUTE,
-    EVENT_ATTRIBUTE,
-    ORIGIN_ATTRIBUTE,
-    QUEUE_ATTRIBUTE,
-    REASON_ATTRIBUTE,
-    SENT_ATTRIBUTE,
-    SOURCE_ATTRIBUTE,
-    origin,
-    pack,
-    sqs_attributes,
-)
+from push_relay.core.queue_format import Packed, pack
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
@@ -32,18 +19,8 @@ if TYPE_CHECKING:
 MAX_DELAY = 900
 #: SQS hides a received message for at most 12 hours, counted from when it was received.
 MAX_VISIBILITY = 12 * 3600 - 60
-#: SQS takes no more attributes with a message.
-MAX_ATTRIBUTES = 10
 #: SQS takes no more entries in one batch call.
 _MAX_ENTRIES = 10
-#: The attributes that decide how a message is read: of the relay's own, and of another sender's.
-READ_ATTRIBUTES = frozenset(
-    {
-        *(SOURCE_ATTRIBUTE, CRASHES_ATTRIBUTE),
-        *(EVENT_ATTRIBUTE, ATTEMPT_ATTRIBUTE, DUE_ATTRIBUTE),
-        *(ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, DATA_ATTRIBUTE, QUEUE_ATTRIBUTE),
-    }
-)
 
 
 class SqsQueue:
@@ -56,44 +33,28 @@ class SqsQueue:
 
     def put(self, event: Event) -> None:
         """Queue an event. Raises QueueUnavailable, PayloadTooLarge."""
-        packed = pack(event)
-        self._send(self._url, packed.body, packed.attributes, 0)
+        self._send(self._url, pack(event), 0)
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Queue an event for its next attempt, not before a moment (seconds since the epoch), with why.
+        """Queue an event for its next attempt, not before a time (seconds since the epoch).
 
-        Raises QueueUnavailable. SQS delays for 15 minutes at most: what is seen too early is parked again.
+        Raises QueueUnavailable, PayloadTooLarge. SQS delays for at most 15 minutes, so a message
+        that is received before it is due is requeued.
         """
-        packed = pack(event)
-        attributes = {
-            **packed.attributes,
-            ATTEMPT_ATTRIBUTE: str(attempt),
-            DUE_ATTRIBUTE: str(math.ceil(due)),
-            REASON_ATTRIBUTE: error_code,
-        }
-        self._send(self._url, packed.body, attributes, due - self._now())
+        self._send(self._url, queue_format.park(event, attempt, due, error_code), due - self._now())
 
     def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
-        """Dead-letter a message as it came, with why and when. Raises QueueUnavailable."""
-        why = {
-            REASON_ATTRIBUTE: error_code,
-            "event_id": event_id,
-            "failed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        # SQS takes no empty body.
-        self._send(self._dead_letter_url, body or "null", {**most_needed(attributes, len(why)), **why}, 0)
+        """Dead-letter a message as it was received, with its error and the time. Raises QueueUnavailable."""
+        failed_at = datetime.now(UTC).isoformat(timespec="seconds")
+        packed = queue_format.dead_letter(Packed(body, attributes), error_code, event_id, failed_at)
+        self._send(self._dead_letter_url, packed, 0)
 
     def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
-        """Queue a copy of a record of whatever standard queue. Raises QueueUnavailable.
+        """Queue a copy of a record of any standard queue. Raises QueueUnavailable.
 
-        SQS counts the copy's receives from 0. It is the same event as the record, and as old.
+        SQS counts the copy's receives from 0.
         """
-        attributes = sqs_attributes(record)
-        if EVENT_ATTRIBUTE not in attributes:
-            attributes |= origin(record)
-        if crashes:
-            attributes[CRASHES_ATTRIBUTE] = str(crashes)
-        self._send(self._url, str(record.get("body")), most_needed(attributes), due - self._now())
+        self._send(self._url, queue_format.copy(record, crashes), due - self._now())
 
     def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Keep received records of one queue out of sight for a while (seconds), all for the same time.
@@ -125,16 +86,18 @@ class SqsQueue:
             ReceiptHandle=str(record.get("receiptHandle")),
         )
 
-    def _send(self, url: str, body: str, attributes: Mapping[str, str], delay: float) -> None:
-        given: dict[str, MessageAttributeValueTypeDef] = {
-            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value
+    def _send(self, url: str, packed: Packed, delay_secs: float) -> None:
+        attributes: dict[str, MessageAttributeValueTypeDef] = {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in packed.attributes.items()
+            if value
         }
         self._call(
             "send_message",
             QueueUrl=url,
-            MessageBody=body,
-            MessageAttributes=given,
-            DelaySeconds=max(0, min(MAX_DELAY, math.ceil(delay))),
+            MessageBody=packed.body,
+            MessageAttributes=attributes,
+            DelaySeconds=max(0, min(MAX_DELAY, math.ceil(delay_secs))),
         )
 
     def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
@@ -146,12 +109,6 @@ class SqsQueue:
             # Botocore's text may quote the message: name the kind of error alone.
             raise QueueUnavailable(f"the queue did not answer ({aws.error_name(exc)})") from None
         return answer
-
-
-def most_needed[T](attributes: Mapping[str, T], reserved: int = 0) -> dict[str, T]:
-    """Return as many attributes as SQS takes beside the reserved ones: those that decide something first."""
-    names = sorted(attributes, key=lambda name: name not in READ_ATTRIBUTES)
-    return {name: attributes[name] for name in names[: MAX_ATTRIBUTES - reserved]}
 
 
 def _address(arn: str) -> str:

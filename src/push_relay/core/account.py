@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from push_relay.core.delivery.encoding import Format
 from push_relay.core.duration import seconds
+from push_relay.core.push_format import PushFormat
 from push_relay.core.rules.configuration import TomlTable
 
 _XML_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -14,7 +14,7 @@ _XML_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 class Account:
     """How to speak to an organisation's account.
 
-    form                     format of request and answer; JSON is the contract's better known half
+    format                   format of request and answer; JSON is the contract's better known half
     xml_root                 the XML root's name, which the vendor's documentation does not tell
     connections              at the most at a time; the vendor allows an organisation 3
     keep_alive               whether a connection is kept for the next call, in each running function
@@ -28,7 +28,7 @@ class Account:
     max_age                  seconds after which no push is worth sending, where its route says nothing
     """
 
-    form: Format = Format.JSON
+    format: PushFormat = PushFormat.JSON
     xml_root: str = "Push"
     connections: int = 3
     keep_alive: bool = True
@@ -48,14 +48,14 @@ class Account:
 def read_account(table: TomlTable) -> Account:
     """Read `[account.default]`. Raises ConfigurationInvalid."""
     standard = Account()
-    form = table.text("format", standard.form)
-    if form not in list(Format):
-        raise table.wrong("format", f"is not one of: {', '.join(Format)}")
+    form = table.text("format", standard.format)
+    if form not in list(PushFormat):
+        raise table.wrong("format", f"is not one of: {', '.join(PushFormat)}")
     xml_root = table.text("xml_root", standard.xml_root)
     if not _XML_NAME.fullmatch(xml_root):
         raise table.wrong("xml_root", "is not the name of an XML element")
     account = Account(
-        form=Format(form),
+        format=PushFormat(form),
         xml_root=xml_root,
         connections=table.integer("connections", standard.connections, at_least=1),
         keep_alive=table.boolean("keep_alive", standard.keep_alive),

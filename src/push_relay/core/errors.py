@@ -10,6 +10,7 @@
     │   ├── SignatureInvalid
     │   ├── Stale
     │   └── AddressNotAllowed
+    ├── UnknownAccount                relay.toml no longer has the account of a batch window
     ├── UnknownSource                 no such source, or not reachable this way
     │   └── AmbiguousSource           several sources claim the event
     ├── SchemaViolation               the event is not what its source says
@@ -124,6 +125,12 @@ class UnknownSource(RelayError):
     """No source of that name, or none that takes events this way."""
 
     code = "unknown_source"
+
+
+class UnknownAccount(RelayError):
+    """No account of that name: relay.toml had it when the event was parked."""
+
+    code = "unknown_account"
 
 
 class AmbiguousSource(UnknownSource):

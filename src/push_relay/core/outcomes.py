@@ -64,6 +64,7 @@ VERDICTS: dict[type[RelayError], Verdict] = {
     errors.Unauthenticated: Verdict(Outcome.REJECTED, 401, "Unauthorized"),
     errors.AddressNotAllowed: Verdict(Outcome.REJECTED, 403, "Forbidden"),
     errors.UnknownSource: Verdict(Outcome.REJECTED, 404, "Unknown source"),
+    errors.UnknownAccount: Verdict(Outcome.FAILED, 202, "Unknown account"),
     errors.SchemaViolation: Verdict(Outcome.REJECTED, 422, "Schema violation"),
     errors.MappingFailed: Verdict(Outcome.FAILED, 202, "Accepted, but not mapped"),
     errors.NotNow: Verdict(Outcome.PARKED, 503, "Try again later"),

@@ -16,6 +16,8 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, safe_detail, verdict
 
+#: The name of the account of a route that names none.
+DEFAULT_ACCOUNT = "default"
 #: The error code of a push that waits in a digest's window.
 BATCHED = "gathered"
 
@@ -67,6 +69,7 @@ class Push:
     high     whether it may use the quota that is kept for what is urgent, and goes first
     max_age  seconds after which it is not worth sending
     digest   seconds in which it is gathered with others to the same recipient; None: it goes by itself
+    account  the name of the account that sends it
     sources  whose budgets its call counts for: its event's source, or all that a batch window gathers from
     remember seconds after its settlement in which an event that arrives with its key is a duplicate; None: as
              long as the ledger remembers
@@ -78,6 +81,7 @@ class Push:
     high: bool = False
     max_age: float | None = None
     batch_secs: float | None = None
+    account: str = DEFAULT_ACCOUNT
     sources: tuple[str, ...] = ()
     remember: float | None = None
 
@@ -132,6 +136,14 @@ class Receipt:
     def of(cls, event: Event, outcome: Outcome, *, detail: str | None = None) -> "Receipt":
         """Make the receipt of an event's push."""
         return cls(event.source, event.id, outcome, event.correlation_id, detail=detail)
+
+    @classmethod
+    def of_error(cls, event: Event, error: Exception, push: "Push | None" = None) -> "Receipt":
+        """Make the receipt of an error that an event or one of its pushes met."""
+        receipt = cls.failure(
+            error, source=event.source, event_id=event.id, correlation_id=event.correlation_id
+        )
+        return replace(receipt, push=push)
 
     @classmethod
     def failure(

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.secret_text import visible
 from push_relay.core.strict_json import replace_half_pairs
-from push_relay.core.trust.schemes.secret_form import visible
 
 #: Seconds that a secret is used after it was read. A secret that was removed is used for no longer, not even
 #: while Secrets Manager fails.

@@ -1,60 +1,61 @@
-"""What is done with an event in the end: its pushes are parked or dead-lettered as their receipts ask."""
+"""Requeue or dead-letter an event, or parts of it, as the receipts of its pushes demand."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from push_relay.core.clock import Clock
 from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
-from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
+from push_relay.core.queue_format import Packed, as_received, pack
 from push_relay.entrypoints.ports import Queues
 from push_relay.entrypoints.queue_record import QueueRecord
 
 
-def park(message: QueueRecord, parked: Sequence[Receipt], now: float, queue: Queues) -> None:
-    """Queue an event for its next attempt. Raises QueueUnavailable, PayloadTooLarge.
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Ends the handling of queue records. Both methods raise QueueUnavailable and PayloadTooLarge."""
 
-    Urgent pushes get a message of their own, because the others may have to wait for midnight.
-    """
-    urgent = [receipt for receipt in parked if receipt.push and receipt.push.high]
-    others = [receipt for receipt in parked if receipt not in urgent]
-    # A receipt without a push stands for all of the event's pushes, so the whole event is queued once.
-    whole = any(receipt.push is None for receipt in parked)
-    for part in [parked] if whole else [urgent, others]:
-        event = message.event_for(part) if part else None
-        if event:
-            queue.requeue(event, message.next_attempt(part), now + message.delay(part), _code(part))
+    queues: Queues
+    clock: Clock
 
+    def park(self, record: QueueRecord, parked: Sequence[Receipt]) -> None:
+        """Queue a record's event for the next attempt of the parked pushes.
 
-def dead_letter(message: QueueRecord, queue: Queues) -> None:
-    """Dead-letter what has failed: the event for these parts alone, or the message as it came.
+        Urgent pushes get a message of their own, because the others may have to wait until midnight.
+        """
+        urgent = [receipt for receipt in parked if receipt.push and receipt.push.high]
+        others = [receipt for receipt in parked if receipt not in urgent]
+        # A receipt without a push stands for all of the event's pushes, so the whole event is queued once.
+        is_whole = any(receipt.push is None for receipt in parked)
+        for part in [parked] if is_whole else [urgent, others]:
+            event = record.event_for(part) if part else None
+            if event:
+                due = self.clock.now() + record.delay(part)
+                self.queues.requeue(event, record.next_attempt(part), due, _code(part))
 
-    Refused pushes and parts that never became a push are two dead letters. A person may mend the mapping and
-    replay the latter, and no push of unknown fate is sent again with it. Raises QueueUnavailable, and
-    PayloadTooLarge if the event does not fit and there is no message to keep instead.
-    """
-    dead = message.asking_for(Disposition.DEAD_LETTER)
-    if not dead:
-        return
-    parts = [part for part in ([r for r in dead if r.push], [r for r in dead if not r.push]) if part]
-    letters = [_packed(message.event_for(part)) for part in parts]
-    if all(letters):
-        for part, packed in zip(parts, letters, strict=True):
-            if packed:
-                queue.dead_letter(packed.body, packed.attributes, _code(part), message.event_id)
-        return
-    if message.event and not message.content:
-        raise PayloadTooLarge("the event is larger than a queue message can hold")
-    error_code = _code(dead)
-    body = message.content.get("body")
-    # The dead letter gets an id and a time of its own; a replay needs those of the message.
-    attributes = envelope.sqs_attributes(message.content) | envelope.origin(message.content)
-    # A replay begins to count again.
-    attributes.pop(envelope.CRASHES_ATTRIBUTE, None)
-    if "body" not in message.content and "messageId" not in message.content:
-        body = json.dumps(message.content, default=str)
-    queue.dead_letter(body if isinstance(body, str) else "", attributes, error_code, message.event_id)
+    def dead_letter(self, record: QueueRecord) -> None:
+        """Dead-letter the parts of an event that have failed, or the message as it was received.
+
+        Refused pushes and parts that never became a push are two dead letters. A person can then correct the
+        mapping and replay the latter, without sending a push of unknown fate again.
+        Raises PayloadTooLarge if the event does not fit and there is no message to keep instead.
+        """
+        dead = record.asking_for(Disposition.DEAD_LETTER)
+        if not dead:
+            return
+        parts = [part for part in ([r for r in dead if r.push], [r for r in dead if not r.push]) if part]
+        packed_parts = [_packed(record.event_for(part)) for part in parts]
+        if all(packed_parts):
+            for part, packed in zip(parts, packed_parts, strict=True):
+                if packed:
+                    self.queues.dead_letter(packed.body, packed.attributes, _code(part), record.event_id)
+            return
+        if record.event and not record.content:
+            raise PayloadTooLarge("the event is larger than a queue message can hold")
+        packed = as_received(record.content)
+        self.queues.dead_letter(packed.body, packed.attributes, _code(dead), record.event_id)
 
 
 def _code(receipts: Sequence[Receipt]) -> str:
@@ -62,9 +63,9 @@ def _code(receipts: Sequence[Receipt]) -> str:
     return next((receipt.error_code for receipt in receipts if receipt.error_code), RelayError.code)
 
 
-def _packed(event: Event | None) -> envelope.Packed | None:
+def _packed(event: Event | None) -> Packed | None:
     """Write an event as a queue message; None if there is no event or it would be too large."""
     try:
-        return envelope.pack(event) if event else None
+        return pack(event) if event else None
     except PayloadTooLarge:
         return None

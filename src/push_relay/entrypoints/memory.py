@@ -9,8 +9,7 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from push_relay.core.inbound.envelope import EVENT_ATTRIBUTE, sqs_attributes
-from push_relay.core.queue_format import COMPRESSED
+from push_relay.core.queue_format import COMPRESSED, EVENT_ATTRIBUTE, sqs_attributes
 from push_relay.entrypoints.queue_record import QueueRecord
 
 #: Bytes that the messages of one portion may take.

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any
 
+from push_relay.core import queue_format
 from push_relay.core.delivery.backoff import backoff, paced
 from push_relay.core.event import Event, safe_id
-from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt, part_of
 
@@ -16,7 +16,6 @@ from push_relay.core.push import Receipt, part_of
 MAX_CRASHES = 5
 #: Receives from which on the records of a FIFO queue are handled one at a time. Each wait is a receive too.
 _OFTEN = 3
-_CODE = re.compile(r"[a-z_]{1,64}")
 _COUNT = re.compile(r"[0-9]{1,11}")
 _random = SystemRandom().random
 
@@ -51,20 +50,18 @@ class QueueRecord:
         """Read what an SQS record says of itself."""
         attributes = record.get("attributes")
         system = attributes if isinstance(attributes, Mapping) else {}
-        given = envelope.sqs_attributes(record)
-        # On somebody else's message they are somebody else's words: an invoice may well be `due`.
-        ours = given if envelope.EVENT_ATTRIBUTE in given else {}
+        progress = queue_format.progress(record)
         received = _count(system.get("ApproximateReceiveCount"), 1)
         arn = record.get("eventSourceARN")
         fifo = isinstance(arn, str) and arn.endswith(".fifo")
         # A standard queue hands a message out again only if its function has not answered. A copy's own
         # receives begin at 1, so it carries the count of the message that it replaces.
-        crashes = _count(given.get(envelope.CRASHES_ATTRIBUTE), 0) + received - 1
+        crashes = progress.crashes + received - 1
         return cls(
             content=record,
-            attempt=_count(ours.get(envelope.ATTEMPT_ATTRIBUTE), 1) + (received - 1 if fifo else crashes),
-            due=float(_count(ours.get(envelope.DUE_ATTRIBUTE), 0)),
-            reason=reason if _CODE.fullmatch(reason := ours.get(envelope.REASON_ATTRIBUTE, "")) else "",
+            attempt=progress.attempt + (received - 1 if fifo else crashes),
+            due=progress.due,
+            reason=progress.reason,
             group=str(system.get("MessageGroupId")) if fifo else None,
             receives=received,
             crashes=0 if fifo else crashes,
@@ -89,13 +86,12 @@ class QueueRecord:
     @property
     def source(self) -> str | None:
         """The source that the message itself names, as the queue's other readers see it."""
-        return envelope.sqs_attributes(self.content).get(envelope.SOURCE_ATTRIBUTE)
+        return queue_format.sqs_attributes(self.content).get(queue_format.SOURCE_ATTRIBUTE)
 
     @property
     def message_id(self) -> str:
         """The id that SQS gave the message first, safe to log."""
-        given = envelope.sqs_attributes(self.content).get(envelope.ORIGIN_ATTRIBUTE)
-        return safe_id(given or self.content.get("messageId"), "-")
+        return safe_id(queue_format.message_id(self.content), "-")
 
     @property
     def event_id(self) -> str:

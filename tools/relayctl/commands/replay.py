@@ -67,7 +67,7 @@ def _foretell(arguments: argparse.Namespace, place: "Place") -> int:
     from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
     from relayctl.deadletters.parked import LedgerReader  # noqa: PLC0415
     from relayctl.deadletters.place import client  # noqa: PLC0415
-    from relayctl.deadletters.preview import Preview, Previewer, relay_of  # noqa: PLC0415
+    from relayctl.deadletters.preview import Preview, Previewer, translator_of  # noqa: PLC0415
     from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
     from relayctl.deadletters.scan import look, stopped_by_ctrl_c  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def _foretell(arguments: argparse.Namespace, place: "Place") -> int:
         if place.table
         else lambda _key, _before: None
     )
-    oracle = Previewer(relay_of(arguments.sources, arguments.config), status, clock.now, arguments.force)
+    oracle = Previewer(translator_of(arguments.sources, arguments.config), status, clock.now, arguments.force)
     prospects: dict[str, Preview] = {}
 
     def seen(letter: "DeadLetter", entry: "DeadLetterSummary") -> None:

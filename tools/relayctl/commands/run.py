@@ -83,11 +83,11 @@ def _chosen(arguments: argparse.Namespace) -> "tuple[Example, Push]":
     """
     from push_relay.core.errors import ConfigurationInvalid  # noqa: PLC0415 - only what runs is imported
     from relayctl import demonstration, examples  # noqa: PLC0415
-    from relayctl.deadletters.preview import relay_of  # noqa: PLC0415
+    from relayctl.deadletters.preview import translator_of  # noqa: PLC0415
     from relayctl.progress import StepFailedError  # noqa: PLC0415
 
     try:
-        relay = relay_of(arguments.sources, arguments.config)
+        relay = translator_of(arguments.sources, arguments.config)
         example = examples.choose(relay, arguments.sources, arguments.source, arguments.example)
     except (ConfigurationInvalid, examples.NoExampleError) as exc:
         raise StepFailedError(str(exc)) from exc

@@ -12,7 +12,8 @@ from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED, Push, Receipt
-from push_relay.core.relay import Relay
+from push_relay.core.rules.recogniser import Recogniser
+from push_relay.core.translator import Translator
 from relayctl.deadletters.dead_letter import DeadLetter, record
 from relayctl.deadletters.revival import Outgoing, revived
 from relayctl.project import ROOT
@@ -50,7 +51,7 @@ class Previewer:
     not count; None if there is none.
     """
 
-    relay: Relay
+    translator: Translator
     status: Callable[[str, float], str | None]
     now: Callable[[], float]
     force: bool = False
@@ -83,7 +84,8 @@ class Previewer:
         try:
             came = unwrap_sqs(record(letter.message_id, message.body, message.attributes, letter.sent_at))
             source = came.source
-            event = came if isinstance(came, Event) else self.relay.recognise(came)
+            recogniser = Recogniser(self.translator.sources, self.translator.routing, self.now)
+            event = came if isinstance(came, Event) else recogniser.recognise(came)
         except Exception as exc:  # noqa: BLE001 (it is the answer)
             nobody = Event("unknown", "-", "", {}, 0.0, "")
             yield Receipt.failure(exc, source=source), nobody
@@ -94,7 +96,7 @@ class Previewer:
             detail = alone if is_for_single_pushes(event) else "the end of a digest: one push of it all"
             yield Receipt.of(event, Outcome.PARKED, detail=detail), event
             return
-        for task in self.relay.translate(event):
+        for task in self.translator.translate(event):
             yield task, event
 
     def _outcome(self, push: Push, event: Event) -> str:
@@ -105,12 +107,13 @@ class Previewer:
         return PUSHED if push.batch_secs is None else BATCHED
 
 
-def relay_of(sources: Path = ROOT / "src/sources", config: Path = ROOT / "config/relay.toml") -> Relay:
-    """Wire the relay with a checkout's sources and routes. It is only asked, so it is told no addresses.
+def translator_of(
+    sources: Path = ROOT / "src/sources", config: Path = ROOT / "config/relay.toml"
+) -> Translator:
+    """Return the translator with a checkout's sources and routes.
 
     Raises ConfigurationInvalid.
     """
-    from push_relay.bootstrap import build  # noqa: PLC0415 (slow: only where it is used)
-    from push_relay.settings import Settings  # noqa: PLC0415 (the same)
+    from push_relay.adapters.catalog import Catalog, read_routing_file  # noqa: PLC0415 (slow to import)
 
-    return build(Settings.read({"RELAY_SOURCES": str(sources), "RELAY_CONFIG": str(config)})).relay
+    return Translator(Catalog(sources), read_routing_file(config))

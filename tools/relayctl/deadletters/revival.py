@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from push_relay.adapters.queue import most_needed
 from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS
 from push_relay.core.event import Event, Replay
-from push_relay.core.inbound.envelope import (
+from push_relay.core.queue_format import (
     CRASHES_ATTRIBUTE,
     has_own_attributes,
+    most_needed,
     origin,
     pack,
 )

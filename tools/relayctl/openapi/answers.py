@@ -7,7 +7,7 @@ from push_relay.core.errors import CODES, NotNow, RelayError, SchemaViolation
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, verdict, verdict_of_code
 from push_relay.core.rules.schema import MAX_VIOLATIONS
 from push_relay.core.strict_json import JsonObject
-from push_relay.entrypoints.receive import METHOD_NOT_ALLOWED, NOT_FOUND
+from push_relay.entrypoints.http_endpoint import METHOD_NOT_ALLOWED, NOT_FOUND
 
 PROBLEM = "application/problem+json"
 JSON = "application/json"

@@ -16,13 +16,14 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.account import Account
-from push_relay.core.delivery.sender import Sender, TimeLeft, failure
+from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import LedgerUnavailable, VendorRejected
 from push_relay.core.event import Event, sha256_hex
 from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
-from push_relay.core.push import BATCHED, Push, Receipt, Recipient, Wording
+from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording
 
 #: The source of the relay's own events; no folder can have this name.
 SOURCE = ".digest"
@@ -139,7 +140,7 @@ class Batcher:
             self._put(push, entry)
             self.sender.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            return self.sender.recorded(push, failure(event, exc, push))
+            return self.sender.recorded(push, Receipt.of_error(event, exc, push))
         detail = "gathered with others to the same recipient"
         return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=BATCHED, push=push)
 
@@ -180,7 +181,7 @@ class Batcher:
                 return [Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")]
             push = _written(event, *found, self.sender.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
-            return [failure(event, exc)]
+            return [Receipt.of_error(event, exc)]
         if is_for_single_pushes(event):
             return [*_single_pushes(event, push)]
         return [push] if push.entries else [*_left_out(push)]
@@ -202,6 +203,11 @@ def window_of(push: Push, now: float) -> Window:
 def overflow(window: Window) -> Window:
     """Return the window of the same stretch of time that goes on where a full one has no room."""
     return replace(window, id=sha256_hex(window.id.encode()), segment=0)
+
+
+def account_of(event: Event) -> str:
+    """Return the account of the window whose end an event is."""
+    return str(event.data.get("account", DEFAULT_ACCOUNT))
 
 
 def closing_event(window: Window) -> Event:

@@ -11,12 +11,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.account import Account
-from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.clock import CLOCK_SKEW_SECS, Clock
 from push_relay.core.delivery import cooldown
 from push_relay.core.delivery.cooldown import Cooldown, Failure
 from push_relay.core.delivery.day import day_at, zone_named
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.sender import Clock, PushApi
+from push_relay.core.delivery.sender import PushApi
 from push_relay.core.errors import (
     CircuitOpen,
     DeliveryUnknown,

@@ -5,7 +5,7 @@ import re
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.secret import CachedSecret, read_member, read_object, read_text
-from push_relay.core.trust.schemes.secret_form import visible
+from push_relay.core.secret_text import visible
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.clock import CLOCK_SKEW_SECS, Clock
 from push_relay.core.delivery.day import date_at, end_of, zone_named
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.quota import Allowance, Quota
-from push_relay.core.delivery.sender import Clock, PushApi
+from push_relay.core.delivery.sender import PushApi
 from push_relay.core.errors import BudgetExhausted, QuotaExhausted
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ can never change the JSON or XML around it.
 import json
 import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Push, RecipientKind
+from push_relay.core.push_format import PushFormat
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
@@ -33,18 +33,6 @@ _HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", 
 _VENDOR_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
-class Format(StrEnum):
-    """The two formats that the vendor reads and writes."""
-
-    JSON = "json"
-    XML = "xml"
-
-    @property
-    def content_type(self) -> str:
-        """The media type that goes with it."""
-        return f"application/{self.value}; charset=utf-8"
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """The organisation's id and secret key. Travels in the body; has no repr that could be logged."""
@@ -53,21 +41,21 @@ class Credentials:
     integration_key: str
 
 
-def encode(push: Push, credentials: Credentials, form: Format, *, xml_root: str = "Push") -> bytes:
+def encode(push: Push, credentials: Credentials, push_format: PushFormat, *, xml_root: str = "Push") -> bytes:
     """Return the request body.
 
     A character of title or body that the format cannot hold becomes U+FFFD. A recipient or a key with another
     character would be another recipient or key: raises MappingFailed, CredentialsUnavailable.
     """
-    lacking = _NOT_XML if form is Format.XML else _NOT_UTF8
+    lacking = _NOT_XML if push_format is PushFormat.XML else _NOT_UTF8
     if lacking.search(push.recipient.value):
-        raise MappingFailed(f"the recipient holds a character that {form.name} cannot")
+        raise MappingFailed(f"the recipient holds a character that {push_format.name} cannot")
     if lacking.search(credentials.integration_key):
-        raise CredentialsUnavailable(f"the integration key holds a character that {form.name} cannot")
+        raise CredentialsUnavailable(f"the integration key holds a character that {push_format.name} cannot")
     message = push.wording
     title, body = (lacking.sub(_REPLACEMENT, text) for text in (message.title, message.body))
     fields = _fields(replace(push, wording=replace(message, title=title, body=body)), credentials)
-    if form is Format.XML:
+    if push_format is PushFormat.XML:
         return _xml(fields, xml_root)
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 

@@ -1,10 +1,11 @@
 """Send one push: claim it, send it, record what became of it. docs/reliability.md lists the second pushes."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.connections import Connection, Unleased
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.ledger import Claim, Ledger
@@ -22,13 +23,12 @@ from push_relay.core.errors import (
     VendorUnauthorized,
 )
 from push_relay.core.event import Event
-from push_relay.core.outcomes import Disposition, Outcome, code_of, safe_detail
+from push_relay.core.outcomes import Outcome, code_of, safe_detail
 from push_relay.core.push import Push, Receipt
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
 SETTLE_MARGIN_SECS = 1.5
 
-type TimeLeft = Callable[[], float]  # seconds until the invocation is ended
 type _Call = Callable[[], AbstractContextManager[float]]  # begins a call; yields the seconds that it may take
 
 _UNLEASED = Unleased()
@@ -69,13 +69,6 @@ class Unpaced:
         """Wait for nothing."""
 
 
-class Clock(Protocol):
-    """The time: of day in seconds since the epoch, and one that never steps back."""
-
-    def now(self) -> float: ...
-    def monotonic(self) -> float: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Sends pushes, one a call; safe to call from several threads.
@@ -113,7 +106,7 @@ class Sender:
             )
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
-            receipt = failure(event, exc, push)
+            receipt = Receipt.of_error(event, exc, push)
         # What only waits for the account was not sent, even if its code is that of the call before it.
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called and not receipt.is_paced:
@@ -128,7 +121,7 @@ class Sender:
         refusal = self.pace.refusal(push)
         if refusal is None:
             return None
-        receipt = failure(event, refusal, push)
+        receipt = Receipt.of_error(event, refusal, push)
         if push.key in event.only and not self._is_expired(event, push):
             return receipt
         return self.claim(event, push, time_left) or self.recorded(push, receipt)
@@ -156,7 +149,7 @@ class Sender:
             if claim is Claim.FAILED:
                 return self._failed_before(event, push)
         except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
-            return failure(event, exc, push)
+            return Receipt.of_error(event, exc, push)
         return None
 
     def _claim(self, event: Event, push: Push, time_left: TimeLeft) -> Claim:
@@ -243,24 +236,4 @@ class Sender:
             trouble: Exception = LedgerUnavailable("the ledger does not have what the vendor answered")
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             trouble = exc
-        return failure(event, trouble, receipt.push)
-
-    def clear_dropped(self, event: Event, receipts: Sequence[Receipt]) -> None:
-        """Forget the parked pushes that an event came again for and that it has no more. Never raises.
-
-        A route or a mapping has changed while they waited: they would be listed as parked for good.
-        """
-        if any(receipt.push is None and receipt.disposition is Disposition.PARK for receipt in receipts):
-            return  # it is not known what the event becomes, and all of it comes again
-        for key in set(event.only) - {receipt.key for receipt in receipts}:
-            # What the ledger says of them is for people alone, and may not take down the batch.
-            with suppress(Exception):
-                self.ledger.clear_parked(key)
-
-
-def failure(event: Event, error: Exception, push: Push | None = None) -> Receipt:
-    """Make the receipt of an event's or a push's error."""
-    receipt = Receipt.failure(
-        error, source=event.source, event_id=event.id, correlation_id=event.correlation_id
-    )
-    return replace(receipt, push=push)
+        return Receipt.of_error(event, trouble, receipt.push)

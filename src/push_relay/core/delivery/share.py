@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from push_relay.core.account import Account
-from push_relay.core.delivery.sender import TimeLeft
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.worker_leases import LeaseRecord, Times, WorkerLeases
 from push_relay.core.errors import RelayError
 

@@ -17,6 +17,7 @@ from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
 from push_relay.core.account import Account
+from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.connections import (
     HEAD_START_SECS,
     MARGIN_SECS,
@@ -29,7 +30,7 @@ from push_relay.core.delivery.connections import (
     pause_secs,
     rebalance,
 )
-from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, TimeLeft
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 
 #: Attempts of one write. Each is made with what the refusal of the one before has shown.

@@ -18,7 +18,6 @@ a real message of each shape.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,51 +26,19 @@ from typing import Any
 from push_relay.core.errors import MalformedRequest, UnknownSource
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.queue_format import (
-    ATTEMPT_ATTRIBUTE,
     COMPRESSED,
-    CRASHES_ATTRIBUTE,
-    DATA_ATTRIBUTE,
-    DUE_ATTRIBUTE,
     EVENT_ATTRIBUTE,
-    MAX_MESSAGE,
-    ORIGIN_ATTRIBUTE,
     PLAIN,
     QUEUE_ATTRIBUTE,
-    REASON_ATTRIBUTE,
-    SENT_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
-    Packed,
     has_own_attributes,
-    pack,
+    message_id,
+    sent_at,
+    sqs_attributes,
     unpack,
 )
 from push_relay.core.strict_json import JsonObject, parse_object
 
-#: The queue format's names too: who writes or reads messages imports them from here.
-__all__ = (
-    "ATTEMPT_ATTRIBUTE",
-    "CRASHES_ATTRIBUTE",
-    "DATA_ATTRIBUTE",
-    "DUE_ATTRIBUTE",
-    "EVENT_ATTRIBUTE",
-    "MAX_MESSAGE",
-    "ORIGIN_ATTRIBUTE",
-    "QUEUE_ATTRIBUTE",
-    "REASON_ATTRIBUTE",
-    "SENT_ATTRIBUTE",
-    "SOURCE_ATTRIBUTE",
-    "Packed",
-    "has_own_attributes",
-    "origin",
-    "pack",
-    "sqs_attributes",
-    "unwrap_eventbridge",
-    "unwrap_http_sns",
-    "unwrap_sns",
-    "unwrap_sqs",
-)
-
-_MILLISECONDS = re.compile(r"[0-9]{1,15}")
 _EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")
 #: What SNS sends to an endpoint beside notifications.
 _SUBSCRIPTION_TYPES = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
@@ -86,43 +53,18 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
     attributes = sqs_attributes(record)
     if (version := attributes.get(EVENT_ATTRIBUTE)) in (PLAIN, COMPRESSED):
         return unpack(body, version)
-    document, sent_at = parse_object(body, lenient=True), _sent_at(record)
+    document, first_sent = parse_object(body, lenient=True), sent_at(record)
     headers: dict[str, str] = {}
     if not has_own_attributes(_mapping(record.get("messageAttributes"))):
         _check_subscription(document)
         if _is_sns(document):
-            return _from_sns(document, sent_at)
+            return _from_sns(document, first_sent)
         if _is_eventbridge(document):
-            return _from_eventbridge(document, sent_at)
+            return _from_eventbridge(document, first_sent)
         queue = attributes.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN"))
         headers = {"sqs-queue": queue} if queue else {}
-    message_id = _MessageId.of("SQS", attributes.get(ORIGIN_ATTRIBUTE) or record.get("messageId"), body)
-    return _arrival(message_id, document, sent_at, headers, attributes.get(SOURCE_ATTRIBUTE))
-
-
-def origin(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the attributes by which an SQS record, sent anew, is the same event and as old as it was."""
-    sent = _sent_at(record)
-    texts = sqs_attributes(record)
-    is_data = has_own_attributes(_mapping(record.get("messageAttributes"))) and not has_own_attributes(texts)
-    kept = {
-        ORIGIN_ATTRIBUTE: texts.get(ORIGIN_ATTRIBUTE) or _text(record.get("messageId")),
-        SENT_ATTRIBUTE: str(round(sent * 1000)) if sent else "",
-        DATA_ATTRIBUTE: "1" if is_data else "",
-        QUEUE_ATTRIBUTE: texts.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN")),
-    }
-    return {name: value for name, value in kept.items() if value}
-
-
-def _sent_at(record: Mapping[str, Any]) -> float:
-    """Return when a record was first sent (seconds since the epoch); 0 where nobody says.
-
-    Where a replay claims another moment than SQS's own, the earlier counts: a claim makes nobody younger.
-    """
-    sqs_says = _text(_mapping(record.get("attributes")).get("SentTimestamp"))
-    moments = (sqs_says, sqs_attributes(record).get(SENT_ATTRIBUTE, ""))
-    told = [int(moment) / 1000 for moment in moments if _MILLISECONDS.fullmatch(moment)]
-    return min(filter(None, told), default=0.0)
+    own_id = _MessageId.of("SQS", message_id(record), body)
+    return _arrival(own_id, document, first_sent, headers, attributes.get(SOURCE_ATTRIBUTE))
 
 
 def unwrap_sns(record: Mapping[str, Any]) -> Arrival:
@@ -154,16 +96,6 @@ def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
             "the invocation is neither from SQS nor from SNS, and it is no EventBridge event"
         )
     return _from_eventbridge(event, 0.0)
-
-
-def sqs_attributes(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return an SQS record's message attributes that are texts."""
-    attributes = _mapping(record.get("messageAttributes"))
-    return {
-        name: value
-        for name, given in attributes.items()
-        if (value := _text(_mapping(given).get("stringValue")))
-    }
 
 
 def _is_sns(document: Mapping[str, Any]) -> bool:

@@ -9,10 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-#: What is invisible at the ends of a text: white space of any script, control characters, byte order marks
-#: and characters of no width.
-_INVISIBLE = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff]+"
-_AT_THE_ENDS = re.compile(rf"\A{_INVISIBLE}|{_INVISIBLE}\Z")
+from push_relay.core.secret_text import visible
+
 _QUOTED = re.compile(r"""(["'`])(.*)\1""", re.DOTALL)
 #: Bytes of an Ed25519 public key.
 _PUBLIC_KEY_BYTES = 32
@@ -29,11 +27,6 @@ class SecretForm(NamedTuple):
     needs: str
     readings: Callable[[bytes], list[bytes]]
     example: Callable[[bytes], str]
-
-
-def visible(text: str) -> str:
-    """Return a text without what is invisible at its ends."""
-    return _AT_THE_ENDS.sub("", text)
 
 
 def text_form(*, prefix: str = "") -> SecretForm:

@@ -1,0 +1,44 @@
+"""What both functions need: the configuration, the sources, the queues, the telemetry and the clock."""
+
+from dataclasses import dataclass
+
+from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.adapters.process import SystemClock
+from push_relay.adapters.queue import SqsQueue
+from push_relay.adapters.secrets import read_secret
+from push_relay.core.rules.route import Routing
+from push_relay.core.secret import CachedSecret
+from push_relay.settings import Settings
+from push_relay.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The parts of a function that do not depend on its half of the pipeline."""
+
+    settings: Settings
+    routing: Routing
+    sources: Catalog
+    queue: SqsQueue
+    telemetry: Telemetry
+    clock: SystemClock
+
+    @classmethod
+    def of(cls, settings: Settings, clock: SystemClock | None = None) -> "Common":
+        """Make the parts. Calls no service: AWS clients are made when they are first needed.
+
+        clock  the chaos run's own, by which a day passes in a second
+        """
+        clock = clock or SystemClock()
+        return cls(
+            settings,
+            read_routing_file(settings.config_file),
+            Catalog(settings.sources_directory),
+            SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now),
+            Telemetry(settings.stack),
+            clock,
+        )
+
+    def secret(self, arn: str) -> CachedSecret:
+        """Return a secret of Secrets Manager, which is read when it is first needed."""
+        return CachedSecret(lambda: read_secret(arn), self.clock.now, self.clock.monotonic)

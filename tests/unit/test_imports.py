@@ -1,0 +1,189 @@
+"""Each function imports its own half of the relay, and no more: what is imported costs time at each start."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from push_relay.settings import DeliveryMode
+
+ROOT = Path(__file__).resolve().parents[2]
+_PROBE = """
+import importlib, json, sys
+importlib.import_module(f"push_relay.{sys.argv[1]}")
+print(json.dumps(sorted(name for name in sys.modules if name.startswith("push_relay."))))
+"""
+#: What both functions import.
+COMMON = {
+    "adapters",
+    "adapters.aws",
+    "adapters.catalog",
+    "adapters.process",
+    "adapters.queue",
+    "adapters.secrets",
+    "bootstrap",
+    "bootstrap.common",
+    "core",
+    "core.account",
+    "core.clock",
+    "core.delivery",
+    "core.delivery.quota",
+    "core.duration",
+    "core.errors",
+    "core.event",
+    "core.graphemes",
+    "core.inbound",
+    "core.inbound.envelope",
+    "core.inbound.formats",
+    "core.inbound.request",
+    "core.outcomes",
+    "core.phone_text",
+    "core.push",
+    "core.push_format",
+    "core.queue_format",
+    "core.rules",
+    "core.rules.configuration",
+    "core.rules.event_rules",
+    "core.rules.expression",
+    "core.rules.recognition",
+    "core.rules.route",
+    "core.rules.source",
+    "core.secret",
+    "core.secret_text",
+    "core.strict_json",
+    "core.trust",
+    "core.trust.policy",
+    "core.trust.proofs",
+    "entrypoints",
+    "entrypoints.ports",
+    "settings",
+    "telemetry",
+}
+#: What `receive` imports beside it.
+RECEIVE = {
+    "adapters.sns",
+    "bootstrap.receive",
+    "core.inbound.body",
+    "core.inbound.cloudevents",
+    "core.inbound.formats.base",
+    "core.inbound.formats.cloud_event",
+    "core.inbound.formats.list_of_one",
+    "core.inbound.formats.registry",
+    "core.inbound.formats.sns_message",
+    "core.inbound.media_type",
+    "core.intake",
+    "core.rules.admission",
+    "core.rules.schema",
+    "core.trust.certificates",
+    "core.trust.door",
+    "core.trust.handshakes",
+    "core.trust.handshakes.base",
+    "core.trust.handshakes.challenge",
+    "core.trust.handshakes.cloudevents",
+    "core.trust.handshakes.registry",
+    "core.trust.handshakes.sns",
+    "core.trust.schemes",
+    "core.trust.schemes.body_hmac",
+    "core.trust.schemes.header_hmac",
+    "core.trust.schemes.moment",
+    "core.trust.schemes.proof",
+    "core.trust.schemes.registry",
+    "core.trust.schemes.secret_form",
+    "core.trust.schemes.shared",
+    "core.trust.schemes.sns_http",
+    "core.trust.schemes.standard_webhooks",
+    "core.trust.schemes.timestamped_hmac",
+    "core.trust.schemes.twilio",
+    "core.trust.signing_secrets",
+    "entrypoints.http_endpoint",
+}
+#: What `deliver` imports beside it.
+DELIVER = {
+    "adapters.dynamodb",
+    "adapters.dynamodb.batches",
+    "adapters.dynamodb.calls",
+    "adapters.dynamodb.cooldown",
+    "adapters.dynamodb.leases",
+    "adapters.dynamodb.ledger",
+    "adapters.dynamodb.table",
+    "adapters.final_response",
+    "adapters.http_call",
+    "adapters.push_http",
+    "bootstrap.deliver",
+    "core.delivery.backoff",
+    "core.delivery.batching",
+    "core.delivery.circuit",
+    "core.delivery.connections",
+    "core.delivery.cooldown",
+    "core.delivery.credentials",
+    "core.delivery.daily_quota",
+    "core.delivery.day",
+    "core.delivery.encoding",
+    "core.delivery.lane",
+    "core.delivery.sender",
+    "core.delivery.share",
+    "core.delivery.worker_leases",
+    "core.relay",
+    "core.rules.recogniser",
+    "core.rules.wording",
+    "core.translator",
+    "entrypoints.batch_consumer",
+    "entrypoints.ending",
+    "entrypoints.isolation",
+    "entrypoints.memory",
+    "entrypoints.queue_record",
+}
+
+
+def imported(function: str, **variables: str) -> set[str]:
+    """Import a function's handler in a process of its own; return the relay's modules that are loaded."""
+    done = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", _PROBE, function],
+        env={
+            "PYTHONPATH": str(ROOT / "src"),
+            "PATH": os.environ["PATH"],
+            "RELAY_CONFIG": str(ROOT / "tests/samples/relay.toml"),
+            "RELAY_SOURCES": str(ROOT / "tests/samples/sources"),
+            "POWERTOOLS_SERVICE_NAME": "push-relay",
+            "POWERTOOLS_METRICS_NAMESPACE": "PushRelay",
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names: list[str] = json.loads(done.stdout)
+    return {name.removeprefix("push_relay.") for name in names} - {function}
+
+
+def test_receive_imports_its_half() -> None:
+    """It verifies, reads and queues: it needs no sender, no ledger and no wording."""
+    assert imported("receive") - COMMON == RECEIVE
+
+
+def test_deliver_imports_its_half() -> None:
+    """It translates, sends and settles: it needs no verification and reads no HTTP body."""
+    assert imported("deliver") - COMMON == DELIVER
+
+
+def test_both_halves_have_in_common_what_the_list_says() -> None:
+    """A module that only one of them imports belongs to the list of that one."""
+    assert imported("receive") & imported("deliver") == COMMON
+
+
+def test_direct_mode_alone_loads_both_halves() -> None:
+    """`receive` delivers within the HTTP call, so it needs the back half too."""
+    loaded = imported("receive", DELIVERY_MODE=DeliveryMode.DIRECT)
+    assert {"core.relay", "core.delivery.sender", "core.intake"} <= loaded
+
+
+@pytest.mark.parametrize("name", sorted(RECEIVE | DELIVER | COMMON))
+def test_the_lists_name_modules(name: str) -> None:
+    """A module that was renamed is renamed in the lists."""
+    path = ROOT / "src/push_relay" / name.replace(".", "/")
+    assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
