@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fake_sqs import FakeSqs
-from fakes import Sent, World, in_turn
+from fake_sqs import FakeSqs, record_of
+from fakes import World, in_turn
+from ports import Sent
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.clock import TimeLeft
@@ -111,21 +112,7 @@ class EventSource:
         received = self.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=VISIBILITY, WaitTimeSeconds=0
         )
-        return [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message["Attributes"],
-                "messageAttributes": {
-                    name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
-                    for name, value in message["MessageAttributes"].items()
-                },
-                "eventSource": "aws:sqs",
-                "eventSourceARN": ARN + url.removeprefix(URL),
-            }
-            for message in received.get("Messages", [])
-        ]
+        return [record_of(message, ARN + url.removeprefix(URL)) for message in received.get("Messages", [])]
 
     def _invoke(self, url: str, batch: list[dict[str, Any]]) -> None:
         try:

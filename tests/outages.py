@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, cycle
 from typing import NamedTuple
 
-from fakes import Clock, PushCredentials
+from ports import Clock, PushCredentials
 from push_relay.core.account import Account
 from push_relay.core.delivery.circuit import CircuitBreaker
 from push_relay.core.delivery.encoding import Credentials

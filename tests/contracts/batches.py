@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
-from fakes import Clock
+from ports import Clock
 from push_relay.core.delivery.batching import Added, BatchedPush, BatchStore, Window
 from push_relay.core.push import Recipient, RecipientKind, Wording
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from fakes import Clock
+from ports import Clock
 from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS, Claim
 from push_relay.core.errors import ClaimHeld
 from push_relay.core.event import Replay

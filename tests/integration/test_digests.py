@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from contracts.batches import DUE, ENTRY, WINDOW, BatchStoreContract
-from fakes import Clock
 from local_aws import LocalAws
+from ports import Clock
 from push_relay.adapters.dynamodb.batches import KEPT_SECS, DynamoDbBatches
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.batching import Added

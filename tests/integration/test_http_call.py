@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fakes import CREDENTIALS
+from ports import CREDENTIALS
 from push_relay.adapters.http_call import LONGEST_IDLE_SECS, Connection, Moment, NotConnected
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account

@@ -6,8 +6,8 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from contracts.ledger import KEYS, PARKED, LedgerContract, claimed
-from fakes import Clock
 from local_aws import LocalAws, claim_all, race_from
+from ports import Clock
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text

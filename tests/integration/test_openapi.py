@@ -199,7 +199,7 @@ def failure(error: type[RelayError]) -> RelayError:
 def test_every_error_is_answered_as_the_document_says(code: str, path: str) -> None:
     """Raised where the event is queued: status, code, title and headers are those of the document."""
     asked = gateway()
-    asked.world.messages.down = failure(CODES[code])
+    asked.world.messages.error = failure(CODES[code])
     drawn(f"POST {path}", GenerationMode.POSITIVE, 1, lambda case: refused(case, CODES[code]))
 
 

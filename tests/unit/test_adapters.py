@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore import exceptions as boto
 
-from fakes import CREDENTIALS, Clock, PushApi
+from ports import CREDENTIALS, Clock, PushApi
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
 from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown

@@ -150,7 +150,7 @@ def run_everything(said: Captured) -> Iterator[tuple[World, str]]:
                 here = world(said, mode)
                 if where == "vendor":
                     here.vendor.judge = lambda _push, _credentials, error=error: error
-                here.messages.down = error if where == "queue" else None
+                here.messages.error = error if where == "queue" else None
                 here.ledger.claim_error = error if where == "ledger" else None
                 here.ledger.record_error = error if where == "forgets" else None
                 told = [json.dumps(here.receive(request)) for request in webhooks()]
@@ -173,7 +173,7 @@ def test_no_canary_comes_out() -> None:
                 assert {"signing secret", "integration key", "rotated key", "header", "query"}.isdisjoint(
                     leaks(body)
                 )
-            for buried in here.messages.buried:
+            for buried in here.messages.dead_letters:
                 assert leaks(json.dumps([buried.error_code, buried.event_id])) == []
                 assert {"signing secret", "integration key", "rotated key"}.isdisjoint(leaks(buried.body))
                 assert "x-hub-signature" not in buried.body
@@ -271,9 +271,9 @@ def test_received_is_what_was_sent_in_and_all_of_it_has_an_outcome(seed: int) ->
     assert total["Received"] == sent == sum(outcomes.values())
     assert outcomes[Outcome.DELIVERED] == taken["delivered"]
     assert outcomes[Outcome.PARKED] == taken["vendor_throttled"] + taken["delivery_unknown"]
-    assert kept == len(here.messages.hidden) <= outcomes[Outcome.PARKED]
+    assert kept == len(here.messages.delayed) <= outcomes[Outcome.PARKED]
     dead = [o for o in Outcome if DISPOSITIONS[o] is Disposition.DEAD_LETTER]
-    assert len(here.messages.buried) <= sum(outcomes[o] for o in dead)
+    assert len(here.messages.dead_letters) <= sum(outcomes[o] for o in dead)
     assert len(said.logs) == sent
     assert all(outcomes.values())
 
@@ -296,7 +296,7 @@ def test_telemetry_of_a_failed_invocation_is_not_lost() -> None:
     """What had been delivered before the queue broke is counted and logged."""
     with captured() as said:
         here = World(telemetry=said.telemetry)
-        here.messages.down = RuntimeError(SECRETS["exception"])
+        here.messages.error = RuntimeError(SECRETS["exception"])
         with suppress(InvocationFailed):
             here.deliver(
                 sqs_batch(sqs_record({"kind": "baked", "words": "w"}, source="bakery"), sqs_record("{"))

@@ -61,7 +61,7 @@ def said_anywhere(here: World, said: Captured, answers: list[dict[str, Any]]) ->
     """Return all that came out of the relay, but for what it sent to the vendor."""
     queued = [pack(queued[0]).body for queued in here.messages.queued]
     buried = [
-        f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.buried
+        f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.dead_letters
     ]
     return "\n".join([said.text, *queued, *buried, *(json.dumps(answer) for answer in answers)])
 
@@ -82,7 +82,7 @@ def test_no_secret_and_no_proof_comes_out(case: Case, mode: DeliveryMode, tmp_pa
             for each in (*sent, broken)
             for encoded in (False, True)
         ]
-        here.messages.down = RuntimeError(marked.secret.decode())
+        here.messages.error = RuntimeError(marked.secret.decode())
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
         here.secrets.missing = True
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]

@@ -120,7 +120,7 @@ def test_a_window_of_unknown_fate_is_sent_again_once_and_then_held(world: World)
         (Outcome.FAILED, "delivery_held")
     ] * 2
     assert "it was sent 2 times" in str(held[0].detail)
-    assert [buried.error_code for buried in world.messages.buried] == ["delivery_held"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["delivery_held"]
 
 
 def test_what_comes_after_the_window_has_closed_goes_into_the_next(world: World) -> None:
@@ -160,9 +160,9 @@ def cut_short(
     ("store", "step"),
     [
         ("ledger", "note_window"),
-        ("digests", "add"),
+        ("batches", "add"),
         ("messages", "requeue"),
-        ("digests", "scheduled"),
+        ("batches", "scheduled"),
         ("ledger", "settle"),
     ],
 )
@@ -191,7 +191,7 @@ def test_a_push_lies_in_one_digest_wherever_its_worker_stops(  # noqa: PLR0913 (
 
 def test_a_push_goes_on_until_a_window_takes_it(world: World) -> None:
     """By the clock of who closed them several are over; it lies in the first that is not."""
-    world.digests.closed_until = world.clock.now() + 900
+    world.batches.closed_until = world.clock.now() + 900
     tell(world, "warm")
     assert world.witness.receipts[0].error_code == BATCHED
     ((_, _, moment),) = world.messages.parked
@@ -200,12 +200,12 @@ def test_a_push_goes_on_until_a_window_takes_it(world: World) -> None:
 
 def test_a_push_that_no_window_takes_is_parked(world: World) -> None:
     """It is nowhere, so it must not be settled."""
-    world.digests.closed_until = math.inf
+    world.batches.closed_until = math.inf
     tell(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "ledger_unavailable")
     assert due(world) == []
-    world.digests.closed_until = 0.0
+    world.batches.closed_until = 0.0
     tell(world, "warm")
     end(world)
     assert len(world.vendor.calls) == 1
@@ -213,7 +213,7 @@ def test_a_push_that_no_window_takes_is_parked(world: World) -> None:
 
 def test_what_a_full_window_has_no_room_for_goes_into_further_ones(world: World) -> None:
     """Due at the same time; nothing is lost, and nothing told twice."""
-    world.digests.room = 3
+    world.batches.room = 3
     tell(world, *("warm",) * 7)
     assert len({moment for _, _, moment in world.messages.parked}) == 1
     end(world)
@@ -224,13 +224,13 @@ def test_what_a_full_window_has_no_room_for_goes_into_further_ones(world: World)
 @pytest.mark.parametrize("breaking", ["digests", "queue"])
 def test_an_event_that_cannot_be_gathered_is_parked(world: World, breaking: str) -> None:
     """Nothing is lost where the window or its schedule cannot be written."""
-    world.digests.error = LedgerUnavailable("down") if breaking == "digests" else None
-    world.messages.down = QueueUnavailable("down") if breaking == "queue" else None
+    world.batches.error = LedgerUnavailable("down") if breaking == "digests" else None
+    world.messages.error = QueueUnavailable("down") if breaking == "queue" else None
     answer = tell(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code == BATCHED) == (Outcome.PARKED, False)
     assert len(answer["batchItemFailures"]) + len(world.messages.parked) == 1
-    world.digests.error = world.messages.down = None
+    world.batches.error = world.messages.error = None
     tell(world, "warm")
     end(world)
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 1
@@ -238,9 +238,9 @@ def test_an_event_that_cannot_be_gathered_is_parked(world: World, breaking: str)
 
 def test_a_worker_that_dies_before_the_end_is_scheduled_leaves_it_to_the_next(world: World) -> None:
     """The entry lies in the window; whoever comes again schedules the end."""
-    world.messages.down = QueueUnavailable("down")
+    world.messages.error = QueueUnavailable("down")
     tell(world, "warm")
-    world.messages.down = None
+    world.messages.error = None
     tell(world, "hot", start=7)
     assert len(due(world)) == 1
     end(world)
@@ -298,7 +298,7 @@ def test_where_all_is_too_old_nothing_is_sent(brief: World) -> None:
     assert not brief.vendor.calls
     assert receipts_of(brief, Outcome.EXPIRED) == ["a", "b"]
     assert len(brief.messages.parked) == 1
-    assert not brief.messages.buried
+    assert not brief.messages.dead_letters
 
 
 def test_a_route_may_let_its_pushes_wait_longer_than_the_account(world: World, tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_a_push_that_is_too_long_for_a_window_goes_by_itself(world: World) -> No
     """It would never fit: a thousand letters may have any number of accents."""
     tell(world, "e" + "\u0301" * 30_000)
     assert len(world.vendor.calls) == 1
-    assert not world.digests.windows
+    assert not world.batches.windows
 
 
 def test_the_longest_that_is_gathered_fits_into_an_item() -> None:
@@ -348,7 +348,7 @@ def test_titles_that_the_version_before_has_gathered_are_cleaned() -> None:
 def test_a_lone_push_of_the_version_before_is_cleaned(world: World) -> None:
     """It is shown as it is, and was gathered as it came."""
     tell(world, "warm")
-    (_, entries), *_ = world.digests.windows.values()
+    (_, entries), *_ = world.batches.windows.values()
     (key,) = entries
     entries[key] = replace(entries[key], wording=Wording("a\nb\u202e", "\x1b[31mc\r\nd"))
     end(world)

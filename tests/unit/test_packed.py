@@ -83,4 +83,4 @@ def test_what_the_relay_never_queues_is_malformed(fields: dict[str, Any]) -> Non
         unwrap_sqs(changed(**fields))
     world = World()
     assert world.deliver(sqs_batch(changed(**fields))) == {"batchItemFailures": []}
-    assert [buried.error_code for buried in world.messages.buried] == ["malformed_request"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["malformed_request"]

@@ -76,7 +76,7 @@ def waiting(world: World) -> list[Event]:
 
 def dead(world: World) -> list[Event]:
     """Return the events of the dead letters."""
-    letters = world.messages.buried
+    letters = world.messages.dead_letters
     records = [
         {"body": letter.body, "messageAttributes": attributes(letter.attributes)} for letter in letters
     ]
@@ -126,7 +126,7 @@ def test_each_push_of_a_refused_digest_ends_by_itself(world: World) -> None:
     (letter,) = dead(world)
     failed = {r.key for r in world.witness.receipts if r.outcome is Outcome.FAILED}
     assert (letter.source, set(letter.only)) == (SOURCE, failed)
-    assert world.messages.buried[0].error_code == VendorRejected.code
+    assert world.messages.dead_letters[0].error_code == VendorRejected.code
 
 
 def test_a_replay_of_it_is_for_the_refused_pushes_alone(world: World) -> None:
@@ -196,7 +196,7 @@ def test_if_the_notice_waits_the_others_wait_with_it(world: World, trouble: Rela
     deliver(world, again)
     assert Counter(outcomes(world).values())[Outcome.DELIVERED] == 4
     assert len(world.vendor.calls) == 4
-    assert len(world.messages.buried) == 1
+    assert len(world.messages.dead_letters) == 1
     assert not waiting(world)
 
 
@@ -246,7 +246,7 @@ def test_of_those_that_fail_uncalled_the_too_old_ones_expire(tmp_path: Path) -> 
         for number in range(TRIALS + 3)
     ]
     world.deliver(sqs_batch(*fresh))
-    ((window, _),) = world.digests.windows.values()
+    ((window, _),) = world.batches.windows.values()
     world.clock.time = window.due + 1
     world.vendor.judge = refuse_all
     deliver(world, closing_event(window))
@@ -274,7 +274,7 @@ def test_what_has_no_call_left_waits_and_comes_alone(world: World, trouble: NotN
     world.vendor.errors = [VendorRejected("refused"), None, None, trouble, trouble]
     deliver(world, end)
     assert Counter(world.witness.outcomes) == {Outcome.DELIVERED: 2, Outcome.PARKED: 2}
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
     (again,) = waiting(world)
     assert len(again.only) == 2
     world.vendor.calls.clear()
@@ -325,7 +325,7 @@ def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next(
         with monkeypatch.context() as patch:
             patch.setattr(pace, "refusal", lambda _self, _push: CircuitOpen("down", retry_after=60))
             deliver(world, end)
-        assert not world.messages.buried
+        assert not world.messages.dead_letters
         (end,) = waiting(world)
     deliver(world, end)
     assert shown(world) == ["a", "b", "c"]

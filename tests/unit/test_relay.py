@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, World, in_turn
+from fakes import World, in_turn
 from invocations import signature, webhook
+from ports import CREDENTIALS, ROTATED
 from push_relay.adapters.process import Threads
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import (
@@ -158,7 +159,7 @@ def test_an_unknown_exception_is_parked_and_its_text_stays_within() -> None:
     world.vendor.errors = [KeyError("planted@example.com")]
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "internal_error")
-    assert "KeyError at fakes.py" in (receipt.detail or "")
+    assert "KeyError at ports.py" in (receipt.detail or "")
     assert "planted" not in str(receipt)
     assert not world.ledger.states
 

@@ -237,7 +237,7 @@ def test_what_was_gathered_is_gathered_again(tmp_path: Path) -> None:
     here.secrets.secrets = (b"secret",)
     arrivals(here, 0, 60, HOUR)
     assert [receipt.error_code for receipt in here.witness.receipts] == [BATCHED, None, BATCHED]
-    assert len(here.digests.windows) == 2
+    assert len(here.batches.windows) == 2
 
 
 def test_a_claim_is_never_another_events(tmp_path: Path) -> None:

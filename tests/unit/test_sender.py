@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
+from ports import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
 from push_relay.core.errors import (
     CircuitOpen,

@@ -52,7 +52,7 @@ def test_what_comes_back_again_is_copied_and_the_others_are_delivered(receives: 
     assert world.deliver(sqs_batch(record("a"), record("s", receives), record("b"))) == NOBODY
     assert said(world) == ["a", "b"]
     assert world.messages.copied == [("handle-s", receives - 1, 0.0)]
-    assert world.messages.forgotten == ["handle-s"]
+    assert world.messages.deleted == ["handle-s"]
 
 
 @pytest.mark.parametrize("suspect", [record("s", 2), record("s", 1, 1), record("s", 2, 1)])
@@ -62,7 +62,7 @@ def test_a_suspect_is_handled_alone_and_its_neighbours_are_copied(suspect: dict[
     assert world.deliver(sqs_batch(record("a"), suspect, record("b", 3))) == NOBODY
     assert said(world) == ["s"]
     assert world.messages.copied == [("handle-a", 0, 0.0), ("handle-b", 2, 0.0)]
-    assert world.messages.forgotten == ["handle-a", "handle-b"]
+    assert world.messages.deleted == ["handle-a", "handle-b"]
 
 
 def test_neighbours_are_safe_before_the_suspect_is_tried() -> None:
@@ -70,7 +70,7 @@ def test_neighbours_are_safe_before_the_suspect_is_tried() -> None:
     world = World()
 
     def judge(_push: Any, _credentials: Any) -> Exception | None:
-        assert world.messages.forgotten == ["handle-a"]
+        assert world.messages.deleted == ["handle-a"]
         raise Killed
 
     world.vendor.judge = judge
@@ -92,7 +92,7 @@ def test_without_a_suspect_nothing_is_copied_or_deleted() -> None:
     world = World()
     assert world.deliver(sqs_batch(record("a"), record("b"))) == NOBODY
     queue = world.messages
-    assert [*queue.copied, *queue.forgotten, *queue.hidden] == []
+    assert [*queue.copied, *queue.deleted, *queue.delayed] == []
 
 
 @pytest.mark.parametrize(("receives", "crashes"), [(6, 0), (1, 5), (3, 3), (1, 99)])
@@ -104,11 +104,11 @@ def test_after_five_crashes_a_message_is_dead_lettered_without_being_handled(
     doomed = record("x", receives, crashes)
     assert world.deliver(sqs_batch(record("a"), doomed)) == NOBODY
     assert said(world) == ["a"]
-    (buried,) = world.messages.buried
+    (buried,) = world.messages.dead_letters
     assert (buried.error_code, buried.body) == ("crashed", doomed["body"])
     origin = {"push-relay-origin-id": "x", "push-relay-origin-sent": "1800000000000"}
     assert buried.attributes == {"source": "bakery", **origin}
-    assert world.messages.forgotten == ["handle-x"]
+    assert world.messages.deleted == ["handle-x"]
     assert not world.messages.copied
     told = {receipt.event_id: receipt for receipt in world.witness.receipts}
     assert (told["x"].outcome, told["x"].error_code, told["x"].source) == (
@@ -144,7 +144,7 @@ def test_what_cannot_be_copied_is_handled_with_care() -> None:
     finished: dict[str, list[str]] = {}
 
     def judge(push: Any, _credentials: Any) -> Exception | None:
-        finished[push.wording.body.strip()] = list(world.messages.forgotten)
+        finished[push.wording.body.strip()] = list(world.messages.deleted)
         return None
 
     world.vendor.judge = judge
@@ -171,7 +171,7 @@ def test_a_message_without_a_body_is_not_copied(body: Any) -> None:
     assert world.deliver(sqs_batch({**record("a"), "body": body}, record("s", 1, 1))) == NOBODY
     assert not world.messages.copied
     assert said(world) == ["s"]
-    assert [buried.error_code for buried in world.messages.buried] == ["malformed_request"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["malformed_request"]
 
 
 def test_what_is_finished_but_not_deleted_is_reported_and_acknowledged() -> None:
@@ -201,7 +201,7 @@ def test_a_fifo_queues_records_keep_their_order() -> None:
     assert [name for name in said(world) if name[0] == "a"] == ["a1", "a2"]
     assert sorted(said(world)) == ["a1", "a2", "b1"]
     assert not world.messages.copied
-    assert len(world.messages.forgotten) == 2
+    assert len(world.messages.deleted) == 2
 
 
 FIFO = [("a1", 9), ("b1", 1), ("a2", 9)]
@@ -223,7 +223,7 @@ def test_a_fifo_group_that_kills_goes_before_others_every_second_time_only(recei
         each["attributes"]["MessageGroupId"] = each["messageId"][0]
     with pytest.raises(Killed):
         world.deliver(sqs_batch(*batch))
-    assert world.messages.forgotten == ["handle-c1" if receives % 2 else "handle-a1"]
+    assert world.messages.deleted == ["handle-c1" if receives % 2 else "handle-a1"]
 
 
 # --- urgent messages -------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_urgent_messages_come_back_soon_if_the_function_dies(tmp_path: Path) -> 
     world = urgent_world(tmp_path)
     world.context.seconds = 41
     world.deliver(sqs_batch(record("a"), record("b")))
-    assert world.messages.hidden == [("handle-a", 46), ("handle-b", 46)]
+    assert world.messages.delayed == [("handle-a", 46), ("handle-b", 46)]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_the_call_is_made_only_if_it_helps(tmp_path: Path, batch: list[dict[str,
     """Most batches cost no call more than before."""
     world = urgent_world(tmp_path)
     world.deliver(sqs_batch(*batch))
-    assert len(world.messages.hidden) == hidden
+    assert len(world.messages.delayed) == hidden
 
 
 def test_a_batch_is_delivered_although_its_timeout_cannot_be_changed(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ class WatchedPushApi:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedDigests:
-    """The windows of digests."""
+class WatchedBatches:
+    """The batch windows."""
 
     inner: BatchStore
     injector: FaultInjector
@@ -366,7 +366,8 @@ def _relay(relay: Relay, queue: WatchedMessages, injector: FaultInjector) -> Wat
             ),
             injector=injector,
         )
-        batcher = Batcher(WatchedDigests(lane.batcher.digests, injector), watched, queue)
+        batches = WatchedBatches(lane.batcher.store, injector)
+        batcher = Batcher(batches, watched.ledger, watched, queue, sender.clock)
         lanes[name] = WatchedLane(**_parts(replace(lane, sender=watched, batcher=batcher)), injector=injector)
     return WatchedRelay(**_parts(replace(relay, lanes=lanes)), injector=injector)
 
