@@ -207,7 +207,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.free = 3
-        self.down: Exception | None = None
+        self.error: Exception | None = None
         self.asked: list[int] = []  # the number of pushes of each share
         self.urgent: list[bool] = []  # of each push that asked for a connection
         self.in_use = 0
@@ -222,8 +222,8 @@ class Connections:
     def connection(self, *, urgent: bool) -> Iterator[Unleased]:
         """Hold a connection for one push."""
         self.urgent.append(urgent)
-        if self.down:
-            raise self.down
+        if self.error:
+            raise self.error
         if not self.free:
             raise ConnectionsBusy("the account's connections are all in use")
         self.in_use += 1
@@ -305,20 +305,20 @@ class Cooldowns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.state = Cooldown()
-        self.down: Exception | None = None
+        self.error: Exception | None = None
         self.reads = 0
 
     def read(self) -> Cooldown:
         """Return the state."""
-        if self.down:
-            raise self.down
+        if self.error:
+            raise self.error
         self.reads += 1
         return self.state
 
     def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
         """Replace the state, if it is the one that was seen."""
-        if self.down:
-            raise self.down
+        if self.error:
+            raise self.error
         with self._lock:
             if self.state.stamp == before.stamp:
                 self.state = after

@@ -271,7 +271,7 @@ class Broken(Messages):
     def __init__(self) -> None:
         """Break."""
         super().__init__()
-        self.down = RuntimeError("planted@example.com")
+        self.error = RuntimeError("planted@example.com")
 
 
 @pytest.mark.parametrize(

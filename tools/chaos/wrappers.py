@@ -8,6 +8,7 @@ from typing import Any
 from chaos.fault_injector import FaultInjector, is_poison, result_of, told
 from chaos.plan import FIFO_ARN
 from push_relay.adapters.process import SystemClock
+from push_relay.adapters.queue import SqsQueue
 from push_relay.bootstrap import deliver, receive
 from push_relay.bootstrap.common import Common
 from push_relay.core.clock import TimeLeft
@@ -33,60 +34,51 @@ from push_relay.settings import DeliveryMode, Settings
 from push_relay.telemetry import Telemetry
 
 
-@dataclass(frozen=True, slots=True)
 class WatchedLedger:
-    """The ledger."""
+    """The ledger. Methods that need no watching are the real ledger's own."""
 
-    inner: Ledger
-    injector: FaultInjector
+    def __init__(self, inner: Ledger, injector: FaultInjector) -> None:
+        self._inner = inner
+        self._injector = injector
+        self.error_code_of = inner.error_code_of
+        self.count_unknown = inner.count_unknown
+        self.clear_parked = inner.clear_parked
 
     def claim(
-        self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
+        self, key: str, lease_secs: float, replay: Replay, replay_id: str, forget_before: float = 0.0
     ) -> Claim:
         """Claim a push."""
-        self.injector.at("before_claim")
-        claim = self.inner.claim(key, lease, replay, replay_id, forget_before)
+        self._injector.at("before_claim")
+        claim = self._inner.claim(key, lease_secs, replay, replay_id, forget_before)
         replayed = replay is not Replay.NO
-        self.injector.note("claimed", key=key, claim=claim, lease=round(lease, 3), replayed=replayed)
-        self.injector.at("after_claim")
+        self._injector.note("claimed", key=key, claim=claim, lease=round(lease_secs, 3), replayed=replayed)
+        self._injector.at("after_claim")
         return claim
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Settle a push."""
-        self.injector.at("before_settle")
+        self._injector.at("before_settle")
         try:
-            self.inner.settle(key, status, error_code)
+            self._inner.settle(key, status, error_code)
         except Exception as exc:
-            self.injector.note("not_settled", key=key, result=result_of(exc))
+            self._injector.note("not_settled", key=key, result=result_of(exc))
             raise
-        self.injector.note("settled", key=key, status=status)
-        self.injector.at("after_settle")
+        self._injector.note("settled", key=key, status=status)
+        self._injector.at("after_settle")
 
     def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
-        """Note the window of a gathered push."""
-        self.injector.at("before_remember")
-        noted = self.inner.note_window(key, window, anew=anew)
-        self.injector.note("remembered", key=key, anew=anew, again=noted != window)
-        self.injector.at("after_remember")
+        """Note the window of a batched push."""
+        self._injector.at("before_remember")
+        noted = self._inner.note_window(key, window, anew=anew)
+        self._injector.note("remembered", key=key, anew=anew, again=noted != window)
+        self._injector.at("after_remember")
         return noted
 
-    def error_code_of(self, key: str) -> str:
-        """Return the error code of what has failed."""
-        return self.inner.error_code_of(key)
-
-    def count_unknown(self, key: str) -> int:
-        """Count a call of unknown fate."""
-        return self.inner.count_unknown(key)
-
     def release(self, key: str, receipt: Receipt) -> None:
-        """Give a claim back."""
-        self.injector.at("before_give_back")
-        self.inner.release(key, receipt)
-        self.injector.at("after_give_back")
-
-    def clear_parked(self, key: str) -> None:
-        """Forget that a push was parked."""
-        self.inner.clear_parked(key)
+        """Park a push."""
+        self._injector.at("before_give_back")
+        self._inner.release(key, receipt)
+        self._injector.at("after_give_back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,45 +102,33 @@ class WatchedPushApi:
         self.injector.at("after_send")
 
 
-@dataclass(frozen=True, slots=True)
 class WatchedBatches:
-    """The batch windows."""
+    """The batch windows. Methods that need no watching are the real store's own."""
 
-    inner: BatchStore
-    injector: FaultInjector
-
-    def latest(self, window: Window) -> Window:
-        """Return where a push is tried first."""
-        return self.inner.latest(window)
-
-    def further(self, window: Window) -> Window:
-        """Return where a push goes on."""
-        return self.inner.further(window)
+    def __init__(self, inner: BatchStore, injector: FaultInjector) -> None:
+        self._inner = inner
+        self._injector = injector
+        self.latest = inner.latest
+        self.further = inner.further
+        self.scheduled = inner.scheduled
+        self.close = inner.close
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add an entry."""
-        self.injector.at("before_gather")
+        """Add a push."""
+        self._injector.at("before_gather")
         push = Push(window.recipient, entry.wording, entry.key)
-        self.injector.note("gathering", **told(push), window=window.id)
-        added = self.inner.add(window, entry)
-        self.injector.note("gathered", key=entry.key, added=added)
-        self.injector.at("after_gather")
+        self._injector.note("gathering", **told(push), window=window.id)
+        added = self._inner.add(window, entry)
+        self._injector.note("gathered", key=entry.key, added=added)
+        self._injector.at("after_gather")
         return added
-
-    def scheduled(self, window: Window) -> None:
-        """Note that a window's end is scheduled."""
-        self.inner.scheduled(window)
-
-    def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
-        """Close a window."""
-        return self.inner.close(window_id)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedMessages:
     """The queue and the dead-letter queue."""
 
-    inner: Any  # SqsQueue, which is both of the ports
+    inner: SqsQueue
     injector: FaultInjector
     hidden: dict[str, float] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
