@@ -15,7 +15,7 @@ from push_relay.core.outcomes import Outcome
 from push_relay.settings import DeliveryMode
 from queues import DeadLettered
 from relayctl.deadletters.dead_letter import DeadLetter
-from relayctl.deadletters.revival import revived
+from relayctl.deadletters.outgoing import outgoing_messages
 
 NOW = 1_800_000_000.0
 BAD = 'to = ["email:{{ data.mail }}", "user:one", "user:two"]'
@@ -61,10 +61,14 @@ def share_ledger(world: World, other: World) -> None:
     world.change_sender(ledger=other.ledger)
 
 
-def replay(world: World, dead: DeadLettered) -> None:
+def replay(world: World, buried: DeadLettered) -> None:
     """Replay a dead letter as `relayctl` does."""
-    attributes = {name: {"DataType": "String", "StringValue": text} for name, text in dead.attributes.items()}
-    (message,) = revived(DeadLetter("d-1", dead.body, attributes, NOW), NOW, force=False, replay_id="r-1")
+    attributes = {
+        name: {"DataType": "String", "StringValue": text} for name, text in buried.attributes.items()
+    }
+    (message,) = outgoing_messages(
+        DeadLetter("d-1", buried.body, attributes, NOW), NOW, force=False, replay_id="r-1"
+    )
     named = {name: {"stringValue": text["StringValue"]} for name, text in message.attributes.items()}
     world.deliver(sqs_batch({**sqs_record(message.body), "messageAttributes": named}))
 

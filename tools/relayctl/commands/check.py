@@ -1,6 +1,6 @@
-"""Check every source folder and config/relay.toml, as the build does.
+"""Check every source folder and config/relay.toml. The build runs this check too.
 
-Each mistake is told with file, line and cause; the exit code is 1 where there is one.
+Every mistake is printed with its file, line and cause. The exit code is 0 if there is none, else 1.
 """
 
 import argparse
@@ -14,23 +14,25 @@ from relayctl.project import ROOT
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--sources", type=Path, default=ROOT / "src/sources", help="the source folders")
-    parser.add_argument("--config", type=Path, default=ROOT / "config/relay.toml", help="the deployer's file")
+    parser.add_argument(
+        "--config", type=Path, default=ROOT / "config/relay.toml", help="the relay.toml to use"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, and return the exit code."""
+    """Check the files, and return the exit code."""
     problems = list(_problems(arguments.sources, arguments.config))
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
         return 1
-    print(f"check: {arguments.config.name} and all sources are well-formed")
+    print(f"check: {arguments.config.name} and all sources are valid")
     return 0
 
 
 def _problems(sources: Path, config: Path) -> Iterator[str]:
-    from push_relay.adapters.catalog import read_routing_file, read_source_folder  # noqa: PLC0415
-    from push_relay.core.errors import ConfigurationInvalid  # noqa: PLC0415
+    from push_relay.adapters.catalog import read_routing_file, read_source_folder
+    from push_relay.core.errors import ConfigurationInvalid
 
     folders = sorted(path for path in sources.iterdir() if path.is_dir())
     proofs = {}
