@@ -145,14 +145,14 @@ class Ledger:
             item.unknown_sends += 1
             return item.unknown_sends
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the window of a claimed push."""
         with self._lock:
             _raise(self.claim_error)
             item = self._own(key)
             if item is None:
                 raise ClaimHeld("another worker has taken over the claim of this push")
-            item.window = window if anew else item.window or window
+            item.window = window if overwrite else item.window or window
             return item.window
 
     def _own(self, key: str) -> LedgerItem | None:

@@ -1,4 +1,4 @@
-"""What every store of batch windows does: the one in DynamoDB, and the one in memory that other tests use.
+"""The contract of a store of batch windows: the one in DynamoDB, and the one in memory that other tests use.
 
 A test class inherits the contract, and a fixture `workers` starts the workers that share the windows.
 """

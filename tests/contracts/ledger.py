@@ -1,4 +1,4 @@
-"""What every ledger does: the one in DynamoDB, and the one in memory that other tests use.
+"""The contract of a ledger: the one in DynamoDB, and the one in memory that other tests use.
 
 A test class inherits the contract, and a fixture `workers` starts the workers that share a ledger.
 """
@@ -238,7 +238,7 @@ class LedgerContract:
         claim = workers.one().claim("k", 30, forget_before=settled_at + forget_before)
         assert claim is (Claim.GRANTED if is_free else remembered)
 
-    def test_what_a_worker_holds_is_never_another_events(self, workers: Workers) -> None:
+    def test_a_claimed_push_is_never_another_events(self, workers: Workers) -> None:
         """A claimed push is not settled, however late the other event arrived."""
         first = claimed(workers)
         late = workers.clock.now() + 86_400
@@ -271,7 +271,7 @@ class LedgerContract:
         ledger.release("k", PARKED)
         ledger = claimed(workers)
         assert ledger.note_window("k", "third") == "first"
-        assert ledger.note_window("k", "third", anew=True) == "third"
+        assert ledger.note_window("k", "third", overwrite=True) == "third"
         assert ledger.note_window("k", "fourth") == "third"
 
     def test_the_window_of_a_push_is_forgotten_when_it_is_settled(self, workers: Workers) -> None:
@@ -283,18 +283,18 @@ class LedgerContract:
         workers.clock.time += LEDGER_MEMORY_SECS
         assert claimed(workers).note_window("k", "second") == "second"
 
-    @pytest.mark.parametrize("anew", [False, True])
+    @pytest.mark.parametrize("overwrite", [False, True])
     def test_a_worker_that_has_lost_its_claim_notes_no_window(
         self,
         workers: Workers,
-        anew: bool,  # noqa: FBT001
+        overwrite: bool,  # noqa: FBT001
     ) -> None:
         """Its successor decides which window the push goes into."""
         late = claimed(workers)
         workers.clock.time += LEASE_ENDED_SECS
         successor = claimed(workers)
         with pytest.raises(ClaimHeld):
-            late.note_window("k", "late", anew=anew)
+            late.note_window("k", "late", overwrite=overwrite)
         assert successor.note_window("k", "mine") == "mine"
 
     def test_of_many_workers_one_notes_the_window(self, workers: Workers) -> None:

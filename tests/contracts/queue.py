@@ -1,4 +1,4 @@
-"""What every queue does: the one on SQS, and the one in memory that other tests use.
+"""The contract of a queue: the one on SQS, and the one in memory that other tests use.
 
 A test class inherits the contract, and a fixture `queues` makes a queue and a dead-letter queue.
 """
@@ -34,7 +34,7 @@ class Queues(Protocol):
         ...
 
     def dead(self) -> list[dict[str, Any]]:
-        """Receive the dead letters in the same way."""
+        """Receive the dead dead_letters in the same way."""
         ...
 
 
@@ -93,9 +93,9 @@ class QueueContract:
         brought = {f"a{number}": "x" for number in range(12)} | needed | {"push-relay-event": "1"}
         queues.queue.dead_letter("body", brought, "mapping_failed", "e-1")
         queues.queue.dead_letter("", {}, "malformed_request", "-")
-        letters = {record["body"]: sqs_attributes(record) for record in queues.dead()}
-        assert set(letters) == {"body", "null"}
-        attributes = letters["body"]
+        dead_letters = {record["body"]: sqs_attributes(record) for record in queues.dead()}
+        assert set(dead_letters) == {"body", "null"}
+        attributes = dead_letters["body"]
         assert len(attributes) == MAX_ATTRIBUTES
         assert (attributes["error_code"], attributes["event_id"]) == ("mapping_failed", "e-1")
         assert needed.items() | {("push-relay-event", "1")} <= attributes.items()

@@ -66,11 +66,11 @@ class WatchedLedger:
         self.injector.note("settled", key=key, status=status)
         self.injector.at("after_settle")
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the batch window of a push."""
         self.injector.at("before_note_window")
-        noted = self.inner.note_window(key, window, anew=anew)
-        self.injector.note("noted_window", key=key, anew=anew, was_noted=noted != window)
+        noted = self.inner.note_window(key, window, overwrite=overwrite)
+        self.injector.note("noted_window", key=key, overwrite=overwrite, was_noted=noted != window)
         self.injector.at("after_note_window")
         return noted
 

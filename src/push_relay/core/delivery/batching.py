@@ -162,13 +162,13 @@ class Batcher:
             # By this worker's clock the closed one may last a while yet: the next begins when it is due.
             next_one = window_of(push, max(now(), window.due))
             other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)
-            window = self._noted(push, other, anew=True)
+            window = self._noted(push, other, overwrite=True)
         raise LedgerUnavailable("no window of the digest has taken the push")
 
-    def _noted(self, push: Push, window: Window, *, anew: bool = False) -> Window:
+    def _noted(self, push: Push, window: Window, *, overwrite: bool = False) -> Window:
         """Note the window that a push goes into before it lies there; return the one that it is bound to."""
         segment = f"#{window.segment}" if window.segment else ""
-        noted = self.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", anew=anew)
+        noted = self.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", overwrite=overwrite)
         due, _, name = noted.partition(" ")
         window_id, _, number = name.partition("#")
         return replace(window, id=window_id, due=float(due), segment=int(number or 0))

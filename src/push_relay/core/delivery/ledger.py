@@ -79,10 +79,10 @@ class Ledger(Protocol):
         """
         ...
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the batch window that a claimed push goes into; return the one that is noted.
 
-        Until the push is settled, the first window stays noted, whichever worker claims the push. `anew`
+        Until the push is settled, the first window stays noted, whichever worker claims the push. `overwrite`
         replaces it. Raises ClaimHeld if the claim is no longer this worker's.
         """
         ...
