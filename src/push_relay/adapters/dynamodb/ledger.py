@@ -136,10 +136,11 @@ class DynamoDbLedger:
 
     def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the batch window that a claimed push goes into; return the one that is noted."""
+        value = ":window" if overwrite else "if_not_exists(#window, :window)"
         try:
             item = self._table.update(
                 Key={"pk": text(PREFIX + key)},
-                UpdateExpression=f"SET #window = {':window' if overwrite else 'if_not_exists(#window, :window)'}",
+                UpdateExpression=f"SET #window = {value}",
                 ConditionExpression="#owner = :owner",
                 ExpressionAttributeNames={"#window": "window", "#owner": "owner"},
                 ExpressionAttributeValues={":window": text(window), ":owner": text(self._owner)},
