@@ -1,7 +1,8 @@
 """The log lines and the metrics, with every key and every name. Neither holds a payload or a person.
 
 Metrics have the dimensions `service` and `stack`, so a stack's alarms watch that stack alone and a further
-source costs no further metric. A metric line also has the property `source`, for queries over the log.
+source or account costs no further metric. A metric line also has the property `source`, and QuotaUsed the
+property `account`, for queries over the log.
 
 Anybody can cause a request that is refused before its sender has proven itself. So that a flood of them does
 not become a bill for logs, only the first few are logged one by one; after that one line stands for many (its
@@ -139,7 +140,7 @@ class Telemetry:
         self._stack = stack
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._latencies: dict[str, list[float]] = defaultdict(list)
-        self._quota: float | None = None
+        self._quota: dict[str, float] = {}  # by account, in percent
         self._refusals = _Refusals(monotonic)
         self._lock = Lock()  # pushes are sent from several threads
 
@@ -165,10 +166,10 @@ class Telemetry:
             "unsubscribed", source=source, error_code=UNSUBSCRIBED.lower(), correlation_id=correlation_id
         )
 
-    def quota(self, calls: int, limit: int) -> None:
-        """Note how much of the day's quota the account has used."""
+    def quota(self, account: str, calls: int, limit: int) -> None:
+        """Note how many of the day's calls an account has used."""
         with self._lock:
-            self._quota = max(self._quota or 0.0, 100.0 * calls / limit)
+            self._quota[account] = max(self._quota.get(account, 0.0), 100.0 * calls / limit)
 
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
         """Note what became of pushes; `attempt` is the attempt's number, from 1."""
@@ -202,11 +203,11 @@ class Telemetry:
             # The hundredth value of a metric has flushed it already, and an empty flush warns.
             if metrics.metric_set:
                 metrics.flush_metrics()
-        if self._quota is not None:
-            metrics = self._line()
-            metrics.add_metric(QUOTA_USED, MetricUnit.Percent, self._quota)
+        for account, percent in self._quota.items():
+            metrics = self._line(account=account)
+            metrics.add_metric(QUOTA_USED, MetricUnit.Percent, percent)
             metrics.flush_metrics()
-            self._quota = None
+        self._quota.clear()
         if self._refusals.is_due:
             metrics = self._line(refused=dict(self._refusals.by_source))
             for name, count in self._refusals.metrics.items():
@@ -227,6 +228,7 @@ class Telemetry:
         fields = {
             "source": receipt.source,
             "event_id": receipt.event_id,
+            "account": receipt.account,
             "outcome": receipt.outcome.value,
             "error_code": receipt.error_code,
             "detail": receipt.detail,

@@ -13,13 +13,21 @@ from push_relay.core.errors import (
     VendorRejected,
     Violation,
 )
-from push_relay.core.event import Event
+from push_relay.core.event import Event, sha256_hex
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, safe_detail, verdict
 
 #: The name of the account of a route that names none.
 DEFAULT_ACCOUNT = "default"
 #: The error code of a push that waits in a digest's window.
 BATCHED = "gathered"
+
+
+def of_account(key: str, account: str) -> str:
+    """Return the key of an account's push or window, given the key of the default account's (64 hex digits).
+
+    So two accounts never share a key, and the default account's keys are those of versions without accounts.
+    """
+    return key if account == DEFAULT_ACCOUNT else sha256_hex(f"{key}\0{account}".encode())
 
 
 class RecipientKind(StrEnum):
@@ -125,6 +133,11 @@ class Receipt:
     def key(self) -> str | None:
         """The push's key, where it got so far."""
         return self.push.key if self.push else None
+
+    @property
+    def account(self) -> str | None:
+        """The account of the push, if there is a push."""
+        return self.push.account if self.push else None
 
     @property
     def disposition(self) -> Disposition:
