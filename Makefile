@@ -27,7 +27,7 @@ help: ## this list
 
 # --- setup ------------------------------------------------------------------------------------------
 
-setup: .venv/.done .tools/sam/.done .tools/ministack/.done ## make the environments (run and test do it by themselves)
+setup: .venv/.done .tools/sam/.done .tools/ministack/.done ## make the environments (run and test do it too)
 
 .tools/uv/.done: requirements/uv.txt
 	@echo "setup: uv"
@@ -66,25 +66,27 @@ fuzz: setup ## fuzz the whole receive path for FUZZ_SECS (60) seconds; what it l
 	@$(PY) tests/fuzz/receive_target.py -max_total_time=$(FUZZ_SECS) -max_len=8192 -timeout=10 \
 	  -artifact_prefix=.fuzz/ -print_final_stats=1 .fuzz/corpus
 
-check: setup ## the gate: formatting, lint, types, import rules, template, docs
+check: setup ## the gate: formatting, lint, spelling, vocabulary, types, import rules, template, docs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
+	.venv/bin/typos
+	$(PY) -m prose
 	$(PY) -m mypy
 	$(PY) -m mypy bench/*.py
 	.venv/bin/lint-imports --no-cache
 	$(SAM) validate --lint --template template.yaml
 	$(PY) -m relayctl check
 	$(PY) -m relayctl openapi --check
-	$(PY) -m pytest --quiet tests/unit/test_docs.py
+	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
 bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
 
-chaos: setup ## break everything on purpose and count what became of it: EVENTS= (2000), SEED= (any), ORGANISATIONS= (1)
+chaos: setup ## break everything on purpose and count the outcomes: EVENTS= (2000), SEED= (any), ORGANISATIONS= (1)
 	@$(PY) -m chaos --events $(or $(EVENTS),2000) $(if $(SEED),--seed $(SEED)) --report bench/chaos.json \
 	  $(if $(ORGANISATIONS),--organisations $(ORGANISATIONS))
 
-openapi: setup ## write docs/openapi.json anew: the HTTP interface, of the code and the sources
+openapi: setup ## write docs/openapi.json: the HTTP interface, from the code and the sources
 	@$(PY) -m relayctl openapi
 
 requirements: .tools/uv/.done ## compile requirements/*.in again (PyPI)

@@ -18,7 +18,7 @@ from push_relay.core.delivery.sender import Claim
 from push_relay.core.event import Arrival, Event
 from push_relay.core.push import DEFAULT_ACCOUNT, Push
 from push_relay.core.relay import Relay
-from push_relay.core.rules.recognizer import Recognizer
+from push_relay.core.rules.recogniser import Recogniser
 from stores import Ledger
 
 ARN = "arn:aws:sqs:eu-west-1:1:"
@@ -52,8 +52,8 @@ class LeasingLedger(Ledger):
         return claim
 
 
-class DyingRecognizer(Recognizer):
-    """A recognizer that a message can kill."""
+class DyingRecogniser(Recogniser):
+    """A recogniser that a message can kill."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class DyingRecognizer(Recognizer):
         """Read a message."""
         if READS in str(arrival.data):
             raise Killed
-        return Recognizer.recognise(self, arrival)
+        return Recogniser.recognise(self, arrival)
 
 
 class DyingRelay(Relay):
@@ -105,7 +105,7 @@ class EventSource:
         world.change_lane(batcher=replace(world.relay.lanes[DEFAULT_ACCOUNT].batcher, queue=queue))
         world.change_sender(ledger=world.ledger)
         world.relay = DyingRelay(world.translator, world.relay.lanes, world.ledger, in_turn)
-        world.recognizer = DyingRecognizer(world.sources, world.routing, world.clock.now)
+        world.recogniser = DyingRecogniser(world.sources, world.routing, world.clock.now)
         world.vendor.judge = self._judge
 
     def run(self, url: str = EVENTS, *, until: Callable[[], bool] = lambda: False) -> None:

@@ -25,7 +25,7 @@ from push_relay.core.intake import Forward, Forwarded, Intake, QueueForward
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
 from push_relay.core.relay import Relay
-from push_relay.core.rules.recognizer import Recognizer
+from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.rules.route import Routing
 from push_relay.core.translator import Translator
 from push_relay.core.trust.door import Door
@@ -312,7 +312,7 @@ class World:
         )
         self.translator = Translator(self.sources, routing)
         self.relay = Relay(self.translator, {DEFAULT_ACCOUNT: lane}, self.ledger, in_turn)
-        self.recognizer = Recognizer(self.sources, routing, self.clock.now)
+        self.recogniser = Recogniser(self.sources, routing, self.clock.now)
         self.intake = Intake(
             sources=self.sources,
             routing=routing,
@@ -358,7 +358,7 @@ class World:
         self.sources = sources
         self.translator = replace(self.translator, sources=sources)
         self.relay = replace(self.relay, translator=self.translator)
-        self.recognizer = replace(self.recognizer, sources=sources)
+        self.recogniser = replace(self.recogniser, sources=sources)
         self.intake = replace(self.intake, sources=sources)
 
     def change_door(self, door: Door) -> None:
@@ -370,7 +370,7 @@ class World:
         self.translator = replace(self.translator, routing=routing)
         self.relay = replace(self.relay, translator=self.translator)
         self.change_lane(account=routing.account)
-        self.recognizer = replace(self.recognizer, routing=routing)
+        self.recogniser = replace(self.recogniser, routing=routing)
         self.intake = replace(self.intake, routing=routing)
 
     def receive(self, invocation: Any) -> dict[str, Any]:
@@ -379,7 +379,7 @@ class World:
 
     def deliver(self, invocation: Any) -> dict[str, Any]:
         """Deliver an invocation."""
-        consumer = BatchConsumer(self.recognizer, self.relay, self.messages, self.telemetry, self.clock)
+        consumer = BatchConsumer(self.recogniser, self.relay, self.messages, self.telemetry, self.clock)
         return consumer.handle(invocation, self.context)
 
     def time_left(self) -> float:

@@ -6,7 +6,7 @@ property `account`, for queries over the log.
 
 Anybody can cause a request that is refused before its sender has proven itself. So that a flood of them does
 not become a bill for logs, only the first few are logged one by one; after that one line stands for many (its
-`count` says for how many), and their metrics are written together. docs/errors.md gives the numbers.
+`count` says for how many), and their metrics are written together. docs/reference.md gives the numbers.
 """
 
 import time
@@ -235,7 +235,7 @@ class Telemetry:
             "vendor_code": receipt.vendor_code,
             "violations": [f"{v.pointer or '/'} {v.rule}" for v in receipt.violations] or None,
             "latency_ms": receipt.latency_ms and round(receipt.latency_ms, 1),
-            "retry_after": receipt.retry_after,
+            "retry_after_secs": receipt.retry_after,
             "correlation_id": receipt.correlation_id,
             **numbers,
         }

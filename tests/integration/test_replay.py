@@ -109,7 +109,7 @@ class Stack:
             for m in received
         ]
         world = self.world
-        consumer = BatchConsumer(world.recognizer, world.relay, queue, world.telemetry, world.clock)
+        consumer = BatchConsumer(world.recogniser, world.relay, queue, world.telemetry, world.clock)
         kept = consumer.handle({"Records": records}, world.context)
         assert kept == {"batchItemFailures": []}
         for message in received:

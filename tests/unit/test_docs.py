@@ -1,24 +1,17 @@
-"""The docs name what exists: every error code, outcome, metric, setting, key, function and source."""
+"""The docs name what exists: keys, functions, schemes, attacks, sources. Tables: test_reference.py."""
 
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import shipped
 from attacks import ATTACKS, Attack
-from fakes import captured
-from push_relay import telemetry
-from push_relay.core import errors
-from push_relay.core.outcomes import Outcome, verdict
-from push_relay.core.push import Receipt
 from push_relay.core.queue_format import SOURCE_ATTRIBUTE
 from push_relay.core.rules.event_rules import MATCH_KEYS
 from push_relay.core.rules.expression import FUNCTIONS
 from push_relay.core.trust.schemes.registry import SCHEMES
-from push_relay.entrypoints import http_endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,88 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def read(name: str) -> str:
     """Return a file of the project."""
     return (ROOT / name).read_text("utf-8")
-
-
-@pytest.mark.parametrize("code", errors.CODES)
-def test_every_error_code_has_a_line_with_its_status_and_outcome(code: str) -> None:
-    """Whoever gets a code finds what it means, with the status and outcome that the code has."""
-    error = errors.CODES[code]
-    row = re.search(rf"^\| `{code}` \| (\d+) \| `(\w+)` \|", read("docs/errors.md"), re.MULTILINE)
-    assert row, f"docs/errors.md has no line for {code}"
-    assert (int(row[1]), row[2]) == (verdict(error).status, verdict(error).outcome)
-
-
-def test_no_documented_error_code_has_ceased_to_exist() -> None:
-    """The table tells of no code that the relay cannot give."""
-    codes = re.findall(r"^\| `(\w+)` \| \d+ \|", read("docs/errors.md"), re.MULTILINE)
-    assert set(codes) == set(errors.CODES)
-
-
-@pytest.mark.parametrize("code", [http_endpoint.NOT_FOUND, http_endpoint.METHOD_NOT_ALLOWED])
-def test_answers_without_an_event_are_documented(code: str) -> None:
-    """The two answers that are no event's outcome are told too."""
-    assert f"`{code}`" in read("docs/errors.md")
-
-
-@pytest.mark.parametrize("outcome", Outcome)
-def test_every_outcome_is_documented_with_its_metric(outcome: Outcome) -> None:
-    """An outcome's line names the metric to watch."""
-    assert f"| `{outcome}` | `{telemetry.OUTCOME_METRICS[outcome]}` |" in read("docs/errors.md")
-
-
-@pytest.mark.parametrize(
-    "metric",
-    [
-        telemetry.RECEIVED,
-        telemetry.ACCEPTED,
-        telemetry.HANDSHAKE,
-        telemetry.QUOTA_USED,
-        telemetry.VENDOR_LATENCY,
-        *sorted(set(telemetry.CODE_METRICS.values())),
-    ],
-)
-def test_every_other_metric_is_documented(metric: str) -> None:
-    """So do the metrics that are no outcome's."""
-    assert f"`{metric}`" in read("docs/errors.md")
-
-
-def test_every_log_key_is_documented() -> None:
-    """Somebody who queries the logs finds every key of a line that has them all."""
-    receipt = Receipt(
-        source="bakery",
-        event_id="e-1",
-        outcome=Outcome.REJECTED,
-        error_code="schema_violation",
-        detail="why",
-        vendor_code="V",
-        violations=(errors.Violation("/a", "type"),),
-        retry_after=1.0,
-        latency_ms=1.0,
-    )
-    with captured() as said:
-        said.telemetry.refused(receipt)
-    (line,) = said.logs
-    assert {field.name for field in fields(Receipt)} - {"push", "is_paced"} <= line.keys()
-    for key in line.keys() - {"level", "message", "timestamp", "service"}:
-        assert f"`{key}`" in read("docs/errors.md"), key
-
-
-def test_every_setting_is_documented() -> None:
-    """Every environment variable that is read or set has a line."""
-    settings = re.findall(r'environment\.get\("(\w+)"', read("src/push_relay/settings.py"))
-    settings += re.findall(r"POWERTOOLS_\w+", read("template.yaml"))
-    assert len(settings) > 8
-    for setting in settings:
-        assert f"`{setting}`" in read("docs/configuration.md"), setting
-
-
-def test_every_template_parameter_is_documented() -> None:
-    """Every parameter that a deployer may give has a line."""
-    block = read("template.yaml").partition("\nParameters:\n")[2].partition("\nGlobals:\n")[0]
-    parameters = re.findall(r"^  (\w+):$", block, re.MULTILINE)
-    assert len(parameters) > 5
-    for parameter in parameters:
-        assert f"`{parameter}`" in read("docs/configuration.md"), parameter
 
 
 def test_every_key_of_relay_toml_is_documented() -> None:
@@ -187,11 +98,55 @@ def test_the_message_attribute_that_names_a_source_is_documented() -> None:
     assert f"message attribute `{SOURCE_ATTRIBUTE}`" in read("docs/writing-a-source.md")
 
 
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_between_documents_leads_somewhere(document: str) -> None:
-    """No document points at a file that is not there."""
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(document)):
-        assert (ROOT / document).parent.joinpath(target).exists(), target
+    """A link may name a file, and a heading of it."""
+    folder = (ROOT / document).parent
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", read(document)):
+        path = folder / target if target else ROOT / document
+        assert path.exists(), target
+        if heading:
+            assert heading in anchors(path), f"{target}#{heading}"
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+RECORDS = sorted(path for path in (ROOT / "docs/decisions").glob("*.md") if path.name != "README.md")
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
+def test_a_decision_has_its_form_and_its_row_in_the_index(record: Path) -> None:
+    """The index shows which decisions still hold, so its titles and statuses are those of the records."""
+    form = re.fullmatch(
+        r"# (\d+)\. (.+)\n\nStatus: (\*.+\*)\. Date: \d{4}-\d\d-\d\d\.\n"
+        r"\n\*\*Context\.\*\* .+\n\n\*\*Decision\.\*\* .+\n\n\*\*Consequence\.\*\* .+\n",
+        record.read_text("utf-8"),
+        re.DOTALL,
+    )
+    assert form
+    number, title, status = form.groups()
+    assert record.name.startswith(f"{int(number):03}-")
+    assert f"| {number} | [{title}]({record.name}) | {status} |" in read("docs/decisions/README.md")
+    assert re.fullmatch(
+        r"\*(accepted|(accepted, in part )?superseded by \[\d+\]\(.+\)( and \[\d+\]\(.+\))?)\*", status
+    )
+
+
+def test_decisions_are_numbered_in_a_row_and_the_index_has_no_others() -> None:
+    """Two branches may each have added a record."""
+    assert [record.name[:3] for record in RECORDS] == [f"{n:03}" for n in range(1, len(RECORDS) + 1)]
+    assert read("docs/decisions/README.md").count("\n| ") - read("docs/decisions/README.md").count(
+        "\n| no. |"
+    ) == len(RECORDS)
 
 
 def test_every_make_target_is_explained() -> None:

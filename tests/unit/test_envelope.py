@@ -378,7 +378,7 @@ def test_a_replayed_message_keeps_the_identity_that_it_had() -> None:
 )
 def test_a_source_is_named_or_is_the_only_one_that_matches(record: dict[str, Any], source: str) -> None:
     """A source's name goes before match rules; a name that is no source's is a publisher's own word."""
-    assert World().recognizer.recognise(from_sqs(record)).source == source
+    assert World().recogniser.recognise(from_sqs(record)).source == source
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_a_message_of_no_source_or_of_several_is_rejected(
 ) -> None:
     """The relay never guesses."""
     with pytest.raises(error):
-        World().recognizer.recognise(from_sqs(record))
+        World().recogniser.recognise(from_sqs(record))
 
 
 JSON = st.recursive(
@@ -440,7 +440,7 @@ def test_any_json_in_any_nesting_is_an_event_or_rejected(
     content: Any, layers: list[Any], source: str | None
 ) -> None:
     """Nothing but RelayError comes out of the unwrapping and the validating."""
-    recognizer = World().recognizer
+    recogniser = World().recogniser
     whole = nested(content, layers)
     for unwrap, given_message in (
         (envelope.unwrap_sqs, sqs_record(whole, source=source)),
@@ -450,15 +450,15 @@ def test_any_json_in_any_nesting_is_an_event_or_rejected(
         with suppress(RelayError):
             arrival = unwrap(given_message)
             assert isinstance(arrival, Arrival)
-            recognizer.recognise(arrival)
+            recogniser.recognise(arrival)
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), JUNK, max_size=8))
 def test_any_junk_is_an_event_or_rejected(junk: dict[str, Any]) -> None:
     """Whatever stands in an envelope's fields."""
-    recognizer = World().recognizer
+    recogniser = World().recogniser
     for unwrap in (envelope.unwrap_sqs, envelope.unwrap_sns, envelope.unwrap_eventbridge):
         with suppress(RelayError):
             arrival = unwrap(junk)
             if isinstance(arrival, Arrival):
-                recognizer.recognise(arrival)
+                recogniser.recognise(arrival)

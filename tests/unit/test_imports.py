@@ -127,7 +127,7 @@ DELIVER = {
     "core.delivery.share",
     "core.delivery.worker_leases",
     "core.relay",
-    "core.rules.recognizer",
+    "core.rules.recogniser",
     "core.rules.wording",
     "core.translator",
     "entrypoints.batch_consumer",

@@ -56,7 +56,7 @@ def test_a_receipt_is_one_line_with_the_documented_keys() -> None:
         "violations": ["/a type", "/ required"],
         "attempt": 2,
         "latency_ms": 12.3,
-        "retry_after": 3.5,
+        "retry_after_secs": 3.5,
         "correlation_id": "c-1",
     }
     assert least.keys() - POWERTOOLS == {"source", "event_id", "outcome", "attempt", "correlation_id"}

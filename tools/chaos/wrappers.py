@@ -22,7 +22,7 @@ from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.intake import Forward, Intake, QueueForward, Received
 from push_relay.core.push import Push, Receipt
 from push_relay.core.relay import Relay
-from push_relay.core.rules.recognizer import Recognizer
+from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.trust.handshakes.base import Reply
 from push_relay.entrypoints.batch_consumer import BatchConsumer
 from push_relay.entrypoints.direct import DirectForward
@@ -229,15 +229,15 @@ class WatchedIntake(Intake):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedRecognizer(Recognizer):
-    """The recognizer, which takes up each message that becomes no event as one."""
+class WatchedRecogniser(Recogniser):
+    """The recogniser, which takes up each message that becomes no event as one."""
 
     injector: FaultInjector | None = None
 
     def recognise(self, arrival: Arrival) -> Event:
         """Recognise a message."""
         try:
-            return Recognizer.recognise(self, arrival)
+            return Recogniser.recognise(self, arrival)
         except Exception:
             if self.injector:
                 self.injector.note("taken", pushes=1)
@@ -339,14 +339,14 @@ def watch(settings: Settings, clock: SystemClock, injector: FaultInjector) -> Wa
     endpoint, consumer = receive.build(common), deliver.build(common)
     queue, telemetry = WatchedMessages(common.queue, injector), WatchedTelemetry(injector)
     relay = _relay(consumer.relay, queue, injector)
-    recognizer = WatchedRecognizer(**_parts(consumer.recognizer), injector=injector)
+    recogniser = WatchedRecogniser(**_parts(consumer.recogniser), injector=injector)
     forward: Forward = QueueForward(queue)
     if settings.mode is DeliveryMode.DIRECT:
         forward = DirectForward(relay, Ending(queue, clock))
     intake = replace(endpoint.intake, forward=forward)
     return Watched(
         HttpEndpoint(WatchedIntake(**_parts(intake), injector=injector), telemetry),
-        BatchConsumer(recognizer, relay, queue, telemetry, clock),
+        BatchConsumer(recogniser, relay, queue, telemetry, clock),
         queue,
     )
 

@@ -21,7 +21,7 @@ from push_relay.core.delivery.sender import Sender
 from push_relay.core.delivery.share import SharedConnections
 from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.core.relay import Relay
-from push_relay.core.rules.recognizer import Recognizer
+from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.translator import Translator
 from push_relay.entrypoints.batch_consumer import BatchConsumer
 from push_relay.settings import Settings
@@ -30,7 +30,7 @@ from push_relay.settings import Settings
 def build(common: Common) -> BatchConsumer:
     """Wire the batch consumer."""
     return BatchConsumer(
-        recognizer=Recognizer(common.sources, common.routing, common.clock.now),
+        recogniser=Recogniser(common.sources, common.routing, common.clock.now),
         relay=build_relay(common),
         queues=common.queue,
         telemetry=common.telemetry,

@@ -22,7 +22,7 @@ from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition, code_of, safe_detail
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
-from push_relay.core.rules.recognizer import Recognizer
+from push_relay.core.rules.recogniser import Recogniser
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.isolation import Isolation, one_by_one
 from push_relay.entrypoints.memory import portions
@@ -47,7 +47,7 @@ class InvocationFailed(Exception):
 class BatchConsumer:
     """Delivers what invokes the function `deliver`."""
 
-    recognizer: Recognizer
+    recogniser: Recogniser
     relay: Relay
     queues: Queues
     telemetry: Telemetry
@@ -77,7 +77,7 @@ class BatchConsumer:
         if is_careful and not any(record.group is not None for record in batch):
             batch = isolation.isolate(batch)
         else:
-            isolation.shorten_visibility(batch, self.recognizer.urgent_sources, left)
+            isolation.shorten_visibility(batch, self.recogniser.urgent_sources, left)
         kept: list[QueueRecord] = []
         finished: list[QueueRecord] = []
         waiting: set[str] = set()  # FIFO groups that wait behind one of their records
@@ -138,10 +138,10 @@ class BatchConsumer:
             return
         try:
             arrival = unwrap(record.content)
-            record.event = arrival if isinstance(arrival, Event) else self.recognizer.recognise(arrival)
+            record.event = arrival if isinstance(arrival, Event) else self.recogniser.recognise(arrival)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the record's outcome)
             # A publisher may write any name: only a source's name may become a metric.
-            source = arrival.source if arrival and self.recognizer.has_source(arrival.source) else None
+            source = arrival.source if arrival and self.recogniser.has_source(arrival.source) else None
             about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
             record.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
 
@@ -149,7 +149,7 @@ class BatchConsumer:
         """Return the receipt of a record that is not even read: reading it may be what kills the function."""
         error = Crashed(f"the function had the message {record.crashes} times and did not answer")
         # Any program that may send to the queue writes any name, and may not make metrics with it.
-        source = record.source if self.recognizer.has_source(record.source) else ""
+        source = record.source if self.recogniser.has_source(record.source) else ""
         about = record.message_id
         return Receipt.failure(error, source=source, event_id=about, correlation_id=about)
 

@@ -12,7 +12,7 @@ from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED, Push, Receipt
-from push_relay.core.rules.recognizer import Recognizer
+from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.translator import Translator
 from relayctl.deadletters.dead_letter import DeadLetter, record
 from relayctl.deadletters.revival import Outgoing, revived
@@ -84,8 +84,8 @@ class Previewer:
         try:
             came = unwrap_sqs(record(letter.message_id, message.body, message.attributes, letter.sent_at))
             source = came.source
-            recognizer = Recognizer(self.translator.sources, self.translator.routing, self.now)
-            event = came if isinstance(came, Event) else recognizer.recognise(came)
+            recogniser = Recogniser(self.translator.sources, self.translator.routing, self.now)
+            event = came if isinstance(came, Event) else recogniser.recognise(came)
         except Exception as exc:  # noqa: BLE001 (it is the answer)
             nobody = Event("unknown", "-", "", {}, 0.0, "")
             yield Receipt.failure(exc, source=source), nobody

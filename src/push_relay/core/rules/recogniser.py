@@ -1,4 +1,4 @@
-"""The recognizer makes events of messages that AWS delivered and that `receive` did not queue."""
+"""The recogniser makes events of messages that AWS delivered and that `receive` did not queue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from push_relay.core.rules.route import Routing
 
 
 @dataclass(frozen=True, slots=True)
-class Recognizer:
+class Recogniser:
     """The source folders with their match rules, and what relay.toml says of sources and topics.
 
     now  returns the seconds since the epoch
