@@ -4,9 +4,9 @@ Metrics have the dimensions `service` and `stack`, so a stack's alarms watch tha
 source or account costs no further metric. A metric line also has the property `source`, and QuotaUsed the
 property `account`, for queries over the log.
 
-Anybody can cause a request that is refused before its sender has proven itself. So that a flood of them does
-not become a bill for logs, only the first few are logged one by one; after that one line stands for many (its
-`count` says for how many), and their metrics are written together. docs/reference.md gives the numbers.
+Anybody can cause a request that is refused before its sender has proven its origin. So that a flood of them
+does not become a bill for logs, only the first few are logged one by one. After that one line represents many
+(`count` is their number), and their metrics are written together. docs/reference.md gives the numbers.
 """
 
 import time
@@ -101,7 +101,7 @@ class _Refusals:
         self.by_source: Counter[str] = Counter()
 
     def count(self, source: str, code: str, metrics: Iterable[str]) -> int:
-        """Count one. Returns for how many its log line stands; 0 if it is not to be logged."""
+        """Count one. Returns the number that its log line represents; 0 if it must not be logged."""
         now = self._monotonic()
         if not self.by_source:
             self._since = now
@@ -132,7 +132,7 @@ class _Refusals:
 
 
 class Telemetry:
-    """Log lines as they happen, and metrics gathered until `flush`."""
+    """Log lines as they happen, and metrics collected until `flush`."""
 
     def __init__(self, stack: str = "push-relay", monotonic: Callable[[], float] = time.monotonic) -> None:
         # POWERTOOLS_SERVICE_NAME, POWERTOOLS_LOG_LEVEL and POWERTOOLS_METRICS_NAMESPACE name them.
@@ -152,7 +152,7 @@ class Telemetry:
         )
 
     def handshake(self, source: str, correlation_id: str) -> None:
-        """Note that a sender's question was answered; it is no event, and has no outcome.
+        """Note that a handshake was answered; it is not an event, and has no outcome.
 
         Anybody may ask some of these questions, so they are logged as refusals are.
         """
@@ -172,7 +172,7 @@ class Telemetry:
             self._quota[account] = max(self._quota.get(account, 0.0), 100.0 * calls / limit)
 
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
-        """Note what became of pushes; `attempt` is the attempt's number, from 1."""
+        """Note the receipts of pushes; `attempt` is the attempt's number, from 1."""
         for receipt in receipts:
             self._counts[receipt.source].update(_metrics(receipt))
             if receipt.latency_ms is not None:
@@ -240,7 +240,7 @@ class Telemetry:
             **numbers,
         }
         known = {name: value for name, value in fields.items() if value is not None}
-        # What the relay does not know is parked like an outage, and somebody has to look into it.
+        # An unknown error is parked like an outage, and a person has to look into it.
         if receipt.outcome in _ERRORS or receipt.error_code == RelayError.code:
             self._logger.error("receipt", extra=known)
         elif receipt.outcome in _WARNINGS:

@@ -1,5 +1,7 @@
 """Wire the function `deliver`, and the back half for `receive` in the mode `direct`."""
 
+from functools import partial
+
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.batches import DynamoDbBatches
 from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
@@ -55,7 +57,7 @@ def _lane(common: Common, account: Account, table: LedgerTable, ledger: DynamoDb
         DynamoDbCallCounter(table, name, clock.now),
         Quota(account, common.routing.budgets),
         clock,
-        common.telemetry.quota,
+        partial(common.telemetry.quota, name),
     )
     breaker = CircuitBreaker(vendor, DynamoDbCooldown(table, name, clock.now), account, clock, vendor.check)
     sender = Sender(

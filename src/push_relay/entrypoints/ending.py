@@ -20,11 +20,11 @@ class Ending:
     queues: Queues
     clock: Clock
 
-    def park(self, record: QueueRecord, parked: Sequence[Receipt]) -> None:
+    def requeue(self, record: QueueRecord, parked: Sequence[Receipt]) -> None:
         """Queue a record's event for the next attempt of the parked pushes.
 
-        Urgent pushes get a message of their own, because the others may have to wait until midnight. So do the
-        pushes of each account, because each account waits for its own vendor and its own midnight.
+        Urgent pushes get a message of their own, because the others may have to wait until midnight. So do
+        the pushes of each account, because each waits for its own vendor and its own midnight.
         """
         for part in _parts(parked):
             event = record.event_for(part)
