@@ -149,7 +149,7 @@ def world_of(directory: Path, case: Case, **more: Any) -> World:
     if case.verify["scheme"] == "sns-http":
         told = {"event": 'format = "sns"', "top": 'handshake = "sns"', "policy": f'topics = ["{TOPIC}"]'}
     if case.name == "twilio form":
-        told = {"event": 'form = "*"'}
+        told = {"event": 'form_field = "*"'}
     here = world(directory, case.verify, **{**told, **more})
     here.secrets.secrets = (case.secret,)
     here.sns.certificates = dict(certificates())

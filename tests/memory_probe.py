@@ -37,15 +37,15 @@ def main(function: str, file: Path) -> None:
 
     from front_door import world  # noqa: PLC0415
     from push_relay.core.errors import VendorThrottled  # noqa: PLC0415
-    from push_relay.core.inbound.envelope import pack  # noqa: PLC0415
+    from push_relay.core.queue_format import pack  # noqa: PLC0415
 
     clients = [boto3.client(name) for name in ("sqs", "secretsmanager", "dynamodb")]
     here = world(Path(tempfile.mkdtemp()), {"scheme": "github"})
     here.secrets.secrets = (SECRET,)
     messages: Any = here.messages
     messages.put = pack
-    messages.park = lambda event, *_: pack(event)
-    messages.bury = lambda *_: None
+    messages.requeue = lambda event, *_: pack(event)
+    messages.dead_letter = lambda *_: None
     # Parking packs each event once more, which takes the most memory.
     here.vendor.judge = lambda _push, _credentials: VendorThrottled("slow")
     invocation = json.loads(file.read_text())

@@ -151,7 +151,7 @@ def test_a_connection_is_used_again_after_a_certain_end_alone(
 ) -> None:
     """Its successors on the same or another connection get their own answers."""
     results = [result, "VendorRejected", "taken"]
-    assert outcomes([answer, REFUSED, TAKEN], read_timeout=2) == (results, connections)
+    assert outcomes([answer, REFUSED, TAKEN], read_timeout_secs=2) == (results, connections)
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_a_call_ends_in_its_time_whatever_drips(pieces: Sequence[bytes], limit: 
         return True
 
     with raw(answer) as server:
-        api = HttpPushApi(server.address, Account(read_timeout=1))
+        api = HttpPushApi(server.address, Account(read_timeout_secs=1))
         seconds = 0.8 if limit == "the invocation's" else 40.0
         assert elapsed(lambda: outcome(api, seconds), "DeliveryUnknown") < 5
 
@@ -421,7 +421,7 @@ def test_a_vendor_that_does_not_read_is_given_up_in_time() -> None:
 def test_a_lookup_that_takes_too_long_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The resolver has timeouts of its own, which nobody can shorten."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(8))
-    api = HttpPushApi("http://vendor.example", Account(connect_timeout=1))
+    api = HttpPushApi("http://vendor.example", Account(connect_timeout_secs=1))
     assert elapsed(lambda: outcome(api, 20), "VendorUnavailable") < 5
 
 
@@ -454,7 +454,7 @@ def test_a_host_with_a_dead_address_is_reached_by_the_next(monkeypatch: pytest.M
         addresses = [*real("127.0.0.1", dead.getsockname()[1], type=socket.SOCK_STREAM)]
         addresses += real("127.0.0.1", port, type=socket.SOCK_STREAM)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
-        api = HttpPushApi(server.address, Account(connect_timeout=4))
+        api = HttpPushApi(server.address, Account(connect_timeout_secs=4))
         assert elapsed(lambda: outcome(api, 20), "taken") > 1
         api.close()
         for each in waiting:

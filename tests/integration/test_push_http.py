@@ -307,13 +307,13 @@ def test_a_silent_vendor_is_given_up_in_time() -> None:
     """The shorter of the account's and the invocation's time; the push may have been shown."""
     with raw(silent) as server:
         assert elapsed(lambda: send(server.address, timeout=0.6), DeliveryUnknown) < 5
-        assert elapsed(lambda: send(server.address, timeout=20, read_timeout=1), DeliveryUnknown) < 10
+        assert elapsed(lambda: send(server.address, timeout=20, read_timeout_secs=1), DeliveryUnknown) < 10
 
 
 def test_waiting_for_a_connection_is_part_of_the_time() -> None:
     """One connection, two threads, a silent vendor: who had to wait has so much less time to send."""
     with raw(silent) as server:
-        sending = client(server.address, connections=1, read_timeout=6)
+        sending = client(server.address, connections=1, read_timeout_secs=6)
         with ThreadPoolExecutor(2) as threads:
             started = time.monotonic()
             outcomes = list(threads.map(lambda _: _attempt(sending, 8.0), range(2)))

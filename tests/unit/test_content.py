@@ -162,7 +162,7 @@ def test_another_coding_is_415(coding: str, tmp_path: Path) -> None:
 @ANY_GATEWAY
 def test_github_s_form_holds_the_same_json(gateway: Gateway, tmp_path: Path) -> None:
     """GitHub's other content type: the document is in the field `payload`, and the form is what is signed."""
-    here = github(tmp_path, 'form = "payload"')
+    here = github(tmp_path, 'form_field = "payload"')
     body = urlencode({"payload": '{"note": "planted é"}'}).encode()
     assert here.receive(gateway(signed(body, FORM)))["statusCode"] == 202
     assert data(here) == {"note": "planted é"}
@@ -170,7 +170,7 @@ def test_github_s_form_holds_the_same_json(gateway: Gateway, tmp_path: Path) -> 
 
 def test_a_form_may_be_compressed(tmp_path: Path) -> None:
     """The two are independent."""
-    here = github(tmp_path, 'form = "payload"')
+    here = github(tmp_path, 'form_field = "payload"')
     assert (
         here.receive(api_gateway_v2(signed(gzip.compress(b"payload={}"), FORM | GZIP)))["statusCode"] == 202
     )
@@ -202,7 +202,7 @@ def test_twilio_s_fields_are_the_document(gateway: Gateway, tmp_path: Path) -> N
 )
 def test_a_form_with_two_readings_or_none_is_malformed(body: bytes, code: str, tmp_path: Path) -> None:
     """A field twice, no such field, no JSON in it, too many."""
-    assert refused(github(tmp_path, 'form = "payload"'), signed(body, FORM)) == (400, code)
+    assert refused(github(tmp_path, 'form_field = "payload"'), signed(body, FORM)) == (400, code)
 
 
 def test_a_form_is_415_where_the_folder_names_no_field(tmp_path: Path) -> None:

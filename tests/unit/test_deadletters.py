@@ -433,7 +433,7 @@ def test_the_dry_run_knows_what_was_delivered() -> None:
 def test_the_dry_run_tells_what_would_be_gathered(tmp_path: Path) -> None:
     """A route with a digest pushes nothing by itself; by force what was gathered is gathered again."""
     routes = tmp_path / "relay.toml"
-    routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\ndigest = "5m"\n')
+    routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\nbatch = "5m"\n')
     relay = World(routes=routes).translator
     asked = Previewer(relay, lambda *_: None, lambda: NOW).ask(packed())
     assert (str(asked), asked.titles) == ("would be gathered into a digest for 2", ("Bread",))

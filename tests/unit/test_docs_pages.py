@@ -16,7 +16,7 @@ from push_relay.core.push import BATCHED
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 #: Imported by Lambda alone: these build the application from the environment.
-HANDLERS = {"push_relay.main", "push_relay.receive", "push_relay.deliver"}
+HANDLERS = {"push_relay.receive", "push_relay.deliver"}
 
 
 def read(name: str) -> str:
@@ -80,7 +80,7 @@ def test_the_glossary_names_what_exists(kind: str, existing: set[str]) -> None:
 
 
 def test_the_glossary_has_every_outcome_with_its_metric() -> None:
-    """Logs, metrics and pages use the same words for what becomes of a push."""
+    """Logs, metrics and pages use the same words for how a push ends."""
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| `(\w+)` \|$", read("docs/glossary.md"), re.MULTILINE)
     assert dict(rows) == telemetry.OUTCOME_METRICS
 
@@ -97,7 +97,7 @@ def test_the_decision_tree_has_a_section_for_every_outcome(outcome: Outcome) -> 
 @pytest.mark.parametrize(
     "code", [code for code in errors.CODES if verdict_of_code(code).outcome is Outcome.PARKED]
 )
-def test_troubleshooting_says_what_each_parked_push_waits_for(code: str) -> None:
+def test_troubleshooting_explains_each_reason_to_wait(code: str) -> None:
     """`not_now` is the root of the others, and `queue_unavailable` is an answer to a sender."""
     section = read("docs/troubleshooting.md").partition("### 6.")[2].partition("### 7.")[0]
     assert f"`{code}`" in section or code in {"not_now", "queue_unavailable"}

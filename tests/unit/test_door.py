@@ -227,7 +227,7 @@ def test_behind_a_proxy_the_deployer_tells_the_address(case: Case, gateway: Gate
     sent = replace(genuine, url=genuine.url.replace(address, address.replace("https://", "https://inner.")))
     unaware = world_of(tmp_path / "unaware", case)
     refused(unaware.receive(gateway(sent)), SignatureInvalid)
-    aware = world_of(tmp_path / "aware", case, policy=f'address = "{address}"')
+    aware = world_of(tmp_path / "aware", case, policy=f'url = "{address}"')
     assert aware.receive(gateway(sent))["statusCode"] == 202
     refused(aware.receive(gateway(replace(sent, body=b"a=b"))), SignatureInvalid)
 

@@ -18,7 +18,6 @@ from front_door import world_of
 from push_relay import __version__
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.registry import read_scheme
 from relayctl import demonstration, kept, pasting, senders
 from relayctl.__main__ import main
@@ -57,7 +56,7 @@ def received(sent: Webhook) -> Request:
 def test_a_request_is_signed_as_its_scheme_verifies_it(case: Case) -> None:
     """For every scheme that this machine can sign, also with a timestamp or an id."""
     sent = senders.sign(Webhook({}, case.body), case.verify, case.secret.decode(), NOW)
-    read_scheme(TomlTable(dict(case.verify)))(received(sent), case.evidence())
+    read_scheme(dict(case.verify))(received(sent), case.evidence())
 
 
 @pytest.mark.parametrize("case", SIGNED, ids=lambda case: case.name)
@@ -67,7 +66,7 @@ def test_a_made_up_secret_fits_its_scheme(case: Case) -> None:
     assert senders.has_form(secret, case.verify)
     sent = senders.sign(Webhook({}, case.body), case.verify, secret, NOW)
     evidence = case.evidence(NOW, secret.encode())
-    read_scheme(TomlTable(dict(case.verify)))(received(sent), evidence)
+    read_scheme(dict(case.verify))(received(sent), evidence)
 
 
 def test_a_scheme_whose_key_only_the_sender_has_is_refused_with_its_name() -> None:
@@ -203,7 +202,7 @@ def test_a_pasted_command_signs_as_the_scheme_verifies(case: Case, tmp_path: Pat
     request = Request(body, {name.lower(): value for name, value in headers.items()}, {}, URL)
     stamp = next((v for k, v in request.headers.items() if re.search("time", k)), None)
     now = moment(stamp) if stamp else NOW
-    read_scheme(TomlTable(dict(case.verify)))(request, case.evidence(now))
+    read_scheme(dict(case.verify))(request, case.evidence(now))
 
 
 def moment(stamp: str) -> float:

@@ -232,7 +232,7 @@ def test_a_failure_is_another_events_too(tmp_path: Path) -> None:
 def test_what_was_gathered_is_gathered_again(tmp_path: Path) -> None:
     """Into the batch window of that time."""
     relay(tmp_path)
-    (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1"]\ndigest = "10m"\n')
+    (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1"]\nbatch = "10m"\n')
     here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
     here.secrets.secrets = (b"secret",)
     arrivals(here, 0, 60, HOUR)

@@ -11,8 +11,7 @@ import yaml
 
 from push_relay.adapters import aws
 from push_relay.core import queue_format
-from push_relay.core.account import read_account
-from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.account import Account
 from push_relay.settings import DeliveryMode
 from relayctl.project import ROOT, TEMPLATE
 from transformed import REGION, TransformFailed, arn, resources, transformed
@@ -140,7 +139,7 @@ def test_a_dead_letter_has_a_week_left_when_sqs_moves_it() -> None:
     queue, dead = (_properties(name)["MessageRetentionPeriod"] for name in ("Queue", "DeadLetterQueue"))
     assert dead == 14 * 24 * 3600
     assert dead - queue >= 7 * 24 * 3600
-    assert queue >= read_account(TomlTable({})).max_age
+    assert queue >= Account().max_age
 
 
 @pytest.mark.parametrize("resource", ["Queue", "DeadLetterQueue", "Ledger"])
@@ -154,7 +153,7 @@ def test_lambda_takes_no_parked_event_for_a_loop() -> None:
     function = transformed()["Resources"]["DeliverFunction"]
     assert function["Type"] == "AWS::Lambda::Function"
     assert function["Properties"]["RecursiveLoop"] == "Allow"
-    assert 0 < read_account(TomlTable({})).max_age < math.inf
+    assert 0 < Account().max_age < math.inf
 
 
 @pytest.mark.parametrize(("given", "reserved"), [("", None), ("20", "20"), ("1", "1")])

@@ -8,7 +8,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from push_relay.core.push import Push
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac
 from push_relay.core.trust.schemes.moment import iso8601, unix_ms
 from push_relay.core.trust.schemes.proof import hexadecimal
@@ -99,7 +98,7 @@ def _texts(value: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _proof(verify: Mapping[str, Any], secret: Path, body: Path) -> dict[str, str] | None:
     """Return the headers that prove a request, which the shell computes; None if it cannot."""
-    scheme = read_scheme(TomlTable(dict(verify))).verify if verify else None
+    scheme = read_scheme(dict(verify)).verify if verify else None
     known = f"$(cat '{secret}')"
     if isinstance(scheme, HeaderHmac):
         return _header_hmac(scheme, known, body)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from front_door import GATEWAYS, Gateway, world
 from push_relay.core.errors import PayloadTooLarge, SignatureInvalid, Unauthenticated
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.proof import Evidence
 from push_relay.core.trust.schemes.registry import read_scheme
 from push_relay.core.trust.schemes.twilio import MAX_FORM_BYTES
@@ -20,7 +19,7 @@ from signers import CASES, FORM_BODY, mac
 from sns_sender import NOW, URL, Request, b64
 
 BY_NAME = {case.name: case for case in CASES}
-VERIFY = read_scheme(TomlTable({"scheme": "twilio"}))
+VERIFY = read_scheme({"scheme": "twilio"})
 SECRET = b"planted secret"
 EVIDENCE = Evidence([SECRET], NOW)
 ADDRESS = "https://relay.example.com/webhooks/planted"
@@ -150,7 +149,7 @@ def test_a_parameter_of_the_address_never_becomes_a_field(cuts: list[int], query
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
 def test_a_source_that_takes_forms_takes_no_hash(gateway: Gateway, tmp_path: Path) -> None:
     """A form without AccountSid (a Studio flow's own webhook) could end in what reads like a hash."""
-    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"')
+    here = world(tmp_path, {"scheme": "twilio"}, event='form_field = "*"')
     here.secrets.secrets = (SECRET,)
     text = text_of(ADDRESS + "?x=1", {"phone": "1", "text": f"&{HASH}"})
     for named in (JSON, FORM):
@@ -212,10 +211,10 @@ def test_a_form_is_bounded_before_it_is_parsed() -> None:
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
-@pytest.mark.parametrize("policy", ["", f'address = "{ADDRESS}"'])
+@pytest.mark.parametrize("policy", ["", f'url = "{ADDRESS}"'])
 def test_what_was_verified_is_what_is_read(gateway: Gateway, policy: str, tmp_path: Path) -> None:
     """The fields of the form are the document, and no JSON gets in under their proof."""
-    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"', policy=policy)
+    here = world(tmp_path, {"scheme": "twilio"}, event='form_field = "*"', policy=policy)
     here.secrets.secrets = (SECRET,)
     sms = SMS | {"Body": f"&{HASH}&"}
     text = text_of(ADDRESS + "?x=1", sms)
@@ -303,7 +302,7 @@ def test_two_body_hashes_are_refused_even_signed(order: str) -> None:
     signature = b64(mac(b"planted secret", url.encode(), "sha1"))
     request = Request(b"body", {"x-twilio-signature": signature}, url=url)
     with pytest.raises(SignatureInvalid):
-        read_scheme(TomlTable({"scheme": "twilio"}))(request, Evidence([b"planted secret"], NOW))
+        read_scheme({"scheme": "twilio"})(request, Evidence([b"planted secret"], NOW))
 
 
 def test_bytes_that_are_no_text_do_not_pass_for_the_replacement_character() -> None:
