@@ -1,8 +1,8 @@
-"""Dead letters ring: from a real cause on the deployed stack, through its alarm, to the alarm topic.
+"""The alarms of the deployed stack: from a real cause, through the alarm, to a message on the alarm topic.
 
-MiniStack evaluates alarms when a metric is put, and publishes their actions. It reads no metrics from log
-lines, measures no queue and compares no dimensions, so the tests play that part of CloudWatch.
-Which alarm fits which metric is held by tests/unit/test_alarms.py.
+MiniStack evaluates alarms when a metric is put, and publishes their actions. It does not read metrics from
+log lines, measure queues or compare dimensions, so these tests do that in place of CloudWatch.
+tests/unit/test_alarms.py checks that every alarm watches an existing metric.
 """
 
 import json
@@ -17,13 +17,14 @@ from relayctl.deploy import STACK, client, queue_client
 from relayctl.stack import LocalStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-_SECS = 120.0  # a cold start on a machine that does other things besides
+#: A function's cold start takes this long on a busy machine.
+_TIMEOUT_SECS = 120.0
 _PUSH = {"UserExternalId": "4711", "Title": "Too hot", "Body": "451"}
 
 
 @dataclass(frozen=True)
 class OnCall:
-    """A subscriber of the alarm topic, and the stack's alarms."""
+    """The stack's alarms, and a queue that is subscribed to the alarm topic."""
 
     stack: LocalStack
     inbox: str
@@ -37,15 +38,15 @@ class OnCall:
         return alarm
 
     def put(self, namespace: str, name: str, value: float, dimensions: dict[str, str]) -> None:
-        """Measure, as AWS does."""
-        named = [{"Name": key, "Value": dimensions[key]} for key in dimensions]
+        """Put a metric's value, as CloudWatch does on AWS."""
+        pairs = [{"Name": key, "Value": dimensions[key]} for key in dimensions]
         client(self.stack.aws, "cloudwatch").put_metric_data(
             Namespace=namespace,
-            MetricData=[{"MetricName": name, "Value": value, "Dimensions": named}],
+            MetricData=[{"MetricName": name, "Value": value, "Dimensions": pairs}],
         )
 
-    def rung(self) -> Iterator[dict[str, Any]]:
-        """Take what has been published to the topic."""
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Receive and delete the messages that were published to the topic."""
         sqs = queue_client(self.stack.aws)
         received = sqs.receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10)
         for message in received.get("Messages", []):
@@ -55,7 +56,7 @@ class OnCall:
 
 @pytest.fixture
 def on_call(fresh_stack: LocalStack) -> Iterator[OnCall]:
-    """Subscribe a queue to the alarm topic."""
+    """Subscribe a new queue to the alarm topic."""
     sqs, sns = queue_client(fresh_stack.aws), client(fresh_stack.aws, "sns")
     inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]
@@ -70,35 +71,36 @@ def on_call(fresh_stack: LocalStack) -> Iterator[OnCall]:
     sqs.delete_queue(QueueUrl=inbox)
 
 
-def test_a_dead_letter_rings(on_call: OnCall) -> None:
-    """The alarm watches the stack's own dead-letter queue, and what lies there breaches it."""
+def test_a_dead_letter_causes_an_alarm(on_call: OnCall) -> None:
+    """The alarm watches the stack's own dead-letter queue, and one message there is above its threshold."""
     sqs = queue_client(on_call.stack.aws)
     sqs.send_message(QueueUrl=on_call.stack.outputs["QueueUrl"], MessageBody="no JSON")
-    dead = on_call.stack.outputs["DeadLetterQueueUrl"]
-    name = "ApproximateNumberOfMessages"  # CloudWatch's ...Visible
+    dead_letter_url = on_call.stack.outputs["DeadLetterQueueUrl"]
+    dimensions = {"QueueName": dead_letter_url.rpartition("/")[2]}
+    name = "ApproximateNumberOfMessages"  # CloudWatch's metric is ApproximateNumberOfMessagesVisible
 
     def measured() -> int:
-        attributes = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=[name])["Attributes"]
-        return int(attributes[name])
+        response = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=[name])
+        return int(response["Attributes"][name])
 
-    _until(lambda: measured() >= 1, on_call.stack)
+    _wait_until(lambda: measured() >= 1, on_call.stack)
     alarm = on_call.alarm("DeadLetterAlarm")
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": dead.rpartition("/")[2]}]
-    on_call.put("AWS/SQS", f"{name}Visible", measured(), {"QueueName": dead.rpartition("/")[2]})
-    (message,) = _rung(on_call, "DeadLetterAlarm")
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": dimensions["QueueName"]}]
+    on_call.put("AWS/SQS", f"{name}Visible", measured(), dimensions)
+    (message,) = _wait_for_alarm(on_call, "DeadLetterAlarm")
     assert message["NewStateValue"] == "ALARM"
     assert message["AlarmDescription"].endswith("What to do: docs/operations.md#dead-letters")
 
 
-def test_a_failed_push_rings_by_what_the_function_has_logged(on_call: OnCall) -> None:
-    """The metric line is that of the deployed function, with the stack's name."""
+def test_a_failed_push_causes_an_alarm(on_call: OnCall) -> None:
+    """The metric and its dimensions are read from the log line that the deployed function has written."""
     on_call.stack.sandbox.faults.order("error_code", error_code="UserNotFound", times=1)
     queue_client(on_call.stack.aws).send_message(
         QueueUrl=on_call.stack.outputs["QueueUrl"],
         MessageBody=json.dumps(_PUSH),
         MessageAttributes={"source": {"DataType": "String", "StringValue": "push"}},
     )
-    _until(lambda: any("Failed" in line for line in _metric_lines(on_call.stack)), on_call.stack)
+    _wait_until(lambda: any("Failed" in line for line in _metric_lines(on_call.stack)), on_call.stack)
     (line,) = [line for line in _metric_lines(on_call.stack) if "Failed" in line]
     alarm = on_call.alarm("FailedAlarm")
     for directive in line["_aws"]["CloudWatchMetrics"]:
@@ -107,13 +109,13 @@ def test_a_failed_push_rings_by_what_the_function_has_logged(on_call: OnCall) ->
             assert {each["Name"]: each["Value"] for each in alarm["Dimensions"]} == dimensions
             for value in line["Failed"]:
                 on_call.put(directive["Namespace"], "Failed", value, dimensions)
-    (message,) = _rung(on_call, "FailedAlarm")
+    (message,) = _wait_for_alarm(on_call, "FailedAlarm")
     assert message["Trigger"]["MetricName"] == "Failed"
     assert message["AlarmDescription"].endswith("What to do: docs/operations.md#failed")
 
 
-def test_every_alarm_of_the_template_is_deployed_and_published(on_call: OnCall) -> None:
-    """With the topic as its only action."""
+def test_every_alarm_of_the_template_publishes_to_the_alarm_topic(on_call: OnCall) -> None:
+    """An alarm without an action would be seen by nobody."""
     alarms = client(on_call.stack.aws, "cloudwatch").describe_alarms(AlarmNamePrefix=f"{STACK}-")[
         "MetricAlarms"
     ]
@@ -123,20 +125,20 @@ def test_every_alarm_of_the_template_is_deployed_and_published(on_call: OnCall) 
     }
 
 
-def _rung(on_call: OnCall, name: str) -> list[dict[str, Any]]:
-    """Wait for an alarm by its logical id, and return its messages."""
+def _wait_for_alarm(on_call: OnCall, name: str) -> list[dict[str, Any]]:
+    """Wait for a message of an alarm, by its logical id, and return the alarm's messages."""
     found: list[dict[str, Any]] = []
 
-    def has_rung() -> bool:
-        found.extend(each for each in on_call.rung() if each["AlarmName"].startswith(f"{STACK}-{name}-"))
+    def is_published() -> bool:
+        found.extend(each for each in on_call.messages() if each["AlarmName"].startswith(f"{STACK}-{name}-"))
         return bool(found)
 
-    _until(has_rung, on_call.stack)
+    _wait_until(is_published, on_call.stack)
     return found
 
 
 def _metric_lines(stack: LocalStack) -> Iterator[dict[str, Any]]:
-    """Return the metric lines that the functions have logged."""
+    """Yield the metric lines that the functions have logged."""
     logs = client(stack.aws, "logs")
     for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
         for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
@@ -144,8 +146,8 @@ def _metric_lines(stack: LocalStack) -> Iterator[dict[str, Any]]:
                 yield json.loads(event["message"])
 
 
-def _until(condition: Callable[[], bool], stack: LocalStack) -> None:
-    deadline = time.monotonic() + _SECS
+def _wait_until(condition: Callable[[], bool], stack: LocalStack) -> None:
+    deadline = time.monotonic() + _TIMEOUT_SECS
     while not condition():
         assert time.monotonic() < deadline, stack.log()
         time.sleep(0.2)

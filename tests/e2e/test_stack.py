@@ -1,4 +1,4 @@
-"""The deployed relay from the webhook to the phone, and the command that shows it."""
+"""The deployed relay from the webhook to the push, and `relayctl run`, which demonstrates it."""
 
 import json
 import os
@@ -20,25 +20,28 @@ from rich.console import Console
 
 from fakes import SHIPPED, SHIPPED_ROUTES
 from push_relay.core.push import Push
-from relayctl import demonstration, pasting, senders, webhook
+from relayctl import demonstration, senders, shell_commands, webhook
 from relayctl.deadletters.preview import translator_of
 from relayctl.deploy import client, queue_client
-from relayctl.examples import Example, becomes, examples_of
+from relayctl.examples import Example, examples_of, translate
 from relayctl.processes import Processes, Program
 from relayctl.progress import Progress, StepFailedError
 from relayctl.project import ROOT, RUNS
 from relayctl.stack import LocalStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-_DELIVERY_SECS = 120.0  # a cold start on a machine that does other things besides
+#: A function's cold start takes this long on a busy machine.
+_DELIVERY_TIMEOUT_SECS = 120.0
 _RUN = [sys.executable, "-m", "relayctl", "run", "--once", "--sources", SHIPPED, "--config", SHIPPED_ROUTES]
 _PROC = Path("/proc")
-_KILLED = 1 << (signal.SIGKILL - 1)  # in the masks of proc_pid_status(5)
-_EXITING = 0x4  # PF_EXITING, in the flags of proc_pid_stat(5)
+#: SIGKILL's bit in the masks of pending signals, see proc_pid_status(5).
+_KILLED = 1 << (signal.SIGKILL - 1)
+#: PF_EXITING in the flags of proc_pid_stat(5).
+_EXITING = 0x4
 
 
-def _said(console: StringIO) -> Progress:
-    return Progress(Console(file=console, soft_wrap=True))
+def _progress(output: StringIO) -> Progress:
+    return Progress(Console(file=output, soft_wrap=True))
 
 
 def _github(stack: LocalStack, title: str) -> webhook.Webhook:
@@ -54,16 +57,15 @@ def _example(source: str, name: str) -> Example:
 
 
 def _push(example: Example) -> Push:
-    (push,) = (
-        made for made in becomes(translator_of(SHIPPED, SHIPPED_ROUTES), example) if isinstance(made, Push)
-    )
+    results = translate(translator_of(SHIPPED, SHIPPED_ROUTES), example)
+    (push,) = (result for result in results if isinstance(result, Push))
     return push
 
 
 def test_a_webhook_becomes_exactly_one_valid_push(fresh_stack: LocalStack) -> None:
-    """API -> receive -> queue -> deliver -> vendor, as `make run` does it."""
+    """It goes through the API, `receive`, the queue and `deliver` to the vendor, as in `make run`."""
     output, example = StringIO(), _example("github", "issues-opened")
-    demonstration.relay_one(_said(output), fresh_stack, example, _push(example))
+    demonstration.relay_example(_progress(output), fresh_stack, example, _push(example))
     counts = fresh_stack.sandbox.record.counts
     assert (counts.calls, counts.valid, counts.accepted) == (1, 1, 1)
     assert "octo-org/bakery: new issue" in output.getvalue()
@@ -80,10 +82,10 @@ def test_a_webhook_becomes_exactly_one_valid_push(fresh_stack: LocalStack) -> No
     ],
 )
 def test_an_example_of_any_source_arrives(source: str, name: str, fresh_stack: LocalStack) -> None:
-    """`make run` takes SOURCE= and EXAMPLE=, also for a source that AWS delivers."""
+    """`make run` accepts SOURCE= and EXAMPLE= also for a source whose events AWS delivers."""
     output, example = StringIO(), _example(source, name)
     push = _push(example)
-    demonstration.relay_one(_said(output), fresh_stack, example, push)
+    demonstration.relay_example(_progress(output), fresh_stack, example, push)
     assert push.wording.title in output.getvalue()
 
 
@@ -91,23 +93,23 @@ def test_an_example_of_any_source_arrives(source: str, name: str, fresh_stack: L
     ("source", "name"),
     [("github", "issues-opened"), ("grafana", "firing"), ("cloudevents", "structured"), ("push", "full")],
 )
-def test_the_curl_to_try_next_works_when_pasted(
+def test_the_printed_curl_command_works_when_pasted(
     source: str, name: str, fresh_stack: LocalStack, tmp_path: Path
 ) -> None:
-    """The shell computes the signature, from a file that holds the stack's own secret."""
+    """The shell computes the signature with the stack's own secret, which it reads from a file."""
     if missing := [name for name in ("curl", "openssl") if shutil.which(name) is None]:
-        pytest.skip(f"no {' and no '.join(missing)} on PATH: what `make run` prints to paste needs both")
+        pytest.skip(f"{' and '.join(missing)} not found: the command that `make run` prints needs both")
     example = _example(source, name)
-    command = pasting.curl(fresh_stack, example, _push(example))
+    command = shell_commands.curl_command(fresh_stack, example, _push(example))
     assert command
     assert fresh_stack.signing_secrets[source] not in command
     answer = _run("/bin/bash", "-c", command, directory=tmp_path)
     assert answer.stdout.startswith("HTTP/1.1 202"), answer.stderr
-    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
+    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_TIMEOUT_SECS)
 
 
-def test_a_forged_webhook_is_refused_and_tells_nobody(fresh_stack: LocalStack) -> None:
-    """The function that holds the endpoint has the right secret, and compares with it."""
+def test_a_forged_webhook_is_refused_and_becomes_no_push(fresh_stack: LocalStack) -> None:
+    """The deployed function has the right secret, and compares the signature with it."""
     example = _example("github", "issues-opened")
     forged = senders.sign(example.request, example.verify, "not the secret", time.time())
     assert webhook.send(forged, fresh_stack.webhook_url("github")).status == 401
@@ -116,23 +118,23 @@ def test_a_forged_webhook_is_refused_and_tells_nobody(fresh_stack: LocalStack) -
 
 @pytest.mark.parametrize("name", ["oven-alarms", "oven_alarms"])
 def test_an_alarm_on_a_subscribed_topic_becomes_a_push(name: str, fresh_stack: LocalStack) -> None:
-    """Fn::ForEach made the subscription, and the queue's policy lets the topic in."""
+    """The template's Fn::ForEach makes the subscription, and the queue's policy allows the topic to send."""
     sns = client(fresh_stack.aws, "sns")
     topics = [found["TopicArn"] for found in sns.list_topics()["Topics"]]
     (topic,) = (arn for arn in topics if arn.endswith(f":{name}"))
     alarm = _example("cloudwatch-alarm", "alarm").request.body.decode()
     sns.publish(TopicArn=topic, Message=alarm, Subject="ALARM")
-    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
+    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_TIMEOUT_SECS)
     (push,) = fresh_stack.sandbox.record.pushes()
     assert push["Title"] == "ALARM: oven-too-hot"
 
 
-def test_what_cannot_be_delivered_is_laid_aside_with_its_error(fresh_stack: LocalStack) -> None:
-    """Deliver has the dead-letter queue's address and may send to it."""
+def test_an_event_that_cannot_be_delivered_is_dead_lettered_with_its_error(fresh_stack: LocalStack) -> None:
+    """The deployed `deliver` knows the dead-letter queue's URL and has the right to send to it."""
     queue_client(fresh_stack.aws).send_message(
         QueueUrl=fresh_stack.outputs["QueueUrl"], MessageBody="no JSON"
     )
-    deadline = time.monotonic() + _DELIVERY_SECS
+    deadline = time.monotonic() + _DELIVERY_TIMEOUT_SECS
     while not fresh_stack.dead_letters():
         assert time.monotonic() < deadline, fresh_stack.log()
         time.sleep(0.2)
@@ -140,12 +142,12 @@ def test_what_cannot_be_delivered_is_laid_aside_with_its_error(fresh_stack: Loca
     assert fresh_stack.sandbox.record.counts.calls == 0
 
 
-def test_the_log_tells_what_became_of_the_event_and_nothing_personal(fresh_stack: LocalStack) -> None:
-    """Both functions write to the log groups that the template declares."""
+def test_the_log_contains_the_outcome_and_no_personal_data(fresh_stack: LocalStack) -> None:
+    """Both functions write to the log groups of the template."""
     answer = webhook.send(_github(fresh_stack, "Unmentionable"), fresh_stack.webhook_url("github"))
     assert answer.status == 202
-    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_SECS)
-    deadline = time.monotonic() + _DELIVERY_SECS
+    fresh_stack.sandbox.record.wait_until(lambda counts: counts.accepted == 1, _DELIVERY_TIMEOUT_SECS)
+    deadline = time.monotonic() + _DELIVERY_TIMEOUT_SECS
     while '"delivered"' not in (log := fresh_stack.log()):
         assert time.monotonic() < deadline, log
         time.sleep(0.2)
@@ -153,20 +155,22 @@ def test_the_log_tells_what_became_of_the_event_and_nothing_personal(fresh_stack
     assert fresh_stack.signing_secrets["github"] not in log
 
 
-def test_run_once_ends_with_0_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    """The command itself, in a process of its own, beside the stack of the other tests."""
+def test_run_once_ends_with_0_and_leaves_no_process_and_no_file_behind(tmp_path: Path) -> None:
+    """The command runs in its own process, while the stack of the other tests is up."""
     with Processes() as processes:
         program = processes.start(_RUN, _environment(), tmp_path / "run.log", ROOT)
         code = program.wait(240)
-        left = _left_behind(program)  # before the block kills what is left
+        left = _left_behind(program)  # the end of the block would stop every process
     assert code == 0, program.tail()
     assert "octo-org/bakery: new issue" in program.tail()
     assert left == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
-    """Also in the middle of a build, with the local AWS up."""
+def test_an_interrupted_run_leaves_no_process_and_no_file_behind(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """The signal comes in the middle of the build, when the local AWS is up."""
     with Processes() as processes:
         program = processes.start(_RUN, _environment(), tmp_path / "run.log", ROOT)
         deadline = time.monotonic() + 60
@@ -179,16 +183,16 @@ def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals, tmp_pa
         assert not _PROC.exists() or [command for command in running if "ministack" in command]
         program.popen.send_signal(number)
         program.wait(20)
-        left = _left_behind(program)  # before the block kills what is left
-    assert "nothing is left behind" in program.tail()
+        left = _left_behind(program)  # the end of the block would stop every process
+    assert "nothing is left running" in program.tail()
     assert left == []
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(up[1]))) != 0
 
 
 @pytest.mark.parametrize("option", ["--aws-port", "--sandbox-port"])
-def test_a_taken_port_is_told_clearly(option: str) -> None:
-    """Only an order for a certain port can meet a taken one; by default both are free ones."""
+def test_a_port_in_use_is_reported_clearly(option: str) -> None:
+    """This can happen only if the person has chosen the port. By default, free ports are used."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -200,7 +204,7 @@ def test_a_taken_port_is_told_clearly(option: str) -> None:
 
 
 def test_a_refused_push_fails_the_run_with_its_cause(fresh_stack: LocalStack) -> None:
-    """`make run ONCE=1` must not call it a success when the vendor says no."""
+    """`make run ONCE=1` must not report success if the vendor has refused the push."""
     account, limits = fresh_stack.sandbox.account, fresh_stack.sandbox.account.limits
     account.limits = replace(limits, daily_calls=0)
     try:
@@ -221,19 +225,19 @@ def _directories(program: Program) -> Iterator[Path]:
 
 
 def _processes(program: Program) -> Iterator[str]:
-    """List the commands of a run's processes that live.
+    """Yield the commands of a run's processes that are alive.
 
-    They are of its session, or, since each program that it starts leads a session of its own, they have its
-    directory in the environment, as a working directory or among the arguments.
+    The run's own processes are in its session. Each program that it starts leads a new session; it is found
+    by the run's directory in its environment, its working directory or its arguments.
     """
     if not _PROC.exists():
-        with suppress(ProcessLookupError, PermissionError):  # all of them have ended
+        with suppress(ProcessLookupError, PermissionError):  # every process of the group has ended
             os.killpg(program.popen.pid, 0)
             yield f"the process group {program.popen.pid}"
         return
     directory = f"{RUNS}/stack-{program.popen.pid}-".encode()
     for process in _PROC.glob("[0-9]*"):
-        with suppress(OSError):  # it has ended meanwhile, or is another person's
+        with suppress(OSError):  # the process has just ended, or belongs to another user
             if _has_ended(process):
                 continue
             session = int(_stat(process)[3])
@@ -244,7 +248,7 @@ def _processes(program: Program) -> Iterator[str]:
 
 
 def _has_ended(process: Path) -> bool:
-    """Tell whether a process is dead, dying or killed: however long it takes to go, it does nothing more."""
+    """Return whether a process has ended, is exiting, or has a pending SIGKILL: it does nothing any more."""
     state, *_, flags = _stat(process)[:7]
     status = (process / "status").read_bytes()
     pending = re.findall(rb"^(?:Sig|Shd)Pnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
@@ -252,7 +256,7 @@ def _has_ended(process: Path) -> bool:
 
 
 def _stat(process: Path) -> list[bytes]:
-    """Return its fields behind the name, which may hold anything: state, parent, group, session, ..."""
+    """Return the fields after the command's name, which may contain spaces: state, parent, group, ..."""
     return (process / "stat").read_bytes().rpartition(b")")[2].split()
 
 

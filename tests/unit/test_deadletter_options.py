@@ -1,4 +1,4 @@
-"""Where the dead letters are, and what a person types to choose among them."""
+"""The options of `relayctl dead` and `relayctl replay`: they choose a stack and filter its dead letters."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relayctl.deadletters import options
-from relayctl.deadletters.place import DeadLettersError, Place, default_stack, of_stack
+from relayctl.deadletters.stack_resources import DeadLettersError, StackResources, default_stack, read_stack
 
 
 class _CloudFormation:
@@ -15,19 +15,19 @@ class _CloudFormation:
         self.outputs = outputs
 
     def describe_stacks(self, **_arguments: str) -> dict[str, Any]:
-        """Return one stack."""
-        told = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
-        return {"Stacks": [{"Outputs": told}]}
+        """Return one stack with the given outputs."""
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
+        return {"Stacks": [{"Outputs": outputs}]}
 
 
-def test_a_stack_tells_where_its_queues_are() -> None:
-    """By its outputs; another stack is told apart."""
+def test_the_queues_and_the_ledger_are_read_from_the_stacks_outputs() -> None:
+    """A stack that lacks one of the outputs is not a Push Relay, and is refused."""
     outputs = {"QueueUrl": "q", "DeadLetterQueueUrl": "d", "LedgerTable": "t", "WebhookUrl": "w"}
-    assert of_stack(_CloudFormation(outputs), "s") == Place("s", "q", "d", "t")
-    with pytest.raises(DeadLettersError, match="no Push Relay"):
-        of_stack(_CloudFormation({"QueueUrl": "q"}), "s")
+    assert read_stack(_CloudFormation(outputs), "s") == StackResources("s", "q", "d", "t")
+    with pytest.raises(DeadLettersError, match="not a Push Relay"):
+        read_stack(_CloudFormation({"QueueUrl": "q"}), "s")
     with pytest.raises(DeadLettersError, match="--queue-url is missing"):
-        Place("by hand", dead_letter_url="d").needs("queue_url")
+        StackResources("no stack", dead_letter_url="d").require("queue_url")
 
 
 SAMCONFIG = """
@@ -39,39 +39,39 @@ stack_name = "relay"
 """
 
 
-def test_no_stack_is_chosen_for_a_person(tmp_path: Path) -> None:
-    """Neither production nor any other: the error lists those that samconfig.toml has."""
+def test_no_stack_is_chosen_by_default(tmp_path: Path) -> None:
+    """A replay in the wrong stack would send real pushes. The error lists the stacks of samconfig.toml."""
     samconfig = tmp_path / "samconfig.toml"
-    with pytest.raises(DeadLettersError, match=r"which stack\? Name it with --stack or in RELAY_STACK$"):
+    with pytest.raises(DeadLettersError, match=r"no stack is chosen; use --stack or set RELAY_STACK$"):
         default_stack({}, samconfig)
     samconfig.write_text(SAMCONFIG)
     with pytest.raises(DeadLettersError, match=r"has relay-test \(test\), relay \(prod\)$"):
         default_stack({"RELAY_STACK": ""}, samconfig)
 
 
-def test_a_person_names_the_stack_for_a_session_or_for_the_checkout(tmp_path: Path) -> None:
-    """The environment variable counts before samconfig.toml's `default`."""
+def test_the_stack_can_be_chosen_for_a_session_or_for_the_checkout(tmp_path: Path) -> None:
+    """The environment variable takes precedence over samconfig.toml's `default` environment."""
     samconfig = tmp_path / "samconfig.toml"
     samconfig.write_text(SAMCONFIG + '[default.global.parameters]\nstack_name = "relay-mine"\n')
     assert default_stack({}, samconfig) == "relay-mine"
     assert default_stack({"RELAY_STACK": "relay-test"}, samconfig) == "relay-test"
 
 
-def test_the_project_s_own_samconfig_chooses_none() -> None:
-    """Its `default` environment names no stack."""
+def test_the_projects_own_samconfig_chooses_no_stack() -> None:
+    """Its `default` environment has no `stack_name`, so that nobody replays in production by accident."""
     with pytest.raises(DeadLettersError, match=r"push-relay-dev \(dev\), push-relay \(prod\)"):
         default_stack({})
 
 
-@pytest.mark.parametrize(("text", "interval"), [("10/s", 0.1), ("30/m", 2.0), ("1/m", 60.0)])
-def test_a_rate_is_so_many_a_second_or_a_minute(text: str, interval: float) -> None:
-    """The seconds between two."""
-    assert options.rate(text) == pytest.approx(interval)
+@pytest.mark.parametrize(("text", "interval_secs"), [("10/s", 0.1), ("30/m", 2.0), ("1/m", 60.0)])
+def test_a_rate_is_read_as_the_seconds_between_two_messages(text: str, interval_secs: float) -> None:
+    """A person writes messages per second or per minute."""
+    assert options.rate(text) == pytest.approx(interval_secs)
 
 
 @pytest.mark.parametrize("text", ["0/s", "10", "1/h", "-1/s", "x"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
-    """With what it should be."""
+def test_an_invalid_rate_is_refused(text: str) -> None:
+    """The error shows what a rate looks like."""
     with pytest.raises(argparse.ArgumentTypeError, match="is not a rate"):
         options.rate(text)
 
@@ -86,15 +86,15 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
         ("invocation_failed", "invocation_failed"),
     ],
 )
-def test_an_error_code_is_read_as_people_type_it(text: str, code: str) -> None:
-    """Case and separators do not matter."""
+def test_the_case_and_the_separators_of_an_error_code_do_not_matter(text: str, code: str) -> None:
+    """People type `Vendor-Rejected` as they read it in a conversation."""
     parser = argparse.ArgumentParser()
     options.add_filter(parser)
     assert parser.parse_args(["--error-code", text]).error_code == code
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "suggestion"),
     [
         ("vendor_reject", "Did you mean: vendor_rejected"),
         ("mapping-faild", "Did you mean: mapping_failed"),
@@ -103,13 +103,15 @@ def test_an_error_code_is_read_as_people_type_it(text: str, code: str) -> None:
         ("", "docs/errors.md lists all"),
     ],
 )
-def test_an_unknown_error_code_is_refused(text: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It would select nothing, and look as if nothing were dead."""
+def test_an_unknown_error_code_is_refused(
+    text: str, suggestion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would match nothing, and the person would believe that nothing is dead."""
     parser = argparse.ArgumentParser()
     options.add_filter(parser)
     with pytest.raises(SystemExit) as refused:
         parser.parse_args(["--error-code", text])
     assert refused.value.code == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"`{text}` is not an error code" in said
-    assert meant in said
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"`{text}` is not an error code" in error
+    assert suggestion in error

@@ -119,7 +119,7 @@ def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFix
     folder(sources, "another", verify={"scheme": "stripe"})
     capsys.readouterr()
     assert main([*command, "--check"]) == 0
-    assert "not in it: another" in capsys.readouterr().out
+    assert "does not contain another" in capsys.readouterr().out
     (sources / "planted" / "schema.json").write_text('{"type": "object", "required": ["id"]}')
     assert main([*command, "--check"]) == 1
     (sources / "planted").rename(tmp_path / "removed")

@@ -14,7 +14,7 @@ from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.settings import DeliveryMode
 from relayctl.deadletters.dead_letter import DeadLetter
-from relayctl.deadletters.revival import revived
+from relayctl.deadletters.outgoing import outgoing_messages
 
 NOW = 1_800_000_000.0
 BAD = 'to = ["email:{{ data.mail }}", "user:one", "user:two"]'
@@ -65,7 +65,9 @@ def replay(world: World, buried: Buried) -> None:
     attributes = {
         name: {"DataType": "String", "StringValue": text} for name, text in buried.attributes.items()
     }
-    (message,) = revived(DeadLetter("d-1", buried.body, attributes, NOW), NOW, force=False, replay_id="r-1")
+    (message,) = outgoing_messages(
+        DeadLetter("d-1", buried.body, attributes, NOW), NOW, force=False, replay_id="r-1"
+    )
     named = {name: {"stringValue": text["StringValue"]} for name, text in message.attributes.items()}
     world.deliver(sqs_batch({**sqs_record(message.body), "messageAttributes": named}))
 

@@ -93,7 +93,7 @@ def _text(finding: dict[str, Any]) -> str:
 def test_warnings_alone_are_no_failure(check: Check) -> None:
     """A build must not stop because of a name that still works."""
     code, out, err = check()
-    assert (code, out) == (0, "check: relay.toml and all sources are well-formed\n")
+    assert (code, out) == (0, "check: relay.toml and all sources are valid\n")
     assert err == (
         "relay.toml:6: warning: route[1].digest: is now called `batch`; the old name works for one more "
         "version\n"

@@ -1,4 +1,4 @@
-"""`relayctl run`: which example is sent, how it is signed, what a run keeps for the next one."""
+"""`relayctl run`: the example that is sent, its signature, and the state that is kept for the next run."""
 
 import json
 import re
@@ -19,25 +19,27 @@ from push_relay import __version__
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 from push_relay.core.trust.schemes.registry import read_scheme
-from relayctl import demonstration, kept, pasting, senders
+from relayctl import demonstration, local_state, senders, shell_commands
 from relayctl.__main__ import main
 from relayctl.deadletters.preview import translator_of
-from relayctl.examples import Example, NoExampleError, becomes, choose, examples_of
+from relayctl.examples import Example, NoExampleError, choose, examples_of, translate
+from relayctl.private_file import write_private
 from relayctl.progress import StepFailedError
 from relayctl.webhook import Webhook
 from signers import CASES, NOW, URL, Case, Request
 
-CANNOT = {"sns-http", "twilio"}
+#: Schemes that `senders` cannot sign.
+UNSIGNABLE = {"sns-http", "twilio"}
 SIGNED = [
-    case for case in CASES if case.verify["scheme"] not in CANNOT and not case.secret.startswith(b"whpk_")
+    case for case in CASES if case.verify["scheme"] not in UNSIGNABLE and not case.secret.startswith(b"whpk_")
 ]
-BY_SHELL = [
+SIGNED_BY_SHELL = [
     case
     for case in SIGNED
     if case.verify["scheme"] not in {"stripe", "pagerduty"} and "query" not in case.verify
 ]
 PUSH = Push(Recipient(RecipientKind.EXTERNAL, "1"), Wording("x", "y"), "k")
-RELAY = translator_of(SHIPPED, SHIPPED_ROUTES)
+TRANSLATOR = translator_of(SHIPPED, SHIPPED_ROUTES)
 
 
 def routes(tmp_path: Path, text: str) -> Path:
@@ -48,81 +50,83 @@ def routes(tmp_path: Path, text: str) -> Path:
 
 
 def received(sent: Webhook) -> Request:
-    """Return a signed request as the relay sees it."""
+    """Return a signed request in the form in which a scheme verifies it."""
     return Request(sent.body, dict(sent.headers), dict(sent.query), URL)
 
 
 @pytest.mark.parametrize("case", SIGNED, ids=lambda case: case.name)
-def test_a_request_is_signed_as_its_scheme_verifies_it(case: Case) -> None:
-    """For every scheme that this machine can sign, also with a timestamp or an id."""
+def test_a_signed_request_is_accepted_by_its_scheme(case: Case) -> None:
+    """The cases include schemes whose signature covers a timestamp or an id."""
     sent = senders.sign(Webhook({}, case.body), case.verify, case.secret.decode(), NOW)
     read_scheme(dict(case.verify))(received(sent), case.evidence())
 
 
 @pytest.mark.parametrize("case", SIGNED, ids=lambda case: case.name)
-def test_a_made_up_secret_fits_its_scheme(case: Case) -> None:
-    """A Standard Webhooks secret has its prefix, a Basic one a user and a password."""
+def test_a_new_secret_is_valid_for_its_scheme(case: Case) -> None:
+    """Standard Webhooks demands a prefix, for example, and Basic a user and a password."""
     secret = senders.new_secret(case.verify)
-    assert senders.has_form(secret, case.verify)
+    assert senders.is_valid_secret(secret, case.verify)
     sent = senders.sign(Webhook({}, case.body), case.verify, secret, NOW)
     evidence = case.evidence(NOW, secret.encode())
     read_scheme(dict(case.verify))(received(sent), evidence)
 
 
-def test_a_scheme_whose_key_only_the_sender_has_is_refused_with_its_name() -> None:
-    """SNS signs with AWS's own key."""
+def test_the_error_for_an_unsignable_scheme_contains_its_name() -> None:
+    """SNS signs with a private key that only AWS has."""
     with pytest.raises(senders.CannotSignError, match="sns-http"):
         senders.sign(Webhook({}, b"{}"), {"scheme": "sns-http"}, "", NOW)
 
 
-def test_the_first_example_that_a_route_leads_to_is_chosen(tmp_path: Path) -> None:
-    """The routes' order decides, not the folders'; a source without a route is passed over."""
-    assert choose(RELAY, SHIPPED).label == "github/issues-opened"
+def test_the_first_example_that_a_route_matches_is_chosen(tmp_path: Path) -> None:
+    """The order of the routes decides, because the deployer sees that one in the configuration."""
+    assert choose(TRANSLATOR, SHIPPED).label == "github/issues-opened"
     others = '[[route]]\nsource = "grafana"\nwhen = "type == \'resolved\'"\nto = ["external:1"]\n'
-    relay = translator_of(SHIPPED, routes(tmp_path, others))
-    assert choose(relay, SHIPPED).label == "grafana/resolved"
-    assert choose(relay, SHIPPED, "push").source == "push"
+    translator = translator_of(SHIPPED, routes(tmp_path, others))
+    assert choose(translator, SHIPPED).label == "grafana/resolved"
+    assert choose(translator, SHIPPED, "push").source == "push"
 
 
 @pytest.mark.parametrize(
     ("source", "name", "detail"),
     [
-        ("nosuch", "", "there is no source `nosuch`; there are: "),
+        ("nosuch", "", "there is no source `nosuch`; the sources are: "),
         ("nosuch", "x", "there is no source `nosuch`"),
-        ("push", "nosuch", "it has: .*full"),
+        ("push", "nosuch", "its examples are: .*full"),
         ("", "full", "needs SOURCE="),
     ],
 )
-def test_a_wrong_choice_is_refused_with_what_there_is(source: str, name: str, detail: str) -> None:
-    """Before anything is started."""
+def test_the_error_for_an_unknown_example_lists_the_existing_ones(
+    source: str, name: str, detail: str
+) -> None:
+    """The person can correct the command without looking into the folders."""
     with pytest.raises(NoExampleError, match=detail):
-        choose(RELAY, SHIPPED, source, name)
+        choose(TRANSLATOR, SHIPPED, source, name)
 
 
-def test_no_route_at_all_is_explained(tmp_path: Path) -> None:
-    """A configuration may have no routes yet."""
+def test_a_configuration_without_routes_is_explained(tmp_path: Path) -> None:
+    """A deployer may run the example before writing the first route."""
     with pytest.raises(NoExampleError, match=r"no route of config/relay\.toml"):
         choose(translator_of(SHIPPED, routes(tmp_path, "")), SHIPPED)
 
 
 def test_an_example_that_becomes_no_push_is_explained(tmp_path: Path) -> None:
-    """The outcome and its reason, and what to change."""
-    relay = translator_of(SHIPPED, routes(tmp_path, ""))
-    example = choose(RELAY, SHIPPED)
+    """The error contains the outcome and its reason, so that the deployer knows what to change."""
+    translator = translator_of(SHIPPED, routes(tmp_path, ""))
+    example = choose(TRANSLATOR, SHIPPED)
     with pytest.raises(StepFailedError, match="becomes no push: filtered: no route leads to anybody"):
-        demonstration.foretell(example, becomes(relay, example))
+        demonstration.expected_push(example, translate(translator, example))
 
 
-def test_an_example_that_its_source_refuses_is_explained(tmp_path: Path) -> None:
-    """The schema's error is the reason."""
+def test_an_example_that_its_source_refuses_gives_the_receipt_of_the_error(tmp_path: Path) -> None:
+    """The author of a new source sees the schema's error, and not a traceback."""
     examples = tmp_path / "bakery" / "examples"
     examples.mkdir(parents=True)
     for file in (SAMPLES / "sources" / "bakery").iterdir():
         if file.is_file():
             (tmp_path / "bakery" / file.name).write_bytes(file.read_bytes())
     (examples / "odd.request.json").write_text(json.dumps({"headers": {}, "body": ["no object"]}))
-    relay = translator_of(tmp_path, routes(tmp_path, ""))
-    (receipt,) = becomes(relay, choose(relay, tmp_path, "bakery"))
+    translator = translator_of(tmp_path, routes(tmp_path, ""))
+    (receipt,) = translate(translator, choose(translator, tmp_path, "bakery"))
     assert isinstance(receipt, Receipt)
     assert receipt.outcome is Outcome.REJECTED
 
@@ -132,25 +136,42 @@ def test_an_example_that_its_source_refuses_is_explained(tmp_path: Path) -> None
     [e for name in ("cloudwatch-alarm", "push") for e in examples_of(SHIPPED, name) if e.through_aws],
     ids=lambda example: example.label,
 )
-def test_an_example_that_aws_delivers_is_written_as_aws_writes_it(example: Example, tmp_path: Path) -> None:
-    """The relay recognises the message as this source's."""
+def test_the_queue_message_of_an_example_is_recognised_as_its_source(
+    example: Example, tmp_path: Path
+) -> None:
+    """It has the form in which SNS or EventBridge writes to a queue."""
     from invocations import sqs_batch, sqs_record  # noqa: PLC0415 (its names are common)
 
     here = world_of(tmp_path, CASES[0])
-    here.change_sources(RELAY.sources)
+    here.change_sources(TRANSLATOR.sources)
     here.deliver(sqs_batch(sqs_record(example.queue_message())))
     assert [receipt.source for receipt in here.witness.receipts] == [example.source]
 
 
-def test_what_a_run_keeps_is_private_and_read_again(tmp_path: Path) -> None:
-    """The next run has the same ports and secrets."""
-    file = tmp_path / "kept.json"
-    first = kept.read(file).after(4711, 4712, {"push": "whsec_x"})
-    kept.write(first, file)
-    assert kept.read(file) == first
+def test_the_next_run_has_the_same_ports_and_secrets(tmp_path: Path) -> None:
+    """A sender that was configured for the local stack keeps working.
+
+    The file holds secrets, so it is private.
+    """
+    file = tmp_path / "local-state.json"
+    first = local_state.read(file).after_run(4711, 4712, {"push": "whsec_x"})
+    local_state.write(first, file)
+    assert local_state.read(file) == first
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert first.after(1, 2, {"new": "s"}).signing_secrets == {"push": "whsec_x", "new": "s"}
-    assert (first.after(1, 2, {}).aws_port, first.after(1, 2, {}).sandbox_port) == (4711, 4712)
+    later = first.after_run(1, 2, {"new": "s"})
+    assert later.signing_secrets == {"push": "whsec_x", "new": "s"}
+    assert (later.aws_port, later.sandbox_port) == (4711, 4712)
+
+
+def test_a_file_with_secrets_is_private_from_the_start(tmp_path: Path) -> None:
+    """An existing file keeps its mode when it is opened for writing, so it must be replaced by a new one."""
+    file = tmp_path / "secret"
+    file.write_bytes(b"old")
+    file.chmod(0o644)
+    write_private(file, b"new")
+    assert file.read_bytes() == b"new"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize(
@@ -165,55 +186,55 @@ def test_what_a_run_keeps_is_private_and_read_again(tmp_path: Path) -> None:
         '{"signing_secrets": {"a": 1}}',
     ],
 )
-def test_a_kept_file_that_cannot_be_read_is_replaced(text: str, tmp_path: Path) -> None:
-    """A damaged file never stops a run."""
-    file = tmp_path / "kept.json"
+def test_an_invalid_state_file_is_ignored(text: str, tmp_path: Path) -> None:
+    """A damaged file must not prevent a run."""
+    file = tmp_path / "local-state.json"
     file.write_text(text)
-    assert kept.read(file).signing_secrets == {}
+    assert local_state.read(file).signing_secrets == {}
 
 
-def test_a_kept_port_that_is_taken_gives_way_to_a_free_one() -> None:
-    """0 means any free port."""
+def test_a_stored_port_that_is_in_use_is_replaced_by_any_free_one() -> None:
+    """Two checkouts may have stored the same port. A port of 0 means any free one."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert kept.free(taken.getsockname()[1]) == 0
-    assert kept.free(0) == 0
+        assert local_state.port_if_free(taken.getsockname()[1]) == 0
+    assert local_state.port_if_free(0) == 0
 
 
-@pytest.mark.parametrize("case", BY_SHELL, ids=lambda case: case.name)
-def test_a_pasted_command_signs_as_the_scheme_verifies(case: Case, tmp_path: Path) -> None:
-    """The shell fills in the headers; curl is replaced by a function that prints them."""
-    example = planted(tmp_path, case)
+@pytest.mark.parametrize("case", SIGNED_BY_SHELL, ids=lambda case: case.name)
+def test_the_request_of_a_pasted_command_is_accepted_by_its_scheme(case: Case, tmp_path: Path) -> None:
+    """The shell computes the headers. A shell function takes the place of curl and prints its arguments."""
+    example = planted_example(tmp_path, case)
     stack: Any = SimpleNamespace(
         directory=tmp_path,
         signing_secrets={"planted": case.secret.decode()},
         webhook_url=lambda source: f"http://x.execute-api.localhost:4566/webhooks/{source}",
     )
-    command = pasting.curl(stack, example, PUSH)
+    command = shell_commands.curl_command(stack, example, PUSH)
     assert command
     assert case.secret.decode() not in command
     script = 'curl() { printf "%s\\0" "$@"; }\n' + command
     done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=True, timeout=60)  # noqa: S603
-    given = done.stdout.decode().split("\0")
-    headers = dict(line.split(": ", 1) for flag, line in pairwise(given) if flag == "-H")
+    arguments = done.stdout.decode().split("\0")
+    headers = dict(line.split(": ", 1) for flag, line in pairwise(arguments) if flag == "-H")
     body = (tmp_path / "webhook.json").read_bytes()
     assert re.search(rb"It is \d\d:\d\d:\d\d", body)
     request = Request(body, {name.lower(): value for name, value in headers.items()}, {}, URL)
-    stamp = next((v for k, v in request.headers.items() if re.search("time", k)), None)
-    now = moment(stamp) if stamp else NOW
+    timestamp = next((v for k, v in request.headers.items() if re.search("time", k)), None)
+    now = read_timestamp(timestamp) if timestamp else NOW
     read_scheme(dict(case.verify))(request, case.evidence(now))
 
 
-def moment(stamp: str) -> float:
-    """Return when the shell signed."""
-    if not stamp.isdecimal():
-        return datetime.fromisoformat(stamp).timestamp()
-    return int(stamp) / (1000 if len(stamp) > 11 else 1)
+def read_timestamp(text: str) -> float:
+    """Return the time of a signature, in seconds since the epoch."""
+    if not text.isdecimal():
+        return datetime.fromisoformat(text).timestamp()
+    return int(text) / (1000 if len(text) > 11 else 1)
 
 
-def planted(tmp_path: Path, case: Case) -> Example:
-    """Write a source folder with an example."""
+def planted_example(tmp_path: Path, case: Case) -> Example:
+    """Write a source folder with one example, and return the example."""
     folder = tmp_path / "planted"
     (folder / "examples").mkdir(parents=True)
     lines = ['title = "planted"', 'docs = "-"', "[verify]"]
@@ -225,7 +246,7 @@ def planted(tmp_path: Path, case: Case) -> Example:
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """`relayctl --version`."""
+    """`relayctl --version` is for bug reports."""
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0

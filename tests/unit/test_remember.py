@@ -263,10 +263,10 @@ def test_the_dry_run_of_a_replay_knows_it(tmp_path: Path) -> None:
 
     record = sqs_queued(event)
     named = {name: {"StringValue": each["stringValue"]} for name, each in record["messageAttributes"].items()}
-    prospect = Previewer(here.translator, status, here.clock.now).ask(
+    preview = Previewer(here.translator, status, here.clock.now).preview(
         DeadLetter("d-1", record["body"], named, NOW)
     )
-    assert prospect.outcomes == {"duplicate": 1}
+    assert preview.outcomes == {"duplicate": 1}
     assert asked == [NOW - 5 * MINUTE]
 
 

@@ -1,4 +1,4 @@
-"""The replay: in an order that loses nothing, at a pace, and safe to interrupt."""
+"""The replay: in an order that loses nothing, at a limited rate, and safe to interrupt."""
 
 import json
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from fake_sqs import FakeSqs, refused
 from push_relay.core.event import Event
 from push_relay.core.queue_format import pack
 from relayctl.deadletters.queue import DeadLetterQueue
-from relayctl.deadletters.replaying import Pace, Replayer, Result
-from relayctl.deadletters.reporting import progress, summary
+from relayctl.deadletters.replaying import Pace, Replayer, ReplayResult
+from relayctl.deadletters.reporting import print_result, progress
 
 DLQ, QUEUE = "https://sqs/dead", "https://sqs/queue"
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Stands for SIGKILL: no handler of the code under test catches it."""
 
 
-def world(number: int) -> tuple[FakeSqs, list[str]]:
-    """Return queues with so many dead messages, and their ids."""
+def dead_letters(number: int) -> tuple[FakeSqs, list[str]]:
+    """Return queues with a number of dead letters, and their message ids."""
     sqs = FakeSqs()
     return sqs, [sqs.put(DLQ, f'{{"number": {n}}}', error_code="crashed") for n in range(number)]
 
@@ -33,21 +33,21 @@ def replay(
     sqs: FakeSqs,
     wanted: list[str],
     stop: Flag | None = None,
-    told: Callable[[Result], None] = lambda _result: None,
-) -> Result:
-    """Replay at once."""
+    on_progress: Callable[[ReplayResult], None] = lambda _result: None,
+) -> ReplayResult:
+    """Replay without a limit of the rate."""
     flag = stop or Flag()
     replayer = Replayer(sqs, QUEUE, Pace(0.0, flag), flag, sqs.time)
-    return replayer.replay(DeadLetterQueue(sqs, DLQ, now=sqs.time), wanted, told)
+    return replayer.replay(DeadLetterQueue(sqs, DLQ, now=sqs.time), wanted, on_progress)
 
 
 def bodies(sqs: FakeSqs, url: str) -> list[str]:
-    """Return what lies in a queue."""
+    """Return the bodies of a queue's messages."""
     return [message.body for message in sqs.queues.get(url, [])]
 
 
 def fail(operation: str, error: BaseException, times: int = 1_000) -> Callable[[str, dict[str, Any]], None]:
-    """Return what makes an operation fail so many times."""
+    """Return a hook that makes an operation raise an error a number of times."""
     left = [times]
 
     def before(called: str, _arguments: dict[str, Any]) -> None:
@@ -58,9 +58,9 @@ def fail(operation: str, error: BaseException, times: int = 1_000) -> Callable[[
     return before
 
 
-def test_what_is_wanted_moves_and_the_rest_is_given_back() -> None:
-    """Sent first, deleted then; what is not meant is visible again."""
-    sqs, ids = world(30)
+def test_a_wanted_message_is_sent_and_then_deleted_and_the_others_stay_visible() -> None:
+    """If the order were reversed, a message would be lost when the program is killed in between."""
+    sqs, ids = dead_letters(30)
     result = replay(sqs, ids[5:25])
     assert sorted(result.replayed) == ids[5:25]
     assert len(bodies(sqs, QUEUE)) == 20
@@ -70,9 +70,9 @@ def test_what_is_wanted_moves_and_the_rest_is_given_back() -> None:
     assert sends == ["send_message", "delete_message"] * 20
 
 
-def test_an_interrupted_replay_goes_on_where_it_ended() -> None:
-    """Ctrl-C after the third: three are sent, the others are dead still; a second run does the rest."""
-    sqs, ids = world(12)
+def test_a_second_run_replays_what_an_interrupted_run_has_not_reached() -> None:
+    """Ctrl-C comes after the third message, so nine are still dead."""
+    sqs, ids = dead_letters(12)
     stop = Flag()
     first = replay(sqs, ids, stop, lambda result: stop.set() if result.reached == 3 else None)
     assert len(first.replayed) == 3
@@ -83,9 +83,9 @@ def test_an_interrupted_replay_goes_on_where_it_ended() -> None:
     assert bodies(sqs, DLQ) == []
 
 
-def test_whoever_is_killed_between_send_and_delete_loses_nothing() -> None:
-    """The message lies in both queues, as the same event: the ledger makes one push of it."""
-    sqs, ids = world(3)
+def test_a_message_is_in_both_queues_if_the_replay_is_killed_between_send_and_delete() -> None:
+    """Both copies have the same origin, so they are the same event, and the ledger makes one push of them."""
+    sqs, ids = dead_letters(3)
     sqs.before = fail("delete_message", Killed())
     with pytest.raises(Killed):
         replay(sqs, ids)
@@ -96,8 +96,8 @@ def test_whoever_is_killed_between_send_and_delete_loses_nothing() -> None:
     assert sorted(origins) == sorted([ids[0], *ids])
 
 
-def test_all_that_is_replayed_in_a_run_is_one_wish_and_a_second_run_another() -> None:
-    """The ledger heeds each wish once."""
+def test_every_message_of_a_run_has_the_runs_replay_id() -> None:
+    """The ledger lets each run overrule a failed push once, so a second run must have another id."""
     sqs = FakeSqs()
     packed = pack(Event("bakery", "e-1", "baked", {}, 1.0, "i", only=("k",), replay_id="an older one"))
     for _ in range(2):
@@ -108,56 +108,56 @@ def test_all_that_is_replayed_in_a_run_is_one_wish_and_a_second_run_another() ->
     assert len({first, second, "", "an older one"}) == 4
 
 
-def test_a_queue_that_takes_nothing_ends_the_replay() -> None:
-    """Three in a row, and it is not the messages' fault."""
-    sqs, ids = world(10)
+def test_the_replay_ends_after_three_failures_in_a_row() -> None:
+    """The queue refuses every message, so there is no point in trying the others."""
+    sqs, ids = dead_letters(10)
     sqs.before = fail("send_message", refused("SendMessage"))
     result = replay(sqs, ids)
-    assert set(result.kept.values()) == {"the queue did not take it (AccessDenied)"}
-    assert len(result.kept) == 3
+    assert set(result.not_replayed.values()) == {"the queue refused it (AccessDenied)"}
+    assert len(result.not_replayed) == 3
     assert len(bodies(sqs, DLQ)) == 10
 
 
-def test_one_message_that_is_not_taken_stays_and_the_others_go() -> None:
-    """A passing error costs one message, which is dead still."""
-    sqs, ids = world(10)
+def test_one_message_that_the_queue_refuses_stays_dead_and_the_others_are_replayed() -> None:
+    """A short disturbance must not end the whole replay."""
+    sqs, ids = dead_letters(10)
     sqs.before = fail("send_message", refused("SendMessage"), times=1)
     result = replay(sqs, ids)
-    assert (len(result.replayed), len(result.kept), len(bodies(sqs, DLQ))) == (9, 1, 1)
+    assert (len(result.replayed), len(result.not_replayed), len(bodies(sqs, DLQ))) == (9, 1, 1)
 
 
-def test_what_was_sent_and_not_deleted_is_told() -> None:
-    """It is in both queues."""
-    sqs, ids = world(2)
+def test_a_message_that_was_sent_and_not_deleted_is_reported() -> None:
+    """The person must know that another replay will find it again."""
+    sqs, ids = dead_letters(2)
     sqs.before = fail("delete_message", refused("DeleteMessage"), times=1)
     result = replay(sqs, ids)
     assert (result.in_both, result.replayed) == ([ids[0]], [ids[1]])
 
 
-def test_what_holds_no_event_stays_dead() -> None:
-    """Nothing is thrown away because it cannot be replayed."""
+def test_a_message_without_an_event_stays_dead() -> None:
+    """It cannot be replayed, but it may still show a person what went wrong."""
     sqs = FakeSqs()
     message_id = sqs.put(DLQ, '{"requestContext": {}, "requestPayload": null}')
     result = replay(sqs, [message_id])
-    assert result.kept == {message_id: "nothing in it is an event"}
+    assert result.not_replayed == {message_id: "it contains no event"}
     assert len(bodies(sqs, DLQ)) == 1
 
 
-def test_a_message_whose_hold_has_ended_meanwhile_is_received_anew_before_it_is_sent() -> None:
-    """A laptop that slept: by then it may be in somebody else's hands."""
-    sqs, ids = world(2)
+def test_a_message_that_has_become_visible_is_received_again_before_it_is_sent() -> None:
+    """If the computer was asleep, another reader may have the message by now."""
+    sqs, ids = dead_letters(2)
 
-    def sleep(result: Result) -> None:
+    def sleep(result: ReplayResult) -> None:
         sqs.now += 3600 if result.reached == 1 else 0
 
-    result = replay(sqs, ids, told=sleep)
+    result = replay(sqs, ids, on_progress=sleep)
     assert sorted(result.replayed) == ids
     assert sqs.queues[DLQ] == []
     assert len(bodies(sqs, QUEUE)) == 2
 
 
-def test_the_pace_is_kept_and_a_pause_makes_no_burst() -> None:
-    """One each interval; what is late is not caught up with."""
+def test_the_rate_is_limited_also_after_a_pause() -> None:
+    """A burst that makes up for the pause would be faster than the person has allowed."""
     now, waits = [100.0], []
 
     class _Stop(Flag):
@@ -167,41 +167,41 @@ def test_the_pace_is_kept_and_a_pause_makes_no_burst() -> None:
             return False
 
     pace = Pace(2.0, _Stop(), lambda: now[0])
-    assert [pace.turn() for _ in range(3)] == [True] * 3
+    assert [pace.wait() for _ in range(3)] == [True] * 3
     now[0] += 60
-    assert [pace.turn() for _ in range(2)] == [True] * 2
+    assert [pace.wait() for _ in range(2)] == [True] * 2
     assert waits == [2.0, 2.0, 2.0]
 
 
-def test_a_stop_breaks_the_wait_off() -> None:
-    """Ctrl-C is not kept waiting for a slow pace."""
+def test_a_stop_ends_the_wait_for_the_next_message() -> None:
+    """With an interval of an hour, Ctrl-C would seem to have no effect."""
     stop = Flag()
     pace = Pace(3600.0, stop)
-    assert pace.turn()
+    assert pace.wait()
     stop.set()
-    assert not pace.turn()
+    assert not pace.wait()
 
 
 @pytest.mark.parametrize(
-    ("result", "code", "said"),
+    ("result", "code", "text"),
     [
-        (Result(replayed=["a", "b"]), 0, "replayed"),
-        (Result(replayed=["a"]), 1, "not found any more"),
-        (Result(replayed=["a"], kept={"b": "why"}), 1, "why"),
-        (Result(replayed=["a"], in_both=["b"]), 1, "still in the dead-letter queue"),
+        (ReplayResult(replayed=["a", "b"]), 0, "replayed"),
+        (ReplayResult(replayed=["a"]), 1, "no longer found"),
+        (ReplayResult(replayed=["a"], not_replayed={"b": "why"}), 1, "why"),
+        (ReplayResult(replayed=["a"], in_both=["b"]), 1, "still in the dead-letter queue"),
     ],
 )
-def test_the_summary_tells_all_and_the_exit_code_whether_all_was_done(
-    result: Result, code: int, said: str
+def test_the_exit_code_is_0_only_if_every_wanted_message_was_replayed(
+    result: ReplayResult, code: int, text: str
 ) -> None:
-    """0 only where all was replayed that was wanted."""
+    """Two messages were wanted. The printed result names what happened to the others."""
     out = StringIO()
-    assert summary(Console(file=out, width=120), result, 2, interrupted=False) == code
-    assert said in out.getvalue()
+    assert print_result(Console(file=out, width=120), result, 2, interrupted=False) == code
+    assert text in out.getvalue()
 
 
-def test_without_a_terminal_there_is_no_bar() -> None:
-    """Plain lines, and few of them."""
+def test_no_progress_bar_is_printed_if_the_output_is_not_a_terminal() -> None:
+    """A log file gets a line every few seconds only."""
     out = StringIO()
     with progress(Console(file=out), "replaying", 5) as advance:
         advance(1)

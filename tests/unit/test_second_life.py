@@ -13,8 +13,8 @@ from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, sqs_attributes
 from relayctl.deadletters.dead_letter import DeadLetter, record
+from relayctl.deadletters.outgoing import outgoing_messages
 from relayctl.deadletters.preview import Previewer
-from relayctl.deadletters.revival import revived
 
 NOW = 1_800_000_000.0  # when the records of invocations.py were sent
 DAY = 86_400
@@ -30,7 +30,7 @@ def letter_of(buried: Buried, message_id: str, at: float) -> DeadLetter:
 
 def replayed(letter: DeadLetter, message_id: str, at: float) -> dict[str, Any]:
     """Return the record that the relay's queue hands out when a letter has been replayed."""
-    (message,) = revived(letter, at, force=False)
+    (message,) = outgoing_messages(letter, at, force=False)
     return record(message_id, message.body, message.attributes, at) | {
         "eventSource": "aws:sqs",
         "receiptHandle": f"handle-{message_id}",
@@ -71,7 +71,7 @@ def test_a_message_keeps_its_age_through_burials_and_replays(before: World, came
     second = letter_of(before.messages.buried[1], "d-2", NOW + 5 * DAY)
     mended = World()
     mended.clock.time = NOW + 8 * DAY
-    assert Previewer(mended.translator, lambda *_: None, mended.clock.now).ask(second).outcomes == {
+    assert Previewer(mended.translator, lambda *_: None, mended.clock.now).preview(second).outcomes == {
         "expired": 1
     }
     mended.deliver(sqs_batch(replayed(second, "r-2", NOW + 8 * DAY)))

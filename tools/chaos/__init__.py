@@ -1,8 +1,8 @@
-"""Break the relay on purpose, thousands of times, and count from the vendor's own record what became of it.
+"""The chaos run: break the relay on purpose, thousands of times, and check that no push is lost or repeated.
 
-The real handlers run in processes of their own against the local AWS and the Push API sandbox, on a clock
-that leaps over every stretch in which nothing happens. `python -m chaos` runs it; docs/reliability.md says
-what it proves.
+The real handlers run in worker processes, against a local AWS and the sandbox of the Push API. The run's
+clock jumps over the time in which nothing happens. At the end, the sandbox's record of the calls is compared
+with the plan. `python -m chaos` starts a run; docs/reliability.md lists what it proves.
 
     plan -> driver -> workers (receive, deliver) -> sandbox
                                  |                    |

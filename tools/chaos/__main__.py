@@ -1,6 +1,6 @@
-"""Run the chaos: `python -m chaos --events 2000 --seed 7`.
+"""Start a chaos run: `python -m chaos --events 2000 --seed 7`.
 
-Exit code 0 where every check holds, 1 with the journals of the offending events where one fails.
+The exit code is 0 if every check holds. Otherwise it is 1, and the journals of the failed events are printed.
 """
 
 import argparse
@@ -11,24 +11,32 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Read the arguments, run, and return the exit code."""
-    from chaos import run  # noqa: PLC0415 - workers import this module, and need none of it
+    """Read the arguments, do the run, and return the exit code."""
+    from chaos import run
 
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
-    parser.add_argument("--events", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=None, help="a random one, told at the start")
-    parser.add_argument("--report", type=Path, default=None, help="where the result is written as JSON")
-    parser.add_argument("--limit", type=float, default=None, help="seconds after which the run is given up")
+    parser.add_argument("--events", type=int, default=2000, help="the number of events (default: 2000)")
+    parser.add_argument("--seed", type=int, default=None, help="repeats a run (default: a random number)")
+    parser.add_argument("--report", type=Path, default=None, help="the file for the result as JSON")
+    parser.add_argument("--limit", type=float, default=None, help="the run fails after this many seconds")
     parser.add_argument("--keep", action="store_true", help="keep the journals")
     parser.add_argument(
-        "--organisations", type=int, default=1, help="runs side by side, each of a share of the events"
+        "--organisations", type=int, default=1, help="the number of parallel runs that share the events"
     )
-    given = parser.parse_args()
-    # Whoever ends it by a signal ends what it has started, too.
+    arguments = parser.parse_args()
+    # SIGTERM must end the programs of the run too, so it raises SystemExit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
-    order = run.Order(given.events, seed, given.report, given.limit, given.keep, given.organisations)
-    return run.chaos(order)
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    return run.chaos(
+        run.RunOptions(
+            events=arguments.events,
+            seed=seed,
+            report=arguments.report,
+            limit_secs=arguments.limit,
+            keep_journals=arguments.keep,
+            organisations=arguments.organisations,
+        )
+    )
 
 
 if __name__ == "__main__":

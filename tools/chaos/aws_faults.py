@@ -1,8 +1,8 @@
-"""Faults of the AWS services, below the relay's adapters, at botocore's own hooks.
+"""Faults of the AWS services, injected with botocore's hooks, below the relay's adapters.
 
-Throttled, broken off before the request is sent, or done and its answer lost: what follows (botocore's
-retries, the adapters' translation) is the real thing. The same hooks tell the driver for how long SQS is to
-keep a message back: SQS's own delay would take the machine's time, and not the run's.
+A call is throttled, its connection is lost before the request is sent, or the call succeeds and its answer is
+lost. The reactions (botocore's retries, the adapters' errors) are the real ones. Another hook takes over
+SQS's delays, because SQS would measure them with the machine's clock and not with the run's.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,11 @@ from push_relay.adapters import aws
 from push_relay.adapters.queue import MAX_DELAY
 from push_relay.core.queue_format import DUE_ATTRIBUTE
 
-#: The attribute of a message that tells when it is to be seen (seconds since the epoch).
+#: The message attribute with the time (seconds since the epoch) from which the driver may hand the message
+#: out.
 VISIBLE_AT = "chaos-visible-at"
-LONGEST_DELAY = 12 * 3600.0
+#: The longest delay that is played. SQS's own limit is 15 minutes.
+MAX_DELAY_SECS = 12 * 3600.0
 _THROTTLED = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "sqs": "RequestThrottled",
@@ -33,14 +35,14 @@ class _Service:
     client: Any
     injector: FaultInjector
 
-    def hook(self) -> None:
-        """Register the faults."""
+    def register_hooks(self) -> None:
+        """Register the faults with the client."""
         events = self.client.meta.events
         events.register(f"before-call.{self.name}", self._before_call)
         events.register(f"before-send.{self.name}", self._before_send)
 
     def _before_call(self, **_: Any) -> Any:
-        """Fail as a call does whose retries are used up."""
+        """Let a call fail in the way in which it fails after its last retry."""
         if not self.injector.fails(self.name):
             return None
         throttled = self.injector.chance(0.5)
@@ -54,8 +56,11 @@ class _Service:
         }
 
     def _before_send(self, request: Any, **_: Any) -> Any:
-        """Break one attempt of a call, which botocore tries again: before it is sent, or when it is done."""
-        if not self.injector.chance(self.injector.fail / 2):
+        """Let the connection of one attempt be lost, before or after the request is sent.
+
+        botocore retries it.
+        """
+        if not self.injector.chance(self.injector.fail_probability / 2):
             return
         if self.injector.chance(0.5):
             self.injector.note("aws_answer_lost", service=self.name)
@@ -64,29 +69,30 @@ class _Service:
 
 
 def hook_faults(injector: FaultInjector) -> None:
-    """Let the AWS clients of this process fail as the knife's dice say."""
+    """Let the AWS clients of this process fail at random, by the injector's dice."""
     clients = {"sqs": aws.sqs(), "dynamodb": aws.dynamodb(), "secretsmanager": aws.secretsmanager()}
     for name, client in clients.items():
-        _Service(name, client, injector).hook()
+        _Service(name, client, injector).register_hooks()
 
 
 def hook_delays(injector: FaultInjector) -> None:
-    """Let no message be kept back by SQS; say on it until when the driver has to.
+    """Replace SQS's delay of a message by an attribute that tells the driver how long to hold the message.
 
-    SQS keeps back for 15 minutes at most, so a message that waits for midnight goes round a hundred times;
-    here for at most LONGEST_DELAY: a few rounds prove the same.
+    SQS delays a message by at most 15 minutes, so a message that waits for midnight would be requeued a
+    hundred times. Here, a wait of more than 15 minutes takes at most MAX_DELAY_SECS at once: a few rounds
+    prove the same.
     """
 
-    def keep_back(params: Any, **_: Any) -> None:
+    def replace_delay(params: Any, **_: Any) -> None:
         delay = params.pop("DelaySeconds", 0)
         if not delay:
             return
-        now = injector.clock.world.now()
+        now = injector.clock.run_clock.now()
         attributes = params.setdefault("MessageAttributes", {})
         if delay == MAX_DELAY:
             due = float(attributes[DUE_ATTRIBUTE]["StringValue"])
-            delay = min(LONGEST_DELAY, due - injector.clock.now())
+            delay = min(MAX_DELAY_SECS, due - injector.clock.now())
         attributes[VISIBLE_AT] = {"DataType": "String", "StringValue": f"{now + delay:.3f}"}
 
     events = aws.sqs().meta.events
-    events.register("before-parameter-build.sqs.SendMessage", keep_back)
+    events.register("before-parameter-build.sqs.SendMessage", replace_delay)

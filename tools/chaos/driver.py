@@ -1,4 +1,4 @@
-"""The driver: sends what is planned, hands out batches, kills, and moves the clock over idle time."""
+"""The driver: sends the planned events, invokes the workers, kills some of them, and moves the clock."""
 
 import heapq
 import itertools
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chaos import plan
-from chaos.ordered import OrderedSource
+from chaos.event_source import EventSource
+from chaos.fifo_source import FifoSource
 from chaos.plan import Kind, Planned, Way
 from chaos.replays import Replays
-from chaos.source import EventSource
-from chaos.stage import Stage
+from chaos.services import Services
 from chaos.vendor_faults import VendorFaults
 from chaos.worker_pool import Done, WorkerPool
 
-HANDLERS: Final = ["receive", "receive", "deliver", "deliver", "direct", "ordered"]
+HANDLERS: Final = ["receive", "receive", "deliver", "deliver", "direct", "fifo"]
 _HANDLER_OF: Final = {
     Way.PUSH: "receive",
     Way.GITHUB: "receive",
@@ -26,24 +26,28 @@ _HANDLER_OF: Final = {
     Way.DIRECT: "direct",
 }
 _OK, _ACCEPTED, _UNAUTHORIZED = 200, 202, 401
-_SENDERS_PATIENCE: Final = 12
-"""Attempts of a webhook's sender."""
-_SENDERS_LONGEST_WAIT_SECS: Final = 3 * 3600.0
-_LAMBDAS_ATTEMPTS: Final = 3
-_KILL_FROM_OUTSIDE: Final = 0.002
-_BETWEEN_EMPTY_POLLS_SECS: Final = 0.05
-_LATE_SECS: Final = 30.0
-_ENOUGH: Final = 100
-"""Messages that are ready, beyond which no more are received."""
+#: After this many attempts, a webhook's sender gives up.
+_SENDER_ATTEMPTS: Final = 12
+_SENDER_MAX_WAIT_SECS: Final = 3 * 3600.0
+#: Lambda's attempts of an asynchronous invocation.
+_INVOCATION_ATTEMPTS: Final = 3
+#: The probability, for each job that ends, that a busy worker is killed in the middle of any line.
+_OUTSIDE_KILL_PROBABILITY: Final = 0.002
+#: An empty queue is not polled more often than this, because polling takes time from the workers.
+_EMPTY_POLL_INTERVAL_SECS: Final = 0.05
+#: The clock may jump this much further, so that several messages become due together.
+_BATCHING_SECS: Final = 30.0
+#: No more messages are received while this many are ready for the workers.
+_MAX_READY: Final = 100
 
 
 class NotDoneError(Exception):
-    """The run did not end in its time."""
+    """The run did not end within its time limit."""
 
 
 @dataclass(slots=True)
 class Sending:
-    """One copy of an event on its way in."""
+    """One copy of an event that is to be sent. `attempt`: from 1."""
 
     planned: Planned
     attempt: int = 1
@@ -51,10 +55,18 @@ class Sending:
 
 @dataclass(slots=True)
 class Facts:
-    """What the driver knows at the end: what was let in, what was turned away, what it did."""
+    """What the driver knows at the end of a run.
 
-    let_in: set[str] = field(default_factory=set)
-    turned_away: dict[str, int] = field(default_factory=dict)
+    accepted     the markers of the events that the relay or a queue has accepted
+    refused      the HTTP status by marker, for forged webhooks that were refused
+    sent         how many sendings are done, whatever their result
+    given_up     the markers of webhooks whose sender has given up
+    invocations  how many invocations have ended
+    jumped_secs  how far the clock was moved in total
+    """
+
+    accepted: set[str] = field(default_factory=set)
+    refused: dict[str, int] = field(default_factory=dict)
     sent: int = 0
     given_up: set[str] = field(default_factory=set)
     invocations: int = 0
@@ -63,12 +75,16 @@ class Facts:
 
 @dataclass(slots=True)
 class Driver:
-    """Runs a plan to its end."""
+    """Runs a plan to its end.
 
-    stage: Stage
+    show      is called after each step, to show the progress
+    sendings  how many sendings the plan has
+    """
+
+    services: Services
     pool: WorkerPool
     source: EventSource
-    ordered: OrderedSource
+    fifo: FifoSource
     replays: Replays
     vendor_faults: VendorFaults
     dice: random.Random
@@ -81,39 +97,41 @@ class Driver:
     _polled_empty_at: float = 0.0
 
     def run(self, planned: list[Planned], limit_secs: float) -> Facts:
-        """Send all of it, and go on until nothing is left to do. Raises NotDoneError."""
-        start = self.stage.world.now()
+        """Send all planned events, and go on until no message is left. Raises NotDoneError."""
+        start = self.services.run_clock.now()
         for event in planned:
-            for moment in event.copies:
-                self._schedule(start + moment, Sending(event))
+            for after_secs in event.copies:
+                self._schedule(start + after_secs, Sending(event))
         self.vendor_faults.begin()
         deadline = time.monotonic() + limit_secs
         while not self._step():
             if time.monotonic() > deadline:
-                raise NotDoneError(f"not done after {limit_secs:.0f} s; {self.waiting} messages left")
+                raise NotDoneError(
+                    f"the run is not done after {limit_secs:.0f} s; {self.waiting} messages are left"
+                )
             self.show(self)
         return self.facts
 
     @property
     def unsent(self) -> int:
-        """How many sendings are still to come."""
+        """The number of sendings that are not done yet."""
         return len(self._due)
 
     @property
     def waiting(self) -> int:
-        """How many messages are in both queues."""
-        return self.source.waiting + self.ordered.waiting
+        """The number of messages in both queues."""
+        return self.source.waiting + self.fifo.waiting
 
-    # --- one turn ------------------------------------------------------------------------------------
+    # --- one step ------------------------------------------------------------------------------------
 
     def _step(self) -> bool:
-        """Do what can be done now; tell whether everything is done."""
+        """Do what can be done now, and return whether the whole run is done."""
         self.vendor_faults.change()
         replaying = self.replays.step(self.facts.sent / self.sendings)
         self._worth_polling |= replaying
         self._worth_polling |= self.source.release() > 0
         polled = 0
-        while self._worth_polling and self._may_poll and len(self.source.ready) + polled < _ENOUGH:
+        while self._worth_polling and self._may_poll and len(self.source.ready) + polled < _MAX_READY:
             received = self.source.poll()
             polled += received
             self._worth_polling = received > 0
@@ -123,57 +141,57 @@ class Driver:
         for done in self.pool.done(0.0 if handed else 0.002):
             self._end(done)
             ended += 1
-        if self.dice.random() < _KILL_FROM_OUTSIDE * ended:
+        if self.dice.random() < _OUTSIDE_KILL_PROBABILITY * ended:
             self.pool.kill_one(self.dice)
         self._worth_polling |= ended > 0
         if handed or ended or polled or replaying or self.source.delete():
             return False
-        return self._let_time_pass()
+        return self._jump_if_idle()
 
     @property
     def _may_poll(self) -> bool:
-        """Whether it is time: to look into an empty queue costs the workers theirs."""
-        return time.monotonic() - self._polled_empty_at > _BETWEEN_EMPTY_POLLS_SECS
+        """Whether enough time has passed since the queue was empty."""
+        return time.monotonic() - self._polled_empty_at > _EMPTY_POLL_INTERVAL_SECS
 
-    def _let_time_pass(self) -> bool:
-        """Move the clock to the next moment, if nobody works; tell whether there is none."""
-        rests = [self.stage.world.rests_until(worker.slot) for worker in self.pool.busy]
+    def _jump_if_idle(self) -> bool:
+        """Move the clock to the next due time if no worker works. Returns whether nothing is due any more."""
+        rests = [self.services.run_clock.rests_until(worker.slot) for worker in self.pool.busy]
         if None in rests:
             return False
-        if self._worth_polling and len(self.source.ready) < _ENOUGH:
+        if self._worth_polling and len(self.source.ready) < _MAX_READY:
             self._polled_empty_at = 0.0
             return False
-        moments = [rest for rest in rests if rest is not None]
-        moments += [self._due[0][0]] if self._due else []
-        others = (self.source.next_moment, self.ordered.next_moment, self.vendor_faults.next_moment)
-        moments += [moment for moment in others if moment is not None]
-        if not moments:
+        due_times = [rest for rest in rests if rest is not None]
+        due_times += [self._due[0][0]] if self._due else []
+        others = (self.source.next_due, self.fifo.next_due, self.vendor_faults.next_due)
+        due_times += [due for due in others if due is not None]
+        if not due_times:
             return True
-        before = self.stage.world.now()
-        if later := [moment for moment in moments if moment > before]:
-            moment = min(later)
+        now = self.services.run_clock.now()
+        if later := [due for due in due_times if due > now]:
+            target = min(later)
             if not rests:
-                # SQS is seldom on the second either, and workers share what comes together.
-                moment = max(moment, min(moment + _LATE_SECS, self.source.moment_of_a_batch))
-            self.facts.jumped_secs += moment - before
-            self.stage.world.jump(moment)
+                # SQS is late too, and messages that become due together are shared by the workers.
+                target = max(target, min(target + _BATCHING_SECS, self.source.batch_due))
+            self.facts.jumped_secs += target - now
+            self.services.run_clock.jump(target)
         return False
 
-    # --- what comes in -------------------------------------------------------------------------------
+    # --- sending -------------------------------------------------------------------------------------
 
-    def _schedule(self, moment: float, sending: Sending) -> None:
-        heapq.heappush(self._due, (moment, next(self._number), sending))
+    def _schedule(self, due: float, sending: Sending) -> None:
+        heapq.heappush(self._due, (due, next(self._number), sending))
 
     def _hand_out_sendings(self) -> int:
         handed = 0
-        while self._due and self._due[0][0] <= self.stage.world.now():
+        while self._due and self._due[0][0] <= self.services.run_clock.now():
             handler = _HANDLER_OF.get(self._due[0][2].planned.way)
             worker = self.pool.idle(handler) if handler else None
             if handler and worker is None:
                 break
             sending = heapq.heappop(self._due)[2]
             if worker is None:
-                self._put(sending.planned)
+                self._put_into_queue(sending.planned)
             else:
                 self.pool.give(worker, self._invocation(sending.planned), sending)
             handed += 1
@@ -182,67 +200,68 @@ class Driver:
     def _invocation(self, planned: Planned) -> dict[str, Any]:
         if planned.way is Way.INVOKED:
             return {"Records": [{"EventSource": "aws:sns", "Sns": plan.notification(planned)}]}
-        return plan.webhook(planned, self.stage.world.now(), dict(self.stage.signing_secrets))
+        return plan.webhook(planned, self.services.run_clock.now(), dict(self.services.signing_secrets))
 
-    def _put(self, planned: Planned) -> None:
+    def _put_into_queue(self, planned: Planned) -> None:
         match planned.way:
             case Way.SNS:
                 self.source.send(json.dumps(plan.notification(planned)), None)
             case Way.BUS:
                 self.source.send(json.dumps(plan.bus_event(planned)), None)
             case Way.FIFO:
-                self.ordered.send(planned.marker, json.dumps(plan.push_document(planned)))
+                self.fifo.send(planned.marker, json.dumps(plan.push_document(planned)))
             case _:
                 self.source.send(json.dumps(plan.push_document(planned)), "push")
-        self.facts.let_in.add(planned.marker)
+        self.facts.accepted.add(planned.marker)
         self.facts.sent += 1
         self._worth_polling = True
 
     def _hand_out_batches(self) -> int:
         handed = 0
-        for handler, source in (("deliver", self.source), ("ordered", self.ordered)):
+        for handler, source in (("deliver", self.source), ("fifo", self.fifo)):
             while (worker := self.pool.idle(handler)) and (batch := source.batch()):
                 self.pool.give(worker, {"Records": batch}, batch)
                 handed += 1
         return handed
 
-    # --- what comes back -----------------------------------------------------------------------------
+    # --- results -------------------------------------------------------------------------------------
 
     def _end(self, done: Done) -> None:
         self.facts.invocations += 1
-        if isinstance(done.about, list):
-            source = self.ordered if done.job.handler == "ordered" else self.source
-            source.finish(done.about, done.answer)
-        elif done.about.planned.way is Way.INVOKED:
-            self._end_of_invocation(done)
+        if isinstance(done.origin, list):
+            source = self.fifo if done.job.handler == "fifo" else self.source
+            source.finish(done.origin, done.answer)
+        elif done.origin.planned.way is Way.INVOKED:
+            self._end_invocation(done)
         else:
-            self._end_of_webhook(done.about, done.answer)
+            self._end_webhook(done.origin, done.answer)
 
-    def _end_of_webhook(self, sending: Sending, answer: Any) -> None:
+    def _end_webhook(self, sending: Sending, answer: Any) -> None:
+        """Do what a sender does with the response: retry with backoff, and give up at last."""
         marker = sending.planned.marker
         status = answer["statusCode"] if answer else 0
         if status in {_OK, _ACCEPTED}:
-            self.facts.let_in.add(marker)
+            self.facts.accepted.add(marker)
         elif status == _UNAUTHORIZED and sending.planned.kind is Kind.FORGED:
-            self.facts.turned_away[marker] = status
-        elif sending.attempt < _SENDERS_PATIENCE:
-            wait = min(_SENDERS_LONGEST_WAIT_SECS, self.dice.uniform(1, 30) * 2**sending.attempt)
+            self.facts.refused[marker] = status
+        elif sending.attempt < _SENDER_ATTEMPTS:
+            wait_secs = min(_SENDER_MAX_WAIT_SECS, self.dice.uniform(1, 30) * 2**sending.attempt)
             sending.attempt += 1
-            self._schedule(self.stage.world.now() + wait, sending)
+            self._schedule(self.services.run_clock.now() + wait_secs, sending)
             return
         else:
             self.facts.given_up.add(marker)
         self.facts.sent += 1
 
-    def _end_of_invocation(self, done: Done) -> None:
-        """Do as Lambda does with what invoked it without waiting: try it twice more, then dead-letter it."""
-        sending, answer = done.about, done.answer
-        self.facts.let_in.add(sending.planned.marker)
+    def _end_invocation(self, done: Done) -> None:
+        """Do what Lambda does with an asynchronous invocation: retry it twice, and dead-letter it at last."""
+        sending, answer = done.origin, done.answer
+        self.facts.accepted.add(sending.planned.marker)
         if answer is not None and "failed" not in answer:
             self.facts.sent += 1
-        elif sending.attempt < _LAMBDAS_ATTEMPTS:
+        elif sending.attempt < _INVOCATION_ATTEMPTS:
             sending.attempt += 1
-            self._schedule(self.stage.world.now() + 60 * sending.attempt, sending)
+            self._schedule(self.services.run_clock.now() + 60 * sending.attempt, sending)
         else:
             self.facts.sent += 1
-            self.source.bury(done.job.invocation)
+            self.source.dead_letter(done.job.invocation)

@@ -1,34 +1,41 @@
-"""What is known when a run has ended, by event and recipient: what was shown, is dead, or was noted."""
+"""The evidence at the end of a run: what the vendor has shown, what is dead, and what the journals record."""
 
 import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
 from chaos.journal import Entry, read_journals
 from chaos.plan import MARKER
-from chaos.stage import Stage
+from chaos.services import Services
 from push_relay.core.delivery.sender import Claim
 from push_relay.core.outcomes import Outcome
 from sandbox import Call
 
-type Told = tuple[str, str]
-"""An event's marker and a recipient, as a route writes it."""
+#: An event's marker and one of its recipients, as in `user:42`. Together they identify an expected push.
+type PushId = tuple[str, str]
 
 _FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "external"}
+#: A killed replay has hidden messages for this long at most.
 _HIDDEN_SECS: Final = 120.0
 _REFUSED: Final = "vendor_rejected"
 _UNKNOWN: Final = "delivery_unknown"
-#: Reasons for a second push.
+#: Reasons for which a push may be shown a second time.
 UNKNOWN: Final = "nobody knows whether it was shown"
 REPLAYED: Final = "a person replayed it"
 
 
 @dataclass(slots=True)
 class DeadLetter:
-    """One message of the dead-letter queue."""
+    """One message of the dead-letter queue.
+
+    markers     of the events that its body contains
+    only        the keys of the pushes that are dead; empty if the whole event is
+    attributes  the texts of its attributes
+    """
 
     markers: frozenset[str]
     only: tuple[str, ...]
@@ -37,62 +44,71 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Evidence:
-    """Gathered evidence.
+    """The evidence of a run.
 
-    shown    how often each recipient was shown each event
-    refused  how often the vendor refused each for good
-    doubts   why a push may have been sent again, for each attempt of which that is so
-    closed   outcomes of pushes that ended without being shown, from the receipts
-    order    the place among all calls at which each was shown first
-    unknown  how often each was sent without an answer that says whether it was shown
-    replayed how often each was claimed for a replay
-    keys     which events and recipients a push's key stands for
-    taken    how many pushes were taken up by a handler, each time that they were
-    in_hand  of them those without a receipt, because their worker died
-    uneven   workers that answered although what they had taken up had not ended in one receipt each
+    shown       how often the vendor has shown each push
+    refused     how often the vendor has refused each push for good
+    doubts      for each push, one reason for each attempt after which it may be sent again
+    closed      the outcomes of each push's receipts
+    order       the number of the call that has shown each push first
+    unknown     how often each push was sent without an answer that says whether it was shown
+    replayed    how often each push was claimed for a replay
+    push_ids    the pushes that a key of the ledger stands for; a batch push has several
+    filtered    the ids of the events that were filtered
+    dead        the messages of the dead-letter queue
+    receipts    the number of receipts by outcome
+    killed_at   the number of kills by step
+    taken_up    how many pushes the handlers have taken up; a push counts each time
+    in_hand     how many of these have no receipt, because their worker was killed
+    unbalanced  the workers that have answered although a push they had taken up had not exactly one receipt
     """
 
-    shown: Counter[Told] = field(default_factory=Counter)
-    refused: Counter[Told] = field(default_factory=Counter)
-    doubts: dict[Told, list[str]] = field(default_factory=lambda: defaultdict(list))
-    closed: dict[Told, set[str]] = field(default_factory=lambda: defaultdict(set))
-    order: dict[Told, int] = field(default_factory=dict)
-    unknown: Counter[Told] = field(default_factory=Counter)
-    replayed: Counter[Told] = field(default_factory=Counter)
-    keys: dict[str, set[Told]] = field(default_factory=lambda: defaultdict(set))
+    shown: Counter[PushId] = field(default_factory=Counter)
+    refused: Counter[PushId] = field(default_factory=Counter)
+    doubts: dict[PushId, list[str]] = field(default_factory=lambda: defaultdict(list))
+    closed: dict[PushId, set[str]] = field(default_factory=lambda: defaultdict(set))
+    order: dict[PushId, int] = field(default_factory=dict)
+    unknown: Counter[PushId] = field(default_factory=Counter)
+    replayed: Counter[PushId] = field(default_factory=Counter)
+    push_ids: dict[str, set[PushId]] = field(default_factory=lambda: defaultdict(set))
     filtered: set[str] = field(default_factory=set)
     dead: list[DeadLetter] = field(default_factory=list)
     receipts: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
-    taken: int = 0
+    taken_up: int = 0
     in_hand: int = 0
-    uneven: list[str] = field(default_factory=list)
+    unbalanced: list[str] = field(default_factory=list)
 
-    def dead_told(self) -> dict[Told, DeadLetter]:
-        """Return the dead letter of each push that is dead."""
-        found: dict[Told, DeadLetter] = {}
-        for letter in self.dead:
-            for key in letter.only:
-                found.update(dict.fromkeys(self.keys[key], letter))
+    def dead_pushes(self) -> dict[PushId, DeadLetter]:
+        """Return the dead letters of single pushes."""
+        found: dict[PushId, DeadLetter] = {}
+        for dead_letter in self.dead:
+            for key in dead_letter.only:
+                found.update(dict.fromkeys(self.push_ids[key], dead_letter))
         return found
 
-    def letters_of(self, marker: str) -> list[DeadLetter]:
-        """Return the dead letters that speak of an event."""
-        return [letter for letter in self.dead if marker in letter.markers]
+    def dead_letters_of(self, marker: str) -> list[DeadLetter]:
+        """Return the dead letters that contain an event."""
+        return [dead_letter for dead_letter in self.dead if marker in dead_letter.markers]
 
-    def dead_whole(self) -> dict[str, DeadLetter]:
-        """Return the dead letter of each event that is dead as a whole."""
-        return {marker: letter for letter in self.dead if not letter.only for marker in letter.markers}
+    def dead_events(self) -> dict[str, DeadLetter]:
+        """Return the dead letters of whole events, by the event's marker."""
+        return {
+            marker: dead_letter
+            for dead_letter in self.dead
+            if not dead_letter.only
+            for marker in dead_letter.markers
+        }
 
 
-def add(stage: Stage) -> Evidence:
+def collect(services: Services) -> Evidence:
     """Read the sandbox's record, the journals and the dead-letter queue."""
     evidence = Evidence()
-    for call in stage.sandbox.record.calls():
+    for call in services.sandbox.record.calls():
         _read_call(call, evidence)
-    for file, entries in read_journals(stage.journals):
+    for file, entries in read_journals(services.journals):
         _Reading(evidence, file.stem).read(entries)
-    evidence.dead = list(_dead_letters(stage))
+    evidence.dead = list(_dead_letters(services))
     return evidence
 
 
@@ -100,21 +116,23 @@ def _read_call(call: Call, evidence: Evidence) -> None:
     if call.push is None:
         return
     to = next(f"{kind}:{call.push[name]}" for name, kind in _FIELDS.items() if name in call.push)
-    words = f"{call.push['Title']} {call.push['Body']}"
-    is_refusal = call.fault in {"error_code", "redirect"} or (call.fault == "status" and call.status == 400)  # noqa: PLR2004
-    for marker in set(MARKER.findall(words)):
+    text = f"{call.push['Title']} {call.push['Body']}"
+    is_refusal = call.fault in {"error_code", "redirect"} or (
+        call.fault == "status" and call.status == HTTPStatus.BAD_REQUEST
+    )
+    for marker in set(MARKER.findall(text)):
         evidence.shown[marker, to] += call.accepted
         if call.accepted:
             evidence.order.setdefault((marker, to), call.number)
         evidence.refused[marker, to] += is_refusal
 
 
-def _dead_letters(stage: Stage) -> Iterable[DeadLetter]:
-    """Read all of them; what a killed replay has hidden comes back within _HIDDEN_SECS."""
+def _dead_letters(services: Services) -> Iterable[DeadLetter]:
+    """Receive every dead letter. Those that a killed replay has hidden become visible within _HIDDEN_SECS."""
     read, deadline = 0, time.monotonic() + _HIDDEN_SECS
-    while read < _letters(stage) and time.monotonic() < deadline:
-        messages = stage.sqs.receive_message(
-            QueueUrl=stage.settings.dead_letter_queue_url,
+    while read < _dead_letter_count(services) and time.monotonic() < deadline:
+        messages = services.sqs.receive_message(
+            QueueUrl=services.settings.dead_letter_queue_url,
             MaxNumberOfMessages=10,
             VisibilityTimeout=43_200,
             MessageAttributeNames=["All"],
@@ -123,17 +141,17 @@ def _dead_letters(stage: Stage) -> Iterable[DeadLetter]:
             time.sleep(0.5)
         read += len(messages)
         for message in messages:
-            given = message.get("MessageAttributes", {})
-            attributes = {name: value.get("StringValue", "") for name, value in given.items()}
+            typed = message.get("MessageAttributes", {})
+            attributes = {name: value.get("StringValue", "") for name, value in typed.items()}
             body = json.loads(message["Body"])
             only = tuple(body.get("only", ())) if "push-relay-event" in attributes else ()
             yield DeadLetter(frozenset(MARKER.findall(message["Body"])), only, attributes)
 
 
-def _letters(stage: Stage) -> int:
-    """Return how many dead letters there are, hidden ones included."""
-    counts = stage.sqs.get_queue_attributes(
-        QueueUrl=stage.settings.dead_letter_queue_url,
+def _dead_letter_count(services: Services) -> int:
+    """Return the number of dead letters, including the hidden ones."""
+    counts = services.sqs.get_queue_attributes(
+        QueueUrl=services.settings.dead_letter_queue_url,
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
     )["Attributes"]
     return sum(map(int, counts.values()))
@@ -141,18 +159,27 @@ def _letters(stage: Stage) -> int:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One attempt of a push by one worker, from its claim on."""
+    """One attempt of a push by one worker, from its claim on.
+
+    lease_until  seconds since the epoch
+    is_replay    whether the claim was for a replay
+    is_sending   whether the call of the vendor has begun
+    result       `ok` or an error code; None if the call has not ended
+    """
 
     lease_until: float
-    replayed: bool = False
-    told: list[Told] = field(default_factory=list)
-    begun: bool = False
+    is_replay: bool = False
+    push_ids: list[PushId] = field(default_factory=list)
+    is_sending: bool = False
     result: str | None = None
 
 
 @dataclass(slots=True)
 class _Reading:
-    """Reads one worker's journal: what it began and did not bring to its end is in doubt."""
+    """Reads one worker's journal. There is a doubt about each attempt that was begun and not finished.
+
+    The entries of a step are read by the method with the step's name.
+    """
 
     evidence: Evidence
     worker: str = ""
@@ -160,7 +187,7 @@ class _Reading:
     open: dict[str, _Attempt] = field(default_factory=dict)
 
     def read(self, entries: list[Entry]) -> None:
-        """Read all of it."""
+        """Read all entries of the journal."""
         for entry in entries:
             reader = getattr(self, f"_{entry['step']}", None)
             if reader:
@@ -169,8 +196,8 @@ class _Reading:
             self._close(attempt, "killed between sending and settling")
         self.evidence.in_hand += self.in_hand
 
-    def _taken(self, entry: Entry) -> None:
-        self.evidence.taken += entry["pushes"]
+    def _taken_up(self, entry: Entry) -> None:
+        self.evidence.taken_up += entry["pushes"]
         self.in_hand += entry["pushes"]
 
     def _ended(self, entry: Entry) -> None:
@@ -179,7 +206,7 @@ class _Reading:
 
     def _answered(self, _: Entry) -> None:
         if self.in_hand:
-            self.evidence.uneven.append(self.worker)
+            self.evidence.unbalanced.append(self.worker)
         self.in_hand = 0
 
     def _claimed(self, entry: Entry) -> None:
@@ -187,81 +214,83 @@ class _Reading:
             return
         if before := self.open.pop(entry["key"], None):
             self._close(before, "not settled before it was claimed again")
-        self.open[entry["key"]] = _Attempt(entry["at"] + entry["lease"], entry["replayed"])
+        self.open[entry["key"]] = _Attempt(entry["at"] + entry["lease_secs"], entry["is_replay"])
 
     def _sending(self, entry: Entry) -> None:
         attempt = self.open.setdefault(entry["key"], _Attempt(entry["at"]))
-        attempt.begun = True
-        self._name(entry, attempt)
-        if attempt.replayed:
-            attempt.replayed = False
-            self.evidence.replayed.update(attempt.told)
+        attempt.is_sending = True
+        self._add_push_ids(entry, attempt)
+        if attempt.is_replay:
+            attempt.is_replay = False
+            self.evidence.replayed.update(attempt.push_ids)
             self._doubt(attempt, REPLAYED)
 
-    def _gathering(self, entry: Entry) -> None:
-        # That puts nothing in doubt: it lies in one digest, however often it is put there.
-        self._name(entry, self.open.setdefault(entry["key"], _Attempt(entry["at"])))
+    def _batching(self, entry: Entry) -> None:
+        # This causes no doubt: a push is in one batch window, however often it is added.
+        self._add_push_ids(entry, self.open.setdefault(entry["key"], _Attempt(entry["at"])))
 
-    def _name(self, entry: Entry, attempt: _Attempt) -> None:
-        attempt.told = [(marker, entry["to"]) for marker in entry["markers"]]
-        self.evidence.keys[entry["key"]].update(attempt.told)
+    def _add_push_ids(self, entry: Entry, attempt: _Attempt) -> None:
+        attempt.push_ids = [(marker, entry["to"]) for marker in entry["markers"]]
+        self.evidence.push_ids[entry["key"]].update(attempt.push_ids)
 
     def _sent(self, entry: Entry) -> None:
         attempt = self.open.get(entry["key"])
         if attempt is None:
-            return  # two attempts of one push in one worker: a relay that is broken, which the verdict tells
+            # One worker has two attempts of one push at a time. The relay is broken then, and the verdict
+            # shows it.
+            return
         attempt.result = entry["result"]
         if attempt.result == _UNKNOWN:
-            self.evidence.unknown.update(attempt.told)
+            self.evidence.unknown.update(attempt.push_ids)
             self._doubt(attempt, UNKNOWN)
 
     def _settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)
-        if attempt and attempt.begun and entry["at"] > attempt.lease_until:
+        if attempt and attempt.is_sending and entry["at"] > attempt.lease_until:
             self._doubt(attempt, "the lease ended while sending")
 
     def _not_settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)
-        if attempt and attempt.begun:
+        if attempt and attempt.is_sending:
             self._doubt(attempt, "sent, and the ledger failed")
 
     def _receipt(self, entry: Entry) -> None:
         outcome = entry["outcome"]
-        told = [(marker, entry["to"]) for marker in entry.get("markers", ())]
+        push_ids = [(marker, entry["to"]) for marker in entry.get("markers", ())]
         if "key" in entry:
-            self.evidence.keys[entry["key"]].update(told)
-        for each in told:
-            self.evidence.closed[each].add(outcome)
+            self.evidence.push_ids[entry["key"]].update(push_ids)
+        for push_id in push_ids:
+            self.evidence.closed[push_id].add(outcome)
         if outcome == Outcome.FILTERED:
             self.evidence.filtered.add(entry["event_id"])
 
     def _killed(self, entry: Entry) -> None:
         self.evidence.killed_at[entry["here"]] += 1
 
-    def _close(self, attempt: _Attempt, why: str) -> None:
-        if attempt.result in {None, "ok"} and attempt.begun:
-            self._doubt(attempt, why)
+    def _close(self, attempt: _Attempt, reason: str) -> None:
+        if attempt.result in {None, "ok"} and attempt.is_sending:
+            self._doubt(attempt, reason)
         elif attempt.result == _REFUSED:
             self._doubt(attempt, "refused, and killed before that was settled")
 
-    def _doubt(self, attempt: _Attempt, why: str) -> None:
-        for told in attempt.told:
-            self.evidence.doubts[told].append(why)
+    def _doubt(self, attempt: _Attempt, reason: str) -> None:
+        for push_id in attempt.push_ids:
+            self.evidence.doubts[push_id].append(reason)
 
 
-def about(marker: str, stage: Stage) -> list[tuple[str, Any]]:
-    """Return every line of every journal that bears on an event, in order of time."""
+def journal_lines_of(marker: str, services: Services) -> list[tuple[str, Any]]:
+    """Return the journals' lines about an event's pushes, by time: (the journal's name, the entry)."""
     keys: set[str] = set()
     lines: list[tuple[str, Entry]] = []
-    for file, entries in read_journals(stage.journals):
+    for file, entries in read_journals(services.journals):
         for entry in entries:
             if marker in entry.get("markers", ()):
                 keys.add(entry["key"])
         lines += [(file.stem, entry) for entry in entries]
-    concerned = {name for name, entry in lines if entry.get("key") in keys}
-    ours = [
+    journals = {name for name, entry in lines if entry.get("key") in keys}
+    found = [
         (name, entry)
         for name, entry in lines
-        if entry.get("key") in keys or (entry["step"] == "killed" and name in concerned)
+        if entry.get("key") in keys or (entry["step"] == "killed" and name in journals)
     ]
-    return sorted(ours, key=lambda each: each[1]["at"])
+    return sorted(found, key=lambda line: line[1]["at"])

@@ -1,4 +1,4 @@
-"""Kill this worker at a named step, or write down that it got past it."""
+"""The faults of one worker: it is killed at a named step, or an AWS call fails. The journal records both."""
 
 import os
 import random
@@ -24,75 +24,79 @@ STEPS = (
     "after_send",
     "before_settle",
     "after_settle",
-    "before_remember",
-    "after_remember",
-    "before_gather",
-    "after_gather",
-    "before_give_back",
-    "after_give_back",
-    "before_park",
-    "after_park",
-    "before_bury",
-    "after_bury",
+    "before_note_window",
+    "after_note_window",
+    "before_batch",
+    "after_batch",
+    "before_release",
+    "after_release",
+    "before_requeue",
+    "after_requeue",
+    "before_dead_letter",
+    "after_dead_letter",
     "before_copy",
     "after_copy",
-    "before_forget",
-    "after_forget",
+    "before_delete",
+    "after_delete",
     "before_ack",
 )
 
 
 @dataclass(slots=True)
 class FaultInjector:
-    """A worker's journal and its dice: how likely each passed step kills it, and each call fails."""
+    """A worker's journal and its dice.
+
+    kill_probability  for each step that the worker passes
+    fail_probability  for each AWS call
+    """
 
     journal: Journal
     clock: WorkerClock
     dice: random.Random
-    kill: float
-    fail: float
+    kill_probability: float
+    fail_probability: float
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _failing: dict[str, int] = field(default_factory=dict)
 
-    def note(self, step: str, **about: Any) -> None:
-        """Write a step down."""
-        self.journal.note(self.clock.now(), step, **about)
+    def note(self, step: str, **details: Any) -> None:
+        """Write a step into the journal."""
+        self.journal.note(self.clock.now(), step, **details)
 
-    def at(self, step: str, *, doomed: bool = False) -> None:
-        """Die here, perhaps."""
+    def at(self, step: str, *, always: bool = False) -> None:
+        """Kill the worker with the given probability, or always."""
         with self._lock:
             drawn = self.dice.random()
-        if doomed or drawn < self.kill:
+        if always or drawn < self.kill_probability:
             self.note("killed", here=step)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def fails(self, service: str) -> bool:
-        """Tell whether a call of a service fails: now and then one, and sometimes a row of them."""
+        """Return whether a call of a service fails. Sometimes several calls in a row fail."""
         with self._lock:
             left = self._failing.get(service, 0)
-            if left == 0 and self.dice.random() < self.fail:
+            if left == 0 and self.dice.random() < self.fail_probability:
                 left = self.dice.choice((1, 1, 2, 12))
             self._failing[service] = max(0, left - 1)
             return left > 0
 
     def chance(self, probability: float) -> bool:
-        """Throw the dice."""
+        """Return True with a probability."""
         with self._lock:
             return self.dice.random() < probability
 
 
-def told(push: Push) -> dict[str, Any]:
-    """Say which push this is: its key, its recipient, and the markers that it speaks of."""
+def describe(push: Push) -> dict[str, Any]:
+    """Return the journal's fields for a push: its key, its recipient, and the markers in its wording."""
     to = f"{push.recipient.kind}:{push.recipient.value}"
-    words = f"{push.wording.title} {push.wording.body}"
-    return {"key": push.key, "to": to, "markers": sorted(set(MARKER.findall(words)))}
+    text = f"{push.wording.title} {push.wording.body}"
+    return {"key": push.key, "to": to, "markers": sorted(set(MARKER.findall(text)))}
 
 
 def is_poison(event: Event) -> bool:
-    """Tell whether an event kills every worker that touches it."""
+    """Return whether an event kills every worker that handles it."""
     return Kind.POISON in str(event.data.get("Title"))
 
 
-def result_of(error: Exception) -> str:
-    """Name what a step ended with."""
+def error_name(error: Exception) -> str:
+    """Return the relay's error code, or the class of another exception."""
     return error.code if isinstance(error, RelayError) else type(error).__name__

@@ -1,6 +1,12 @@
-"""What each worker writes down before and after each step; it survives the worker's SIGKILL.
+"""The journal of a worker: a line before and after each step. It survives the worker's SIGKILL.
 
-One JSON object a line: `at` (the worker's time of day), `step`, and what the step is about.
+Each line is a JSON object:
+
+| key    | value                                                    |
+|--------|----------------------------------------------------------|
+| `at`   | the worker's time of day, in seconds since the epoch     |
+| `step` | the step's name                                          |
+| others | details of the step: `key`, `to`, `markers`, `result`... |
 """
 
 import json
@@ -13,19 +19,22 @@ type Entry = dict[str, Any]
 
 
 class Journal:
-    """A file that only grows. A line is one write, so a killed worker leaves no half of one."""
+    """A file that lines are appended to.
+
+    Each line is one write, so a killed worker leaves no partial line.
+    """
 
     def __init__(self, file: Path) -> None:
         self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def note(self, at: float, step: str, **about: Any) -> None:
-        """Write a line."""
-        line = json.dumps({"at": round(at, 3), "step": step, **about}, separators=(",", ":"))
+    def note(self, at: float, step: str, **details: Any) -> None:
+        """Append a line. `at`: seconds since the epoch."""
+        line = json.dumps({"at": round(at, 3), "step": step, **details}, separators=(",", ":"))
         os.write(self._descriptor, line.encode() + b"\n")
 
 
 def read_journals(directory: Path) -> Iterator[tuple[Path, list[Entry]]]:
-    """Return each worker's lines, in the order in which it wrote them."""
+    """Yield each journal's file and its lines, in the order in which they were written."""
     for file in sorted(directory.glob("*.jsonl")):
         with file.open(encoding="ascii") as lines:
             yield file, [json.loads(line) for line in lines]

@@ -1,4 +1,4 @@
-"""Replays of dead letters while the run lasts: `relayctl replay` in a process of its own, which is killed."""
+"""Replays of dead letters during the run: `relayctl replay` runs in its own process, and is killed."""
 
 import os
 import random
@@ -8,28 +8,32 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from chaos.stage import Stage
+from chaos.services import Services
 from relayctl.project import ROOT
 
-#: Shares of the sendings after which a replay is started.
-_AFTER: Final = (0.4, 0.6, 0.8)
+#: A replay is started when these shares of the sendings are done.
+_AFTER_SHARES: Final = (0.4, 0.6, 0.8)
+#: The shortest and the longest time after which a replay is killed.
 _KILLED_AFTER_SECS: Final = (0.8, 3.0)
 
 
 @dataclass(slots=True)
 class Replays:
-    """Starts a replay of everything that is dead, and kills it with SIGKILL in the middle."""
+    """Starts replays of all dead letters, and kills them with SIGKILL in the middle."""
 
-    stage: Stage
+    services: Services
     dice: random.Random
     started: int = 0
     killed: int = 0
-    _left: list[float] = field(default_factory=lambda: list(_AFTER))
+    _left: list[float] = field(default_factory=lambda: list(_AFTER_SHARES))
     _process: subprocess.Popen[bytes] | None = None
     _kill_at: float = 0.0
 
     def step(self, share_sent: float) -> bool:
-        """Start the replay that is due, or kill the one under way; return whether one is under way."""
+        """Start a replay or kill the running one if it is time. Returns whether one is running.
+
+        share_sent  the share of the sendings that are done, from 0 to 1
+        """
         if self._process is not None:
             if self._process.poll() is None and time.monotonic() < self._kill_at:
                 return True
@@ -42,14 +46,14 @@ class Replays:
         return False
 
     def stop(self) -> None:
-        """End the replay under way."""
+        """Kill the running replay, if there is one."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def _start(self) -> None:
-        settings = self.stage.settings
+        settings = self.services.settings
         command = [sys.executable, "-m", "relayctl", "replay", "--yes", "--rate", "20/s"]
         command += ["--queue-url", settings.queue_url, "--dead-letter-url", settings.dead_letter_queue_url]
         command += ["--table", settings.ledger_table]

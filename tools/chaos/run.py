@@ -1,4 +1,4 @@
-"""One run from beginning to end, and what a person sees of it."""
+"""A run from beginning to end, and its output on the terminal."""
 
 import json
 import random
@@ -17,51 +17,59 @@ from rich.table import Table
 
 from chaos import evidence
 from chaos.driver import HANDLERS, Driver, NotDoneError
-from chaos.ordered import OrderedSource
-from chaos.plan import ONE_BURST, Planned, make_plan
+from chaos.event_source import EventSource
+from chaos.fifo_source import FifoSource
+from chaos.parallel_runs import run_in_parallel
+from chaos.plan import ONE_BURST_EVENTS, Planned, make_plan
 from chaos.replays import Replays
-from chaos.side_by_side import run_parts
-from chaos.source import EventSource
-from chaos.stage import Stage, staged
+from chaos.services import Services, started_services
 from chaos.vendor_faults import VendorFaults
-from chaos.verdict import Verdict, judge, judge_spells
+from chaos.verdict import Verdict, judge, judge_outages
 from chaos.worker_pool import WorkerPool
 from relayctl.progress import StepFailedError
 from relayctl.project import RUNS
 from sandbox import Call
 
-#: What the vendor allows an organisation in a day.
+#: The vendor's limit of calls for an organisation and a day.
 DAILY_CALLS = 2500
-_SHOWN_OFFENDERS = 3
-_LOOK_SECS, _LINE_SECS = 0.5, 15.0
+#: For each check that fails, the journals of this many events are printed.
+_PRINTED_EVENTS = 3
+#: How often the progress is shown on a terminal, and how often a line is printed elsewhere.
+_BAR_INTERVAL_SECS, _LINE_INTERVAL_SECS = 0.5, 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is asked for."""
+class RunOptions:
+    """The options of a run.
+
+    report         the file for the result as JSON
+    limit_secs     the run fails if it takes longer; None computes a limit from the number of events
+    keep_journals  whether the run's directory is kept
+    organisations  the number of parallel runs that share the events
+    """
 
     events: int
     seed: int
     report: Path | None = None
     limit_secs: float | None = None
-    keep: bool = False
+    keep_journals: bool = False
     organisations: int = 1
 
 
-def chaos(order: Order) -> int:
-    """Run as ordered, show the result, and return the exit code."""
+def chaos(options: RunOptions) -> int:
+    """Do a run, print its result, and return the exit code."""
     console = Console(highlight=False)
-    console.print(f"chaos: {order.events} events; repeat it with SEED={order.seed}")
+    console.print(f"chaos: {options.events} events; repeat this run with SEED={options.seed}")
     began = time.monotonic()
     lines: list[str] = []
     try:
-        if order.organisations > 1:
-            share, more = divmod(order.events, order.organisations)
-            shares = [share + (number < more) for number in range(order.organisations)]
-            verdict = run_parts(shares, order.seed, order.limit_secs, console)
+        if options.organisations > 1:
+            share, more = divmod(options.events, options.organisations)
+            shares = [share + (number < more) for number in range(options.organisations)]
+            verdict = run_in_parallel(shares, options.seed, options.limit_secs, console)
         else:
-            with _directory(order) as directory:
-                verdict, lines = _run(order, directory, console)
+            with _run_directory(options) as directory:
+                verdict, lines = _run(options, directory, console)
     except (NotDoneError, StepFailedError) as exc:
         console.print(f"[bold red]failed:[/bold red] {exc}")
         return 1
@@ -69,67 +77,77 @@ def chaos(order: Order) -> int:
     console.print(_table(verdict))
     for line in lines:
         console.print(line, markup=False)
-    if order.report:
-        order.report.write_text(json.dumps(verdict.as_json(), indent=2) + "\n", encoding="utf-8")
-    return 0 if verdict.stands else 1
+    if options.report:
+        options.report.write_text(json.dumps(verdict.as_json(), indent=2) + "\n", encoding="utf-8")
+    return 0 if verdict.holds else 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Climate:
-    """How rough a run is: the longer it is, the rarer each fault, of which there are more all the same."""
+class _FaultRates:
+    """How often faults happen.
 
-    kill: float
-    fail: float
+    kill_probability  for each step of a worker
+    fail_probability  for each AWS call
+    calls_between     the fewest and the most calls of the vendor between two of its faults
+    daily_calls       the vendor's limit for a day
+    """
+
+    kill_probability: float
+    fail_probability: float
     calls_between: tuple[int, int]
     daily_calls: int
 
 
-def _climate(events: int) -> _Climate:
-    if events > ONE_BURST:
-        return _Climate(0.0003, 0.001, (400, 1500), DAILY_CALLS)
-    return _Climate(0.001, 0.003, (150, 500), max(60, events // 2))
+def _fault_rates(events: int) -> _FaultRates:
+    """Return the rates for a run. A longer run has lower rates, and still more faults."""
+    if events > ONE_BURST_EVENTS:
+        return _FaultRates(0.0003, 0.001, (400, 1500), DAILY_CALLS)
+    return _FaultRates(0.001, 0.003, (150, 500), max(60, events // 2))
 
 
 @contextmanager
-def _directory(order: Order) -> Iterator[Path]:
+def _run_directory(options: RunOptions) -> Iterator[Path]:
     RUNS.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(dir=RUNS, prefix="chaos-"))
     try:
         yield directory
     finally:
-        if not order.keep:
+        if not options.keep_journals:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(order: Order, directory: Path, console: Console) -> tuple[Verdict, list[str]]:
-    planned = make_plan(order.events, order.seed)
-    climate = _climate(order.events)
-    dice = random.Random(f"driver-{order.seed}")  # noqa: S311 - repeatable, not secret
-    with staged(directory, order.seed, climate.daily_calls, len(HANDLERS)) as stage:
-        pool = WorkerPool(stage, order.seed, climate.kill, climate.fail)
-        source, ordered, replays = EventSource(stage, dice), OrderedSource(stage, dice), Replays(stage, dice)
+def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdict, list[str]]:
+    planned = make_plan(options.events, options.seed)
+    rates = _fault_rates(options.events)
+    dice = random.Random(f"driver-{options.seed}")  # noqa: S311 - repeatable, not secret
+    with started_services(directory, options.seed, rates.daily_calls, len(HANDLERS)) as services:
+        pool = WorkerPool(services, options.seed, rates.kill_probability, rates.fail_probability)
+        source, fifo, replays = (
+            EventSource(services, dice),
+            FifoSource(services, dice),
+            Replays(services, dice),
+        )
         try:
             pool.start(HANDLERS)
             sendings = sum(len(event.copies) for event in planned)
-            with _bar(console, sendings) as show:
-                vendor_faults = VendorFaults(stage, dice, climate.calls_between)
-                driver = Driver(stage, pool, source, ordered, replays, vendor_faults, dice, show, sendings)
-                limit = order.limit_secs or 180 + order.events * 0.5
-                facts = driver.run(planned, limit)
+            with _progress_bar(console, sendings) as show:
+                vendor_faults = VendorFaults(services, dice, rates.calls_between)
+                driver = Driver(services, pool, source, fifo, replays, vendor_faults, dice, show, sendings)
+                facts = driver.run(planned, options.limit_secs or 180 + options.events * 0.5)
         finally:
             replays.stop()
             pool.stop()
-        found = evidence.add(stage)
-        verdict = judge(planned, facts, source, found, stage)
-        judge_spells(vendor_faults.spells, stage.daily_calls, verdict)
+        found = evidence.collect(services)
+        verdict = judge(planned, facts, source, found, services)
+        judge_outages(vendor_faults.outages, services.daily_calls, verdict)
         verdict.details["workers_killed"] = pool.killed
         verdict.details["replays"] = {"started": replays.started, "killed": replays.killed}
-        verdict.details["weather"] = dict(sorted(Counter(vendor_faults.happened).items()))
-        return verdict, _offenders(verdict, planned, found, stage)
+        verdict.details["vendor_faults"] = dict(sorted(Counter(vendor_faults.happened).items()))
+        return verdict, _failure_lines(verdict, planned, found, services)
 
 
 @contextmanager
-def _bar(console: Console, sendings: int) -> Iterator["_Show"]:
+def _progress_bar(console: Console, sendings: int) -> Iterator["_Show"]:
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         yield _Show(progress, progress.add_task("starting", total=sendings), sendings)
@@ -137,7 +155,7 @@ def _bar(console: Console, sendings: int) -> Iterator["_Show"]:
 
 @dataclass(slots=True)
 class _Show:
-    """The line that is shown while a run lasts."""
+    """Shows the progress of a run."""
 
     progress: Progress
     task: int
@@ -145,12 +163,12 @@ class _Show:
     shown_at: float = 0.0
 
     def __call__(self, driver: Driver) -> None:
-        """Show how far a driver is; where nobody watches, as lines, and seldom."""
-        seconds = _LOOK_SECS if self.progress.console.is_terminal else _LINE_SECS
-        if time.monotonic() - self.shown_at < seconds:
+        """Show a driver's progress. If the output is not a terminal, print a line every few seconds."""
+        interval_secs = _BAR_INTERVAL_SECS if self.progress.console.is_terminal else _LINE_INTERVAL_SECS
+        if time.monotonic() - self.shown_at < interval_secs:
             return
         self.shown_at = time.monotonic()
-        counts = driver.stage.sandbox.record.counts
+        counts = driver.services.sandbox.record.counts
         days = driver.facts.jumped_secs / 86_400
         text = (
             f"{driver.facts.sent}/{self.sendings} sent, {driver.waiting} waiting, "
@@ -164,38 +182,42 @@ class _Show:
 def _table(verdict: Verdict) -> Table:
     table = Table(title=f"chaos, seed {verdict.seed}", title_justify="left", show_header=False)
     for name, value in verdict.as_json().items():
-        told = (
-            ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else value
-        )
-        told = ", ".join(map(str, told)) if isinstance(told, list) else str(told)
-        table.add_row(name, told)
+        if isinstance(value, dict):
+            text = ", ".join(f"{key} {count}" for key, count in value.items())
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        table.add_row(name, text)
     table.add_row("invariant", _invariant(verdict))
-    for check, markers in verdict.offending.items():
+    for check, markers in verdict.failures.items():
         table.add_row(f"[bold red]{check}[/bold red]", f"{len(markers)}: {', '.join(markers[:10])}")
-    table.add_row("verdict", "[green]holds[/green]" if verdict.stands else "[bold red]FAILS[/bold red]")
+    table.add_row("verdict", "[green]holds[/green]" if verdict.holds else "[bold red]FAILS[/bold red]")
     return table
 
 
 def _invariant(verdict: Verdict) -> str:
-    taken, in_hand = (verdict.details.get(name, 0) for name in ("taken_up", "in_hand_when_killed"))
+    taken_up, in_hand = (verdict.details.get(name, 0) for name in ("taken_up", "in_hand_when_killed"))
     receipts = sum(verdict.details.get("receipts", {}).values())
-    return f"{taken} taken up = {receipts} receipts + {in_hand} in hand when their worker died"
+    return f"{taken_up} taken up = {receipts} receipts + {in_hand} in hand when their worker was killed"
 
 
-def _offenders(verdict: Verdict, planned: list[Planned], found: evidence.Evidence, stage: Stage) -> list[str]:
-    """Write what is known of the first offending events."""
+def _failure_lines(
+    verdict: Verdict, planned: list[Planned], found: evidence.Evidence, services: Services
+) -> list[str]:
+    """Return what is known about the first events of each check that failed."""
     lines: list[str] = []
     by_marker = {event.marker: event for event in planned}
-    for check, markers in verdict.offending.items():
-        for marker in markers[:_SHOWN_OFFENDERS]:
+    for check, markers in verdict.failures.items():
+        for marker in markers[:_PRINTED_EVENTS]:
             lines.append(f"\n{check}: {by_marker.get(marker, marker)}")
-            lines += [f"  doubts {told}: {why}" for told, why in found.doubts.items() if told[0] == marker]
-            lines += [f"  call {call.as_json()}" for call in _calls(marker, stage)]
-            lines += [f"  {worker} {entry}" for worker, entry in evidence.about(marker, stage)]
-            lines += [f"  dead {letter}" for letter in found.dead if marker in letter.markers]
+            lines += [
+                f"  doubts {id_}: {reasons}" for id_, reasons in found.doubts.items() if id_[0] == marker
+            ]
+            lines += [f"  call {call.as_json()}" for call in _calls(marker, services)]
+            lines += [f"  {worker} {entry}" for worker, entry in evidence.journal_lines_of(marker, services)]
+            lines += [f"  dead {dead_letter}" for dead_letter in found.dead_letters_of(marker)]
     return lines
 
 
-def _calls(marker: str, stage: Stage) -> list[Call]:
-    calls = stage.sandbox.record.calls()
+def _calls(marker: str, services: Services) -> list[Call]:
+    calls = services.sandbox.record.calls()
     return [c for c in calls if c.push and marker in f"{c.push['Title']} {c.push['Body']}"]

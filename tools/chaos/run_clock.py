@@ -1,8 +1,8 @@
-"""The run's clock, shared by all of its processes, which leaps over the time in which nothing happens.
+"""The run's clock, shared by all processes of a run. It jumps over the time in which nothing happens.
 
-It runs as fast as the machine's, and jumps ahead while nobody works: when every worker is idle or rests until
-a moment, the driver moves the clock to the next moment at which something is due. So leases, deadlines and
-timeouts keep their real length under load, and days of waiting cost no time.
+The clock runs as fast as the machine's. When every worker is idle or sleeps, the driver moves it to the next
+time at which something is due. So leases, deadlines and timeouts keep their real length under load, and days
+of waiting take no time.
 """
 
 import mmap
@@ -15,12 +15,16 @@ from typing import Final
 from push_relay.adapters.process import SystemClock
 
 _DOUBLE: Final = struct.Struct("d")
+#: The indexes of the shared numbers. Each worker has a slot, whose index follows `_SLOTS`.
 _START, _OFFSET, _SLOTS = 0, 1, 2
 _NOT_RESTING: Final = 0.0
 
 
 class RunClock:
-    """A clock and, for each worker's slot, the moment until which it rests. Reads and writes are one word."""
+    """A clock and, for each worker, the time until which it sleeps.
+
+    It is shared memory. Each number is read or written as one machine word, so no lock is needed.
+    """
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:
@@ -28,23 +32,23 @@ class RunClock:
 
     @classmethod
     def create(cls, file: Path, slots: int, now: float) -> "RunClock":
-        """Make a world in which it is `now` (seconds since the epoch)."""
+        """Create the clock's file. `now`: the time that the clock shows first, in seconds since the epoch."""
         file.write_bytes(bytes((_SLOTS + slots) * _DOUBLE.size))
-        world = cls(file)
-        # The monotonic clock counts from the same moment in every process of this machine.
-        world._write(_START, now - time.monotonic())
-        return world
+        clock = cls(file)
+        # The monotonic clock has the same origin in every process of this machine.
+        clock._write(_START, now - time.monotonic())
+        return clock
 
     def now(self) -> float:
         """Return seconds since the epoch."""
         return time.monotonic() + self._read(_START) + self._read(_OFFSET)
 
-    def jump(self, moment: float) -> None:
-        """Let the time until a moment pass at once; the driver alone may, when nobody works."""
-        self._write(_OFFSET, self._read(_OFFSET) + max(0.0, moment - self.now()))
+    def jump(self, target: float) -> None:
+        """Move the clock forward to a time. Only the driver may do that, and only while no worker works."""
+        self._write(_OFFSET, self._read(_OFFSET) + max(0.0, target - self.now()))
 
     def rest(self, slot: int, until: float) -> None:
-        """Note that a worker does nothing until a moment."""
+        """Note that a worker sleeps until a time."""
         self._write(_SLOTS + slot, until)
 
     def wake(self, slot: int) -> None:
@@ -52,7 +56,7 @@ class RunClock:
         self._write(_SLOTS + slot, _NOT_RESTING)
 
     def rests_until(self, slot: int) -> float | None:
-        """Return the moment until which a worker rests; None where it works."""
+        """Return the time until which a worker sleeps, or None if it works."""
         until = self._read(_SLOTS + slot)
         return None if until == _NOT_RESTING else until
 
@@ -66,24 +70,24 @@ class RunClock:
 
 @dataclass(slots=True)
 class WorkerClock(SystemClock):
-    """A worker's view of the world's clock. `skew` (seconds) is by how much its time of day is wrong."""
+    """A worker's own clock, whose time of day is wrong by `skew_secs`."""
 
-    world: RunClock
+    run_clock: RunClock
     slot: int
-    skew: float = 0.0
+    skew_secs: float = 0.0
 
     def now(self) -> float:
-        """Return seconds since the epoch, as this worker has them."""
-        return self.world.now() + self.skew
+        """Return this worker's time of day, in seconds since the epoch."""
+        return self.run_clock.now() + self.skew_secs
 
     def monotonic(self) -> float:
-        """Return seconds that never step back."""
-        return self.world.now()
+        """Return the run's time, which never goes back."""
+        return self.run_clock.now()
 
     def sleep(self, seconds: float) -> None:
-        """Rest until the world's clock says that the seconds have passed."""
-        until = self.world.now() + seconds
-        self.world.rest(self.slot, until)
-        while self.world.now() < until:
+        """Sleep until the seconds have passed on the run's clock."""
+        until = self.run_clock.now() + seconds
+        self.run_clock.rest(self.slot, until)
+        while self.run_clock.now() < until:
             time.sleep(0.001)
-        self.world.wake(self.slot)
+        self.run_clock.wake(self.slot)

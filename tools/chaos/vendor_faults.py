@@ -1,4 +1,4 @@
-"""What befalls the vendor while a run lasts: constant small faults, outages, throttling, rotated keys."""
+"""The vendor's faults during a run: constant small ones, outages, throttling and rotated keys."""
 
 import random
 import time
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Final
 
-from chaos.stage import Stage
+from chaos.services import Services
 from sandbox import FaultOrder
 
 _CONSTANT: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "latency", "seconds": 0.05, "probability": 0.15},
-    {"kind": "latency", "seconds": 1.5, "probability": 0.002},  # longer than the relay waits
+    {"kind": "latency", "seconds": 1.5, "probability": 0.002},  # longer than the relay's read timeout
     {"kind": "status", "status": 503, "probability": 0.03},
     {"kind": "status", "status": 500, "probability": 0.01},
     {"kind": "status", "status": 408, "probability": 0.005},
@@ -32,9 +32,10 @@ _CONSTANT: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "interim", "status": 102, "probability": 0.02},
     {"kind": "interim", "status": 100, "probability": 0.02},
 )
-_ROTATION_SECS: Final = 40.0
-_HOUR: Final = 3600.0
-#: What happens first, so that even the shortest run has it, and the calls until the next.
+#: How late the new key may be in Secrets Manager.
+_ROTATION_DELAY_SECS: Final = 40.0
+_HOUR_SECS: Final = 3600.0
+#: The first faults, so that even the shortest run has them, and the number of calls until the next fault.
 _FIRST: Final = (
     ("rotation", 20),
     ("throttled for hours", 20),
@@ -43,7 +44,7 @@ _FIRST: Final = (
 )
 _KINDS: Final = (
     "rotation",
-    "outage",
+    "down for a few calls",
     "resets",
     "throttled until",
     "slow",
@@ -54,104 +55,114 @@ _KINDS: Final = (
 
 
 @dataclass(slots=True)
-class Spell:
-    """A time in which the vendor refuses every call. Moments are seconds since the epoch."""
+class Outage:
+    """A time in which the vendor refuses every call.
+
+    begun_at, ends_at  seconds since the epoch
+    calls_before       the number of calls before the outage
+    calls              the number of calls during the outage, known when it has ended
+    """
 
     kind: str
-    begun: float
-    until: float
+    begun_at: float
+    ends_at: float
     calls_before: int
     calls: int = 0
 
     @property
     def hours(self) -> float:
-        """How long it lasts."""
-        return (self.until - self.begun) / _HOUR
+        """How long the outage lasts."""
+        return (self.ends_at - self.begun_at) / _HOUR_SECS
 
 
 @dataclass(slots=True)
 class VendorFaults:
-    """The vendor's state, changed as its calls add up."""
+    """Changes the sandbox's faults as its calls add up.
 
-    stage: Stage
+    calls_between  the fewest and the most calls between two faults
+    happened       the kinds of the faults so far
+    outages        the outages that have ended
+    """
+
+    services: Services
     dice: random.Random
     calls_between: tuple[int, int]
     happened: list[str] = field(default_factory=list)
-    spells: list[Spell] = field(default_factory=list)
-    _next: int = 40
+    outages: list[Outage] = field(default_factory=list)
+    _next_call: int = 40
     _new_key: tuple[float, str] | None = None
-    _spell: Spell | None = None
+    _outage: Outage | None = None
 
     def begin(self) -> None:
-        """Order the constant faults."""
-        self.stage.sandbox.faults.add([FaultOrder.read(order) for order in _CONSTANT])
+        """Add the constant faults."""
+        self.services.sandbox.faults.add([FaultOrder.read(order) for order in _CONSTANT])
 
     def change(self) -> None:
-        """Let happen what is due."""
-        now = self.stage.world.now()
-        calls = self.stage.sandbox.record.last
+        """Begin or end the faults that are due."""
+        now = self.services.run_clock.now()
+        calls = self.services.sandbox.record.last
         if self._new_key and now >= self._new_key[0]:
-            self.stage.rotate_secret(self._new_key[1])
+            self.services.rotate_secret(self._new_key[1])
             self._new_key = None
-        if self._spell and now >= self._spell.until:
-            self._end_spell(calls)
-        if calls >= self._next and self._new_key is None and self._spell is None:
-            self._happen(now, calls)
+        if self._outage and now >= self._outage.ends_at:
+            self._end_outage(calls)
+        if calls >= self._next_call and self._new_key is None and self._outage is None:
+            self._begin_fault(now, calls)
 
     @property
-    def next_moment(self) -> float | None:
-        """The next moment at which something changes by the clock."""
-        moments = [self._new_key[0]] if self._new_key else []
-        moments += [self._spell.until] if self._spell else []
-        return min(moments, default=None)
+    def next_due(self) -> float | None:
+        """The next time at which a fault begins or ends by the clock; None if there is none."""
+        due_times = [self._new_key[0]] if self._new_key else []
+        due_times += [self._outage.ends_at] if self._outage else []
+        return min(due_times, default=None)
 
-    def _happen(self, now: float, calls: int) -> None:
+    def _begin_fault(self, now: float, calls: int) -> None:
         if len(self.happened) < len(_FIRST):
-            kind, wait = _FIRST[len(self.happened)]
+            kind, calls_until_next = _FIRST[len(self.happened)]
         else:
-            kind, wait = self.dice.choice(_KINDS), self.dice.randint(*self.calls_between)
-        self._next = calls + wait
+            kind, calls_until_next = self.dice.choice(_KINDS), self.dice.randint(*self.calls_between)
+        self._next_call = calls + calls_until_next
         self.happened.append(kind)
         match kind:
             case "rotation":
-                delay = self.dice.choice((0.0, _ROTATION_SECS))
-                self._new_key = (now + delay, self.stage.rotate_at_vendor())
-            case "outage":
-                self._storm(self.dice.randint(6, 14), kind="status", status=503)
+                delay_secs = self.dice.choice((0.0, _ROTATION_DELAY_SECS))
+                self._new_key = (now + delay_secs, self.services.rotate_at_vendor())
+            case "down for a few calls":
+                self._add_first(self.dice.randint(6, 14), kind="status", status=503)
             case "resets":
-                self._storm(self.dice.randint(4, 10), kind="reset_after_read")
+                self._add_first(self.dice.randint(4, 10), kind="reset_after_read")
             case "throttled until":
                 until = formatdate(self.dice.randint(1, 5) + time.time(), usegmt=True)
-                self._storm(self.dice.randint(5, 30), kind="status", status=429, retry_after=until)
+                self._add_first(self.dice.randint(5, 30), kind="status", status=429, retry_after=until)
             case "slower than the timeout":
-                self._storm(self.dice.randint(5, 20), kind="latency", seconds=1.5)
+                self._add_first(self.dice.randint(5, 20), kind="latency", seconds=1.5)
             case "throttled for hours":
-                self._begin_spell(kind, now, calls, 429)
+                self._begin_outage(kind, now, calls, 429)
             case "down for hours":
-                self._begin_spell(kind, now, calls, 503)
+                self._begin_outage(kind, now, calls, 503)
             case _:
-                self._storm(self.dice.randint(10, 40), kind="latency", seconds=0.3)
+                self._add_first(self.dice.randint(10, 40), kind="latency", seconds=0.3)
 
-    def _begin_spell(self, kind: str, now: float, calls: int, status: int) -> None:
-        """Refuse every call for some hours, without saying when to come back."""
+    def _begin_outage(self, kind: str, now: float, calls: int, status: int) -> None:
+        """Refuse every call for some hours, without a `Retry-After`."""
         hours = self.dice.choice((0.2, 1.0, 3.0, 10.0))
-        self._spell = Spell(kind, now, now + hours * _HOUR, calls)
-        self.stage.sandbox.faults.clear()
-        self.stage.sandbox.faults.add([FaultOrder.read({"kind": "status", "status": status})])
+        self._outage = Outage(kind, now, now + hours * _HOUR_SECS, calls)
+        self.services.sandbox.faults.clear()
+        self.services.sandbox.faults.add([FaultOrder.read({"kind": "status", "status": status})])
 
-    def _end_spell(self, calls: int) -> None:
-        if self._spell is not None:
-            self._spell.calls = calls - self._spell.calls_before
-            self.spells.append(self._spell)
-            self._next = max(self._next, calls + 20)
-        self._spell = None
-        self.stage.sandbox.faults.clear()
+    def _end_outage(self, calls: int) -> None:
+        if self._outage is not None:
+            self._outage.calls = calls - self._outage.calls_before
+            self.outages.append(self._outage)
+            self._next_call = max(self._next_call, calls + 20)
+        self._outage = None
+        self.services.sandbox.faults.clear()
         self.begin()
 
-    def _storm(self, times: int, **order: Any) -> None:
-        """Put an order before the constant ones."""
-        faults = self.stage.sandbox.faults
-        before = [kept for kept in faults.in_force() if kept.times is not None]
+    def _add_first(self, times: int, **order: Any) -> None:
+        """Add a fault before the others, for a number of calls."""
+        faults = self.services.sandbox.faults
+        before = [active for active in faults.in_force() if active.times is not None]
         faults.clear()
         constant = [FaultOrder.read(each) for each in _CONSTANT]
         faults.add([FaultOrder.read({**order, "times": times}), *before, *constant])

@@ -1,4 +1,4 @@
-"""The verdict: what was sent against what was shown, dead-lettered, or ended otherwise, push by push."""
+"""The verdict of a run: every planned push is compared with the evidence of what became of it."""
 
 import math
 from collections import Counter
@@ -7,31 +7,34 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.driver import Facts
-from chaos.evidence import UNKNOWN, DeadLetter, Evidence, Told
+from chaos.event_source import EventSource
+from chaos.evidence import UNKNOWN, DeadLetter, Evidence, PushId
 from chaos.plan import Kind, Planned, Way, fifo_group
-from chaos.source import EventSource
-from chaos.stage import MAX_RECEIVES, Stage
-from chaos.vendor_faults import Spell
+from chaos.services import MAX_RECEIVES, Services
+from chaos.vendor_faults import Outage
 from push_relay.core.account import Account
-from push_relay.core.errors import Crashed
+from push_relay.core.errors import Crashed, SchemaViolation
 from push_relay.core.outcomes import Outcome
 
-#: What an outage may cost of each day's calls, and what it may cost at least.
-OUTAGE_SHARE, LEAST_CALLS = 0.02, 20
+#: An outage may cost this share of each day's calls.
+OUTAGE_SHARE = 0.02
+#: An outage may cost this many calls each day, even if the share is less.
+OUTAGE_MIN_CALLS = 20
 CONNECTIONS = 3
-#: Ways of which an innocent event can be dead-lettered as crashed: a FIFO queue of the deployer's own counts
-#: each receive, and Lambda gives up an invocation after three attempts.
+#: The ways by which an event can be dead-lettered because of another event's crash: the deployer's FIFO queue
+#: counts every receive, and Lambda gives up an invocation after three attempts.
 _MAY_CRASH = frozenset({Way.FIFO, Way.INVOKED})
-#: Dead-lettered after its crashes, by the relay or by SQS, or by Lambda after its attempts.
+#: The outcome of an event that was dead-lettered for its crashes, by the relay, by SQS or by Lambda.
 _CRASHED = Crashed.code
-_WHY = ("error_code", "source", "event_id", "failed_at")
-#: What only the relay's own dead letters say: what SQS has moved may bear the code that it was parked with.
-_LAID_ASIDE = "failed_at"
+_REASON_ATTRIBUTES = ("error_code", "source", "event_id", "failed_at")
+#: Only the relay's own dead letters have this attribute. If SQS moves a parked message, it has the error code
+#: with which it was parked.
+_MOVED_BY_RELAY = "failed_at"
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What a run proved. `offending` names the events of each check that failed."""
+    """The result of a run. `failures`: the markers of the events, by the check that failed for them."""
 
     seed: int
     events: int
@@ -43,15 +46,15 @@ class Verdict:
     max_connections: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
-    offending: dict[str, list[str]] = field(default_factory=dict)
+    failures: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def stands(self) -> bool:
-        """Tell whether every check holds."""
-        return not self.offending and self.over_quota == 0 and self.max_connections <= 3  # noqa: PLR2004
+    def holds(self) -> bool:
+        """Whether every check holds."""
+        return not self.failures and self.over_quota == 0 and self.max_connections <= CONNECTIONS
 
     def as_json(self) -> dict[str, Any]:
-        """Write it for bench/chaos.json."""
+        """Return the content of bench/chaos.json."""
         return {
             "seed": self.seed,
             "events": self.events,
@@ -65,176 +68,184 @@ class Verdict:
             **self.details,
         }
 
-    def offend(self, check: str, marker: str) -> None:
-        """Note an event for which a check fails."""
-        self.offending.setdefault(check, []).append(marker)
+    def fail(self, check: str, marker: str) -> None:
+        """Note that a check fails for an event."""
+        self.failures.setdefault(check, []).append(marker)
 
 
 def judge(
-    planned: list[Planned], facts: Facts, source: EventSource, evidence: Evidence, stage: Stage
+    planned: list[Planned], facts: Facts, source: EventSource, evidence: Evidence, services: Services
 ) -> Verdict:
-    """Hold the evidence against the plan."""
-    verdict = Verdict(stage.seed, len(planned))
+    """Compare the plan with the evidence, and return the verdict."""
+    verdict = Verdict(services.seed, len(planned))
     counts: Counter[str] = Counter()
-    dead_told, dead_whole = evidence.dead_told(), evidence.dead_whole()
+    dead_pushes, dead_events = evidence.dead_pushes(), evidence.dead_events()
     for event in planned:
-        for to in sorted(event.told):
-            _sent_too_often((event.marker, to), event, evidence, verdict)
-        if event.marker not in facts.let_in:
-            counts[_not_let_in(event, facts, verdict)] += 1
+        for to in sorted(event.recipients):
+            _check_sendings((event.marker, to), event, evidence, verdict)
+        if event.marker not in facts.accepted:
+            counts[_outcome_of_not_accepted(event, facts, verdict)] += 1
             continue
-        if not event.told:
-            counts[_told_nobody(event, evidence, dead_whole, verdict)] += 1
-        for to in sorted(event.told):
-            letter = dead_told.get((event.marker, to)) or dead_whole.get(event.marker)
-            ended = _push((event.marker, to), event, evidence, letter, verdict)
-            if ended == _CRASHED and event.way not in _MAY_CRASH:
-                verdict.offend("dead-lettered for a neighbour's crash", event.marker)
-            if ended == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
-                verdict.offend("expired before its time", event.marker)
-            counts[ended] += 1
-    _nothing_else(planned, evidence, verdict)
+        if not event.recipients:
+            counts[_outcome_without_recipients(event, evidence, dead_events, verdict)] += 1
+        for to in sorted(event.recipients):
+            dead_letter = dead_pushes.get((event.marker, to)) or dead_events.get(event.marker)
+            outcome = _outcome_of_push((event.marker, to), event, evidence, dead_letter, verdict)
+            if outcome == _CRASHED and event.way not in _MAY_CRASH:
+                verdict.fail("dead-lettered for a neighbour's crash", event.marker)
+            if outcome == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
+                verdict.fail("expired before its time", event.marker)
+            counts[outcome] += 1
+    _check_recipients(planned, evidence, verdict)
     verdict.delivered = counts[Outcome.DELIVERED]
     verdict.lost = counts["lost"]
-    verdict.over_quota = stage.sandbox.record.counts.over_quota
-    verdict.max_connections = stage.sandbox.account.usage().max_connections
+    verdict.over_quota = services.sandbox.record.counts.over_quota
+    verdict.max_connections = services.sandbox.account.usage().max_connections
     verdict.outcomes = dict(sorted(counts.items()))
-    _poison(planned, source, verdict)
-    _order(planned, evidence, verdict)
-    _invariant(evidence, verdict)
-    verdict.details = _details(facts, source, evidence, stage)
+    _check_receives(planned, source, verdict)
+    _check_order(planned, evidence, verdict)
+    _check_invariant(evidence, verdict)
+    verdict.details = _details(facts, source, evidence, services)
     return verdict
 
 
-def _push(told: Told, event: Planned, evidence: Evidence, letter: DeadLetter | None, verdict: Verdict) -> str:
-    """Tell what became of one push, and count how often it was shown."""
-    marker, _ = told
-    shown, doubts = evidence.shown[told], evidence.doubts.get(told, [])
+def _outcome_of_push(
+    push_id: PushId, event: Planned, evidence: Evidence, dead_letter: DeadLetter | None, verdict: Verdict
+) -> str:
+    """Return the outcome of one push, and check that each second push has a reason."""
+    marker, _ = push_id
+    shown, doubts = evidence.shown[push_id], evidence.doubts.get(push_id, [])
     if event.way is Way.FIFO:
-        doubts = [doubt for doubt in doubts if doubt != UNKNOWN]  # under `hold` it excuses no second push
+        # Under the policy `hold`, an unknown fate does not allow a second push.
+        doubts = [doubt for doubt in doubts if doubt != UNKNOWN]
     verdict.duplicates += max(0, shown - 1)
     unexplained = max(0, shown - 1 - len(doubts))
     if unexplained:
         verdict.duplicates_unexplained += unexplained
-        verdict.offend("shown twice without a reason", marker)
-    if evidence.refused[told] > 1 + len(doubts):
-        verdict.offend("refused for good, and tried again", marker)
+        verdict.fail("shown twice without a reason", marker)
+    if evidence.refused[push_id] > 1 + len(doubts):
+        verdict.fail("refused for good, and tried again", marker)
     if shown:
         return Outcome.DELIVERED
-    if letter and _has_crashed(letter):
+    if dead_letter and _has_crashed(dead_letter):
         return _CRASHED
-    if letter:
-        if any(not letter.attributes.get(name) for name in _WHY):
-            verdict.offend("dead-lettered without a reason", marker)
+    if dead_letter:
+        if any(not dead_letter.attributes.get(name) for name in _REASON_ATTRIBUTES):
+            verdict.fail("dead-lettered without a reason", marker)
         return Outcome.FAILED
-    if Outcome.EXPIRED in evidence.closed.get(told, ()):
+    if Outcome.EXPIRED in evidence.closed.get(push_id, ()):
         return Outcome.EXPIRED
-    verdict.offend("lost", marker)
+    verdict.fail("lost", marker)
     return "lost"
 
 
-def _sent_too_often(told: Told, event: Planned, evidence: Evidence, verdict: Verdict) -> None:
-    """Check that a push of unknown fate is sent no more often than its policy allows, replays apart."""
+def _check_sendings(push_id: PushId, event: Planned, evidence: Evidence, verdict: Verdict) -> None:
+    """Check that a push of unknown fate is not sent more often than its policy allows, for each replay."""
     is_held = event.way is Way.FIFO
-    sendings = (1 if is_held else 1 + Account().resends) * (1 + evidence.replayed[told])
-    if evidence.unknown[told] > sendings:
-        verdict.offend("sent more often than the cap", event.marker)
+    allowed = (1 if is_held else 1 + Account().resends) * (1 + evidence.replayed[push_id])
+    if evidence.unknown[push_id] > allowed:
+        verdict.fail("sent more often than the cap", event.marker)
 
 
-def _order(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
-    """Check that the pushes of a FIFO group to a recipient are shown in the order in which they were sent."""
-    last: dict[int, tuple[int, int]] = {}
+def _check_order(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
+    """Check that the pushes of a FIFO group are shown in the order in which their events were sent."""
+    last_call: dict[int, int] = {}
     sent = sorted((e for e in planned if e.way is Way.FIFO), key=lambda event: event.copies[0])
-    for number, event in enumerate(sent):
-        told = (event.marker, f"user:{event.marker}")
-        shown = evidence.order.get(told)
-        if shown is None or evidence.replayed[told]:
+    for event in sent:
+        push_id = (event.marker, f"user:{event.marker}")
+        call = evidence.order.get(push_id)
+        if call is None or evidence.replayed[push_id]:
             continue
         group = fifo_group(event.marker)
-        if group in last and last[group][1] > shown:
-            verdict.offend("out of its group's order", event.marker)
-        last[group] = (number, shown)
+        if last_call.get(group, 0) > call:
+            verdict.fail("out of its group's order", event.marker)
+        last_call[group] = call
 
 
-def judge_spells(spells: Sequence[Spell], daily_calls: int, verdict: Verdict) -> None:
-    """Check what the times cost in which the vendor refused every call: 2 % of the calls of each day."""
-    for spell in spells:
-        allowed = calls_allowed(spell, daily_calls)
-        if spell.calls > allowed:
-            verdict.offend("calls wasted in an outage", f"{spell.kind} {spell.hours:.1f} h: {spell.calls}")
-    verdict.details["calls_wasted"] = sum(spell.calls for spell in spells)
+def judge_outages(outages: Sequence[Outage], daily_calls: int, verdict: Verdict) -> None:
+    """Check that no outage costs more calls than it may, and add the costs to the verdict."""
+    for outage in outages:
+        if outage.calls > calls_allowed(outage, daily_calls):
+            verdict.fail("calls wasted in an outage", f"{outage.kind} {outage.hours:.1f} h: {outage.calls}")
+    verdict.details["calls_wasted"] = sum(outage.calls for outage in outages)
     verdict.details["outages"] = [
-        f"{spell.kind} {spell.hours:.1f} h: {spell.calls} of {calls_allowed(spell, daily_calls)}"
-        for spell in spells
+        f"{outage.kind} {outage.hours:.1f} h: {outage.calls} of {calls_allowed(outage, daily_calls)}"
+        for outage in outages
     ]
 
 
-def calls_allowed(spell: Spell, daily_calls: int) -> int:
+def calls_allowed(outage: Outage, daily_calls: int) -> int:
     """Return the calls that an outage may cost: a share of each day, and those in flight when it begins."""
-    days = math.ceil(spell.hours / 24)
-    return days * max(LEAST_CALLS, math.ceil(daily_calls * OUTAGE_SHARE)) + CONNECTIONS
+    days = math.ceil(outage.hours / 24)
+    return days * max(OUTAGE_MIN_CALLS, math.ceil(daily_calls * OUTAGE_SHARE)) + CONNECTIONS
 
 
-def _has_crashed(letter: DeadLetter) -> bool:
-    return _LAID_ASIDE not in letter.attributes or letter.attributes.get("error_code") == _CRASHED
+def _has_crashed(dead_letter: DeadLetter) -> bool:
+    attributes = dead_letter.attributes
+    return _MOVED_BY_RELAY not in attributes or attributes.get("error_code") == _CRASHED
 
 
-def _told_nobody(event: Planned, evidence: Evidence, dead: dict[str, DeadLetter], verdict: Verdict) -> str:
-    """Tell what became of an event that has to reach nobody."""
-    letters = evidence.letters_of(event.marker)
+def _outcome_without_recipients(
+    event: Planned, evidence: Evidence, dead_events: dict[str, DeadLetter], verdict: Verdict
+) -> str:
+    """Return the outcome of an event that must reach nobody."""
     if event.kind is Kind.NOBODY and event.marker in evidence.filtered:
         return Outcome.FILTERED
-    letter = dead.get(event.marker)
-    if event.kind is Kind.BROKEN and letter and letter.attributes.get("error_code") == "schema_violation":
+    dead_letter = dead_events.get(event.marker)
+    error_code = dead_letter.attributes.get("error_code") if dead_letter else None
+    if event.kind is Kind.BROKEN and error_code == SchemaViolation.code:
         return Outcome.REJECTED
-    if any(map(_has_crashed, letters)):
+    if any(map(_has_crashed, evidence.dead_letters_of(event.marker))):
         return _CRASHED
-    verdict.offend("lost", event.marker)
+    verdict.fail("lost", event.marker)
     return "lost"
 
 
-def _not_let_in(event: Planned, facts: Facts, verdict: Verdict) -> str:
-    if event.marker in facts.turned_away:
+def _outcome_of_not_accepted(event: Planned, facts: Facts, verdict: Verdict) -> str:
+    if event.marker in facts.refused:
         return Outcome.REJECTED
     if event.kind is Kind.FORGED:
-        verdict.offend("forged, and not refused", event.marker)
-    return "not let in"
+        verdict.fail("forged, and not refused", event.marker)
+    return "not accepted"
 
 
-def _nothing_else(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
-    """Check that nobody was shown what was not meant for them."""
-    meant = {(event.marker, to) for event in planned for to in event.told}
-    for told, times in evidence.shown.items():
-        if times and told not in meant:
-            verdict.offend("shown to the wrong person", told[0])
+def _check_recipients(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
+    """Check that nobody has received a push that was meant for somebody else."""
+    expected = {(event.marker, to) for event in planned for to in event.recipients}
+    for push_id, times in evidence.shown.items():
+        if times and push_id not in expected:
+            verdict.fail("shown to the wrong person", push_id[0])
 
 
-def _poison(planned: list[Planned], source: EventSource, verdict: Verdict) -> None:
-    """Check that no message was received more often than the queue allows."""
+def _check_receives(planned: list[Planned], source: EventSource, verdict: Verdict) -> None:
+    """Check that no message was received more often than the queue's redrive policy allows."""
     if any(times > MAX_RECEIVES for times in source.receives.values()):
-        verdict.offend("received too often", planned[0].marker)
+        verdict.fail("received too often", planned[0].marker)
 
 
-def _invariant(evidence: Evidence, verdict: Verdict) -> None:
-    """Check that each push ended in one receipt each time that it was taken up, if its worker lived."""
-    for worker in evidence.uneven:
-        verdict.offend("the invariant does not add up", worker)
-    if evidence.taken != evidence.in_hand + evidence.receipts.total():
-        verdict.offend("the invariant does not add up", "all workers")
+def _check_invariant(evidence: Evidence, verdict: Verdict) -> None:
+    """Check that each push has exactly one receipt each time it is taken up, unless its worker is killed."""
+    for worker in evidence.unbalanced:
+        verdict.fail("the invariant does not add up", worker)
+    if evidence.taken_up != evidence.in_hand + evidence.receipts.total():
+        verdict.fail("the invariant does not add up", "all workers")
 
 
-def _details(facts: Facts, source: EventSource, evidence: Evidence, stage: Stage) -> dict[str, Any]:
+def _details(facts: Facts, source: EventSource, evidence: Evidence, services: Services) -> dict[str, Any]:
     doubts = Counter(
-        why for told, all_of in evidence.doubts.items() for why in all_of if evidence.shown[told] > 1
+        reason
+        for push_id, reasons in evidence.doubts.items()
+        for reason in reasons
+        if evidence.shown[push_id] > 1
     )
-    counts = stage.sandbox.record.counts
+    counts = services.sandbox.record.counts
     return {
-        "taken_up": evidence.taken,
+        "taken_up": evidence.taken_up,
         "in_hand_when_killed": evidence.in_hand,
         "receipts": dict(sorted(evidence.receipts.items())),
         "duplicates_explained_by": dict(doubts),
         "calls": counts.calls,
-        "daily_calls": stage.daily_calls,
+        "daily_calls": services.daily_calls,
         "faults": counts.faults,
         "kills": dict(sorted(evidence.killed_at.items())),
         "handed_out_twice": source.handed_twice,

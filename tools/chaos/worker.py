@@ -1,4 +1,4 @@
-"""A worker: one process in which the real handlers run, as in one of Lambda's execution environments."""
+"""A worker: a process that runs the real handlers, as one execution environment of Lambda does."""
 
 import os
 import random
@@ -15,26 +15,33 @@ from chaos.wrappers import Watched, watch
 from push_relay.entrypoints.batch_consumer import InvocationFailed
 from push_relay.settings import Settings
 
-#: Seconds by which a worker's time of day may be wrong: two of them then differ by what the relay allows.
-SKEW = 1.0
+#: How wrong a worker's time of day may be. The clocks of two workers then differ by as much as the relay
+#: allows.
+MAX_SKEW_SECS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """What a worker is started with."""
+class WorkerOptions:
+    """What a worker is started with.
+
+    clock_file        the file of the run's clock
+    slot              the worker's index in the clock
+    kill_probability  for each step of the worker
+    fail_probability  for each AWS call
+    """
 
     settings: Settings
-    world: Path
+    clock_file: Path
     journal: Path
     slot: int
     seed: str
-    kill: float
-    fail: float
+    kill_probability: float
+    fail_probability: float
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One invocation. `deadline`: the moment (seconds since the epoch) at which it is ended."""
+    """One invocation. `deadline`: when it is killed, in seconds since the epoch."""
 
     handler: str
     invocation: Any
@@ -44,36 +51,37 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class _Context:
     deadline: float
-    world: RunClock
+    run_clock: RunClock
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long this invocation may still run."""
-        return max(0, int((self.deadline - self.world.now()) * 1000))
+        return max(0, int((self.deadline - self.run_clock.now()) * 1000))
 
 
-def main(orders: Orders, jobs: Connection) -> None:
-    """Run jobs until there are none, or until a step kills the process."""
-    _be_quiet()
-    world = RunClock(orders.world)
-    clock = WorkerClock(world, orders.slot)
-    dice = random.Random(orders.seed)  # noqa: S311 - repeatable, not secret
-    injector = FaultInjector(Journal(orders.journal), clock, dice, orders.kill, orders.fail)
+def main(options: WorkerOptions, jobs: Connection) -> None:
+    """Run jobs until the connection is closed, or until a step kills the process."""
+    _discard_output()
+    clock = WorkerClock(RunClock(options.clock_file), options.slot)
+    dice = random.Random(options.seed)  # noqa: S311 - repeatable, not secret
+    injector = FaultInjector(
+        Journal(options.journal), clock, dice, options.kill_probability, options.fail_probability
+    )
     aws_faults.hook_delays(injector)
     aws_faults.hook_faults(injector)
-    watched = watch(orders.settings, clock, injector)
+    watched = watch(options.settings, clock, injector)
     while True:
         try:
             job: Job = jobs.recv()
         except EOFError:
             return
         if injector.chance(0.05):
-            clock.skew = dice.uniform(-SKEW, SKEW)
+            clock.skew_secs = dice.uniform(-MAX_SKEW_SECS, MAX_SKEW_SECS)
         jobs.send(_run(job, watched, injector))
 
 
 def _run(job: Job, watched: Watched, injector: FaultInjector) -> Any:
     handler = watched.endpoint.handle if job.handler in {"receive", "direct"} else watched.consumer.handle
-    context = _Context(job.deadline, injector.clock.world)
+    context = _Context(job.deadline, injector.clock.run_clock)
     injector.at("before_receive")
     injector.note("invoked", handler=job.handler)
     try:
@@ -82,11 +90,11 @@ def _run(job: Job, watched: Watched, injector: FaultInjector) -> Any:
         answer = {"failed": str(exc)}
     injector.note("answered")
     injector.at("before_ack")
-    return {**answer, **watched.messages.of_fifo()}
+    return {**answer, **watched.messages.fifo_changes()}
 
 
-def _be_quiet() -> None:
-    """Throw the log away: the journal tells more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+def _discard_output() -> None:
+    """Discard the handlers' log lines. The journal contains more than they do."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    os.dup2(devnull, 2)

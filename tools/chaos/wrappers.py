@@ -1,22 +1,21 @@
-"""Thin wrappers round the relay's real adapters: note a step, perhaps kill, and call the real thing."""
+"""Thin wrappers of the relay's real objects: they write each step into the journal and inject faults."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from chaos.fault_injector import FaultInjector, is_poison, result_of, told
+from chaos.fault_injector import FaultInjector, describe, error_name, is_poison
 from chaos.plan import FIFO_ARN
+from chaos.watched_telemetry import WatchedTelemetry
 from push_relay.adapters.process import SystemClock
 from push_relay.bootstrap import deliver, receive
 from push_relay.bootstrap.common import Common
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.batching import SOURCE as BATCH
+from push_relay.core.delivery.batching import SOURCE as BATCH_SOURCE
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.sender import Claim, Ledger, PushApi, Sender
-from push_relay.core.errors import Crashed
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.intake import Forward, Intake, QueueForward, Received
@@ -29,12 +28,11 @@ from push_relay.entrypoints.direct import DirectForward
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.http_endpoint import HttpEndpoint
 from push_relay.settings import DeliveryMode, Settings
-from push_relay.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedLedger:
-    """The ledger."""
+    """A ledger with a journal."""
 
     inner: Ledger
     injector: FaultInjector
@@ -45,8 +43,8 @@ class WatchedLedger:
         """Claim a push."""
         self.injector.at("before_claim")
         claim = self.inner.claim(key, lease, replay, replay_id, forget_before)
-        replayed = replay is not Replay.NO
-        self.injector.note("claimed", key=key, claim=claim, lease=round(lease, 3), replayed=replayed)
+        is_replay = replay is not Replay.NO
+        self.injector.note("claimed", key=key, claim=claim, lease_secs=round(lease, 3), is_replay=is_replay)
         self.injector.at("after_claim")
         return claim
 
@@ -56,21 +54,21 @@ class WatchedLedger:
         try:
             self.inner.settle(key, status, error_code)
         except Exception as exc:
-            self.injector.note("not_settled", key=key, result=result_of(exc))
+            self.injector.note("not_settled", key=key, result=error_name(exc))
             raise
         self.injector.note("settled", key=key, status=status)
         self.injector.at("after_settle")
 
     def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
-        """Note the window of a gathered push."""
-        self.injector.at("before_remember")
+        """Note the batch window of a push."""
+        self.injector.at("before_note_window")
         noted = self.inner.note_window(key, window, anew=anew)
-        self.injector.note("remembered", key=key, anew=anew, again=noted != window)
-        self.injector.at("after_remember")
+        self.injector.note("noted_window", key=key, anew=anew, was_noted=noted != window)
+        self.injector.at("after_note_window")
         return noted
 
     def error_code_of(self, key: str) -> str:
-        """Return the error code of what has failed."""
+        """Return the error code of a failed push."""
         return self.inner.error_code_of(key)
 
     def count_unknown(self, key: str) -> int:
@@ -78,19 +76,19 @@ class WatchedLedger:
         return self.inner.count_unknown(key)
 
     def release(self, key: str, receipt: Receipt) -> None:
-        """Give a claim back."""
-        self.injector.at("before_give_back")
+        """Release a claim."""
+        self.injector.at("before_release")
         self.inner.release(key, receipt)
-        self.injector.at("after_give_back")
+        self.injector.at("after_release")
 
     def clear_parked(self, key: str) -> None:
-        """Forget that a push was parked."""
+        """Remove the note that a push is parked."""
         self.inner.clear_parked(key)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedPushApi:
-    """The vendor."""
+    """A client of the vendor's API with a journal."""
 
     inner: PushApi
     injector: FaultInjector
@@ -98,11 +96,11 @@ class WatchedPushApi:
     def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
         """Send a push."""
         self.injector.at("before_send")
-        self.injector.note("sending", **told(push))
+        self.injector.note("sending", **describe(push))
         try:
             self.inner.send(push, credentials, correlation_id, timeout)
         except Exception as exc:
-            self.injector.note("sent", key=push.key, result=result_of(exc))
+            self.injector.note("sent", key=push.key, result=error_name(exc))
             self.injector.at("after_send")
             raise
         self.injector.note("sent", key=push.key, result="ok")
@@ -110,28 +108,28 @@ class WatchedPushApi:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedDigests:
-    """The windows of digests."""
+class WatchedBatchStore:
+    """A store of batch windows with a journal."""
 
     inner: BatchStore
     injector: FaultInjector
 
     def latest(self, window: Window) -> Window:
-        """Return where a push is tried first."""
+        """Return the segment to which a push is added first."""
         return self.inner.latest(window)
 
     def further(self, window: Window) -> Window:
-        """Return where a push goes on."""
+        """Return the segment that follows a full one."""
         return self.inner.further(window)
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add an entry."""
-        self.injector.at("before_gather")
+        """Add a push to a window."""
+        self.injector.at("before_batch")
         push = Push(window.recipient, entry.wording, entry.key)
-        self.injector.note("gathering", **told(push), window=window.id)
+        self.injector.note("batching", **describe(push), window=window.id)
         added = self.inner.add(window, entry)
-        self.injector.note("gathered", key=entry.key, added=added)
-        self.injector.at("after_gather")
+        self.injector.note("batched", key=entry.key, added=added)
+        self.injector.at("after_batch")
         return added
 
     def scheduled(self, window: Window) -> None:
@@ -145,19 +143,26 @@ class WatchedDigests:
 
 @dataclass(frozen=True, slots=True)
 class WatchedMessages:
-    """The queue and the dead-letter queue."""
+    """The queue and the dead-letter queue with a journal.
 
-    inner: Any  # SqsQueue, which is both of the ports
+    The FIFO queue is in the driver's memory. So its changes are collected here and returned with the worker's
+    answer.
+
+    hidden_secs  for how long the relay hides a message of the FIFO queue, by the message's id
+    deleted      the ids of messages that the relay deletes from the FIFO queue
+    """
+
+    inner: Any  # SqsQueue, which implements the ports of both queues
     injector: FaultInjector
-    hidden: dict[str, float] = field(default_factory=dict)
+    hidden_secs: dict[str, float] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
 
-    def of_fifo(self) -> dict[str, Any]:
-        """Return what was hidden and deleted in the FIFO queue, which the driver keeps in memory."""
-        found = {"hidden": dict(self.hidden), "deleted": list(self.deleted)}
-        self.hidden.clear()
+    def fifo_changes(self) -> dict[str, Any]:
+        """Return the changes of the FIFO queue since the last call."""
+        changes = {"hidden_secs": dict(self.hidden_secs), "deleted": list(self.deleted)}
+        self.hidden_secs.clear()
         self.deleted.clear()
-        return found
+        return changes
 
     def put(self, event: Event) -> None:
         """Queue an event."""
@@ -166,15 +171,15 @@ class WatchedMessages:
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
-        self.injector.at("before_park")
+        self.injector.at("before_requeue")
         self.inner.requeue(event, attempt, due, error_code)
-        self.injector.at("after_park")
+        self.injector.at("after_requeue")
 
     def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message."""
-        self.injector.at("before_bury")
+        self.injector.at("before_dead_letter")
         self.inner.dead_letter(body, attributes, error_code, event_id)
-        self.injector.at("after_bury")
+        self.injector.at("after_dead_letter")
 
     def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
         """Queue a copy of a record."""
@@ -183,150 +188,109 @@ class WatchedMessages:
         self.injector.at("after_copy")
 
     def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
-        """Note for the driver what the FIFO queue hides. The other queue's messages it keeps back itself."""
-        hidden = [record["messageId"] for record in records if record.get("eventSourceARN") == FIFO_ARN]
-        self.hidden.update(dict.fromkeys(hidden, delay))
+        """Hide records for a time. The driver itself hides those of the relay's queue."""
+        ids = [record["messageId"] for record in records if record.get("eventSourceARN") == FIFO_ARN]
+        self.hidden_secs.update(dict.fromkeys(ids, delay))
 
     def delete(self, record: Mapping[str, Any]) -> None:
         """Delete a record."""
-        self.injector.at("before_forget")
+        self.injector.at("before_delete")
         if record.get("eventSourceARN") == FIFO_ARN:
             self.deleted.append(record["messageId"])
         else:
             self.inner.delete(record)
-        self.injector.at("after_forget")
+        self.injector.at("after_delete")
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedSender(Sender):
-    """The sender, which a poisoned event kills. `knife` is always given."""
+    """A sender that is killed by every poison."""
 
+    #: Always given. It has a default only because the fields of `Sender` before it have defaults.
     injector: FaultInjector | None = None
 
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Claim a push."""
         if self.injector:
-            self.injector.at("before_claim", doomed=is_poison(event))
+            self.injector.at("before_claim", always=is_poison(event))
         return Sender.claim(self, event, push, time_left)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedIntake(Intake):
-    """The front half, which takes up each request as one unless the relay has taken up its pushes."""
+    """An intake that takes up each request as one, unless the relay has taken up its pushes."""
 
+    #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
-        """Receive a request."""
+        """Receive a request. In direct mode, its pushes are taken up by the relay."""
         is_one = True
         try:
             received = Intake.receive(self, request, time_left)
             is_one = not (isinstance(received, Received) and received.forwarded.receipts)
         finally:
             if self.injector and is_one:
-                self.injector.note("taken", pushes=1)
+                self.injector.note("taken_up", pushes=1)
         return received
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedRecogniser(Recogniser):
-    """The recogniser, which takes up each message that becomes no event as one."""
+    """A recogniser that takes up each arrival that becomes no event as one."""
 
+    #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
     def recognise(self, arrival: Arrival) -> Event:
-        """Recognise a message."""
+        """Recognise an arrival."""
         try:
             return Recogniser.recognise(self, arrival)
         except Exception:
             if self.injector:
-                self.injector.note("taken", pushes=1)
+                self.injector.note("taken_up", pushes=1)
             raise
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedRelay(Relay):
-    """The relay, which notes how many pushes it takes up: each has to end in one receipt."""
+    """A relay that notes how many pushes it takes up. Each of them must have exactly one receipt."""
 
+    #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
     def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
-        """Take up the pushes of events. A batch push stands for all pushes in it."""
+        """Take up the pushes of events. A batch push counts as one."""
         pushes = sum(
-            1 if event.source == BATCH else len(list(self.translator.translate(event))) for event in events
+            1 if event.source == BATCH_SOURCE else len(list(self.translator.translate(event)))
+            for event in events
         )
         if self.injector:
-            self.injector.note("taken", pushes=pushes)
+            self.injector.note("taken_up", pushes=pushes)
         return Relay.deliver(self, events, time_left)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedLane(Lane):
-    """The lane, which takes up each push of a refused batch push."""
+    """A lane that takes up each push of a refused batch push."""
 
+    #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
     def send_singly(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
-        """Send the pushes of a refused batch push, which was taken up as one."""
+        """Send the pushes of a refused batch push, which was taken up as one before."""
         if self.injector:
-            self.injector.note("taken", pushes=len(pushes) - 1)
+            self.injector.note("taken_up", pushes=len(pushes) - 1)
         receipts = Lane.send_singly(self, event, pushes, time_left)
         if self.injector:
-            self.injector.note("taken", pushes=len(receipts) - len(pushes))  # the notice, if there was one
+            # There is one receipt more if the recipient was sent a notice.
+            self.injector.note("taken_up", pushes=len(receipts) - len(pushes))
         return receipts
-
-
-class WatchedTelemetry(Telemetry):
-    """The telemetry, with a journal of receipts."""
-
-    def __init__(self, injector: FaultInjector) -> None:
-        super().__init__()
-        self._knife = injector
-
-    def accepted(self, event: Event) -> None:
-        """Note that an event was queued."""
-        self._knife.note("ended", outcomes={"accepted": 1})
-        super().accepted(event)
-
-    def settled(self, receipts: Any, *, attempt: int) -> None:
-        """Note receipts. The relay has not taken up what it dead-letters without reading it."""
-        if crashed := sum(receipt.error_code == Crashed.code for receipt in receipts):
-            self._knife.note("taken", pushes=crashed)
-        self._knife.note("ended", outcomes=_outcomes(receipts))
-        for receipt in receipts:
-            about = told(receipt.push) if receipt.push else {}
-            self._knife.note(
-                "receipt",
-                event_id=receipt.event_id,
-                outcome=receipt.outcome,
-                code=receipt.error_code,
-                attempt=attempt,
-                **about,
-            )
-        super().settled(receipts, attempt=attempt)
-
-    def refused(self, receipt: Receipt) -> None:
-        """Note the receipt of a request whose sender had not proven itself."""
-        self._knife.note("ended", outcomes=_outcomes([receipt]))
-        super().refused(receipt)
-
-
-def _outcomes(receipts: Sequence[Receipt]) -> Mapping[str, int]:
-    """Count outcomes by push: a digest's receipts have its key, each for an event of its own, and are one."""
-    seen: set[tuple[str, str]] = set()
-    counted: Counter[str] = Counter()
-    for receipt in receipts:
-        key = receipt.push.key if receipt.push else ""
-        again = (key, receipt.event_id) in seen
-        if not key or again or all(key != other for other, _ in seen):
-            counted[receipt.outcome] += 1
-        seen.add((key, receipt.event_id))
-    return counted
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The relay's two entrypoints, with the queue that both use."""
+    """The relay's two entrypoints with wrapped objects, and the queue that both use."""
 
     endpoint: HttpEndpoint
     consumer: BatchConsumer
@@ -334,42 +298,39 @@ class Watched:
 
 
 def watch(settings: Settings, clock: SystemClock, injector: FaultInjector) -> Watched:
-    """Wire the relay and put the wrappers round its adapters."""
+    """Build the relay from its settings, and wrap its objects."""
     common = Common.of(settings, clock)
     endpoint, consumer = receive.build(common), deliver.build(common)
     queue, telemetry = WatchedMessages(common.queue, injector), WatchedTelemetry(injector)
-    relay = _relay(consumer.relay, queue, injector)
-    recogniser = WatchedRecogniser(**_parts(consumer.recogniser), injector=injector)
+    relay = _watch_relay(consumer.relay, queue, injector)
+    recogniser = WatchedRecogniser(**_fields_of(consumer.recogniser), injector=injector)
     forward: Forward = QueueForward(queue)
     if settings.mode is DeliveryMode.DIRECT:
         forward = DirectForward(relay, Ending(queue, clock))
     intake = replace(endpoint.intake, forward=forward)
     return Watched(
-        HttpEndpoint(WatchedIntake(**_parts(intake), injector=injector), telemetry),
+        HttpEndpoint(WatchedIntake(**_fields_of(intake), injector=injector), telemetry),
         BatchConsumer(recogniser, relay, queue, telemetry, clock),
         queue,
     )
 
 
-def _relay(relay: Relay, queue: WatchedMessages, injector: FaultInjector) -> WatchedRelay:
-    lanes: dict[str, Lane] = {}
-    for name, lane in relay.lanes.items():
-        sender = lane.sender
-        watched = WatchedSender(
-            **_parts(
-                replace(
-                    sender,
-                    ledger=WatchedLedger(sender.ledger, injector),
-                    push_api=WatchedPushApi(sender.push_api, injector),
-                )
-            ),
-            injector=injector,
-        )
-        batcher = Batcher(WatchedDigests(lane.batcher.digests, injector), watched, queue)
-        lanes[name] = WatchedLane(**_parts(replace(lane, sender=watched, batcher=batcher)), injector=injector)
-    return WatchedRelay(**_parts(replace(relay, lanes=lanes)), injector=injector)
+def _watch_relay(relay: Relay, queue: WatchedMessages, injector: FaultInjector) -> WatchedRelay:
+    lanes = {name: _watch_lane(lane, queue, injector) for name, lane in relay.lanes.items()}
+    return WatchedRelay(**_fields_of(replace(relay, lanes=lanes)), injector=injector)
 
 
-def _parts(wired: Any) -> dict[str, Any]:
-    """Return an object's fields."""
-    return {each.name: getattr(wired, each.name) for each in fields(wired)}
+def _watch_lane(lane: Lane, queue: WatchedMessages, injector: FaultInjector) -> WatchedLane:
+    inner = replace(
+        lane.sender,
+        ledger=WatchedLedger(lane.sender.ledger, injector),
+        push_api=WatchedPushApi(lane.sender.push_api, injector),
+    )
+    sender = WatchedSender(**_fields_of(inner), injector=injector)
+    batcher = Batcher(WatchedBatchStore(lane.batcher.digests, injector), sender, queue)
+    return WatchedLane(**_fields_of(replace(lane, sender=sender, batcher=batcher)), injector=injector)
+
+
+def _fields_of(instance: Any) -> dict[str, Any]:
+    """Return a dataclass instance's fields and their values."""
+    return {each.name: getattr(instance, each.name) for each in fields(instance)}

@@ -1,4 +1,4 @@
-"""Run one of the relay's commands."""
+"""The entry point of `relayctl`."""
 
 import argparse
 import importlib
@@ -12,7 +12,7 @@ from relayctl import commands
 
 
 class Command(Protocol):
-    """What a module in `relayctl.commands` offers."""
+    """A module in `relayctl.commands`."""
 
     __doc__: str | None
 
@@ -20,11 +20,11 @@ class Command(Protocol):
         """Declare the command's arguments."""
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Do the work, and return the exit code."""
+        """Run the command, and return the exit code."""
 
 
 def load_commands() -> dict[str, Command]:
-    """Import every command. They import what is slow only when they run, so this stays quick."""
+    """Import every command, by its name."""
     return {
         module.name: cast("Command", importlib.import_module(f"{commands.__name__}.{module.name}"))
         for module in pkgutil.iter_modules(commands.__path__)
@@ -32,7 +32,7 @@ def load_commands() -> dict[str, Command]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name, and return its exit code."""
+    """Run a command, and return its exit code. By default, the arguments are those of the process."""
     available = load_commands()
     parser = argparse.ArgumentParser(prog="relayctl", description="The relay's command line.")
     parser.add_argument("--version", action="version", version=f"relayctl {__version__}")

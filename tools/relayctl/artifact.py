@@ -1,7 +1,7 @@
-"""Build what Lambda gets: the relay, its sources and configuration, and the packages that it needs.
+"""Build the artifact of the Lambda functions: the relay, its sources and configuration, and its dependencies.
 
-The same inputs give the same bytes, wherever they are built: no path of this machine, no time, no file
-mode of whoever builds.
+The build is reproducible: the artifact contains no path, no time and no file mode of the machine that builds
+it, so the same inputs give the same bytes everywhere.
 """
 
 import compileall
@@ -18,22 +18,24 @@ from typing import Final
 
 from relayctl.project import ROOT, UV
 
+#: The directory in which Lambda unpacks an artifact. The compiled modules name their files there, for
+#: tracebacks.
 TASK_ROOT: Final = "/var/task"
-"""Where Lambda unpacks an artifact; tracebacks name files there."""
+#: The services that the relay calls. botocore contains descriptions of about four hundred.
 AWS_SERVICES: Final = frozenset({"dynamodb", "secretsmanager", "sqs", "sts"})
-"""Of the four hundred that botocore describes, those that the relay calls."""
 _PYTHON: Final = "3.13"
 _REQUIREMENTS: Final = ROOT / "requirements/runtime.txt"
+#: Installed and compiled packages, by a hash of their inputs. Both functions and later builds share them.
 _STORE: Final = ROOT / ".aws-sam/packages"
-"""Installed and compiled packages by what went into them: both functions, and the next build, share one."""
-_LONG_AGO: Final = 1_577_836_800
-"""2020-01-01; a zip file can't hold a time before 1980."""
+#: The modification time of every file: 2020-01-01. A zip file cannot contain a time before 1980.
+_MTIME_SECS: Final = 1_577_836_800
+#: These environment variables name another relay.toml and other source folders to build with. Tests use them.
 CONFIG_VARIABLE: Final = "RELAYCTL_BUILD_CONFIG"
 SOURCES_VARIABLE: Final = "RELAYCTL_BUILD_SOURCES"
-"""Name another relay.toml and other source folders to build with: the tests have their own."""
+#: Files of the packages that the functions do not need.
 _UNUSED: Final = (
     "bin",
-    "boto3/data",  # of boto3's resources; the relay uses clients
+    "boto3/data",  # for boto3's resources; the relay uses clients
     "boto3/examples",
     "*.dist-info/RECORD",
     "*.dist-info/INSTALLER",
@@ -45,24 +47,26 @@ _UNUSED: Final = (
 
 
 class BuildFailedError(Exception):
-    """The artifact can't be built; the text says why."""
+    """The artifact cannot be built. The text says why."""
 
 
 def build(platform: str, into: Path) -> None:
-    """Fill the directory with the artifact for the platform, named as uv names it.
+    """Write the artifact into a directory.
+
+    platform  the target platform, as uv names it
 
     Raises BuildFailedError.
     """
     packages = _packages(platform)
     into.mkdir(parents=True, exist_ok=True)
     shutil.copytree(packages, into, dirs_exist_ok=True)
-    cut = shutil.ignore_patterns("__pycache__", "examples")
-    shutil.copytree(ROOT / "src/push_relay", into / "push_relay", dirs_exist_ok=True, ignore=cut)
-    shutil.copytree(sources_directory(), into / "sources", dirs_exist_ok=True, ignore=cut)
+    ignored = shutil.ignore_patterns("__pycache__", "examples")
+    shutil.copytree(ROOT / "src/push_relay", into / "push_relay", dirs_exist_ok=True, ignore=ignored)
+    shutil.copytree(sources_directory(), into / "sources", dirs_exist_ok=True, ignore=ignored)
     (into / "config").mkdir(exist_ok=True)
     shutil.copyfile(config_file(), into / "config/relay.toml")
     _compile(into / "push_relay", into)
-    _level(into)
+    _set_times_and_modes(into)
 
 
 def sources_directory() -> Path:
@@ -76,28 +80,30 @@ def config_file() -> Path:
 
 
 def _packages(platform: str) -> Path:
-    """Find the packages in the store, or install them there."""
-    wanted = hashlib.sha256()
+    """Return the directory of the installed packages. They are installed only if the inputs are new."""
+    inputs = hashlib.sha256()
     for part in (
         platform.encode(),
         sys.version.encode(),
         _REQUIREMENTS.read_bytes(),
         Path(__file__).read_bytes(),
     ):
-        wanted.update(hashlib.sha256(part).digest())
-    stored = _STORE / wanted.hexdigest()[:16]
+        inputs.update(hashlib.sha256(part).digest())
+    stored = _STORE / inputs.hexdigest()[:16]
     if stored.is_dir():
         return stored
     _STORE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_STORE, prefix=".new-") as directory:
-        fresh = Path(directory) / "packages"
-        _install(platform, fresh)
-        _prune(fresh)
-        _compile(fresh, fresh)
+        new = Path(directory) / "packages"
+        _install(platform, new)
+        _prune(new)
+        _compile(new, new)
         try:
-            fresh.rename(stored)
+            new.rename(stored)
         except OSError:
-            if not stored.is_dir():  # else another build was quicker
+            # A build that runs at the same time may have stored the same packages first. Any other error is
+            # raised.
+            if not stored.is_dir():
                 raise
     return stored
 
@@ -110,13 +116,13 @@ def _install(platform: str, into: Path) -> None:
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError as exc:
-        raise BuildFailedError("uv is missing; run 'make setup' first") from exc
+        raise BuildFailedError("uv is not installed in this checkout; run `make setup` first") from exc
     if done.returncode:
-        raise BuildFailedError(f"uv can't install requirements/runtime.txt:\n{done.stderr.strip()}")
+        raise BuildFailedError(f"uv cannot install requirements/runtime.txt:\n{done.stderr.strip()}")
 
 
 def _prune(packages: Path) -> None:
-    """Remove what no invocation reads. Licences and the packages' metadata stay."""
+    """Remove the files that no invocation reads. Licences and package metadata stay."""
     unused = [path for pattern in _UNUSED for path in packages.glob(pattern)]
     for path in [*unused, *_foreign_services(packages / "botocore/data")]:
         if path.is_dir():
@@ -126,7 +132,10 @@ def _prune(packages: Path) -> None:
 
 
 def _foreign_services(data: Path) -> Iterator[Path]:
-    """List the descriptions of services that the relay never calls; files beside them serve every one."""
+    """Yield the descriptions of services that the relay does not call.
+
+    The files beside them are for all services.
+    """
     for path in data.iterdir():
         if path.is_dir() and path.name not in AWS_SERVICES:
             yield path
@@ -135,9 +144,10 @@ def _foreign_services(data: Path) -> Iterator[Path]:
 
 
 def _compile(tree: Path, root: Path) -> None:
-    """Compile ahead: Lambda's disk is read-only, so it would compile anew at each cold start.
+    """Compile a tree of modules, whose file names are given relative to `root`.
 
-    Unchecked: zip times say nothing about whether a source changed.
+    Lambda's disk is read-only, so without compiled modules every cold start would compile them. The compiled
+    modules are not checked against their sources, because all files have the same time.
     """
     compiled = compileall.compile_dir(
         tree,
@@ -148,11 +158,11 @@ def _compile(tree: Path, root: Path) -> None:
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
     )
     if not compiled:
-        raise BuildFailedError(f"a module in {tree.name} is no valid Python {_PYTHON}")
+        raise BuildFailedError(f"a module in {tree.name} is not valid Python {_PYTHON}")
 
 
-def _level(artifact: Path) -> None:
-    """Give every file the same time and mode, so that only contents tell artifacts apart."""
+def _set_times_and_modes(artifact: Path) -> None:
+    """Give every file the same time and mode, so that artifacts with the same contents are the same."""
     for path in [artifact, *artifact.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-        os.utime(path, (_LONG_AGO, _LONG_AGO))
+        os.utime(path, (_MTIME_SECS, _MTIME_SECS))

@@ -1,4 +1,4 @@
-"""Show the relay at work on a local stack: one example of a source, its push, and how to go on from there."""
+"""The demonstration of `make run`: send one example, show its push, and print what to try next."""
 
 import http.client
 import time
@@ -6,38 +6,41 @@ from contextlib import suppress
 from typing import Final
 
 from push_relay.core.push import Push, Receipt
-from relayctl import pasting, senders, webhook
+from relayctl import senders, shell_commands, webhook
 from relayctl.deploy import queue_client
 from relayctl.examples import Example
 from relayctl.progress import Progress, StepFailedError
 from relayctl.stack import LocalStack
 from sandbox.record import Call, Record
 
-_DELIVERY_SECS: Final = 90.0  # a cold start on a slow or busy machine
-_GLANCE_SECS: Final = 1.0
+#: How long a push may take. A function's cold start takes this long on a slow or busy machine.
+_DELIVERY_TIMEOUT_SECS: Final = 90.0
+#: How often it is checked whether the local AWS still runs, while waiting for further pushes.
+_CHECK_INTERVAL_SECS: Final = 1.0
 
 
-def foretell(example: Example, made: list[Push | Receipt]) -> Push:
-    """Return the first push that the relay makes of an example.
+def expected_push(example: Example, results: list[Push | Receipt]) -> Push:
+    """Return the first push among the results of translating an example.
 
-    Raises StepFailedError, with the reason, if it makes none.
+    Raises StepFailedError, with the reasons, if there is none.
     """
-    push = next((each for each in made if isinstance(each, Push)), None)
+    push = next((result for result in results if isinstance(result, Push)), None)
     if push is None:
         reasons = [
-            f"{each.outcome}: {': '.join(filter(None, (each.error_code, each.detail)))}"
-            for each in made
-            if isinstance(each, Receipt)
+            f"{result.outcome}: {': '.join(filter(None, (result.error_code, result.detail)))}"
+            for result in results
+            if isinstance(result, Receipt)
         ]
         raise StepFailedError(
             f"the example {example.label} becomes no push: {'; '.join(reasons)}\n"
-            "Add a route for it to config/relay.toml, or choose another one with SOURCE=... and EXAMPLE=..."
+            "Add a route for it to config/relay.toml, or choose another example with SOURCE=... and"
+            " EXAMPLE=..."
         )
     return push
 
 
-def relay_one(progress: Progress, stack: LocalStack, example: Example, push: Push) -> None:
-    """Send an example, wait for its push, and show it.
+def relay_example(progress: Progress, stack: LocalStack, example: Example, push: Push) -> None:
+    """Send an example, wait for its push, and print the push.
 
     Raises StepFailedError.
     """
@@ -45,47 +48,47 @@ def relay_one(progress: Progress, stack: LocalStack, example: Example, push: Pus
         with progress.step("queue", f"sending {example.label} as AWS delivers it") as step:
             queue = stack.outputs["QueueUrl"]
             queue_client(stack.aws).send_message(QueueUrl=queue, MessageBody=example.queue_message())
-            step.result = "SQS took it"
+            step.result = "SQS accepted it"
     else:
         with progress.step("webhook", f"sending {example.label} with a valid signature") as step:
             answer = _send(stack, example)
             step.result = f"the endpoint answered {answer.status}"
-    window = push.batch_secs or 0.0
-    until = f" until its batch window of {window:.0f} s ends" if window else ""
-    with progress.step("push", f"waiting for it at the sandbox{until}") as step:
-        call = first_call(stack, _DELIVERY_SECS + window)
+    window_secs = push.batch_secs or 0.0
+    until = f", until its batch window of {window_secs:.0f} s ends" if window_secs else ""
+    with progress.step("push", f"waiting for the push at the sandbox{until}") as step:
+        call = first_call(stack, _DELIVERY_TIMEOUT_SECS + window_secs)
         step.result = "arrived"
     progress.heading("The push that arrived")
     _show(progress, call)
 
 
 def stay_up(progress: Progress, stack: LocalStack, example: Example, push: Push) -> None:
-    """Print how to go on, and show each further push as it arrives, until the run is interrupted.
+    """Print what to try next, and print every further push when it arrives, until the run is interrupted.
 
-    Raises StepFailedError when the local AWS ends.
+    Raises StepFailedError if the local AWS ends.
     """
-    progress.heading("The phone's page")
+    progress.heading("The sandbox's phone")
     progress.say(f"  {stack.sandbox.address}")
     progress.heading("Signing secrets of this stack (random; the same in every run from this checkout)")
-    for line in pasting.secrets_of(stack):
+    for line in shell_commands.secret_lines(stack):
         progress.say(line)
-    if not example.through_aws and (command := pasting.curl(stack, example, push)):
-        progress.heading(f"Try next: {example.label} by hand, signed when you paste it")
+    if not example.through_aws and (command := shell_commands.curl_command(stack, example, push)):
+        progress.heading(f"Try next: send {example.label} from another terminal, signed when you paste this")
         progress.say(command)
-    progress.heading("Dead letters and their replay (docs/operations.md), from another terminal")
-    progress.say(pasting.command_line(stack))
-    progress.heading("The stack stays up until Ctrl-C. Further pushes are shown when they arrive")
+    progress.heading("List and replay dead letters (docs/operations.md) from another terminal")
+    progress.say(shell_commands.relayctl_commands(stack))
+    progress.heading("The stack stays up until Ctrl-C. Further pushes are printed when they arrive")
     seen = stack.sandbox.record.last
     while stack.aws.program.is_running:
         for call in _calls(stack.sandbox.record, seen):
             seen = call.number
             progress.say(f"\n  push {call.number}: {'shown' if call.accepted else _refusal(call)}")
             _show(progress, call)
-    raise StepFailedError(f"MiniStack ended; its last lines:\n{stack.aws.program.tail()}")
+    raise StepFailedError(f"MiniStack has ended. Its last output:\n{stack.aws.program.tail()}")
 
 
 def signed(stack: LocalStack, example: Example) -> webhook.Webhook:
-    """Return an example's request with the proof that its source asks for.
+    """Return an example's request, signed for its source.
 
     Raises StepFailedError.
     """
@@ -106,10 +109,10 @@ def _send(stack: LocalStack, example: Example) -> webhook.Answer:
     return answer
 
 
-def first_call(stack: LocalStack, timeout_secs: float = _DELIVERY_SECS) -> Call:
-    """Wait for the sandbox's first call, and return it.
+def first_call(stack: LocalStack, timeout_secs: float = _DELIVERY_TIMEOUT_SECS) -> Call:
+    """Wait for the first call of the sandbox's API, and return it.
 
-    Raises StepFailedError, with the cause, when none comes or the sandbox refused it.
+    Raises StepFailedError, with the cause, if there is none in time or if the sandbox refused it.
     """
     try:
         stack.sandbox.record.wait_until(lambda counts: counts.calls > 0, timeout_secs)
@@ -126,15 +129,15 @@ def first_call(stack: LocalStack, timeout_secs: float = _DELIVERY_SECS) -> Call:
 
 
 def _calls(record: Record, after: int) -> list[Call]:
-    """Wait a moment for calls that are newer."""
+    """Wait for at most a second, and return the calls with a number greater than `after`."""
     with suppress(TimeoutError):
-        record.wait_until(lambda _: record.last > after, _GLANCE_SECS)
+        record.wait_until(lambda _: record.last > after, _CHECK_INTERVAL_SECS)
     return record.calls(after)
 
 
 def _refusal(call: Call) -> str:
     violations = "; ".join(violation.message for violation in call.violations)
-    return violations or f"answered {call.status or 'with a reset'}"
+    return violations or (f"answered {call.status}" if call.status else "the connection was reset")
 
 
 def _show(progress: Progress, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Build the project with `sam build` and deploy its template with `sam deploy`, to a local AWS."""
+"""Build the project with `sam build`, and deploy it to a local AWS with `sam deploy`."""
 
 import os
 import platform
@@ -19,45 +19,47 @@ if TYPE_CHECKING:
 
 STACK: Final = "push-relay"
 ACCESS_KEY: Final = "local"
-SECRET_KEY: Final = "local"  # noqa: S105 - the local AWS takes any
+SECRET_KEY: Final = "local"  # noqa: S105 - the local AWS accepts any key
 _BUCKET: Final = "push-relay-artifacts"
-_BUILD_SECS: Final = 300.0
-_DEPLOY_SECS: Final = 180.0
-_MACHINES: Final = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+_BUILD_TIMEOUT_SECS: Final = 300.0
+_DEPLOY_TIMEOUT_SECS: Final = 180.0
+#: Lambda's architectures by the processor's name in `platform.machine()`.
+_ARCHITECTURES: Final = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def host_architecture() -> str:
-    """Name this machine's processor as the template's parameter does; the local AWS runs functions on it.
+    """Return this machine's architecture as the template's parameter names it.
 
-    Raises StepFailedError.
+    The local AWS runs the functions on this machine. Raises StepFailedError if Lambda does not have the
+    architecture.
     """
     machine = platform.machine().lower()
-    if machine not in _MACHINES:
-        raise StepFailedError(f"functions can't run on this processor: {machine}")
-    return _MACHINES[machine]
+    if machine not in _ARCHITECTURES:
+        raise StepFailedError(f"Lambda functions cannot run on this processor: {machine}")
+    return _ARCHITECTURES[machine]
 
 
 @dataclass(frozen=True, slots=True)
 class Sam:
-    """The sam command, its output in files of the run's directory."""
+    """The sam command. Its output goes to files in the run's directory."""
 
     processes: Processes
     directory: Path
     build_environment: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, architecture: str) -> Path:
-        """Build both functions, and return the directory of the built template.
+        """Build both functions, and return the directory that contains the built template.
 
         Raises StepFailedError.
         """
         built = self.directory / "build"
         arguments: list[str | Path] = ["--template", TEMPLATE, "--build-dir", built]
         arguments += ["--parameter-overrides", f"Architecture={architecture}"]
-        self._run("build", arguments, self.build_environment, _BUILD_SECS)
+        self._run("build", arguments, self.build_environment, _BUILD_TIMEOUT_SECS)
         return built
 
     def deploy(self, aws: LocalAws, built: Path, parameters: Mapping[str, str]) -> dict[str, str]:
-        """Deploy what was built to the local AWS, and return the stack's outputs.
+        """Deploy a built template to the local AWS, and return the stack's outputs.
 
         Raises StepFailedError.
         """
@@ -75,7 +77,7 @@ class Sam:
         arguments += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
         arguments += ["--no-confirm-changeset", "--no-progressbar"]
         arguments += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
-        self._run("deploy", arguments, {"AWS_ENDPOINT_URL": aws.address}, _DEPLOY_SECS)
+        self._run("deploy", arguments, {"AWS_ENDPOINT_URL": aws.address}, _DEPLOY_TIMEOUT_SECS)
         stack = client(aws, "cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
@@ -88,18 +90,18 @@ class Sam:
             program = self.processes.start(command, {**self._environment(), **environment}, log, ROOT)
             code = program.wait(timeout_secs)
         except FileNotFoundError as exc:
-            raise StepFailedError("sam is not installed here; run 'make setup' first") from exc
+            raise StepFailedError("sam is not installed in this checkout; run `make setup` first") from exc
         except subprocess.TimeoutExpired as exc:
             raise StepFailedError(
-                f"sam {name} took longer than {timeout_secs:.0f} s; it said:\n{program.tail()}"
+                f"sam {name} took longer than {timeout_secs:.0f} s. Its last output:\n{program.tail()}"
             ) from exc
         if code and self.processes.have_ended:
             raise StepStoppedError(f"sam {name} was stopped")
         if code:
-            raise StepFailedError(f"sam {name} failed; it said:\n{program.tail()}")
+            raise StepFailedError(f"sam {name} failed. Its last output:\n{program.tail()}")
 
     def _environment(self) -> dict[str, str]:
-        """Take the person's environment (proxies, caches), without what points at a real AWS account."""
+        """Return this process's environment without what could lead sam to a real AWS account."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
         return kept | {
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -115,8 +117,8 @@ class Sam:
 
 
 def client(aws: LocalAws, service: str) -> Any:
-    """Make a boto3 client of the local AWS, whatever the environment says."""
-    import boto3  # noqa: PLC0415 - slow to import, and a build needs none
+    """Return a boto3 client of the local AWS. The environment's AWS configuration is not used."""
+    import boto3
 
     session = boto3.Session(
         aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION
@@ -125,12 +127,12 @@ def client(aws: LocalAws, service: str) -> Any:
 
 
 def secrets_client(aws: LocalAws) -> "SecretsManagerClient":
-    """Make a Secrets Manager client of the local AWS."""
-    made: SecretsManagerClient = client(aws, "secretsmanager")
-    return made
+    """Return a Secrets Manager client of the local AWS."""
+    typed: SecretsManagerClient = client(aws, "secretsmanager")
+    return typed
 
 
 def queue_client(aws: LocalAws) -> "SQSClient":
-    """Make an SQS client of the local AWS."""
-    made: SQSClient = client(aws, "sqs")
-    return made
+    """Return an SQS client of the local AWS."""
+    typed: SQSClient = client(aws, "sqs")
+    return typed

@@ -1,4 +1,4 @@
-"""A source's examples: which one a route leads to, what it becomes, and how it is sent to the local stack."""
+"""The examples of the sources: choose one, translate it into pushes, and write it as AWS would send it."""
 
 import json
 import time
@@ -26,15 +26,12 @@ _LOCAL_TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:example"
 
 
 class NoExampleError(Exception):
-    """There is no such example; the text says which there are."""
+    """There is no such example. The text lists the existing ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example of a source folder, `examples/<name>.request.json`.
-
-    through_aws  whether SNS or EventBridge would bring it; if not, it is a webhook
-    """
+    """One example of a source folder, `examples/<name>.request.json`."""
 
     source: str
     name: str
@@ -42,7 +39,7 @@ class Example:
 
     @property
     def label(self) -> str:
-        """The example's name for people: SOURCE/EXAMPLE."""
+        """The example's name in output: SOURCE/EXAMPLE."""
         return f"{self.source}/{self.name}"
 
     @property
@@ -52,18 +49,18 @@ class Example:
 
     @property
     def through_aws(self) -> bool:
-        """Whether the example has the headers of an AWS envelope."""
+        """Whether SNS or EventBridge would deliver the example. If not, it is a webhook."""
         return not {_TOPIC, _BUS}.isdisjoint(self.request.headers)
 
     @property
     def verify(self) -> Mapping[str, Any]:
-        """The `[verify]` table of the example's source; empty if it takes no webhooks."""
+        """The `[verify]` table of the example's source. It is empty if the source accepts no webhooks."""
         document = tomllib.loads((self.file.parents[1] / "source.toml").read_text("utf-8"))
         table: Mapping[str, Any] = document.get("verify", {})
         return table
 
     def queue_message(self) -> str:
-        """Write the message that SNS or EventBridge would put into the relay's queue."""
+        """Return the body of the message that SNS or EventBridge would send to the relay's queue."""
         headers, body = self.request.headers, json.loads(self.request.body or b"{}")
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if _TOPIC in headers:
@@ -91,30 +88,31 @@ class Example:
 
 
 def examples_of(sources: Path, name: str) -> list[Example]:
-    """Return a source's examples, by name."""
+    """Return a source's examples in the order of their names."""
     files = sorted((sources / name / "examples").glob(f"*{_SUFFIX}"))
     return [Example(name, file.name.removesuffix(_SUFFIX), file) for file in files]
 
 
-def becomes(relay: Translator, example: Example) -> list[Push | Receipt]:
-    """Return what the relay makes of an example: pushes, or the receipt that says why there is none.
+def translate(translator: Translator, example: Example) -> list[Push | Receipt]:
+    """Return the pushes that the relay makes of an example, and receipts for what becomes no push.
 
-    Nothing is sent. An example that its source refuses gives the receipt of the error.
+    Nothing is sent. If the source refuses the example, the result is the receipt of the error.
     """
     try:
-        return list(relay.translate(_event(relay, example)))
-    except Exception as exc:  # noqa: BLE001 (it is the answer)
+        return list(translator.translate(_event(translator, example)))
+    except Exception as exc:  # noqa: BLE001 - the exception becomes a receipt
         return [Receipt.failure(exc, source=example.source)]
 
 
-def choose(relay: Translator, sources: Path, source: str = "", name: str = "") -> Example:
-    """Return the example that the arguments name, or the first one that a route leads to.
+def choose(translator: Translator, sources: Path, source: str = "", name: str = "") -> Example:
+    """Return the example that the arguments name, or the first one that a route matches.
 
+    If only a source is given and no route matches any of its examples, the first of them is returned.
     Raises NoExampleError.
     """
     if name:
-        return _named(sources, source, name)
-    found = next(_routed(relay, sources, source), None)
+        return _find(sources, source, name)
+    found = next(_routed(translator, sources, source), None)
     if found:
         return found
     if source:
@@ -123,29 +121,32 @@ def choose(relay: Translator, sources: Path, source: str = "", name: str = "") -
             raise NoExampleError(_no_example(sources, source))
         return examples[0]
     raise NoExampleError(
-        "no route of config/relay.toml leads from an example to a recipient; choose one with "
-        "SOURCE=... and EXAMPLE=..., or add a route"
+        "no route of config/relay.toml matches an example; add a route, or choose an example with "
+        "SOURCE=... and EXAMPLE=..."
     )
 
 
-def _routed(relay: Translator, sources: Path, only: str) -> Iterator[Example]:
-    """Yield the examples that a route leads to, in the order of the routes."""
-    for route in relay.routing.routes:
+def _routed(translator: Translator, sources: Path, only: str) -> Iterator[Example]:
+    """Yield the examples that a route matches, in the order of the routes.
+
+    `only`: a source's name, or empty.
+    """
+    for route in translator.routing.routes:
         if only in ("", route.source):
             for example in examples_of(sources, route.source):
-                if _takes(relay, route, example):
+                if _matches(translator, route, example):
                     yield example
 
 
-def _takes(relay: Translator, route: Route, example: Example) -> bool:
-    if not any(isinstance(made, Push) for made in becomes(relay, example)):
+def _matches(translator: Translator, route: Route, example: Example) -> bool:
+    if not any(isinstance(result, Push) for result in translate(translator, example)):
         return False
-    return route.when is None or route.when.holds(_event(relay, example).scope())
+    return route.when is None or route.when.holds(_event(translator, example).scope())
 
 
-def _named(sources: Path, source: str, name: str) -> Example:
+def _find(sources: Path, source: str, name: str) -> Example:
     if not source:
-        raise NoExampleError(f"EXAMPLE={name} needs SOURCE=, the name of the source's folder")
+        raise NoExampleError(f"EXAMPLE={name} needs SOURCE=... too, the name of the source's folder")
     found = next((example for example in examples_of(sources, source) if example.name == name), None)
     if found is None:
         raise NoExampleError(_no_example(sources, source))
@@ -154,17 +155,17 @@ def _named(sources: Path, source: str, name: str) -> Example:
 
 def _no_example(sources: Path, source: str) -> str:
     if not (sources / source / "source.toml").is_file():
-        known = ", ".join(sorted(path.parent.name for path in sources.glob("*/source.toml")))
-        return f"there is no source `{source}`; there are: {known}"
-    there = ", ".join(example.name for example in examples_of(sources, source))
-    if not there:
+        names = ", ".join(sorted(path.parent.name for path in sources.glob("*/source.toml")))
+        return f"there is no source `{source}`; the sources are: {names}"
+    names = ", ".join(example.name for example in examples_of(sources, source))
+    if not names:
         return f"the source `{source}` has no examples (src/sources/{source}/examples/*{_SUFFIX})"
-    return f"the source `{source}` has no such example; it has: {there}"
+    return f"the source `{source}` has no such example; its examples are: {names}"
 
 
-def _event(relay: Translator, example: Example) -> Event:
-    source = relay.sources.named(example.source)
-    return source.event(_arrival(source, example), relay.routing.reads(source.name))
+def _event(translator: Translator, example: Example) -> Event:
+    source = translator.sources.named(example.source)
+    return source.event(_arrival(source, example), translator.routing.reads(source.name))
 
 
 def _arrival(source: Source, example: Example) -> Arrival:

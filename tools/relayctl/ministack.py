@@ -1,4 +1,4 @@
-"""Run MiniStack, the local AWS: a process, a port and a state directory of its own."""
+"""Start MiniStack, the local AWS, with its own process, port and state directory."""
 
 import http.client
 import os
@@ -15,9 +15,9 @@ from relayctl.project import MINISTACK
 HOST: Final = "127.0.0.1"
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "000000000000"
-_START_SECS: Final = 60.0
-_KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
-"""All else stays out: MiniStack hands its own environment on to the functions."""
+_START_TIMEOUT_SECS: Final = 60.0
+#: MiniStack passes its own environment to the functions, so it gets only these variables of this process.
+_INHERITED_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,21 @@ class LocalAws:
 
     @property
     def address(self) -> str:
-        """The endpoint of every service."""
+        """The URL of every service."""
         return f"http://{HOST}:{self.port}"
 
 
 def start(processes: Processes, directory: Path, port: int = 0) -> LocalAws:
-    """Start MiniStack and wait until it answers; `port=0` takes a free one.
+    """Start MiniStack, and wait until it answers. `port=0` means any free port.
 
     Raises StepFailedError.
     """
     if not MINISTACK.exists():
-        raise StepFailedError("MiniStack is not installed here; run 'make setup' first")
+        raise StepFailedError("MiniStack is not installed in this checkout; run `make setup` first")
     if port and not is_free(port):
-        raise StepFailedError(f"port {port} is taken; choose another, or leave it out for a free one")
+        raise StepFailedError(
+            f"port {port} is in use; choose another port, or omit the option to use a free one"
+        )
     port = port or free_port()
     temporary = directory / "tmp"
     temporary.mkdir()
@@ -49,20 +51,21 @@ def start(processes: Processes, directory: Path, port: int = 0) -> LocalAws:
         [MINISTACK], _environment(port, temporary), directory / "ministack.log", directory
     )
     aws = LocalAws(port, program)
-    deadline = time.monotonic() + _START_SECS
+    deadline = time.monotonic() + _START_TIMEOUT_SECS
     while not _answers(port):
         if not program.is_running:
-            raise StepFailedError(f"MiniStack ended at once; it said:\n{program.tail()}")
+            raise StepFailedError(f"MiniStack ended while it started. Its last output:\n{program.tail()}")
         if time.monotonic() > deadline:
             raise StepFailedError(
-                f"MiniStack did not answer within {_START_SECS:.0f} s; it said:\n{program.tail()}"
+                f"MiniStack did not answer within {_START_TIMEOUT_SECS:.0f} s. Its last output:\n"
+                f"{program.tail()}"
             )
         time.sleep(0.05)
     return aws
 
 
 def free_port() -> int:
-    """Find a port that is free now. Another program may take it first; the start then tells."""
+    """Return a port that is free now. If another program takes it first, the start of the server fails."""
     with socket.socket() as listening:
         listening.bind((HOST, 0))
         port: int = listening.getsockname()[1]
@@ -70,7 +73,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Return whether a port is free now."""
+    """Return whether no program listens on a port now."""
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -81,16 +84,17 @@ def is_free(port: int) -> bool:
 
 
 def _environment(port: int, temporary: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    return kept | {
+    inherited = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
+    return inherited | {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
         "TMPDIR": str(temporary),
         "STATE_DIR": str(temporary / "state"),
         "S3_DATA_DIR": str(temporary / "s3"),
-        "IOT_MTLS_ENABLED": "0",  # listens on a fixed port
-        "SFTP_ENABLED": "0",  # the same
+        # These two services would listen on fixed ports, so that two MiniStacks could not run side by side.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
         "NO_PROXY": "*",
     }
 

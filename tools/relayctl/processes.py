@@ -1,4 +1,7 @@
-"""Start programs that end with us: each leads a process group of its own, and groups are stopped by id."""
+"""Programs that end with the run.
+
+Each leads its own process group, so that its children can be stopped too.
+"""
 
 import os
 import signal
@@ -10,55 +13,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-_PATIENCE_SECS: Final = 5.0
-"""How long a group may take to end before it is killed."""
+#: How long a process group may take to end after SIGTERM. Then it gets SIGKILL.
+_STOP_TIMEOUT_SECS: Final = 5.0
 _TAIL_LINES: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A running program and the file that its output goes to."""
+    """A started program, and the file that its output goes to."""
 
     log: Path
     popen: subprocess.Popen[bytes]
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the program is up."""
+        """Whether the program still runs."""
         return self.popen.poll() is None
 
     def wait(self, timeout_secs: float) -> int:
-        """Wait for the end, and return the exit code.
+        """Wait until the program ends, and return its exit code.
 
         Raises subprocess.TimeoutExpired.
         """
         return self.popen.wait(timeout_secs)
 
     def tail(self) -> str:
-        """Return the last lines of the output: what it said before it failed."""
+        """Return the last lines of the program's output."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
         return "\n".join(lines[-_TAIL_LINES:])
 
     def stop(self) -> None:
-        """End the program and whatever it started."""
+        """Stop the program and all programs that it has started."""
         self._signal(signal.SIGTERM)
-        deadline = time.monotonic() + _PATIENCE_SECS
+        deadline = time.monotonic() + _STOP_TIMEOUT_SECS
         while self.is_running and time.monotonic() < deadline:
             time.sleep(0.02)
-        self._signal(signal.SIGKILL)  # who is left of the group, which outlives its leader
+        # Children may still run after the program has ended.
+        self._signal(signal.SIGKILL)
         self.popen.wait()
 
     def _signal(self, number: signal.Signals) -> None:
         try:
             os.killpg(self.popen.pid, number)
         except (ProcessLookupError, PermissionError):
-            return  # all of them have ended (macOS says it in the second way)
+            return  # every process of the group has ended; macOS raises PermissionError then
 
 
 class Processes:
-    """The programs of one run, from `with` to the end of the block, which stops them all.
+    """The programs of one run. Use it in a `with`, which stops them all at the end of the block.
 
-    Safe to use from several threads; nothing starts any more once the block has ended.
+    It may be used from several threads. After the block has ended, no program can be started.
     """
 
     def __init__(self) -> None:
@@ -77,16 +81,16 @@ class Processes:
 
     @property
     def have_ended(self) -> bool:
-        """Tell whether the block has ended, so that every program is being stopped."""
+        """Whether the block has ended, so that every program is being stopped."""
         with self._lock:
             return self._ended
 
     def start(
         self, command: Sequence[str | Path], environment: Mapping[str, str], log: Path, directory: Path
     ) -> Program:
-        """Start a program in the directory, its output appended to the log file.
+        """Start a program in a directory, and append its output to a log file.
 
-        Raises OSError when it can't be started, and RuntimeError when the block has ended.
+        Raises OSError if it cannot be started, and RuntimeError if the block has ended.
         """
         with self._lock, log.open("ab") as output:
             if self._ended:

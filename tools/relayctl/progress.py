@@ -1,4 +1,4 @@
-"""Tell a person who watches what is going on: a line when a step begins, and one when it has ended."""
+"""The progress of a run on the terminal: one line when a step begins, and one when it ends."""
 
 import time
 from collections.abc import Iterator
@@ -10,30 +10,30 @@ from rich.markup import escape
 
 
 class StepFailedError(Exception):
-    """A step can't be done; the text says why and, where there is one, the way out."""
+    """A step has failed. The text gives the cause and, if there is one, the remedy."""
 
 
 class StepStoppedError(StepFailedError):
-    """A step was broken off because the run ends: nothing is wrong with the step itself."""
+    """A step was stopped because the run ends. The step itself did not fail."""
 
 
 @dataclass(slots=True)
 class Step:
-    """A step under way; `result` is what its last line says."""
+    """A step that runs. Its last line shows `result`."""
 
     result: str = "done"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The terminal, or whatever a test gives for it. Steps may run in several threads at once."""
+    """Prints the steps of a run. Steps may run in several threads at once."""
 
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
     started: float = field(default_factory=time.monotonic)
 
     @contextmanager
     def step(self, name: str, doing: str) -> Iterator[Step]:
-        """Say that the step begins, and, when the block ends, how it ended."""
+        """Print that a step begins and, at the end of the block, how it ended."""
         self._line("cyan", "·", name, doing)
         began = time.monotonic()
         step = Step()

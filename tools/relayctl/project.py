@@ -1,12 +1,12 @@
-"""Where things lie in the checkout."""
+"""Paths in the checkout."""
 
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TEMPLATE: Final = ROOT / "template.yaml"
+#: Contains a directory for each local stack while it runs, and the state for the next run.
 RUNS: Final = ROOT / ".run"
-"""Holds a directory for each local stack while it is up."""
 UV: Final = ROOT / ".tools/uv/bin/uv"
 SAM: Final = ROOT / ".tools/sam/bin/sam"
 MINISTACK: Final = ROOT / ".tools/ministack/bin/ministack"

@@ -1,7 +1,7 @@
-"""Play a sender: sign a request as a source's `[verify]` table asks, with a secret of this machine's own.
+"""Sign requests as a sender does, by a source's `[verify]` table and with a secret of the local stack.
 
-This module signs; it never verifies. A scheme that is not listed here needs a key that only its sender has
-(`sns-http`), so such a source is tried through AWS instead.
+This module signs, and never verifies. It has no signer for a scheme whose key only the sender has
+(`sns-http`); the examples of such a source are sent through AWS instead.
 """
 
 import base64
@@ -18,35 +18,37 @@ from push_relay.core.trust.schemes.registry import read_scheme
 from push_relay.core.trust.verify_table import WITHOUT_SECRET
 from relayctl.webhook import Webhook
 
+#: A source's `[verify]` table, as parsed from TOML.
 type Verify = Mapping[str, Any]
-"""A source's `[verify]` table, as TOML has it."""
 
-#: Random bytes of a new secret: Standard Webhooks asks for 24 at least.
+#: The length of a new secret. Standard Webhooks demands at least 24 bytes.
 _SECRET_BYTES: Final = 24
 _WHSEC: Final = "whsec_"
 
 
 class CannotSignError(Exception):
-    """No request can be signed for this scheme on this machine; the text says why."""
+    """A request cannot be signed for this scheme on this machine. The text says why."""
 
 
 def new_secret(verify: Verify) -> str:
-    """Return a new signing secret of the form that the scheme needs."""
+    """Return a new random signing secret that is valid for the scheme."""
     return read_scheme(dict(verify)).secret.example(secrets.token_bytes(_SECRET_BYTES))
 
 
-def has_form(secret: str, verify: Verify) -> bool:
-    """Return whether a secret has the form that the scheme needs, exactly: `sign` takes it as it is."""
+def is_valid_secret(secret: str, verify: Verify) -> bool:
+    """Return whether `sign` can use a secret unchanged with the scheme."""
     return secret.encode() in read_scheme(dict(verify)).secret.readings(secret.encode())
 
 
 def needs_secret(verify: Verify) -> bool:
-    """Return whether the scheme uses a secret that the deployer stores."""
+    """Return whether the scheme needs a secret that the deployer stores."""
     return verify.get("scheme") not in WITHOUT_SECRET
 
 
 def sign(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
-    """Return the request with the proof that the scheme asks for. `now`: seconds since the epoch.
+    """Return the request with the proof that the scheme demands.
+
+    now  seconds since the epoch
 
     Raises CannotSignError.
     """
@@ -59,8 +61,11 @@ def sign(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
     return _SIGNERS[name](webhook, verify, secret, now)
 
 
-def stamp_of(scheme: HeaderHmac, now: float) -> str:
-    """Return the timestamp that a HeaderHmac scheme sends; empty if it sends none."""
+def timestamp_of(scheme: HeaderHmac, now: float) -> str:
+    """Return the text of the timestamp that a scheme sends, or an empty text if it sends none.
+
+    now  seconds since the epoch
+    """
     if scheme.timestamp is None:
         return ""
     if scheme.timestamp.read is iso8601:
@@ -69,13 +74,15 @@ def stamp_of(scheme: HeaderHmac, now: float) -> str:
 
 
 def _header_hmac(webhook: Webhook, scheme: HeaderHmac, secret: str, now: float) -> Webhook:
-    stamp = stamp_of(scheme, now)
-    before, after = (part.replace("{timestamp}", stamp).encode() for part in (scheme.before, scheme.after))
+    timestamp = timestamp_of(scheme, now)
+    before, after = (
+        part.replace("{timestamp}", timestamp).encode() for part in (scheme.before, scheme.after)
+    )
     mac = hmac.digest(secret.encode(), before + webhook.body + after, scheme.digest)
-    given = {scheme.header: scheme.prefix + scheme.encode(mac).decode()}
+    headers = {scheme.header: scheme.prefix + scheme.encode(mac).decode()}
     if scheme.timestamp:
-        given[scheme.timestamp.header] = stamp
-    return _with_headers(webhook, given)
+        headers[scheme.timestamp.header] = timestamp
+    return _with_headers(webhook, headers)
 
 
 def _pagerduty(webhook: Webhook, _verify: Verify, secret: str, _now: float) -> Webhook:
@@ -84,19 +91,19 @@ def _pagerduty(webhook: Webhook, _verify: Verify, secret: str, _now: float) -> W
 
 
 def _stripe(webhook: Webhook, _verify: Verify, secret: str, now: float) -> Webhook:
-    stamp = str(int(now))
-    mac = hmac.digest(secret.encode(), f"{stamp}.".encode() + webhook.body, "sha256").hex()
-    return _with_headers(webhook, {"stripe-signature": f"t={stamp},v1={mac}"})
+    timestamp = str(int(now))
+    mac = hmac.digest(secret.encode(), f"{timestamp}.".encode() + webhook.body, "sha256").hex()
+    return _with_headers(webhook, {"stripe-signature": f"t={timestamp},v1={mac}"})
 
 
 def _standard_webhooks(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
     prefix = verify.get("header_prefix", "webhook")
-    message_id, stamp = f"msg_{secrets.token_hex(12)}", str(int(now))
+    message_id, timestamp = f"msg_{secrets.token_hex(12)}", str(int(now))
     key = base64.b64decode(secret.removeprefix(_WHSEC))
-    mac = hmac.digest(key, f"{message_id}.{stamp}.".encode() + webhook.body, "sha256")
+    mac = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + webhook.body, "sha256")
     signature = f"v1,{base64.b64encode(mac).decode()}"
-    given = {"id": message_id, "timestamp": stamp, "signature": signature}
-    return _with_headers(webhook, {f"{prefix}-{name}": value for name, value in given.items()})
+    proof = {"id": message_id, "timestamp": timestamp, "signature": signature}
+    return _with_headers(webhook, {f"{prefix}-{name}": value for name, value in proof.items()})
 
 
 def _token(webhook: Webhook, verify: Verify, secret: str, _now: float) -> Webhook:

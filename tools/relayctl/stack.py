@@ -1,4 +1,4 @@
-"""Put the whole relay up on this machine: the local AWS, the Push API sandbox, the deployed template."""
+"""Start the whole relay on this machine: a local AWS, the Push API's sandbox, and the deployed template."""
 
 import json
 import os
@@ -15,22 +15,28 @@ from typing import Final
 from relayctl import ministack
 from relayctl.artifact import CONFIG_VARIABLE, SOURCES_VARIABLE
 from relayctl.deploy import Sam, client, host_architecture, queue_client, secrets_client
-from relayctl.kept import Kept
+from relayctl.local_state import LocalState
 from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.progress import Progress, StepFailedError
 from relayctl.project import ROOT, RUNS
-from relayctl.senders import has_form, needs_secret, new_secret
+from relayctl.senders import is_valid_secret, needs_secret, new_secret
 from sandbox.account import Account
 from sandbox.server import SandboxServer
 
 COMPANY_ID: Final = 4711
+#: The number of the functions' log lines that an error message shows.
 _LOG_LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStack:
-    """The relay, up and running. What it holds of secrets lives as long as it does."""
+    """The running relay.
+
+    directory        the run's temporary directory, which is deleted at the end
+    outputs          the outputs of the CloudFormation stack
+    signing_secrets  by source name
+    """
 
     directory: Path
     aws: LocalAws
@@ -39,11 +45,11 @@ class LocalStack:
     signing_secrets: dict[str, str]
 
     def webhook_url(self, source: str) -> str:
-        """Name the address that the source's webhooks go to."""
+        """Return the URL that the source's webhooks are sent to."""
         return self.outputs["WebhookUrl"].replace("{source}", source)
 
     def dead_letters(self) -> list[str]:
-        """Tell why events were laid aside: the error code of each dead letter. They stay where they are."""
+        """Return the error codes of at most ten dead letters. The messages stay in the queue."""
         received = queue_client(self.aws).receive_message(
             QueueUrl=self.outputs["DeadLetterQueueUrl"],
             MaxNumberOfMessages=10,
@@ -57,7 +63,7 @@ class LocalStack:
         ]
 
     def log(self) -> str:
-        """Return the last lines that the functions logged, oldest first."""
+        """Return the last log lines of the functions, oldest first."""
         logs = client(self.aws, "logs")
         events = []
         for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
@@ -68,25 +74,25 @@ class LocalStack:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where to listen; 0 takes a free port."""
+    """The ports to listen on. 0 means any free port."""
 
     aws: int = 0
     sandbox: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What a local stack is made of.
+class StackOptions:
+    """The options of a local stack.
 
-    topics  SNS topics, by name, that are made first and that the relay subscribes to
-    more_topics  further ones, whose names differ from those in signs alone
-    alarm_topic  the SNS topic, by name, that is made first and that alarms are published to
-    kept    secrets of an earlier run, which are used again
+    topics       names of SNS topics to create; the relay subscribes to them with the parameter SnsTopicArns
+    more_topics  the same with the parameter MoreSnsTopicArns, for names that differ only in punctuation
+    alarm_topic  the name of an SNS topic to create; alarms are published to it
+    state        the ports and secrets of an earlier run; the secrets are used again
     """
 
     ports: Ports = Ports()
     topics: Sequence[str] = ()
-    kept: Kept = field(default_factory=Kept)
+    state: LocalState = field(default_factory=LocalState)
     sources: Path = ROOT / "src/sources"
     config: Path = ROOT / "config/relay.toml"
     more_topics: Sequence[str] = ()
@@ -94,29 +100,29 @@ class Choices:
 
 
 @contextmanager
-def local_stack(progress: Progress, choices: Choices) -> Iterator[LocalStack]:
-    """Put everything up, each step as soon as what it needs is there; take everything down afterwards.
+def local_stack(progress: Progress, options: StackOptions) -> Iterator[LocalStack]:
+    """Start the stack, and stop it at the end of the block. Independent steps run in parallel.
 
     Raises StepFailedError.
     """
     with ExitStack() as cleanup:
         directory = _run_directory(cleanup)
-        # Taken down in the opposite order: programs end first, so that no thread waits for one.
+        # These are left in reverse order: the programs end first, so that no thread waits for one.
         threads = cleanup.enter_context(ThreadPoolExecutor(max_workers=2))
         processes = cleanup.enter_context(Processes())
-        built_with = {CONFIG_VARIABLE: str(choices.config), SOURCES_VARIABLE: str(choices.sources)}
+        built_with = {CONFIG_VARIABLE: str(options.config), SOURCES_VARIABLE: str(options.sources)}
         sam = Sam(processes, directory, built_with)
         architecture = host_architecture()
 
         building = threads.submit(_build, progress, sam, architecture)
-        starting = threads.submit(_start_aws, progress, processes, directory, choices.ports.aws)
-        integration_key = choices.kept.integration_key
+        starting = threads.submit(_start_aws, progress, processes, directory, options.ports.aws)
+        integration_key = options.state.integration_key
         with progress.step("sandbox", "starting the Push API sandbox") as step:
-            sandbox = cleanup.enter_context(_sandbox(choices.ports.sandbox, integration_key))
+            sandbox = cleanup.enter_context(_sandbox(options.ports.sandbox, integration_key))
             step.result = f"up at {sandbox.address}"
         aws = starting.result()
-        with progress.step("secrets", "putting random credentials into Secrets Manager"):
-            signing_secrets = _signing_secrets(choices.sources, choices.kept)
+        with progress.step("secrets", "storing random credentials in Secrets Manager"):
+            signing_secrets = _signing_secrets(options.sources, options.state)
             credentials = {"CompanyId": COMPANY_ID, "IntegrationKey": integration_key}
             parameters = {
                 "PushBaseUrl": sandbox.address,
@@ -124,21 +130,21 @@ def local_stack(progress: Progress, choices: Choices) -> Iterator[LocalStack]:
                 "SigningSecretsArn": _put_secret(aws, "signing-secrets", signing_secrets),
                 "Architecture": architecture,
             }
-        if choices.topics:
-            parameters["SnsTopicArns"] = ",".join(_make_topics(aws, choices.topics))
-        if choices.more_topics:
-            parameters["MoreSnsTopicArns"] = ",".join(_make_topics(aws, choices.more_topics))
-        if choices.alarm_topic:
-            (parameters["AlarmTopicArn"],) = _make_topics(aws, [choices.alarm_topic])
+        if options.topics:
+            parameters["SnsTopicArns"] = ",".join(_create_topics(aws, options.topics))
+        if options.more_topics:
+            parameters["MoreSnsTopicArns"] = ",".join(_create_topics(aws, options.more_topics))
+        if options.alarm_topic:
+            (parameters["AlarmTopicArn"],) = _create_topics(aws, [options.alarm_topic])
         built = building.result()
-        with progress.step("sam deploy", "deploying template.yaml to MiniStack") as step:
+        with progress.step("sam deploy", "deploying template.yaml to the local AWS") as step:
             outputs = sam.deploy(aws, built, parameters)
             step.result = f"the endpoint is {outputs['WebhookUrl']}"
         yield LocalStack(directory, aws, sandbox, outputs, signing_secrets)
 
 
 def _run_directory(cleanup: ExitStack) -> Path:
-    """Make the run's own directory, readable by nobody else."""
+    """Create a temporary directory for the run, readable by its owner only."""
     RUNS.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(dir=RUNS, prefix=f"stack-{os.getpid()}-"))
     cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -164,28 +170,28 @@ def _sandbox(port: int, integration_key: str) -> SandboxServer:
         return SandboxServer(Account(COMPANY_ID, integration_key), port=port)
     except OSError as exc:
         raise StepFailedError(
-            f"the sandbox can't listen on port {port} ({os.strerror(exc.errno or 0)}); "
-            "choose another, or leave it out for a free one"
+            f"the sandbox cannot listen on port {port} ({os.strerror(exc.errno or 0)}); "
+            "choose another port, or omit the option to use a free one"
         ) from exc
 
 
-def _signing_secrets(sources: Path, kept: Kept) -> dict[str, str]:
-    """Return a secret for every source that needs one: the kept one, unless its form does not fit."""
-    found = {}
+def _signing_secrets(sources: Path, state: LocalState) -> dict[str, str]:
+    """Return a secret for every source that needs one: the stored one if it is valid, else a new one."""
+    signing_secrets = {}
     for file in sorted(sources.glob("*/source.toml")):
         name, verify = file.parent.name, tomllib.loads(file.read_text("utf-8")).get("verify", {})
         if verify and needs_secret(verify):
-            known = kept.signing_secrets.get(name, "")
-            found[name] = known if has_form(known, verify) else new_secret(verify)
-    return found
+            stored = state.signing_secrets.get(name, "")
+            signing_secrets[name] = stored if is_valid_secret(stored, verify) else new_secret(verify)
+    return signing_secrets
 
 
-def _make_topics(aws: LocalAws, names: Sequence[str]) -> list[str]:
-    """Make SNS topics, and return their ARNs."""
+def _create_topics(aws: LocalAws, names: Sequence[str]) -> list[str]:
+    """Create SNS topics, and return their ARNs."""
     return [client(aws, "sns").create_topic(Name=name)["TopicArn"] for name in names]
 
 
 def _put_secret(aws: LocalAws, name: str, content: object) -> str:
-    """Store the content as JSON, and return the secret's ARN."""
-    made = secrets_client(aws).create_secret(Name=name, SecretString=json.dumps(content))
-    return made["ARN"]
+    """Create a secret with the content as JSON, and return its ARN."""
+    response = secrets_client(aws).create_secret(Name=name, SecretString=json.dumps(content))
+    return response["ARN"]

@@ -1,4 +1,4 @@
-"""Send a webhook to an endpoint of the local AWS."""
+"""Webhooks: read them from examples, and send them to the local AWS."""
 
 import http.client
 import json
@@ -10,13 +10,13 @@ from urllib.parse import urlencode, urlsplit
 
 from relayctl.ministack import HOST
 
+#: More than the endpoint's own timeout of 30 s.
 _TIMEOUT_SECS: Final = 40.0
-"""Beyond the endpoint's own 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One request of a sender. Header names are lower-case."""
+    """One request of a sender. The header names are lower-case."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -25,19 +25,19 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the endpoint answered."""
+    """The endpoint's response."""
 
     status: int
     body: str
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the sender may consider the request done."""
+        """Whether the relay has accepted the request, so that the sender need not retry it."""
         return self.status in {http.client.OK, http.client.ACCEPTED}
 
 
 def read_example(file: Path) -> Webhook:
-    """Read a `<case>.request.json` of a source."""
+    """Read an example's `<name>.request.json`."""
     example = json.loads(file.read_text(encoding="utf-8"))
     body = b""
     if example["body"] is not None:
@@ -46,9 +46,10 @@ def read_example(file: Path) -> Webhook:
 
 
 def send(webhook: Webhook, url: str) -> Answer:
-    """Send it to an endpoint of the local AWS, whose host names resolve to nothing: it listens on 127.0.0.1.
+    """Send a webhook to a URL of the local AWS, and return the response.
 
-    Raises OSError or http.client.HTTPException when there is no answer.
+    The URL's host name does not resolve. So the request goes to 127.0.0.1, with the host name in the `Host`
+    header. Raises OSError or http.client.HTTPException if there is no response.
     """
     target = urlsplit(url)
     path = f"{target.path}?{urlencode(webhook.query)}" if webhook.query else target.path

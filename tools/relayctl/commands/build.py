@@ -1,4 +1,4 @@
-"""Build the functions' artifact; `sam build` calls this."""
+"""Build the artifact of both Lambda functions. `sam build` runs this command."""
 
 import argparse
 import subprocess
@@ -8,20 +8,20 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--platform", required=True, help="uv's name of the platform that it will run on")
-    parser.add_argument("--into", required=True, type=Path, help="the artifact's directory")
+    parser.add_argument("--platform", required=True, help="the target platform, as uv names it")
+    parser.add_argument("--into", required=True, type=Path, help="the directory to fill")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build, and return the exit code; why it failed is on standard error, which sam shows."""
-    from relayctl.artifact import (  # noqa: PLC0415 - only what runs is imported
+    """Build the artifact, and return the exit code. Errors go to standard error, which sam shows."""
+    from relayctl.artifact import (
         BuildFailedError,
         build,
         config_file,
         sources_directory,
     )
 
-    # A mistake in a source or a route is found here, not by the first event.
+    # With this check, a mistake in a source or a route fails the build, and not the first event.
     command = [sys.executable, "-m", "relayctl", "check"]
     command += ["--sources", str(sources_directory()), "--config", str(config_file())]
     check = subprocess.run(command, stdout=sys.stderr, check=False)

@@ -1,7 +1,7 @@
-"""Check every source folder and config/relay.toml, as the build does.
+"""Check every source folder and config/relay.toml. The build runs this check too.
 
-All mistakes are reported at once, each with file, line and key. The exit code is 1 if there is one. A warning
-is about what still works and has to be changed. With --json standard output has one JSON document, which
+All mistakes are printed, each with its file, line and cause. The exit code is 0 if there is none, else 1. A
+warning is about a key that works for one more version. With --json the output is one JSON document, which
 docs/configuration.md describes.
 """
 
@@ -15,13 +15,15 @@ from relayctl.project import ROOT
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--sources", type=Path, default=ROOT / "src/sources", help="the source folders")
-    parser.add_argument("--config", type=Path, default=ROOT / "config/relay.toml", help="the deployer's file")
+    parser.add_argument(
+        "--config", type=Path, default=ROOT / "config/relay.toml", help="the relay.toml to use"
+    )
     parser.add_argument("--json", action="store_true", help="write one JSON document with every finding")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, and return the exit code."""
-    from relayctl.checking import check  # noqa: PLC0415 (slow, and only needed here)
+    from relayctl.checking import check
 
     result = check(arguments.sources, arguments.config)
     if arguments.json:
@@ -30,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
     for finding in result.findings:
         print(finding, file=sys.stderr)
     if result.ok:
-        print(f"check: {arguments.config.name} and all sources are well-formed")
+        print(f"check: {arguments.config.name} and all sources are valid")
     return 0 if result.ok else 1

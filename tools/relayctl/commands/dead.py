@@ -1,7 +1,9 @@
-"""List what is dead or parked: error code, source, event, age. Never what it says, unless --show.
+"""List dead letters, or parked pushes: error code, source, event and age.
 
-SQS can be listed only by receiving: the messages are hidden for the moments that it takes, and given back,
-also on Ctrl-C. Nothing is deleted. Exit codes: 0 listed, 1 not (or --show found none), 2 wrong arguments.
+The content of a message is printed only with --show. SQS can be listed only by receiving, so the messages are
+hidden from other readers while the command runs; they are made visible again at the end, also after Ctrl-C.
+Nothing is deleted. Exit codes: 0 if all were listed, 1 if not or if --show found no message, 2 for wrong
+arguments.
 """
 
 import argparse
@@ -20,78 +22,78 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     options.add_filter(parser)
-    options.add_place(parser)
-    form = parser.add_argument_group("what to show")
-    form.add_argument("--parked", action="store_true", help="the pushes that wait, instead of the dead")
-    form.add_argument("--all", action="store_true", help="every row of the table")
-    form.add_argument("--json", action="store_true", help="for programs")
-    form.add_argument("--show", metavar="ID", help="print one message's body; it may hold personal data")
+    options.add_resource_options(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--parked", action="store_true", help="list parked pushes instead of dead letters")
+    output.add_argument("--all", action="store_true", help="print every row of the table")
+    output.add_argument("--json", action="store_true", help="print JSON for programs")
+    output.add_argument("--show", metavar="ID", help="print one message's body; it may contain personal data")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, and return the exit code."""
-    from relayctl.deadletters.place import DeadLettersError  # noqa: PLC0415 - only what runs is imported
+    """List the dead letters or parked pushes, and return the exit code."""
+    from relayctl.deadletters.stack_resources import DeadLettersError
 
     try:
         if arguments.show:
             return _show(arguments)
-        return _parked(arguments) if arguments.parked else _dead(arguments)
+        return _list_parked(arguments) if arguments.parked else _list_dead(arguments)
     except DeadLettersError as exc:
         print(f"dead: {exc}", file=sys.stderr)
     except options.aws_errors() as exc:
-        print(f"dead: {options.said(exc)}", file=sys.stderr)
+        print(f"dead: {options.describe_aws_error(exc)}", file=sys.stderr)
     return 1
 
 
-def _dead(arguments: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415 - only what runs is imported
+def _list_dead(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
 
-    from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415
-    from relayctl.deadletters.listing import Listing  # noqa: PLC0415
-    from relayctl.deadletters.place import client  # noqa: PLC0415
-    from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
-    from relayctl.deadletters.scan import look, stopped_by_ctrl_c, warn  # noqa: PLC0415
+    from relayctl.deadletters.aws_time import AwsClock
+    from relayctl.deadletters.listing import Listing
+    from relayctl.deadletters.queue import DeadLetterQueue
+    from relayctl.deadletters.scan import print_warnings, scan_queue, stopped_by_ctrl_c
+    from relayctl.deadletters.stack_resources import client
 
-    place = options.chosen_place(arguments).needs("dead_letter_url")
+    resources = options.chosen_resources(arguments).require("dead_letter_url")
     clock = AwsClock()
-    queue = DeadLetterQueue(clock.listen(client("sqs")), place.dead_letter_url)
+    queue = DeadLetterQueue(clock.observe(client("sqs")), resources.dead_letter_url)
     counts = queue.counts()
     with stopped_by_ctrl_c() as stop:
-        entries = look(queue, options.chosen_filter(arguments), clock.now, stop)
-    warn(Console(stderr=True), counts)
-    _print(Listing("dead", place.name, entries, clock.now(), counts.hidden), arguments)
+        summaries = scan_queue(queue, options.chosen_filter(arguments), clock.now, stop)
+    print_warnings(Console(stderr=True), counts)
+    _print(Listing("dead", resources.name, summaries, clock.now(), counts.hidden), arguments)
     if stop.is_set():
-        print("dead: interrupted: the list is not whole; all messages were given back", file=sys.stderr)
+        print("dead: interrupted: the list is incomplete", file=sys.stderr)
     return 1 if stop.is_set() else 0
 
 
-def _parked(arguments: argparse.Namespace) -> int:
-    from relayctl.deadletters.aws_time import AwsClock  # noqa: PLC0415 - only what runs is imported
-    from relayctl.deadletters.listing import Listing  # noqa: PLC0415
-    from relayctl.deadletters.parked import LedgerReader  # noqa: PLC0415
-    from relayctl.deadletters.place import client  # noqa: PLC0415
-    from relayctl.deadletters.queue import counts_of  # noqa: PLC0415
+def _list_parked(arguments: argparse.Namespace) -> int:
+    from relayctl.deadletters.aws_time import AwsClock
+    from relayctl.deadletters.listing import Listing
+    from relayctl.deadletters.parked import LedgerReader
+    from relayctl.deadletters.queue import counts_of
+    from relayctl.deadletters.stack_resources import client
 
-    place = options.chosen_place(arguments).needs("table")
+    resources = options.chosen_resources(arguments).require("table")
     wanted, clock = options.chosen_filter(arguments), AwsClock()
-    ledger = LedgerReader(clock.listen(client("dynamodb")), place.table, clock.now)
-    entries = [entry for entry in ledger.parked() if wanted.fits(entry, clock.now())]
-    entries.sort(key=lambda entry: entry.since)
+    ledger = LedgerReader(clock.observe(client("dynamodb")), resources.table, clock.now)
+    summaries = [summary for summary in ledger.parked() if wanted.matches(summary, clock.now())]
+    summaries.sort(key=lambda summary: summary.since)
     queue = None
-    if place.queue_url:
+    if resources.queue_url:
         try:
-            queue = counts_of(client("sqs"), place.queue_url)
+            queue = counts_of(client("sqs"), resources.queue_url)
         except options.aws_errors() as exc:
-            # The list is the ledger's, and whole without it.
-            print(f"dead: the queue was not counted: {options.said(exc)}", file=sys.stderr)
-    _print(Listing("parked", place.name, entries, clock.now(), queue=queue), arguments)
+            # The list comes from the ledger, so it is complete without the queue's counts.
+            print(f"dead: the queue could not be counted: {options.describe_aws_error(exc)}", file=sys.stderr)
+    _print(Listing("parked", resources.name, summaries, clock.now(), queue=queue), arguments)
     return 0
 
 
 def _print(listing: "Listing", arguments: argparse.Namespace) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only what runs is imported
+    from rich.console import Console
 
-    from relayctl.deadletters.listing import ROWS  # noqa: PLC0415
+    from relayctl.deadletters.listing import ROWS
 
     if arguments.json:
         print(json.dumps(listing.as_json(), indent=2))
@@ -100,35 +102,38 @@ def _print(listing: "Listing", arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    """Print one message: what may be told to standard error, the body to standard output."""
-    from relayctl.deadletters.dead_letter import DeadLetter, DeadLetterSummary, Filter  # noqa: PLC0415 - only what runs
-    from relayctl.deadletters.place import client  # noqa: PLC0415
-    from relayctl.deadletters.queue import DeadLetterQueue  # noqa: PLC0415
-    from relayctl.deadletters.scan import look, stopped_by_ctrl_c  # noqa: PLC0415
+    """Print one message: its summary to standard error, and its body to standard output."""
+    from relayctl.deadletters.dead_letter import DeadLetter, DeadLetterSummary, Filter
+    from relayctl.deadletters.queue import DeadLetterQueue
+    from relayctl.deadletters.scan import scan_queue, stopped_by_ctrl_c
+    from relayctl.deadletters.stack_resources import client
 
-    place = options.chosen_place(arguments).needs("dead_letter_url")
+    resources = options.chosen_resources(arguments).require("dead_letter_url")
     found: list[tuple[DeadLetterSummary, DeadLetter]] = []
 
-    def seen(letter: DeadLetter, entry: DeadLetterSummary) -> None:
-        if entry.id.startswith(arguments.show) or entry.event_id == arguments.show:
-            found.append((entry, letter))
+    def keep_if_chosen(dead_letter: DeadLetter, summary: DeadLetterSummary) -> None:
+        if summary.id.startswith(arguments.show) or summary.event_id == arguments.show:
+            found.append((summary, dead_letter))
 
-    queue = DeadLetterQueue(client("sqs"), place.dead_letter_url)
+    queue = DeadLetterQueue(client("sqs"), resources.dead_letter_url)
     with stopped_by_ctrl_c() as stop:
-        look(queue, Filter(), time.time, stop, seen)
+        scan_queue(queue, Filter(), time.time, stop, keep_if_chosen)
     if len(found) != 1:
-        many = f"{len(found)} messages fit" if found else "there is no dead message with"
-        print(f"dead: {many} the id {arguments.show}", file=sys.stderr)
+        number = f"{len(found)} dead messages have" if found else "no dead message has"
+        print(f"dead: {number} the id {arguments.show}", file=sys.stderr)
         return 1
-    ((entry, letter),) = found
-    print("\n".join(f"{name}: {value}" for name, value in asdict(entry).items()), file=sys.stderr)
-    event = letter.unwrapped()
-    print(_safe(json.dumps(asdict(event), indent=2) if event else letter.body))
+    ((summary, dead_letter),) = found
+    print("\n".join(f"{name}: {value}" for name, value in asdict(summary).items()), file=sys.stderr)
+    event = dead_letter.unwrapped()
+    print(_safe(json.dumps(asdict(event), indent=2) if event else dead_letter.body))
     return 0
 
 
 def _safe(body: str) -> str:
-    """Keep a stranger's control characters from a person's terminal; a program gets the body as it is."""
+    """Escape control characters, which a sender could use to change a terminal.
+
+    A program gets the body unchanged.
+    """
     if not sys.stdout.isatty():
         return body
     return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in body)

@@ -1,7 +1,8 @@
-"""Write docs/openapi.json: the relay's HTTP interface, of the code and the source folders.
+"""Write docs/openapi.json, which describes the relay's HTTP interface.
 
-With --check nothing is written. The exit code is 1 if the file is not current. The check leaves out source
-folders that the file does not name: a deployer's own folder is in it once `make openapi` has added it.
+The document is generated from the code and the source folders. With --check, nothing is written, and the exit
+code is 1 if the file is not current. The check ignores source folders that the file does not contain, so that
+a deployer's own folder does not fail it; `make openapi` adds them.
 """
 
 import argparse
@@ -15,22 +16,24 @@ from relayctl.project import ROOT
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--sources", type=Path, default=ROOT / "src/sources", help="the source folders")
-    parser.add_argument("--file", type=Path, default=ROOT / "docs/openapi.json", help="the document")
+    parser.add_argument(
+        "--file", type=Path, default=ROOT / "docs/openapi.json", help="the file to write or check"
+    )
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit with 1 if the file is not current"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write or check, and return the exit code."""
-    from push_relay.core.errors import ConfigurationInvalid  # noqa: PLC0415 (slow, and only needed here)
-    from relayctl.openapi.document import build, written  # noqa: PLC0415
+    """Write or check the document, and return the exit code."""
+    from push_relay.core.errors import ConfigurationInvalid
+    from relayctl.openapi.document import build, to_json
 
     file: Path = arguments.file
     try:
         if arguments.check:
             return _check(file, arguments.sources)
-        file.write_text(written(build(arguments.sources)), "utf-8")
+        file.write_text(to_json(build(arguments.sources)), "utf-8")
     except ConfigurationInvalid as exc:
         print(exc.detail, file=sys.stderr)
         return 1
@@ -39,18 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(file: Path, sources: Path) -> int:
-    """Compare the file with the document of the sources that it names. Raises ConfigurationInvalid."""
-    from relayctl.openapi.document import build, named, written  # noqa: PLC0415
+    """Compare the file with a new document of the same sources. Raises ConfigurationInvalid."""
+    from relayctl.openapi.document import build, source_names, to_json
 
     text = file.read_text("utf-8") if file.is_file() else ""
     try:
-        known = named(json.loads(text))
+        known = source_names(json.loads(text))
     except (ValueError, AttributeError):
         known = []
-    if text != written(build(sources, known)):
-        print(f"{file.name}: is not current; `make openapi` writes it", file=sys.stderr)
+    if text != to_json(build(sources, known)):
+        print(f"{file.name} is not current; run `make openapi`", file=sys.stderr)
         return 1
-    added = sorted(set(named(build(sources))) - set(known))
-    others = f"; not in it: {', '.join(added)} (`make openapi` adds them)" if added else ""
-    print(f"openapi: {file.name} is current{others}")
+    missing = sorted(set(source_names(build(sources))) - set(known))
+    note = f"; it does not contain {', '.join(missing)} (`make openapi` adds them)" if missing else ""
+    print(f"openapi: {file.name} is current{note}")
     return 0

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file with the text that it should have."""
-    from relayctl.reference import schemas, tables  # noqa: PLC0415 (slow, and only needed here)
+    from relayctl.reference import schemas, tables
 
     for page in sorted(docs.glob("*.md")):
         text = page.read_text("utf-8")

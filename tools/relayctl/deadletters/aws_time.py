@@ -1,4 +1,8 @@
-"""AWS's time: the age of a message depends on the clock that wrote its timestamp, not on this machine's."""
+"""The current time by AWS's clock.
+
+AWS wrote the timestamps of the messages, so an age that is measured with this machine's clock would be wrong
+if that clock is wrong.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,25 +11,25 @@ from typing import Any
 
 
 class AwsClock:
-    """The time by the `Date` header of AWS's last answer; before the first answer by this machine's clock."""
+    """The time from the `Date` header of AWS's last answer. Before the first answer, the local time."""
 
     def __init__(self, local: Callable[[], float] = time.time) -> None:
-        """Take the time that passes between two answers from a local clock."""
+        """Use a local clock, in seconds since the epoch, for the time that passes between two answers."""
         self._local = local
-        self._ahead = 0.0
+        self._ahead_secs = 0.0
 
     def now(self) -> float:
-        """Return seconds since the epoch."""
-        return self._local() + self._ahead
+        """Return the time in seconds since the epoch."""
+        return self._local() + self._ahead_secs
 
-    def listen(self, client: Any) -> Any:
-        """Read the header of each answer that a boto3 client gets, and return the client."""
-        client.meta.events.register("after-call", self._answered)
+    def observe(self, client: Any) -> Any:
+        """Read the date of every answer that a boto3 client receives, and return the client."""
+        client.meta.events.register("after-call", self._read_date)
         return client
 
-    def _answered(self, http_response: Any, **_: Any) -> None:
+    def _read_date(self, http_response: Any, **_: Any) -> None:
         try:
             date = parsedate_to_datetime(http_response.headers["date"])
         except (KeyError, TypeError, ValueError):
             return
-        self._ahead = date.timestamp() - self._local()
+        self._ahead_secs = date.timestamp() - self._local()

@@ -1,4 +1,4 @@
-"""One dead message, and what may be told of it without showing what it holds."""
+"""One dead letter, and the summary of it that is safe to print."""
 
 import json
 import re
@@ -11,12 +11,13 @@ from push_relay.core.errors import Crashed, MalformedRequest
 from push_relay.core.event import Event, safe_id
 from push_relay.core.inbound import envelope
 
-#: The code of what SQS has moved, as if the relay had dead-lettered it; it has no error code of its own.
+#: The error code that is shown for a message that SQS has moved. SQS writes no error code; the relay uses
+#: this one if it gives up a message for the same reason.
 CRASHED: Final = Crashed.code
-#: The code of what Lambda has moved, which has none either.
+#: The error code that is shown for an invocation that Lambda has moved. Lambda writes none either.
 INVOCATION_FAILED: Final = "invocation_failed"
-#: The attributes that say why a message is dead; `SqsQueue.bury` writes them.
-WHY: Final = frozenset({"error_code", "event_id", "failed_at"})
+#: The attributes that `SqsQueue.dead_letter` adds to a message.
+REASON_ATTRIBUTES: Final = frozenset({"error_code", "event_id", "failed_at"})
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 type Attributes = Mapping[str, Mapping[str, Any]]
@@ -24,11 +25,13 @@ type Attributes = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterSummary:
-    """What is told of a dead message or a parked push: nothing of its content.
+    """The facts about a dead letter or a parked push that are safe to print.
 
-    id     the message's in the dead-letter queue; a parked push's key
-    since  seconds since the epoch; 0 where nobody said
-    size   bytes of the message; None for a parked push
+    They include none of its content.
+
+    id          the id of the message in the dead-letter queue, or the key of the parked push
+    since       when it died or was parked, in seconds since the epoch; 0 if unknown
+    size_bytes  the size of the message; None for a parked push
     """
 
     id: str
@@ -36,29 +39,33 @@ class DeadLetterSummary:
     source: str
     event_id: str
     since: float
-    size: int | None = None
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries are meant; all of them where nothing is said. `older_than`: seconds."""
+    """The dead letters or parked pushes that a command is about. By default, all of them."""
 
     error_code: str | None = None
     source: str | None = None
-    older_than: float = 0.0
+    older_than_secs: float = 0.0
 
-    def fits(self, entry: DeadLetterSummary, now: float) -> bool:
-        """Tell whether an entry is meant. If no age is asked for, none is checked: clocks may differ."""
+    def matches(self, summary: DeadLetterSummary, now: float) -> bool:
+        """Return whether all given conditions hold. `now`: seconds since the epoch.
+
+        The age is checked only if one is given, because clocks differ: a message whose time is in the future
+        must still be listed by default.
+        """
         return (
-            self.error_code in (None, entry.error_code)
-            and self.source in (None, entry.source)
-            and (not self.older_than or now - entry.since >= self.older_than)
+            self.error_code in (None, summary.error_code)
+            and self.source in (None, summary.source)
+            and (not self.older_than_secs or now - summary.since >= self.older_than_secs)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A dead message as SQS handed it out. `sent_at`: seconds since the epoch."""
+    """A message of the dead-letter queue, as received. `sent_at`: seconds since the epoch."""
 
     message_id: str
     body: str
@@ -67,49 +74,57 @@ class DeadLetter:
 
     @classmethod
     def of_sqs(cls, message: Mapping[str, Any]) -> "DeadLetter":
-        """Read what ReceiveMessage returned."""
+        """Read one message of ReceiveMessage's response."""
         sent = message.get("Attributes", {}).get("SentTimestamp", "0")
         return cls(
             message["MessageId"], message["Body"], message.get("MessageAttributes", {}), int(sent) / 1000
         )
 
     def text(self, name: str) -> str:
-        """Return an attribute's text; empty where there is none."""
+        """Return an attribute's text, or an empty text if there is no such attribute."""
         return str(self.attributes.get(name, {}).get("StringValue") or "")
 
     @property
     def moved_by_relay(self) -> bool:
-        """Whether the relay has laid it aside; what SQS has moved may bear the code it was parked with."""
+        """Whether the relay itself dead-lettered the message.
+
+        An `error_code` does not prove that: if SQS moves a parked message, it still has the code that it was
+        parked with.
+        """
         return bool(self.text("failed_at"))
 
     def unwrapped(self) -> Event | None:
-        """Return the event that the relay packed; None where the message is somebody else's."""
+        """Return the event that the relay packed into the message, or None if the relay did not write it."""
         try:
             unwrapped = envelope.unwrap_sqs(record(self.message_id, self.body, self.attributes, self.sent_at))
         except MalformedRequest:
             return None
         return unwrapped if isinstance(unwrapped, Event) else None
 
-    def entry(self) -> DeadLetterSummary:
-        """Tell what may be told. Whoever may write to the queue wrote it: nothing strange gets through."""
+    def summary(self) -> DeadLetterSummary:
+        """Return the facts that are safe to print.
+
+        Anybody who may send to the queue can write the attributes, so a value with an unexpected form is
+        replaced.
+        """
         code, source, event_id = self.text("error_code"), self.text("source"), self.text("event_id")
         if not code or not self.moved_by_relay:
             code = INVOCATION_FAILED if self.failed_invocation() else CRASHED
         if code == CRASHED:
-            # Nothing that kills the function has read it.
+            # The function died before it could write the event's id into an attribute.
             event = self.unwrapped()
             event_id = event.id if event else ""
         return DeadLetterSummary(
             id=self.message_id,
-            error_code=_named(code),
-            source=_named(source),
+            error_code=_safe_name(code),
+            source=_safe_name(source),
             event_id=safe_id(event_id, "-"),
-            since=_moment(self.text("failed_at")) or self.sent_at,
-            size=len(self.body.encode("utf-8", "surrogatepass")),
+            since=_timestamp(self.text("failed_at")) or self.sent_at,
+            size_bytes=len(self.body.encode("utf-8", "surrogatepass")),
         )
 
     def failed_invocation(self) -> Any:
-        """Return what Lambda's OnFailure destination wrote round an invocation; None where it did not.
+        """Return the record of Lambda's OnFailure destination, or None if the message is not one.
 
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
         """
@@ -118,7 +133,7 @@ class DeadLetter:
         return document if wrapped else None
 
     def document(self) -> Any:
-        """Return the body's JSON; None where it is none."""
+        """Return the body's JSON value, or None if the body is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -126,7 +141,7 @@ class DeadLetter:
 
 
 def record(message_id: str, body: str, attributes: Attributes, sent_at: float) -> dict[str, Any]:
-    """Write a message as SQS hands it to a function."""
+    """Return an SQS message in the form in which Lambda passes it to a function. `sent_at`: epoch seconds."""
     return {
         "messageId": message_id,
         "body": body,
@@ -138,13 +153,13 @@ def record(message_id: str, body: str, attributes: Attributes, sent_at: float) -
     }
 
 
-def _named(text: str) -> str:
+def _safe_name(text: str) -> str:
     if not text:
         return "-"
-    return text if _NAME.fullmatch(text) else "(strange)"
+    return text if _NAME.fullmatch(text) else "(invalid)"
 
 
-def _moment(text: str) -> float:
+def _timestamp(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):

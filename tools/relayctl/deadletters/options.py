@@ -1,90 +1,100 @@
-"""The options that `dead` and `replay` share, and what they mean."""
+"""The options that `relayctl dead` and `relayctl replay` share."""
 
 import argparse
 import re
 from typing import Any, Final
 
 from relayctl.deadletters.dead_letter import Filter
-from relayctl.deadletters.place import Place, client, default_stack, of_stack
+from relayctl.deadletters.stack_resources import StackResources, client, default_stack, read_stack
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,4})/([sm])")
 _SECONDS: Final = {"s": 1.0, "m": 60.0}
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Declare where the stack is."""
-    place = parser.add_argument_group("where", "AWS as boto3 finds it: profile, region, AWS_ENDPOINT_URL")
-    place.add_argument("--stack", help="the stack's name (default: $RELAY_STACK)")
-    place.add_argument("--queue-url", help="the relay's queue, where there is no stack to ask")
-    place.add_argument("--dead-letter-url", help="its dead-letter queue")
-    place.add_argument("--table", help="its ledger")
+def add_resource_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that choose the stack, or its queues and its ledger one by one."""
+    resources = parser.add_argument_group(
+        "stack", "AWS is configured as for boto3: profile, region, AWS_ENDPOINT_URL"
+    )
+    resources.add_argument("--stack", help="the stack's name (default: $RELAY_STACK)")
+    resources.add_argument("--queue-url", help="the URL of the relay's queue, if it belongs to no stack")
+    resources.add_argument("--dead-letter-url", help="the URL of the dead-letter queue")
+    resources.add_argument("--table", help="the name of the ledger's table")
 
 
 def add_filter(parser: argparse.ArgumentParser) -> None:
-    """Declare which entries are meant."""
-    which = parser.add_argument_group("which (all, if left out)")
-    which.add_argument(
+    """Declare the options that select dead letters or parked pushes."""
+    conditions = parser.add_argument_group(
+        "filter", "all given conditions must hold; by default, all are selected"
+    )
+    conditions.add_argument(
         "--error-code", metavar="CODE", type=_code, help="a code of docs/errors.md, or invocation_failed"
     )
-    which.add_argument("--source", help="the source's name")
-    which.add_argument(
-        "--older-than", metavar="AGE", type=_duration, default=0.0, help="a number and s, m, h or d: 2h"
+    conditions.add_argument("--source", help="the source's name")
+    conditions.add_argument(
+        "--older-than", metavar="AGE", type=_duration, default=0.0, help="the minimum age: 90s, 15m, 2h or 3d"
     )
 
 
-def chosen_place(arguments: argparse.Namespace) -> Place:
-    """Return where the stack is. Raises DeadLettersError."""
-    by_hand = (arguments.queue_url, arguments.dead_letter_url, arguments.table)
-    if any(by_hand) and not arguments.stack:
-        return Place("by hand", *(given or "" for given in by_hand))
-    told = of_stack(client("cloudformation"), arguments.stack or default_stack())
-    return Place(
-        told.name,
-        arguments.queue_url or told.queue_url,
-        arguments.dead_letter_url or told.dead_letter_url,
-        arguments.table or told.table,
+def chosen_resources(arguments: argparse.Namespace) -> StackResources:
+    """Return the queues and the ledger that the options name. Raises DeadLettersError.
+
+    If no stack is named, only the given ones are known, and CloudFormation is not called.
+    """
+    given = (arguments.queue_url, arguments.dead_letter_url, arguments.table)
+    if any(given) and not arguments.stack:
+        return StackResources("no stack", *(value or "" for value in given))
+    stack = read_stack(client("cloudformation"), arguments.stack or default_stack())
+    return StackResources(
+        stack.name,
+        arguments.queue_url or stack.queue_url,
+        arguments.dead_letter_url or stack.dead_letter_url,
+        arguments.table or stack.table,
     )
 
 
 def chosen_filter(arguments: argparse.Namespace) -> Filter:
-    """Return which entries are meant."""
+    """Return the filter that the options describe."""
     return Filter(arguments.error_code, arguments.source, arguments.older_than)
 
 
 def rate(text: str) -> float:
-    """Read `10/s` or `30/m`: the seconds between two."""
+    """Read a rate such as `10/s` or `30/m`, and return the seconds between two messages."""
     found = _RATE.fullmatch(text)
     if not found:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a rate: a number, and /s or /m (10/s)")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a rate; write a number and /s or /m, such as 10/s")
     return _SECONDS[found[2]] / int(found[1])
 
 
 def count(text: str) -> int:
-    """Read a whole number from 1."""
+    """Read an integer of at least 1."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 1")
+        raise argparse.ArgumentTypeError(f"`{text}` is not an integer of at least 1")
     return int(text)
 
 
 def _code(text: str) -> str:
-    """Read an error code. One that does not exist would select nothing, as if nothing were dead."""
-    from difflib import get_close_matches  # noqa: PLC0415 (only what runs is imported)
+    """Read an error code.
 
-    from push_relay.core.errors import CODES  # noqa: PLC0415 (the same)
-    from relayctl.deadletters.dead_letter import INVOCATION_FAILED  # noqa: PLC0415 (the same)
+    A code that does not exist is an error: it would match nothing and look like good news.
+    """
+    from difflib import get_close_matches
+
+    from push_relay.core.errors import CODES
+    from relayctl.deadletters.dead_letter import INVOCATION_FAILED
 
     code, known = text.strip().lower().replace(" ", "_").replace("-", "_"), {*CODES, INVOCATION_FAILED}
     if code in known:
         return code
     near = get_close_matches(code, sorted(known))
     near += sorted(name for name in known if code and code in name and name not in near)
-    meant = f" Did you mean: {', '.join(near)}?" if near else ""
-    raise argparse.ArgumentTypeError(f"`{text}` is not an error code.{meant} docs/errors.md lists all")
+    suggestion = f" Did you mean: {', '.join(near)}?" if near else ""
+    raise argparse.ArgumentTypeError(f"`{text}` is not an error code.{suggestion} docs/errors.md lists all")
 
 
 def _duration(text: str) -> float:
-    from push_relay.core.duration import seconds  # noqa: PLC0415 (only what runs is imported)
-    from push_relay.core.errors import ConfigurationInvalid  # noqa: PLC0415 (the same)
+    from push_relay.core.duration import seconds
+    from push_relay.core.errors import ConfigurationInvalid
 
     try:
         return seconds(text)
@@ -93,12 +103,12 @@ def _duration(text: str) -> float:
 
 
 def aws_errors() -> tuple[type[Exception], ...]:
-    """Return what boto3 raises where AWS does not do as it is told."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
+    """Return the exceptions that boto3 raises if AWS refuses a call or cannot be reached."""
+    from botocore.exceptions import BotoCoreError, ClientError
 
     return (BotoCoreError, ClientError)
 
 
-def said(error: Any) -> str:
-    """Return what a person on call is told of AWS's error: it is theirs, and quotes no message."""
-    return f"AWS said: {error}"
+def describe_aws_error(error: Any) -> str:
+    """Return the text to print for an exception of boto3. It never quotes a queue message."""
+    return f"AWS error: {error}"

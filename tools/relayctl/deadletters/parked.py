@@ -1,4 +1,4 @@
-"""The ledger, as a person on call reads it: the pushes that wait, and what a push was settled with."""
+"""Read-only access to the ledger: the parked pushes, and the status of one push."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,19 +12,20 @@ _PARKED: Final = "parked"
 
 
 class LedgerReader:
-    """Reads one ledger table. Never writes.
+    """Reads one ledger table, and never writes to it.
 
-    What is past its `expires_at` is forgotten, as for the relay: DynamoDB deletes it within days only.
+    An item whose `expires_at` has passed is ignored, as the relay ignores it: DynamoDB deletes such an item
+    only after up to two days.
     """
 
     def __init__(self, client: Any, table: str, now: Callable[[], float] = time.time) -> None:
-        """Read a table by a DynamoDB client."""
+        """Read a table with a DynamoDB client. `now` returns seconds since the epoch."""
         self._client = client
         self._table = table
         self._now = now
 
     def parked(self) -> Iterator[DeadLetterSummary]:
-        """Return the pushes that were claimed and wait. A scan: it reads the whole table, page by page."""
+        """Yield the parked pushes. This scans the whole table, page by page."""
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
             FilterExpression="begins_with(pk, :push) AND #status = :parked",
@@ -36,29 +37,32 @@ class LedgerReader:
             },
         )
         for page in pages:
-            # The page's own answer tells the time, so it is asked for after the page.
-            yield from (_entry(item) for item in page.get("Items", []) if not self._is_forgotten(item))
+            # `now` may depend on the date of AWS's last answer, so it is read after the page has arrived.
+            yield from (_summary(item) for item in page.get("Items", []) if not self._has_expired(item))
 
     def status(self, key: str, forget_before: float = 0.0) -> str | None:
-        """Return a push's status in the ledger; None if it has none, or was settled before a moment."""
+        """Return a push's status, or None if the ledger has none.
+
+        An item that was written before `forget_before` (seconds since the epoch) counts as none.
+        """
         item = self._client.get_item(
             TableName=self._table,
             Key={"pk": {"S": PREFIX + key}},
             ProjectionExpression="#status, expires_at, since",
             ExpressionAttributeNames={"#status": "status"},
         ).get("Item", {})
-        if self._is_forgotten(item):
+        if self._has_expired(item):
             return None
         if float(item.get("since", {}).get("N", "inf")) < forget_before:
             return None
         status = item.get("status", {}).get("S")
         return str(status) if status else None
 
-    def _is_forgotten(self, item: Mapping[str, Any]) -> bool:
+    def _has_expired(self, item: Mapping[str, Any]) -> bool:
         return int(item.get("expires_at", {}).get("N", 0)) <= self._now()
 
 
-def _entry(item: Mapping[str, Any]) -> DeadLetterSummary:
+def _summary(item: Mapping[str, Any]) -> DeadLetterSummary:
     return DeadLetterSummary(
         id=item["pk"]["S"].removeprefix(PREFIX),
         error_code=item.get("error_code", {}).get("S", "-"),

@@ -1,4 +1,7 @@
-"""What would become of a dead message under the sources and routes of this checkout. Sends nothing."""
+"""The outcome that a replay of a dead letter would have with this checkout's sources and routes.
+
+Sends nothing.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,40 +18,48 @@ from push_relay.core.push import BATCHED, Push, Receipt
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.translator import Translator
 from relayctl.deadletters.dead_letter import DeadLetter, record
-from relayctl.deadletters.revival import Outgoing, revived
+from relayctl.deadletters.outgoing import OutgoingMessage, outgoing_messages
 from relayctl.project import ROOT
 
-#: What the ledger says of pushes that a replay leaves alone.
+#: The ledger's statuses of pushes that a replay does not send again.
 _SETTLED: Final = frozenset({Outcome.DELIVERED.value, BATCHED})
-#: What would be tried, whatever the vendor says to it then.
+#: A push that would be sent. The vendor's answer is unknown.
 PUSHED: Final = "pushed"
+#: A dead letter that contains no event.
 UNREADABLE: Final = "unreadable"
-_DESCRIPTIONS: Final = {PUSHED: "would be pushed to {}", BATCHED: "would be gathered into a digest for {}"}
+_DESCRIPTIONS: Final = {PUSHED: "would be pushed to {}", BATCHED: "would be batched for {}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a dead message would become: how many pushes of which outcome, why, and what they would say."""
+    """What a replay of a dead letter would do.
+
+    outcomes  the number of pushes by outcome; also the keys `pushed`, `gathered` and `unreadable`
+    reasons   why pushes would not be sent
+    titles    the titles of the pushes that would be sent; they are personal data
+    """
 
     outcomes: Counter[str]
     reasons: tuple[str, ...] = ()
     titles: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Say it in a line."""
-        told = [
+        """Return the outcomes and the reasons in one line, without the titles."""
+        outcomes = [
             _DESCRIPTIONS[outcome].format(count) if outcome in _DESCRIPTIONS else f"{outcome} ({count})"
             for outcome, count in self.outcomes.items()
         ]
-        return "; ".join((*told, *dict.fromkeys(self.reasons)))
+        return "; ".join((*outcomes, *dict.fromkeys(self.reasons)))
 
 
 @dataclass(frozen=True, slots=True)
 class Previewer:
-    """Asks the relay's own core.
+    """Previews replays with the relay's own core, so that the preview and the replay cannot differ.
 
-    `status` returns a push's status in the ledger, by its key and the moment before which a settlement does
-    not count; None if there is none.
+    status  returns a push's status in the ledger, or None, by the push's key and the time (in seconds since
+            the epoch) before which a settlement does not count
+    now     returns seconds since the epoch
+    force   whether the replay would send again what was delivered
     """
 
     translator: Translator
@@ -56,19 +67,21 @@ class Previewer:
     now: Callable[[], float]
     force: bool = False
 
-    def ask(self, letter: DeadLetter) -> Preview:
-        """Tell what would become of a message."""
+    def preview(self, dead_letter: DeadLetter) -> Preview:
+        """Return what a replay of the dead letter would do."""
         try:
-            outgoing = revived(letter, self.now(), force=self.force)
+            outgoing = outgoing_messages(dead_letter, self.now(), force=self.force)
         except PayloadTooLarge as exc:
             return Preview(Counter({UNREADABLE: 1}), (exc.detail,))
         if not outgoing:
-            return Preview(Counter({UNREADABLE: 1}), ("nothing in it is an event: it would stay",))
+            return Preview(
+                Counter({UNREADABLE: 1}), ("it contains no event and would stay in the dead-letter queue",)
+            )
         outcomes: Counter[str] = Counter()
         reasons: list[str] = []
         titles: list[str] = []
         for message in outgoing:
-            for task, event in self._tasks(letter, message):
+            for task, event in self._tasks(dead_letter, message):
                 if isinstance(task, Receipt):
                     outcomes[task.outcome] += 1
                     code = f"{task.error_code}: " if task.error_code else ""
@@ -79,21 +92,26 @@ class Previewer:
                 titles += [task.wording.title] if outcome in _DESCRIPTIONS else []
         return Preview(outcomes, tuple(reasons), tuple(dict.fromkeys(titles)))
 
-    def _tasks(self, letter: DeadLetter, message: Outgoing) -> Iterator[tuple[Push | Receipt, Event]]:
+    def _tasks(
+        self, dead_letter: DeadLetter, message: OutgoingMessage
+    ) -> Iterator[tuple[Push | Receipt, Event]]:
         source: str | None = None
         try:
-            came = unwrap_sqs(record(letter.message_id, message.body, message.attributes, letter.sent_at))
-            source = came.source
+            unwrapped = unwrap_sqs(
+                record(dead_letter.message_id, message.body, message.attributes, dead_letter.sent_at)
+            )
+            source = unwrapped.source
             recogniser = Recogniser(self.translator.sources, self.translator.routing, self.now)
-            event = came if isinstance(came, Event) else recogniser.recognise(came)
-        except Exception as exc:  # noqa: BLE001 (it is the answer)
-            nobody = Event("unknown", "-", "", {}, 0.0, "")
-            yield Receipt.failure(exc, source=source), nobody
+            event = unwrapped if isinstance(unwrapped, Event) else recogniser.recognise(unwrapped)
+        except Exception as exc:  # noqa: BLE001 - the exception becomes the preview's outcome
+            no_event = Event("unknown", "-", "", {}, 0.0, "")
+            yield Receipt.failure(exc, source=source), no_event
             return
         if event.source.startswith("."):
-            # The relay's own: what it says lies in the ledger, and no source's folder has the name.
-            alone = f"{len(event.only)} of a refused digest's pushes, each alone"
-            detail = alone if is_for_single_pushes(event) else "the end of a digest: one push of it all"
+            # An event of the relay's own: the end of a batch window. Its pushes are stored in the ledger, and
+            # no source folder has its name, so it cannot be translated here.
+            singles = f"{len(event.only)} pushes of a refused batch push, each sent alone"
+            detail = singles if is_for_single_pushes(event) else "the end of a batch window: one batch push"
             yield Receipt.of(event, Outcome.PARKED, detail=detail), event
             return
         for task in self.translator.translate(event):
@@ -114,6 +132,6 @@ def translator_of(
 
     Raises ConfigurationInvalid.
     """
-    from push_relay.adapters.catalog import Catalog, read_routing_file  # noqa: PLC0415 (slow to import)
+    from push_relay.adapters.catalog import Catalog, read_routing_file
 
     return Translator(Catalog(sources), read_routing_file(config))

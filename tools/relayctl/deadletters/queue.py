@@ -1,9 +1,9 @@
-"""The dead-letter queue: look without taking, hold, delete, give back.
+"""The dead-letter queue: read it without removing anything, delete a message, make the rest visible again.
 
-SQS can be listed only by receiving. So each message is received once and hidden for a while, nothing is
-deleted by looking, and in the end all that is still there is given back at once. Receiving counts towards
-`maxReceiveCount`, which does not matter here: the dead-letter queue has none of its own (`moves_on` tells
-where somebody gave it one).
+SQS can be listed only by receiving. So every message is received once, which hides it from other readers for
+its visibility timeout. Reading deletes nothing, and at the end every message that was not deleted is made
+visible again. Receiving counts towards `maxReceiveCount`; that does no harm, because the relay's dead-letter
+queue has no redrive policy. `Counts.has_redrive_policy` shows if somebody gave it one.
 """
 
 import time
@@ -16,114 +16,134 @@ from typing import Any, Final, Self
 
 from relayctl.deadletters.dead_letter import DeadLetter
 
-_BATCH: Final = 10  # SQS's most for one call
-_WAIT_SECS: Final = 1  # long enough to ask all of SQS's servers: a short poll asks only some of them
-_LEAST_HOLD: Final = 60.0
-_MOST_HOLD: Final = 12 * 3600.0 - 60
-_A_SECOND: Final = 50.0  # messages that are read in a second at the least
-_MARGIN: Final = 10.0
+#: SQS's limit of messages for one call.
+_BATCH_SIZE: Final = 10
+#: More than 0 makes SQS ask all of its servers. A short poll asks only some of them, so it can miss messages.
+_WAIT_SECS: Final = 1
+_MIN_HIDDEN_SECS: Final = 60.0
+#: SQS allows 12 hours.
+_MAX_HIDDEN_SECS: Final = 12 * 3600.0 - 60
+#: A lower bound of the reading rate, from which the visibility timeout is computed.
+_READS_PER_SEC: Final = 50.0
+#: A message is replayed only if it stays hidden for at least this long.
+_MARGIN_SECS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How a queue stands, about.
+    """SQS's approximate numbers of messages in a queue.
 
-    hidden    held by somebody: of the dead by who looks at them or replays them, else by a worker
-    moves_on  whether it has a redrive policy
-    delayed   not to be seen before a while
+    visible             those that can be received
+    hidden              those that a reader has received and neither deleted nor made visible again
+    delayed             those that cannot be received before their delay has passed
+    has_redrive_policy  whether SQS moves messages that are received too often to another queue
     """
 
     visible: int
     hidden: int
-    moves_on: bool
+    has_redrive_policy: bool
     delayed: int = 0
 
 
 def counts_of(client: Any, url: str) -> Counts:
-    """Ask how a queue stands."""
-    told: Mapping[str, str] = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get(
-        "Attributes", {}
-    )
+    """Return a queue's message counts. Raises boto3's errors."""
+    response = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    attributes: Mapping[str, str] = response.get("Attributes", {})
     return Counts(
-        visible=int(told.get("ApproximateNumberOfMessages", 0)),
-        hidden=int(told.get("ApproximateNumberOfMessagesNotVisible", 0)),
-        moves_on="RedrivePolicy" in told,
-        delayed=int(told.get("ApproximateNumberOfMessagesDelayed", 0)),
+        visible=int(attributes.get("ApproximateNumberOfMessages", 0)),
+        hidden=int(attributes.get("ApproximateNumberOfMessagesNotVisible", 0)),
+        has_redrive_policy="RedrivePolicy" in attributes,
+        delayed=int(attributes.get("ApproximateNumberOfMessagesDelayed", 0)),
     )
 
 
 class DeadLetterQueue:
-    """One look at the queue; use it in a `with`, which gives back what is held."""
+    """One pass over the queue. Use it in a `with`, which makes the messages visible again at the end."""
 
     def __init__(
-        self, client: Any, url: str, *, interval: float = 0.0, now: Callable[[], float] = time.monotonic
+        self, client: Any, url: str, *, interval_secs: float = 0.0, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """Look at the queue; `interval` is how many seconds one message takes to be replayed."""
+        """Read a queue with an SQS client.
+
+        interval_secs  how long the caller takes for one message: the visibility timeout must be longer
+        now            returns seconds from any origin
+        """
         self._client = client
         self._url = url
-        self._interval = interval
+        self._interval_secs = interval_secs
         self._now = now
-        self._hold = _LEAST_HOLD
+        self._hidden_secs = _MIN_HIDDEN_SECS
         self._seen: set[str] = set()
-        self._held: dict[str, tuple[str, float]] = {}  # receipt handle, and when the hold ends
+        #: By message id: the receipt handle, and the time until which the message is hidden.
+        self._received: dict[str, tuple[str, float]] = {}
 
     def __enter__(self) -> Self:
-        """Begin to look."""
+        """Return itself. Messages are received by `dead_letters` only."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give back what is held, whatever happened."""
-        self.give_back()
+        """Make the remaining messages visible again, also after an exception."""
+        self.make_visible()
 
     def counts(self) -> Counts:
-        """Ask how the queue stands."""
+        """Return the queue's message counts."""
         return counts_of(self._client, self._url)
 
-    def letters(self, is_stopped: Callable[[], bool]) -> Iterator[DeadLetter]:
-        """Return each message once, held so that nobody else gets it meanwhile, until all are seen."""
+    def dead_letters(self, is_stopped: Callable[[], bool]) -> Iterator[DeadLetter]:
+        """Yield every message once, hidden from other readers meanwhile, until none is left or it stops."""
         expected = self.counts().visible
-        self._hold = min(_MOST_HOLD, _LEAST_HOLD + max(expected / _A_SECOND, 1.5 * _BATCH * self._interval))
-        # What is held comes again when its time is up: many batches without anything new are an end too.
-        patience = 20 + 2 * expected // _BATCH
-        empty = barren = 0
-        while not is_stopped() and barren < patience:
+        needed_secs = max(expected / _READS_PER_SEC, 1.5 * _BATCH_SIZE * self._interval_secs)
+        self._hidden_secs = min(_MAX_HIDDEN_SECS, _MIN_HIDDEN_SECS + needed_secs)
+        # A message is received again when its visibility timeout has passed, so the queue may never be empty.
+        # Many calls in a row without a new message end the pass too.
+        max_calls_without_new = 20 + 2 * expected // _BATCH_SIZE
+        empty_calls = calls_without_new = 0
+        while not is_stopped() and calls_without_new < max_calls_without_new:
             received = self._receive()
-            fresh = [message for message in received if message["MessageId"] not in self._seen]
-            barren = 0 if fresh else barren + 1
-            empty = 0 if received else empty + 1
-            if len(fresh) < len(received):
-                # It takes longer than was thought: what has been seen must not keep the rest away.
-                self._hold = min(_MOST_HOLD, 2 * self._hold)
-            if empty > (0 if len(self._seen) >= expected else 2):
+            new = [message for message in received if message["MessageId"] not in self._seen]
+            calls_without_new = 0 if new else calls_without_new + 1
+            empty_calls = 0 if received else empty_calls + 1
+            if len(new) < len(received):
+                # The timeout was too short. With a longer one, known messages stop taking the place of new
+                # ones.
+                self._hidden_secs = min(_MAX_HIDDEN_SECS, 2 * self._hidden_secs)
+            if empty_calls > (0 if len(self._seen) >= expected else 2):
                 return
-            for message in fresh:
+            for message in new:
                 if is_stopped():
                     return
                 self._seen.add(message["MessageId"])
                 yield DeadLetter.of_sqs(message)
 
-    def still_holds(self, letter: DeadLetter) -> bool:
-        """Tell whether a message is still hidden from everybody else; if not, it will be seen once more."""
-        until = self._held[letter.message_id][1] if letter.message_id in self._held else 0.0
-        if self._now() < until - _MARGIN:
+    def is_still_hidden(self, dead_letter: DeadLetter) -> bool:
+        """Return whether a message is still hidden from other readers.
+
+        If not, `dead_letters` yields it again.
+        """
+        until = self._received[dead_letter.message_id][1] if dead_letter.message_id in self._received else 0.0
+        if self._now() < until - _MARGIN_SECS:
             return True
-        self._seen.discard(letter.message_id)
+        self._seen.discard(dead_letter.message_id)
         return False
 
-    def delete(self, letter: DeadLetter) -> None:
-        """Delete a message for good."""
-        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=self._held[letter.message_id][0])
-        del self._held[letter.message_id]
+    def delete(self, dead_letter: DeadLetter) -> None:
+        """Delete a message from the queue. Raises boto3's errors."""
+        handle, _ = self._received[dead_letter.message_id]
+        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=handle)
+        del self._received[dead_letter.message_id]
 
-    def give_back(self) -> None:
-        """Let everybody see again what is held; what cannot be given back appears when its time is up."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
+    def make_visible(self) -> None:
+        """Make every received message visible to other readers, unless it was deleted.
 
-        handles = [handle for handle, _ in self._held.values()]
-        self._held.clear()
-        for batch in batched(handles, _BATCH, strict=False):
+        Errors are ignored: the message becomes visible anyway when its visibility timeout has passed.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        handles = [handle for handle, _ in self._received.values()]
+        self._received.clear()
+        for batch in batched(handles, _BATCH_SIZE, strict=False):
             entries = [
                 {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
                 for number, handle in enumerate(batch)
@@ -132,15 +152,15 @@ class DeadLetterQueue:
                 self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
     def _receive(self) -> list[dict[str, Any]]:
-        until = self._now() + self._hold
+        until = self._now() + self._hidden_secs
         received: list[dict[str, Any]] = self._client.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=_BATCH,
-            VisibilityTimeout=round(self._hold),
+            MaxNumberOfMessages=_BATCH_SIZE,
+            VisibilityTimeout=round(self._hidden_secs),
             WaitTimeSeconds=_WAIT_SECS,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],
         ).get("Messages", [])
         for message in received:
-            self._held[message["MessageId"]] = (message["ReceiptHandle"], until)
+            self._received[message["MessageId"]] = (message["ReceiptHandle"], until)
         return received

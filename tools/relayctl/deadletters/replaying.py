@@ -1,7 +1,8 @@
-"""The replay: at a pace, in an order that loses nothing, and safe to interrupt.
+"""The replay: at a limited rate, in an order that loses nothing, and safe to interrupt.
 
-A message is held, sent to the relay's queue, and only then deleted. Whoever is killed in between leaves it in
-both queues, and the ledger makes one push of the two. Ctrl-C is heeded between messages, never within one.
+A message is hidden from other readers, sent to the relay's queue, and only then deleted. If the program is
+killed between the two, the message is in both queues, and the ledger makes one push of the two. Ctrl-C ends
+the replay between two messages.
 """
 
 import time
@@ -13,53 +14,61 @@ from typing import Any, Final
 
 from push_relay.core.errors import PayloadTooLarge
 from relayctl.deadletters.dead_letter import DeadLetter
+from relayctl.deadletters.outgoing import outgoing_messages
 from relayctl.deadletters.queue import DeadLetterQueue
-from relayctl.deadletters.revival import revived
 
-#: Failures in a row after which it is AWS that fails, and not the message.
-_ENOUGH: Final = 3
+#: After this many failures in a row, the cause is AWS and not the messages, so the replay ends.
+_MAX_FAILURES_IN_A_ROW: Final = 3
 
 
 @dataclass(slots=True)
-class Result:
-    """What was done, by message id. What is in none of them was not reached."""
+class ReplayResult:
+    """The message ids by what was done. A message whose id is in none of the three was not reached.
+
+    replayed      sent, and deleted from the dead-letter queue
+    not_replayed  left in the dead-letter queue: the reason by message id
+    in_both       sent, and not deleted: the message is in both queues
+    """
 
     replayed: list[str] = field(default_factory=list)
-    kept: dict[str, str] = field(default_factory=dict)  # and why
-    in_both: list[str] = field(default_factory=list)  # sent, and not deleted
+    not_replayed: dict[str, str] = field(default_factory=dict)
+    in_both: list[str] = field(default_factory=list)
 
     @property
     def reached(self) -> int:
-        """How many messages were taken up, whatever came of it."""
-        return len(self.replayed) + len(self.kept) + len(self.in_both)
+        """The number of messages that were tried."""
+        return len(self.replayed) + len(self.not_replayed) + len(self.in_both)
 
 
 class Pace:
-    """Lets one through each `interval` seconds."""
+    """Limits the rate to one message for each interval."""
 
-    def __init__(self, interval: float, stop: Flag, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Wait for turns, unless stopped."""
-        self._interval = interval
+    def __init__(
+        self, interval_secs: float, stop: Flag, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Use an interval. `stop` ends a wait early; `monotonic` returns seconds from any origin."""
+        self._interval_secs = interval_secs
         self._stop = stop
         self._monotonic = monotonic
         self._next = monotonic()
 
-    def turn(self) -> bool:
-        """Wait for the next turn; False where the wait was broken off."""
-        left = self._next - self._monotonic()
-        if self._stop.wait(left) if left > 0 else self._stop.is_set():
+    def wait(self) -> bool:
+        """Wait until the next message may be sent. Returns False if it was stopped."""
+        left_secs = self._next - self._monotonic()
+        if self._stop.wait(left_secs) if left_secs > 0 else self._stop.is_set():
             return False
-        # What is late is not caught up with: a pause makes no burst.
-        self._next = max(self._next, self._monotonic()) + self._interval
+        # Time that was lost is not made up for, so that a pause does not end in a burst.
+        self._next = max(self._next, self._monotonic()) + self._interval_secs
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Replayer:
-    """Replays dead messages into the relay's queue.
+    """Replays dead letters into the relay's queue.
 
-    `replay_id` is this run's: of two letters of one push, or one message that SQS hands out twice, only the
-    first overrules what the ledger says. A second run is a second wish.
+    `replay_id` identifies the run. The ledger lets each run overrule a push's failure once: if a push has two
+    dead letters, or if SQS delivers a message twice, only the first one sends the push. A second run
+    overrules it again.
     """
 
     client: Any
@@ -70,53 +79,58 @@ class Replayer:
     force: bool = False
     replay_id: str = field(default_factory=lambda: token_hex(8))
 
-    def replay(self, queue: DeadLetterQueue, wanted: Iterable[str], told: Callable[[Result], None]) -> Result:
-        """Replay the messages of these ids; `told` hears of each. Gives back what it does not replay."""
-        result, left, failures = Result(), set(wanted), 0
+    def replay(
+        self, queue: DeadLetterQueue, wanted_ids: Iterable[str], on_progress: Callable[[ReplayResult], None]
+    ) -> ReplayResult:
+        """Replay the messages with these ids, and call `on_progress` after each.
+
+        Messages that are not replayed are made visible in the dead-letter queue again.
+        """
+        result, left, failures = ReplayResult(), set(wanted_ids), 0
         with queue:
-            for letter in queue.letters(self.stop.is_set) if left else ():
-                if letter.message_id not in left:
+            for dead_letter in queue.dead_letters(self.stop.is_set) if left else ():
+                if dead_letter.message_id not in left:
                     continue
-                if not self.pace.turn():
+                if not self.pace.wait():
                     break
-                if not queue.still_holds(letter):
+                if not queue.is_still_hidden(dead_letter):
                     continue
-                failures = 0 if self._replay(queue, letter, result) else failures + 1
-                left.discard(letter.message_id)
-                told(result)
-                if not left or failures == _ENOUGH:
+                failures = 0 if self._replay(queue, dead_letter, result) else failures + 1
+                left.discard(dead_letter.message_id)
+                on_progress(result)
+                if not left or failures == _MAX_FAILURES_IN_A_ROW:
                     break
         return result
 
-    def _replay(self, queue: DeadLetterQueue, letter: DeadLetter, result: Result) -> bool:
-        """Replay one message; tell whether AWS did as it was told."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
+    def _replay(self, queue: DeadLetterQueue, dead_letter: DeadLetter, result: ReplayResult) -> bool:
+        """Replay one message, and return whether every call of AWS succeeded."""
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            outgoing = revived(letter, self.now(), force=self.force, replay_id=self.replay_id)
+            outgoing = outgoing_messages(dead_letter, self.now(), force=self.force, replay_id=self.replay_id)
             for message in outgoing:
                 self.client.send_message(
                     QueueUrl=self.queue_url, MessageBody=message.body, MessageAttributes=message.attributes
                 )
         except PayloadTooLarge as exc:
-            result.kept[letter.message_id] = exc.detail
+            result.not_replayed[dead_letter.message_id] = exc.detail
             return True
         except (BotoCoreError, ClientError) as exc:
-            result.kept[letter.message_id] = f"the queue did not take it ({_error_name(exc)})"
+            result.not_replayed[dead_letter.message_id] = f"the queue refused it ({_error_name(exc)})"
             return False
         if not outgoing:
-            result.kept[letter.message_id] = "nothing in it is an event"
+            result.not_replayed[dead_letter.message_id] = "it contains no event"
             return True
         try:
-            queue.delete(letter)
+            queue.delete(dead_letter)
         except (BotoCoreError, ClientError):
-            result.in_both.append(letter.message_id)
+            result.in_both.append(dead_letter.message_id)
             return False
-        result.replayed.append(letter.message_id)
+        result.replayed.append(dead_letter.message_id)
         return True
 
 
 def _error_name(error: Exception) -> str:
-    from push_relay.adapters.aws import error_name  # noqa: PLC0415 (loaded with the client)
+    from push_relay.adapters.aws import error_name
 
     return error_name(error)

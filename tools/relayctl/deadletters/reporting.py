@@ -1,4 +1,4 @@
-"""What a replay says while it runs and when it has ended."""
+"""The progress of a replay while it runs, and its result at the end."""
 
 import time
 from collections import Counter
@@ -10,17 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from relayctl.deadletters.replaying import Result
+from relayctl.deadletters.replaying import ReplayResult
 
-_LINE_SECS: Final = 5.0
+#: How often a line is printed if the output is not a terminal.
+_LINE_INTERVAL_SECS: Final = 5.0
 
-
-type Advance = Callable[[int], None]  # hears how many are done
+#: Is called with the number of messages that were tried so far.
+type Advance = Callable[[int], None]
 
 
 @contextmanager
 def progress(console: Console, doing: str, total: int) -> Iterator[Advance]:
-    """Show a bar on a terminal; elsewhere a line now and then."""
+    """Show a progress bar on a terminal. If the output is not a terminal, print a line every few seconds."""
     if not console.is_terminal:
         yield _lines(console, doing, total)
         return
@@ -35,27 +36,26 @@ def _lines(console: Console, doing: str, total: int) -> Advance:
 
     def advance(done: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= _LINE_SECS:
+        if time.monotonic() - last >= _LINE_INTERVAL_SECS:
             last = time.monotonic()
             console.print(f"{doing}: {done} of {total}")
 
     return advance
 
 
-def summary(console: Console, result: Result, wanted: int, *, interrupted: bool) -> int:
-    """Print what was done; return the exit code: 0 where all was replayed that was wanted."""
-    kept = Counter(result.kept.values())
+def print_result(console: Console, result: ReplayResult, wanted: int, *, interrupted: bool) -> int:
+    """Print what was done, and return the exit code: 0 if all wanted messages were replayed, else 1."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_row("replayed", str(len(result.replayed)))
     if result.in_both:
         table.add_row(
-            "sent, but still in the dead-letter queue (a second replay makes duplicates)",
+            "sent, but still in the dead-letter queue (another replay of them gives duplicates)",
             str(len(result.in_both)),
         )
-    for reason, number in kept.items():
-        table.add_row(f"left where it is: {reason}", str(number))
+    for reason, number in Counter(result.not_replayed.values()).items():
+        table.add_row(f"still dead: {reason}", str(number))
     if wanted > result.reached:
-        why = "interrupted" if interrupted else "not found any more"
-        table.add_row(f"not replayed: {why}", str(wanted - result.reached))
+        reason = "interrupted" if interrupted else "no longer found"
+        table.add_row(f"not replayed: {reason}", str(wanted - result.reached))
     console.print(table)
     return 0 if len(result.replayed) == wanted else 1

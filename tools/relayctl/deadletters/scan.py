@@ -1,4 +1,4 @@
-"""Look at what is dead: read every message once, keep what may be told, give everything back."""
+"""One pass over the dead-letter queue: read every message, and make all of them visible again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,10 +13,10 @@ from relayctl.deadletters.queue import Counts, DeadLetterQueue
 
 @contextmanager
 def stopped_by_ctrl_c() -> Iterator[Flag]:
-    """Turn Ctrl-C and SIGTERM into a flag, so that what is under way is finished first."""
+    """Return a flag that Ctrl-C and SIGTERM set, so that the program can finish its current message first."""
     stop = Flag()
     before = {}
-    with suppress(ValueError):  # only the main thread hears of signals
+    with suppress(ValueError):  # signal handlers can be set only in the main thread
         before = {number: signal(number, lambda *_: stop.set()) for number in (SIGINT, SIGTERM)}
     try:
         yield stop
@@ -25,35 +25,40 @@ def stopped_by_ctrl_c() -> Iterator[Flag]:
             signal(number, handler)
 
 
-def look(
+def scan_queue(
     queue: DeadLetterQueue,
     wanted: Filter,
     now: Callable[[], float],
     stop: Flag,
-    seen: Callable[[DeadLetter, DeadLetterSummary], None] = lambda _letter, _entry: None,
+    on_match: Callable[[DeadLetter, DeadLetterSummary], None] = lambda _dead_letter, _summary: None,
 ) -> list[DeadLetterSummary]:
-    """Return the entries that are meant, oldest first; `seen` gets each with its message."""
-    entries = []
+    """Return the summaries of the dead letters that match the filter, oldest first.
+
+    now       returns seconds since the epoch
+    stop      ends the pass early
+    on_match  is called with every dead letter that matches, and its summary
+    """
+    summaries = []
     with queue:
-        for letter in queue.letters(stop.is_set):
-            entry = letter.entry()
-            if wanted.fits(entry, now()):
-                entries.append(entry)
-                seen(letter, entry)
-    return sorted(entries, key=lambda entry: entry.since)
+        for dead_letter in queue.dead_letters(stop.is_set):
+            summary = dead_letter.summary()
+            if wanted.matches(summary, now()):
+                summaries.append(summary)
+                on_match(dead_letter, summary)
+    return sorted(summaries, key=lambda summary: summary.since)
 
 
-def warn(console: Console, counts: Counts) -> None:
-    """Tell what makes the list incomplete, or the looking unsafe."""
+def print_warnings(console: Console, counts: Counts) -> None:
+    """Print a warning if the list is incomplete, or if reading the queue can move messages."""
     if counts.hidden:
         console.print(
-            f"note: {counts.hidden} more are held by somebody who looks at them just now, or whose look was"
-            " broken off; they come back within minutes",
+            f"note: {counts.hidden} more messages are hidden, because another reader has received them; they"
+            " become visible again within minutes",
             style="yellow",
         )
-    if counts.moves_on:
+    if counts.has_redrive_policy:
         console.print(
-            "warning: the dead-letter queue has a redrive policy of its own: a message that is looked at too"
-            " often moves on from it",
+            "warning: the dead-letter queue has a redrive policy: SQS moves a message out of it if it is read"
+            " too often",
             style="yellow",
         )

@@ -1,5 +1,5 @@
-"""The relay's HTTP interface as an OpenAPI 3.1 document, made of the code and the source folders.
+"""The relay's HTTP interface as an OpenAPI 3.1 document, generated from the code and the source folders.
 
-Nothing of it is written down twice: errors come from the error tree and its table of verdicts, proofs from
-the compiled schemes, bodies from the sources' schemas.
+Errors come from the error tree and its table of verdicts, proofs from the compiled schemes, and bodies from
+the sources' schemas. So none of them is described twice.
 """

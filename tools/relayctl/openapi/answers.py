@@ -1,4 +1,4 @@
-"""What the relay answers: every error of the table as a problem detail, and what it says when all is well."""
+"""The relay's responses: a problem detail for every error, and the responses of success."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -19,7 +19,7 @@ _CODES = sorted({*CODES, METHOD_NOT_ALLOWED, NOT_FOUND})
 _OUTCOMES = [str(outcome) for outcome in Outcome]
 _KEPT = [str(Outcome.PARKED), *(str(o) for o, d in DISPOSITIONS.items() if d is Disposition.DEAD_LETTER)]
 
-#: Bodies, by the name of their component. Source names are lower-case, so none collides.
+#: The schemas of bodies, by component name. Source names are lower-case, so they cannot collide with these.
 SCHEMAS: JsonObject = {
     "Health": {
         "type": "object",
@@ -28,8 +28,8 @@ SCHEMAS: JsonObject = {
         "additionalProperties": False,
     },
     "Accepted": {
-        "description": "The event is queued. In direct mode, at least one of its pushes is kept: for a later"
-        " attempt, in a batch window, or in the dead-letter queue for a person. A retry is of no use.",
+        "description": "The event is queued. In direct mode, at least one of its pushes is stored: for a"
+        " later attempt, in a batch window, or in the dead-letter queue. The sender should not retry.",
         "type": "object",
         "required": ["status", "id", "source"],
         "properties": {
@@ -41,7 +41,7 @@ SCHEMAS: JsonObject = {
         "additionalProperties": False,
     },
     "Delivered": {
-        "description": "What became of the event's pushes in direct mode. Nothing is left to do.",
+        "description": "The outcomes of the event's pushes in direct mode. All of them are final.",
         "type": "object",
         "required": ["status", "id", "source", "receipts"],
         "properties": {
@@ -52,11 +52,11 @@ SCHEMAS: JsonObject = {
         },
         "additionalProperties": False,
     },
-    "EventId": {"description": "What logs and answers call the event.", **_ID},
-    "SourceName": {"description": "The source's folder.", **_SOURCE},
+    "EventId": {"description": "The event's id in logs and responses.", **_ID},
+    "SourceName": {"description": "The name of the source's folder.", **_SOURCE},
     "Receipts": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Receipt"}},
     "Receipt": {
-        "description": "What became of one push.",
+        "description": "The outcome of one push.",
         "type": "object",
         "required": ["outcome"],
         "properties": {
@@ -67,7 +67,7 @@ SCHEMAS: JsonObject = {
         "additionalProperties": False,
     },
     "Problem": {
-        "description": "A problem detail (RFC 9457). Its codes are stable; docs/errors.md tells what to do.",
+        "description": "A problem detail (RFC 9457). The codes are stable. docs/errors.md lists what to do.",
         "type": "object",
         "required": ["type", "title", "status", "code"],
         "properties": {
@@ -89,7 +89,7 @@ SCHEMAS: JsonObject = {
         "additionalProperties": False,
     },
     "Violation": {
-        "description": "One breach of the source's schema: where (RFC 6901), and which keyword.",
+        "description": "One violation of the source's schema: its place (RFC 6901) and the schema's keyword.",
         "type": "object",
         "required": ["pointer", "rule"],
         "properties": {"pointer": {"type": "string", "pattern": "^(/.*)?$"}, "rule": {"type": "string"}},
@@ -99,18 +99,18 @@ SCHEMAS: JsonObject = {
 
 HEADERS: JsonObject = {
     "X-Correlation-Id": {
-        "description": "Follows the event from here to the push: the sender's own, else the gateway's.",
+        "description": "The id that follows the event to the push: the sender's, or else the gateway's.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"},
     },
     "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
     "Retry-After": {
-        "description": "Seconds to wait.",
+        "description": "The number of seconds after which to retry.",
         "schema": {"type": "integer", "minimum": 1},
     },
     "WWW-Authenticate": {
-        "description": "Only from sources whose scheme is `basic`: some senders send a password only if "
-        "they are asked for one (RFC 9110, 11.6.1).",
+        "description": "Only for sources with the scheme `basic`, because some senders send a password only "
+        "after a challenge (RFC 9110, 11.6.1).",
         "schema": {"type": "string", "pattern": '^Basic realm="push-relay"'},
     },
     "Allow": {"required": True, "schema": {"type": "string", "enum": ["POST", "GET"]}},
@@ -122,10 +122,10 @@ HEADERS: JsonObject = {
     "WebHook-Allowed-Rate": {"schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}},
 }
 
-#: JSON and text that handshakes are answered with, by the handshake's name.
+#: The contents of responses to handshakes, by the handshake's name.
 _HANDSHAKE_ANSWERS: dict[str, JsonObject] = {
-    "slack": {TEXT: {"schema": {"type": "string", "description": "The challenge, as it came."}}},
-    "microsoft-graph": {TEXT: {"schema": {"type": "string", "description": "The token, as it came."}}},
+    "slack": {TEXT: {"schema": {"type": "string", "description": "The request's challenge."}}},
+    "microsoft-graph": {TEXT: {"schema": {"type": "string", "description": "The request's token."}}},
     "sns": {TEXT: {"schema": {"type": "string", "maxLength": 0}}},
     "event-grid": {
         JSON: {
@@ -150,12 +150,12 @@ _HANDSHAKE_ANSWERS: dict[str, JsonObject] = {
             }
         }
     },
-    "cloudevents": {},  # asked by OPTIONS
+    "cloudevents": {},  # its handshake is an OPTIONS request
 }
 
 
 def problem_responses() -> JsonObject:
-    """Return a response component for every status that an error has: `Problem400` and so on."""
+    """Return a response component for every status of an error: `Problem400` and so on."""
     statuses = sorted({verdict(error).status for error in CODES.values()})
     refused = [status for status in statuses if status >= HTTPStatus.BAD_REQUEST]
     return {f"Problem{status}": _problem(status, list(_codes(status))) for status in refused} | {
@@ -164,7 +164,7 @@ def problem_responses() -> JsonObject:
 
 
 def refusals(*errors: type[RelayError]) -> JsonObject:
-    """Return references to the refusals of an operation that can end in some errors, by status."""
+    """Return references to the responses of an operation that can fail with the given errors, by status."""
     statuses = sorted({verdict(error).status for error in errors})
     return {
         str(status): {"$ref": f"#/components/responses/Problem{status}"}
@@ -174,21 +174,26 @@ def refusals(*errors: type[RelayError]) -> JsonObject:
 
 
 def webhook_answers(handshake: str | None) -> JsonObject:
-    """Return what a webhook that was let in is answered with, by status."""
+    """Return the responses to a webhook that was accepted, by status.
+
+    `handshake`: the source's, if it has one.
+    """
     content: JsonObject = {JSON: {"schema": {"$ref": "#/components/schemas/Delivered"}}}
-    asked = _HANDSHAKE_ANSWERS[handshake] if handshake else {}
-    for media_type, answer in asked.items():
-        told = [kept["schema"] for kept in (content.get(media_type), answer) if kept]
-        content[media_type] = {"schema": {"anyOf": told} if len(told) > 1 else told[0]}
+    handshake_content = _HANDSHAKE_ANSWERS[handshake] if handshake else {}
+    for media_type, answer in handshake_content.items():
+        schemas = [part["schema"] for part in (content.get(media_type), answer) if part]
+        content[media_type] = {"schema": {"anyOf": schemas} if len(schemas) > 1 else schemas[0]}
     done = "Direct mode: the receipts of the event's pushes."
     return {
         "200": {
-            "description": f"{done} Or the answer to the sender's handshake." if asked else done,
+            "description": f"{done} Or the response to the sender's handshake."
+            if handshake_content
+            else done,
             "headers": headers("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options"),
             "content": content,
         },
         "202": {
-            "description": "Accepted: verified, well-formed, and kept.",
+            "description": "The event is verified, valid and stored.",
             "headers": headers("X-Correlation-Id", "Cache-Control"),
             "content": {JSON: {"schema": {"$ref": "#/components/schemas/Accepted"}}},
         },
@@ -196,12 +201,12 @@ def webhook_answers(handshake: str | None) -> JsonObject:
 
 
 def headers(*names: str) -> JsonObject:
-    """Return references to headers."""
+    """Return references to header components."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _codes(status: int) -> Iterator[str]:
-    """Yield the codes of a status, as the error tree and its table say."""
+    """Yield the error codes that have a status."""
     return (code for code in sorted(CODES) if verdict_of_code(code).status == status)
 
 
@@ -214,8 +219,8 @@ def _problem(status: int, codes: list[str]) -> JsonObject:
         "status": {"const": int(status)},
         "code": {"enum": codes},
     }
-    told = ["errors"] if SchemaViolation.code in codes else []
-    schema = {"$ref": "#/components/schemas/Problem", "properties": about, "required": ["code", *told]}
+    required = ["code", "errors"] if SchemaViolation.code in codes else ["code"]
+    schema = {"$ref": "#/components/schemas/Problem", "properties": about, "required": required}
     return {
         "description": f"{phrase}: {', '.join(f'`{code}`' for code in codes)}.",
         "headers": headers("X-Correlation-Id", "Cache-Control") | _more_headers(status, codes),
@@ -224,7 +229,7 @@ def _problem(status: int, codes: list[str]) -> JsonObject:
 
 
 def _more_headers(status: int, codes: list[str]) -> JsonObject:
-    """Return the headers of some errors: when to come again, how to prove oneself, what is allowed."""
+    """Return the headers that only some errors have: Retry-After, WWW-Authenticate and Allow."""
     errors = [CODES[code] for code in codes if code in CODES]
     if status == HTTPStatus.UNAUTHORIZED:
         return headers("WWW-Authenticate")

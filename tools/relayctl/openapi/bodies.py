@@ -1,4 +1,4 @@
-"""What a source's webhooks carry: its schema as a component, and the forms in which its body may come."""
+"""A source's request: its schema as a component, the media types of its body, and its parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,30 +10,31 @@ from relayctl.openapi.answers import JSON, TEXT
 
 _FORM = "application/x-www-form-urlencoded"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-#: Keywords whose values are no schemas, whatever they look like.
+#: Keywords whose values are data and not schemas, even if they look like schemas.
 _VALUES = frozenset({"const", "enum", "default", "examples"})
-#: Keywords whose values are schemas by names of the author's.
+#: Keywords whose values are objects that map names to schemas.
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_TOLD = {
-    "json": "A JSON object in UTF-8; any media type that ends in `+json` is read alike.",
-    "cloudevents": "A CloudEvent: structured (`application/cloudevents+json`), or binary: its data here, of "
-    "any media type, and its attributes in `ce-` headers, of which the first four are required then.",
-    "list-of-one": "A JSON list of one object; any media type that ends in `+json` is read alike.",
-    "sns": "An SNS message, whose `Message` holds the event; the media type is not looked at.",
+_BODY_DESCRIPTIONS = {
+    "json": "A JSON object in UTF-8. A media type that ends in `+json` is accepted too.",
+    "cloudevents": "A CloudEvent in structured mode (`application/cloudevents+json`) or in binary mode. In "
+    "binary mode, the body is its data, of any media type. Its attributes are `ce-` headers, and the first "
+    "four are required.",
+    "list-of-one": "A JSON list of one object. A media type that ends in `+json` is accepted too.",
+    "sns": "An SNS message whose `Message` contains the event. The media type is ignored.",
 }
 
 
 def component(name: str, schema: JsonObject) -> JsonObject:
-    """Return a source's schema as it stands among the components.
+    """Return a source's schema as a component of the document.
 
-    Local references lead on from where the schema stands now. One with an `$id` is a document of its own in
-    the document, in which they hold as they are (JSON Schema 2020-12, 8.2.1). OpenAPI's own dialect is
-    2020-12, so that is not said again.
+    Local references are rewritten, because the schema is no longer the root. A schema with an `$id` stays
+    unchanged: its references are relative to the `$id` (JSON Schema 2020-12, 8.2.1). A `$schema` of 2020-12
+    is left out, because it is OpenAPI 3.1's default.
     """
     if "$id" in schema:
         return schema
     moved = _moved(schema, f"#/components/schemas/{name}")
-    assert isinstance(moved, dict)  # noqa: S101 (for the type checker: an object stays one)
+    assert isinstance(moved, dict)  # noqa: S101 - for the type checker: `_moved` returns a dict for a dict
     return {key: value for key, value in moved.items() if (key, value) != ("$schema", _DIALECT)}
 
 
@@ -56,7 +57,7 @@ def _moved_value(key: str, value: Any, base: str) -> Any:
 
 
 def request_body(source: Source) -> JsonObject:
-    """Return the request body of a source's operation."""
+    """Return the request body object of a source's operation."""
     event: JsonObject = {"$ref": f"#/components/schemas/{source.name}"}
     body_format = source.body_format
     contents: dict[str, JsonObject] = {
@@ -80,13 +81,15 @@ def request_body(source: Source) -> JsonObject:
                 "additionalProperties": {"type": "string"},
             }
         }
-    told = f"{_TOLD[body_format.name]} It may be compressed: `Content-Encoding: gzip`."
-    # Binary CloudEvents may have no data.
-    return {"required": body_format.name != "cloudevents", "description": told, "content": content}
+    description = (
+        f"{_BODY_DESCRIPTIONS[body_format.name]} It may be compressed with `Content-Encoding: gzip`."
+    )
+    # A CloudEvent in binary mode may have no data.
+    return {"required": body_format.name != "cloudevents", "description": description, "content": content}
 
 
 def _sns(event: JsonObject) -> JsonObject:
-    """Return the schema of SNS's message, which comes as JSON that is called text.
+    """Return the schema of an SNS message. SNS sends JSON with a text media type.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
     """
@@ -99,24 +102,24 @@ def _sns(event: JsonObject) -> JsonObject:
 
 
 def parameters(source: Source, schema: JsonObject) -> list[JsonObject]:
-    """Return the headers and query parameters that a source's events are made of; none is demanded."""
+    """Return the headers and query parameters that a source reads. All of them are optional."""
     binary = _binary(schema) if source.body_format.name == "cloudevents" else []
     known = {parameter["name"] for parameter in binary}
-    read = [
+    others = [
         {"name": name, "in": place, "schema": {"type": "string"}}
         for place, names in (("header", source.reads.headers), ("query", source.reads.query))
         for name in sorted(names - known)
     ]
-    asked = {"name": "validationToken", "in": "query", "description": "Graph's handshake"}
-    handshake = [asked | {"schema": {"type": "string"}}] if source.handshake == "microsoft-graph" else []
-    return binary + read + handshake
+    token = {"name": "validationToken", "in": "query", "description": "Microsoft Graph's handshake"}
+    handshake = [token | {"schema": {"type": "string"}}] if source.handshake == "microsoft-graph" else []
+    return binary + others + handshake
 
 
 def _binary(schema: JsonObject) -> list[JsonObject]:
-    """Return the attributes of the binary content mode: those of the schema, as percent-encoded texts."""
+    """Return the headers of the binary mode: the schema's attributes, as percent-encoded texts."""
     attributes: JsonObject = schema.get("properties", {})
-    demanded = schema.get("required", [])
-    ordered = sorted(attributes, key=lambda name: (name not in demanded, name))
+    required = schema.get("required", [])
+    ordered = sorted(attributes, key=lambda name: (name not in required, name))
     return [
         {
             "name": f"ce-{name}",

@@ -1,4 +1,4 @@
-"""Put the document together: the paths, and the components that they refer to."""
+"""The whole document: the paths, and the components that they refer to."""
 
 import json
 import tomllib
@@ -28,19 +28,23 @@ from relayctl.openapi.answers import (
     webhook_answers,
 )
 from relayctl.openapi.bodies import component, parameters, request_body
-from relayctl.openapi.proofs import described, security
+from relayctl.openapi.proofs import describe_scheme, security_schemes
 
 _ABOUT = """\
-Webhooks in, push notifications out. Every source of the relay that takes webhooks has a path; a deployment
-may have more, or fewer. Made by `make openapi` of the code and the source folders; served nowhere.
+Webhooks in, push notifications out. Every source that accepts webhooks has a path. A deployment may have
+other sources. `make openapi` generates this document from the code and the source folders; the relay does not
+serve it.
 
-API Gateway may refuse in its own words before the relay is asked: 413 past 10 MB, 429 when throttled, 503."""
-#: What any request can end in.
+API Gateway may refuse a request before it reaches the relay, with a body of its own: 413 for more than 10 MB,
+429 if
+requests are throttled, or 503."""
+#: The errors with which any request can fail.
 _UNREADABLE = (MalformedRequest, PayloadTooLarge, RelayError)
 _CORRELATION: JsonObject = {
     "name": "X-Correlation-Id",
     "in": "header",
-    "description": "Yours, to follow the event by; one that does not look like an id is passed over.",
+    "description": "The sender's own id for the request, which logs and responses show. A value that is not "
+    "a valid id is ignored.",
     "schema": {"type": "string"},
 }
 
@@ -49,16 +53,16 @@ _PATH = "/webhooks/"
 
 
 def build(directory: Path, only: Collection[str] | None = None) -> JsonObject:
-    """Return the document of the source folders in a directory, or of those that `only` names.
+    """Return the document for the source folders in a directory, or only for those that `only` names.
 
     Raises ConfigurationInvalid.
     """
     names = [name for name in Catalog(directory).names() if only is None or name in only]
     sources = [source for name in names if (source := read_source_folder(directory / name)).verify]
-    # Read well-formed a moment ago.
+    # They were read before, so they are valid.
     tables = {s.name: tomllib.loads((directory / s.name / "source.toml").read_text("utf-8")) for s in sources}
     schemas = {s.name: json.loads((directory / s.name / "schema.json").read_bytes()) for s in sources}
-    proofs = {s.name: security(s, tables[s.name]["verify"]) for s in sources}
+    proofs = {s.name: security_schemes(s, tables[s.name]["verify"]) for s in sources}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Push Relay", "version": __version__, "description": _ABOUT},
@@ -77,12 +81,12 @@ def build(directory: Path, only: Collection[str] | None = None) -> JsonObject:
     }
 
 
-def written(document: JsonObject) -> str:
-    """Return the document as the file holds it: the same text for the same code and folders."""
+def to_json(document: JsonObject) -> str:
+    """Return the file's text. The same code and folders give the same text."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def named(document: JsonObject) -> list[str]:
+def source_names(document: JsonObject) -> list[str]:
     """Return the names of the sources that a document describes."""
     return [path.removeprefix(_PATH) for path in document.get("paths", {}) if path.startswith(_PATH)]
 
@@ -90,12 +94,12 @@ def named(document: JsonObject) -> list[str]:
 def _health() -> JsonObject:
     return {
         "operationId": "health",
-        "summary": "Whether the relay answers",
+        "summary": "Check that the relay answers",
         "security": [],
         "parameters": [{"$ref": "#/components/parameters/X-Correlation-Id"}],
         "responses": {
             "200": {
-                "description": "It does.",
+                "description": "The relay answers.",
                 "headers": headers("X-Correlation-Id", "Cache-Control"),
                 "content": {JSON: {"schema": {"$ref": "#/components/schemas/Health"}}},
             },
@@ -110,7 +114,7 @@ def _path(source: Source, schema: JsonObject, proof: list[str]) -> JsonObject:
         "post": {
             "operationId": f"receive-{source.name}",
             "summary": source.title,
-            "description": _told(source, proof),
+            "description": _description(source, proof),
             "security": [{name: [] for name in proof}] if proof else [],
             "parameters": common + parameters(source, schema),
             "requestBody": request_body(source),
@@ -124,18 +128,18 @@ def _path(source: Source, schema: JsonObject, proof: list[str]) -> JsonObject:
     return path
 
 
-def _told(source: Source, proof: list[str]) -> str:
-    handshake = f" Answers the handshake `{source.handshake}`." if source.handshake else ""
-    where = "" if proof else " The proof stands in the body."
+def _description(source: Source, proof: list[str]) -> str:
+    handshake = f" The relay answers the handshake `{source.handshake}`." if source.handshake else ""
+    place = "" if proof else " The proof is in the body."
     if source.open_to_all:
-        where = " Open to everybody, where the deployer's configuration says so too."
-    return f"Proved by {described(source)}{where}{handshake}"
+        place = " Anybody may send, if the deployer's configuration allows it too."
+    return f"Verified by the {describe_scheme(source)}{place}{handshake}"
 
 
 def _preflight(source: Source) -> JsonObject:
-    """Return CloudEvents' abuse protection: the sender asks whether it may send."""
+    """Return the operation of CloudEvents' abuse protection: a sender asks for permission to send."""
     allowed = headers("WebHook-Allowed-Origin", "WebHook-Allowed-Rate", "Allow", "X-Content-Type-Options")
-    asked: list[JsonObject] = [
+    request_headers: list[JsonObject] = [
         {
             "name": "WebHook-Request-Origin",
             "in": "header",
@@ -145,19 +149,19 @@ def _preflight(source: Source) -> JsonObject:
         {
             "name": "WebHook-Request-Rate",
             "in": "header",
-            "description": "Requests in a minute; what is no number is passed over.",
+            "description": "Requests per minute. A value that is not a number is ignored.",
             "schema": {"type": "string"},
         },
     ]
     return {
         "operationId": f"ask-{source.name}",
-        "summary": f"{source.title}: may I send?",
+        "summary": f"{source.title}: ask for permission to send",
         "description": "https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md",
         "security": [],
-        "parameters": [{"$ref": "#/components/parameters/X-Correlation-Id"}, *asked],
+        "parameters": [{"$ref": "#/components/parameters/X-Correlation-Id"}, *request_headers],
         "responses": {
             "200": {
-                "description": "You may.",
+                "description": "The sender may send.",
                 "headers": headers("X-Correlation-Id", "Cache-Control") | allowed,
                 "content": {TEXT: {"schema": {"type": "string", "maxLength": 0}}},
             },

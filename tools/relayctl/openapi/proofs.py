@@ -1,6 +1,11 @@
-"""How a sender proves itself, as OpenAPI's security schemes: asked of the compiled schemes themselves."""
+"""The verification of sources as OpenAPI security schemes.
+
+The places of a proof are not listed by hand: a compiled scheme verifies a probe request, which records what
+it reads.
+"""
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,12 +16,16 @@ from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.schemes.proof import Evidence
 from push_relay.core.trust.schemes.registry import SCHEMES
 
-#: Headers that a scheme may read and that prove nothing: the media type decides which reading was signed.
+#: Headers that a scheme may read although they prove nothing. The media type decides which form of the body
+#: was signed.
 _NO_PROOF = frozenset({"content-type"})
 
+#: How the documentation of a scheme's function begins, before it describes the scheme itself.
+_MAKES = re.compile(r"^(Make|Return) the scheme (of )?")
 
-class _Asked(Mapping[str, str]):
-    """Values that are always there, and remember which of them were asked for."""
+
+class _RecordingMap(Mapping[str, str]):
+    """A mapping that has a value for every name, and records the names that were read."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -35,17 +44,17 @@ class _Asked(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A request of which a scheme may ask anything; its signature is right in no scheme."""
+    """A request that has every header and query parameter. Its signature is not valid in any scheme."""
 
-    headers: _Asked
-    query: _Asked
+    headers: _RecordingMap
+    query: _RecordingMap
     url: str = "https://relay.invalid/"
     body: bytes = b""
 
 
-def places(source: Source) -> list[tuple[str, str]]:
-    """Return where a source's proof stands: (`header` or `query`, name), in the order in which it is read."""
-    probe = _Probe(_Asked(), _Asked())
+def proof_places(source: Source) -> list[tuple[str, str]]:
+    """Return the places of a source's proof, in reading order: (`header` or `query`, name)."""
+    probe = _Probe(_RecordingMap(), _RecordingMap())
     with suppress(RelayError):
         if source.verify:
             source.verify(probe, Evidence((b"0",), 0.0))
@@ -53,30 +62,30 @@ def places(source: Source) -> list[tuple[str, str]]:
     return [("header", name) for name in headers] + [("query", name) for name in probe.query.names]
 
 
-def security(source: Source, verify: JsonObject) -> JsonObject:
-    """Return the security schemes of a source, by component name: all of them together are its proof.
+def security_schemes(source: Source, verify: JsonObject) -> JsonObject:
+    """Return the security schemes of a source, by component name. A request needs all of them.
 
-    None where the proof stands in the body, or where none is asked for.
+    The result is empty if the proof is in the body, or if the source demands none.
     """
-    told = f"{source.title}: {described(source)}"
-    found = places(source)
+    description = f"{source.title}: {describe_scheme(source)}"
+    found = proof_places(source)
     if source.scheme == "basic":
-        return {source.name: {"type": "http", "scheme": "basic", "description": told}}
+        return {source.name: {"type": "http", "scheme": "basic", "description": description}}
     if found == [("header", "authorization")] and verify.get("prefix") == "Bearer ":
-        return {source.name: {"type": "http", "scheme": "bearer", "description": told}}
+        return {source.name: {"type": "http", "scheme": "bearer", "description": description}}
     return {
         source.name if len(found) == 1 else f"{source.name}.{name}": {
             "type": "apiKey",
             "in": place,
             "name": name,
-            "description": told,
+            "description": description,
         }
         for place, name in found
     }
 
 
-def described(source: Source) -> str:
-    """Return what the scheme's own documentation says of it: its first paragraph."""
+def describe_scheme(source: Source) -> str:
+    """Return the scheme's name, and the first line of its documentation."""
     text = inspect.getdoc(SCHEMES[source.scheme]) if source.scheme else None
-    first = (text or "").partition("\n")[0]
-    return f"scheme `{source.scheme}`. {first.removeprefix('Make the scheme ').removeprefix('of ')}"
+    first = _MAKES.sub("", (text or "").partition("\n")[0])
+    return f"scheme `{source.scheme}`: {first}"

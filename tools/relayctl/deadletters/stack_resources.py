@@ -1,4 +1,4 @@
-"""Where a stack's queues and its ledger are: named by hand, or told by CloudFormation."""
+"""The queues and the ledger of a stack: read from its CloudFormation outputs, or given as options."""
 
 import os
 import tomllib
@@ -12,24 +12,27 @@ from relayctl.project import ROOT
 _OUTPUTS: Final = {"queue_url": "QueueUrl", "dead_letter_url": "DeadLetterQueueUrl", "table": "LedgerTable"}
 _SAMCONFIG: Final = ROOT / "samconfig.toml"
 STACK_VARIABLE: Final = "RELAY_STACK"
-"""The environment variable that names the stack for a whole session."""
+"""The environment variable that names the stack for a shell session."""
 
 
 class DeadLettersError(Exception):
-    """Why nothing can be listed or replayed; the text says it to a person, and quotes no message."""
+    """Nothing can be listed or replayed.
+
+    The text is for the person who ran the command; it quotes no message.
+    """
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A stack's queues and ledger; what is not known is empty."""
+class StackResources:
+    """A stack's queue URLs and its ledger's table name. An unknown one is an empty text."""
 
     name: str
     queue_url: str = ""
     dead_letter_url: str = ""
     table: str = ""
 
-    def needs(self, *fields: str) -> "Place":
-        """Return itself. Raises DeadLettersError where one of the fields is not known."""
+    def require(self, *fields: str) -> "StackResources":
+        """Return itself. Raises DeadLettersError if one of the fields is unknown."""
         for field in fields:
             if not getattr(self, field):
                 option = "--" + field.replace("_", "-")
@@ -38,10 +41,10 @@ class Place:
 
 
 def default_stack(environment: Mapping[str, str] = os.environ, samconfig: Path = _SAMCONFIG) -> str:
-    """Return the stack that is chosen in RELAY_STACK, or in samconfig.toml's `default` environment.
+    """Return the stack that RELAY_STACK names, or samconfig.toml's `default` environment.
 
-    Raises DeadLettersError with the stacks that samconfig.toml names. None of them is chosen for a person,
-    since a replay in the wrong one would send real pushes.
+    Raises DeadLettersError if neither does; its text lists the stacks of samconfig.toml's other environments.
+    None of those is used without being asked for, because a replay in the wrong stack would send real pushes.
     """
     document = tomllib.loads(samconfig.read_text("utf-8")) if samconfig.is_file() else {}
     stacks = {name: _stack_name(table) for name, table in document.items() if isinstance(table, dict)}
@@ -50,13 +53,13 @@ def default_stack(environment: Mapping[str, str] = os.environ, samconfig: Path =
         return chosen
     known = ", ".join(f"{stack} ({name})" for name, stack in stacks.items() if stack)
     raise DeadLettersError(
-        f"which stack? Name it with --stack or in {STACK_VARIABLE}"
+        f"no stack is chosen; use --stack or set {STACK_VARIABLE}"
         + (f"; samconfig.toml has {known}" if known else "")
     )
 
 
 def _stack_name(environment: Mapping[str, Any]) -> str | None:
-    """Return the stack that an environment of samconfig.toml deploys."""
+    """Return the stack that an environment of samconfig.toml deploys, or None if it names none."""
     for command in ("deploy", "global"):
         name = environment.get(command, {}).get("parameters", {}).get("stack_name")
         if isinstance(name, str):
@@ -64,9 +67,9 @@ def _stack_name(environment: Mapping[str, Any]) -> str | None:
     return None
 
 
-def of_stack(cloudformation: Any, name: str) -> Place:
-    """Read a stack's outputs. Raises DeadLettersError."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
+def read_stack(cloudformation: Any, name: str) -> StackResources:
+    """Read a stack's outputs. Raises DeadLettersError if it cannot be read or is not a Push Relay."""
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -75,18 +78,20 @@ def of_stack(cloudformation: Any, name: str) -> Place:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     missing = sorted(set(_OUTPUTS.values()) - outputs.keys())
     if missing:
-        raise DeadLettersError(f"the stack {name} is no Push Relay: it has no output {', '.join(missing)}")
-    return Place(name, **{field: outputs[key] for field, key in _OUTPUTS.items()})
+        raise DeadLettersError(
+            f"the stack {name} is not a Push Relay: these outputs are missing: {', '.join(missing)}"
+        )
+    return StackResources(name, **{field: outputs[key] for field, key in _OUTPUTS.items()})
 
 
 def client(service: str) -> Any:
-    """Make a client as boto3 does: credentials, region and AWS_ENDPOINT_URL of the environment.
+    """Return a boto3 client that uses the environment's credentials, region and AWS_ENDPOINT_URL.
 
-    Raises DeadLettersError.
+    Raises DeadLettersError if boto3 is not configured.
     """
-    import boto3  # noqa: PLC0415 (slow to import: only where it is used)
-    from botocore.config import Config  # noqa: PLC0415 (the same)
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (the same)
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     config = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4})
     try:

@@ -1,6 +1,6 @@
-"""Several runs at once, each with an organisation, a local AWS and a share of the events of its own.
+"""Several runs in parallel. Each has its own organisation, its own local AWS and a share of the events.
 
-One run keeps one core busy: the local AWS is one process, and an organisation has three connections.
+One run uses one core only: its local AWS is one process, and an organisation has three connections.
 """
 
 import json
@@ -18,40 +18,45 @@ from rich.console import Console
 
 from chaos.verdict import Verdict
 
-_LINE_SECS: Final = 15.0
-_GREATEST: Final = frozenset({"max_connections", "seconds", "hours_passed", "daily_calls"})
+_LINE_INTERVAL_SECS: Final = 15.0
+#: Numbers of the reports whose maximum is taken. All others are added up.
+_MAXIMA: Final = frozenset({"max_connections", "seconds", "hours_passed", "daily_calls"})
 
 
 @dataclass(slots=True)
 class Part:
-    """One of the runs: its process, what it prints, and its report."""
+    """One of the runs: its process, the file with its output, and its report."""
 
     process: subprocess.Popen[bytes]
     printed: Path
     report: Path
 
     def last_line(self) -> str:
-        """Return the last that it said."""
+        """Return the last line of its output."""
         lines = self.printed.read_text(encoding="utf-8", errors="replace").splitlines()
         return lines[-1] if lines else "starting"
 
 
-def run_parts(shares: Sequence[int], seed: int, limit_secs: float | None, console: Console) -> Verdict:
-    """Run a part for each share of events, and return the verdict of them all."""
+def run_in_parallel(shares: Sequence[int], seed: int, limit_secs: float | None, console: Console) -> Verdict:
+    """Run one part for each share of the events, and return the verdict of all parts.
+
+    shares      the number of events of each part
+    limit_secs  a part fails if it takes longer
+    """
     with tempfile.TemporaryDirectory() as directory:
         parts: list[Part] = []
         try:
             for number, events in enumerate(shares):
                 parts.append(_start(Path(directory, str(number)), events, seed + number, limit_secs))
             while any(part.process.poll() is None for part in parts):
-                time.sleep(_LINE_SECS)
+                time.sleep(_LINE_INTERVAL_SECS)
                 for number, part in enumerate(parts):
                     console.print(f"{number}: {part.last_line()}", markup=False)
         finally:
             for part in parts:
                 part.process.terminate()
                 part.process.wait()
-        return _sum(parts, seed, console)
+        return _total(parts, seed, console)
 
 
 def _start(path: Path, events: int, seed: int, limit_secs: float | None) -> Part:
@@ -64,17 +69,17 @@ def _start(path: Path, events: int, seed: int, limit_secs: float | None) -> Part
     return Part(process, printed, report)
 
 
-def _sum(parts: Sequence[Part], seed: int, console: Console) -> Verdict:
-    """Add the reports up; what a part that failed has printed is shown."""
+def _total(parts: Sequence[Part], seed: int, console: Console) -> Verdict:
+    """Combine the reports of the parts. The output of a part that failed is printed."""
     verdict = Verdict(seed, 0)
     total: dict[str, Any] = {}
     for number, part in enumerate(parts):
         if part.process.returncode != 0:
-            verdict.offend("a part failed", str(number))
+            verdict.fail("a part failed", str(number))
             console.print(part.printed.read_text(encoding="utf-8", errors="replace"), markup=False)
         if part.report.exists():
-            told: dict[str, Any] = json.loads(part.report.read_text(encoding="utf-8"))
-            total = {name: _add(name, total.get(name), value) for name, value in told.items()}
+            report: dict[str, Any] = json.loads(part.report.read_text(encoding="utf-8"))
+            total = {name: _add(name, total.get(name), value) for name, value in report.items()}
     for name in ("events", "delivered", "lost", "duplicates", "duplicates_unexplained", "over_quota"):
         setattr(verdict, name, total.pop(name, 0))
     verdict.max_connections = total.pop("max_connections", 0)
@@ -83,9 +88,9 @@ def _sum(parts: Sequence[Part], seed: int, console: Console) -> Verdict:
     return verdict
 
 
-def _add(name: str, sum_: Any, value: Any) -> Any:
-    if sum_ is None:
+def _add(name: str, total: Any, value: Any) -> Any:
+    if total is None:
         return value
     if isinstance(value, dict):
-        return dict(sorted((Counter(sum_) + Counter(value)).items()))
-    return max(sum_, value) if name in _GREATEST else sum_ + value
+        return dict(sorted((Counter(total) + Counter(value)).items()))
+    return max(total, value) if name in _MAXIMA else total + value

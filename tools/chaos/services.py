@@ -1,4 +1,4 @@
-"""What a run plays on: the local AWS with queues, ledger and secrets, the sandbox, the deployer's file."""
+"""The services of a run: the local AWS with queues, ledger and secrets, and the sandbox."""
 
 import json
 import os
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 COMPANY_ID: Final = 4711
 TIME_ZONE: Final = ZoneInfo("Europe/Berlin")
-#: The configuration of the workers that read the FIFO queue.
-HOLD: Final = "hold.toml"
+#: The configuration of the workers that read the FIFO queue. They have the policy `hold`.
+HOLD_CONFIG: Final = "hold.toml"
+#: The redrive policy's maxReceiveCount, as in template.yaml.
 MAX_RECEIVES: Final = 5
-"""As in template.yaml."""
+#: A run begins so long before midnight.
 _BEFORE_MIDNIGHT_SECS: Final = 12.0
 _ROUTES: Final = """
 [account.default]
@@ -82,12 +83,12 @@ to = ["user:{{{{ data.UserId }}}}"]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything that is up while a run lasts."""
+class Services:
+    """The services of a run, while it lasts."""
 
     seed: int
     directory: Path
-    world: RunClock
+    run_clock: RunClock
     aws: LocalAws
     sqs: "SQSClient"
     sandbox: SandboxServer
@@ -97,9 +98,9 @@ class Stage:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def world_file(self) -> Path:
-        """The file of the shared clock."""
-        return self.directory / "world"
+    def clock_file(self) -> Path:
+        """The file of the run's clock."""
+        return self.directory / "clock"
 
     @property
     def journals(self) -> Path:
@@ -111,19 +112,19 @@ class Stage:
         match handler:
             case "direct":
                 return replace(self.settings, mode=DeliveryMode.DIRECT)
-            case "ordered":
-                return replace(self.settings, config_file=self.directory / HOLD)
+            case "fifo":
+                return replace(self.settings, config_file=self.directory / HOLD_CONFIG)
             case _:
                 return self.settings
 
     def rotate_at_vendor(self) -> str:
-        """Let the vendor take only a new key from now on, and return it."""
+        """Let the vendor accept only a new key from now on, and return the key."""
         key = secrets.token_urlsafe(24)
         self.sandbox.account.change_credentials(COMPANY_ID, key)
         return key
 
     def rotate_secret(self, key: str) -> None:
-        """Put a key into Secrets Manager."""
+        """Store a key in Secrets Manager."""
         content = json.dumps({"CompanyId": COMPANY_ID, "IntegrationKey": key})
         secrets_client(self.aws).put_secret_value(
             SecretId=self.settings.push_credentials_arn, SecretString=content
@@ -131,43 +132,46 @@ class Stage:
 
 
 @contextmanager
-def staged(directory: Path, seed: int, daily_calls: int, slots: int) -> Iterator[Stage]:
-    """Put everything up, and take it down afterwards. Raises StepFailedError."""
+def started_services(directory: Path, seed: int, daily_calls: int, slots: int) -> Iterator[Services]:
+    """Start the services, and stop them at the end of the block. `slots`: the number of workers.
+
+    Raises StepFailedError.
+    """
     (directory / "journals").mkdir()
-    world = RunClock.create(directory / "world", slots, _just_before_midnight())
+    run_clock = RunClock.create(directory / "clock", slots, _just_before_midnight())
     key = secrets.token_urlsafe(24)
     account = Account(
         COMPANY_ID,
         key,
         limits=Limits(daily_calls=daily_calls),
         time_zone=TIME_ZONE,
-        clock=lambda: datetime.fromtimestamp(world.now(), UTC),
+        clock=lambda: datetime.fromtimestamp(run_clock.now(), UTC),
     )
     sandbox = SandboxServer(account, record=Record(keep=None), faults=Faults(seed=seed))
     with Processes() as processes, sandbox:
         aws = ministack.start(processes, directory)
         signing = {"push": "whsec_" + "c2VjcmV0" * 4, "github": secrets.token_urlsafe(24)}
-        _write_routes(directory / "relay.toml", daily_calls, "resend")
-        _write_routes(directory / HOLD, daily_calls, "hold")
+        _write_config(directory / "relay.toml", daily_calls, "resend")
+        _write_config(directory / HOLD_CONFIG, daily_calls, "hold")
         settings = _settings(aws, sandbox.address, directory, signing, key)
         with _environment(aws):
-            yield Stage(
-                seed, directory, world, aws, queue_client(aws), sandbox, settings, signing, daily_calls
+            yield Services(
+                seed, directory, run_clock, aws, queue_client(aws), sandbox, settings, signing, daily_calls
             )
 
 
 def _just_before_midnight() -> float:
-    """Return the moment at which runs begin: the day turns while they are in full swing."""
+    """Return the time at which a run begins, so that the next day begins in the middle of its burst."""
     now = datetime.now(TIME_ZONE)
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight.timestamp() - _BEFORE_MIDNIGHT_SECS
 
 
-def _write_routes(file: Path, daily_calls: int, delivery_unknown: str) -> None:
+def _write_config(file: Path, daily_calls: int, delivery_unknown: str) -> None:
     text = _ROUTES.format(
         delivery_unknown=delivery_unknown,
         daily_calls=daily_calls,
-        # Most events are of this source; in the shorter runs its budget is used up on some days.
+        # Most events are of this source. In short runs, its budget is used up on some days.
         push_calls=daily_calls * 4 // 5,
         time_zone=TIME_ZONE.key,
         fan=json.dumps(FAN),
@@ -177,12 +181,12 @@ def _write_routes(file: Path, daily_calls: int, delivery_unknown: str) -> None:
 
 
 def _sources(directory: Path, names: Iterable[str]) -> Path:
-    """Make a directory of the sources that the run plays: a deployer's own ones could match its events."""
-    made = directory / "sources"
-    made.mkdir()
+    """Create a directory with the run's sources only: a deployer's own source could match its events."""
+    sources = directory / "sources"
+    sources.mkdir()
     for name in names:
-        (made / name).symlink_to(ROOT / "src/sources" / name)
-    return made
+        (sources / name).symlink_to(ROOT / "src/sources" / name)
+    return sources
 
 
 def _settings(aws: LocalAws, vendor: str, directory: Path, signing: Mapping[str, str], key: str) -> Settings:
@@ -217,8 +221,8 @@ def _secret(aws: LocalAws, name: str, content: object) -> str:
 
 @contextmanager
 def _environment(aws: LocalAws) -> Iterator[None]:
-    """Point the workers, which inherit it, at the local AWS."""
-    given = {
+    """Set the environment for the local AWS. The workers inherit it."""
+    variables = {
         "AWS_ENDPOINT_URL": aws.address,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -230,8 +234,8 @@ def _environment(aws: LocalAws) -> Iterator[None]:
         "POWERTOOLS_METRICS_NAMESPACE": "Chaos",
         "NO_PROXY": "127.0.0.1",
     }
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

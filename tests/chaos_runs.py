@@ -1,0 +1,46 @@
+"""A chaos run in memory, for the tests of its verdict: it went well, until a test changes its evidence."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from chaos.driver import Facts
+from chaos.evidence import DeadLetter, Evidence
+from chaos.plan import Kind, Planned, Way
+from chaos.services import MAX_RECEIVES
+from chaos.verdict import Verdict, judge
+
+#: The only push of the run.
+PUSH_ID = ("m0000001", "user:m0000001")
+MARKER = PUSH_ID[0]
+#: The attributes that the relay gives to a dead letter.
+REASON = {"error_code": "vendor_rejected", "source": "push", "event_id": "e", "failed_at": "now"}
+
+
+class GoodRun:
+    """A run of one event whose push was shown once."""
+
+    def __init__(self, kind: Kind = Kind.PLAIN, way: Way = Way.PUSH) -> None:
+        self.event = Planned(MARKER, kind, way, (0.0,))
+        self.facts = Facts(accepted={MARKER})
+        self.evidence = Evidence()
+        self.evidence.shown[PUSH_ID] = 1
+        self.source: Any = SimpleNamespace(receives={"m": MAX_RECEIVES}, handed_twice=0)
+        counts = SimpleNamespace(over_quota=0, calls=1, faults=0)
+        usage = SimpleNamespace(max_connections=3)
+        self.services: Any = SimpleNamespace(
+            seed=1,
+            daily_calls=10,
+            sandbox=SimpleNamespace(
+                record=SimpleNamespace(counts=counts), account=SimpleNamespace(usage=lambda: usage)
+            ),
+        )
+        self.counts, self.usage = counts, usage
+
+    def verdict(self) -> Verdict:
+        """Return the verdict of the run."""
+        return judge([self.event], self.facts, self.source, self.evidence, self.services)
+
+
+def dead_letter(**attributes: str) -> DeadLetter:
+    """Return a dead letter of the run's whole event."""
+    return DeadLetter(frozenset({MARKER}), (), attributes)
