@@ -97,7 +97,7 @@ class AccountTable(Table):
         Choice("resend", "hold"),
         "resend",
         "The policy for a push of unknown fate: it is sent again, or held for a person "
-        "([reliability.md](reliability.md#what-becomes-of-a-push-when-its-worker-dies)).",
+        "([reliability.md](reliability.md#if-a-worker-dies)).",
     )
     resends = default(
         Integer(),
