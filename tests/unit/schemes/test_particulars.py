@@ -183,7 +183,7 @@ def test_a_token_in_the_wrong_place_is_missing() -> None:
 
 def test_the_scheme_none_accepts_everything() -> None:
     """The caller of the scheme checks that the deployer has allowed this."""
-    verified = read_scheme({"scheme": "none"})(Request(b"anything"), Evidence([], NOW)
+    verified = read_scheme({"scheme": "none"})(Request(b"anything"), Evidence([], NOW))
     assert verified.signed == b"anything"
 
 
