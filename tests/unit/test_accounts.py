@@ -123,7 +123,7 @@ def test_a_refused_push_is_dead_lettered_for_its_account_only(world: World) -> N
     """A replay of the dead letter sends nothing to the other account's person."""
     world.vendors["east"].errors = [VendorRejected("no such user")]
     world.deliver(sqs_batch(sqs_queued(event())))
-    (dead,) = world.messages.buried
+    (dead,) = world.messages.dead_letters
     assert dead.error_code == "vendor_rejected"
     (key,) = (call.push.key for call in world.vendors["east"].calls)
     assert f'"only":["{key}"]' in dead.body
@@ -179,7 +179,7 @@ def test_the_window_of_an_account_that_is_gone_is_dead_lettered(tmp_path: Path, 
     file.write_text('[[route]]\nsource = "bakery"\nto = ["user:ada"]\n')
     later = World(routes=file)
     later.deliver(sqs_batch(sqs_queued(end)))
-    assert [buried.error_code for buried in later.messages.buried] == ["unknown_account"]
+    assert [buried.error_code for buried in later.messages.dead_letters] == ["unknown_account"]
     assert not later.vendor.calls
 
 
