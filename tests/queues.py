@@ -138,6 +138,10 @@ class Messages:
         """Receive the visible dead letters."""
         return self._received(self._dead)
 
+    def size(self) -> int:
+        """Return how many messages are in the queue, visible or not."""
+        return len(self._waiting)
+
     def break_down(self) -> None:
         """Fail from now on, as the adapter would if SQS failed."""
         self.error = QueueUnavailable("the queue did not answer (Fake)")
