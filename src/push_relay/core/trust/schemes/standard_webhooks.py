@@ -37,7 +37,7 @@ def standard_webhooks(table: VerifyStandardWebhooks) -> Scheme:
     """Make the scheme `webhook-signature: v1,<base64> [v1a,<base64> ...]` of `<id>.<seconds>.<body>`.
 
     The secret's prefix is its kind, and the secret is used for nothing else: `whsec_` is an HMAC-SHA256 key
-    (v1), `whpk_` an Ed25519 public key (v1a). So a public key, which is no secret, never verifies an HMAC. A
+    (v1), `whpk_` an Ed25519 public key (v1a). So a public key, which is not secret, never verifies an HMAC. A
     secret without a prefix, or one that is not base64 after it, fits nothing. `Scheme.secret` returns the
     readings of a stored secret in this form.
     The headers' names begin with `header_prefix`: `webhook`, or `svix` for senders older than the standard.
