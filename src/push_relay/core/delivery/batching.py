@@ -160,7 +160,7 @@ class Batcher:
                 self.store.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return
-            # By this worker's clock the closed window is perhaps still open: the next one begins when it is due.
+            # By this worker's clock the closed window is perhaps still open. The next one begins at its end.
             next_one = window_of(push, max(now(), window.due))
             other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)
             window = self._noted(push, other, overwrite=True)
