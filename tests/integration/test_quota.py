@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -229,7 +230,9 @@ def test_a_worker_that_knows_that_the_day_is_used_up_asks_nobody(office: Office)
 def test_what_is_used_of_the_quota_is_a_metric(office: Office) -> None:
     """In percent, the highest of an invocation: an alarm stands at 80."""
     with captured() as said:
-        send = office.worker(Account(daily_calls=5, reserved_percent=0), said.telemetry.quota)
+        send = office.worker(
+            Account(daily_calls=5, reserved_percent=0), partial(said.telemetry.quota, "default")
+        )
         for _ in range(4):
             send(NORMAL)
         said.telemetry.flush()
