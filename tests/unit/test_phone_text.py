@@ -174,7 +174,7 @@ def test_any_text_comes_out_clean(text: str) -> None:
 
 @given(st.text(st.characters(categories=("L", "N", "P", "Sm", "Sc", "Nd"))))
 def test_letters_digits_and_signs_are_never_changed(text: str) -> None:
-    """The only exceptions are the letters that are fillers, which Unicode itself calls ignorable."""
+    """The only exceptions are fillers, which Unicode itself calls ignorable."""
     expected = "".join(character for character in text if character not in "\u115f\u1160\u3164\uffa0")
     assert clean_text(text) == expected
 
