@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from fakes import Clock
+from ports import Clock
 from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account

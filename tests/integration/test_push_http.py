@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import CREDENTIALS, ROTATED
+from ports import CREDENTIALS, ROTATED
 from push_relay.adapters import push_http
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes import CREDENTIALS
+from ports import CREDENTIALS
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from push_relay.core.errors import RelayError

@@ -110,6 +110,6 @@ def test_a_batch_push_counts_once_for_each_of_its_sources() -> None:
     world = World()
     window = Window("w", PERSON, world.clock.time)
     for number, source in enumerate(("shop", "mill", "shop")):
-        world.digests.add(window, BatchedPush(f"k-{number}", source, "e", "-", Wording(f"t{number}", "b")))
+        world.batches.add(window, BatchedPush(f"k-{number}", source, "e", "-", Wording(f"t{number}", "b")))
     world.deliver(sqs_batch(sqs_queued(closing_event(window))))
     assert [call.push.sources for call in world.vendor.calls] == [("mill", "shop")]

@@ -61,7 +61,9 @@ def proofs(case: Case, *requests: Request) -> set[str]:
 def all_output(here: World, output: Captured, answers: list[dict[str, Any]]) -> str:
     """Return everything that has left the relay, except the calls to the vendor."""
     queued = [pack(queued[0]).body for queued in here.messages.queued]
-    dead = [f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.buried]
+    dead = [
+        f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.dead_letters
+    ]
     return "\n".join([output.text, *queued, *dead, *(json.dumps(answer) for answer in answers)])
 
 
@@ -81,7 +83,7 @@ def test_no_secret_and_no_proof_leaves_the_relay(case: Case, mode: DeliveryMode,
             for each in (*sent, broken)
             for encoded in (False, True)
         ]
-        here.messages.down = RuntimeError(marked.secret.decode())
+        here.messages.error = RuntimeError(marked.secret.decode())
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
         here.secrets.missing = True
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]

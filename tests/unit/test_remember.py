@@ -237,7 +237,7 @@ def test_a_batched_push_is_batched_again_later(tmp_path: Path) -> None:
     here.secrets.secrets = (b"secret",)
     arrivals(here, 0, 60, HOUR)
     assert [receipt.error_code for receipt in here.witness.receipts] == [BATCHED, None, BATCHED]
-    assert len(here.digests.windows) == 2
+    assert len(here.batches.windows) == 2
 
 
 def test_a_claim_is_never_forgotten(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_claim_is_never_forgotten(tmp_path: Path) -> None:
     first, later = received(here, 0, github()), received(here, DAY, github())
     delivered(here, 0, first)
     (key,) = here.ledger.states
-    here.ledger.states[key] = None
+    here.ledger.put(key, None)
     assert delivered(here, DAY, later) == [Outcome.PARKED]
     assert here.witness.receipts[-1].error_code == "claim_held"
 
