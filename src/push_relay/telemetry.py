@@ -188,6 +188,10 @@ class Telemetry:
         """Log what went wrong outside any one event: a message could not be parked, say."""
         self._logger.error(what, error_code=error_code, detail=detail)
 
+    def outdated(self, warning: object) -> None:
+        """Log that the configuration has something that will stop working, such as an old name of a key."""
+        self._logger.warning("outdated configuration", detail=str(warning))
+
     def flush(self) -> None:
         """Write the metrics (CloudWatch's embedded metric format), one line for each source.
 

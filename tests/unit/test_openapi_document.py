@@ -64,7 +64,7 @@ def test_every_header_of_a_proof_is_documented(case: Any, tmp_path: Path) -> Non
 @pytest.mark.parametrize("body_format", FORMATS)
 def test_every_body_format_is_documented(body_format: str, form: str | None, tmp_path: Path) -> None:
     """A body format can be combined with a form, and then both are documented."""
-    event = {"format": body_format} | ({"form": form} if form else {})
+    event = {"format": body_format} | ({"form_field": form} if form else {})
     folder(tmp_path, "planted", verify={"scheme": "github"}, event=event)
     operation = valid(tmp_path)["paths"]["/webhooks/planted"]["post"]
     assert ("application/x-www-form-urlencoded" in operation["requestBody"]["content"]) is (form is not None)

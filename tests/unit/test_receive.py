@@ -323,7 +323,7 @@ def test_direct_mode_rejects_an_event_that_does_not_fit_in_a_queue_message() -> 
 def test_direct_mode_accepts_a_batched_push(tmp_path: Path) -> None:
     """The push waits for the others of its batch window, which is not an error."""
     routes = tmp_path / "relay.toml"
-    routes.write_text('[[route]]\nsource = "bakery"\nto = ["external:4711"]\ndigest = "5m"\n')
+    routes.write_text('[[route]]\nsource = "bakery"\nto = ["external:4711"]\nbatch = "5m"\n')
     answer = World(mode=DeliveryMode.DIRECT, routes=routes).receive(webhook(GOOD))
     assert answer["statusCode"] == 202
     receipts = json.loads(answer["body"])["receipts"]

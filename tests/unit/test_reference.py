@@ -114,6 +114,7 @@ def everything(reporter: Telemetry) -> None:
     reporter.unsubscribed("bakery", "c-1")
     reporter.quota(1, 2)
     reporter.trouble("what", error_code="queue_unavailable", detail="why")
+    reporter.outdated("why")
     reporter.flush()
 
 

@@ -141,8 +141,8 @@ def test_routes_are_counted_over_all_sources() -> None:
 
 
 URGENT = {"priority": "high", "max_age": "2m"}
-SLOW = {"digest": "10m", "max_age": "10m"}
-QUICK = {"digest": "5m", "max_age": "5m"}
+SLOW = {"batch": "10m", "max_age": "10m"}
+QUICK = {"batch": "5m", "max_age": "5m"}
 PLAIN = {"max_age": "3m"}
 
 
@@ -191,6 +191,6 @@ def test_a_wrong_recipient_is_found_at_build_time(to: str, cause: str) -> None:
 def test_a_source_that_does_not_exist_is_found_at_build_time() -> None:
     """The check is made only if the names of the sources are given."""
     document = {"route": [{"source": "gihtub", "to": "user:1"}]}
-    with pytest.raises(ConfigurationInvalid, match="there is no source `gihtub`; there are: github"):
+    with pytest.raises(ConfigurationInvalid, match="there is no source `gihtub`; did you mean `github`"):
         read_routing(document, {"github"})
     read_routing(document)

@@ -1,7 +1,7 @@
 """The shipped routes send GitHub's events to the people whom they concern, except the person who acted."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from typing import Any
 

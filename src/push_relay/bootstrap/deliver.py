@@ -53,7 +53,7 @@ def _lane(common: Common, account: Account, table: LedgerTable, ledger: DynamoDb
     vendor = DailyQuota(
         HttpPushApi(settings.push_base_url, account),
         DynamoDbCallCounter(table, name, clock.now),
-        Quota(account, common.routing.budgets),
+        Quota(account, common.routing.budgets[name]),
         clock,
         common.telemetry.quota,
     )
