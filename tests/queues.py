@@ -95,7 +95,7 @@ class Messages:
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
-        self._send(self._waiting, queue_format.park(event, attempt, due, error_code), due)
+        self._send(self._waiting, queue_format.parked(event, attempt, due, error_code), due)
         self.reasons.append(error_code)
         self.parked.append((event, attempt, due))
 
@@ -137,6 +137,10 @@ class Messages:
     def received_dead(self) -> list[dict[str, Any]]:
         """Receive the visible dead letters."""
         return self._received(self._dead)
+
+    def size(self) -> int:
+        """Return how many messages are in the queue, visible or not."""
+        return len(self._waiting)
 
     def break_down(self) -> None:
         """Fail from now on, as the adapter would if SQS failed."""

@@ -1,4 +1,4 @@
-"""The environment's settings, read here and nowhere else. The README lists them."""
+"""The settings in the environment, which only this module reads. docs/reference.md lists them."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class DeliveryMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the template tells the functions. A function that never needs a value may leave it empty."""
+    """The values that the template gives the functions. A value that a function never needs may be empty."""
 
     mode: DeliveryMode
     queue_url: str

@@ -34,6 +34,10 @@ class Queues:
         """Receive the dead letters."""
         return self._local.received(self.dead_url)
 
+    def size(self) -> int:
+        """Return how many messages are in the queue."""
+        return sum(self.counts().values())
+
     def counts(self) -> dict[str, int]:
         """Return the numbers of visible, delayed and received messages."""
         names: Any = [f"ApproximateNumberOfMessages{which}" for which in ("", "Delayed", "NotVisible")]

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -177,7 +178,9 @@ def test_a_worker_remembers_that_the_quota_is_used_up(fleet: Fleet) -> None:
 def test_the_used_share_of_the_quota_is_a_metric(fleet: Fleet) -> None:
     """The metric is the highest percentage of an invocation. An alarm is set at 80."""
     with captured() as output:
-        send = fleet.worker(Account(daily_calls=5, reserved_percent=0), output.telemetry.quota)
+        send = fleet.worker(
+            Account(daily_calls=5, reserved_percent=0), partial(output.telemetry.quota, "default")
+        )
         for _ in range(4):
             send(NORMAL)
         output.telemetry.flush()

@@ -1,109 +1,205 @@
-"""Several accounts in relay.toml: their tables, the routes that name them, and the budgets in each."""
+"""Several accounts: each has pushes, windows and limits of its own, and none affects another."""
 
 from pathlib import Path
 
 import pytest
 
-from push_relay.adapters.catalog import read_routing_file
-from push_relay.core.account import Account, read_account
-from push_relay.core.errors import ConfigurationInvalid
-from push_relay.core.rules.relay_file import AccountTable
-from push_relay.core.rules.route import Routing
+from fakes import World, captured
+from invocations import sqs_batch, sqs_queued
+from push_relay.core.delivery.batching import account_of
+from push_relay.core.errors import QuotaExhausted, VendorRejected, VendorUnavailable
+from push_relay.core.event import Event
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import DEFAULT_ACCOUNT, Receipt, of_account
 
-MILL = """\
-[account.mill]
-base_url = "https://push.example.com/mill/"
-credentials_secret = "relay/mill"
-daily_calls = 100
+ROUTES = """
+[account.default]
+title_limit = 20
+
+[account.east]
+credentials_secret = "credentials-east"
+title_limit = 10
+
+[[route]]
+source = "bakery"
+to = ["user:ada"]
+
+[[route]]
+source = "bakery"
+to = ["user:ada"]
+account = "east"
 """
 
 
-def read(directory: Path, document: str) -> Routing:
-    """Read a relay.toml."""
-    file = directory / "relay.toml"
-    file.write_text(document)
-    return read_routing_file(file)
-
-
-def route(source: str, account: str = "") -> str:
-    """Write a route."""
-    named = f'account = "{account}"\n' if account else ""
-    return f'[[route]]\nsource = "{source}"\nto = ["user:1"]\n{named}'
-
-
-def mistakes(directory: Path, document: str) -> list[str]:
-    """Return the mistakes of a relay.toml."""
-    with pytest.raises(ConfigurationInvalid) as wrong:
-        read(directory, document)
-    return [line.removeprefix(f"{directory}/relay.toml:") for line in wrong.value.detail.splitlines()]
-
-
-def test_the_default_account_needs_no_table(tmp_path: Path) -> None:
-    """Its base URL and its credentials are in the environment."""
-    routing = read(tmp_path, route("shop"))
-    assert routing.accounts == {"default": Account()}
-    assert routing.account is routing.accounts["default"]
-    assert [each.account for each in routing.routes] == ["default"]
-
-
-def test_the_declared_defaults_are_those_of_the_account() -> None:
-    """`Account()` is used without a file too."""
-    assert read_account("default", AccountTable({})) == Account()
-
-
-def test_each_account_has_its_own_table(tmp_path: Path) -> None:
-    """No key of one account holds for another one."""
-    default = '[account.default]\nbase_url = "https://push.example.com"\nconnections = 2\n'
-    routing = read(tmp_path, default + MILL + route("shop", "mill") + route("shop"))
-    assert routing.accounts["default"] == Account(base_url="https://push.example.com", connections=2)
-    assert routing.accounts["mill"] == Account(
-        name="mill",
-        base_url="https://push.example.com/mill",
-        credentials_secret="relay/mill",
-        daily_calls=100,
+def event(identity: str = "1", words: str = "warm") -> Event:
+    """Return an event of the bakery."""
+    return Event(
+        "bakery", f"e-{identity}", "baked", {"kind": "baked", "words": words}, 1_800_000_000.0, identity
     )
-    assert routing.account.name == "default"
-    assert [each.account for each in routing.routes] == ["mill", "default"]
 
 
-@pytest.mark.parametrize(
-    ("document", "cause"),
-    [
-        ("[account.mill]\n", "1: account.mill: `credentials_secret` is missing"),
-        (MILL.replace("mill]", "Mill]"), "1: account.Mill: `Mill` is not an account's name"),
-        (MILL.replace("mill]", f"{'m' * 33}]"), "is not an account's name"),
-        (MILL.replace("https:", "http:"), "2: account.mill.base_url: is not an https URL"),
-        (MILL.replace('"relay/mill"', '""'), "3: account.mill.credentials_secret: is empty"),
-        (MILL + route("shop", "mil"), "8: route[1].account: there is no [account.mil]; did you mean `mill`?"),
-        (route("shop", "x y"), "4: route[1].account: `x y` is not an account's name"),
-    ],
-)
-def test_a_wrong_account_is_a_mistake(tmp_path: Path, document: str, cause: str) -> None:
-    """A route must not send its pushes by an account that does not exist."""
-    assert any(cause in mistake for mistake in mistakes(tmp_path, document))
+@pytest.fixture
+def routes(tmp_path: Path) -> Path:
+    """Return a relay.toml with two accounts, both of which push to the same user."""
+    file = tmp_path / "relay.toml"
+    file.write_text(ROUTES)
+    return file
 
 
-# --- budgets ------------------------------------------------------------------------------------------
+@pytest.fixture
+def world(routes: Path) -> World:
+    """Return a relay with two accounts."""
+    return World(routes=routes)
 
 
-def test_a_default_budget_holds_where_several_sources_share_an_account(tmp_path: Path) -> None:
-    """A source that has an account to itself may use all of its calls."""
-    routing = read(tmp_path, MILL + route("shop") + route("oven") + route("shop", "mill"))
-    assert routing.budgets == {"default": {"shop": 1125, "oven": 1125}, "mill": {}}
-    routing = read(tmp_path, MILL + route("shop") + route("shop", "mill") + route("oven", "mill"))
-    assert routing.budgets == {"default": {}, "mill": {"shop": 45, "oven": 45}}
+def deliver(world: World, *events: Event) -> list[Receipt]:
+    """Deliver events together; return all their receipts."""
+    return [receipt for receipts in world.relay.deliver(events, world.time_left) for receipt in receipts]
 
 
-def test_a_configured_budget_holds_in_each_account(tmp_path: Path) -> None:
-    """An account with fewer calls bounds the source without it."""
-    budget = "[source.shop]\ndaily_calls = 300\n"
-    routing = read(tmp_path, MILL + budget + route("shop") + route("shop", "mill"))
-    assert routing.budgets == {"default": {"shop": 300}, "mill": {"shop": 100}}
+def by_account(receipts: list[Receipt]) -> dict[str | None, tuple[str, str | None]]:
+    """Return the outcome and the error code of each account's receipt."""
+    return {receipt.account: (receipt.outcome, receipt.error_code) for receipt in receipts}
 
 
-def test_a_budget_that_no_account_of_the_source_has_is_a_mistake(tmp_path: Path) -> None:
-    """It would never have an effect."""
-    budget = "[source.shop]\ndaily_calls = 300\n"
-    assert mistakes(tmp_path, MILL + budget + route("shop", "mill")) == [
-        "6: source.shop.daily_calls: is more than the account's daily_calls (100)"
+def test_the_same_user_gets_a_push_from_each_account(world: World) -> None:
+    """The user id `ada` names another person in the other organisation."""
+    receipts = deliver(world, event())
+    assert by_account(receipts) == {"default": (Outcome.DELIVERED, None), "east": (Outcome.DELIVERED, None)}
+    assert [len(world.vendors[name].calls) for name in ("default", "east")] == [1, 1]
+    assert len({receipt.key for receipt in receipts}) == 2
+
+
+def test_an_event_that_arrives_again_is_a_duplicate_in_each_account(world: World) -> None:
+    """Each account's push has a claim of its own, so neither is taken for the other's duplicate."""
+    deliver(world, event())
+    again = deliver(world, event())
+    assert by_account(again) == {"default": (Outcome.DUPLICATE, None), "east": (Outcome.DUPLICATE, None)}
+    assert [len(vendor.calls) for vendor in world.vendors.values()] == [1, 1]
+
+
+def test_the_default_accounts_keys_are_those_of_the_version_without_accounts() -> None:
+    """Its ledger items stay valid for 14 days after the update, so no push is sent twice."""
+    assert of_account("0" * 64, DEFAULT_ACCOUNT) == "0" * 64
+    assert of_account("0" * 64, "east") != of_account("0" * 64, "west") != "0" * 64
+
+
+def test_a_dead_vendor_stops_no_other_account(world: World) -> None:
+    """The other account's pushes are delivered in the same invocation, and later too."""
+    world.vendors["east"].judge = lambda _push, _credentials: VendorUnavailable("down")
+    for number in range(3):
+        receipts = deliver(world, event(str(number)))
+        assert by_account(receipts) == {
+            "default": (Outcome.DELIVERED, None),
+            "east": (Outcome.PARKED, "vendor_unavailable"),
+        }
+
+
+def test_each_accounts_parked_pushes_wait_in_a_message_of_their_own(world: World) -> None:
+    """One waits for midnight and the other for seconds. In one message, both would wait until midnight."""
+    world.vendors["default"].judge = lambda _push, _credentials: QuotaExhausted("used up", retry_after=40_000)
+    world.vendors["east"].judge = lambda _push, _credentials: VendorUnavailable("down", retry_after=60)
+    assert world.deliver(sqs_batch(sqs_queued(event()))) == {"batchItemFailures": []}
+    waits = {
+        account: due - world.clock.now()
+        for account, (_, _, due) in zip(("default", "east"), world.messages.parked, strict=True)
+    }
+    assert waits["default"] >= 40_000
+    assert waits["east"] < 600
+    keys = [parked.only for parked, _, _ in world.messages.parked]
+    assert len(keys[0]) == len(keys[1]) == 1 != len({*keys[0], *keys[1]})
+
+
+def test_a_parked_push_of_one_account_is_delivered_without_the_others(world: World) -> None:
+    """The event comes back for the one push that is left."""
+    world.vendors["east"].errors = [VendorUnavailable("down")]
+    world.deliver(sqs_batch(sqs_queued(event())))
+    ((parked, _, _),) = world.messages.parked
+    assert by_account(deliver(world, parked)) == {"east": (Outcome.DELIVERED, None)}
+    assert len(world.vendors["default"].calls) == 1
+
+
+def test_a_refused_push_is_dead_lettered_for_its_account_only(world: World) -> None:
+    """A replay of the dead letter sends nothing to the other account's person."""
+    world.vendors["east"].errors = [VendorRejected("no such user")]
+    world.deliver(sqs_batch(sqs_queued(event())))
+    (dead,) = world.messages.dead_letters
+    assert dead.error_code == "vendor_rejected"
+    (key,) = (call.push.key for call in world.vendors["east"].calls)
+    assert f'"only":["{key}"]' in dead.body
+
+
+def test_each_accounts_limits_cut_its_texts(routes: Path) -> None:
+    """The two apps may show titles of different lengths."""
+    world = World(routes=routes)
+    deliver(world, event(words="a long loaf with a long name"))
+    titles = {name: vendor.calls[0].push.wording.title for name, vendor in world.vendors.items()}
+    bodies = {name: vendor.calls[0].push.wording.body for name, vendor in world.vendors.items()}
+    assert len(titles["east"]) <= 10
+    assert len(titles["default"]) <= 20
+    assert bodies["east"] == bodies["default"]
+
+
+def test_each_account_has_batch_windows_of_its_own(tmp_path: Path) -> None:
+    """What is collected for a user of one organisation is not shown to the other's."""
+    file = tmp_path / "relay.toml"
+    file.write_text(ROUTES.replace('to = ["user:ada"]', 'to = ["user:ada"]\nbatch = "5m"'))
+    world = World(routes=file)
+    deliver(world, event("1"), event("2"))
+    ends = [parked for parked, _, _ in world.messages.parked]
+    assert sorted(map(account_of, ends)) == ["default", "east"]
+    assert len({end.data["window"] for end in ends}) == 2
+    world.clock.time += 400
+    assert by_account(deliver(world, *ends)) == {
+        "default": (Outcome.DELIVERED, None),
+        "east": (Outcome.DELIVERED, None),
+    }
+    for vendor in world.vendors.values():
+        (call,) = vendor.calls
+        assert call.push.wording.title.startswith("2 new")
+
+
+def test_the_default_accounts_windows_end_with_the_event_of_the_version_before(tmp_path: Path) -> None:
+    """A version without accounts can end the window, if a deployment is rolled back."""
+    file = tmp_path / "relay.toml"
+    file.write_text('[[route]]\nsource = "bakery"\nto = ["user:ada"]\nbatch = "5m"\n')
+    world = World(routes=file)
+    deliver(world, event())
+    ((end, _, _),) = world.messages.parked
+    assert end.data.keys() == {"window"}
+
+
+def test_the_window_of_an_account_that_is_gone_is_dead_lettered(tmp_path: Path, routes: Path) -> None:
+    """relay.toml was changed while it was open; a person can configure the account again, and replay it."""
+    routes.write_text(ROUTES.replace('account = "east"', 'account = "east"\nbatch = "5m"'))
+    world = World(routes=routes)
+    deliver(world, event())
+    ((end, _, _),) = world.messages.parked
+    file = tmp_path / "other.toml"
+    file.write_text('[[route]]\nsource = "bakery"\nto = ["user:ada"]\n')
+    later = World(routes=file)
+    later.deliver(sqs_batch(sqs_queued(end)))
+    assert [buried.error_code for buried in later.messages.dead_letters] == ["unknown_account"]
+    assert not later.vendor.calls
+
+
+def test_the_log_names_the_account_of_each_receipt(routes: Path) -> None:
+    """A person on call sees whose pushes wait."""
+    with captured() as said:
+        world = World(routes=routes, telemetry=said.telemetry)
+        world.deliver(sqs_batch(sqs_queued(event())))
+    receipts = [line for line in said.logs if line["message"] == "receipt"]
+    assert sorted(line["account"] for line in receipts) == ["default", "east"]
+
+
+def test_the_metric_of_used_calls_is_written_for_each_account() -> None:
+    """The alarm looks at the highest, and the property says which account it is."""
+    with captured() as said:
+        said.telemetry.quota("default", 10, 100)
+        said.telemetry.quota("east", 90, 100)
+        said.telemetry.quota("east", 80, 100)
+        said.telemetry.flush()
+    assert [(line["account"], line["QuotaUsed"]) for line in said.metrics] == [
+        ("default", [10.0]),
+        ("east", [90.0]),
     ]

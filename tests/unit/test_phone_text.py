@@ -1,6 +1,5 @@
 """Text on the phone: hidden and reordering characters are removed, and text of every script is kept."""
 
-import time
 import unicodedata
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpu_cost import cost
 from fakes import World
 from invocations import sqs_batch, sqs_record
 from push_relay.core.errors import MappingFailed
@@ -114,7 +114,7 @@ def test_a_text_without_visible_characters_is_empty(text: str) -> None:
     assert (clean_line(text), clean_text(text)) == ("", "")
     assert is_blank(text)
     for wording in (Wording(text, "body"), Wording("title", text)):
-        with pytest.raises(MappingFailed, match="came out empty"):
+        with pytest.raises(MappingFailed, match="is empty"):
             fit(wording, 100, 1000)
 
 
@@ -201,9 +201,7 @@ def test_letters_digits_and_signs_are_never_changed(text: str) -> None:
 def test_a_very_long_text_is_cleaned_in_little_time(piece: str) -> None:
     """Strangers may send a megabyte of such text."""
     text = piece * (1_000_000 // len(piece))
-    started = time.process_time()
-    fit(Wording(f"a{text}b", f"a{text}b"), 100, 1000)
-    assert time.process_time() - started < 3
+    assert cost(lambda: fit(Wording(f"a{text}b", f"a{text}b"), 100, 1000), runs=1) < 1_000
 
 
 def test_only_a_part_of_a_very_long_text_is_cleaned() -> None:

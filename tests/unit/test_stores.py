@@ -66,6 +66,10 @@ class Queues:
         """Receive the dead letters."""
         return self.queue.received_dead()
 
+    def size(self) -> int:
+        """Return how many messages are in the queue."""
+        return self.queue.size()
+
 
 class TestMessages(QueueContract):
     """The queue in memory."""
@@ -96,6 +100,10 @@ class BotoQueues:
     def dead(self) -> list[dict[str, Any]]:
         """Receive the dead letters."""
         return self._received(self.dead_url)
+
+    def size(self) -> int:
+        """Return how many messages are in the queue."""
+        return len(self._sqs.queues.get(self.url, []))
 
     def _received(self, url: str) -> list[dict[str, Any]]:
         arn = f"arn:aws:sqs:eu-west-1:1:{url.rpartition('/')[2]}"

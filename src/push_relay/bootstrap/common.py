@@ -1,4 +1,4 @@
-"""What both functions need: the configuration, the sources, the queues, the telemetry and the clock."""
+"""The parts that both functions need: configuration, sources, queues, telemetry and clock."""
 
 from dataclasses import dataclass
 

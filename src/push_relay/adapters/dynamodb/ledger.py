@@ -1,6 +1,6 @@
 """The ledger in DynamoDB. A push is one item, and each act on it one conditional update.
 
-The item contains nothing of the push's content. Moments are whole seconds since the epoch.
+The item does not contain the push's content. Moments are whole seconds since the epoch.
 
 | attribute         | pushes                      | meaning                                                  |
 |-------------------|-----------------------------|----------------------------------------------------------|

@@ -89,7 +89,7 @@ class Failure(NamedTuple):
     code         the error's code
     is_request   whether the vendor asks for fewer calls, or for other credentials: calls stop at once
     retry_after  seconds of `Retry-After`, if it was given
-    probe        the name of the probe; empty if the call was none
+    probe        the name of the probe; empty if the call was not the probe
     mark         a mark of the credentials that the call used
     is_refusal   whether the vendor refused these
     answered     calls of the same worker that were answered since it last wrote the state
@@ -134,7 +134,7 @@ def pause(state: Cooldown, now: float) -> float:
 
 
 def begin_probe(state: Cooldown, probe: str, now: float, lease_secs: float) -> Cooldown:
-    """Make a call the probe, for at most `lease_secs`. If it may not be one, the state stays as it is."""
+    """Make a call the probe, for at most `lease_secs`. If no probe is due, the state is not changed."""
     if not state.until or wait(state, now) > 0:
         return state
     return state._replace(probe=probe, probe_until=math.ceil(now + lease_secs))

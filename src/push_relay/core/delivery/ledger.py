@@ -31,7 +31,7 @@ class Claim(StrEnum):
     GRANTED = "granted"
     HELD = "held"  # by another worker, until its lease ends
     SETTLED = "settled"  # delivered, or batched
-    FAILED = "failed"  # for good
+    FAILED = "failed"  # permanently
 
     @classmethod
     def refused(cls, status: str) -> "Claim":
@@ -82,7 +82,7 @@ class Ledger(Protocol):
     def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the batch window that a claimed push goes into; return the one that is noted.
 
-        Until the push is settled, the first window stays noted, whichever worker claims the push. `overwrite`
-        replaces it. Raises ClaimHeld if the claim is no longer this worker's.
+        Until the push is settled, the first window stays noted, even if another worker claims the push.
+        `overwrite` replaces it. Raises ClaimHeld if the claim is no longer this worker's.
         """
         ...

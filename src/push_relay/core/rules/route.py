@@ -59,11 +59,11 @@ class Route(NamedTuple):
 class Routed(NamedTuple):
     """The recipients to which the routes lead an event.
 
-    recipients  each of them once, with the most urgent route that leads to it
+    recipients  each account's recipients, each once, with the most urgent route that leads to it
     failures    one error for each condition and each recipient that fails on this event
     """
 
-    recipients: Mapping[Recipient, Route]
+    recipients: Mapping[tuple[str, Recipient], Route]
     failures: tuple[MappingFailed, ...] = ()
 
 
@@ -102,14 +102,14 @@ class Routing(NamedTuple):
         """Return the recipients of an event. A condition or a recipient that fails leaves the others alone.
 
         A recipient whose value is empty and a `person:` who is not listed are left out. Neither is a mistake:
-        an issue may have no assignee, or one who wants no pushes. If several routes lead to a recipient, the
-        most urgent one applies; of equally urgent ones the first.
+        an issue may have no assignee, or one who wants no pushes. If several routes of one account lead
+        to a recipient, the most urgent one applies; of equally urgent ones the first.
         Raises MappingFailed if the event's type is not known: every condition may depend on it.
         """
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
-        best: dict[Recipient, Route] = {}
+        best: dict[tuple[str, Recipient], Route] = {}
         failures: list[MappingFailed] = []
         for number, route in enumerate(self.routes, start=1):
             if route.source != event.source:
@@ -117,8 +117,8 @@ class Routing(NamedTuple):
             for found in self._recipients(route, f"route[{number}]", scope):
                 if isinstance(found, MappingFailed):
                     failures.append(found)
-                elif found not in best or route.urgency < best[found].urgency:
-                    best[found] = route
+                elif (at := (route.account, found)) not in best or route.urgency < best[at].urgency:
+                    best[at] = route
         return Routed(best, tuple(failures))
 
     def _recipients(self, route: Route, place: str, scope: Scope) -> Iterator[Recipient | MappingFailed]:
