@@ -108,7 +108,7 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
     """Wire the application as Lambda does, with secrets in memory and, without `ledger`, the stores too."""
     endpoint = receive.build(Common.of(Settings.read()))
     forward = endpoint.intake.forward
-    assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE says so)
+    assert isinstance(forward, DirectForward)  # noqa: S101 (because of DELIVERY_MODE)
     lane = forward.relay.lanes[DEFAULT_ACCOUNT]
     lane = replace(lane, sender=replace(lane.sender, credentials=PushCredentials()))
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
