@@ -1,7 +1,8 @@
-"""What one event costs in direct mode, over a bare urllib3 POST of the very same push.
+"""The CPU time of one event in direct mode, as a ratio to a bare urllib3 POST of the same push.
 
-CPU time of this process alone; the server is another. The sides take turns in short rounds, so that what
-else the machine does falls on all. Reported as the median of the rounds' ratios, with their quartiles.
+Only the CPU time of this process is measured; the server is another process. Both sides are measured alternately in
+short rounds, so that other programs on the machine affect them equally. The result is the median of the rounds' ratios,
+with their quartiles.
 """
 
 import hashlib
@@ -31,25 +32,25 @@ from push_relay.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
-SECRET = "bench-signing-secret"  # noqa: S105 (signs the bench's own events)
+SECRET = "bench-signing-secret"  # noqa: S105 (it signs the benchmark's own events)
 
 
-def measure(tell: Callable[[str], None]) -> list[Figure]:
-    """Return the ratios of an event's CPU to the floor's."""
-    tell(f"event_cpu: {ROUNDS} rounds of {EVENTS} events")
-    with loopback() as port, _log_unseen():
+def measure(report: Callable[[str], None]) -> list[Figure]:
+    """Return the ratios of an event's CPU time to the floor's. `report` is called with the progress."""
+    report(f"event_cpu: {ROUNDS} rounds of {EVENTS} events")
+    with loopback() as port, _discarded_log():
         _environment(port)
         floor = _floor(port)
         sides = {"without_ledger": _direct(ledger=False), "with_ledger": _direct(ledger=True)}
         for side in (floor, *sides.values()):
-            _cpu(side)  # connections made, caches filled, schema compiled
+            _cpu_secs(side)  # this opens the connections, fills the caches and compiles the schema
         ratios: dict[str, list[float]] = {name: [] for name in sides}
         floors = []
         for _ in range(ROUNDS):
-            least = _cpu(floor)
-            floors.append(least * 1e6)
+            floor_secs = _cpu_secs(floor)
+            floors.append(floor_secs * 1e6)
             for name, side in sides.items():
-                ratios[name].append(_cpu(side) / least)
+                ratios[name].append(_cpu_secs(side) / floor_secs)
     return [
         summary(
             "event_cpu", "one event in direct mode / a bare urllib3 POST", ratios["without_ledger"], floors
@@ -71,7 +72,7 @@ def _environment(port: int) -> None:
         PUSH_BASE_URL=f"http://127.0.0.1:{port}",
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
         AWS_ACCESS_KEY_ID="bench",
-        AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 (signs calls to the loopback)
+        AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 (it signs calls to the local server)
         AWS_DEFAULT_REGION="eu-west-1",
         LEDGER_TABLE="bench",
         RELAY_CONFIG=str(ROOT / "tests/samples/shipped-routes.toml"),
@@ -145,10 +146,10 @@ class _Context:
 
 
 def _direct(*, ledger: bool) -> Callable[[], None]:
-    """Wire the application as Lambda does, with secrets at hand, and without DynamoDB where asked."""
+    """Return a function that relays one event, with built-in secrets and, if wanted, without DynamoDB."""
     endpoint = receive.build(Common.of(Settings.read()))
     forward = endpoint.intake.forward
-    assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE says so)
+    assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE is `direct`)
     lane = forward.relay.lanes[DEFAULT_ACCOUNT]
     lane = replace(lane, sender=replace(lane.sender, credentials=_PushCredentials()))
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
@@ -167,7 +168,7 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
 
     def relay_one() -> None:
         answer = endpoint.handle(invocation, _Context())
-        # Whole, so that nothing else went wrong beside it: a trouble with the ledger stands in the receipt.
+        # The whole receipt is compared, because it would also contain an error of the ledger.
         if json.loads(answer["body"]).get("receipts") != [{"outcome": "delivered"}]:
             raise SystemExit(f"bench: the event was not delivered: {answer['body']}")
 
@@ -188,8 +189,8 @@ def _webhook() -> dict[str, Any]:
     }
 
 
-def _cpu(side: Callable[[], None]) -> float:
-    """Return the CPU seconds of one call."""
+def _cpu_secs(side: Callable[[], None]) -> float:
+    """Return the CPU time of one call."""
     started = time.process_time()
     for _ in range(EVENTS):
         side()
@@ -197,11 +198,11 @@ def _cpu(side: Callable[[], None]) -> float:
 
 
 @contextmanager
-def _log_unseen() -> Iterator[None]:
-    """Send what is written to the terminal nowhere: the log lines are written, and not watched."""
+def _discarded_log() -> Iterator[None]:
+    """Redirect the standard output to /dev/null: the cost of writing the log lines is measured too."""
     terminal = os.dup(1)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+    with Path(os.devnull).open("wb") as devnull:
+        os.dup2(devnull.fileno(), 1)
         try:
             yield
         finally:

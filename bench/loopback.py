@@ -1,7 +1,7 @@
-"""A server on 127.0.0.1 that takes any POST and answers at once: what the floor talks to.
+"""A server on 127.0.0.1 that answers any POST at once. The benchmark of an event's CPU time calls it.
 
-It is a process of its own, so that its work is not counted. `{}` is a success of the vendor's; to DynamoDB's
-calls it says what the day's count needs, and what else is asked for was not there.
+It runs in its own process, so that its work is not measured. A call of the vendor is answered with `{}`, which is a
+success. A call of DynamoDB is answered with the attribute that the day's count needs; no other item exists.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _VENDOR, _DYNAMODB = _answer_of(b"{}"), _answer_of(b'{"Attributes":{"calls":{"N"
 
 @contextmanager
 def loopback() -> Iterator[int]:
-    """Run the server; give its port."""
+    """Run the server until the end of the block, and return its port."""
     with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
         try:
             if process.stdout is None:
