@@ -1,7 +1,7 @@
 """The benchmark of `make bench`: it measures, prints the ratios, and writes bench/report.json.
 
-Nothing here passes or fails. All results are ratios to a floor that is measured in the same run, so they do not depend
-on the speed of the machine.
+Nothing here passes or fails. All results are ratios to a floor that is measured in the same run, so they do
+not depend on the speed of the machine.
 """
 
 import json

@@ -1,8 +1,8 @@
 """The CPU time of one event in direct mode, as a ratio to a bare urllib3 POST of the same push.
 
-Only the CPU time of this process is measured; the server is another process. Both sides are measured alternately in
-short rounds, so that other programs on the machine affect them equally. The result is the median of the rounds' ratios,
-with their quartiles.
+Only the CPU time of this process is measured; the server is another process. Both sides are measured
+alternately in short rounds, so that other programs on the machine affect them equally. The result is the
+median of the rounds' ratios, with their quartiles.
 """
 
 import hashlib
@@ -127,7 +127,7 @@ class _NoLedger:
     def count_unknown(self, _key: str) -> int:
         return 1
 
-    def note_window(self, _key: str, window: str, *, anew: bool = False) -> str:  # noqa: ARG002 (the port's)
+    def note_window(self, _key: str, window: str, *, again: bool = False) -> str:  # noqa: ARG002 (the port's)
         return window
 
 

@@ -1,8 +1,8 @@
 """The time from the start of the process to the first push, as a ratio to `python -c pass`.
 
-The built artifact runs under the real runtime client: it imports, builds the relay, reads the secret, claims and sends
-the push, over real HTTP to a local AWS and to the sandbox of the Push API. The emulator starts the process with the
-first invocation. Both sides are measured alternately, each in a new process.
+The built artifact runs under the real runtime client: it imports, builds the relay, reads the secret, claims
+and sends the push, over real HTTP to a local AWS and to the sandbox of the Push API. The emulator starts the
+process with the first invocation. Both sides are measured alternately, each in a new process.
 """
 
 import json

@@ -1,7 +1,8 @@
 """A server on 127.0.0.1 that answers any POST at once. The benchmark of an event's CPU time calls it.
 
-It runs in its own process, so that its work is not measured. A call of the vendor is answered with `{}`, which is a
-success. A call of DynamoDB is answered with the attribute that the day's count needs; no other item exists.
+It runs in its own process, so that its work is not measured. A call of the vendor is answered with `{}`,
+which is a success. A call of DynamoDB is answered with the attribute that the day's count needs; no other
+item exists.
 """
 
 import asyncio

@@ -68,12 +68,12 @@ class Ledger:
         """Return the error code of what has failed."""
         return self.codes.get(key, "")
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, again: bool = False) -> str:
         """Note the window of a push, and return the one that is noted."""
         with self._lock:
             if self.down:
                 raise self.down
-            if anew:
+            if again:
                 self.windows[key] = window
             return self.windows.setdefault(key, window)
 

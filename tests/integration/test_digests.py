@@ -143,7 +143,7 @@ def test_the_window_of_a_push_outlives_its_worker(workers: Workers) -> None:
     ledger.release("k", PARKED)
     ledger = claimed(workers)
     assert ledger.note_window("k", "third") == "first"
-    assert ledger.note_window("k", "third", anew=True) == "third"
+    assert ledger.note_window("k", "third", again=True) == "third"
     assert ledger.note_window("k", "fourth") == "third"
 
 
@@ -156,14 +156,14 @@ def test_the_window_of_a_push_is_forgotten_when_it_is_settled(workers: Workers) 
     assert set(workers.item("push#k")) == {"pk", "status", "since", "expires_at"}
 
 
-@pytest.mark.parametrize("anew", [False, True])
-def test_who_has_lost_a_claim_chooses_no_window(workers: Workers, anew: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("again", [False, True])
+def test_who_has_lost_a_claim_chooses_no_window(workers: Workers, again: bool) -> None:  # noqa: FBT001
     """Its successor does."""
     late = claimed(workers)
     workers.clock.time += 40
     successor = claimed(workers)
     with pytest.raises(ClaimHeld):
-        late.note_window("k", "late", anew=anew)
+        late.note_window("k", "late", again=again)
     assert successor.note_window("k", "mine") == "mine"
 
 

@@ -40,7 +40,7 @@ def test_the_documented_limits_are_the_default() -> None:
 
 
 def test_the_call_after_the_last_allowed_one_is_refused() -> None:
-    """Its push is valid, so the record says that it was refused only for the quota."""
+    """Its push is valid, so the record shows that it was refused only for the quota."""
     with sandbox(Limits(daily_calls=2)) as server:
         assert [send_push(server).status for _ in range(3)] == [200, 200, 429]
         assert server.record.counts.over_quota == 1

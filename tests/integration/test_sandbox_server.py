@@ -236,7 +236,7 @@ def test_a_wrong_start_gives_one_clear_message_and_exit_code_2(
 
 
 def test_a_port_in_use_gives_one_clear_message_and_exit_code_2(server: SandboxServer) -> None:
-    """The message also says what to do."""
+    """The message also contains the remedy."""
     port = server.address.rpartition(":")[2]
     with command("--port", port) as sandbox:
         _, errors = sandbox.communicate(timeout=STARTS_WITHIN_SECS)

@@ -59,11 +59,11 @@ class WatchedLedger:
         self.injector.note("settled", key=key, status=status)
         self.injector.at("after_settle")
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, again: bool = False) -> str:
         """Note the batch window of a push."""
         self.injector.at("before_note_window")
-        noted = self.inner.note_window(key, window, anew=anew)
-        self.injector.note("noted_window", key=key, anew=anew, was_noted=noted != window)
+        noted = self.inner.note_window(key, window, again=again)
+        self.injector.note("noted_window", key=key, again=again, was_noted=noted != window)
         self.injector.at("after_note_window")
         return noted
 
@@ -327,7 +327,7 @@ def _watch_lane(lane: Lane, queue: WatchedMessages, injector: FaultInjector) -> 
         push_api=WatchedPushApi(lane.sender.push_api, injector),
     )
     sender = WatchedSender(**_fields_of(inner), injector=injector)
-    batcher = Batcher(WatchedBatchStore(lane.batcher.digests, injector), sender, queue)
+    batcher = Batcher(WatchedBatchStore(lane.batcher.store, injector), sender, queue)
     return WatchedLane(**_fields_of(replace(lane, sender=sender, batcher=batcher)), injector=injector)
 
 

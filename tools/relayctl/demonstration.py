@@ -22,7 +22,7 @@ _CHECK_INTERVAL_SECS: Final = 1.0
 def expected_push(example: Example, results: list[Push | Receipt]) -> Push:
     """Return the first push among the results of translating an example.
 
-    Raises StepFailedError, with the reasons, if there is none.
+    Raises StepFailedError, with the reasons, if the example becomes no push.
     """
     push = next((result for result in results if isinstance(result, Push)), None)
     if push is None:
@@ -112,7 +112,7 @@ def _send(stack: LocalStack, example: Example) -> webhook.Answer:
 def first_call(stack: LocalStack, timeout_secs: float = _DELIVERY_TIMEOUT_SECS) -> Call:
     """Wait for the first call of the sandbox's API, and return it.
 
-    Raises StepFailedError, with the cause, if there is none in time or if the sandbox refused it.
+    Raises StepFailedError, with the cause, if no call arrives in time or if the sandbox has refused it.
     """
     try:
         stack.sandbox.record.wait_until(lambda counts: counts.calls > 0, timeout_secs)

@@ -49,7 +49,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the account has used so far."""
+    """The account's calls of today and its connections."""
 
     calls_today: int
     open_connections: int

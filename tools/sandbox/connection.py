@@ -27,7 +27,7 @@ class TransportInScope(H11Protocol):
     def is_answering(self) -> bool:
         """Whether there is a request whose answer is not sent completely."""
         cycle = self.cycle
-        # uvicorn's annotation says that the attribute is always set, but it is None at first.
+        # By uvicorn's annotation, the attribute is always set. But it is None at first.
         return bool(cycle) and not cycle.response_complete
 
 

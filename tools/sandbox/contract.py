@@ -1,11 +1,11 @@
 """The vendor's contract of a push: field names, exact types and required fields, in JSON and in XML.
 
-If the documentation is explicit, it is enforced strictly. If it says nothing, the choice is one that every
+If the documentation is explicit, it is enforced strictly. If it is silent, the choice is one that every
 careful sender complies with anyway:
 
 - The XML root's name is an option. The elements are in no namespace. - The only media types are
 `application/json` and `application/xml`. The only charset is UTF-8. - Unknown fields, duplicates, nulls,
-attributes and a document type are refused, because nothing says that the vendor
+attributes and a document type are refused, because nothing documents that the vendor
   ignores them.
 - An XML integer may have a minus sign, and no other sign or leading zero. Every integer must fit into 64
 bits. - `ExpirySecs` may be 0, although its meaning is unknown. It must not be negative. - Several identifiers

@@ -47,7 +47,7 @@ _HEADERS: Final = {
 
 
 class WrongRequestError(Exception):
-    """A request to the control API is invalid. The text says why."""
+    """A request to the control API is invalid. The text contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ _REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class WrongOrderError(ValueError):
-    """A fault order is invalid. The text says why."""
+    """A fault order is invalid. The text contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Check every source folder and config/relay.toml. The build runs this check too.
 
-Every mistake is printed with its file, line and cause. The exit code is 0 if there is none, else 1.
+Every mistake is printed with its file, line and cause. The exit code is 1 if there is a mistake, else 0.
 """
 
 import argparse

@@ -147,12 +147,12 @@ class DynamoDbLedger:
             return 1
         return int(item["unknown_sends"]["N"])
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, again: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted."""
         try:
             item = self._table.update(
                 Key={"pk": text(PREFIX + key)},
-                UpdateExpression=f"SET #window = {':window' if anew else 'if_not_exists(#window, :window)'}",
+                UpdateExpression=f"SET #window = {':window' if again else 'if_not_exists(#window, :window)'}",
                 ConditionExpression="#owner = :owner",
                 ExpressionAttributeNames={"#window": "window", "#owner": "owner"},
                 ExpressionAttributeValues={":window": text(window), ":owner": text(self._owner)},

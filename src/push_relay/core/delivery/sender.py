@@ -67,10 +67,10 @@ class Ledger(Protocol):
         """
         ...
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, again: bool = False) -> str:
         """Note the digest's window that a claimed push goes into, and return the one that is noted.
 
-        The first one stands, whoever claims the push again, until it is settled; `anew` puts another in its
+        The first one stands, whoever claims the push again, until it is settled; `again` puts another in its
         place. Raises ClaimHeld where the claim is no longer this worker's.
         """
         ...
