@@ -1,4 +1,4 @@
-"""The vendor's answers: whatever the body is, it is deciphered, and none of its text gets out."""
+"""Any body of the vendor's answer can be read, and none of its text is passed on."""
 
 import pytest
 from hypothesis import given
@@ -73,8 +73,8 @@ BILLION = f"{ENTITIES}<x>{STATUS.format('&b;')}</x>"
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_every_shape_of_answer(body: str, answer: Answer) -> None:
-    """A code where there is one, doubt where a proxy spoke or an error was cut, else none."""
+def test_an_answer_is_read_as_success_error_or_doubt(body: str, answer: Answer) -> None:
+    """A proxy's page and a truncated error are doubtful. A body without an error code is a success."""
     assert read_answer(body.encode()) == answer
 
 
@@ -91,8 +91,8 @@ def test_every_shape_of_answer(body: str, answer: Answer) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_garbage_other_charsets_and_megabytes(body: bytes, answer: Answer) -> None:
-    """Nothing raises, and no more than the beginning is looked at."""
+def test_garbage_other_charsets_and_huge_bodies_are_read(body: bytes, answer: Answer) -> None:
+    """Only the beginning of a body is read, so a huge one costs no more than a small one."""
     assert read_answer(body) == answer
 
 
@@ -116,7 +116,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.binary() | st.lists(PIECES).map(b"".join))
-def test_any_bytes_are_an_answer(body: bytes) -> None:
-    """No exception, and no code that could hold a person."""
+def test_any_bytes_can_be_read_as_an_answer(body: bytes) -> None:
+    """The error code is logged, so it must not contain personal data such as an email address."""
     code = read_answer(body).error_code
     assert code is None or (code.isascii() and "@" not in code and len(code) <= 64)
