@@ -89,7 +89,7 @@ chaos: setup ## break everything on purpose and check the result: EVENTS= (2000)
 openapi: setup ## write docs/openapi.json: the HTTP interface, from the code and the sources
 	@$(PY) -m relayctl openapi
 
-requirements: .tools/uv/.done ## compile requirements/*.in with the newest matching packages of the index
+requirements: .tools/uv/.done ## compile requirements/*.in to pinned files; UPGRADE=1 takes the newest versions
 	@cd requirements && for name in runtime dev sam ministack uv; do \
 	  ../$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt; \
