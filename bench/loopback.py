@@ -1,11 +1,13 @@
 """A server on 127.0.0.1 that answers any POST at once. The benchmark of an event's CPU time calls it.
 
 It runs in its own process, so that its work is not measured. A call of the vendor is answered with `{}`,
-which is a success. A call of DynamoDB is answered with the attribute that the day's count needs; no other
-item exists.
+which is a success. An update in DynamoDB is answered with the attributes that it sets and with a count of the
+day's calls; no other item exists.
 """
 
 import asyncio
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +21,17 @@ def _answer_of(content: bytes) -> bytes:
     )
 
 
-_VENDOR, _DYNAMODB = _answer_of(b"{}"), _answer_of(b'{"Attributes":{"calls":{"N":"1"}}}')
+def _dynamodb_answer(body: bytes) -> bytes:
+    """Return the answer to an update: the attributes that it sets, as if it had made the item."""
+    request = json.loads(body)
+    names, values = (request.get(f"ExpressionAttribute{part}", {}) for part in ("Names", "Values"))
+    assignments = _ASSIGNMENT.findall(request.get("UpdateExpression", ""))
+    attributes = {names.get(name, name): values[value] for name, value in assignments}
+    return _answer_of(json.dumps({"Attributes": attributes | {"calls": {"N": "1"}}}).encode())
+
+
+_VENDOR_ANSWER = _answer_of(b"{}")
+_ASSIGNMENT = re.compile(r"([#\w]+) = (:\w+)")
 
 
 @contextmanager
@@ -40,8 +52,9 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             lengths = (
                 line.partition(b":")[2] for line in head.lower().split(b"\r\n") if b"content-length" in line
             )
-            await reader.readexactly(int(next(lengths, b"0")))
-            writer.write(_DYNAMODB if b"x-amz-target" in head.lower() else _VENDOR)
+            body = await reader.readexactly(int(next(lengths, b"0")))
+            is_dynamodb = b"x-amz-target" in head.lower()
+            writer.write(_dynamodb_answer(body) if is_dynamodb else _VENDOR_ANSWER)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
