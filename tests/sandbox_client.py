@@ -1,4 +1,4 @@
-"""Calls of the sandbox for tests, with the standard library only."""
+"""Call a sandbox in tests with the standard library only, so that nothing hides what is sent."""
 
 import http.client
 import json
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body's JSON value."""
+        """The decoded body."""
         return json.loads(self.body)
 
     @property
@@ -51,7 +51,7 @@ def json_push(**changes: object) -> bytes:
 
 
 def xml_push(**changes: object) -> bytes:
-    """Return the sample push as XML, in alphabetical order, with changes as in `json_push`."""
+    """Return the sample push as XML, in alphabetical order, with changes."""
     fields = {k: v for k, v in {**PUSH, **changes}.items() if v is not None}
     texts = {k: str(v).lower() if isinstance(v, bool) else escape(str(v)) for k, v in fields.items()}
     elements = "".join(f"<{name}>{texts[name]}</{name}>" for name in sorted(texts))
@@ -60,7 +60,7 @@ def xml_push(**changes: object) -> bytes:
 
 @contextmanager
 def connected(server: SandboxServer) -> Iterator[http.client.HTTPConnection]:
-    """Return a connection, and close it at the end of the block."""
+    """Yield a connection, and close it at the end."""
     connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=TIMEOUT_SECS)
     try:
         yield connection
@@ -75,12 +75,12 @@ def ask(
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """Make one request on a new connection."""
+    """Make one request on a separate connection."""
     with connected(server) as connection:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
-        response_headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, response_headers, response.read())
+        headers_ = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers_, response.read())
 
 
 def ask_json(server: SandboxServer, method: str, path: str, content: object) -> Answer:
