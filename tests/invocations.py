@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from fakes import SECRET
-from push_relay.core.event import Event
+from push_relay.core.event import Arrival, Event
+from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.queue_format import ATTEMPT_ATTRIBUTE, CRASHES_ATTRIBUTE, DUE_ATTRIBUTE, pack
+
+
+def arrival_of_sqs(record: dict[str, Any]) -> Arrival:
+    """Unwrap an SQS record that another sender than the relay wrote."""
+    arrival = unwrap_sqs(record)
+    assert isinstance(arrival, Arrival)
+    return arrival
 
 
 def signature(body: bytes, secret: bytes = SECRET) -> str:

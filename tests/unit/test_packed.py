@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import World
-from invocations import sqs_batch, sqs_queued
+from invocations import sqs_batch, sqs_queued, sqs_record
 from push_relay.core.errors import MalformedRequest
-from push_relay.core.event import Event, Replay
+from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.queue_format import MAX_MESSAGE, pack
 
@@ -86,3 +86,54 @@ def test_an_event_that_the_relay_would_not_write_is_malformed(fields: dict[str, 
     world = World()
     assert world.deliver(sqs_batch(changed(**fields))) == {"batchItemFailures": []}
     assert [dead_letter.error_code for dead_letter in world.messages.buried] == ["malformed_request"]
+
+
+def packed(body: str, version: str = "1") -> dict[str, Any]:
+    """Return a record whose only attribute is the one for packed events."""
+    attributes = {"push-relay-event": {"stringValue": version, "dataType": "String"}}
+    return sqs_record(body) | {"messageAttributes": attributes}
+
+
+def test_a_packed_event_comes_back_as_it_was() -> None:
+    """It was verified and validated by `receive`. Its body is ASCII, because SQS refuses some characters."""
+    event = Event("bakery", "e-1", "baked", {"a": "\u2028é\ufffe"}, 1.5, "i", "c-1", {"x": "y"}, {"q": "z"})
+    body = pack(event).body
+    assert body.isascii()
+    assert unwrap_sqs(packed(body)) == event
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": None},
+        {"id": 7},
+        {"data": []},
+        {"headers": None},
+        {"received_at": "now"},
+        {"unknown": 1},
+        {"identity": {}},
+    ],
+    ids=str,
+)
+def test_a_forged_packed_event_is_malformed(change: dict[str, Any]) -> None:
+    """A program that may send to the queue can write the attribute."""
+    fields = json.loads(pack(Event("bakery", "e-1", "baked", {}, 1.5, "i")).body)
+    with pytest.raises(MalformedRequest):
+        unwrap_sqs(packed(json.dumps(fields | change)))
+    with pytest.raises(MalformedRequest):
+        unwrap_sqs(packed("{}"))
+
+
+def test_a_packed_events_ids_are_made_safe_to_log() -> None:
+    """A program that may send to the queue can write any id, such as a person's address."""
+    event = Event("bakery", "ada@example.com", "t", {}, 1.5, "i", "a\nb")
+    made = unwrap_sqs(packed(pack(event).body))
+    assert isinstance(made, Event)
+    assert made.id.startswith("sha256:")
+    assert made.correlation_id.startswith("sha256:")
+
+
+def test_an_unknown_version_of_the_attribute_is_not_trusted() -> None:
+    """The message is validated like any other sender's."""
+    body = pack(Event("bakery", "e-1", "baked", {}, 1.5, "i")).body
+    assert isinstance(unwrap_sqs(packed(body, "2")), Arrival)
