@@ -117,7 +117,7 @@ def _last(function: ast.expr) -> str:
 
 
 def _is_text(node: ast.expr) -> bool:
-    """Return whether an argument is clearly a text. compare_digest raises for a text outside ASCII."""
+    """Return whether an argument is clearly a text. `compare_digest` raises for a text outside ASCII."""
     match node:
         case ast.JoinedStr():
             return True

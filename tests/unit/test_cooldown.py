@@ -78,7 +78,7 @@ def test_a_vendor_that_asks_for_fewer_calls_stops_them_at_once(failure: Failure)
     ],
 )
 def test_retry_after_is_a_floor(retry_after: float, wait: float) -> None:
-    """It counts up to a limit of hours, so that a wrong value cannot stop the relay for a week."""
+    """It is limited to an hour, so that a wrong value cannot stop the relay for a week."""
     assert stopped(SLOW._replace(retry_after=retry_after)).until == NOW + wait
 
 

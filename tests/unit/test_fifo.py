@@ -121,7 +121,7 @@ def test_groups_of_a_standard_queue_have_no_order(arn: Any) -> None:
 
 
 def test_a_record_that_cannot_be_unwrapped_is_delayed_with_its_group() -> None:
-    """The delay is the computed backoff, which is shorter than the queue's visibility timeout."""
+    """The delay is the computed backoff and not the queue's visibility timeout."""
 
     class Unreadable(dict[str, Any]):
         """A record that raises when its body is read."""
