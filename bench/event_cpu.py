@@ -1,6 +1,6 @@
 """The CPU time of one event in direct mode, as a ratio to a bare urllib3 POST of the same push.
 
-Only the CPU time of this process is measured; the server is another process. Both sides are measured
+Only the CPU time of this process is measured; the server is another process. All sides are measured
 alternately in short rounds, so that other programs on the machine affect them equally. The result is the
 median of the rounds' ratios, with their quartiles.
 """
@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,14 @@ import urllib3
 
 from figures import Figure, summary
 from loopback import loopback
+from ports import PushCredentials, SigningSecrets
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.bootstrap import receive
 from push_relay.bootstrap.common import Common
-from push_relay.core.delivery.connections import Unleased
-from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.sender import Claim
 from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.entrypoints.direct import DirectForward
 from push_relay.settings import Settings
+from stores import Connections, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
@@ -72,7 +71,7 @@ def _environment(port: int) -> None:
         PUSH_BASE_URL=f"http://127.0.0.1:{port}",
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
         AWS_ACCESS_KEY_ID="bench",
-        AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 (it signs calls to the local server)
+        AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 (signs calls to the loopback)
         AWS_DEFAULT_REGION="eu-west-1",
         LEDGER_TABLE="bench",
         RELAY_CONFIG=str(ROOT / "tests/samples/shipped-routes.toml"),
@@ -100,73 +99,39 @@ def _floor(port: int) -> Callable[[], None]:
     return post
 
 
-class _Secrets:
-    def of(self, _source: str) -> list[bytes]:
-        return [SECRET.encode()]
-
-    refreshed = of
-
-
-class _PushCredentials:
-    def current(self) -> Credentials:
-        return Credentials(4711, "bench")
-
-    refreshed = current
-
-
-class _NoLedger:
-    def claim(self, _key: str, _lease: float, _replay: Any, _replay_id: str, _before: float = 0.0) -> Claim:
-        return Claim.GRANTED
-
-    def settle(self, _key: str, _status: str, _error_code: str = "") -> None: ...
-    def release(self, _key: str, _receipt: Any) -> None: ...
-    def error_code_of(self, _key: str) -> str:
-        return ""
-
-    def clear_parked(self, _key: str) -> None: ...
-    def count_unknown(self, _key: str) -> int:
-        return 1
-
-    def note_window(self, _key: str, window: str, *, again: bool = False) -> str:  # noqa: ARG002 (the port's)
-        return window
-
-
-class _AllFree:
-    @contextmanager
-    def held(self, _pushes: int, _time_left: Any) -> Iterator[Any]:
-        yield self
-
-    def connection(self, *, urgent: bool) -> Any:  # noqa: ARG002 (the port's)
-        return nullcontext(Unleased())
-
-
 class _Context:
     def get_remaining_time_in_millis(self) -> int:
         return 20_000
 
 
 def _direct(*, ledger: bool) -> Callable[[], None]:
-    """Return a function that relays one event, with built-in secrets and, if wanted, without DynamoDB."""
+    """Return a function that relays one event.
+
+    The secrets are in memory and, without `ledger`, all stores too.
+    """
     endpoint = receive.build(Common.of(Settings.read()))
     forward = endpoint.intake.forward
     assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE is `direct`)
     lane = forward.relay.lanes[DEFAULT_ACCOUNT]
-    lane = replace(lane, sender=replace(lane.sender, credentials=_PushCredentials()))
+    lane = replace(lane, sender=replace(lane.sender, credentials=PushCredentials()))
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
+    memory = Ledger(time.time)
     if not ledger:
         vendor = HttpPushApi(os.environ["PUSH_BASE_URL"], lane.account)
-        sender = replace(lane.sender, ledger=_NoLedger(), push_api=vendor)
-        lane = replace(lane, sender=sender, connections=_AllFree())
-        relay = replace(relay, lanes={DEFAULT_ACCOUNT: lane}, ledger=_NoLedger())
+        sender = replace(lane.sender, ledger=memory, push_api=vendor)
+        lane = replace(lane, sender=sender, connections=Connections())
+        relay = replace(relay, lanes={DEFAULT_ACCOUNT: lane}, ledger=memory)
     intake = replace(
         endpoint.intake,
-        door=replace(endpoint.intake.door, secrets=_Secrets()),
+        door=replace(endpoint.intake.door, secrets=SigningSecrets(SECRET.encode())),
         forward=replace(forward, relay=relay),
     )
     endpoint = replace(endpoint, intake=intake)
     invocation = _webhook()
 
     def relay_one() -> None:
+        # It is the same event each time, so it would be a duplicate.
+        memory.items.clear()
         answer = endpoint.handle(invocation, _Context())
         # The whole receipt is compared, because it would also contain an error of the ledger.
         if json.loads(answer["body"]).get("receipts") != [{"outcome": "delivered"}]:

@@ -1,8 +1,8 @@
-"""A server on 127.0.0.1 that answers any POST at once. The benchmark of an event's CPU time calls it.
+"""A server on 127.0.0.1 that answers any POST at once, in place of the vendor and of DynamoDB.
 
 It runs in its own process, so that its work is not measured. A call of the vendor is answered with `{}`,
-which is a success. An update in DynamoDB is answered with the attributes that it sets and with a count of the
-day's calls; no other item exists.
+which is a success. An update of DynamoDB is answered as if there had been no item before, and a read as if
+there were no item.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_SET_OR_ADDED = re.compile(r"([#\w]+) (?:= )?(:\w+)")
+
 
 def _answer_of(content: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -21,17 +23,16 @@ def _answer_of(content: bytes) -> bytes:
     )
 
 
-def _dynamodb_answer(body: bytes) -> bytes:
-    """Return the answer to an update: the attributes that it sets, as if it had made the item."""
-    request = json.loads(body)
-    names, values = (request.get(f"ExpressionAttribute{part}", {}) for part in ("Names", "Values"))
-    assignments = _ASSIGNMENT.findall(request.get("UpdateExpression", ""))
-    attributes = {names.get(name, name): values[value] for name, value in assignments}
-    return _answer_of(json.dumps({"Attributes": attributes | {"calls": {"N": "1"}}}).encode())
+def _dynamodb(body: bytes) -> bytes:
+    """Return the answer to a call of DynamoDB: the attributes that an update sets, or adds to 0."""
+    call = json.loads(body)
+    names, values = call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
+    found = _SET_OR_ADDED.findall(call.get("UpdateExpression", ""))
+    attributes = {names.get(name, name): values[value] for name, value in found}
+    return _answer_of(json.dumps({"Attributes": attributes} if attributes else {}).encode())
 
 
-_VENDOR_ANSWER = _answer_of(b"{}")
-_ASSIGNMENT = re.compile(r"([#\w]+) = (:\w+)")
+_VENDOR = _answer_of(b"{}")
 
 
 @contextmanager
@@ -53,8 +54,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
                 line.partition(b":")[2] for line in head.lower().split(b"\r\n") if b"content-length" in line
             )
             body = await reader.readexactly(int(next(lengths, b"0")))
-            is_dynamodb = b"x-amz-target" in head.lower()
-            writer.write(_dynamodb_answer(body) if is_dynamodb else _VENDOR_ANSWER)
+            writer.write(_dynamodb(body) if b"x-amz-target" in head.lower() else _VENDOR)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

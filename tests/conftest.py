@@ -4,7 +4,11 @@ import ipaddress
 import os
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+# A failed assertion in a contract shows its values, as one in a test does.
+pytest.register_assert_rewrite("contracts")
 
 # Examples have no deadline, because a busy machine is not a bug. pytest's timeout limits each test.
 settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])

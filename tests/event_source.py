@@ -10,17 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fake_sqs import FakeSqs
-from fakes import Sent, World, in_turn
+from fakes import World, in_turn
 from invocations import sqs_record
+from ports import Sent
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.sender import Claim
 from push_relay.core.event import Arrival, Event
 from push_relay.core.push import DEFAULT_ACCOUNT, Push
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
-from stores import Ledger
 
 ARN = "arn:aws:sqs:eu-west-1:1:"
 URL = "https://sqs.eu-west-1.amazonaws.com/1/"
@@ -34,24 +33,6 @@ URGENT_ROUTES = '[[route]]\nsource = "bakery"\nto = ["user:one"]\npriority = "hi
 
 class Killed(BaseException):
     """The end of the process, which no handler catches."""
-
-
-class LeasingLedger(Ledger):
-    """A ledger in which a claim ends with its lease."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        """Take the time from a clock."""
-        super().__init__(now)
-        self._until: dict[str, float] = {}
-
-    def claim(self, key: str, lease: float, *arguments: Any, **more: Any) -> Claim:
-        """Release the claim of a worker that is gone, then claim."""
-        if self._until.get(key, 0.0) <= self._now():
-            self._free(key)
-        claim = super().claim(key, lease, *arguments, **more)
-        if claim is Claim.GRANTED:
-            self._until[key] = self._now() + lease + 2
-        return claim
 
 
 class DyingRecogniser(Recogniser):
@@ -104,9 +85,7 @@ class EventSource:
         queue: Any = SqsQueue(EVENTS, DEAD, world.clock.now)
         world.messages = queue
         world.context.seconds = TIMEOUT
-        world.ledger = LeasingLedger(world.clock.now)
         world.change_lane(batcher=replace(world.relay.lanes[DEFAULT_ACCOUNT].batcher, queue=queue))
-        world.change_sender(ledger=world.ledger)
         world.relay = DyingRelay(world.translator, world.relay.lanes, world.ledger, in_turn)
         world.recogniser = DyingRecogniser(world.sources, world.routing, world.clock.now)
         world.vendor.judge = self._judge

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from fakes import SECRET
+from ports import SECRET
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.queue_format import ATTEMPT_ATTRIBUTE, CRASHES_ATTRIBUTE, DUE_ATTRIBUTE, pack

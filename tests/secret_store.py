@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fakes import Clock, World
+from fakes import World
 from front_door import PLANTED, api_gateway_v2, world
+from ports import Clock
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Door

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-from fakes import CREDENTIALS
+from ports import CREDENTIALS
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from push_relay.core.errors import RelayError

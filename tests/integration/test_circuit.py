@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, Clock, PushApi
 from local_aws import LocalAws
+from ports import CREDENTIALS, ROTATED, Clock, PushApi
 from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.account import Account

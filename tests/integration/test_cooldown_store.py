@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from fakes import Clock
 from local_aws import LocalAws
+from ports import Clock
 from push_relay.adapters.dynamodb.cooldown import KEPT_SECS, DynamoDbCooldown
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.cooldown import Cooldown

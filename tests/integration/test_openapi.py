@@ -199,7 +199,7 @@ def failure(error: type[RelayError]) -> RelayError:
 def test_every_error_has_the_documented_answer(code: str, path: str) -> None:
     """Each error is raised at the queue. The answer's status, code, title and headers must be documented."""
     gateway_ = gateway()
-    gateway_.world.messages.down = failure(CODES[code])
+    gateway_.world.messages.error = failure(CODES[code])
     drawn(f"POST {path}", GenerationMode.POSITIVE, 1, lambda case: refused(case, CODES[code]))
 
 

@@ -6,20 +6,20 @@ import pytest
 from botocore import exceptions as boto
 
 from fake_client import SERVICES, FakeClient, client_error
-from fakes import CREDENTIALS, Clock, PushApi
+from ports import CREDENTIALS, Clock, PushApi
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
 from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
 from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
-from push_relay.adapters.dynamodb.ledger import LEDGER_MEMORY_SECS, DynamoDbLedger
+from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import read_secret
 from push_relay.core.account import Account
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.daily_quota import DailyQuota
+from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS, Claim
 from push_relay.core.delivery.quota import Quota
-from push_relay.core.delivery.sender import Claim
 from push_relay.core.delivery.share import SharedConnections
 from push_relay.core.errors import CredentialsUnavailable, LedgerUnavailable, QueueUnavailable, RelayError
 from push_relay.core.event import Event

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.delivery.encoding import MAX_ANSWER, Answer, read_answer
+from push_relay.core.delivery.encoding import MAX_ANSWER_BYTES, Answer, read_answer
 
 FINE, DOUBTFUL = Answer(), Answer(doubtful=True)
 XML = '<?xml version="1.0"?><PushResponse xmlns="http://schemas.example.com/types">{}</PushResponse>'
@@ -86,7 +86,7 @@ def test_an_answer_is_read_as_success_error_or_doubt(body: str, answer: Answer) 
         ('{"ResponseStatus": {"ErrorCode": "Wide"}}'.encode("utf-16"), Answer("Wide")),
         ("<R><ResponseStatus><ErrorCode>Wide</ErrorCode></ResponseStatus></R>".encode("utf-16"), FINE),
         (b"x" * 5_000_000, FINE),
-        (b'{"ResponseStatus": {"ErrorCode": "A"}, "pad": "' + b"x" * MAX_ANSWER + b'"}', DOUBTFUL),
+        (b'{"ResponseStatus": {"ErrorCode": "A"}, "pad": "' + b"x" * MAX_ANSWER_BYTES + b'"}', DOUBTFUL),
         (b"<R>" + b"<a>" * 100_000, FINE),
     ],
     ids=lambda value: str(value)[:40],

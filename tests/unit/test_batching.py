@@ -106,7 +106,7 @@ def test_a_batch_push_of_unknown_fate_is_resent_once_and_then_held(world: World)
         (Outcome.FAILED, "delivery_held")
     ] * 2
     assert "it was sent 2 times" in str(held[0].detail)
-    assert [dead.error_code for dead in world.messages.buried] == ["delivery_held"]
+    assert [dead.error_code for dead in world.messages.dead_letters] == ["delivery_held"]
 
 
 def test_a_push_after_the_window_has_closed_goes_into_the_next(world: World) -> None:
@@ -146,9 +146,9 @@ def cut_short(
     ("store", "step"),
     [
         ("ledger", "note_window"),
-        ("digests", "add"),
+        ("batches", "add"),
         ("messages", "requeue"),
-        ("digests", "scheduled"),
+        ("batches", "scheduled"),
         ("ledger", "settle"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_push_is_in_one_window_even_if_its_worker_stops(  # noqa: PLR0913 (eac
 
 def test_a_push_goes_into_the_first_window_that_is_open(world: World) -> None:
     """Several windows may be closed already if the clock of another worker is ahead."""
-    world.digests.closed_until = world.clock.now() + 900
+    world.batches.closed_until = world.clock.now() + 900
     bake(world, "warm")
     assert world.witness.receipts[0].error_code == BATCHED
     ((_, _, moment),) = world.messages.parked
@@ -186,12 +186,12 @@ def test_a_push_goes_into_the_first_window_that_is_open(world: World) -> None:
 
 def test_a_push_that_no_window_accepts_is_parked(world: World) -> None:
     """It is stored nowhere, so it must not be settled."""
-    world.digests.closed_until = math.inf
+    world.batches.closed_until = math.inf
     bake(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "ledger_unavailable")
     assert due(world) == []
-    world.digests.closed_until = 0.0
+    world.batches.closed_until = 0.0
     bake(world, "warm")
     end(world)
     assert len(world.vendor.calls) == 1
@@ -199,7 +199,7 @@ def test_a_push_that_no_window_accepts_is_parked(world: World) -> None:
 
 def test_pushes_beyond_a_full_window_go_into_additional_windows(world: World) -> None:
     """All of them are due at the same time. No push is lost, and none is sent twice."""
-    world.digests.room = 3
+    world.batches.room = 3
     bake(world, *("warm",) * 7)
     assert len({moment for _, _, moment in world.messages.parked}) == 1
     end(world)
@@ -210,13 +210,13 @@ def test_pushes_beyond_a_full_window_go_into_additional_windows(world: World) ->
 @pytest.mark.parametrize("breaking", ["digests", "queue"])
 def test_an_event_that_cannot_be_batched_is_parked(world: World, breaking: str) -> None:
     """No event is lost if its window or the window's schedule cannot be written."""
-    world.digests.down = LedgerUnavailable("down") if breaking == "digests" else None
-    world.messages.down = QueueUnavailable("down") if breaking == "queue" else None
+    world.batches.error = LedgerUnavailable("down") if breaking == "digests" else None
+    world.messages.error = QueueUnavailable("down") if breaking == "queue" else None
     answer = bake(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code == BATCHED) == (Outcome.PARKED, False)
     assert len(answer["batchItemFailures"]) + len(world.messages.parked) == 1
-    world.digests.down = world.messages.down = None
+    world.batches.error = world.messages.error = None
     bake(world, "warm")
     end(world)
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 1
@@ -224,9 +224,9 @@ def test_an_event_that_cannot_be_batched_is_parked(world: World, breaking: str) 
 
 def test_the_next_push_schedules_the_end_of_a_window_that_has_none(world: World) -> None:
     """The worker that opened the window could not schedule it, but its push is stored in the window."""
-    world.messages.down = QueueUnavailable("down")
+    world.messages.error = QueueUnavailable("down")
     bake(world, "warm")
-    world.messages.down = None
+    world.messages.error = None
     bake(world, "hot", start=7)
     assert len(due(world)) == 1
     end(world)
@@ -282,7 +282,7 @@ def test_a_window_whose_pushes_are_all_too_old_is_not_sent(brief: World) -> None
     assert not brief.vendor.calls
     assert receipts_of(brief, Outcome.EXPIRED) == ["a", "b"]
     assert len(brief.messages.parked) == 1
-    assert not brief.messages.buried
+    assert not brief.messages.dead_letters
 
 
 def test_the_max_age_of_a_route_can_be_longer_than_the_account_s(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_a_push_that_is_too_long_for_a_window_is_sent_alone(world: World) -> Non
     """The text is limited in graphemes, but each of them can have any number of combining accents."""
     bake(world, "e" + "\u0301" * 30_000)
     assert len(world.vendor.calls) == 1
-    assert not world.digests.windows
+    assert not world.batches.windows
 
 
 def test_the_longest_wording_that_is_batched_fits_into_an_item() -> None:
@@ -330,7 +330,7 @@ def test_titles_that_an_earlier_version_has_stored_are_cleaned() -> None:
 def test_a_single_push_that_an_earlier_version_has_stored_is_cleaned(world: World) -> None:
     """Earlier versions stored the text without cleaning it, and it is shown without a summary."""
     bake(world, "warm")
-    (_, entries), *_ = world.digests.windows.values()
+    (_, entries), *_ = world.batches.windows.values()
     (key,) = entries
     entries[key] = replace(entries[key], wording=Wording("a\nb\u202e", "\x1b[31mc\r\nd"))
     end(world)

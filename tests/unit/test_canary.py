@@ -150,9 +150,9 @@ def run_everything(output: Captured) -> Iterator[tuple[World, str]]:
                 here = world(output, mode)
                 if where == "vendor":
                     here.vendor.judge = lambda _push, _credentials, error=error: error
-                here.messages.down = error if where == "queue" else None
-                here.ledger.down = error if where == "ledger" else None
-                here.ledger.forgets = error if where == "forgets" else None
+                here.messages.error = error if where == "queue" else None
+                here.ledger.claim_error = error if where == "ledger" else None
+                here.ledger.record_error = error if where == "forgets" else None
                 answers = [json.dumps(here.receive(request)) for request in webhooks()]
                 # If nothing fails, everything is sent twice, so that duplicates occur too.
                 for invocation in [*invocations()] * (1 if error else 2):
@@ -173,7 +173,7 @@ def test_no_canary_leaves_the_relay() -> None:
                 assert {"signing secret", "integration key", "rotated key", "header", "query"}.isdisjoint(
                     leaks(body)
                 )
-            for dead in here.messages.buried:
+            for dead in here.messages.dead_letters:
                 assert leaks(json.dumps([dead.error_code, dead.event_id])) == []
                 assert {"signing secret", "integration key", "rotated key"}.isdisjoint(leaks(dead.body))
                 assert "x-hub-signature" not in dead.body
@@ -271,9 +271,9 @@ def test_everything_received_has_exactly_one_outcome(seed: int) -> None:
     assert total["Received"] == sent == sum(outcomes.values())
     assert outcomes[Outcome.DELIVERED] == taken["delivered"]
     assert outcomes[Outcome.PARKED] == taken["vendor_throttled"] + taken["delivery_unknown"]
-    assert kept == len(here.messages.hidden) <= outcomes[Outcome.PARKED]
+    assert kept == len(here.messages.delayed) <= outcomes[Outcome.PARKED]
     dead = [o for o in Outcome if DISPOSITIONS[o] is Disposition.DEAD_LETTER]
-    assert len(here.messages.buried) <= sum(outcomes[o] for o in dead)
+    assert len(here.messages.dead_letters) <= sum(outcomes[o] for o in dead)
     assert len(output.logs) == sent
     assert all(outcomes.values())
 
@@ -296,7 +296,7 @@ def test_telemetry_of_a_failed_invocation_is_not_lost() -> None:
     """Events that were delivered before the queue failed are counted and logged."""
     with captured() as output:
         here = World(telemetry=output.telemetry)
-        here.messages.down = RuntimeError(SECRETS["exception"])
+        here.messages.error = RuntimeError(SECRETS["exception"])
         with suppress(InvocationFailed):
             here.deliver(
                 sqs_batch(sqs_record({"kind": "baked", "words": "w"}, source="bakery"), sqs_record("{"))

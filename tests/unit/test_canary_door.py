@@ -61,7 +61,9 @@ def proofs(case: Case, *requests: Request) -> set[str]:
 def all_output(here: World, output: Captured, answers: list[dict[str, Any]]) -> str:
     """Return everything that has left the relay, except the calls to the vendor."""
     queued = [pack(queued[0]).body for queued in here.messages.queued]
-    dead = [f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.buried]
+    dead = [
+        f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.dead_letters
+    ]
     return "\n".join([output.text, *queued, *dead, *(json.dumps(answer) for answer in answers)])
 
 
@@ -81,7 +83,7 @@ def test_no_secret_and_no_proof_leaves_the_relay(case: Case, mode: DeliveryMode,
             for each in (*sent, broken)
             for encoded in (False, True)
         ]
-        here.messages.down = RuntimeError(marked.secret.decode())
+        here.messages.error = RuntimeError(marked.secret.decode())
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
         here.secrets.missing = True
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
@@ -135,8 +137,8 @@ def scenes() -> Iterator[tuple[dict[str, Any], Request, int]]:
     graph = {"verify": QUERY_TOKEN, "top": 'handshake = "microsoft-graph"'}
     yield graph, request(b"{}", {}, {"validationToken": "canary-\u00e9", "token": SECRET.decode()}), 400
     yield graph, request(b"{}", {}, {"validationToken": "canary-token", "token": "canary-guess"}), 401
-    yield {**github, "event": 'form = "payload"'}, signed(form, content_type=_FORM), 400
-    yield {**github, "event": 'form = "other"'}, signed(form, content_type=_FORM), 400
+    yield {**github, "event": 'form_field = "payload"'}, signed(form, content_type=_FORM), 400
+    yield {**github, "event": 'form_field = "other"'}, signed(form, content_type=_FORM), 400
     yield github, signed(form, content_type="canary/type; charset=canary"), 415
     yield github, signed(gzip.compress(form), content_encoding="gzip"), 400
     yield github, signed(form, content_encoding="gzip"), 400

@@ -219,7 +219,9 @@ def test_the_cost_of_failures_in_a_day_is_bounded(
         failure = (SLOW if is_slow else DOWN)._replace(probe=state.probe)
         state = cooldown.failed(state, failure, now, day_at(now, UTC), PLAN)
         assert state.spent <= PLAN.budget
-        assert state.until <= now + max(day_at(now, UTC).left + AFTER_MIDNIGHT_SECS, PLAN.longest) + 1
+        assert (
+            state.until <= now + max(day_at(now, UTC).left_secs + AFTER_MIDNIGHT_SECS, PLAN.longest_secs) + 1
+        )
     assert state.spent <= failed
 
 
@@ -227,9 +229,9 @@ def test_many_outages_of_a_day_share_its_budget() -> None:
     """When most of the budget is spent, the waits are so long that the rest lasts until midnight."""
     state = stopped()._replace(spent=40)
     later = probe_fails(state)
-    assert later.until - state.until == pytest.approx(TODAY.left / 9, abs=5)
+    assert later.until - state.until == pytest.approx(TODAY.left_secs / 9, abs=5)
     last = probe_fails(state._replace(spent=49))
-    assert last.until - state.until == pytest.approx(TODAY.left, abs=12)
+    assert last.until - state.until == pytest.approx(TODAY.left_secs, abs=12)
     tomorrow = Day(date(2027, 1, 16), 86_390.0)
     assert probe_fails(state._replace(spent=49), day=tomorrow).spent == 1
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from fakes import Messages, World
+from fakes import World
 from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_copy, sqs_parked, sqs_record
 from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.entrypoints.batch_consumer import InvocationFailed
 from push_relay.entrypoints.queue_record import QueueRecord
+from queues import Messages
 
 
 def baked(number: int = 1, kind: str = "baked", *, attempt: int = 1) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def test_ten_good_records_are_ten_pushes() -> None:
     assert kept(world.deliver(sqs_batch(*map(baked, range(10))))) == []
     assert world.witness.outcomes == [Outcome.DELIVERED] * 10
     assert len(world.vendor.calls) == 10
-    assert not world.messages.buried + world.messages.hidden  # type: ignore[operator]
+    assert not world.messages.dead_letters + world.messages.delayed  # type: ignore[operator]
     assert world.witness.flushes == 1
 
 
@@ -54,7 +55,7 @@ def test_one_bad_among_ten_is_dead_lettered_and_nine_are_delivered(bad: int) -> 
     records[bad] = sqs_record('{"planted": ', source="bakery", message_id="bad")
     assert kept(world.deliver(sqs_batch(*records))) == []
     assert world.witness.outcomes.count(Outcome.DELIVERED) == 9
-    (dead,) = world.messages.buried
+    (dead,) = world.messages.dead_letters
     assert (dead.body, dead.error_code) == ('{"planted": ', "malformed_request")
     origin = {"push-relay-origin-id": "bad", "push-relay-origin-sent": "1800000000000"}
     assert dead.attributes == {"source": "bakery", **origin}
@@ -80,7 +81,7 @@ def test_a_record_that_can_never_be_delivered_is_dead_lettered_with_its_code(
     """It is also acknowledged, because another attempt would fail in the same way."""
     world = World()
     assert kept(world.deliver(sqs_batch(record))) == []
-    assert [dead.error_code for dead in world.messages.buried] == [code]
+    assert [dead.error_code for dead in world.messages.dead_letters] == [code]
     assert not world.vendor.calls
 
 
@@ -89,7 +90,7 @@ def test_a_push_that_the_vendor_rejects_is_dead_lettered() -> None:
     world = World()
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     world.deliver(sqs_batch(baked(7)))
-    assert [(b.error_code, b.event_id) for b in world.messages.buried] == [("vendor_rejected", "e-7")]
+    assert [(b.error_code, b.event_id) for b in world.messages.dead_letters] == [("vendor_rejected", "e-7")]
 
 
 def test_a_rejected_push_is_dead_lettered_later_if_the_queue_did_not_answer() -> None:
@@ -98,9 +99,9 @@ def test_a_rejected_push_is_dead_lettered_later_if_the_queue_did_not_answer() ->
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     world.messages.break_down()
     assert kept(world.deliver(sqs_batch(baked(7)))) == ["m-7"]
-    world.messages.down = None
+    world.messages.error = None
     assert kept(world.deliver(sqs_batch(baked(7)))) == []
-    assert [(b.error_code, b.event_id) for b in world.messages.buried] == [("vendor_rejected", "e-7")]
+    assert [(b.error_code, b.event_id) for b in world.messages.dead_letters] == [("vendor_rejected", "e-7")]
     assert len(world.vendor.calls) == 1
 
 
@@ -124,8 +125,8 @@ def test_a_push_that_fails_temporarily_is_parked(
     ((event, coming, due),) = world.messages.parked
     assert (event.id, coming) == ("e-1", attempt + 1)
     assert shortest <= due - world.clock.now() <= longest
-    assert not world.messages.hidden
-    assert not world.messages.buried
+    assert not world.messages.delayed
+    assert not world.messages.dead_letters
     assert world.witness.attempts == [attempt]
 
 
@@ -156,7 +157,7 @@ def test_refused_and_throttled_at_once_is_dead_lettered_once_and_parked() -> Non
     keys = [call.push.key for call in world.vendor.calls]
     ((parked, _, _),) = world.messages.parked
     assert kept(deliver_parked(world)) == []
-    (dead,) = world.messages.buried
+    (dead,) = world.messages.dead_letters
     assert json.loads(dead.body)["only"] == [keys[0]]
     assert parked.only == (keys[1],)
     assert world.witness.outcomes[3:] == [Outcome.DELIVERED]
@@ -179,7 +180,7 @@ def test_an_empty_batch_does_nothing(invocation: dict[str, Any]) -> None:
     world = World()
     assert kept(world.deliver(invocation)) == []
     assert not world.witness.receipts
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_a_malformed_invocation_is_dead_lettered_as_a_whole(invocation: Any) -> 
     """Delivering its good records would hide the bad ones, so the dead letter holds all of it."""
     world = World()
     assert kept(world.deliver(invocation)) == []
-    (dead,) = world.messages.buried
+    (dead,) = world.messages.dead_letters
     assert dead.error_code == "malformed_request"
     assert ("planted" in str(invocation)) is ("planted" in dead.body) or not isinstance(invocation, dict)
     assert not world.vendor.calls
@@ -259,7 +260,7 @@ def test_a_direct_invocation_that_is_refused_is_dead_lettered_as_an_event() -> N
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     world.deliver(bus_event({"degrees": 451}))
     world.deliver(bus_event({"nothing": "fits"}))
-    event, raw = world.messages.buried
+    event, raw = world.messages.dead_letters
     assert event.attributes == {"push-relay-event": "1", "source": "ovens"}
     assert Event(**json.loads(event.body)).data == {"degrees": 451}
     assert json.loads(raw.body) == bus_event({"nothing": "fits"})
@@ -272,7 +273,7 @@ class BrokenMessages(Messages):
     def __init__(self) -> None:
         """Fail every call."""
         super().__init__()
-        self.down = RuntimeError("planted@example.com")
+        self.error = RuntimeError("planted@example.com")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +286,7 @@ def test_an_unknown_exception_fails_the_invocation_without_its_text(invocation: 
     with pytest.raises(InvocationFailed) as failed:
         world.deliver(invocation)
     assert str(failed.value) == world.witness.troubles[0][2]
-    assert "RuntimeError at fakes.py" in str(failed.value)
+    assert "RuntimeError at queues.py" in str(failed.value)
     assert failed.value.__suppress_context__
     assert world.witness.flushes == 1
 

@@ -101,7 +101,7 @@ def test_one_bad_record_of_ten_is_dead_lettered() -> None:
     here = world()
     assert here.deliver(load("sqs-batch-one-bad")) == {"batchItemFailures": []}
     assert here.witness.outcomes.count(Outcome.DELIVERED) == 9
-    assert [dead.error_code for dead in here.messages.buried] == ["schema_violation"]
+    assert [dead.error_code for dead in here.messages.dead_letters] == ["schema_violation"]
 
 
 def test_every_example_is_tested_and_documented() -> None:

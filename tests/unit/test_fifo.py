@@ -73,8 +73,8 @@ def test_a_failure_delays_only_its_own_group() -> None:
     failing(world, "a2", error=VendorThrottled("slow", retry_after=600))
     assert kept(world.deliver(batch("a1", "b1", "a2", "a3", "b2", "a4"))) == {"a2", "a3", "a4"}
     assert sorted(sent_bodies(world)) == ["a1", "a2", "b1", "b2"]
-    assert [handle for handle, _ in world.messages.hidden] == ["handle-a2", "handle-a3", "handle-a4"]
-    ((delay),) = {delay for _, delay in world.messages.hidden}
+    assert [handle for handle, _ in world.messages.delayed] == ["handle-a2", "handle-a3", "handle-a4"]
+    ((delay),) = {delay for _, delay in world.messages.delayed}
     assert 600 <= delay <= 610
     assert not world.messages.parked
     assert world.witness.outcomes.count(Outcome.PARKED) == 1
@@ -87,7 +87,7 @@ def test_a_dead_lettered_record_does_not_delay_its_group() -> None:
     failing(world, "a1", error=VendorRejected("no"))
     assert not kept(world.deliver(batch("a1", "a2")))
     assert sent_bodies(world) == ["a1", "a2"]
-    assert len(world.messages.buried) == 1
+    assert len(world.messages.dead_letters) == 1
 
 
 def test_a_record_whose_delay_cannot_be_set_still_holds_back_its_group() -> None:
@@ -117,7 +117,7 @@ def test_groups_of_a_standard_queue_have_no_order(arn: Any) -> None:
     assert not kept(world.deliver(batch("a1", "a2", arn=arn)))
     assert sent_bodies(world) == ["a1", "a2"]
     assert len(world.messages.parked) == 1
-    assert not world.messages.hidden
+    assert not world.messages.delayed
 
 
 def test_a_record_that_cannot_be_unwrapped_is_delayed_with_its_group() -> None:
@@ -135,7 +135,7 @@ def test_a_record_that_cannot_be_unwrapped_is_delayed_with_its_group() -> None:
     world = World()
     response = world.deliver(sqs_batch(Unreadable(record("a1")), record("a2"), record("b1")))
     assert kept(response) == {"a1", "a2"}
-    assert [handle for handle, _ in world.messages.hidden] == ["handle-a1", "handle-a2"]
+    assert [handle for handle, _ in world.messages.delayed] == ["handle-a1", "handle-a2"]
 
 
 @pytest.mark.parametrize("seed", range(10))

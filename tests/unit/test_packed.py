@@ -85,7 +85,7 @@ def test_an_event_that_the_relay_would_not_write_is_malformed(fields: dict[str, 
         unwrap_sqs(changed(**fields))
     world = World()
     assert world.deliver(sqs_batch(changed(**fields))) == {"batchItemFailures": []}
-    assert [dead_letter.error_code for dead_letter in world.messages.buried] == ["malformed_request"]
+    assert [dead_letter.error_code for dead_letter in world.messages.dead_letters] == ["malformed_request"]
 
 
 def packed(body: str, version: str = "1") -> dict[str, Any]:

@@ -53,7 +53,7 @@ def pushed(here: World, given: dict[str, Any]) -> list[tuple[str, str]]:
     seen = []
     for invocation in (sqs_batch(sqs_record(given)), sns_invocation(given)):
         before = len(here.vendor.calls)
-        here.ledger.states.clear()
+        here.ledger.items.clear()
         here.deliver(invocation)
         seen.append([(c.push.wording.title, c.push.wording.body) for c in here.vendor.calls[before:]])
     assert seen[0] == seen[1]

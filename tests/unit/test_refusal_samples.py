@@ -266,7 +266,7 @@ def test_each_error_of_a_genuine_sender_is_logged_and_counted(tmp_path: Path) ->
             assert here.receive(genuine(b"{}"))["statusCode"] == 422
             here.messages.break_down()
             assert here.receive(genuine(b'{"a": 1}'))["statusCode"] == 503
-            here.messages.down = None
+            here.messages.error = None
             errors = Counter(line["error_code"] for line in output.logs if "count" not in line)
             assert set(errors.values()) == {number}
     assert set(errors) == {"malformed_request", "schema_violation", "queue_unavailable"}

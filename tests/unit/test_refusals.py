@@ -6,7 +6,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, Clock, PushApi
+from ports import CREDENTIALS, ROTATED, Clock, PushApi
 from push_relay.core.account import Account
 from push_relay.core.delivery.circuit import CircuitBreaker
 from push_relay.core.delivery.cooldown import FIRST_WAIT_SECS, LOOK_SECS

@@ -62,7 +62,7 @@ def dead(world: World) -> list[Event]:
     """Return the events of the dead letters."""
     records = [
         {"body": each.body, "messageAttributes": attributes(each.attributes)}
-        for each in world.messages.buried
+        for each in world.messages.dead_letters
     ]
     return [event for event in map(unwrap_sqs, records) if isinstance(event, Event)]
 
@@ -110,7 +110,7 @@ def test_each_push_of_a_refused_batch_has_its_own_outcome(world: World) -> None:
     (dead_letter,) = dead(world)
     failed = {r.key for r in world.witness.receipts if r.outcome is Outcome.FAILED}
     assert (dead_letter.source, set(dead_letter.only)) == (SOURCE, failed)
-    assert world.messages.buried[0].error_code == VendorRejected.code
+    assert world.messages.dead_letters[0].error_code == VendorRejected.code
 
 
 def test_a_replay_of_a_refused_batch_sends_only_the_refused_pushes(world: World) -> None:
@@ -180,7 +180,7 @@ def test_the_untried_pushes_wait_if_the_notice_has_to_wait(world: World, trouble
     deliver(world, again)
     assert Counter(outcomes(world).values())[Outcome.DELIVERED] == 4
     assert len(world.vendor.calls) == 4
-    assert len(world.messages.buried) == 1
+    assert len(world.messages.dead_letters) == 1
     assert not waiting(world)
 
 
@@ -192,7 +192,7 @@ def test_a_refused_batch_is_not_split_before_the_ledger_has_its_refusal(
     end = batched(world, "a", "b")
     world.vendor.errors = [VendorRejected("refused")]
     if how == "not-settled":
-        world.ledger.forgets = LedgerUnavailable("down")
+        world.ledger.record_error = LedgerUnavailable("down")
     elif how == "claimed-by-another-worker":
         monkeypatch.setattr(world.ledger, "settle", lambda *_: None)
     else:
@@ -204,7 +204,7 @@ def test_a_refused_batch_is_not_split_before_the_ledger_has_its_refusal(
     (again,) = waiting(world)
     assert again.only == (end.identity,)
     monkeypatch.undo()
-    world.ledger.forgets = None
+    world.ledger.record_error = None
     world.ledger.end_claims()
     deliver(world, again)
     assert len(world.vendor.calls) >= 2
@@ -226,7 +226,7 @@ def test_an_untried_push_that_is_too_old_expires(tmp_path: Path) -> None:
     world.deliver(sqs_batch(sqs_queued(old)))
     waiting(world)
     bake(world, *["w"] * (TRIALS + 3))
-    ((window, _),) = world.digests.windows.values()
+    ((window, _),) = world.batches.windows.values()
     world.clock.time = window.due + 1
     world.vendor.judge = refuse_all
     deliver(world, closing_event(window))
@@ -254,7 +254,7 @@ def test_pushes_of_a_refused_batch_wait_if_no_call_is_permitted(world: World, tr
     world.vendor.errors = [VendorRejected("refused"), None, None, trouble, trouble]
     deliver(world, end)
     assert Counter(world.witness.outcomes) == {Outcome.DELIVERED: 2, Outcome.PARKED: 2}
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
     (again,) = waiting(world)
     assert len(again.only) == 2
     world.vendor.calls.clear()
@@ -305,7 +305,7 @@ def test_the_next_worker_sends_the_rest_of_a_refused_batch_if_one_dies(
         with monkeypatch.context() as patch:
             patch.setattr(pace, "refusal", lambda _self, _push: CircuitOpen("down", retry_after=60))
             deliver(world, end)
-        assert not world.messages.buried
+        assert not world.messages.dead_letters
         (end,) = waiting(world)
     deliver(world, end)
     assert shown(world) == ["a", "b", "c"]

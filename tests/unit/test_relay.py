@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, World, in_turn
+from fakes import World, in_turn
 from invocations import signature, webhook
+from ports import CREDENTIALS, ROTATED
 from push_relay.adapters.process import Threads
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import (
@@ -162,7 +163,7 @@ def test_an_unknown_exception_parks_the_push_and_its_text_is_not_shown() -> None
     world.vendor.errors = [KeyError("planted@example.com")]
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "internal_error")
-    assert "KeyError at fakes.py" in (receipt.detail or "")
+    assert "KeyError at ports.py" in (receipt.detail or "")
     assert "planted" not in str(receipt)
     assert not world.ledger.states
 
@@ -211,7 +212,7 @@ def test_a_push_that_another_worker_has_claimed_is_parked() -> None:
     world = World()
     only(world)
     (key,) = world.ledger.states
-    world.ledger.states[key] = None
+    world.ledger.put(key, None)
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "claim_held")
     assert len(world.vendor.calls) == 1
@@ -235,7 +236,7 @@ def test_a_ledger_that_fails_after_the_call_does_not_change_the_outcome(
     world = World()
     broken = World()
     broken.ledger.break_down()
-    world.ledger.forgets = error or broken.ledger.down
+    world.ledger.record_error = error or broken.ledger.claim_error
     receipts = deliver(world, event(identity="1"), event(identity="2"))
     assert [r.outcome for (r,) in receipts] == [Outcome.DELIVERED, Outcome.DELIVERED]
     assert "planted" not in str(receipts)

@@ -232,12 +232,12 @@ def test_a_failed_push_is_remembered_for_the_same_time(tmp_path: Path) -> None:
 def test_a_batched_push_is_batched_again_later(tmp_path: Path) -> None:
     """It is added to the batch window of that time."""
     relay(tmp_path)
-    (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1"]\ndigest = "10m"\n')
+    (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1"]\nbatch = "10m"\n')
     here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
     here.secrets.secrets = (b"secret",)
     arrivals(here, 0, 60, HOUR)
     assert [receipt.error_code for receipt in here.witness.receipts] == [BATCHED, None, BATCHED]
-    assert len(here.digests.windows) == 2
+    assert len(here.batches.windows) == 2
 
 
 def test_a_claim_is_never_forgotten(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_claim_is_never_forgotten(tmp_path: Path) -> None:
     first, later = received(here, 0, github()), received(here, DAY, github())
     delivered(here, 0, first)
     (key,) = here.ledger.states
-    here.ledger.states[key] = None
+    here.ledger.put(key, None)
     assert delivered(here, DAY, later) == [Outcome.PARKED]
     assert here.witness.receipts[-1].error_code == "claim_held"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes import Clock
+from ports import Clock
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.secret import FAILURE_AGE_SECS, MAX_AGE_SECS, MIN_REFETCH_SECS, CachedSecret
 

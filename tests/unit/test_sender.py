@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
+from ports import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
 from push_relay.core.errors import (
     CircuitOpen,
@@ -76,7 +76,7 @@ def test_a_push_that_expires_while_it_is_parked_is_no_longer_listed() -> None:
     desk = Desk()
     late = replace(EVENT, received_at=NOW - 61)
     desk.send(late)
-    assert desk.ledger.forgotten == ["key"]
+    assert desk.ledger.cleared == ["key"]
     desk.ledger.break_down()
     receipt = desk.send(late)
     assert (receipt.outcome, receipt.disposition) == (Outcome.EXPIRED, Disposition.ACKNOWLEDGE)
@@ -130,7 +130,7 @@ def test_a_replay_overrules_the_ledger_but_never_another_workers_claim(
 ) -> None:
     """A replay may be for failed pushes, or for delivered ones too. A push that is being sent is left out."""
     desk = Desk()
-    desk.ledger.states["key"] = state
+    desk.ledger.put("key", state)
     receipt = desk.send(replace(EVENT, replay=replay))
     assert receipt.outcome is outcome
     assert len(desk.vendor.calls) == (outcome is Outcome.DELIVERED)
@@ -145,7 +145,7 @@ def test_a_replay_overrules_the_ledger_but_never_another_workers_claim(
 def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) -> None:
     """The message may return if it could not be dead-lettered, but only a person asks for another push."""
     desk = Desk(hold_unknown=True)
-    desk.ledger.states["key"] = Outcome.FAILED
+    desk.ledger.put("key", Outcome.FAILED)
     desk.vendor.judge = lambda _push, _credentials: error
     asked = [replace(EVENT, replay=replay, replay_id=name) for name in ("one", "one", "one", "two", "two")]
     receipts = [desk.send(event) for event in asked]
@@ -157,7 +157,7 @@ def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) ->
 def test_a_parked_replay_continues_and_fails_once() -> None:
     """Being parked is not a final outcome: the same message sends the push when the vendor is back."""
     desk = Desk()
-    desk.ledger.states["key"] = Outcome.FAILED
+    desk.ledger.put("key", Outcome.FAILED)
     desk.vendor.errors = [QuotaExhausted("used up"), VendorRejected("refused")]
     event = replace(EVENT, replay=Replay.FAILED, replay_id="one")
     outcomes = [desk.send(event).outcome for _ in range(3)]
@@ -168,7 +168,7 @@ def test_a_parked_replay_continues_and_fails_once() -> None:
 def test_a_forced_replay_sends_its_push_once() -> None:
     """If the same message is delivered again, the push is a duplicate."""
     desk = Desk()
-    desk.ledger.states["key"] = Outcome.DELIVERED
+    desk.ledger.put("key", Outcome.DELIVERED)
     event = replace(EVENT, replay=Replay.ALL, replay_id="one")
     assert [desk.send(event).outcome for _ in range(2)] == [Outcome.DELIVERED, Outcome.DUPLICATE]
 
@@ -230,7 +230,7 @@ def test_other_retries_do_not_count_as_resends() -> None:
     desk.vendor.errors = [down, lost, down, QuotaExhausted("used up"), None]
     codes = [desk.send().error_code for _ in range(5)]
     assert codes == ["vendor_unavailable", "delivery_unknown", "vendor_unavailable", "quota_exhausted", None]
-    assert not desk.ledger.unknown
+    assert desk.ledger.items["key"].unknown_sends == 0
 
 
 def test_a_replay_of_a_held_push_starts_a_new_count() -> None:
@@ -247,7 +247,7 @@ def test_a_push_is_sent_again_if_its_call_cannot_be_counted() -> None:
     """The ledger is down, so the call is as unknown as that of a worker that was killed."""
     desk = Desk(resends=1)
     desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
-    desk.ledger.forgets = LedgerUnavailable("down")
+    desk.ledger.record_error = LedgerUnavailable("down")
     assert desk.send().error_code == "delivery_unknown"
 
 
@@ -271,7 +271,7 @@ def test_an_outcome_that_cannot_be_recorded_is_reported_with_a_note(
     """The outcome of the push remains valid."""
     desk = Desk()
     desk.vendor.errors = [error]
-    desk.ledger.forgets = RuntimeError("planted")
+    desk.ledger.record_error = RuntimeError("planted")
     receipt = desk.send()
     assert receipt.outcome is (Outcome.FAILED if error else Outcome.DELIVERED)
     assert (receipt.detail or "").startswith(f"{detail}RuntimeError at stores.py")
@@ -356,7 +356,7 @@ def test_a_push_that_is_too_old_does_not_wait(only: tuple[str, ...]) -> None:
     receipt = desk.sender.waiting(late, PUSH, lambda: 30.0)
     assert receipt is not None
     assert receipt.outcome is Outcome.EXPIRED
-    assert desk.ledger.forgotten == ["key"]
+    assert desk.ledger.cleared == ["key"]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_push_that_was_settled_does_not_wait(state: Outcome, outcome: Outcome)
     """The same event arrives while calls are stopped, and the ledger has its outcome."""
     desk, pace = Desk(), Pace()
     desk.sender = replace(desk.sender, pace=pace)
-    desk.ledger.states["key"] = state
+    desk.ledger.put("key", state)
     pace.stopped = CircuitOpen("stopped", retry_after=42.0)
     receipt = desk.sender.waiting(EVENT, PUSH, lambda: 30.0)
     assert receipt is not None

@@ -8,8 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from fakes import Clock, World
+from fakes import World
 from front_door import api_gateway_v2, world_of
+from ports import Clock
 from push_relay.adapters.sns import SnsEndpoint
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.outcomes import Outcome

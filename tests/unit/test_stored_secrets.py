@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from fake_client import FakeClient
-from fakes import CREDENTIALS, Clock
+from ports import CREDENTIALS, Clock
 from push_relay.adapters.secrets import read_secret
 from push_relay.core.delivery.credentials import StoredPushCredentials
 from push_relay.core.delivery.encoding import Credentials

@@ -39,7 +39,7 @@ def test_a_message_that_was_received_often_is_copied_and_the_others_are_delivere
     )
     assert sent_words(world) == ["a", "b"]
     assert world.messages.copied == [("handle-s", receives - 1, 0.0)]
-    assert world.messages.forgotten == ["handle-s"]
+    assert world.messages.deleted == ["handle-s"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_suspect_is_handled_alone_and_its_neighbours_are_copied(suspect: dict[
     assert world.deliver(sqs_batch(bakery_record("a"), suspect, bakery_record("b", 3))) == NOBODY
     assert sent_words(world) == ["s"]
     assert world.messages.copied == [("handle-a", 0, 0.0), ("handle-b", 2, 0.0)]
-    assert world.messages.forgotten == ["handle-a", "handle-b"]
+    assert world.messages.deleted == ["handle-a", "handle-b"]
 
 
 def test_neighbours_are_safe_before_the_suspect_is_tried() -> None:
@@ -59,7 +59,7 @@ def test_neighbours_are_safe_before_the_suspect_is_tried() -> None:
     world = World()
 
     def judge(_push: Any, _credentials: Any) -> Exception | None:
-        assert world.messages.forgotten == ["handle-a"]
+        assert world.messages.deleted == ["handle-a"]
         raise Killed
 
     world.vendor.judge = judge
@@ -83,7 +83,7 @@ def test_without_a_suspect_nothing_is_copied_or_deleted() -> None:
     world = World()
     assert world.deliver(sqs_batch(bakery_record("a"), bakery_record("b"))) == NOBODY
     queue = world.messages
-    assert [*queue.copied, *queue.forgotten, *queue.hidden] == []
+    assert [*queue.copied, *queue.deleted, *queue.delayed] == []
 
 
 @pytest.mark.parametrize(("receives", "crashes"), [(6, 0), (1, 5), (3, 3), (1, 99)])
@@ -95,11 +95,11 @@ def test_after_five_crashes_a_message_is_dead_lettered_without_being_handled(
     doomed = bakery_record("x", receives, crashes)
     assert world.deliver(sqs_batch(bakery_record("a"), doomed)) == NOBODY
     assert sent_words(world) == ["a"]
-    (dead,) = world.messages.buried
+    (dead,) = world.messages.dead_letters
     assert (dead.error_code, dead.body) == ("crashed", doomed["body"])
     origin = {"push-relay-origin-id": "x", "push-relay-origin-sent": "1800000000000"}
     assert dead.attributes == {"source": "bakery", **origin}
-    assert world.messages.forgotten == ["handle-x"]
+    assert world.messages.deleted == ["handle-x"]
     assert not world.messages.copied
     receipt = next(receipt for receipt in world.witness.receipts if receipt.event_id == "x")
     assert (receipt.outcome, receipt.error_code, receipt.source) == (Outcome.FAILED, "crashed", "bakery")
@@ -131,7 +131,7 @@ def test_messages_that_cannot_be_copied_are_handled_with_care() -> None:
     finished: dict[str, list[str]] = {}
 
     def judge(push: Any, _credentials: Any) -> Exception | None:
-        finished[push.wording.body.strip()] = list(world.messages.forgotten)
+        finished[push.wording.body.strip()] = list(world.messages.deleted)
         return None
 
     world.vendor.judge = judge
@@ -158,7 +158,7 @@ def test_a_message_without_a_body_is_not_copied(body: Any) -> None:
     assert world.deliver(sqs_batch({**bakery_record("a"), "body": body}, bakery_record("s", 1, 1))) == NOBODY
     assert not world.messages.copied
     assert sent_words(world) == ["s"]
-    assert [dead.error_code for dead in world.messages.buried] == ["malformed_request"]
+    assert [dead.error_code for dead in world.messages.dead_letters] == ["malformed_request"]
 
 
 def test_a_finished_message_that_was_not_deleted_is_reported_and_acknowledged() -> None:
@@ -188,7 +188,7 @@ def test_a_fifo_queues_records_keep_their_order() -> None:
     assert [name for name in sent_words(world) if name[0] == "a"] == ["a1", "a2"]
     assert sorted(sent_words(world)) == ["a1", "a2", "b1"]
     assert not world.messages.copied
-    assert len(world.messages.forgotten) == 2
+    assert len(world.messages.deleted) == 2
 
 
 FIFO = [("a1", 9), ("b1", 1), ("a2", 9)]
@@ -212,7 +212,7 @@ def test_a_fifo_group_that_kills_is_first_only_every_second_time(receives: int) 
         each["attributes"]["MessageGroupId"] = each["messageId"][0]
     with pytest.raises(Killed):
         world.deliver(sqs_batch(*batch))
-    assert world.messages.forgotten == ["handle-c1" if receives % 2 else "handle-a1"]
+    assert world.messages.deleted == ["handle-c1" if receives % 2 else "handle-a1"]
 
 
 # --- urgent messages -------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_urgent_messages_come_back_soon_if_the_function_dies(tmp_path: Path) -> 
     world = urgent_world(tmp_path)
     world.context.seconds = 41
     world.deliver(sqs_batch(bakery_record("a"), bakery_record("b")))
-    assert world.messages.hidden == [("handle-a", 46), ("handle-b", 46)]
+    assert world.messages.delayed == [("handle-a", 46), ("handle-b", 46)]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_the_visibility_is_changed_only_if_it_helps(
     """Most batches need no call to SQS."""
     world = urgent_world(tmp_path)
     world.deliver(sqs_batch(*batch))
-    assert len(world.messages.hidden) == hidden
+    assert len(world.messages.delayed) == hidden
 
 
 def test_a_batch_is_delivered_although_its_timeout_cannot_be_changed(tmp_path: Path) -> None:

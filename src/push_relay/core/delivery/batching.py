@@ -16,14 +16,15 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.account import Account
-from push_relay.core.clock import TimeLeft
+from push_relay.core.clock import Clock, TimeLeft
+from push_relay.core.delivery.ledger import Ledger
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import LedgerUnavailable, VendorRejected
 from push_relay.core.event import Event, sha256_hex
 from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
-from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording
+from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording, of_account
 
 #: The source of the relay's own events; no folder can have this name.
 SOURCE = ".digest"
@@ -79,6 +80,7 @@ class Window:
     due: float
     high: bool = False
     segment: int = 0
+    account: str = DEFAULT_ACCOUNT
 
 
 class Added(StrEnum):
@@ -127,8 +129,10 @@ class Batcher:
     """Gathers pushes into windows, and makes of a window that ends the one push that it becomes."""
 
     store: BatchStore
+    ledger: Ledger
     sender: Sender
     queue: Scheduler
+    clock: Clock
 
     def add(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
         """Put an event's push into its window. Never raises: an exception is the push's outcome."""
@@ -138,7 +142,7 @@ class Batcher:
         entry = BatchedPush(push.key, event.source, event.id, event.correlation_id, push.wording, expires)
         try:
             self._put(push, entry)
-            self.sender.ledger.settle(push.key, BATCHED)
+            self.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             return self.sender.recorded(push, Receipt.of_error(event, exc, push))
         detail = "gathered with others to the same recipient"
@@ -146,7 +150,7 @@ class Batcher:
 
     def _put(self, push: Push, entry: BatchedPush) -> None:
         """Put an entry into the window that the ledger notes for it, else into the first that takes it."""
-        now = self.sender.clock.now
+        now = self.clock.now
         window = self._noted(push, self.store.latest(window_of(push, now())))
         for _ in range(TRIES):
             added = self.store.add(window, entry)
@@ -159,13 +163,13 @@ class Batcher:
             # By this worker's clock the closed one may last a while yet: the next begins when it is due.
             next_one = window_of(push, max(now(), window.due))
             other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)
-            window = self._noted(push, other, again=True)
+            window = self._noted(push, other, overwrite=True)
         raise LedgerUnavailable("no window of the digest has taken the push")
 
-    def _noted(self, push: Push, window: Window, *, again: bool = False) -> Window:
+    def _noted(self, push: Push, window: Window, *, overwrite: bool = False) -> Window:
         """Note the window that a push goes into before it lies there; return the one that it is bound to."""
         segment = f"#{window.segment}" if window.segment else ""
-        noted = self.sender.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", again=again)
+        noted = self.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", overwrite=overwrite)
         due, _, name = noted.partition(" ")
         window_id, _, number = name.partition("#")
         return replace(window, id=window_id, due=float(due), segment=int(number or 0))
@@ -179,7 +183,7 @@ class Batcher:
             found = self.store.close(str(event.data.get("window")))
             if found is None or not found[1]:
                 return [Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")]
-            push = _written(event, *found, self.sender.clock.now(), account)
+            push = _written(event, *found, self.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [Receipt.of_error(event, exc)]
         if is_for_single_pushes(event):
@@ -192,11 +196,13 @@ def window_of(push: Push, now: float) -> Window:
     seconds = push.batch_secs or 1.0
     number = math.floor(now / seconds)
     parts = (push.recipient.kind, push.recipient.value, str(seconds), str(number), str(push.high))
+    name = sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))
     return Window(
-        sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass")),
+        of_account(name, push.account),
         push.recipient,
         (number + 1) * seconds,
         push.high,
+        account=push.account,
     )
 
 
@@ -216,7 +222,9 @@ def closing_event(window: Window) -> Event:
         source=SOURCE,
         id=window.id[:32],
         type=SOURCE,
-        data={"window": window.id},
+        # Without the default account, as the version before writes and reads it.
+        data={"window": window.id}
+        | ({} if window.account == DEFAULT_ACCOUNT else {"account": window.account}),
         received_at=window.due,
         identity=window.id,
     )
@@ -238,6 +246,7 @@ def _written(
         fit(summary(fresh or expired), account.title_limit, account.body_limit),
         event.identity,
         high=window.high,
+        account=account_of(event),
         sources=tuple(sorted({entry.source for entry in fresh})),
         entries=fresh,
         expired=expired,
@@ -281,6 +290,7 @@ def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
         ),
         sha256_hex(f"{event.identity}\0".encode()),
         high=first.high,
+        account=first.account,
         sources=tuple(sorted({source for push in pushes for source in push.sources})),
     )
 
@@ -302,6 +312,7 @@ def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
             key,
             high=push.high,
             max_age=None if entry.expires is None else entry.expires - event.received_at,
+            account=push.account,
             sources=(entry.source,),
             entry=entry,
         )
