@@ -111,7 +111,7 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
     """
     endpoint = receive.build(Common.of(Settings.read()))
     forward = endpoint.intake.forward
-    assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE is `direct`)
+    assert isinstance(forward, DirectForward)  # noqa: S101 (because of DELIVERY_MODE)
     lane = forward.relay.lanes[DEFAULT_ACCOUNT]
     lane = replace(lane, sender=replace(lane.sender, credentials=PushCredentials()))
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
