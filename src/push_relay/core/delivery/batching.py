@@ -1,11 +1,12 @@
-"""Digests: what a route gathers for one recipient in a while becomes one push: a storm costs one call.
+"""Batch windows: pushes to one recipient are collected for a while and become one push.
 
-A window is a stretch of time of one recipient's. The first push that comes in it opens it and schedules an
-event of the relay's own, due when it ends; that event is delivered like any other, and then every gathered
-push has its receipt. Each step can be repeated: a worker that dies on the way loses nothing.
+So a storm of events costs one call. A window is a period of time of one recipient. Its first push opens it
+and schedules the relay's own event, which is due when the window ends. The event is delivered like any other,
+and then every batched push gets its receipt. Each step can be repeated, so nothing is lost if a worker dies in
+between.
 
-A push lies in one window at the most, whoever comes to gather it and whenever: the ledger notes the window
-before the push is put there, and another one only when that one has closed, or is full, without it.
+A push is in at most one window, even if several workers add it: the ledger notes the window before the push
+is added to it, and notes another window only if the first one was closed or full before the push was added.
 """
 
 import math
@@ -26,22 +27,22 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
 from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording
 
-#: The source of the relay's own events; no folder can have this name.
+#: The source of the relay's own events. No folder can have this name.
 SOURCE = ".digest"
-#: Segments that are tried before a push is parked: full, or closed by a faster clock.
-TRIES = 20
-#: Pushes of a refused digest that are tried before the others. If the vendor refuses all of them, it may be
-#: the recipient that it refuses, and each of the others would cost a call for nothing.
+#: Segments that are tried before a push is parked: they are full, or closed by a worker with a faster clock.
+MAX_TRIES = 20
+#: Pushes of a refused batch push that are sent before the others. If the vendor refuses all of them, it may
+#: refuse the recipient, and each of the others would cost a useless call.
 TRIALS = 3
-#: Characters that a gathered push may have: a title is what a digest shows of it.
-LONGEST = 10_000
+#: Characters that a batched push may have. A batch push shows only its title.
+MAX_CHARS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class BatchedPush:
-    """One gathered push: what it says, and whose it is.
+    """A push that is in a batch window.
 
-    expires  seconds since the epoch from which on it is not worth sending; None: it always is
+    expires  seconds since the epoch after which it is not worth sending; None: it never expires
     """
 
     key: str
@@ -54,7 +55,11 @@ class BatchedPush:
 
 @dataclass(frozen=True, slots=True)
 class BatchPush(Push):
-    """The push that a window becomes, with what it speaks of, and what came too late for it."""
+    """The push that a window becomes.
+
+    entries  the pushes that it is about
+    expired  pushes that have expired in the meantime
+    """
 
     entries: tuple[BatchedPush, ...] = ()
     expired: tuple[BatchedPush, ...] = ()
@@ -62,17 +67,17 @@ class BatchPush(Push):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinglePush(Push):
-    """A gathered push that is sent alone, because the vendor refused its digest."""
+    """A batched push that is sent by a call of its own, because the vendor refused its batch push."""
 
     entry: BatchedPush
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time in which one recipient's pushes are gathered.
+    """A period of time in which one recipient's pushes are batched.
 
-    due      seconds since the epoch
-    segment  the part of it that a push is put into; they end together, and become one digest
+    due      when it ends, in seconds since the epoch
+    segment  the part of it to which a push is added; all segments end together and become one push
     """
 
     id: str
@@ -83,27 +88,30 @@ class Window:
 
 
 class Added(StrEnum):
-    """What became of an entry that was added to a window."""
+    """The result of adding a push to a window."""
 
-    SCHEDULED = "scheduled"  # it lies there, and the window's end is scheduled
-    UNSCHEDULED = "unscheduled"  # it lies there, and the window's end is not scheduled yet
-    CLOSED = "closed"  # the window has closed without it
-    FULL = "full"  # the segment has no room for it, and never will
+    SCHEDULED = "scheduled"  # the push is in it, and the window's end is scheduled
+    UNSCHEDULED = "unscheduled"  # the push is in it, and the window's end is not scheduled yet
+    CLOSED = "closed"  # the window was closed without the push
+    FULL = "full"  # the segment has no room for the push, and never will
 
 
 class BatchStore(Protocol):
-    """Where windows are kept. Every method that needs the store raises LedgerUnavailable."""
+    """The batch windows, as one worker uses them.
+
+    `latest` and `further` need no I/O. The other methods raise LedgerUnavailable.
+    """
 
     def latest(self, window: Window) -> Window:
-        """Return where a window's next push is tried first, as far as this worker knows. No I/O."""
+        """Return the segment to which a window's next push is added first, by what this worker knows."""
         ...
 
     def further(self, window: Window) -> Window:
-        """Return where a push goes for which a segment has no room, maybe in another window. No I/O."""
+        """Return the segment after a full one. It may be in another window."""
         ...
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add an entry to a segment, once. Adding it again returns that it lies there, even after the end."""
+        """Add a push to a segment. A push that is in it already is not added again, even if it is closed."""
         ...
 
     def scheduled(self, window: Window) -> None:
@@ -111,21 +119,21 @@ class BatchStore(Protocol):
         ...
 
     def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
-        """Let no more in, and return what was gathered; None where there is no such window."""
+        """Close a window, and return it with its pushes; None if there is no such window."""
         ...
 
 
 class Scheduler(Protocol):
-    """The queue, where an event waits until it is due. Raises QueueUnavailable."""
+    """The queue, in which an event waits until it is due. Raises QueueUnavailable."""
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Queue an event, not to be seen before a moment (seconds since the epoch), with why it waits."""
+        """Queue an event that is due at a moment (seconds since the epoch). `error_code` is why it waits."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Batcher:
-    """Gathers pushes into windows, and makes of a window that ends the one push that it becomes."""
+    """Adds pushes to batch windows, and makes one push of a window that ends."""
 
     store: BatchStore
     ledger: Ledger
@@ -134,7 +142,7 @@ class Batcher:
     clock: Clock
 
     def add(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
-        """Put an event's push into its window. Never raises: an exception is the push's outcome."""
+        """Add an event's push to its window. Never raises: an exception is the push's outcome."""
         if settled := self.sender.claim(event, push, time_left):
             return settled
         expires = None if push.max_age is None else event.received_at + push.max_age
@@ -144,29 +152,29 @@ class Batcher:
             self.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             return self.sender.recorded(push, Receipt.of_error(event, exc, push))
-        detail = "gathered with others to the same recipient"
+        detail = "batched with other pushes to the same recipient"
         return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=BATCHED, push=push)
 
     def _put(self, push: Push, entry: BatchedPush) -> None:
-        """Put an entry into the window that the ledger notes for it, else into the first that takes it."""
+        """Add a push to the window that the ledger notes for it; if that is closed, to the next open one."""
         now = self.clock.now
         window = self._noted(push, self.store.latest(window_of(push, now())))
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             added = self.store.add(window, entry)
             if added is Added.UNSCHEDULED:
-                # In this order, so that a worker that dies in between leaves a second event, and not none.
+                # In this order: if a worker dies in between, the end is scheduled twice instead of never.
                 self.queue.requeue(closing_event(window), 1, window.due, BATCHED)
                 self.store.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return
-            # By this worker's clock the closed one may last a while yet: the next begins when it is due.
+            # The closed window may go on by this worker's clock. The next one begins at its end.
             next_one = window_of(push, max(now(), window.due))
             other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)
             window = self._noted(push, other, overwrite=True)
-        raise LedgerUnavailable("no window of the digest has taken the push")
+        raise LedgerUnavailable("no batch window has accepted the push")
 
     def _noted(self, push: Push, window: Window, *, overwrite: bool = False) -> Window:
-        """Note the window that a push goes into before it lies there; return the one that it is bound to."""
+        """Note the window of a push before it is added; return the window that is noted for it."""
         segment = f"#{window.segment}" if window.segment else ""
         noted = self.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", overwrite=overwrite)
         due, _, name = noted.partition(" ")
@@ -174,14 +182,14 @@ class Batcher:
         return replace(window, id=window_id, due=float(due), segment=int(number or 0))
 
     def end(self, event: Event, account: Account) -> list[Push | Receipt]:
-        """Write the push that a window becomes; receipts instead where it becomes none. Never raises.
+        """Write the push that a window becomes, or receipts if it becomes none. Never raises.
 
-        If the event waited or failed for pushes of a refused digest, those are written instead.
+        If the event is for pushes of a refused batch push, they are written instead.
         """
         try:
             found = self.store.close(str(event.data.get("window")))
             if found is None or not found[1]:
-                return [Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")]
+                return [Receipt.of(event, Outcome.FILTERED, detail="the batch window has no pushes")]
             push = _written(event, *found, self.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [Receipt.of_error(event, exc)]
@@ -191,7 +199,7 @@ class Batcher:
 
 
 def window_of(push: Push, now: float) -> Window:
-    """Return the window that a push falls into."""
+    """Return the window of a push."""
     seconds = push.batch_secs or 1.0
     number = math.floor(now / seconds)
     parts = (push.recipient.kind, push.recipient.value, str(seconds), str(number), str(push.high))
@@ -204,7 +212,7 @@ def window_of(push: Push, now: float) -> Window:
 
 
 def overflow(window: Window) -> Window:
-    """Return the window of the same stretch of time that goes on where a full one has no room."""
+    """Return the window of the same period that is used when another one is full."""
     return replace(window, id=sha256_hex(window.id.encode()), segment=0)
 
 
@@ -214,7 +222,7 @@ def account_of(event: Event) -> str:
 
 
 def closing_event(window: Window) -> Event:
-    """Return the event that is due when a window ends."""
+    """Return the event that is due at the end of a window."""
     return Event(
         source=SOURCE,
         id=window.id[:32],
@@ -226,14 +234,14 @@ def closing_event(window: Window) -> Event:
 
 
 def can_be_batched(wording: Wording) -> bool:
-    """Tell whether a digest may gather a message: one that is too long goes by itself."""
-    return len(wording.title) + len(wording.body) <= LONGEST
+    """Return whether a push with this wording can be batched. One that is too long is sent alone."""
+    return len(wording.title) + len(wording.body) <= MAX_CHARS
 
 
 def _written(
     event: Event, window: Window, entries: Sequence[BatchedPush], now: float, account: Account
 ) -> BatchPush:
-    # Each time anew: a digest that has waited for a day speaks of less than it would have at first.
+    # Decided at each attempt, because more of the pushes have expired if the batch push had to wait.
     fresh = tuple(entry for entry in entries if now <= (entry.expires or math.inf))
     expired = tuple(entry for entry in entries if now > (entry.expires or math.inf))
     return BatchPush(
@@ -248,11 +256,11 @@ def _written(
 
 
 def summary(entries: Sequence[BatchedPush]) -> Wording:
-    """Write the one message of several: a lone one as it is, else their titles, each once with its number."""
+    """Write one wording for several pushes: their titles, each with its count. A single one is unchanged."""
     wordings = [entry.wording for entry in entries]
     if len(wordings) == 1:
         return wordings[0]
-    # The version before has gathered titles as they came.
+    # The version before did not clean the titles that it stored.
     titles = Counter(clean_line(wording.title) or ELLIPSIS for wording in wordings)
     expiries = [wording.expiry_secs for wording in wordings if wording.expiry_secs is not None]
     return Wording(
@@ -264,9 +272,9 @@ def summary(entries: Sequence[BatchedPush]) -> Wording:
 
 
 def split_refused_batch(event: Event, receipt: Receipt) -> list[SinglePush]:
-    """Return the pushes of a digest that the vendor refused: each is sent alone. Empty for any other receipt.
+    """Return the pushes of a batch push that the vendor refused, to be sent singly. Empty for other receipts.
 
-    A call of unknown fate is no refusal: the vendor may have shown the digest.
+    After a call of unknown fate they are not sent singly, because the vendor may have shown the batch push.
     """
     push = receipt.push
     if not isinstance(push, BatchPush) or receipt.error_code != VendorRejected.code or len(push.entries) == 1:
@@ -275,7 +283,7 @@ def split_refused_batch(event: Event, receipt: Receipt) -> list[SinglePush]:
 
 
 def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
-    """Return a push in the relay's own words to the recipient of a refused digest, one for each digest."""
+    """Return a push in the relay's own words to the recipient of a refused batch push."""
     first = pushes[0]
     return Push(
         first.recipient,
@@ -289,12 +297,12 @@ def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
 
 
 def is_for_single_pushes(event: Event) -> bool:
-    """Tell whether a window's event is for pushes of its refused digest, and not for the digest itself."""
+    """Return whether the event of a window is for single pushes of its refused batch push."""
     return bool(event.only) and event.identity not in event.only
 
 
 def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
-    """Return a digest's pushes that an event is for. Those that are too old expire when they are tried."""
+    """Return the pushes of a batch push that an event is for. Expired ones end when they are tried."""
     entries = [*push.entries, *push.expired]
     keys = [sha256_hex(f"{event.identity}\0{entry.key}".encode()) for entry in entries]
     wanted = set(event.only) if is_for_single_pushes(event) else set(keys)
@@ -314,13 +322,13 @@ def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
 
 
 def receipts_of_batch(receipt: Receipt) -> list[Receipt]:
-    """Return each gathered push's receipt of the digest's end; one that waits goes on waiting as one.
+    """Return the receipt of each push of a batch push. A parked batch push has one receipt.
 
-    The receipt of any other push is its own.
+    The receipt of any other push is returned unchanged.
     """
     push = receipt.push
     if isinstance(push, SinglePush):
-        detail = receipt.detail or "sent alone, because the vendor refused the digest"
+        detail = receipt.detail or "sent alone, because the vendor refused the batch push"
         return [replace(_about(push.entry, receipt), detail=detail)]
     if not isinstance(push, BatchPush) or receipt.outcome is Outcome.PARKED:
         return [receipt]
@@ -333,7 +341,7 @@ def _about(entry: BatchedPush, receipt: Receipt) -> Receipt:
 
 
 def _left_out(push: BatchPush) -> list[Receipt]:
-    """Make the receipts of what came too late for a digest: of its key, in words of their own."""
+    """Return the receipts of the expired pushes of a batch push. They have its key and their own wording."""
     return [
         Receipt(
             entry.source,

@@ -1,4 +1,4 @@
-"""Send one push: claim it, send it, record what became of it. docs/reliability.md lists the second pushes."""
+"""Send one push: claim it, send it, settle it. docs/reliability.md lists when a push can be shown twice."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -37,25 +37,32 @@ _UNLEASED = Unleased()
 class PushCredentials(Protocol):
     """The organisation's credentials at the vendor. Both methods raise CredentialsUnavailable."""
 
-    def current(self) -> Credentials: ...
-    def refreshed(self) -> Credentials: ...
+    def current(self) -> Credentials:
+        """Return the credentials."""
+        ...
+
+    def refreshed(self) -> Credentials:
+        """Return the credentials, read again if that was not done just now."""
+        ...
 
 
 class PushApi(Protocol):
-    """The vendor. Sending spends quota, and nobody can take a push back."""
+    """The vendor. Each call uses up one of the day's calls, and a push cannot be taken back."""
 
-    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
+    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
+        """Send a push within `timeout` seconds. Raises why the vendor did not accept it."""
+        ...
 
 
 class Pace(Protocol):
-    """What this worker knows of when the account may call, without asking anybody."""
+    """When the account may call, by what this worker knows. Without I/O."""
 
     def refusal(self, push: Push) -> NotNow | None:
         """Return why a push cannot be sent now; None if it can be tried."""
         ...
 
     def wait(self) -> float | None:
-        """Return seconds until a call may be tried; None if it may be tried now."""
+        """Return the seconds until a call may be tried; None if it can be tried now."""
         ...
 
 
@@ -71,10 +78,9 @@ class Unpaced:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends pushes, one a call; safe to call from several threads.
+    """Sends pushes, each by one call. Safe to use from several threads.
 
-    Where a worker is killed between two of its steps, the claim's lease ends by itself and the push is tried
-    again. docs/reliability.md tells where a second one is possible.
+    If a worker is killed between two steps, its claim ends with its lease, and the push is tried again.
     """
 
     ledger: Ledger
@@ -107,7 +113,7 @@ class Sender:
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             receipt = Receipt.of_error(event, exc, push)
-        # What only waits for the account was not sent, even if its code is that of the call before it.
+        # A push that only waits for the account was not sent, even if it has the code of the call before it.
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called and not receipt.is_paced:
             latency = (self.clock.monotonic() - started) * 1000
@@ -116,7 +122,8 @@ class Sender:
     def waiting(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
 
-        It takes no connection, and no write for what has waited before: the ledger has it. Never raises.
+        Never raises. It uses no connection, and no write for a push that has waited before, because the
+        ledger has it as parked already.
         """
         refusal = self.pace.refusal(push)
         if refusal is None:
@@ -127,9 +134,9 @@ class Sender:
         return self.claim(event, push, time_left) or self.recorded(push, receipt)
 
     def paced(self, receipt: Receipt) -> Receipt:
-        """If calls are stopped by now, let what the vendor did not take wait until one may be tried."""
+        """Let a push that the vendor did not accept wait until a call may be tried, if calls are stopped."""
         wait = self.pace.wait()
-        # Calls that ended without an answer keep their connections busy, so others find none.
+        # Calls that ended without an answer keep their connections reserved, so other pushes find none.
         concerned = receipt.error_code in VENDOR_CODES or receipt.error_code == ConnectionsBusy.code
         if wait is None or receipt.outcome is not Outcome.PARKED or not concerned:
             return receipt
@@ -139,7 +146,7 @@ class Sender:
         return push.max_age is not None and self.clock.now() - event.received_at > push.max_age
 
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
-        """Claim a push; return its receipt where it is not this worker's to send. Never raises."""
+        """Claim a push; return its receipt if this worker must not send it. Never raises."""
         if self._is_expired(event, push):
             return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
         try:
@@ -164,14 +171,14 @@ class Sender:
         return claim
 
     def _failed_before(self, event: Event, push: Push) -> Receipt:
-        """Tell again that a push has failed: who settled that may have died before dead-lettering it."""
-        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed for good before")
+        """Return the failure again: the worker that settled it may have died before it dead-lettered it."""
+        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed permanently before")
         return replace(
             receipt, error_code=self.ledger.error_code_of(push.key) or VendorRejected.code, push=push
         )
 
     def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
-        """Send a push; if the credentials are refused, once more with changed ones."""
+        """Send a push. If the vendor refuses the credentials and they have changed, send it once more."""
         try:
             self._call(push, credentials, correlation_id, call)
         except VendorUnauthorized as refusal:
@@ -195,7 +202,7 @@ class Sender:
             raise self._unknown(push, exc) from None
 
     def _unknown(self, push: Push, lost: DeliveryUnknown) -> DeliveryUnknown:
-        """Return what a call of unknown fate means: the push is sent again, or held for a person."""
+        """Return the error that decides whether the push is sent again or held for a person."""
         if self.hold_unknown:
             return DeliveryHeld(lost.detail)
         try:
@@ -209,9 +216,10 @@ class Sender:
         return DeliveryHeld(f"{lost.detail}; it was sent {times} without a clear answer")
 
     def recorded(self, push: Push, receipt: Receipt) -> Receipt:
-        """Settle the claim or give it back, as the receipt says, which tells too if that went wrong.
+        """Settle or release a claim by its receipt, and return the receipt. Never raises.
 
-        The push's outcome stands all the same: where the ledger fails, the claim's lease ends by itself.
+        If the ledger fails, the outcome is the same, the claim ends with its lease, and the receipt's detail
+        has the error.
         """
         try:
             if receipt.outcome is Outcome.PARKED:
@@ -220,7 +228,7 @@ class Sender:
                 self.ledger.clear_parked(push.key)
             else:
                 self.ledger.settle(push.key, receipt.outcome, receipt.error_code or "")
-        except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
+        except Exception as exc:  # noqa: BLE001 (it must not end the batch's other pushes; the receipt has it)
             trouble = f"not recorded: {safe_detail(exc) or code_of(exc)}"
             return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
         return receipt
@@ -228,12 +236,12 @@ class Sender:
     def confirmed(self, event: Event, receipt: Receipt) -> Receipt:
         """Return the receipt of a failed push if the ledger has its failure, else a parked one. Never raises.
 
-        What follows from a failure must not be done before every worker can know of it.
+        The consequences of a failure must wait until every worker can read it in the ledger.
         """
         try:
             if self.ledger.error_code_of(receipt.key or "") == receipt.error_code:
                 return receipt
-            trouble: Exception = LedgerUnavailable("the ledger does not have what the vendor answered")
+            trouble: Exception = LedgerUnavailable("the ledger does not have the vendor's answer")
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             trouble = exc
         return Receipt.of_error(event, trouble, receipt.push)
