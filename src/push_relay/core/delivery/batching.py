@@ -2,8 +2,7 @@
 
 So a storm of events costs one call. A window is a period of time of one recipient. Its first push opens it
 and schedules the relay's own event, which is due when the window ends. The event is delivered like any other,
-and then every batched push gets its receipt. Each step can be repeated, so nothing is lost if a worker dies in
-between.
+and then every batched push gets its receipt. Each step can be repeated, so nothing is lost if a worker dies.
 
 A push is in at most one window, even if several workers add it: the ledger notes the window before the push
 is added to it, and notes another window only if the first one was closed or full before the push was added.
