@@ -20,7 +20,7 @@ UV  := .tools/uv/bin/uv
 PY  := .venv/bin/python
 SAM := .tools/sam/bin/sam
 
-.PHONY: help setup run test fuzz check bench chaos openapi requirements clean
+.PHONY: help setup run test fuzz check bench chaos openapi reference requirements clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -77,6 +77,7 @@ check: setup ## the gate: formatting, lint, spelling, vocabulary, types, import 
 	$(SAM) validate --lint --template template.yaml
 	$(PY) -m relayctl check
 	$(PY) -m relayctl openapi --check
+	$(PY) -m relayctl reference --check
 	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
 bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
@@ -88,6 +89,9 @@ chaos: setup ## break everything on purpose and count the outcomes: EVENTS= (200
 
 openapi: setup ## write docs/openapi.json: the HTTP interface, from the code and the sources
 	@$(PY) -m relayctl openapi
+
+reference: setup ## write the tables of keys in docs/ and the JSON Schemas in docs/schemas/, from the code
+	@$(PY) -m relayctl reference
 
 requirements: .tools/uv/.done ## compile requirements/*.in again (PyPI)
 	@cd requirements && for name in runtime dev sam ministack uv; do \

@@ -127,15 +127,21 @@ class World:
         )
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
+        self.vendors = {DEFAULT_ACCOUNT: self.vendor}  # of each account
         self.telemetry: Any = telemetry or self.witness
         self.batches = BatchStore()
         self.sources, routing = Catalog(sources), read_routing_file(routes)
         sender = Sender(self.ledger, self.credentials, self.vendor, self.clock)
-        account = routing.account
-        batcher = Batcher(self.batches, self.ledger, sender, self.messages, self.clock)
-        lane = Lane(account, sender, batcher, self.connections, parallel_map)
+        lanes = {}
+        for name, account in routing.accounts.items():
+            if name != DEFAULT_ACCOUNT:
+                self.vendors[name] = PushApi()
+                sender = replace(sender, push_api=self.vendors[name])
+            batcher = Batcher(self.batches, self.ledger, sender, self.messages, self.clock)
+            connections = self.connections if name == DEFAULT_ACCOUNT else Connections()
+            lanes[name] = Lane(account, sender, batcher, connections, parallel_map)
         self.translator = Translator(self.sources, routing)
-        self.relay = Relay(self.translator, {DEFAULT_ACCOUNT: lane}, self.ledger, in_turn)
+        self.relay = Relay(self.translator, lanes, self.ledger, in_turn)
         self.recogniser = Recogniser(self.sources, routing, self.clock.now)
         self.intake = Intake(
             sources=self.sources,
@@ -171,7 +177,7 @@ class World:
         """Exchange parts of the default account's lane. A new sender is the batcher's too."""
         lane = replace(self.relay.lanes[DEFAULT_ACCOUNT], **changes)
         lane = replace(lane, batcher=replace(lane.batcher, ledger=lane.sender.ledger, sender=lane.sender))
-        self.relay = replace(self.relay, lanes={DEFAULT_ACCOUNT: lane})
+        self.relay = replace(self.relay, lanes={**self.relay.lanes, DEFAULT_ACCOUNT: lane})
 
     def change_sender(self, **changes: Any) -> None:
         """Exchange parts of the default account's sender."""

@@ -95,7 +95,7 @@ class Messages:
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
-        self._send(self._waiting, queue_format.park(event, attempt, due, error_code), due)
+        self._send(self._waiting, queue_format.parked(event, attempt, due, error_code), due)
         self.reasons.append(error_code)
         self.parked.append((event, attempt, due))
 

@@ -223,7 +223,7 @@ def _plant(directory: Path) -> Iterator[Sender]:
         about = {
             "handshake": "sns" if is_sns else handshakes[number % len(handshakes)],
             "format": "sns" if is_sns else formats[number % len(formats)],
-            "form": "" if is_sns else ("*", "payload", "")[number % 3],
+            "form_field": "" if is_sns else ("*", "payload", "")[number % 3],
         }
         if not (sources / name).exists():
             _folder(sources / name, case.verify, **about)
@@ -235,7 +235,7 @@ def _plant(directory: Path) -> Iterator[Sender]:
         ("closed", "unverified = false", False),
         ("fenced", 'unverified = true\nallow_ips = ["192.0.2.0/24"]', False),
     ):
-        _folder(sources / name, {"scheme": "none"}, handshake="slack", format="json", form="*")
+        _folder(sources / name, {"scheme": "none"}, handshake="slack", format="json", form_field="*")
         config.append(f"[source.{name}]\n{policy}\n")
         yield Sender(name, open_to_all=open_to_all)
     yield from (Sender("nosuch"), Sender(".."), Sender("S0"))

@@ -307,13 +307,13 @@ def test_a_call_of_a_silent_vendor_ends_in_time() -> None:
     """The shorter one of the account's timeout and the invocation's time applies. The fate is unknown."""
     with raw(silent) as server:
         assert elapsed(lambda: send(server.address, timeout=0.6), DeliveryUnknown) < 5
-        assert elapsed(lambda: send(server.address, timeout=20, read_timeout=1), DeliveryUnknown) < 10
+        assert elapsed(lambda: send(server.address, timeout=20, read_timeout_secs=1), DeliveryUnknown) < 10
 
 
 def test_waiting_for_a_connection_is_part_of_the_time() -> None:
     """There are two threads and one connection. The thread that had to wait has less time for its call."""
     with raw(silent) as server:
-        sending = client(server.address, connections=1, read_timeout=6)
+        sending = client(server.address, connections=1, read_timeout_secs=6)
         with ThreadPoolExecutor(2) as threads:
             started = time.monotonic()
             outcomes = list(threads.map(lambda _: _attempt(sending, 8.0), range(2)))

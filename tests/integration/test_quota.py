@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -111,7 +112,7 @@ def test_the_last_call_is_the_last_however_many_want_it(
 
 def test_what_is_kept_is_for_what_is_urgent(office: Office) -> None:
     """And the reason is told."""
-    send = office.worker(Account(daily_calls=10, reserve=30))
+    send = office.worker(Account(daily_calls=10, reserved_percent=30))
     for _ in range(7):
         send(NORMAL)
     assert "kept for high priority" in exhausted(send, NORMAL).detail
@@ -123,7 +124,7 @@ def test_what_is_kept_is_for_what_is_urgent(office: Office) -> None:
 
 def test_urgent_calls_count_for_all(office: Office) -> None:
     """Whoever made them."""
-    send = office.worker(Account(daily_calls=10, reserve=30))
+    send = office.worker(Account(daily_calls=10, reserved_percent=30))
     for _ in range(7):
         send(HIGH)
     exhausted(send, NORMAL)
@@ -132,7 +133,7 @@ def test_urgent_calls_count_for_all(office: Office) -> None:
 @pytest.mark.parametrize(("calls", "reserve", "normal"), [(1, 0, 1), (1, 10, 0), (50, 99, 0), (7, 10, 6)])
 def test_a_small_quota_is_kept_too(office: Office, calls: int, reserve: int, normal: int) -> None:
     """Also where nothing is left for what is not urgent: not even the first."""
-    send = office.worker(Account(daily_calls=calls, reserve=reserve))
+    send = office.worker(Account(daily_calls=calls, reserved_percent=reserve))
     for _ in range(normal):
         send(NORMAL)
     exhausted(send, NORMAL)
@@ -168,7 +169,7 @@ def test_a_day_ends_at_midnight_where_the_account_is(
     office: Office, zone: str, moment: str, hours: float
 ) -> None:
     """Also on days of 23 and of 25 hours: the wait that is told ends when calls are there again."""
-    send = office.worker(Account(daily_calls=1, reserve=0, time_zone=zone))
+    send = office.worker(Account(daily_calls=1, reserved_percent=0, time_zone=zone))
     start = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone)).timestamp()
     office.clock.time = start
     send(HIGH)
@@ -185,7 +186,7 @@ def test_a_day_ends_at_midnight_where_the_account_is(
 def test_round_midnight_a_call_counts_for_both_days(office: Office, seconds: float) -> None:
     """By the vendor's clock it may be either: neither may have one too many."""
     midnight = datetime(2026, 6, 2, tzinfo=ZoneInfo("UTC")).timestamp()
-    send = office.worker(Account(daily_calls=2, reserve=0))
+    send = office.worker(Account(daily_calls=2, reserved_percent=0))
     office.clock.time = midnight + seconds
     send(HIGH)
     office.clock.time = midnight - 3600
@@ -229,7 +230,9 @@ def test_a_worker_that_knows_that_the_day_is_used_up_asks_nobody(office: Office)
 def test_what_is_used_of_the_quota_is_a_metric(office: Office) -> None:
     """In percent, the highest of an invocation: an alarm stands at 80."""
     with captured() as said:
-        send = office.worker(Account(daily_calls=5, reserve=0), said.telemetry.quota)
+        send = office.worker(
+            Account(daily_calls=5, reserved_percent=0), partial(said.telemetry.quota, "default")
+        )
         for _ in range(4):
             send(NORMAL)
         said.telemetry.flush()
@@ -320,7 +323,7 @@ def test_a_refusal_says_whose_budget_it_is_and_waits_for_midnight(office: Office
 def test_what_is_urgent_counts_for_its_source_and_is_not_refused(office: Office) -> None:
     """The account's own limit holds for it all the same."""
     office.budgets = {"shop": 3}
-    send = office.worker(Account(daily_calls=10, reserve=50))
+    send = office.worker(Account(daily_calls=10, reserved_percent=50))
     send(SHOP)
     for _ in range(3):
         send(URGENT)
@@ -349,7 +352,7 @@ def test_a_batch_window_is_refused_when_all_its_sources_have_used_theirs_up(offi
 def test_the_accounts_calls_are_the_harder_limit(office: Office) -> None:
     """A budget gives no call that the account has not; the metric is then the account's."""
     office.budgets = {"shop": 10}
-    send = office.worker(Account(daily_calls=4, reserve=0))
+    send = office.worker(Account(daily_calls=4, reserved_percent=0))
     for _ in range(4):
         send(MILL)
     exhausted(send, SHOP)

@@ -64,7 +64,7 @@ def test_every_header_of_a_proof_is_told(case: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("body_format", FORMATS)
 def test_every_form_of_a_body_is_told(body_format: str, form: str | None, tmp_path: Path) -> None:
     """With a form, and without."""
-    event = {"format": body_format} | ({"form": form} if form else {})
+    event = {"format": body_format} | ({"form_field": form} if form else {})
     folder(tmp_path, "planted", verify={"scheme": "github"}, event=event)
     operation = valid(tmp_path)["paths"]["/webhooks/planted"]["post"]
     assert ("application/x-www-form-urlencoded" in operation["requestBody"]["content"]) is (form is not None)

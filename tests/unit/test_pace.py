@@ -124,8 +124,7 @@ class Aged:
     def named(self, name: str) -> Any:
         """Return a source with the age."""
         source = copy(self.sources.named(name))
-        source.rules = copy(source.rules)
-        source.rules.max_age = self.max_age
+        source.max_age = self.max_age
         return source
 
     def all(self) -> Any:

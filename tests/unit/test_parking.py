@@ -3,7 +3,7 @@
 import base64
 import json
 import random
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from typing import Any
 

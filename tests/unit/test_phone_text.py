@@ -1,6 +1,5 @@
 """Text on the phone: nothing in it reorders, hides or breaks, and every script stays whole."""
 
-import time
 import unicodedata
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpu_cost import cost
 from fakes import World
 from invocations import sqs_batch, sqs_record
 from push_relay.core.errors import MappingFailed
@@ -111,7 +111,7 @@ def test_a_message_of_which_nothing_is_visible_is_empty(text: str) -> None:
     assert (clean_line(text), clean_text(text)) == ("", "")
     assert is_blank(text)
     for message in (Wording(text, "body"), Wording("title", text)):
-        with pytest.raises(MappingFailed, match="came out empty"):
+        with pytest.raises(MappingFailed, match="is empty"):
             fit(message, 100, 1000)
 
 
@@ -198,9 +198,7 @@ def test_letters_digits_and_signs_are_never_touched(text: str) -> None:
 def test_a_text_without_end_is_cleaned_in_no_time(piece: str) -> None:
     """Strangers write it, a megabyte of it."""
     text = piece * (1_000_000 // len(piece))
-    started = time.process_time()
-    fit(Wording(f"a{text}b", f"a{text}b"), 100, 1000)
-    assert time.process_time() - started < 3
+    assert cost(lambda: fit(Wording(f"a{text}b", f"a{text}b"), 100, 1000), runs=1) < 1_000
 
 
 def test_of_a_text_without_end_a_part_is_looked_at() -> None:

@@ -319,7 +319,7 @@ def test_direct_mode_refuses_what_no_queue_message_can_hold() -> None:
 def test_direct_mode_accepts_what_is_gathered(tmp_path: Path) -> None:
     """It waits for the others of its digest: that is no error."""
     routes = tmp_path / "relay.toml"
-    routes.write_text('[[route]]\nsource = "bakery"\nto = ["external:4711"]\ndigest = "5m"\n')
+    routes.write_text('[[route]]\nsource = "bakery"\nto = ["external:4711"]\nbatch = "5m"\n')
     answer = World(mode=DeliveryMode.DIRECT, routes=routes).receive(webhook(GOOD))
     assert answer["statusCode"] == 202
     receipts = json.loads(answer["body"])["receipts"]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from front_door import GATEWAYS, Gateway, world
 from push_relay.core.errors import PayloadTooLarge, SignatureInvalid, Unauthenticated
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.proof import Evidence
 from push_relay.core.trust.schemes.registry import read_scheme
 from push_relay.core.trust.schemes.twilio import MAX_FORM_BYTES
@@ -20,7 +19,7 @@ from signers import CASES, FORM_BODY, mac
 from sns_sender import NOW, URL, Request, b64
 
 BY_NAME = {case.name: case for case in CASES}
-VERIFY = read_scheme(TomlTable({"scheme": "twilio"}))
+VERIFY = read_scheme({"scheme": "twilio"})
 SECRET = b"planted secret"
 EVIDENCE = Evidence([SECRET], NOW)
 ADDRESS = "https://relay.example.com/webhooks/planted"
@@ -303,7 +302,7 @@ def test_two_body_hashes_are_refused_even_if_they_are_signed(order: str) -> None
     signature = b64(mac(b"planted secret", url.encode(), "sha1"))
     request = Request(b"body", {"x-twilio-signature": signature}, url=url)
     with pytest.raises(SignatureInvalid):
-        read_scheme(TomlTable({"scheme": "twilio"}))(request, Evidence([b"planted secret"], NOW))
+        read_scheme({"scheme": "twilio"})(request, Evidence([b"planted secret"], NOW))
 
 
 def test_invalid_utf8_is_not_read_as_the_replacement_character() -> None:

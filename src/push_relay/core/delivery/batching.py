@@ -24,7 +24,7 @@ from push_relay.core.event import Event, sha256_hex
 from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
-from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording
+from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording, of_account
 
 #: The source of the relay's own events. No folder can have this name.
 SOURCE = ".digest"
@@ -84,6 +84,7 @@ class Window:
     due: float
     high: bool = False
     segment: int = 0
+    account: str = DEFAULT_ACCOUNT
 
 
 class Added(StrEnum):
@@ -202,11 +203,13 @@ def window_of(push: Push, now: float) -> Window:
     seconds = push.batch_secs or 1.0
     number = math.floor(now / seconds)
     parts = (push.recipient.kind, push.recipient.value, str(seconds), str(number), str(push.high))
+    name = sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))
     return Window(
-        sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass")),
+        of_account(name, push.account),
         push.recipient,
         (number + 1) * seconds,
         push.high,
+        account=push.account,
     )
 
 
@@ -226,7 +229,9 @@ def closing_event(window: Window) -> Event:
         source=SOURCE,
         id=window.id[:32],
         type=SOURCE,
-        data={"window": window.id},
+        # Without the default account, as the version before writes and reads it.
+        data={"window": window.id}
+        | ({} if window.account == DEFAULT_ACCOUNT else {"account": window.account}),
         received_at=window.due,
         identity=window.id,
     )
@@ -248,6 +253,7 @@ def _written(
         fit(summary(fresh or expired), account.title_limit, account.body_limit),
         event.identity,
         high=window.high,
+        account=account_of(event),
         sources=tuple(sorted({entry.source for entry in fresh})),
         entries=fresh,
         expired=expired,
@@ -291,6 +297,7 @@ def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
         ),
         sha256_hex(f"{event.identity}\0".encode()),
         high=first.high,
+        account=first.account,
         sources=tuple(sorted({source for push in pushes for source in push.sources})),
     )
 
@@ -312,6 +319,7 @@ def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
             key,
             high=push.high,
             max_age=None if entry.expires is None else entry.expires - event.received_at,
+            account=push.account,
             sources=(entry.source,),
             entry=entry,
         )

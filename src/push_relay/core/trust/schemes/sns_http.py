@@ -11,10 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
-from push_relay.core.trust.proofs import TOLERANCE
-from push_relay.core.trust.schemes.moment import iso8601, require_fresh, tolerance
+from push_relay.core.trust.schemes.moment import iso8601, require_fresh
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -23,13 +21,10 @@ from push_relay.core.trust.schemes.proof import (
     from_base64,
     require,
 )
+from push_relay.core.trust.verify_table import TOLERANCE_SECS, VerifySnsHttp
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-#: Seconds for which SNS may go on trying to deliver: "a hard limit and cannot be increased".
-#: https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
-LONGEST_RETRY = 3600
 
 #: Bytes of a body, which is parsed before it is verified: a message of the largest size that a topic may
 #: allow (1 MiB), each character escaped, and the envelope.
@@ -51,7 +46,7 @@ _CERTIFICATE = re.compile(r"SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
 _SUBJECT = re.compile(r"sns(-signing)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
 
 
-def sns_http(table: TomlTable) -> Scheme:
+def sns_http(table: VerifySnsHttp) -> Scheme:
     r"""Make the scheme of SNS messages: RSA over `name\nvalue\n` of each documented field.
 
     Raw message delivery carries no signature, and MessageAttributes and UnsubscribeURL are not covered by
@@ -63,10 +58,7 @@ def sns_http(table: TomlTable) -> Scheme:
     a timestamp ahead of the clock has no such reason, and is stale after 300 seconds.
     `minimum_version = 2` refuses SHA-1, which SNS uses unless the topic's SignatureVersion is set to 2.
     """
-    minimum = table.integer("minimum_version", 1, at_least=1)
-    if str(minimum) not in _DIGESTS:
-        raise table.wrong("minimum_version", "is neither 1 nor 2")
-    return Scheme(partial(_verify, tolerance=tolerance(table, LONGEST_RETRY), minimum=minimum))
+    return Scheme(partial(_verify, tolerance=table.tolerance_secs, minimum=table.minimum_version))
 
 
 def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, minimum: int) -> Verified:
@@ -77,7 +69,9 @@ def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, min
     signed, event_id = _canonical(message), _text(message, "MessageId")
     require(bool(signature) and _MESSAGE_ID.fullmatch(event_id) is not None)
     # Before the signature, because that costs a fetch; it tells nobody more than what they sent.
-    require_fresh(iso8601(_text(message, "Timestamp")), evidence.now, tolerance, min(tolerance, TOLERANCE))
+    require_fresh(
+        iso8601(_text(message, "Timestamp")), evidence.now, tolerance, min(tolerance, TOLERANCE_SECS)
+    )
     address = _certificate_address(message, evidence)
     require(evidence.certificate is not None)
     key = _public_key(evidence.certificate(address), evidence.now) if evidence.certificate else None

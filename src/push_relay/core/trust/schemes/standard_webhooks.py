@@ -8,9 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.schemes.header_hmac import header_name
-from push_relay.core.trust.schemes.moment import require_fresh, tolerance, unix
+from push_relay.core.trust.schemes.moment import require_fresh, unix
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -24,6 +22,7 @@ from push_relay.core.trust.schemes.proof import (
     require,
 )
 from push_relay.core.trust.schemes.secret_form import STANDARD
+from push_relay.core.trust.verify_table import VerifyStandardWebhooks
 
 # No dot, for `id.timestamp.body` must have one reading; no comma and no space, for two headers are no id.
 _ID = re.compile(r"[!-+/-~-]{1,256}")
@@ -33,7 +32,7 @@ _SIGNATURE_BYTES = 64
 _SIGNATURE = re.compile(r"v[0-9]+[a-z]*,[A-Za-z0-9+/]+={0,2}")
 
 
-def standard_webhooks(table: TomlTable) -> Scheme:
+def standard_webhooks(table: VerifyStandardWebhooks) -> Scheme:
     """Make the scheme `webhook-signature: v1,<base64> [v1a,<base64> ...]` of `<id>.<seconds>.<body>`.
 
     The secret's prefix says what it is, and it is used for nothing else: `whsec_` an HMAC-SHA256 key (v1),
@@ -42,8 +41,7 @@ def standard_webhooks(table: TomlTable) -> Scheme:
     readings of a stored secret in this form.
     The headers' names begin with `header_prefix`: `webhook`, or `svix` for senders of before the standard.
     """
-    prefix = header_name(table, "header_prefix", "webhook")
-    verify = partial(_verify, prefix=prefix, tolerance=tolerance(table))
+    verify = partial(_verify, prefix=table.header_prefix, tolerance=table.tolerance_secs)
     return Scheme(verify, secret=STANDARD)
 
 
