@@ -108,7 +108,7 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
     """Wire the application as Lambda does, with secrets in memory and, without `ledger`, the stores too."""
     endpoint = receive.build(Common.of(Settings.read()))
     forward = endpoint.intake.forward
-    assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE says so)
+    assert isinstance(forward, DirectForward)  # noqa: S101 (the mode is direct)
     lane = forward.relay.lanes[DEFAULT_ACCOUNT]
     lane = replace(lane, sender=replace(lane.sender, credentials=PushCredentials()))
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
@@ -130,7 +130,7 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
         # Each event is the same one, which would be a duplicate.
         memory.items.clear()
         answer = endpoint.handle(invocation, _Context())
-        # The receipt has to be compared in full: trouble with the ledger would be in its detail.
+        # The receipt is compared in full, because its detail would have an error of the ledger.
         if json.loads(answer["body"]).get("receipts") != [{"outcome": "delivered"}]:
             raise SystemExit(f"bench: the event was not delivered: {answer['body']}")
 
