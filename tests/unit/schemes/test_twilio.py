@@ -149,7 +149,7 @@ def test_a_query_parameter_is_never_read_as_a_field(cuts: list[int], query: str)
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
 def test_a_source_for_forms_rejects_a_body_hash(gateway: Gateway, tmp_path: Path) -> None:
     """The signed text of a form without `AccountSid`, as of a Studio flow, could end like a body hash."""
-    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"')
+    here = world(tmp_path, {"scheme": "twilio"}, event='form_field = "*"')
     here.secrets.secrets = (SECRET,)
     text = text_of(ADDRESS + "?x=1", {"phone": "1", "text": f"&{HASH}"})
     for named in (JSON, FORM):
@@ -211,10 +211,10 @@ def test_the_size_of_a_form_is_checked_before_it_is_parsed() -> None:
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
-@pytest.mark.parametrize("policy", ["", f'address = "{ADDRESS}"'])
+@pytest.mark.parametrize("policy", ["", f'url = "{ADDRESS}"'])
 def test_the_verified_fields_are_the_document(gateway: Gateway, policy: str, tmp_path: Path) -> None:
     """A JSON body with the signature of a form is rejected."""
-    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"', policy=policy)
+    here = world(tmp_path, {"scheme": "twilio"}, event='form_field = "*"', policy=policy)
     here.secrets.secrets = (SECRET,)
     sms = SMS | {"Body": f"&{HASH}&"}
     text = text_of(ADDRESS + "?x=1", sms)

@@ -1,11 +1,11 @@
-"""Batch windows: pushes to one recipient are collected for a while and become one push.
+"""Batch windows: pushes to one recipient in a time become one push, so that a storm costs one call.
 
-So a storm of events costs one call. A window is a period of time of one recipient. Its first push opens it
-and schedules the relay's own event, which is due when the window ends. The event is delivered like any other,
-and then every batched push gets its receipt. Each step can be repeated, so nothing is lost if a worker dies.
+The first push of a window opens it, and schedules an event of the relay's own that is due when the window
+ends. That event is delivered like any other, and then every batched push has its receipt. Each step can be
+repeated, so a worker that dies loses nothing.
 
-A push is in at most one window, even if several workers add it: the ledger notes the window before the push
-is added to it, and notes another window only if the first one was closed or full before the push was added.
+A push is in at most one window, however often workers add it: the ledger notes the window before the push is
+stored there, and notes another one only if the first has closed, or is full, without it.
 """
 
 import math
@@ -26,22 +26,22 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
 from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording, of_account
 
-#: The source of the relay's own events. No folder can have this name.
+#: The source of the relay's own events, which no folder can have. The version before wrote the same word.
 SOURCE = ".digest"
-#: Segments that are tried before a push is parked: they are full, or closed by a worker with a faster clock.
+#: Segments that are tried before a push is parked. They can be full, or closed by a faster clock.
 MAX_TRIES = 20
-#: Pushes of a refused batch push that are sent before the others. If the vendor refuses all of them, it may
-#: refuse the recipient, and each of the others would cost a useless call.
+#: Pushes of a refused batch push that are tried before the others. If the vendor refuses all of them, it may
+#: refuse the recipient, and each of the others would waste a call.
 TRIALS = 3
-#: Characters that a batched push may have. A batch push shows only its title.
+#: Characters that a batched push may have. The batch push shows only its title.
 MAX_CHARS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class BatchedPush:
-    """A push that is in a batch window.
+    """One push in a batch window.
 
-    expires  seconds since the epoch after which it is not worth sending; None: it never expires
+    expires  seconds since the epoch after which it is not worth sending; None: it always is
     """
 
     key: str
@@ -54,11 +54,7 @@ class BatchedPush:
 
 @dataclass(frozen=True, slots=True)
 class BatchPush(Push):
-    """The push that a window becomes.
-
-    entries  the pushes that it is about
-    expired  pushes that have expired in the meantime
-    """
+    """The push that a window becomes, with the pushes that it reports and those that are too old."""
 
     entries: tuple[BatchedPush, ...] = ()
     expired: tuple[BatchedPush, ...] = ()
@@ -66,17 +62,17 @@ class BatchPush(Push):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinglePush(Push):
-    """A batched push that is sent by a call of its own, because the vendor refused its batch push."""
+    """A batched push that is sent alone, because the vendor refused the batch push."""
 
     entry: BatchedPush
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A period of time in which one recipient's pushes are batched.
+    """A time in which one recipient's pushes are collected.
 
-    due      when it ends, in seconds since the epoch
-    segment  the part of it to which a push is added; all segments end together and become one push
+    due      seconds since the epoch
+    segment  the part that stores a push; all parts end together, and become one batch push
     """
 
     id: str
@@ -90,28 +86,25 @@ class Window:
 class Added(StrEnum):
     """The result of adding a push to a window."""
 
-    SCHEDULED = "scheduled"  # the push is in it, and the window's end is scheduled
-    UNSCHEDULED = "unscheduled"  # the push is in it, and the window's end is not scheduled yet
-    CLOSED = "closed"  # the window was closed without the push
-    FULL = "full"  # the segment has no room for the push, and never will
+    SCHEDULED = "scheduled"  # it is stored, and the window's end is scheduled
+    UNSCHEDULED = "unscheduled"  # it is stored, and the window's end is not scheduled yet
+    CLOSED = "closed"  # the window has closed without it
+    FULL = "full"  # the segment never has room for it
 
 
 class BatchStore(Protocol):
-    """The batch windows, as one worker uses them.
-
-    `latest` and `further` need no I/O. The other methods raise LedgerUnavailable.
-    """
+    """The store of windows. Every method that does I/O raises LedgerUnavailable."""
 
     def latest(self, window: Window) -> Window:
-        """Return the segment to which a window's next push is added first, by what this worker knows."""
+        """Return the segment to try first for a window's next push, as far as this worker knows. No I/O."""
         ...
 
     def further(self, window: Window) -> Window:
-        """Return the segment after a full one. It may be in another window."""
+        """Return the segment to try after a full one, perhaps in another window. No I/O."""
         ...
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add a push to a segment. A push that is in it already is not added again, even if it is closed."""
+        """Add a push to a segment, once. If it is stored there already, return that, even after the end."""
         ...
 
     def scheduled(self, window: Window) -> None:
@@ -119,21 +112,21 @@ class BatchStore(Protocol):
         ...
 
     def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
-        """Close a window, and return it with its pushes; None if there is no such window."""
+        """Close a window and return its pushes; None if there is no such window."""
         ...
 
 
 class Scheduler(Protocol):
-    """The queue, in which an event waits until it is due. Raises QueueUnavailable."""
+    """The queue, where an event waits until it is due. Raises QueueUnavailable."""
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Queue an event that is due at a moment (seconds since the epoch). `error_code` is why it waits."""
+        """Queue an event, not before `due` (seconds since the epoch), with the code for which it waits."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Batcher:
-    """Adds pushes to batch windows, and makes one push of a window that ends."""
+    """Adds pushes to batch windows, and writes the one push of a window that ends."""
 
     store: BatchStore
     ledger: Ledger
@@ -142,7 +135,7 @@ class Batcher:
     clock: Clock
 
     def add(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
-        """Add an event's push to its window. Never raises: an exception is the push's outcome."""
+        """Put an event's push into its window. Never raises: an exception is the push's outcome."""
         if settled := self.sender.claim(event, push, time_left):
             return settled
         expires = None if push.max_age is None else event.received_at + push.max_age
@@ -152,29 +145,29 @@ class Batcher:
             self.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             return self.sender.recorded(push, Receipt.of_error(event, exc, push))
-        detail = "batched with other pushes to the same recipient"
+        detail = "in a batch window with others to the same recipient"
         return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=BATCHED, push=push)
 
     def _put(self, push: Push, entry: BatchedPush) -> None:
-        """Add a push to the window that the ledger notes for it; if that is closed, to the next open one."""
+        """Add a push to the window that the ledger notes for it, else to the first that accepts it."""
         now = self.clock.now
         window = self._noted(push, self.store.latest(window_of(push, now())))
         for _ in range(MAX_TRIES):
             added = self.store.add(window, entry)
             if added is Added.UNSCHEDULED:
-                # In this order: if a worker dies in between, the end is scheduled twice instead of never.
+                # In this order, a worker that dies in between leaves a second event instead of none.
                 self.queue.requeue(closing_event(window), 1, window.due, BATCHED)
                 self.store.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return
-            # The closed window may go on by this worker's clock. The next one begins at its end.
+            # By this worker's clock the closed window is perhaps still open. The next one begins at its end.
             next_one = window_of(push, max(now(), window.due))
             other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)
             window = self._noted(push, other, overwrite=True)
         raise LedgerUnavailable("no batch window has accepted the push")
 
     def _noted(self, push: Push, window: Window, *, overwrite: bool = False) -> Window:
-        """Note the window of a push before it is added; return the window that is noted for it."""
+        """Note a push's window before the push is stored there; return the window that is noted."""
         segment = f"#{window.segment}" if window.segment else ""
         noted = self.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", overwrite=overwrite)
         due, _, name = noted.partition(" ")
@@ -184,12 +177,12 @@ class Batcher:
     def end(self, event: Event, account: Account) -> list[Push | Receipt]:
         """Write the push that a window becomes, or receipts if it becomes none. Never raises.
 
-        If the event is for pushes of a refused batch push, they are written instead.
+        If the event waited or failed for pushes of a refused batch push, those are written instead.
         """
         try:
             found = self.store.close(str(event.data.get("window")))
             if found is None or not found[1]:
-                return [Receipt.of(event, Outcome.FILTERED, detail="the batch window has no pushes")]
+                return [Receipt.of(event, Outcome.FILTERED, detail="the batch window is empty")]
             push = _written(event, *found, self.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [Receipt.of_error(event, exc)]
@@ -199,7 +192,7 @@ class Batcher:
 
 
 def window_of(push: Push, now: float) -> Window:
-    """Return the window of a push."""
+    """Return the window of a push that is added now (seconds since the epoch)."""
     seconds = push.batch_secs or 1.0
     number = math.floor(now / seconds)
     parts = (push.recipient.kind, push.recipient.value, str(seconds), str(number), str(push.high))
@@ -214,17 +207,17 @@ def window_of(push: Push, now: float) -> Window:
 
 
 def overflow(window: Window) -> Window:
-    """Return the window of the same period that is used when another one is full."""
+    """Return the window that continues a full one, in the same time."""
     return replace(window, id=sha256_hex(window.id.encode()), segment=0)
 
 
 def account_of(event: Event) -> str:
-    """Return the account of the window whose end an event is."""
+    """Return the account of the window that ends with an event."""
     return str(event.data.get("account", DEFAULT_ACCOUNT))
 
 
 def closing_event(window: Window) -> Event:
-    """Return the event that is due at the end of a window."""
+    """Return the event that is due when a window ends."""
     return Event(
         source=SOURCE,
         id=window.id[:32],
@@ -238,14 +231,14 @@ def closing_event(window: Window) -> Event:
 
 
 def can_be_batched(wording: Wording) -> bool:
-    """Return whether a push with this wording can be batched. One that is too long is sent alone."""
+    """Return whether a batch window accepts a wording. One that is too long is sent alone."""
     return len(wording.title) + len(wording.body) <= MAX_CHARS
 
 
 def _written(
     event: Event, window: Window, entries: Sequence[BatchedPush], now: float, account: Account
 ) -> BatchPush:
-    # Decided at each attempt, because more of the pushes have expired if the batch push had to wait.
+    # At each attempt, because pushes expire while the batch push waits.
     fresh = tuple(entry for entry in entries if now <= (entry.expires or math.inf))
     expired = tuple(entry for entry in entries if now > (entry.expires or math.inf))
     return BatchPush(
@@ -261,11 +254,11 @@ def _written(
 
 
 def summary(entries: Sequence[BatchedPush]) -> Wording:
-    """Write one wording for several pushes: their titles, each with its count. A single one is unchanged."""
+    """Write one wording for several: a single one unchanged, else their titles, each once with its number."""
     wordings = [entry.wording for entry in entries]
     if len(wordings) == 1:
         return wordings[0]
-    # The version before did not clean the titles that it stored.
+    # The version before stored titles that were not cleaned.
     titles = Counter(clean_line(wording.title) or ELLIPSIS for wording in wordings)
     expiries = [wording.expiry_secs for wording in wordings if wording.expiry_secs is not None]
     return Wording(
@@ -277,9 +270,9 @@ def summary(entries: Sequence[BatchedPush]) -> Wording:
 
 
 def split_refused_batch(event: Event, receipt: Receipt) -> list[SinglePush]:
-    """Return the pushes of a batch push that the vendor refused, to be sent singly. Empty for other receipts.
+    """Return the pushes of a batch push that the vendor refused. Empty for any other receipt.
 
-    After a call of unknown fate they are not sent singly, because the vendor may have shown the batch push.
+    Each is sent alone. A call of unknown fate is not a refusal, because the vendor may have shown the push.
     """
     push = receipt.push
     if not isinstance(push, BatchPush) or receipt.error_code != VendorRejected.code or len(push.entries) == 1:
@@ -303,12 +296,12 @@ def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
 
 
 def is_for_single_pushes(event: Event) -> bool:
-    """Return whether the event of a window is for single pushes of its refused batch push."""
+    """Return whether a window's event is for the pushes of a refused batch push, and not for that itself."""
     return bool(event.only) and event.identity not in event.only
 
 
 def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
-    """Return the pushes of a batch push that an event is for. Expired ones end when they are tried."""
+    """Return a batch push's pushes that an event is for. Those that are too old expire at their attempt."""
     entries = [*push.entries, *push.expired]
     keys = [sha256_hex(f"{event.identity}\0{entry.key}".encode()) for entry in entries]
     wanted = set(event.only) if is_for_single_pushes(event) else set(keys)
@@ -329,9 +322,9 @@ def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
 
 
 def receipts_of_batch(receipt: Receipt) -> list[Receipt]:
-    """Return the receipt of each push of a batch push. A parked batch push has one receipt.
+    """Return the receipt of each push of a batch push that has ended.
 
-    The receipt of any other push is returned unchanged.
+    A parked batch push keeps its one receipt. The receipt of any other push is returned unchanged.
     """
     push = receipt.push
     if isinstance(push, SinglePush):
@@ -348,7 +341,7 @@ def _about(entry: BatchedPush, receipt: Receipt) -> Receipt:
 
 
 def _left_out(push: BatchPush) -> list[Receipt]:
-    """Return the receipts of the expired pushes of a batch push. They have its key and their own wording."""
+    """Make the receipts of the pushes that were too old for a batch push. They have its key."""
     return [
         Receipt(
             entry.source,

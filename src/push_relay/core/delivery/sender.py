@@ -1,4 +1,4 @@
-"""Send one push: claim it, send it, settle it. docs/reliability.md lists when a push can be shown twice."""
+"""Send one push: claim it, send it, and record its outcome. docs/reliability.md lists the second pushes."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -37,32 +37,25 @@ _UNLEASED = Unleased()
 class PushCredentials(Protocol):
     """The organisation's credentials at the vendor. Both methods raise CredentialsUnavailable."""
 
-    def current(self) -> Credentials:
-        """Return the credentials."""
-        ...
-
-    def refreshed(self) -> Credentials:
-        """Return the credentials, read again if that was not done just now."""
-        ...
+    def current(self) -> Credentials: ...
+    def refreshed(self) -> Credentials: ...
 
 
 class PushApi(Protocol):
-    """The vendor. Each call uses up one of the day's calls, and a push cannot be taken back."""
+    """The vendor. A call uses the day's quota, and a push cannot be taken back."""
 
-    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Send a push within `timeout` seconds. Raises why the vendor did not accept it."""
-        ...
+    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
 
 
 class Pace(Protocol):
-    """When the account may call, by what this worker knows. Without I/O."""
+    """This worker's knowledge of when the account may call. No I/O."""
 
     def refusal(self, push: Push) -> NotNow | None:
         """Return why a push cannot be sent now; None if it can be tried."""
         ...
 
     def wait(self) -> float | None:
-        """Return the seconds until a call may be tried; None if it can be tried now."""
+        """Return seconds until a call may be tried; None if it may be tried now."""
         ...
 
 
@@ -78,9 +71,10 @@ class Unpaced:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends pushes, each by one call. Safe to use from several threads.
+    """Sends pushes, one a call; safe to call from several threads.
 
-    If a worker is killed between two steps, its claim ends with its lease, and the push is tried again.
+    If a worker is killed between two of its steps, the claim's lease ends and the push is tried again.
+    docs/reliability.md lists the cases in which a second push is possible.
     """
 
     ledger: Ledger
@@ -113,7 +107,7 @@ class Sender:
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             receipt = Receipt.of_error(event, exc, push)
-        # A push that only waits for the account was not sent, even if it has the code of the call before it.
+        # A paced push was not sent, even if its code is that of the call before it.
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called and not receipt.is_paced:
             latency = (self.clock.monotonic() - started) * 1000
@@ -122,8 +116,8 @@ class Sender:
     def waiting(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
 
-        Never raises. It uses no connection, and no write for a push that has waited before, because the
-        ledger has it as parked already.
+        It needs no connection. A push that has waited before needs no write, because the ledger has it. Never
+        raises.
         """
         refusal = self.pace.refusal(push)
         if refusal is None:
@@ -134,9 +128,9 @@ class Sender:
         return self.claim(event, push, time_left) or self.recorded(push, receipt)
 
     def paced(self, receipt: Receipt) -> Receipt:
-        """Let a push that the vendor did not accept wait until a call may be tried, if calls are stopped."""
+        """If calls are stopped, park a push that the vendor did not accept until a call may be tried."""
         wait = self.pace.wait()
-        # Calls that ended without an answer keep their connections reserved, so other pushes find none.
+        # Calls that ended without an answer keep their connections busy, so others find none.
         concerned = receipt.error_code in VENDOR_CODES or receipt.error_code == ConnectionsBusy.code
         if wait is None or receipt.outcome is not Outcome.PARKED or not concerned:
             return receipt
@@ -155,7 +149,7 @@ class Sender:
                 return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
             if claim is Claim.FAILED:
                 return self._failed_before(event, push)
-        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; the error is the push's outcome)
             return Receipt.of_error(event, exc, push)
         return None
 
@@ -171,14 +165,14 @@ class Sender:
         return claim
 
     def _failed_before(self, event: Event, push: Push) -> Receipt:
-        """Return the failure again: the worker that settled it may have died before it dead-lettered it."""
-        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed permanently before")
+        """Report again that a push has failed: its worker may have died before dead-lettering it."""
+        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed before")
         return replace(
             receipt, error_code=self.ledger.error_code_of(push.key) or VendorRejected.code, push=push
         )
 
     def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
-        """Send a push. If the vendor refuses the credentials and they have changed, send it once more."""
+        """Send a push; if the credentials are refused, once more with changed ones."""
         try:
             self._call(push, credentials, correlation_id, call)
         except VendorUnauthorized as refusal:
@@ -202,13 +196,13 @@ class Sender:
             raise self._unknown(push, exc) from None
 
     def _unknown(self, push: Push, lost: DeliveryUnknown) -> DeliveryUnknown:
-        """Return the error that decides whether the push is sent again or held for a person."""
+        """Return the error of a call of unknown fate: the push is sent again, or held for a person."""
         if self.hold_unknown:
             return DeliveryHeld(lost.detail)
         try:
             sent = self.ledger.count_unknown(push.key)
         except LedgerUnavailable:
-            # The call is not counted, as if the worker had been killed here.
+            # The call is not counted, as it would be if the worker were killed here.
             return lost
         if sent <= self.resends:
             return lost
@@ -216,10 +210,10 @@ class Sender:
         return DeliveryHeld(f"{lost.detail}; it was sent {times} without a clear answer")
 
     def recorded(self, push: Push, receipt: Receipt) -> Receipt:
-        """Settle or release a claim by its receipt, and return the receipt. Never raises.
+        """Settle or release the claim, as the receipt demands.
 
-        If the ledger fails, the outcome is the same, the claim ends with its lease, and the receipt's detail
-        has the error.
+        If the ledger fails, the receipt's detail has that. The push's outcome is the same then, because the
+        claim's lease ends without the ledger.
         """
         try:
             if receipt.outcome is Outcome.PARKED:
@@ -228,7 +222,7 @@ class Sender:
                 self.ledger.clear_parked(push.key)
             else:
                 self.ledger.settle(push.key, receipt.outcome, receipt.error_code or "")
-        except Exception as exc:  # noqa: BLE001 (it must not end the batch's other pushes; the receipt has it)
+        except Exception as exc:  # noqa: BLE001 (it must not stop the other pushes; the receipt has it)
             trouble = f"not recorded: {safe_detail(exc) or code_of(exc)}"
             return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
         return receipt
@@ -236,12 +230,12 @@ class Sender:
     def confirmed(self, event: Event, receipt: Receipt) -> Receipt:
         """Return the receipt of a failed push if the ledger has its failure, else a parked one. Never raises.
 
-        The consequences of a failure must wait until every worker can read it in the ledger.
+        No step that depends on a failure may be taken before every worker can read it.
         """
         try:
             if self.ledger.error_code_of(receipt.key or "") == receipt.error_code:
                 return receipt
-            trouble: Exception = LedgerUnavailable("the ledger does not have the vendor's answer")
+            trouble: Exception = LedgerUnavailable("the ledger does not have what the vendor answered")
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             trouble = exc
         return Receipt.of_error(event, trouble, receipt.push)

@@ -51,22 +51,22 @@ def shopify(_table: VerifyPlain) -> Scheme:
 def grafana(table: VerifyGrafana) -> Scheme:
     """Make the scheme `X-Grafana-Alerting-Signature: <hex>`, HMAC-SHA256 of the body, or of `<t>:<body>`.
 
-    Grafana signs a timestamp only where its contact point names a header for it; then `timestamp_header`
-    must name the same one, and the header is demanded. The signature's header can be named too: `header`.
+    Grafana signs a timestamp only if its contact point names a header for it. Then `timestamp_header` must
+    name the same header, which is required. `header` sets the name of the signature's header.
     https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
     https://github.com/grafana/alerting/blob/783ce041445f48a1c5d7ec785becb54d57ae7918/http/hmac.go
     """
     if table.timestamp_header is None:
         return HeaderHmac(table.header).scheme()
-    stamp = Timestamp(table.timestamp_header, unix, table.tolerance_secs)
-    return HeaderHmac(table.header, before="{timestamp}:", timestamp=stamp).scheme()
+    timestamp = Timestamp(table.timestamp_header, unix, table.tolerance_secs)
+    return HeaderHmac(table.header, before="{timestamp}:", timestamp=timestamp).scheme()
 
 
 def pagerduty(_table: VerifyPlain) -> Scheme:
     """Make the scheme `X-PagerDuty-Signature: v1=<hex>[,v1=<hex>...]`, HMAC-SHA256 of the body.
 
-    One signature for each secret while PagerDuty rotates them; one that fits is enough. A header sent twice
-    reads like a list, because HTTP joins repeated headers; each signature still has to be one.
+    PagerDuty sends one signature for each secret during a rotation; one that fits is enough. A header that is
+    sent twice reads like a list, because HTTP joins repeated headers. Each item still has to be a signature.
     https://github.com/PagerDuty/developer-docs/blob/94224391aa3eac8fa73ea6a6af542dee0613d3e8/docs/webhooks/04-Signatures.md
     """
     return Scheme(_verify_pagerduty)
@@ -82,9 +82,9 @@ def _verify_pagerduty(request: SignedRequest, evidence: Evidence) -> Verified:
 
 def generic(table: VerifyHmac) -> Scheme:
     """Make a scheme by configuration, for senders that have none of their own here."""
-    stamp = None
+    timestamp = None
     if table.timestamp_header:
-        stamp = Timestamp(table.timestamp_header, FORMATS[table.timestamp_format], table.tolerance_secs)
+        timestamp = Timestamp(table.timestamp_header, FORMATS[table.timestamp_format], table.tolerance_secs)
     before, _, after = table.content.partition("{body}")
     return HeaderHmac(
         table.header,
@@ -93,5 +93,5 @@ def generic(table: VerifyHmac) -> Scheme:
         encode=_ENCODINGS[table.encoding],
         before=before,
         after=after,
-        timestamp=stamp,
+        timestamp=timestamp,
     ).scheme()

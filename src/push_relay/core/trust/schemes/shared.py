@@ -1,6 +1,6 @@
 """Schemes that prove the sender and not the content: a shared token, Basic authentication, and none.
 
-The secret itself travels, so TLS is all that keeps it; whoever has seen one request can make others.
+The secret itself is sent, so only TLS protects it: anyone who has seen one request can make others.
 """
 
 from functools import partial
@@ -25,7 +25,7 @@ from push_relay.core.trust.verify_table import HEADERS, VerifyPlain, VerifyToken
 def token(table: VerifyToken) -> Scheme:
     """Make the scheme of a shared token, in a `header` or a `query` parameter.
 
-    A `prefix`, such as `Bearer `, may stand before it. Prefer the header: addresses end up in logs.
+    A `prefix`, such as `Bearer `, may precede it. Prefer the header, because URLs are logged.
     GitLab's, as an example, is in X-Gitlab-Token.
     https://docs.gitlab.com/user/project/integrations/webhooks/
     """
@@ -70,10 +70,10 @@ def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
 
 
 def none(_table: VerifyPlain) -> Scheme:
-    """Make the scheme that lets everybody in.
+    """Make the scheme that accepts every request.
 
-    Whoever calls it decides whether the deployer's configuration says so too: a source folder alone must
-    never open the door.
+    Its caller checks that the deployer's configuration allows it too: a source folder alone must never
+    disable the verification.
     """
     return Scheme(_verify_nothing)
 

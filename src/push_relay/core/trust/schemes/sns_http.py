@@ -1,7 +1,7 @@
 """Amazon SNS over HTTP(S): an RSA signature inside the JSON, by a certificate that SNS serves.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
-Held against AWS's own validator and its recorded messages:
+Tested against AWS's own validator and its recorded messages:
 https://github.com/aws/aws-sdk-java-v2/tree/master/services-custom/sns-message-manager
 """
 
@@ -38,11 +38,11 @@ _SIGNED = {
     "SubscriptionConfirmation": _CONFIRMATION,
     "UnsubscribeConfirmation": _CONFIRMATION,
 }
-_DIGESTS = {"1": "SHA1", "2": "SHA256"}
+_HASHES = {"1": "SHA1", "2": "SHA256"}
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TOPIC = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_.-]{1,256}")
 _CERTIFICATE = re.compile(r"SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
-# What AWS's validator expects by region: sns.amazonaws.com, sns-signing.<region>.amazonaws.com and so on.
+# The subjects that AWS's validator accepts: sns.amazonaws.com, sns-signing.<region>.amazonaws.com and so on.
 _SUBJECT = re.compile(r"sns(-signing)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
 
 
@@ -64,18 +64,18 @@ def sns_http(table: VerifySnsHttp) -> Scheme:
 def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, minimum: int) -> Verified:
     message = _message(request.body)
     version = _text(message, "SignatureVersion")
-    require(version in _DIGESTS and int(version) >= minimum)
+    require(version in _HASHES and int(version) >= minimum)
     signature = from_base64(_text(message, "Signature"))
     signed, event_id = _canonical(message), _text(message, "MessageId")
     require(bool(signature) and _MESSAGE_ID.fullmatch(event_id) is not None)
-    # Before the signature, because that costs a fetch; it tells nobody more than what they sent.
+    # Before the signature, because that costs a fetch. The answer reveals only what the sender wrote.
     require_fresh(
         iso8601(_text(message, "Timestamp")), evidence.now, tolerance, min(tolerance, TOLERANCE_SECS)
     )
     address = _certificate_address(message, evidence)
     require(evidence.certificate is not None)
     key = _public_key(evidence.certificate(address), evidence.now) if evidence.certificate else None
-    require(key is not None and _signed_by(key, signature or b"", signed, _DIGESTS[version]))
+    require(key is not None and _signed_by(key, signature or b"", signed, _HASHES[version]))
     return Verified(signed, event_id)
 
 
@@ -92,10 +92,10 @@ def _message(body: bytes) -> JsonObject:
 
 
 def _text(message: Mapping[str, object], name: str) -> str:
-    """Return a field that is one line of text; only the Message may have several, lest two readings fit."""
+    """Return a field of one line. Only the Message may have several, so that one reading fits."""
     value = message.get(name)
     require(isinstance(value, str) and "\n" not in value)
-    # A person writes the subject; all else is SNS's.
+    # A person writes the subject; SNS writes the other fields.
     require(name == "Subject" or str(value).isascii())
     return str(value)
 
@@ -111,7 +111,7 @@ def _canonical(message: JsonObject) -> bytes:
 
 
 def endpoint(topic: object) -> str | None:
-    """Return the address of SNS in a topic's region, to its first slash; None for what is no topic's ARN."""
+    """Return the address of SNS in a topic's region, to its first slash; None if it is not a topic's ARN."""
     arn = _TOPIC.fullmatch(topic) if isinstance(topic, str) else None
     if arn is None:
         return None
@@ -120,7 +120,7 @@ def endpoint(topic: object) -> str | None:
 
 
 def _certificate_address(message: JsonObject, evidence: Evidence) -> str:
-    """Return the certificate's address, where SNS in the allow-listed topic's region serves it."""
+    """Return the certificate's URL, if it is SNS's in the region of the allow-listed topic."""
     topic, address = _text(message, "TopicArn"), _text(message, "SigningCertURL")
     host = endpoint(topic)
     require(host is not None and topic in evidence.topics)
@@ -130,7 +130,7 @@ def _certificate_address(message: JsonObject, evidence: Evidence) -> str:
 
 
 def _public_key(pem: bytes, now: float) -> "RSAPublicKey | None":
-    # Imported here: start-up pays for it only where SNS calls.
+    # Imported here, so that only a relay that SNS calls pays for it.
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
     from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415

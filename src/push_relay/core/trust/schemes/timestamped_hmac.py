@@ -31,27 +31,27 @@ def slack(verify: VerifyTimestamped) -> Scheme:
     The seconds are in X-Slack-Request-Timestamp.
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
-    stamp = Timestamp("x-slack-request-timestamp", unix, verify.tolerance_secs)
-    return HeaderHmac(HEADERS["slack"], "v0=", before="v0:{timestamp}:", timestamp=stamp).scheme()
+    timestamp = Timestamp("x-slack-request-timestamp", unix, verify.tolerance_secs)
+    return HeaderHmac(HEADERS["slack"], "v0=", before="v0:{timestamp}:", timestamp=timestamp).scheme()
 
 
 def zendesk(verify: VerifyTimestamped) -> Scheme:
     """Make the scheme `X-Zendesk-Webhook-Signature: <base64>`, HMAC-SHA256 of the timestamp and the body.
 
-    The timestamp, in X-Zendesk-Webhook-Signature-Timestamp, is ISO 8601; nothing stands between the two.
+    The timestamp, in X-Zendesk-Webhook-Signature-Timestamp, is ISO 8601; there is nothing between the two.
     Zendesk's documentation of 2021 had them the other way round, and its example is of that order.
     https://developer.zendesk.com/documentation/webhooks/verifying/
     """
-    stamp = Timestamp("x-zendesk-webhook-signature-timestamp", iso8601, verify.tolerance_secs)
-    hmac = HeaderHmac(HEADERS["zendesk"], encode=base64_text, before="{timestamp}", timestamp=stamp)
+    timestamp = Timestamp("x-zendesk-webhook-signature-timestamp", iso8601, verify.tolerance_secs)
+    hmac = HeaderHmac(HEADERS["zendesk"], encode=base64_text, before="{timestamp}", timestamp=timestamp)
     return hmac.scheme()
 
 
 def stripe(table: VerifyTimestamped) -> Scheme:
     """Make the scheme `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>...]`, HMAC-SHA256 of `<t>.<body>`.
 
-    One signature for each secret while Stripe rotates them. `v0` is a test scheme that must be passed over,
-    lest somebody downgrade to it. Two timestamps are refused: only one is signed, and a reader could take
+    Stripe sends one signature for each secret during a rotation. `v0` is a test scheme that must be ignored,
+    so that nobody downgrades to it. Two timestamps are refused: only one is signed, and a reader could take
     the other. The key is the whole secret, `whsec_` included; it is added to one that was stored without it.
     https://docs.stripe.com/webhooks/signature#verify-manually
     """

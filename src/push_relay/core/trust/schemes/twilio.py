@@ -33,7 +33,7 @@ MAX_FIELDS = 1000
 MAX_FORM_BYTES = 512 * 1024
 
 _SIGNATURE = HEADERS["twilio"]
-#: The address of a request whose body is no form, as Twilio writes it: the hash is the last parameter.
+#: The URL of a request whose body is not a form, as Twilio writes it: the hash is the last parameter.
 _WITH_HASH = re.compile(r"[^?]*\?(?:.*&)?bodySHA256=([0-9a-f]{64})", re.DOTALL)
 _HASH = re.compile(r"[?&]bodySHA256(?:=|&|$)")
 #: The field that Twilio sends with every form and sorts first. In an address it may be a parameter's name.
@@ -62,7 +62,7 @@ def twilio(_table: VerifyPlain) -> Scheme:
     The border between a name and its value is moved as easily, and nothing can tell where it was. Fields in
     another order are the same request. Either way `Verified.signed` is the same, so it is a duplicate of the
     genuine event. Twilio is not consistent about the port in the address; like its own validator, take both.
-    Nothing says when it was signed.
+    It is unknown when it was signed.
     """
     return Scheme(_verify, form_verify=_verify_form)
 
