@@ -67,8 +67,8 @@ def _table(table: type[Table]) -> Schema:
 def _verify() -> Schema:
     """Return the schema of a table whose keys depend on the scheme.
 
-    All keys are in `properties`, from which editors complete. Conditions refuse the keys of other schemes: for
-    an `if`, editors show a mistake with its key, and for a `oneOf` they would not.
+    All keys are in `properties`, from which editors complete. Conditions refuse the keys of other schemes.
+    For an `if`, editors show a mistake with its key, and for a `oneOf` they would not.
     """
     tables = dict.fromkeys(VERIFY_TABLES.values())
     keys = {name: key for table in tables for name, key in table.keys.items()}
