@@ -27,7 +27,7 @@ _WHSEC: Final = "whsec_"
 
 
 class CannotSignError(Exception):
-    """A request cannot be signed for this scheme on this machine. The text says why."""
+    """A request cannot be signed for this scheme on this machine. The text contains the reason."""
 
 
 def new_secret(verify: Verify) -> str:

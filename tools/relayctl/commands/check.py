@@ -1,8 +1,8 @@
 """Check every source folder and config/relay.toml. The build runs this check too.
 
-All mistakes are printed, each with its file, line and cause. The exit code is 0 if there is none, else 1. A
-warning is about a key that works for one more version. With --json the output is one JSON document, which
-docs/configuration.md describes.
+All mistakes are printed, each with its file, line and cause. The exit code is 1 if there is a mistake, else
+0. A warning is about a key that works for one more version. With --json the output is one JSON document,
+which docs/configuration.md describes.
 """
 
 import argparse
