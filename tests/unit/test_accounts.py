@@ -141,7 +141,7 @@ def test_each_accounts_limits_cut_its_texts(routes: Path) -> None:
 
 
 def test_each_account_has_batch_windows_of_its_own(tmp_path: Path) -> None:
-    """What is collected for a user of one organisation is not shown to the other's."""
+    """The pushes that are collected for one organisation's user are not shown to the other's."""
     file = tmp_path / "relay.toml"
     file.write_text(ROUTES.replace('to = ["user:ada"]', 'to = ["user:ada"]\nbatch = "5m"'))
     world = World(routes=file)
@@ -179,27 +179,27 @@ def test_the_window_of_an_account_that_is_gone_is_dead_lettered(tmp_path: Path, 
     file.write_text('[[route]]\nsource = "bakery"\nto = ["user:ada"]\n')
     later = World(routes=file)
     later.deliver(sqs_batch(sqs_queued(end)))
-    assert [buried.error_code for buried in later.messages.dead_letters] == ["unknown_account"]
+    assert [dead.error_code for dead in later.messages.dead_letters] == ["unknown_account"]
     assert not later.vendor.calls
 
 
 def test_the_log_names_the_account_of_each_receipt(routes: Path) -> None:
     """A person on call sees whose pushes wait."""
-    with captured() as said:
-        world = World(routes=routes, telemetry=said.telemetry)
+    with captured() as output:
+        world = World(routes=routes, telemetry=output.telemetry)
         world.deliver(sqs_batch(sqs_queued(event())))
-    receipts = [line for line in said.logs if line["message"] == "receipt"]
+    receipts = [line for line in output.logs if line["message"] == "receipt"]
     assert sorted(line["account"] for line in receipts) == ["default", "east"]
 
 
 def test_the_metric_of_used_calls_is_written_for_each_account() -> None:
-    """The alarm looks at the highest, and the property says which account it is."""
-    with captured() as said:
-        said.telemetry.quota("default", 10, 100)
-        said.telemetry.quota("east", 90, 100)
-        said.telemetry.quota("east", 80, 100)
-        said.telemetry.flush()
-    assert [(line["account"], line["QuotaUsed"]) for line in said.metrics] == [
+    """The alarm looks at the highest, and the property is the account's name."""
+    with captured() as output:
+        output.telemetry.quota("default", 10, 100)
+        output.telemetry.quota("east", 90, 100)
+        output.telemetry.quota("east", 80, 100)
+        output.telemetry.flush()
+    assert [(line["account"], line["QuotaUsed"]) for line in output.metrics] == [
         ("default", [10.0]),
         ("east", [90.0]),
     ]

@@ -90,7 +90,7 @@ def _text(finding: dict[str, Any]) -> str:
     return f"{finding['file']}:{finding['line']}: {warning}{key}{finding['message']}"
 
 
-def test_warnings_alone_are_no_failure(check: Check) -> None:
+def test_warnings_alone_are_not_a_failure(check: Check) -> None:
     """A build must not stop because of a name that still works."""
     code, out, err = check()
     assert (code, out) == (0, "check: relay.toml and all sources are valid\n")
@@ -136,10 +136,10 @@ def test_a_function_logs_an_old_name_once_and_works(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "source.toml").write_text(RIGHT.replace("[[message]]", '[event]\nform = "p"\n[[message]]'))
     (folder / "schema.json").write_text("{}")
-    with captured() as said:
-        catalog = Catalog(tmp_path, said.telemetry.outdated)
+    with captured() as output:
+        catalog = Catalog(tmp_path, output.telemetry.outdated)
         assert [catalog.named("shop").body_format.form_field for _ in range(3)] == ["p"] * 3
-    (line,) = said.logs
+    (line,) = output.logs
     assert (line["level"], line["message"]) == ("WARNING", "outdated configuration")
     assert line["detail"] == (
         f"{folder}/source.toml:4: warning: event.form: is now called `form_field`; the old name works for "
