@@ -1,7 +1,8 @@
-"""What one event costs in direct mode, over a bare urllib3 POST of the very same push.
+"""Measure the cost of one event in direct mode against a plain urllib3 POST of the same push.
 
-CPU time of this process alone; the server is another. The sides take turns in short rounds, so that what
-else the machine does falls on all. Reported as the median of the rounds' ratios, with their quartiles.
+The cost is the CPU time of this process; the server is another one. The sides take turns in short rounds, so
+that other work of the machine affects all of them. The result is the median of the rounds' ratios, with the
+quartiles.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,14 @@ import urllib3
 
 from figures import Figure, summary
 from loopback import loopback
+from ports import PushCredentials, SigningSecrets
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.bootstrap import receive
 from push_relay.bootstrap.common import Common
-from push_relay.core.delivery.connections import Unleased
-from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.sender import Claim
 from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.entrypoints.direct import DirectForward
 from push_relay.settings import Settings
+from stores import Connections, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
@@ -99,75 +99,38 @@ def _floor(port: int) -> Callable[[], None]:
     return post
 
 
-class _Secrets:
-    def of(self, _source: str) -> list[bytes]:
-        return [SECRET.encode()]
-
-    refreshed = of
-
-
-class _PushCredentials:
-    def current(self) -> Credentials:
-        return Credentials(4711, "bench")
-
-    refreshed = current
-
-
-class _NoLedger:
-    def claim(self, _key: str, _lease: float, _replay: Any, _replay_id: str, _before: float = 0.0) -> Claim:
-        return Claim.GRANTED
-
-    def settle(self, _key: str, _status: str, _error_code: str = "") -> None: ...
-    def release(self, _key: str, _receipt: Any) -> None: ...
-    def error_code_of(self, _key: str) -> str:
-        return ""
-
-    def clear_parked(self, _key: str) -> None: ...
-    def count_unknown(self, _key: str) -> int:
-        return 1
-
-    def note_window(self, _key: str, window: str, *, anew: bool = False) -> str:  # noqa: ARG002 (the port's)
-        return window
-
-
-class _AllFree:
-    @contextmanager
-    def held(self, _pushes: int, _time_left: Any) -> Iterator[Any]:
-        yield self
-
-    def connection(self, *, urgent: bool) -> Any:  # noqa: ARG002 (the port's)
-        return nullcontext(Unleased())
-
-
 class _Context:
     def get_remaining_time_in_millis(self) -> int:
         return 20_000
 
 
 def _direct(*, ledger: bool) -> Callable[[], None]:
-    """Wire the application as Lambda does, with secrets at hand, and without DynamoDB where asked."""
+    """Wire the application as Lambda does, with secrets in memory and, without `ledger`, the stores too."""
     endpoint = receive.build(Common.of(Settings.read()))
     forward = endpoint.intake.forward
     assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE says so)
     lane = forward.relay.lanes[DEFAULT_ACCOUNT]
-    lane = replace(lane, sender=replace(lane.sender, credentials=_PushCredentials()))
+    lane = replace(lane, sender=replace(lane.sender, credentials=PushCredentials()))
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
+    memory = Ledger(time.time)
     if not ledger:
         vendor = HttpPushApi(os.environ["PUSH_BASE_URL"], lane.account)
-        sender = replace(lane.sender, ledger=_NoLedger(), push_api=vendor)
-        lane = replace(lane, sender=sender, connections=_AllFree())
-        relay = replace(relay, lanes={DEFAULT_ACCOUNT: lane}, ledger=_NoLedger())
+        sender = replace(lane.sender, ledger=memory, push_api=vendor)
+        lane = replace(lane, sender=sender, connections=Connections())
+        relay = replace(relay, lanes={DEFAULT_ACCOUNT: lane}, ledger=memory)
     intake = replace(
         endpoint.intake,
-        door=replace(endpoint.intake.door, secrets=_Secrets()),
+        door=replace(endpoint.intake.door, secrets=SigningSecrets(SECRET.encode())),
         forward=replace(forward, relay=relay),
     )
     endpoint = replace(endpoint, intake=intake)
     invocation = _webhook()
 
     def relay_one() -> None:
+        # Each event is the same one, which would be a duplicate.
+        memory.items.clear()
         answer = endpoint.handle(invocation, _Context())
-        # Whole, so that nothing else went wrong beside it: a trouble with the ledger stands in the receipt.
+        # The receipt has to be compared in full: trouble with the ledger would be in its detail.
         if json.loads(answer["body"]).get("receipts") != [{"outcome": "delivered"}]:
             raise SystemExit(f"bench: the event was not delivered: {answer['body']}")
 
@@ -198,7 +161,7 @@ def _cpu(side: Callable[[], None]) -> float:
 
 @contextmanager
 def _log_unseen() -> Iterator[None]:
-    """Send what is written to the terminal nowhere: the log lines are written, and not watched."""
+    """Send the log lines, which are written as usual, to nowhere."""
     terminal = os.dup(1)
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)

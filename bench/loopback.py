@@ -1,14 +1,18 @@
-"""A server on 127.0.0.1 that takes any POST and answers at once: what the floor talks to.
+"""A server on 127.0.0.1 that accepts any POST and answers at once, in place of the vendor and of DynamoDB.
 
-It is a process of its own, so that its work is not counted. `{}` is a success of the vendor's; to DynamoDB's
-calls it says what the day's count needs, and what else is asked for was not there.
+It is a process of its own, so that its work is not measured. `{}` is a success for the vendor. An update of
+DynamoDB is answered as if there had been no item before, and a read as if there were none.
 """
 
 import asyncio
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_SET_OR_ADDED = re.compile(r"([#\w]+) (?:= )?(:\w+)")
 
 
 def _answer_of(content: bytes) -> bytes:
@@ -18,12 +22,21 @@ def _answer_of(content: bytes) -> bytes:
     )
 
 
-_VENDOR, _DYNAMODB = _answer_of(b"{}"), _answer_of(b'{"Attributes":{"calls":{"N":"1"}}}')
+def _dynamodb(body: bytes) -> bytes:
+    """Return the answer to a call of DynamoDB: the attributes that an update sets, or adds to 0."""
+    call = json.loads(body)
+    names, values = call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
+    found = _SET_OR_ADDED.findall(call.get("UpdateExpression", ""))
+    attributes = {names.get(name, name): values[value] for name, value in found}
+    return _answer_of(json.dumps({"Attributes": attributes} if attributes else {}).encode())
+
+
+_VENDOR = _answer_of(b"{}")
 
 
 @contextmanager
 def loopback() -> Iterator[int]:
-    """Run the server; give its port."""
+    """Run the server; yield its port."""
     with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
         try:
             if process.stdout is None:
@@ -39,8 +52,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             lengths = (
                 line.partition(b":")[2] for line in head.lower().split(b"\r\n") if b"content-length" in line
             )
-            await reader.readexactly(int(next(lengths, b"0")))
-            writer.write(_DYNAMODB if b"x-amz-target" in head.lower() else _VENDOR)
+            body = await reader.readexactly(int(next(lengths, b"0")))
+            writer.write(_dynamodb(body) if b"x-amz-target" in head.lower() else _VENDOR)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

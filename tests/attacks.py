@@ -1,6 +1,6 @@
-"""What a forger tries, for any verification scheme: each attack makes requests that must be refused.
+"""The attacks of a forger on any verification scheme. Each yields requests that must be refused.
 
-The table in docs/security.md is this list. An attack yields nothing for a scheme to which it means nothing.
+docs/security.md lists them in a table. An attack yields nothing for a scheme to which it does not apply.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ type Forge = Callable[[Case], Iterator[Request]]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What a forger tries, and the refusal that it must meet."""
+    """An attack, and the error that must refuse it."""
 
     name: str
     forge: Forge
@@ -48,7 +48,7 @@ def _wrong_secret(case: Case) -> Iterator[Request]:
 
 
 def _no_secret(case: Case) -> Iterator[Request]:
-    """Sign with the empty key, which anybody has."""
+    """Sign with the empty key, which is not a secret."""
     name = str(case.verify["scheme"])
     if name not in {"standard-webhooks", "sns-http"}:
         yield case.sign(case.body, b"", case.written(NOW))
@@ -90,15 +90,15 @@ def _timestamp_bit(case: Case) -> Iterator[Request]:
 
 
 def _timestamp_rewritten(case: Case) -> Iterator[Request]:
-    """Put a fresh timestamp on a captured request, within the window and without."""
+    """Put a fresh timestamp on a captured request whose own timestamp is still valid, or too old."""
     if case.stamp:
         for captured in (NOW - 1, NOW - case.past - 10):
-            for told in (NOW, NOW - 2):
-                yield case.stamp.write(case.genuine(captured), case.written(told))
+            for fresh in (NOW, NOW - 2):
+                yield case.stamp.write(case.genuine(captured), case.written(fresh))
 
 
 def _timestamp_nonsense(case: Case) -> Iterator[Request]:
-    """Spell the right timestamp otherwise, and sign that: even the sender must not."""
+    """Write the right timestamp in another format, and sign it. Even a genuine sender must not do this."""
     right = case.written(NOW)
     arabic = "".join(chr(0x660 + int(c)) if c.isdigit() else c for c in right)
     spellings = ["+" + right, "-" + right, "0" + right, right + ".0", right + "e0", f"{right} ", f" {right}"]
@@ -122,7 +122,7 @@ def _future(case: Case) -> Iterator[Request]:
 
 
 def _another_scheme(case: Case) -> Iterator[Request]:
-    """Show the proof that another scheme asks for, of the same body and secret, where this one's stands."""
+    """Send another scheme's proof of the same body and secret, in the place of this scheme's proof."""
     genuine = case.genuine()
     right = case.proof.read(genuine)
     for other in CASES:
@@ -133,7 +133,7 @@ def _another_scheme(case: Case) -> Iterator[Request]:
 
 
 def _another_scheme_only(case: Case) -> Iterator[Request]:
-    """Show another scheme's headers and not this one's."""
+    """Send the headers of another scheme, and none of this scheme's."""
     own = case.genuine().headers
     for other in CASES:
         headers = other.genuine().headers
@@ -182,7 +182,7 @@ def _twice(case: Case) -> Iterator[Request]:
 
 
 def _base64_games(case: Case) -> Iterator[Request]:
-    """Spell the right proof otherwise: what a lenient decoder reads as the same bytes."""
+    """Write the right proof in another form that a lenient decoder reads as the same bytes."""
     genuine = case.genuine()
     right = case.proof.read(genuine)
     middle = len(right) // 2
@@ -195,7 +195,7 @@ def _base64_games(case: Case) -> Iterator[Request]:
 
 
 def _unused_bits(right: str) -> Iterator[str]:
-    """Set the bits that base64 has after the last byte, which decoders pass over."""
+    """Set the unused bits after the last byte of a base64 text, which decoders ignore."""
     text = right.rstrip("=")
     padding = right[len(text) :]
     unused = {"": 0, "=": 2, "==": 4}.get(padding, 0)
@@ -213,7 +213,7 @@ def _wrong_case(case: Case) -> Iterator[Request]:
 
 
 def _lookalike(case: Case) -> Iterator[Request]:
-    """Put characters that look, or fold, like the right ones; a header of a page's length; a byte more."""
+    """Use characters that look like the right ones, add an invisible one, or make the value very long."""
     genuine = case.genuine()
     for place in _places(case):
         right = place.read(genuine)
@@ -225,7 +225,7 @@ def _lookalike(case: Case) -> Iterator[Request]:
 
 
 def _reserialised(case: Case) -> Iterator[Request]:
-    """Send the same JSON in other bytes."""
+    """Send the same JSON document in other bytes."""
     genuine = case.genuine()
     if case.covers == "bytes":
         document = json.loads(genuine.body)

@@ -1,12 +1,16 @@
-"""What holds for every test: no network but this machine's, and telemetry that has its names."""
+"""Settings for every test: no network except this machine's, and the names that telemetry needs."""
 
 import ipaddress
 import os
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine is no bug: no example has a deadline. pytest's timeout bounds the whole.
+# A failed assertion in a contract shows its values, as one in a test does.
+pytest.register_assert_rewrite("contracts")
+
+# Examples have no deadline, because a busy machine is not a bug. pytest's timeout limits each test.
 settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("relay")
 
@@ -21,7 +25,7 @@ _RESOLVING = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
 
 
 class NetworkBlocked(RuntimeError):
-    """A test reached for another machine."""
+    """A test has tried to connect to another machine."""
 
 
 def _is_local(host: object) -> bool:
@@ -34,7 +38,7 @@ def _is_local(host: object) -> bool:
 
 
 def _guard(event: str, arguments: tuple[object, ...]) -> None:
-    """Refuse every connection that leaves this machine; it sees what C code does as well (PEP 578)."""
+    """Refuse every connection to another machine. Audit events also cover connections by C code (PEP 578)."""
     if event in _RESOLVING:
         host = arguments[0]
     elif event in _GUARDED and isinstance(arguments[1], tuple) and arguments[1]:
@@ -42,7 +46,7 @@ def _guard(event: str, arguments: tuple[object, ...]) -> None:
     else:
         return
     if not _is_local(host):
-        raise NetworkBlocked(f"tests talk to this machine alone, not to {host!r}")
+        raise NetworkBlocked(f"tests may connect only to this machine, not to {host!r}")
 
 
 sys.addaudithook(_guard)

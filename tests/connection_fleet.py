@@ -1,4 +1,4 @@
-"""Workers that share the connections of one account, with one table and one clock that the test moves."""
+"""Workers that share the connections of one account. The test moves their clock."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from fakes import Clock
+from ports import Clock
 from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
@@ -20,7 +20,7 @@ LIMIT: Final = 3
 FINISH_SECS: Final = 60
 CALL_SECS: Final = 10.0
 LEASE_SECS: Final = CALL_SECS + MARGIN_SECS + RENEWAL_SECS
-PATIENCE: Final = CALL_SECS + PATIENCE_SECS
+MAX_WAIT_SECS: Final = CALL_SECS + PATIENCE_SECS
 ACCOUNT: Final = Account(connections=LIMIT, connect_timeout=2, read_timeout=8, vendor_finish_secs=FINISH_SECS)
 START: Final = 1_800_000_000.0
 KEY: Final = {"pk": text("connections#default")}
@@ -28,15 +28,15 @@ SHORT_CALL_SECS: Final = 0.2
 
 
 def left(seconds: float = 60.0) -> Callable[[], float]:
-    """Return the time that an invocation has left."""
+    """Return a function for the time that an invocation has left."""
     return lambda: seconds
 
 
 class CountedTable(LedgerTable):
-    """A table that counts its calls. Some fail before they are made, and some lose their answer."""
+    """A table that counts its calls. Some calls fail before they are made, and some answers are lost."""
 
     def __init__(self, name: str) -> None:
-        """Count from 0."""
+        """Start counting at 0."""
         super().__init__(name)
         self.writes = self.reads = 0
         self.fails: Callable[[str], bool] = lambda _expression: False
@@ -62,17 +62,17 @@ class CountedTable(LedgerTable):
 
 
 class Fleet:
-    """The table, the clock, and what happens while a worker sleeps."""
+    """The table, the clock, and the things that happen while a worker sleeps."""
 
     def __init__(self, table: LedgerTable) -> None:
-        """Stop the clock."""
+        """Begin without a worker."""
         self.table, self.clock = CountedTable(table.name), Clock(START)
         self.slept: list[float] = []
         self.while_sleeping: Callable[[], None] = lambda: None
         self._sound = table
 
     def sleep(self, seconds: float) -> None:
-        """Let the time pass, and let happen what does."""
+        """Move the clock, and let the planned things happen."""
         self.slept.append(seconds)
         self.pass_time(seconds)
         self.while_sleeping()
@@ -82,7 +82,7 @@ class Fleet:
         self.clock.time += seconds
 
     def once_asleep(self, happens: Callable[[], Any]) -> None:
-        """Let something happen while a worker sleeps for the first time."""
+        """Plan something that happens while a worker sleeps for the first time."""
 
         def first() -> None:
             self.while_sleeping = lambda: None
@@ -91,7 +91,7 @@ class Fleet:
         self.while_sleeping = first
 
     def worker(self, *, skew: float = 0.0) -> SharedConnections:
-        """Start a worker. `skew`: seconds by which its clock is ahead."""
+        """Start a worker. `skew` is the number of seconds by which its clock is ahead."""
 
         def now() -> float:
             return self.clock.now() + skew
@@ -104,7 +104,7 @@ class Fleet:
         )
 
     def free(self, skew: float = 0.0) -> int:
-        """Return how many connections a new worker could lease now."""
+        """Return the number of connections that a new worker could lease now."""
         return self.holder(pushes=LIMIT, calls=0, seconds=0, skew=skew).all_that_are_free()
 
     def holder(self, **more: Any) -> "Holder":
@@ -112,7 +112,7 @@ class Fleet:
         return Holder(self, **more)
 
     def occupy(self, *connections: int, until: float) -> None:
-        """Let a worker of the version before lease connections."""
+        """Lease connections as a worker of the previous version does."""
         for connection in connections:
             self.table.update(
                 Key=KEY,
@@ -121,16 +121,16 @@ class Fleet:
             )
 
     def item(self) -> dict[str, Any]:
-        """Return the record."""
+        """Return the stored record."""
         return dict(self._sound.get(Key=KEY))
 
     def wishes(self) -> list[str]:
-        """Return the workers that wait."""
+        """Return the wishes of the workers that wait."""
         return [name for name in self.item() if name.startswith("wish_")]
 
 
 class Holder:
-    """A worker with many pushes. The test begins and ends its calls, all in one thread."""
+    """A worker with many pushes. The test begins and ends its calls, all of them in one thread."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class Holder:
         seconds: float = 60.0,
         skew: float = 0.0,
     ) -> None:
-        """Begin so many calls."""
+        """Begin this number of calls."""
         self._fleet = fleet
         self._batch = ExitStack()
         self._deadlines: list[float] = []
@@ -151,8 +151,8 @@ class Holder:
             self.begin()
 
     @property
-    def holds(self) -> int:
-        """The connections that it has leased."""
+    def leased(self) -> int:
+        """The number of connections that the worker has leased."""
         return len(self.share._leases._ends)
 
     def begin(self) -> None:
@@ -164,24 +164,24 @@ class Holder:
             self._deadlines.append(self._fleet.clock.time + seconds)
 
     def end(self, seconds: float = SHORT_CALL_SECS) -> None:
-        """End the oldest call, after some time."""
+        """Let time pass, then end the oldest call."""
         self._fleet.pass_time(seconds)
         if self._calls:
             self._next().close()
 
     @property
-    def calling(self) -> int:
-        """The calls that go on."""
+    def running_calls(self) -> int:
+        """The number of calls that have not ended."""
         return len(self._calls)
 
     @property
     def must_end(self) -> float:
-        """The moment at which the first of its calls has to end."""
+        """The moment at which the first of the calls has to end."""
         return min(self._deadlines, default=math.inf)
 
     @property
     def can_begin(self) -> bool:
-        """Whether a call can begin without the end of another one of this worker."""
+        """Whether a call can begin before another call of this worker ends."""
         return any(map(self.share._leases.has, self.share._idle)) or not self.share._busy
 
     def _next(self) -> ExitStack:
@@ -198,7 +198,7 @@ class Holder:
             pass
 
     def die(self) -> None:
-        """End as a killed process does: nothing is given back."""
+        """End as a killed process does, which releases nothing."""
         self._calls, self._deadlines = [], []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(WorkerLeases, "close", lambda _self: None)
@@ -211,11 +211,11 @@ class Holder:
         self._batch.close()
 
     def all_that_are_free(self) -> int:
-        """Lease what is free, and give it back."""
+        """Lease the free connections, return their number, and release them."""
         try:
             with self._batch:
                 self.begin()
-                return self.holds
+                return self.leased
         except ConnectionsBusy:
             return 0
         finally:

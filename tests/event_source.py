@@ -1,7 +1,7 @@
-"""Lambda's event source for SQS, in memory: it polls, invokes the handler, deletes what it acknowledges.
+"""Lambda's event source for SQS, in memory: it polls, invokes the handler, and deletes acknowledged messages.
 
-The function dies when a message says so: while the message is read, or while its push is sent. What a dead
-worker has claimed comes free when its invocation would have ended.
+Some messages kill the function: while they are read, or while their push is sent. The claim of a dead worker
+is released when its invocation would have ended.
 """
 
 import random
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fake_sqs import FakeSqs
-from fakes import Sent, World, in_turn
+from fakes import World, in_turn
+from invocations import sqs_record
+from ports import Sent
 from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.sender import Claim
 from push_relay.core.event import Arrival, Event
 from push_relay.core.push import DEFAULT_ACCOUNT, Push
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
-from stores import Ledger
 
 ARN = "arn:aws:sqs:eu-west-1:1:"
 URL = "https://sqs.eu-west-1.amazonaws.com/1/"
@@ -28,28 +28,11 @@ EVENTS, DEAD = URL + "events", URL + "dead"
 TIMEOUT, VISIBILITY = 60.0, 360.0
 _MOST_TURNS = 5000
 READS, SENDS = "kills when it is read", "kills when it is sent"
+URGENT_ROUTES = '[[route]]\nsource = "bakery"\nto = ["user:one"]\npriority = "high"\n'
 
 
 class Killed(BaseException):
     """The end of the process, which no handler catches."""
-
-
-class LeasingLedger(Ledger):
-    """A ledger whose claims end with their leases."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        """Take the time from a clock."""
-        super().__init__(now)
-        self._until: dict[str, float] = {}
-
-    def claim(self, key: str, lease: float, *arguments: Any, **more: Any) -> Claim:
-        """Free the claim of a worker that is gone, then claim."""
-        if self._until.get(key, 0.0) <= self._now():
-            self._free(key)
-        claim = super().claim(key, lease, *arguments, **more)
-        if claim is Claim.GRANTED:
-            self._until[key] = self._now() + lease + 2
-        return claim
 
 
 class DyingRecogniser(Recogniser):
@@ -78,9 +61,10 @@ class DyingRelay(Relay):
 
 @dataclass
 class EventSource:
-    """A world with an SQS, and the two workers that Lambda runs at least.
+    """A world with an SQS, and two workers, which is the least that Lambda runs.
 
-    takes  seconds that an invocation takes; `dies_after`: when it dies
+    takes       seconds that an invocation takes
+    dies_after  seconds after which a killed invocation ends
     """
 
     world: World
@@ -96,20 +80,18 @@ class EventSource:
         world = self.world
         self.sqs.max_receives[EVENTS], self.sqs.dead_letter_url = 5, DEAD
         self.sqs.now = world.clock.time
-        # A test replaces the table of clients, so that this one is gone when the test has ended.
+        # Each test replaces the table of clients, so this one does not outlive the test.
         aws._clients["sqs"] = self.sqs
         queue: Any = SqsQueue(EVENTS, DEAD, world.clock.now)
         world.messages = queue
         world.context.seconds = TIMEOUT
-        world.ledger = LeasingLedger(world.clock.now)
         world.change_lane(batcher=replace(world.relay.lanes[DEFAULT_ACCOUNT].batcher, queue=queue))
-        world.change_sender(ledger=world.ledger)
         world.relay = DyingRelay(world.translator, world.relay.lanes, world.ledger, in_turn)
         world.recogniser = DyingRecogniser(world.sources, world.routing, world.clock.now)
         world.vendor.judge = self._judge
 
     def run(self, url: str = EVENTS, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Go on until the queue is empty, or a condition holds."""
+        """Poll and invoke until the queue is empty, or a condition holds."""
         for _ in range(_MOST_TURNS):
             if not self.sqs.queues.get(url) or until():
                 return
@@ -167,6 +149,16 @@ class EventSource:
         self.world.clock.time = self.sqs.now
 
 
+def bakery_record(name: str, receives: int = 1, crashes: int = 0) -> dict[str, Any]:
+    """Return a record with a count of receives, which may be a copy with a count of crashes."""
+    made = sqs_record({"kind": "baked", "id": name, "words": name}, source="bakery", message_id=name)
+    made["attributes"]["ApproximateReceiveCount"] = str(receives)
+    if crashes:
+        counted = {"stringValue": str(crashes), "dataType": "String"}
+        made["messageAttributes"]["push-relay-crashes"] = counted
+    return made
+
+
 def words(sent: Sent) -> str:
-    """Return what a call to the vendor said."""
+    """Return the text of the push in a call to the vendor."""
     return sent.push.wording.body.strip()

@@ -1,6 +1,6 @@
 """SQS's queues in memory, for boto3's own calls: visibility, delays, FIFO groups, redrive, a clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +137,22 @@ class FakeSqs:
     def _called(self, operation: str, arguments: dict[str, Any]) -> None:
         self.before(operation, arguments)
         self.calls.append(operation)
+
+
+def record_of(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
+    """Return a message that was received from SQS as Lambda hands it to the function."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": {
+            name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+            for name, value in message.get("MessageAttributes", {}).items()
+        },
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+    }
 
 
 def refused(operation: str) -> ClientError:

@@ -4,26 +4,24 @@ import io
 import itertools
 import json
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import shipped
+from ports import Clock, PushApi, PushCredentials, SigningSecrets, Sns
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import Batcher
-from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.sender import Sender
-from push_relay.core.errors import CredentialsUnavailable, QueueUnavailable
 from push_relay.core.event import Event
 from push_relay.core.intake import Forward, Forwarded, Intake, QueueForward
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
+from push_relay.core.push import DEFAULT_ACCOUNT, Receipt
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.rules.route import Routing
@@ -35,6 +33,7 @@ from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.http_endpoint import HttpEndpoint
 from push_relay.settings import DeliveryMode
 from push_relay.telemetry import Telemetry
+from queues import Messages
 from stores import BatchStore, Connections, Ledger
 
 ROOT = Path(__file__).parents[1]
@@ -42,24 +41,6 @@ SAMPLES = Path(__file__).parent / "samples"
 #: The shipped source folders and routes for them: what a deployer has added or changed is in neither.
 SHIPPED = shipped.directory()
 SHIPPED_ROUTES = SAMPLES / "shipped-routes.toml"
-SECRET = b"planted-signing-secret"
-CREDENTIALS = Credentials(4711, "planted-integration-key")
-ROTATED = Credentials(4711, "planted-integration-key-rotated")
-
-
-class Clock:
-    """A clock that stands still until it is told to move."""
-
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self.time = now
-
-    def now(self) -> float:
-        """Return the time of day."""
-        return self.time
-
-    def monotonic(self) -> float:
-        """Return the same, which never steps back."""
-        return self.time
 
 
 @dataclass
@@ -71,166 +52,6 @@ class Context:
     def get_remaining_time_in_millis(self) -> int:
         """Return what is left."""
         return int(self.seconds * 1000)
-
-
-@dataclass
-class Buried:
-    """A dead-lettered message."""
-
-    body: str
-    attributes: dict[str, str]
-    error_code: str
-    event_id: str
-
-
-class Messages:
-    """The queue and the dead-letter queue; `down` makes every call fail as a broken SQS would."""
-
-    def __init__(self) -> None:
-        self.queued: list[tuple[Event, float]] = []
-        self.parked: list[tuple[Event, int, float]] = []
-        self.reasons: list[str] = []  # why each was parked
-        self.buried: list[Buried] = []
-        self.hidden: list[tuple[str, float]] = []
-        self.forgotten: list[str] = []
-        self.copied: list[tuple[str, int, float]] = []  # handle, crashes, due
-        self.down: Exception | None = None
-
-    def put(self, event: Event) -> None:
-        """Note what is queued."""
-        self._check()
-        self.queued.append((event, 0.0))
-
-    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Note what is queued for later."""
-        self._check()
-        self.reasons.append(error_code)
-        self.parked.append((event, attempt, due))
-
-    def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
-        """Note what is dead-lettered."""
-        self._check()
-        self.buried.append(Buried(body, dict(attributes), error_code, event_id))
-
-    def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
-        """Note what is copied."""
-        self._check()
-        self.copied.append((record["receiptHandle"], crashes, due))
-
-    def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
-        """Note what is hidden."""
-        self._check()
-        self.hidden += [(record["receiptHandle"], delay) for record in records]
-
-    def delete(self, record: Mapping[str, Any]) -> None:
-        """Note what is deleted."""
-        self._check()
-        self.forgotten.append(record["receiptHandle"])
-
-    def break_down(self) -> None:
-        """Fail from now on, as the adapter would."""
-        self.down = QueueUnavailable("the queue did not answer (Fake)")
-
-    def _check(self) -> None:
-        if self.down:
-            raise self.down
-
-
-class SigningSecrets:
-    """The senders' secrets: those of `by_source`, else the same for every source, or none."""
-
-    def __init__(self, *secrets: bytes) -> None:
-        self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
-        self.rotated: tuple[bytes, ...] = ()
-        self.by_source: dict[str, tuple[bytes, ...]] = {}
-        self.missing = False
-        self.refetches = 0
-
-    def of(self, source: str) -> Sequence[bytes]:
-        """Return the secrets of a source."""
-        if self.missing:
-            raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
-        return self.by_source.get(source, self.secrets)
-
-    def refreshed(self, source: str) -> Sequence[bytes]:
-        """Return them as somebody may have rotated them."""
-        self.refetches += 1
-        self.secrets = self.rotated or self.secrets
-        return self.of(source)
-
-
-class Sns:
-    """SNS's own endpoint: the certificates that it serves, and the confirmations that it took."""
-
-    def __init__(self) -> None:
-        self.certificates: dict[str, bytes] = {}
-        self.confirmed: list[str] = []
-        self.protects = True
-        self.fetched: list[str] = []
-
-    def certificate(self, url: str) -> bytes:
-        """Return a certificate."""
-        self.fetched.append(url)
-        if url not in self.certificates:
-            raise CredentialsUnavailable("SNS's certificate cannot be read (Fake)")
-        return self.certificates[url]
-
-    def confirm(self, url: str) -> bool:
-        """Note a confirmation."""
-        self.confirmed.append(url)
-        return self.protects
-
-
-class PushCredentials:
-    """The organisation's credentials; `fresh` is what a refetch finds."""
-
-    def __init__(self) -> None:
-        self.held: Credentials | None = CREDENTIALS
-        self.fresh: Credentials | None = CREDENTIALS
-        self.refetches = 0
-
-    def current(self) -> Credentials:
-        """Return what is held."""
-        return self._given(self.held)
-
-    def refreshed(self) -> Credentials:
-        """Fetch again."""
-        self.refetches += 1
-        self.held = self.fresh
-        return self._given(self.held)
-
-    def _given(self, credentials: Credentials | None) -> Credentials:
-        if credentials is None:
-            raise CredentialsUnavailable("a secret cannot be read (Fake)")
-        return credentials
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One call to the vendor."""
-
-    push: Push
-    credentials: Credentials
-    correlation_id: str
-    timeout: float
-
-
-class PushApi:
-    """The vendor: takes everything, but for the errors that it is told to raise, in turn or by push."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.calls: list[Sent] = []
-        self.errors: list[Exception | None] = []
-        self.judge: Callable[[Push, Credentials], Exception | None] = lambda _push, _credentials: None
-
-    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Note the call, then do as told."""
-        with self._lock:
-            self.calls.append(Sent(push, credentials, correlation_id, timeout))
-            scripted = self.errors.pop(0) if self.errors else None
-        if error := scripted or self.judge(push, credentials):
-            raise error
 
 
 class Witness:
@@ -299,17 +120,20 @@ class World:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.clock, self.context = Clock(), Context()
-        self.messages, self.ledger, self.connections = Messages(), Ledger(self.clock.now), Connections()
+        self.messages, self.ledger, self.connections = (
+            Messages(self.clock.now),
+            Ledger(self.clock.now),
+            Connections(),
+        )
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.telemetry: Any = telemetry or self.witness
-        self.digests = BatchStore()
+        self.batches = BatchStore()
         self.sources, routing = Catalog(sources), read_routing_file(routes)
         sender = Sender(self.ledger, self.credentials, self.vendor, self.clock)
         account = routing.account
-        lane = Lane(
-            account, sender, Batcher(self.digests, sender, self.messages), self.connections, parallel_map
-        )
+        batcher = Batcher(self.batches, self.ledger, sender, self.messages, self.clock)
+        lane = Lane(account, sender, batcher, self.connections, parallel_map)
         self.translator = Translator(self.sources, routing)
         self.relay = Relay(self.translator, {DEFAULT_ACCOUNT: lane}, self.ledger, in_turn)
         self.recogniser = Recogniser(self.sources, routing, self.clock.now)
@@ -346,7 +170,7 @@ class World:
     def change_lane(self, **changes: Any) -> None:
         """Exchange parts of the default account's lane. A new sender is the batcher's too."""
         lane = replace(self.relay.lanes[DEFAULT_ACCOUNT], **changes)
-        lane = replace(lane, batcher=replace(lane.batcher, sender=lane.sender))
+        lane = replace(lane, batcher=replace(lane.batcher, ledger=lane.sender.ledger, sender=lane.sender))
         self.relay = replace(self.relay, lanes={DEFAULT_ACCOUNT: lane})
 
     def change_sender(self, **changes: Any) -> None:

@@ -1,4 +1,4 @@
-"""The relay's front door with a source folder of one's own behind it, called as each AWS gateway calls it."""
+"""A relay with one generated source, and the invocations with which each AWS gateway calls `receive`."""
 
 import base64
 import json
@@ -12,9 +12,9 @@ from push_relay.settings import DeliveryMode
 from signers import FORM_BODY, Case
 from sns_sender import TOPIC, URL, Request, certificates
 
-#: The address that API Gateway vouches for.
+#: The caller's address that API Gateway reports.
 CALLER = "203.0.113.7"
-#: The source's name; it stands in the address that Twilio signs.
+#: The source's name. It is part of the URL that Twilio signs.
 PLANTED = "planted"
 
 type Invocation = dict[str, Any]
@@ -22,7 +22,7 @@ type Gateway = Callable[..., Invocation]
 
 
 def _body(body: bytes, *, encoded: bool | None) -> dict[str, Any]:
-    """Write a body as the gateways do: text as it is, and what is no UTF-8 as base64."""
+    """Return a body as the gateways do: text unchanged, and other bytes than UTF-8 as base64."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -46,7 +46,7 @@ def _all_headers(request: Request) -> dict[str, str]:
 def api_gateway_v1(
     request: Request, *, method: str = "POST", caller: str = CALLER, encoded: bool | None = None
 ) -> Invocation:
-    """Return what a REST API (payload 1.0) invokes with; its header names keep the sender's case."""
+    """Return the invocation by a REST API (payload 1.0). Its header names keep the sender's case."""
     headers = {name.title(): value for name, value in _all_headers(request).items()}
     path = _path(request)
     query = _query(request)
@@ -72,7 +72,7 @@ def api_gateway_v1(
 def api_gateway_v2(
     request: Request, *, method: str = "POST", caller: str = CALLER, encoded: bool | None = None
 ) -> Invocation:
-    """Return what an HTTP API (payload 2.0) invokes with."""
+    """Return the invocation by an HTTP API (payload 2.0)."""
     given = function_url(request, method=method, caller=caller, encoded=encoded)
     named = {"source": _path(request).rpartition("/")[2]}
     return {**given, "routeKey": f"{method} /webhooks/{{source}}", "pathParameters": named}
@@ -81,7 +81,7 @@ def api_gateway_v2(
 def function_url(
     request: Request, *, method: str = "POST", caller: str = CALLER, encoded: bool | None = None
 ) -> Invocation:
-    """Return what a function URL invokes with: no path parameters."""
+    """Return the invocation by a function URL, which has no path parameters."""
     query = _query(request)
     return {
         "version": "2.0",
@@ -99,7 +99,7 @@ def function_url(
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Return the address's parameters; a token that it names is the one in `query`, or none."""
+    """Return the URL's parameters. `query` overrides them, and the URL's own `token` is ignored."""
     pairs = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
     return {name: value for name, value in pairs if name != "token"} | dict(request.query)
 
@@ -128,7 +128,7 @@ def world(
     policy: str = "",
     **more: Any,
 ) -> World:
-    """Return a relay whose one source has this `[verify]` table; the rest is TOML as the folder has it."""
+    """Return a relay whose only source has this `[verify]` table. `event`, `top` and `policy` are TOML."""
     folder = directory / "sources" / PLANTED
     folder.mkdir(parents=True, exist_ok=True)
     lines = ['title = "Planted"', 'docs = "tests/front_door.py"', top]
@@ -138,19 +138,19 @@ def world(
     (folder / "source.toml").write_text("\n".join(lines))
     (folder / "schema.json").write_text('{"type": "object"}')
     routes = directory / "relay.toml"
-    told = f'[[route]]\nsource = "{PLANTED}"\nto = ["external:4711"]\n'
-    routes.write_text(f"{told}\n[source.{PLANTED}]\n{policy}\n")
+    route = f'[[route]]\nsource = "{PLANTED}"\nto = ["external:4711"]\n'
+    routes.write_text(f"{route}\n[source.{PLANTED}]\n{policy}\n")
     return World(sources=directory / "sources", routes=routes, mode=DeliveryMode.QUEUE, **more)
 
 
 def world_of(directory: Path, case: Case, **more: Any) -> World:
-    """Return a relay whose one source is a case's, and which knows its secret."""
-    told: dict[str, Any] = {}
+    """Return a relay whose only source has a case's scheme and secret."""
+    options: dict[str, Any] = {}
     if case.verify["scheme"] == "sns-http":
-        told = {"event": 'format = "sns"', "top": 'handshake = "sns"', "policy": f'topics = ["{TOPIC}"]'}
+        options = {"event": 'format = "sns"', "top": 'handshake = "sns"', "policy": f'topics = ["{TOPIC}"]'}
     if case.name == "twilio form":
-        told = {"event": 'form = "*"'}
-    here = world(directory, case.verify, **{**told, **more})
+        options = {"event": 'form = "*"'}
+    here = world(directory, case.verify, **{**options, **more})
     here.secrets.secrets = (case.secret,)
     here.sns.certificates = dict(certificates())
     return here

@@ -1,7 +1,7 @@
-"""API Gateway, as a WSGI application of the tests' own: HTTP in, invocations of the real handler, HTTP out.
+"""API Gateway as a WSGI application: it turns HTTP requests into invocations of the real handler.
 
-It plays the sender's signing too: schemathesis makes a body only when it sends it, so whoever wants a
-request signed puts SIGN_HERE where its proof belongs.
+It also signs requests, because schemathesis creates a body only when it sends it. A test that wants a signed
+request writes SIGN_HERE in the place of the proof.
 """
 
 import base64
@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, quote
 from fakes import World
 from signers import NOW, Case
 
-#: Stands where the proof belongs until the body is known.
+#: The placeholder for a proof that can be computed only when the body is known.
 SIGN_HERE = "sign-here"
 
 
 class Gateway:
-    """Invokes a world's receive path with what comes, and keeps what is answered. `cases` sign, by source."""
+    """Invokes `receive` with each request, and records the answers. `cases` has the signer of each source."""
 
     def __init__(self, world: World, cases: Mapping[str, Case]) -> None:
         self.world, self.cases = world, cases
@@ -77,7 +77,7 @@ def _query(query: str) -> dict[str, str]:
 
 
 def _body(body: bytes) -> dict[str, Any]:
-    """Hand text over as it is, and anything else as base64."""
+    """Return a text body unchanged, and any other body as base64."""
     try:
         return {"body": body.decode("utf-8"), "isBase64Encoded": False}
     except UnicodeDecodeError:

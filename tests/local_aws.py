@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from fake_sqs import record_of
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
-from push_relay.core.delivery.sender import Claim
+from push_relay.core.delivery.ledger import Claim
 from relayctl import ministack
 from relayctl.processes import Processes
 
@@ -56,21 +57,7 @@ class LocalAws:
             MessageSystemAttributeNames=["All"],
         )
         arn = self.arn(queue_url)
-        return [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message.get("Attributes", {}),
-                "messageAttributes": {
-                    name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
-                    for name, value in message.get("MessageAttributes", {}).items()
-                },
-                "eventSource": "aws:sqs",
-                "eventSourceARN": arn,
-            }
-            for message in answer.get("Messages", [])
-        ]
+        return [record_of(message, arn) for message in answer.get("Messages", [])]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Handle one invocation and print the memory that it took: `python memory_probe.py receive|deliver FILE`.
+"""Handle one invocation and print the memory that it needed: `python memory_probe.py receive|deliver FILE`.
 
-In a process of its own, with AWS's clients loaded as in Lambda. What is queued is packed and dropped.
+It runs in its own process and loads the AWS clients as in Lambda. A queued event is packed and then dropped.
 """
 
 import json
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parent
-#: The secret of the one source.
+#: The secret of the only source.
 SECRET = b"secret"
 
 
 def peak_mib() -> int:
-    """Return the most memory that this process has had.
+    """Return the peak memory of this process.
 
-    Linux's own figure is used if there is one, because getrusage's includes the parent process until the
+    On Linux the figure is read from /proc, because that of getrusage includes the parent process until the
     program is loaded.
     """
     status = Path("/proc/self/status")
@@ -37,16 +37,16 @@ def main(function: str, file: Path) -> None:
 
     from front_door import world  # noqa: PLC0415
     from push_relay.core.errors import VendorThrottled  # noqa: PLC0415
-    from push_relay.core.inbound.envelope import pack  # noqa: PLC0415
+    from push_relay.core.queue_format import pack  # noqa: PLC0415
 
     clients = [boto3.client(name) for name in ("sqs", "secretsmanager", "dynamodb")]
     here = world(Path(tempfile.mkdtemp()), {"scheme": "github"})
     here.secrets.secrets = (SECRET,)
     messages: Any = here.messages
     messages.put = pack
-    messages.park = lambda event, *_: pack(event)
-    messages.bury = lambda *_: None
-    # Parking packs each event once more, which takes the most memory.
+    messages.requeue = lambda event, *_: pack(event)
+    messages.dead_letter = lambda *_: None
+    # Every push is throttled, because parking packs the event again, which needs the most memory.
     here.vendor.judge = lambda _push, _credentials: VendorThrottled("slow")
     invocation = json.loads(file.read_text())
     before = peak_mib()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, cycle
 from typing import NamedTuple
 
-from fakes import Clock, PushCredentials
+from ports import Clock, PushCredentials
 from push_relay.core.account import Account
 from push_relay.core.delivery.circuit import CircuitBreaker
 from push_relay.core.delivery.encoding import Credentials
@@ -69,7 +69,8 @@ class Fleet:
         self, error: Callable[[], Exception], workers: int = 2, account: Account | None = None
     ) -> None:
         """Start the workers, of which each has just sent a push: it believes that calls are allowed."""
-        self.clock, self.store, self.ledger = Clock(NOON), Cooldowns(), Ledger()
+        self.clock, self.store = Clock(NOON), Cooldowns()
+        self.ledger = Ledger(self.clock.now)
         self.vendor = Vendor(self.clock, error)
         self._numbers = count()
         self._waiting: list[tuple[float, int, Event, Push, int]] = []
@@ -77,7 +78,8 @@ class Fleet:
         account = account or Account()
         breakers = [CircuitBreaker(self.vendor, self.store, account, self.clock) for _ in range(workers)]
         self.workers = [
-            Sender(self.ledger, PushCredentials(), breaker, self.clock, pace=breaker) for breaker in breakers
+            Sender(self.ledger.another(), PushCredentials(), breaker, self.clock, pace=breaker)
+            for breaker in breakers
         ]
         for worker in self.workers:
             worker.send(*self._event(), lambda: 30.0)

@@ -1,7 +1,7 @@
-"""A lint rule: proofs are compared by `hmac.compare_digest` on bytes, and by nothing that stops early.
+"""A lint rule: proofs are compared with `hmac.compare_digest` on bytes, which takes constant time.
 
-`==`, `in`, `match` and the methods that compare texts end at the first byte that differs, so that the time an
-answer takes tells a forger how much was right.
+`==`, `in`, `match` and the methods that compare texts stop at the first byte that differs. The time of an
+answer would then reveal to a forger how much of a proof is right.
 """
 
 import ast
@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: Words of a name that holds a proof, or what a proof is held against. A plural is one too.
+#: Words in the name of a proof, or of a value that a proof is compared with. Plurals count too.
 _SECRET_WORDS = frozenset({"signature", "digest", "hexdigest", "mac", "hmac", "token", "secret", "proof"})
 _SECRET_WORDS |= {"password", "passwd", "offered", "expected"}
-#: Names that say what kind of thing a proof is, and hold none.
+#: Last words of names that describe a proof but do not contain one, such as `secret_arn`.
 _ABOUT = frozenset(
     {"name", "names", "scheme", "header", "prefix", "place", "arn", "url", "code", "type", "id"}
 )
@@ -20,21 +20,21 @@ _ABOUT = frozenset(
 _COMPARING = frozenset(
     {"startswith", "endswith", "index", "find", "rfind", "count", "__eq__", "__contains__"}
 )
-#: Functions whose result tells nothing of what a proof is.
-_TELLING_NOTHING = frozenset({"len", "isinstance", "isascii", "type", "bool"})
+#: Functions whose result does not reveal a proof.
+_REVEALING_NOTHING = frozenset({"len", "isinstance", "isascii", "type", "bool"})
 _SAFE = "compare_digest"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A comparison that must not be."""
+    """A comparison that breaks the rule."""
 
     line: int
     what: str
 
 
 def findings(source: str) -> list[Finding]:
-    """Return what a module breaks of the rule."""
+    """Return the comparisons in a module that break the rule."""
     return [
         Finding(node.lineno, what)
         for node in ast.walk(ast.parse(source))
@@ -62,19 +62,19 @@ def _compared(left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> I
     for first, operator, second in zip([left, *others], ops, others, strict=False):
         if isinstance(operator, ast.Is | ast.IsNot):
             continue
-        # Whether a name known to all stands in a table tells nothing of what stands there.
+        # A constant looked up in a table reveals nothing about the table's values.
         named = isinstance(operator, ast.In | ast.NotIn) and isinstance(first, ast.Constant)
         if not (named or _nothing(first) or _nothing(second)) and (_secret(first) or _secret(second)):
             yield f"`{ast.unparse(first)}` compared with `{ast.unparse(second)}`"
 
 
 def _nothing(node: ast.expr) -> bool:
-    """Tell whether an expression is an empty text: what is compared with it is asked whether it is there."""
+    """Return whether an expression is an empty constant. A comparison with it only checks for presence."""
     return isinstance(node, ast.Constant) and not node.value
 
 
 def _secret(node: ast.expr) -> bool:
-    """Tell whether an expression is named like a proof, or made from one."""
+    """Return whether an expression is named like a proof, or computed from one."""
     return any(_named_so(name) for name in _names(node)) or any(_secret(part) for part in _parts(node))
 
 
@@ -84,8 +84,8 @@ def _names(node: ast.expr) -> Iterator[str]:
             ast.Name(id=name) | ast.Attribute(attr=name) | ast.Subscript(slice=ast.Constant(value=str(name)))
         ):
             yield name
-        case ast.Call(func=function, args=args) if _last(function) not in _TELLING_NOTHING:
-            # What is fetched by name: `headers.get("x-hub-signature-256")`.
+        case ast.Call(func=function, args=args) if _last(function) not in _REVEALING_NOTHING:
+            # A value that is read by its name, such as `headers.get("x-hub-signature-256")`.
             yield from (each.value for each in args if isinstance(each, ast.Constant) and _is_text(each))
 
 
@@ -95,7 +95,7 @@ def _parts(node: ast.expr) -> Iterator[ast.expr]:
             yield value
         case ast.Subscript(value=value) | ast.Starred(value=value) | ast.NamedExpr(value=value):
             yield value
-        case ast.Call(func=function, args=args) if _last(function) not in _TELLING_NOTHING:
+        case ast.Call(func=function, args=args) if _last(function) not in _REVEALING_NOTHING:
             yield from (function, *args)
         case ast.BinOp(left=first, right=second) | ast.IfExp(body=first, orelse=second):
             yield from (first, second)
@@ -117,7 +117,7 @@ def _last(function: ast.expr) -> str:
 
 
 def _is_text(node: ast.expr) -> bool:
-    """Tell whether an argument is plainly a text: compare_digest refuses those that are not ASCII, late."""
+    """Return whether an argument is clearly a text. `compare_digest` raises for a text outside ASCII."""
     match node:
         case ast.JoinedStr():
             return True

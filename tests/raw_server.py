@@ -1,4 +1,4 @@
-"""A server for one test that answers with exactly these bytes, or with none at all."""
+"""A server for a single test, which answers with exactly these bytes or not at all."""
 
 import socket
 import ssl
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Raw:
-    """Accepts connections, reads each request, and answers as it is told to."""
+    """Accepts connections, reads each request, and answers with a function."""
 
     def __init__(
         self, answer: Callable[[socket.socket], bool | None], tls: ssl.SSLContext | None = None
@@ -67,9 +67,9 @@ class Raw:
         return True
 
     def close(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         self.ended.set()
-        # A thread blocked in accept is woken by a last connection, not by closing under it.
+        # A thread that is blocked in `accept` is woken by shutting the socket down, and not by closing it.
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         for thread in self._threads:
@@ -90,18 +90,18 @@ def raw(
 
 
 def head(length: int, status: str = "200 OK") -> bytes:
-    """Write an answer's head."""
+    """Return the head of an answer."""
     return f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
 def silent(server: Raw, _connection: socket.socket) -> bool:
-    """Never answer."""
+    """Do not answer."""
     server.ended.wait(20)
     return True
 
 
 def reply(content: bytes, *, closing: bool = False) -> Callable[[Raw, socket.socket], bool]:
-    """Answer with these bytes."""
+    """Return a function that answers with these bytes."""
 
     def answer(_server: Raw, connection: socket.socket) -> bool:
         connection.sendall(content)

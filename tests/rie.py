@@ -1,8 +1,8 @@
 """Run the built artifact under the real runtime client, behind Lambda's runtime interface emulator.
 
-The interpreter sees the artifact and the runtime client and nothing else of this machine, as on Lambda: a
-package that the artifact lacks is missing here too. One invocation at a time: the emulator crashes on
-concurrent ones, so a test that wants parallel slots starts as many.
+The interpreter can import only the artifact and the runtime client, as on Lambda, so a package that the
+artifact lacks is missing here too. The emulator crashes on concurrent invocations, so a test that needs
+parallel invocations starts several functions.
 """
 
 import http.client
@@ -31,17 +31,17 @@ _START_SECS: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class LambdaFunction:
-    """One running slot of a function."""
+    """A running function that handles one invocation at a time."""
 
     port: int
     program: Program
     timeout_secs: int
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Invoke it with the event, and return its result.
+        """Invoke the function with an event, and return its result.
 
-        The deadline that its context tells is `timeout_secs` away. An error of the handler is a result with
-        `errorType` and `errorMessage`, as Lambda tells it.
+        The deadline in its context is `timeout_secs` away. An error of the handler is returned as a result
+        with `errorType` and `errorMessage`, as by Lambda.
         """
         connection = http.client.HTTPConnection(HOST, self.port, timeout=self.timeout_secs + 5)
         try:
@@ -64,13 +64,13 @@ def lambda_function(
     *,
     timeout_secs: int = 30,
 ) -> Iterator[LambdaFunction]:
-    """Run a handler of the artifact; its log and the runtime client's link are kept in the directory."""
+    """Run a handler of the artifact. The directory holds its log and links to the runtime client."""
     api_port, port = free_port(), free_port()
     emulator = _EMULATORS / f"aws-lambda-rie-{host_architecture()}"
     command: list[str | Path] = [emulator]
     command += ["--runtime-api-address", f"{HOST}:{api_port}"]
     command += ["--runtime-interface-emulator-address", f"{HOST}:{port}"]
-    # -S: no site-packages; -B: Lambda's disk takes no compiled files either.
+    # -S disables site-packages. -B writes no compiled files, because Lambda's disk is read-only.
     command += [Path(sys.base_prefix) / "bin/python3.13", "-S", "-B", "-m", "awslambdaric", handler]
     variables = _variables(artifact, handler, directory, timeout_secs) | dict(environment)
     with Processes() as processes:
@@ -104,7 +104,7 @@ def _variables(artifact: Path, handler: str, directory: Path, timeout_secs: int)
 
 
 def _runtime_client(directory: Path) -> Path:
-    """Link the runtime client, and it alone, out of the development environment."""
+    """Link the runtime client, and nothing else, from the development environment."""
     links = directory / "runtime-client"
     links.mkdir(exist_ok=True)
     site_packages = Path(awslambdaric.__path__[0]).parent

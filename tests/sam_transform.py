@@ -1,7 +1,7 @@
-"""Make templates as CloudFormation's two transforms do. Runs in the environment of the SAM CLI.
+"""Apply CloudFormation's two transforms to templates. It runs in the environment of the SAM CLI.
 
-Reads the template's path and a JSON object of parameters, with a tab between them, from each line of standard
-input, and writes a line for each: the template as JSON, or `{"error": ...}`.
+Each line of standard input has the path of a template, a tab, and a JSON object of parameters. The program
+writes one line for each: the transformed template as JSON, or `{"error": ...}`.
 """
 
 import json
@@ -29,6 +29,6 @@ for line in sys.stdin:
     )
     try:
         answer = yaml.safe_load(validator.get_translated_template_if_valid())
-    except Exception as exc:  # noqa: BLE001 (whatever it is, the test that asked reads it)
+    except Exception as exc:  # noqa: BLE001 (any error is returned to the test)
         answer = {"error": f"{type(exc).__name__}: {exc}"}
-    print(json.dumps(answer), flush=True)  # noqa: T201 (it is what it is for)
+    print(json.dumps(answer), flush=True)  # noqa: T201 (this is the program's output)

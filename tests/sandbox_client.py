@@ -1,4 +1,4 @@
-"""Call a sandbox in tests, with nothing between the test and the socket but the standard library."""
+"""Call a sandbox in tests with the standard library only, so that nothing hides what is sent."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ TIMEOUT_SECS = 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer; its headers' names are in lower case."""
+    """An HTTP answer. The names of its headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -36,22 +36,22 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body, decoded."""
+        """The decoded body."""
         return json.loads(self.body)
 
     @property
     def error_code(self) -> str:
-        """The envelope's ErrorCode, or nothing."""
+        """The envelope's ErrorCode, or an empty text."""
         return str(self.json["ResponseStatus"].get("ErrorCode", ""))
 
 
 def json_push(**changes: object) -> bytes:
-    """Write the sample push as JSON, with changes; a field changed to None is left out."""
+    """Return the sample push as JSON, with changes. A field that is changed to None is left out."""
     return json.dumps({k: v for k, v in {**PUSH, **changes}.items() if v is not None}).encode()
 
 
 def xml_push(**changes: object) -> bytes:
-    """Write the sample push as XML, in alphabetical order, with changes."""
+    """Return the sample push as XML, in alphabetical order, with changes."""
     fields = {k: v for k, v in {**PUSH, **changes}.items() if v is not None}
     texts = {k: str(v).lower() if isinstance(v, bool) else escape(str(v)) for k, v in fields.items()}
     elements = "".join(f"<{name}>{texts[name]}</{name}>" for name in sorted(texts))
@@ -60,7 +60,7 @@ def xml_push(**changes: object) -> bytes:
 
 @contextmanager
 def connected(server: SandboxServer) -> Iterator[http.client.HTTPConnection]:
-    """Give a connection that is closed at the end."""
+    """Yield a connection, and close it at the end."""
     connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=TIMEOUT_SECS)
     try:
         yield connection
@@ -75,16 +75,16 @@ def ask(
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """Make one request on a connection of its own."""
+    """Make one request on a separate connection."""
     with connected(server) as connection:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
-        told = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, told, response.read())
+        headers_ = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers_, response.read())
 
 
 def ask_json(server: SandboxServer, method: str, path: str, content: object) -> Answer:
-    """Make one request whose body is JSON."""
+    """Make one request with a JSON body."""
     return ask(server, method, path, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
 
@@ -96,7 +96,7 @@ def send_push(
     answer_format: str = "json",
     correlation_id: str | None = None,
 ) -> Answer:
-    """Call the endpoint, with the sample push unless told otherwise."""
+    """Call the endpoint, by default with the sample push."""
     headers = {"Content-Type": content_type} if content_type else {}
     if correlation_id:
         headers["X-Correlation-Id"] = correlation_id

@@ -1,11 +1,12 @@
-"""Secrets Manager in memory, and a relay whose signing secrets are stored in it."""
+"""A fake of Secrets Manager, and a relay whose signing secrets are stored in it."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from fakes import Clock, World
+from fakes import World
 from front_door import PLANTED, api_gateway_v2, world
+from ports import Clock
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Door
@@ -14,17 +15,17 @@ from signers import Case
 
 
 class SecretsManager:
-    """Secrets Manager with one secret, which notes when it is read."""
+    """Secrets Manager with one secret. It records the time of each read."""
 
     def __init__(self, clock: Clock, *secrets: bytes) -> None:
-        """Hold a source's secrets."""
+        """Store the secrets of the source."""
         self._clock = clock
         self.reads: list[float] = []
         self.down = False
         self.hold(*secrets)
 
     def hold(self, *secrets: bytes) -> None:
-        """Exchange the secrets."""
+        """Replace the stored secrets."""
         self._text = json.dumps({PLANTED: [secret.decode() for secret in secrets]})
 
     def read(self) -> str:
@@ -40,7 +41,7 @@ class SecretsManager:
 
 
 def rotating(directory: Path, case: Case, *secrets: bytes) -> tuple[World, SecretsManager]:
-    """Return a relay whose source's secrets lie in Secrets Manager."""
+    """Return a relay whose source has its secrets in Secrets Manager, and the Secrets Manager."""
     event = 'form = "*"' if case.name == "twilio form" else ""
     here = world(directory, case.verify, event=event)
     manager = SecretsManager(here.clock, *(secrets or (case.secret,)))
@@ -49,6 +50,6 @@ def rotating(directory: Path, case: Case, *secrets: bytes) -> tuple[World, Secre
 
 
 def status(here: World, case: Case, secret: bytes | None = None) -> int:
-    """Send a request signed just now, and return the answer's status."""
+    """Send a request with a fresh signature, and return the answer's status."""
     answer: dict[str, Any] = here.receive(api_gateway_v2(case.genuine(here.clock.time, secret=secret)))
     return int(answer["statusCode"])

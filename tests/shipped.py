@@ -1,7 +1,7 @@
-"""The source folders that ship with the relay, apart from those that a deployer has added beside them.
+"""The source folders that ship with the relay, without those that a deployer has added.
 
-The README's table of sources is the list. A deployer may add folders to src/sources/ and change
-config/relay.toml: the tests neither read that file nor see those folders.
+The README's table of sources defines which ones ship. A deployer may add folders to src/sources/ and change
+config/relay.toml, so the tests ignore other folders and never read that file.
 """
 
 import atexit
@@ -21,7 +21,7 @@ def names() -> list[str]:
 
 
 def directory() -> Path:
-    """Return a directory that holds the shipped folders alone; it is removed when the process ends."""
+    """Return a directory with only the shipped folders. It is removed when the process ends."""
     made = Path(tempfile.mkdtemp(prefix="push-relay-sources-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     for name in names():

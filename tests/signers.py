@@ -1,6 +1,6 @@
 """A genuine sender for every verification scheme, independent of the code that verifies.
 
-CASES is the one list: the attack suite over the schemes and the one over the HTTP handler both go through it.
+CASES is the only list. The attacks on the schemes and those on the HTTP handler both use it.
 """
 
 import base64
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from push_relay.core.trust.schemes.proof import Evidence
 from sns_sender import NOW, TOPIC, URL, Request, b64, certificates, iso, iso_ms, sns_message, sns_signed
 
-#: Every body has this word in what is signed, to be changed by a forger.
+#: The signed content of every body contains this word, so that a forger can change it.
 WORD = b"planted"
 JSON_BODY = b'{"note": "planted", "at": [1, 2.50], "name": "\\u00e9"}'
 FORM_BODY = b"Body=planted+text&From=%2B14158675309&To=%2B18005551212&Empty="
@@ -27,9 +27,9 @@ FORM_BODY = b"Body=planted+text&From=%2B14158675309&To=%2B18005551212&Empty="
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a request a value stands: a header, a query parameter, or a field of the JSON body.
+    """The place of a value in a request: a header, a query parameter, or a field of the JSON body.
 
-    opaque  what of the value belongs to the proof: a pattern with one group
+    opaque  a pattern whose only group is the part of the value that belongs to the proof
     """
 
     kind: str
@@ -38,19 +38,19 @@ class Place:
 
     def read(self, request: Request) -> str:
         """Return the value."""
-        found = re.fullmatch(self.opaque, self._whole(request))
+        found = re.fullmatch(self.opaque, self._value(request))
         assert found
         return found[1]
 
     def write(self, request: Request, value: str) -> Request:
         """Return the request with another value."""
-        whole = self._whole(request)
-        found = re.fullmatch(self.opaque, whole)
+        current = self._value(request)
+        found = re.fullmatch(self.opaque, current)
         assert found
-        return self._put(request, whole[: found.start(1)] + value + whole[found.end(1) :])
+        return self._put(request, current[: found.start(1)] + value + current[found.end(1) :])
 
     def drop(self, request: Request) -> Request:
-        """Return the request without it."""
+        """Return the request without the value."""
         if self.kind == "json":
             document = {key: value for key, value in json.loads(request.body).items() if key != self.name}
             return replace(request, body=json.dumps(document).encode())
@@ -58,14 +58,14 @@ class Place:
         return self._with(request, {key: values[key] for key in values if key != self.name})
 
     def twice(self, request: Request, joint: str) -> Request:
-        """Return the request with the whole value twice, as API Gateway joins what was sent twice."""
-        whole = self._whole(request)
+        """Return the request with the value twice, joined as API Gateway joins a repeated header."""
+        value = self._value(request)
         if self.kind == "json":
-            again = f"{{{json.dumps(self.name)}: {json.dumps(whole)}, {request.body.decode().lstrip('{ ')}"
+            again = f"{{{json.dumps(self.name)}: {json.dumps(value)}, {request.body.decode().lstrip('{ ')}"
             return replace(request, body=again.encode())
-        return self._put(request, whole + joint + whole)
+        return self._put(request, value + joint + value)
 
-    def _whole(self, request: Request) -> str:
+    def _value(self, request: Request) -> str:
         values = json.loads(request.body) if self.kind == "json" else getattr(request, self.kind)
         return str(values[self.name])
 
@@ -83,16 +83,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A scheme with a sender that knows its secret.
+    """A scheme with a sender that has its secret.
 
     verify   the source folder's `[verify]` table
     sign     (body, secret, timestamp as sent) -> a genuine request
-    proof    where the proof stands
-    stamp    where the timestamp stands; None where none is signed
-    written  writes a time as the timestamp has it
-    past, future  seconds that a timestamp may be away from the clock
-    covers   whether the proof covers the body at all, and whether to the byte
-    lists    whether several proofs joined by a bare comma are a list, and no repeated header
+    proof    the place of the proof
+    stamp    the place of the timestamp, or None if no timestamp is signed
+    written  formats a time as a timestamp
+    past, future  seconds by which a timestamp may differ from the clock
+    covers   the part of the body that the proof covers: its `bytes`, its `fields`, or `nothing`
+    lists    whether several proofs joined by a comma are a valid list, and not a repeated header
     """
 
     name: str
@@ -111,11 +111,11 @@ class Case:
     event_id: str | None = None
 
     def genuine(self, now: float = NOW, *, body: bytes | None = None, secret: bytes | None = None) -> Request:
-        """Return a request as the sender sends it."""
+        """Return a genuine request."""
         return self.sign(self.body if body is None else body, secret or self.secret, self.written(now))
 
     def evidence(self, now: float = NOW, *secrets: bytes) -> Evidence:
-        """Return what the receiver knows: the secret, unless told otherwise."""
+        """Return the receiver's evidence, with the case's secret unless others are given."""
         return Evidence(
             secrets or (self.secret,), now, lambda address: certificates()[address], frozenset({TOPIC})
         )
@@ -192,7 +192,7 @@ def _standard_v1a(body: bytes, secret: bytes, stamp: str) -> Request:
 
 @cache
 def ed25519_pairs() -> Mapping[bytes, ed25519.Ed25519PrivateKey]:
-    """Return two Ed25519 keys by the secret that the receiver has of them."""
+    """Return two private Ed25519 keys, by the public key that the receiver stores as its secret."""
     private = [ed25519.Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2)]
     return {b"whpk_" + base64.b64encode(key.public_key().public_bytes_raw()): key for key in private}
 
@@ -248,7 +248,7 @@ def whsec(seed: int) -> bytes:
 def _case(
     name: str, verify: Mapping[str, Any], sign: Callable[..., Request], proof: str | Place, **more: Any
 ) -> Case:
-    """Make a case; places given by name are headers, and secrets are plain unless told otherwise."""
+    """Return a case. A place that is given as a text is a header, and the default secrets are plain texts."""
     given: dict[str, Any] = {"secret": b"planted secret", "other": b"other secret", "proof": proof, **more}
     for key in ("proof", "stamp"):
         if isinstance(given.get(key), str):

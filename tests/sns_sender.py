@@ -1,4 +1,4 @@
-"""SNS as a sender of HTTP requests: its messages, its key and its certificate."""
+"""SNS as a sender of HTTP requests, with its messages, its key and its certificate."""
 
 import base64
 import datetime as dt
@@ -19,7 +19,7 @@ CERTIFICATE = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-012
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request, as a scheme looks at it."""
+    """An HTTP request, with the fields that a scheme reads."""
 
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -28,29 +28,29 @@ class Request:
 
 
 def b64(value: bytes) -> str:
-    """Write bytes as base64."""
+    """Return bytes as base64."""
     return base64.b64encode(value).decode()
 
 
 def iso(moment: float) -> str:
-    """Write a time as Zendesk does."""
+    """Format a time as Zendesk does."""
     return f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def iso_ms(moment: float) -> str:
-    """Write a time as SNS does."""
+    """Format a time as SNS does."""
     return iso(moment)[:-1] + ".893Z" if moment == int(moment) else iso(moment)
 
 
 @cache
 def rsa_pair() -> tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey]:
-    """Return SNS's key and somebody's."""
+    """Return the key of SNS and that of a forger."""
     return rsa.generate_private_key(65537, 2048), rsa.generate_private_key(65537, 2048)
 
 
 @cache
 def certificates() -> Mapping[str, bytes]:
-    """Return what SNS serves, by address."""
+    """Return the certificates that SNS serves, by URL."""
     return {CERTIFICATE: certificate(rsa_pair()[0], "sns.amazonaws.com")}
 
 
@@ -74,7 +74,7 @@ def certificate(
 
 
 def sns_message(body: bytes, **fields: str | None) -> dict[str, str]:
-    """Return an SNS notification without its signature; fields may be put, or taken away with None."""
+    """Return an SNS notification without its signature. The value None removes a field."""
     message: dict[str, str | None] = {
         "Type": "Notification",
         "MessageId": "165545c9-2a5c-472c-8df2-7ff2be2b3b1b",
@@ -90,13 +90,13 @@ def sns_message(body: bytes, **fields: str | None) -> dict[str, str]:
 
 
 def sns_signed(message: Mapping[str, str], secret: bytes) -> Request:
-    """Sign an SNS message with SNS's key, or, for another secret than `sns`, with somebody's."""
+    """Sign an SNS message with the key of SNS, or with the forger's for any other secret than `sns`."""
     confirms = message["Type"] != "Notification"
     names = ("Message", "MessageId", "SubscribeURL" if confirms else "Subject", "Timestamp", "Token")
     content = "".join(
         f"{name}\n{message[name]}\n" for name in (*names, "TopicArn", "Type") if name in message
     )
-    digest = hashes.SHA1() if message["SignatureVersion"] == "1" else hashes.SHA256()  # noqa: S303 (SNS's)
+    hash_function = hashes.SHA1() if message["SignatureVersion"] == "1" else hashes.SHA256()  # noqa: S303 (SNS's)
     key = rsa_pair()[0 if secret == b"sns" else 1]
-    signature = b64(key.sign(content.encode(), padding.PKCS1v15(), digest))
+    signature = b64(key.sign(content.encode(), padding.PKCS1v15(), hash_function))
     return Request(json.dumps(dict(message) | {"Signature": signature}).encode())

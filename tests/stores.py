@@ -1,129 +1,205 @@
-"""What the relay keeps in DynamoDB, in memory: the ledger, the connections, the digests' windows."""
+"""The relay's stores in memory: the ledger, the connections, the batch windows, the cool-down.
 
+Tests and the bench share them. The contracts in tests/contracts hold the ledger and the batch windows to the
+behaviour of their DynamoDB adapters.
+"""
+
+import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
 from push_relay.core.delivery.connections import Unleased
 from push_relay.core.delivery.cooldown import Cooldown
-from push_relay.core.delivery.sender import Claim
-from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
+from push_relay.core.delivery.ledger import CLAIMED, LEDGER_MEMORY_SECS, PARKED, REPLAYABLE, Claim
+from push_relay.core.errors import ClaimHeld, ConnectionsBusy, LedgerUnavailable
 from push_relay.core.event import Replay
-from push_relay.core.outcomes import Outcome
-from push_relay.core.push import BATCHED, Receipt
+from push_relay.core.push import Receipt
+
+
+@dataclass
+class LedgerItem:
+    """What the ledger holds of a push. Moments are whole seconds, as in DynamoDB."""
+
+    status: str
+    expires_at: int
+    owner: str = ""
+    lease_until: int = 0
+    since: int | None = None
+    error_code: str = ""
+    source: str = ""
+    event_id: str = ""
+    window: str = ""
+    replay_id: str | None = None
+    unknown_sends: int = 0
 
 
 class Ledger:
-    """The ledger, with claims that are atomic across threads."""
+    """The ledger of one worker. `another` starts a worker that shares it.
+
+    leases        seconds of each claim that was asked for
+    cleared       pushes that were to be forgotten if they were parked
+    claim_error   raised by claims and what precedes a push, if it is set
+    record_error  raised by what records the end of a push, if it is set
+    """
+
+    _workers = itertools.count(1)
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
-        self._lock = threading.Lock()
         self._now = now
-        self.since: dict[str, float] = {}  # when a push was settled
-        self.states: dict[str, Outcome | None] = {}  # None: claimed
-        self.codes: dict[str, str] = {}
-        self.windows: dict[str, str] = {}
-        self.unknown: dict[str, int] = {}  # calls of unknown fate, by push
+        self._owner = f"worker-{next(self._workers)}"
+        self._lock = threading.Lock()
+        self.items: dict[str, LedgerItem] = {}
         self.leases: list[float] = []
-        self.forgotten: list[str] = []
-        self.parked: list[str] = []
-        self.replays: dict[str, str] = {}  # the last replay that claimed a push
-        self.down: Exception | None = None
-        self.forgets: Exception | None = None
+        self.cleared: list[str] = []
+        self.claim_error: Exception | None = None
+        self.record_error: Exception | None = None
+
+    def another(self) -> "Ledger":
+        """Start another worker with the same ledger and clock."""
+        other = Ledger(self._now)
+        other._lock, other.items = self._lock, self.items
+        return other
+
+    # --- the port -----------------------------------------------------------------------------------
 
     def claim(
         self,
         key: str,
-        lease: float,
+        lease_secs: float,
         replay: Replay = Replay.NO,
         replay_id: str = "",
         forget_before: float = 0.0,
     ) -> Claim:
-        """Claim a push, or tell who has it."""
+        """Claim a push."""
         with self._lock:
-            if self.down:
-                raise self.down
-            self.leases.append(lease)
-            if self.states.get(key) is not None and self.since.get(key, math.inf) < forget_before:
-                del self.states[key]
-            if key in self.states:
-                overruled: dict[Replay, set[Any]] = {
-                    Replay.NO: set(),
-                    Replay.FAILED: {Outcome.FAILED},
-                    Replay.ALL: {Outcome.FAILED, Outcome.DELIVERED, BATCHED},
-                }
-                again = self.replays.get(key) == replay_id
-                if again or self.states[key] not in overruled[replay]:
-                    told = {None: Claim.HELD, Outcome.FAILED: Claim.FAILED}
-                    return told.get(self.states[key], Claim.SETTLED)
-            self.states[key] = None
-            if replay is not Replay.NO:
-                self.replays[key] = replay_id
+            _raise(self.claim_error)
+            self.leases.append(lease_secs)
+            now, item = math.floor(self._now()), self.items.get(key)
+            if item and not self._is_free(item, now, replay, replay_id, forget_before):
+                return Claim.refused(item.status)
+            claimed = LedgerItem(
+                CLAIMED,
+                now + LEDGER_MEMORY_SECS,
+                self._owner,
+                math.ceil(self._now() + lease_secs) + CLOCK_SKEW_SECS,
+            )
+            if item:
+                claimed.window, claimed.unknown_sends = item.window, item.unknown_sends
+            claimed.replay_id = replay_id if replay is not Replay.NO else item.replay_id if item else None
+            self.items[key] = claimed
             return Claim.GRANTED
 
+    @staticmethod
+    def _is_free(item: LedgerItem, now: int, replay: Replay, replay_id: str, forget_before: float) -> bool:
+        if item.expires_at <= now or item.status == PARKED:
+            return True
+        if item.status == CLAIMED:
+            return item.lease_until <= now
+        if item.status in REPLAYABLE[replay] and item.replay_id != replay_id:
+            return True
+        return forget_before > 0 and item.since is not None and item.since < math.floor(forget_before)
+
+    def settle(self, key: str, status: str, error_code: str = "") -> None:
+        """Record the end of a claimed push."""
+        with self._lock:
+            _raise(self.record_error)
+            if item := self._own(key):
+                item.window, item.unknown_sends = "", 0
+                self._end(item, status, error_code)
+
+    def release(self, key: str, receipt: Receipt) -> None:
+        """Park a claimed push."""
+        with self._lock:
+            _raise(self.record_error)
+            if item := self._own(key):
+                item.source, item.event_id = receipt.source, receipt.event_id
+                self._end(item, PARKED, receipt.error_code or "")
+
+    def clear_parked(self, key: str) -> None:
+        """Forget a parked push."""
+        with self._lock:
+            _raise(self.claim_error or self.record_error)
+            self.cleared.append(key)
+            item = self.items.get(key)
+            if item and item.status == PARKED:
+                item.expires_at, item.unknown_sends = math.floor(self._now()), 0
+
     def error_code_of(self, key: str) -> str:
-        """Return the error code of what has failed."""
-        return self.codes.get(key, "")
-
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
-        """Note the window of a push, and return the one that is noted."""
-        with self._lock:
-            if self.down:
-                raise self.down
-            if anew:
-                self.windows[key] = window
-            return self.windows.setdefault(key, window)
-
-    def settle(self, key: str, outcome: Any, error_code: str = "") -> None:
-        """Record a push's end."""
-        with self._lock:
-            if self.forgets:
-                raise self.forgets
-            self.states[key], self.codes[key] = outcome, error_code
-            self.since[key] = self._now()
-            self.windows.pop(key, None)
-            self.unknown.pop(key, None)
+        """Return the error code that a push was settled with."""
+        item = self.items.get(key)
+        return item.error_code if item else ""
 
     def count_unknown(self, key: str) -> int:
         """Count a call of unknown fate."""
         with self._lock:
-            if self.forgets:
-                raise self.forgets
-            self.unknown[key] = self.unknown.get(key, 0) + 1
-            return self.unknown[key]
+            _raise(self.record_error)
+            item = self._own(key)
+            if item is None:
+                return 1
+            item.unknown_sends += 1
+            return item.unknown_sends
 
-    def release(self, key: str, _receipt: Receipt) -> None:
-        """Give a claim back."""
+    def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
+        """Note the window of a claimed push."""
         with self._lock:
-            if self.forgets:
-                raise self.forgets
-            self.parked.append(key)
-            self._free(key)
+            _raise(self.claim_error)
+            item = self._own(key)
+            if item is None:
+                raise ClaimHeld("another worker has taken over the claim of this push")
+            item.window = window if overwrite else item.window or window
+            return item.window
+
+    def _own(self, key: str) -> LedgerItem | None:
+        item = self.items.get(key)
+        return item if item and item.owner == self._owner else None
+
+    def _end(self, item: LedgerItem, status: str, error_code: str) -> None:
+        now = math.floor(self._now())
+        item.status, item.since, item.expires_at = str(status), now, now + LEDGER_MEMORY_SECS
+        item.owner, item.lease_until, item.error_code = "", 0, error_code or item.error_code
+
+    # --- for tests ----------------------------------------------------------------------------------
+
+    @property
+    def states(self) -> dict[str, str | None]:
+        """The statuses of settled pushes, and None for each claimed one. Parked ones are left out."""
+        statuses = {key: item.status for key, item in self.items.items() if item.status != PARKED}
+        return {key: None if status == CLAIMED else status for key, status in statuses.items()}
+
+    @property
+    def parked(self) -> list[str]:
+        """The keys of parked pushes."""
+        return [key for key, item in self.items.items() if item.status == PARKED]
+
+    def put(self, key: str, status: str | None, error_code: str = "") -> None:
+        """Have a push settled before; None: claimed by another worker that goes on for ever."""
+        now = math.floor(self._now())
+        item = LedgerItem(status or CLAIMED, now + LEDGER_MEMORY_SECS, error_code=error_code)
+        if status is None:
+            item.owner, item.lease_until = "another", 1 << 62
+        else:
+            item.since = now
+        self.items[key] = item
 
     def end_claims(self) -> None:
-        """Let the claims of workers that are gone end by themselves."""
-        with self._lock:
-            for key in list(self.states):
-                self._free(key)
-
-    def _free(self, key: str) -> None:
-        """Take back a claim; what is settled stays so."""
-        if self.states.get(key) is None:
-            self.states.pop(key, None)
-
-    def clear_parked(self, key: str) -> None:
-        """Note that a push waits no more."""
-        with self._lock:
-            if self.down or self.forgets:
-                raise self.down or self.forgets or AssertionError
-            self.forgotten.append(key)
+        """Let the leases of workers that are gone end."""
+        for item in self.items.values():
+            item.lease_until = 0 if item.status == CLAIMED else item.lease_until
 
     def break_down(self) -> None:
-        """Fail from now on, as the adapter would."""
-        self.down = LedgerUnavailable("the ledger did not answer (Fake)")
+        """Refuse claims from now on, as the adapter would if DynamoDB failed."""
+        self.claim_error = LedgerUnavailable("the ledger did not answer (Fake)")
+
+
+def _raise(error: Exception | None) -> None:
+    if error:
+        raise error
 
 
 class Connections:
@@ -131,7 +207,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.free = 3
-        self.down: Exception | None = None
+        self.error: Exception | None = None
         self.asked: list[int] = []  # the number of pushes of each share
         self.urgent: list[bool] = []  # of each push that asked for a connection
         self.in_use = 0
@@ -146,8 +222,8 @@ class Connections:
     def connection(self, *, urgent: bool) -> Iterator[Unleased]:
         """Hold a connection for one push."""
         self.urgent.append(urgent)
-        if self.down:
-            raise self.down
+        if self.error:
+            raise self.error
         if not self.free:
             raise ConnectionsBusy("the account's connections are all in use")
         self.in_use += 1
@@ -156,47 +232,71 @@ class Connections:
 
 
 class BatchStore:
-    """Windows of digests, in memory; each has room for `room` entries."""
+    """The batch windows of one worker. `another` starts a worker that shares them.
+
+    room          pushes that a segment has room for
+    closed_until  windows that are due until then count as closed, as if another worker's clock were ahead
+    error         raised by every call of the store, if it is set
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.windows: dict[str, tuple[Window, dict[str, BatchedPush]]] = {}
-        self.closed: set[str] = set()
-        self.marked: set[str] = set()
+        self._closed: set[str] = set()
+        self._scheduled: set[str] = set()
+        self._full: dict[str, Window] = {}  # windows that this worker has found full, and the ones after them
         self.room = 1000
         self.closed_until = 0.0
-        self.down: Exception | None = None
+        self.error: Exception | None = None
+
+    def another(self) -> "BatchStore":
+        """Start another worker with the same windows."""
+        other = BatchStore()
+        other._lock, other.windows, other.room = self._lock, self.windows, self.room
+        other._closed, other._scheduled = self._closed, self._scheduled
+        return other
 
     def latest(self, window: Window) -> Window:
-        """Return the window itself."""
+        """Return where the next push of a window is tried first."""
+        while window.id in self._full:
+            window = self._full[window.id]
         return window
 
     def further(self, window: Window) -> Window:
-        """Return another window."""
-        return overflow(window)
+        """Return where a push goes if a window is full."""
+        self._full[window.id] = overflow(window)
+        return self._full[window.id]
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add an entry, once."""
-        if self.down:
-            raise self.down
-        _, entries = self.windows.setdefault(window.id, (window, {}))
-        if entry.key not in entries and (window.id in self.closed or window.due <= self.closed_until):
-            return Added.CLOSED
-        if entry.key not in entries and len(entries) >= self.room:
-            return Added.FULL
-        entries.setdefault(entry.key, entry)
-        return Added.SCHEDULED if window.id in self.marked | self.closed else Added.UNSCHEDULED
+        """Add a push to a window, once."""
+        with self._lock:
+            _raise(self.error)
+            _, entries = self.windows.get(window.id, (window, {}))
+            is_closed = window.id in self._closed
+            if entry.key not in entries:
+                if is_closed or window.due <= self.closed_until:
+                    return Added.CLOSED
+                if len(entries) >= self.room:
+                    return Added.FULL
+                self.windows.setdefault(window.id, (window, entries))
+                entries[entry.key] = entry
+            return Added.SCHEDULED if is_closed or window.id in self._scheduled else Added.UNSCHEDULED
 
     def scheduled(self, window: Window) -> None:
-        """Note that the window's end is scheduled."""
-        self.marked.add(window.id)
+        """Note that the end of a window is scheduled."""
+        with self._lock:
+            _raise(self.error)
+            self._scheduled.add(window.id)
 
     def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
-        """Let no more in."""
-        if self.down:
-            raise self.down
-        self.closed.add(window_id)
-        found = self.windows.get(window_id)
-        return (found[0], list(found[1].values())) if found else None
+        """Close a window, and return its pushes."""
+        with self._lock:
+            _raise(self.error)
+            found = self.windows.get(window_id)
+            if found is None:
+                return None
+            self._closed.add(window_id)
+            return found[0], [entry for _, entry in sorted(found[1].items())]
 
 
 class Cooldowns:
@@ -205,20 +305,20 @@ class Cooldowns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.state = Cooldown()
-        self.down: Exception | None = None
+        self.error: Exception | None = None
         self.reads = 0
 
     def read(self) -> Cooldown:
         """Return the state."""
-        if self.down:
-            raise self.down
+        if self.error:
+            raise self.error
         self.reads += 1
         return self.state
 
     def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
         """Replace the state, if it is the one that was seen."""
-        if self.down:
-            raise self.down
+        if self.error:
+            raise self.error
         with self._lock:
             if self.state.stamp == before.stamp:
                 self.state = after

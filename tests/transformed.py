@@ -1,4 +1,4 @@
-"""The template as CloudFormation sees it: after the SAM CLI's own language extensions and SAM's transform."""
+"""The template as CloudFormation receives it, after the language extensions and the transform of SAM."""
 
 import atexit
 import json
@@ -18,7 +18,7 @@ _SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
 
 
 class TransformFailed(Exception):
-    """The transform refused the template; the text is its own."""
+    """The transform refused the template. The text is the transform's error."""
 
 
 def arn(topic: str, region: str = REGION) -> str:
@@ -27,7 +27,7 @@ def arn(topic: str, region: str = REGION) -> str:
 
 
 def transformed(**parameters: str) -> dict[str, Any]:
-    """Return the template that these parameters make. Raises TransformFailed."""
+    """Return the template with these parameters. Raises TransformFailed."""
     given = {
         "AWS::StackName": STACK,
         "AWS::Region": REGION,
@@ -43,7 +43,7 @@ def transformed(**parameters: str) -> dict[str, Any]:
 
 @cache
 def _transform(parameters: str) -> str:
-    """Ask the transforming process, which takes a second to start and then little."""
+    """Transform the template in a process that is started once, because its start takes a second."""
     process = _process()
     assert process.stdin
     assert process.stdout
@@ -69,7 +69,7 @@ def _process() -> subprocess.Popen[str]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the process: it has nothing more to read."""
+    """End the process by closing its input."""
     with process:
         assert process.stdin
         process.stdin.close()
@@ -77,7 +77,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def resources(document: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """Return the resources of a type that are made, by their logical ids."""
+    """Return the resources of a type whose condition holds, by their logical ids."""
     return {
         name: each
         for name, each in document["Resources"].items()

@@ -1,4 +1,4 @@
-"""Worker processes that share one account, and a vendor that takes its time and counts its calls."""
+"""Worker processes that share one account, and a slow vendor that counts its calls."""
 
 import json
 import multiprocessing
@@ -37,7 +37,7 @@ _INVOCATION_SECS: Final = 60.0
 
 @dataclass
 class VendorCall:
-    """One call as the vendor saw it, in seconds of the machine's monotonic clock."""
+    """One call as the vendor saw it. Its times are those of the machine's monotonic clock."""
 
     worker: str
     began: float
@@ -45,13 +45,13 @@ class VendorCall:
 
 
 class SlowVendor:
-    """A vendor that answers after `latency` seconds. A call whose client has gone is worked on to its end."""
+    """A vendor that answers after `latency` seconds. It finishes a call even if the client has gone."""
 
     def __init__(self, latency: float) -> None:
         """Listen."""
         self.latency = latency
         self.calls: list[VendorCall] = []
-        self.most = 0
+        self.most_at_a_time = 0
         self._now = 0
         self._lock = threading.Lock()
         vendor = self
@@ -69,13 +69,13 @@ class SlowVendor:
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
-                """Keep quiet."""
+                """Write no log."""
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
 
             def handle_error(self, *_: Any) -> None:
-                """Ignore clients that have gone: some tests are about them."""
+                """Ignore clients that have gone, because some tests cause that."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self._server.server_port}"
@@ -83,12 +83,12 @@ class SlowVendor:
         self._thread.start()
 
     def work(self, worker: str) -> None:
-        """Take the time that a call takes."""
+        """Take the time of a call."""
         call = VendorCall(worker, time.monotonic())
         with self._lock:
             self.calls.append(call)
             self._now += 1
-            self.most = max(self.most, self._now)
+            self.most_at_a_time = max(self.most_at_a_time, self._now)
         time.sleep(self.latency)
         with self._lock:
             call.ended = time.monotonic()
@@ -108,7 +108,7 @@ class SlowVendor:
 
 @dataclass
 class Finished:
-    """A worker's job: when it asked and ended, and what became of its pushes."""
+    """The result of a worker's job: its times, and the outcomes of its pushes."""
 
     began: float
     ended: float
@@ -117,18 +117,18 @@ class Finished:
 
 @dataclass
 class Worker:
-    """A process that delivers, one batch after the other."""
+    """A process that delivers one batch after the other."""
 
     name: str
     process: BaseProcess
     jobs: Connection
 
-    def deliver(self, pushes: int, *, again: bool = False) -> None:
-        """Start delivering a batch, or one after the other until the next job comes."""
-        self.jobs.send((pushes, again))
+    def deliver(self, pushes: int, *, repeat: bool = False) -> None:
+        """Start delivering a batch. With `repeat`, deliver further batches until the next job comes."""
+        self.jobs.send((pushes, repeat))
 
     def finished(self) -> Finished:
-        """Wait for the end of what was started."""
+        """Wait until the job has ended."""
         assert self.jobs.poll(_START_SECS), f"{self.name} does not answer"
         finished: Finished = self.jobs.recv()
         return finished
@@ -144,16 +144,16 @@ def work(name: str, settings: Settings, environment: Mapping[str, str], jobs: Co
     number = 0
     while True:
         try:
-            pushes, again = jobs.recv()
+            pushes, repeat = jobs.recv()
         except EOFError:
             return
         done = Finished(time.monotonic(), 0.0)
-        while again or not done.outcomes:
+        while repeat or not done.outcomes:
             events = [_event(name, number + i) for i in range(pushes)]
             number += pushes
             for receipts in relay.deliver(events, _time_left()):
                 done.outcomes.update(receipt.error_code or str(receipt.outcome) for receipt in receipts)
-            again = again and not jobs.poll()
+            repeat = repeat and not jobs.poll()
         done.ended = time.monotonic()
         jobs.send(done)
 
@@ -173,7 +173,7 @@ def _event(name: str, number: int) -> Event:
 def workers(
     local: LocalAws, vendor: SlowVendor, directory: Path, names: str, account: str = ""
 ) -> Iterator[list[Worker]]:
-    """Run a worker process for each name, all on one table."""
+    """Run a worker process for each name. All of them share one table."""
     config = directory / "relay.toml"
     config.write_text(_ROUTES.format(account=account))
     secret = aws.secretsmanager().create_secret(
@@ -202,7 +202,7 @@ def workers(
         for worker in running:
             assert worker.jobs.poll(_START_SECS), f"{worker.name} did not start"
             assert worker.jobs.recv() == "ready"
-        for worker in running:  # one after the other, so that none waits for a connection
+        for worker in running:  # one after the other, so that no worker waits for a connection
             worker.deliver(1)
             assert worker.finished().outcomes == {"delivered": 1}
         yield running

@@ -261,8 +261,8 @@ def _normal(table: Mapping[str, Any]) -> dict[str, str]:
 def _forget(world: World) -> None:
     """Let a relay forget what it was asked, as a new one would know nothing: making one is slow."""
     world.messages.queued.clear()
-    world.messages.buried.clear()
-    world.ledger.states.clear()
+    world.messages.dead_letters.clear()
+    world.ledger.items.clear()
     world.vendor.calls.clear()
     world.sns.confirmed.clear()
     world.witness.__init__()  # type: ignore[misc]

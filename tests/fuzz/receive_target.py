@@ -1,10 +1,10 @@
-"""Fuzz the whole receive path, guided by what the relay's code does with the bytes (Atheris, libFuzzer).
+"""Fuzz the whole receive path, guided by the coverage of the relay's code (Atheris, libFuzzer).
 
-    make fuzz                                   for FUZZ_SECS seconds, with what earlier runs have learnt
-    python tests/fuzz/receive_target.py FILE    once more with what broke it
+    make fuzz                                   for FUZZ_SECS seconds, with the inputs that earlier runs found
+    python tests/fuzz/receive_target.py FILE    again with an input that failed
 
-Arguments are libFuzzer's (https://llvm.org/docs/LibFuzzer.html#options). Without a file or a directory among
-them the seeds are written anew, into a directory that is gone afterwards.
+The arguments are libFuzzer's (https://llvm.org/docs/LibFuzzer.html#options). If they contain no file, the
+seeds are written into a temporary directory.
 """
 
 import sys
@@ -14,7 +14,7 @@ from pathlib import Path
 try:
     import atheris
 except ImportError:
-    sys.exit("fuzz: Atheris is published for Linux on x86_64 alone")
+    sys.exit("fuzz: Atheris is published for Linux on x86_64 only")
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).parent)]
@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["push_relay"]):
 
 
 def main() -> None:
-    """Run the fuzzer; it ends the process."""
+    """Run the fuzzer, which ends the process."""
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(Path(directory))
         arguments = list(sys.argv)
@@ -35,12 +35,12 @@ def main() -> None:
         if all(Path(argument).is_dir() for argument in arguments[1:] if not argument.startswith("-")):
             arguments.append(str(seeds))
 
-        def once(content: bytes) -> None:
+        def run_one(content: bytes) -> None:
             exchange = bench.exchange(content)
             if exchange is not None:
                 bench.check(exchange)
 
-        atheris.Setup(arguments, once)
+        atheris.Setup(arguments, run_one)
         atheris.Fuzz()
 
 

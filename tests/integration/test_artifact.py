@@ -1,4 +1,4 @@
-"""What `sam build` makes: complete, small, the same bytes each time, and running under the real runtime."""
+"""The artifact of `sam build` is complete, small and reproducible, and runs under the real runtime."""
 
 import ast
 import json
@@ -29,9 +29,9 @@ _ELF_MACHINES = {"x86_64": 62, "arm64": 183}
 _UNCHECKED_HASH = 0b01
 _SERVICES = {"dynamodb", "secretsmanager", "sqs", "sts"}
 _RUNTIME_CLIENT = {"awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"}
-#: GitHub's own example, with which the webhooks in events/ are signed.
+#: The secret of GitHub's own example, with which the webhooks in events/ are signed.
 _SIGNING_SECRET = "It's a Secret to Everybody"
-_SLOW_START_SECS = 60  # of a cold function on a machine that does other things besides
+_SLOW_START_SECS = 60  # a cold start on a machine that is busy with other things
 _HEALTH = {
     "version": "2.0",
     "routeKey": "GET /health",
@@ -60,7 +60,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _isolated(artifact: Path, code: str) -> str:
-    """Run code that sees the artifact and no other package, and return what it prints."""
+    """Run code that can import from the artifact only, and return its output."""
     done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(artifact)!r}); {code}"],
         capture_output=True, text=True, timeout=60, check=False,
@@ -70,8 +70,8 @@ def _isolated(artifact: Path, code: str) -> str:
     return done.stdout
 
 
-def test_it_holds_the_relay_its_sources_and_its_configuration(artifact: Path) -> None:
-    """The relay finds its sources and its configuration beside its package."""
+def test_the_artifact_contains_the_relay_its_sources_and_its_configuration(artifact: Path) -> None:
+    """The relay looks for its sources and its configuration beside its package."""
     assert (artifact / "push_relay/main.py").is_file()
     assert (artifact / "config/relay.toml").read_bytes() == SHIPPED_ROUTES.read_bytes()
     assert {path.name for path in (artifact / "sources").iterdir()} == {
@@ -79,20 +79,20 @@ def test_it_holds_the_relay_its_sources_and_its_configuration(artifact: Path) ->
     }
 
 
-def test_a_deployers_build_takes_their_own_sources_and_configuration() -> None:
-    """Unless the environment names others, which only the tests do."""
+def test_a_deployers_build_contains_their_own_sources_and_configuration() -> None:
+    """The environment can select other directories, which only the tests do."""
     assert building.sources_directory() == ROOT / "src/sources"
     assert building.config_file() == ROOT / "config/relay.toml"
 
 
-def test_it_holds_no_examples_and_nothing_that_only_an_installer_reads(artifact: Path) -> None:
-    """What no invocation reads costs start-up time and upload time."""
+def test_the_artifact_has_no_examples_and_no_files_that_only_installers_read(artifact: Path) -> None:
+    """Files that no invocation reads would cost start-up time and upload time."""
     unwanted = {"examples", "RECORD", "INSTALLER", "bin", ".lock"}
     assert [path for path in artifact.rglob("*") if path.name in unwanted] == []
 
 
-def test_it_keeps_the_licences(artifact: Path) -> None:
-    """They ask for it; each that its package has installed here is in the artifact as well."""
+def test_the_artifact_contains_the_licences(artifact: Path) -> None:
+    """Licences require it. Each that is installed here with its package must be in the artifact as well."""
     installed = ROOT / ".venv/lib/python3.13/site-packages"
     licences = {
         path.relative_to(installed)
@@ -105,7 +105,7 @@ def test_it_keeps_the_licences(artifact: Path) -> None:
 
 @pytest.mark.parametrize("service", sorted(_SERVICES))
 def test_a_client_of_each_service_works_without_the_other_descriptions(artifact: Path, service: str) -> None:
-    """Endpoint, retries and request are made from botocore's data, most of which is left out."""
+    """Endpoint, retries and requests are made from botocore's data, most of which is left out."""
     code = f"""
 import boto3
 from botocore.stub import Stubber
@@ -118,13 +118,13 @@ with Stubber(client): pass
 
 
 def test_no_other_service_is_described(artifact: Path) -> None:
-    """The clients above work from what is there, not from a description that was left in."""
+    """Thus the clients above work with these descriptions, and not with one that was left in by mistake."""
     described = {path.name for path in (artifact / "botocore/data").iterdir() if path.is_dir()}
     assert described == _SERVICES
 
 
-def test_every_module_is_compiled_for_a_disk_that_takes_no_writes(artifact: Path) -> None:
-    """Unchecked: Python then looks at no source's time, which a zip file does not keep."""
+def test_every_module_is_compiled_for_a_read_only_disk(artifact: Path) -> None:
+    """The modules are `unchecked`: Python then ignores the source's time, which a zip file does not keep."""
     for source in artifact.rglob("*.py"):
         compiled = source.parent / f"__pycache__/{source.stem}.cpython-313.pyc"
         header = compiled.read_bytes()[:8]
@@ -132,8 +132,8 @@ def test_every_module_is_compiled_for_a_disk_that_takes_no_writes(artifact: Path
         assert int.from_bytes(header[4:], "little") == _UNCHECKED_HASH
 
 
-def test_no_path_of_this_machine_is_in_it(artifact: Path) -> None:
-    """Tracebacks name the files where Lambda has them."""
+def test_the_artifact_contains_no_path_of_this_machine(artifact: Path) -> None:
+    """A traceback shows the path that a file has in Lambda."""
     here = [str(ROOT).encode(), str(artifact).encode()]
     for path in artifact.rglob("*"):
         if path.is_file():
@@ -146,10 +146,10 @@ def test_no_path_of_this_machine_is_in_it(artifact: Path) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("architecture", _PLATFORMS)
-def test_two_builds_from_nothing_are_the_same_to_the_byte(
+def test_two_clean_builds_are_identical_byte_for_byte(
     architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So a deployment changes a function only when its code has changed."""
+    """Thus a deployment changes a function only if its code has changed."""
     builds = []
     for name in ("one", "two"):
         monkeypatch.setattr(building, "_STORE", tmp_path / f"store-{name}")
@@ -160,7 +160,7 @@ def test_two_builds_from_nothing_are_the_same_to_the_byte(
 
 
 def _contents(built: Path) -> dict[Path, tuple[float, int, bytes]]:
-    """List every file's time, mode and bytes."""
+    """Return the time, mode and bytes of every file."""
     return {
         path.relative_to(built): (
             path.stat().st_mtime,
@@ -172,8 +172,8 @@ def _contents(built: Path) -> dict[Path, tuple[float, int, bytes]]:
 
 
 @pytest.mark.parametrize("architecture", _PLATFORMS)
-def test_native_code_is_for_the_architecture_that_was_asked_for(architecture: str, tmp_path: Path) -> None:
-    """An arm64 artifact is built anywhere."""
+def test_native_code_is_for_the_requested_architecture(architecture: str, tmp_path: Path) -> None:
+    """An arm64 artifact can be built on any machine."""
     building.build(_PLATFORMS[architecture], tmp_path / "built")
     libraries = list((tmp_path / "built").rglob("*.so"))
     assert libraries
@@ -181,16 +181,18 @@ def test_native_code_is_for_the_architecture_that_was_asked_for(architecture: st
         assert int.from_bytes(library.read_bytes()[18:20], "little") == _ELF_MACHINES[architecture]
 
 
-def test_a_build_that_cannot_install_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`sam build` shows this text."""
+def test_a_build_that_cannot_install_packages_shows_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sam build` shows this text to the deployer."""
     monkeypatch.setattr(building, "_STORE", tmp_path / "store")
     with pytest.raises(building.BuildFailedError, match=r"can't install requirements/runtime\.txt"):
         building.build("no-such-platform", tmp_path / "built")
     assert list((tmp_path / "store").iterdir()) == []
 
 
-def test_it_answers_under_the_real_runtime_client(artifact: Path, tmp_path: Path) -> None:
-    """Everything that start-up imports is in it."""
+def test_the_artifact_answers_under_the_real_runtime_client(artifact: Path, tmp_path: Path) -> None:
+    """This shows that the artifact contains everything that is imported at start-up."""
     variables = {"DELIVERY_MODE": "queue", "QUEUE_URL": "http://127.0.0.1:1/queue"}
     with lambda_function(artifact, "push_relay.receive.handler", variables, tmp_path) as receive:
         answers = [receive.invoke(_HEALTH) for _ in range(2)]
@@ -200,13 +202,13 @@ def test_it_answers_under_the_real_runtime_client(artifact: Path, tmp_path: Path
 
 
 @pytest.mark.timeout(300)
-def test_deliver_brings_a_push_to_the_vendor(
+def test_deliver_sends_a_push_to_the_vendor(
     artifact: Path, local_stores: LocalAws, sandbox: SandboxServer, tmp_path: Path
 ) -> None:
-    """So what is imported on the way is in it: the clients, the parameters, the circuit breaker, clusters.
+    """This shows that the artifact contains everything that is imported on the way, such as the AWS clients.
 
-    boto3 is no exception: the artifact ships it with what it needs, and Lambda's own, which would come after
-    it on the path, is not there under the emulator.
+    boto3 is included: the artifact ships it with its dependencies. Lambda's own version, which would be later
+    in the path, is missing under the emulator.
     """
     variables = _account(local_stores) | {"PUSH_BASE_URL": sandbox.address}
     handler = "push_relay.deliver.handler"
@@ -221,7 +223,7 @@ def test_deliver_brings_a_push_to_the_vendor(
 
 @pytest.mark.timeout(300)
 def test_receive_queues_a_signed_webhook(artifact: Path, local_stores: LocalAws, tmp_path: Path) -> None:
-    """The signing secret is read and the event queued with what the artifact holds."""
+    """The signing secret is read and the event is queued by code from the artifact."""
     variables = _account(local_stores)
     handler = "push_relay.receive.handler"
     with lambda_function(artifact, handler, variables, tmp_path, timeout_secs=_SLOW_START_SECS) as receive:
@@ -234,13 +236,13 @@ def test_receive_queues_a_signed_webhook(artifact: Path, local_stores: LocalAws,
 
 @pytest.fixture
 def sandbox() -> Iterator[SandboxServer]:
-    """Run the vendor."""
+    """Run the sandbox of the vendor."""
     with SandboxServer(Account(COMPANY_ID, KEY)) as running:
         yield running
 
 
 def _account(stores: LocalAws) -> dict[str, str]:
-    """Make what the functions have in an account, and tell it as the template does."""
+    """Make what the functions use in an account, and return the variables that the template would set."""
 
     def secret(content: dict[str, Any]) -> str:
         made = aws.secretsmanager().create_secret(Name=uuid.uuid4().hex, SecretString=json.dumps(content))
@@ -262,7 +264,7 @@ def _envelope(name: str) -> dict[str, Any]:
 
 
 def _batch(title: str) -> dict[str, Any]:
-    """Return the batch of one push, sent now: an old one expires."""
+    """Return a batch of one push that is sent now, because an old one would expire."""
     batch = _envelope("sqs-plain")
     (record,) = batch["Records"]
     record["body"] = json.dumps(json.loads(record["body"]) | {"Title": title})
@@ -270,8 +272,8 @@ def _batch(title: str) -> dict[str, Any]:
     return batch
 
 
-def test_whatever_the_relay_imports_at_any_time_is_in_it(artifact: Path) -> None:
-    """Also what a rare event alone needs: a certificate of SNS's, say, or a time zone."""
+def test_the_artifact_contains_every_package_that_the_relay_imports(artifact: Path) -> None:
+    """This includes imports that only a rare event needs, such as a certificate of SNS or a time zone."""
     wanted = {wanted for module in artifact.glob("push_relay/**/*.py") for wanted in _foreign_imports(module)}
     assert [named for named in wanted if "load_pem_x509_certificate" in named]
     _isolated(artifact, "; ".join(sorted(wanted)))
@@ -280,7 +282,7 @@ def test_whatever_the_relay_imports_at_any_time_is_in_it(artifact: Path) -> None
 
 
 def _foreign_imports(module: Path) -> Iterator[str]:
-    """List a module's imports of other packages, wherever they stand, without the type checker's."""
+    """Yield a module's imports of other packages, at any depth, except those for the type checker."""
     nodes = list(ast.walk(ast.parse(module.read_text("utf-8"))))
     typing = [
         node for node in nodes if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
@@ -293,8 +295,8 @@ def _foreign_imports(module: Path) -> Iterator[str]:
                 yield ast.unparse(node)
 
 
-def test_of_the_development_environment_only_the_runtime_client_is_there(tmp_path: Path) -> None:
-    """What the tests above find, they find in the artifact."""
+def test_only_the_runtime_client_is_available_from_the_development_environment(tmp_path: Path) -> None:
+    """Thus the tests above cannot use a package that is missing from the artifact."""
     installed = sorted(filter(str.isidentifier, packages_distributions()))
     assert {"aws_lambda_powertools", "boto3", "pytest", "urllib3"} < set(installed)
     (tmp_path / "artifact").mkdir()
@@ -308,7 +310,7 @@ def test_of_the_development_environment_only_the_runtime_client_is_there(tmp_pat
 
 
 def test_a_missing_package_is_missing_under_the_emulator_too(tmp_path: Path) -> None:
-    """Nothing leaks in from the development environment."""
+    """The emulator must not make packages of the development environment available."""
     (tmp_path / "artifact").mkdir()
     (tmp_path / "artifact/probe.py").write_text("import boto3\ndef handle(event, context): return 1\n")
     with lambda_function(tmp_path / "artifact", "probe.handle", {}, tmp_path) as probe:
@@ -316,8 +318,8 @@ def test_a_missing_package_is_missing_under_the_emulator_too(tmp_path: Path) -> 
     assert answer["errorType"] == "Runtime.ImportModuleError"
 
 
-def test_the_deadline_is_the_functions(tmp_path: Path) -> None:
-    """The relay plans its calls by the time that the invocation has left."""
+def test_the_emulator_has_the_functions_deadline(tmp_path: Path) -> None:
+    """The relay schedules its calls by the time that the invocation has left."""
     (tmp_path / "artifact").mkdir()
     code = "def handle(event, context): return context.get_remaining_time_in_millis()\n"
     (tmp_path / "artifact/probe.py").write_text(code)

@@ -1,6 +1,6 @@
 """The circuit breaker on a real DynamoDB: one state for the fleet, and one probe while calls are stopped.
 
-Each breaker made here is a worker of its own. The clock stands still until a test moves it.
+Each breaker that is made here belongs to a separate worker. The clock moves only if a test moves it.
 """
 
 import threading
@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, Clock, PushApi
 from local_aws import LocalAws
+from ports import CREDENTIALS, ROTATED, Clock, PushApi
 from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.account import Account
@@ -43,7 +43,7 @@ class Fleet:
     """Workers that share a table, a clock and a vendor."""
 
     def __init__(self, table: LedgerTable) -> None:
-        """Stop the clock."""
+        """Begin without a worker."""
         self.table, self.vendor, self.clock = table, PushApi(), Clock()
 
     def breaker(self, check: Callable[[Push], None] = lambda _push: None) -> CircuitBreaker:
@@ -52,16 +52,16 @@ class Fleet:
         return CircuitBreaker(self.vendor, store, Account(), self.clock, check)
 
     def worker(self, credentials: Credentials = CREDENTIALS) -> Callable[[], None]:
-        """Start a worker, and return what sends a push from it."""
+        """Start a worker, and return a function that sends a push from it."""
         breaker = self.breaker()
         return lambda: breaker.send(PUSH, credentials, "-", 10.0)
 
     def fails(self, error: Exception | None) -> None:
-        """Have the vendor fail from now on, or recover."""
+        """Make the vendor fail from now on, or recover."""
         self.vendor.judge = lambda _push, _credentials: error
 
     def stop(self, error: RelayError = SLOW) -> None:
-        """Let a worker stop all calls, and the vendor recover."""
+        """Let a worker open the circuit, and then let the vendor recover."""
         self.fails(error)
         with pytest.raises(type(error)):
             self.worker()()
@@ -69,29 +69,29 @@ class Fleet:
         self.fails(None)
 
     def item(self) -> Item:
-        """Return what the table holds."""
+        """Return the stored item."""
         return self.table.get(Key=KEY)
 
 
 @pytest.fixture
 def fleet(local_stores: LocalAws) -> Fleet:
-    """Return a fleet with a table of its own."""
+    """Return a fleet with a separate table."""
     return Fleet(local_stores.table())
 
 
 def refused(send: Callable[[], None]) -> CircuitOpen:
-    """Return why a push was not sent."""
+    """Return the error with which a push was refused."""
     with pytest.raises(CircuitOpen) as refusal:
         send()
     return refusal.value
 
 
-# --- what stops calls ------------------------------------------------------------------------------------
+# --- the causes of a cool-down ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [DOWN, DeliveryUnknown("lost")], ids=str)
-def test_a_row_of_failures_stops_the_whole_fleet(fleet: Fleet, error: RelayError) -> None:
-    """Whichever workers they are of; the last of them still reaches the vendor."""
+def test_consecutive_failures_stop_the_whole_fleet(fleet: Fleet, error: RelayError) -> None:
+    """The failures may be spread over several workers. The last of them still reaches the vendor."""
     fleet.fails(error)
     for _ in range(FAILURES):
         with pytest.raises(type(error)):
@@ -105,8 +105,8 @@ def test_a_row_of_failures_stops_the_whole_fleet(fleet: Fleet, error: RelayError
 
 
 @pytest.mark.parametrize("end", [None, VendorRejected("no")], ids=str)
-def test_an_answer_ends_a_row_of_failures(fleet: Fleet, end: RelayError | None) -> None:
-    """A refused push is an answer too."""
+def test_an_answer_resets_the_count_of_failures(fleet: Fleet, end: RelayError | None) -> None:
+    """An answer that rejects a push shows that the vendor works."""
     send = fleet.worker()
     for _ in range(3):
         fleet.fails(DOWN)
@@ -127,8 +127,8 @@ def test_an_answer_ends_a_row_of_failures(fleet: Fleet, end: RelayError | None) 
     [SLOW, REFUSED, VendorThrottled("slow", retry_after=2), VendorUnavailable("503", retry_after=2)],
     ids=repr,
 )
-def test_a_vendor_that_asks_for_fewer_calls_stops_them_at_once(fleet: Fleet, error: RelayError) -> None:
-    """One call is what it costs to know."""
+def test_an_answer_that_demands_fewer_calls_stops_them_at_once(fleet: Fleet, error: RelayError) -> None:
+    """Only one call is spent to learn it."""
     fleet.stop(error)
     with pytest.raises(VendorUnauthorized if error is REFUSED else CircuitOpen):
         fleet.worker()()
@@ -138,8 +138,10 @@ def test_a_vendor_that_asks_for_fewer_calls_stops_them_at_once(fleet: Fleet, err
 @pytest.mark.parametrize(
     "error", [QuotaExhausted("used up"), LedgerUnavailable("down"), RuntimeError("planted")], ids=str
 )
-def test_what_never_reached_the_vendor_says_nothing_of_it(fleet: Fleet, error: Exception) -> None:
-    """It neither stops calls nor ends a row of failures."""
+def test_a_push_that_did_not_reach_the_vendor_does_not_change_the_state(
+    fleet: Fleet, error: Exception
+) -> None:
+    """Such an error neither stops calls nor resets the count of failures."""
     send = fleet.worker()
     fleet.vendor.errors = [*[DOWN] * (FAILURES - 1), *[error] * 9, DOWN]
     for _ in range(FAILURES + 9):
@@ -149,7 +151,7 @@ def test_what_never_reached_the_vendor_says_nothing_of_it(fleet: Fleet, error: E
 
 
 def test_every_worker_notices_within_a_second_that_calls_are_stopped(fleet: Fleet) -> None:
-    """Also one that has just been allowed to call; the failure of its own call shows it at once."""
+    """This holds even for workers that have just read that calls are allowed."""
     workers = [fleet.worker() for _ in range(8)]
     for send in workers:
         send()
@@ -166,8 +168,8 @@ def test_every_worker_notices_within_a_second_that_calls_are_stopped(fleet: Flee
 # --- while calls are stopped -----------------------------------------------------------------------------
 
 
-def test_nothing_is_sent_before_the_probe(fleet: Fleet) -> None:
-    """The wait that a refusal names grows shorter; a worker that knows it asks nobody."""
+def test_no_push_is_sent_before_the_probe(fleet: Fleet) -> None:
+    """The wait in a refusal becomes shorter. A worker that has read the state does not read it each time."""
     fleet.stop()
     breaker = fleet.breaker()
     assert breaker.refusal(PUSH) is None
@@ -185,8 +187,8 @@ def test_nothing_is_sent_before_the_probe(fleet: Fleet) -> None:
     assert not fleet.vendor.calls
 
 
-def test_one_probe_alone_goes_out_however_many_want_to(fleet: Fleet) -> None:
-    """Over workers and threads; the others come back soon."""
+def test_only_one_of_many_waiting_pushes_is_the_probe(fleet: Fleet) -> None:
+    """This holds across workers and threads. The other pushes return soon."""
     fleet.stop()
     fleet.clock.time += FIRST_WAIT_SECS
     arrived, answer = threading.Event(), threading.Event()
@@ -221,8 +223,10 @@ def test_one_probe_alone_goes_out_however_many_want_to(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, VendorRejected("no")], ids=str)
-def test_a_probe_that_is_answered_lets_everybody_call(fleet: Fleet, answer: RelayError | None) -> None:
-    """A refusal of the push is an answer; nobody waits for a second probe."""
+def test_an_answered_probe_closes_the_circuit_for_all_workers(
+    fleet: Fleet, answer: RelayError | None
+) -> None:
+    """An answer that rejects the push is enough, and no worker waits for a second probe."""
     fleet.stop()
     waiting = fleet.worker()
     refused(waiting)
@@ -238,8 +242,8 @@ def test_a_probe_that_is_answered_lets_everybody_call(fleet: Fleet, answer: Rela
     assert len(fleet.vendor.calls) == 3
 
 
-def test_a_probe_that_fails_makes_the_next_wait_longer(fleet: Fleet) -> None:
-    """For everybody."""
+def test_a_failed_probe_makes_the_next_wait_longer(fleet: Fleet) -> None:
+    """The longer wait applies to all workers."""
     fleet.stop()
     waits = []
     for _ in range(4):
@@ -253,8 +257,8 @@ def test_a_probe_that_fails_makes_the_next_wait_longer(fleet: Fleet) -> None:
     assert len(fleet.vendor.calls) == 4
 
 
-def test_a_probe_whose_worker_dies_is_taken_over(fleet: Fleet) -> None:
-    """When the call must have ended; until then nobody else probes."""
+def test_another_worker_probes_if_the_probing_worker_dies(fleet: Fleet) -> None:
+    """It takes over when the call must have ended. Until then no other worker probes."""
     fleet.stop()
     fleet.clock.time += FIRST_WAIT_SECS
 
@@ -278,8 +282,8 @@ def test_a_probe_whose_worker_dies_is_taken_over(fleet: Fleet) -> None:
     [QuotaExhausted("used up", retry_after=5000), LedgerUnavailable("down"), RuntimeError("planted")],
     ids=str,
 )
-def test_a_probe_that_does_not_reach_the_vendor_is_anybodys_again(fleet: Fleet, error: Exception) -> None:
-    """At once: the push had no call of the day left, and what is urgent still has one."""
+def test_if_a_probe_does_not_reach_the_vendor_another_push_may_probe(fleet: Fleet, error: Exception) -> None:
+    """The push may have had no call of the day left, whereas an urgent push still has one."""
     fleet.stop()
     fleet.clock.time += FIRST_WAIT_SECS
     fleet.fails(error)
@@ -290,8 +294,8 @@ def test_a_probe_that_does_not_reach_the_vendor_is_anybodys_again(fleet: Fleet, 
     fleet.worker()()
 
 
-def test_what_waits_for_midnight_anyway_is_not_the_probe(fleet: Fleet) -> None:
-    """And it does not come back for each of them either."""
+def test_a_push_that_waits_for_midnight_is_not_the_probe(fleet: Fleet) -> None:
+    """It does not return from the queue for each probe either."""
     fleet.stop()
     used_up = QuotaExhausted("used up", retry_after=5000)
 
@@ -310,7 +314,7 @@ def test_what_waits_for_midnight_anyway_is_not_the_probe(fleet: Fleet) -> None:
 
 
 def test_changed_credentials_need_no_probe(fleet: Fleet) -> None:
-    """A person has mended the secret: a worker that has read it calls, and its answer lets all call."""
+    """A person has corrected the secret. A worker that has read it may call, and then all workers may."""
     fleet.stop(REFUSED)
     old = fleet.breaker()
     with pytest.raises(VendorUnauthorized) as refusal:
@@ -327,16 +331,16 @@ def test_changed_credentials_need_no_probe(fleet: Fleet) -> None:
 
 
 def test_changed_credentials_do_not_help_against_throttling(fleet: Fleet) -> None:
-    """It is the account that is throttled."""
+    """The vendor throttles the account and not the credentials."""
     fleet.stop(SLOW)
     refused(fleet.worker(ROTATED))
 
 
-# --- what it costs, and what can go wrong -----------------------------------------------------------------
+# --- the cost, and failures of the table ------------------------------------------------------------------
 
 
-def test_while_all_is_well_nothing_is_written_and_little_is_read(fleet: Fleet) -> None:
-    """One read in a second."""
+def test_while_the_vendor_answers_nothing_is_written_and_little_is_read(fleet: Fleet) -> None:
+    """A worker reads the state once a second."""
     breaker = fleet.breaker()
     for _ in range(20):
         breaker.send(PUSH, CREDENTIALS, "-", 1.0)
@@ -349,8 +353,8 @@ def test_while_all_is_well_nothing_is_written_and_little_is_read(fleet: Fleet) -
     assert len(fleet.vendor.calls) == 21
 
 
-def test_a_failure_that_cannot_be_written_is_remembered_by_its_worker(fleet: Fleet) -> None:
-    """The push ends as it did; the ledger is down, so nothing else would be claimed either."""
+def test_a_failure_that_cannot_be_stored_is_remembered_by_its_worker(fleet: Fleet) -> None:
+    """The push keeps its own outcome. While the ledger is down, other workers cannot claim pushes either."""
     breaker = fleet.breaker()
     breaker.send(PUSH, CREDENTIALS, "-", 1.0)
     fleet.fails(SLOW)
@@ -361,7 +365,7 @@ def test_a_failure_that_cannot_be_written_is_remembered_by_its_worker(fleet: Fle
     refused(lambda: breaker.send(PUSH, CREDENTIALS, "-", 1.0))
 
 
-def test_reading_the_state_takes_of_the_time_to_send(fleet: Fleet) -> None:
+def test_reading_the_state_is_part_of_the_time_for_the_call(fleet: Fleet) -> None:
     """A slow table must not make the call outlive the invocation: it would be killed after sending."""
     moments = iter([100.0, 100.75])
     fleet.clock.monotonic = lambda: next(moments)  # type: ignore[method-assign]
@@ -369,8 +373,8 @@ def test_reading_the_state_takes_of_the_time_to_send(fleet: Fleet) -> None:
     assert [call.timeout for call in fleet.vendor.calls] == [9.25]
 
 
-def test_a_state_that_others_keep_changing_is_left_as_it_is() -> None:
-    """The push ends as it did, and its worker goes on with what it has seen last."""
+def test_a_worker_gives_up_if_others_keep_changing_the_state() -> None:
+    """The push keeps its own outcome, and the worker continues with the state that it has read last."""
 
     class Busy(Cooldowns):
         def swap(self, _before: Cooldown, _after: Cooldown) -> Cooldown:

@@ -1,4 +1,4 @@
-"""The limit of connections in a simulation in which everything fails, on a real DynamoDB."""
+"""The limit of connections holds in a simulation with all kinds of failures, on a real DynamoDB."""
 
 import random
 
@@ -9,18 +9,18 @@ from local_aws import LocalAws
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.errors import ConnectionsBusy, DeliveryUnknown, LedgerUnavailable
 
-#: How many calls of DynamoDB fail before they are made, and how many after.
+#: The share of DynamoDB calls that fail before they are made, and of those whose answer is lost.
 FAILURES = 0.03
 
 
 @pytest.fixture
 def fleet(local_stores: LocalAws) -> Fleet:
-    """Return a fleet with a table of its own."""
+    """Return a fleet with a separate table."""
     return Fleet(local_stores.table())
 
 
 class Simulation:
-    """Workers with wrong clocks that send, wait, time out and die, on a DynamoDB that now and then fails."""
+    """Workers with wrong clocks that send, wait, time out and die, on a DynamoDB that sometimes fails."""
 
     def __init__(self, fleet: Fleet, dice: random.Random) -> None:
         """Begin without a worker."""
@@ -34,55 +34,53 @@ class Simulation:
         fleet.table.loses = lambda _expression: dice.random() < FAILURES
 
     def pass_time(self, seconds: float) -> None:
-        """Move the clock, and end each call when it must end."""
+        """Move the clock, and end each call at its timeout."""
         until = self.fleet.clock.time + seconds
-        while (
-            first := min(self.everybody, key=lambda w: w.must_end, default=None)
-        ) and first.must_end <= until:
+        while (first := min(self.alive, key=lambda w: w.must_end, default=None)) and first.must_end <= until:
             self.fleet.clock.time = max(self.fleet.clock.time, first.must_end)
             first.fail(DeliveryUnknown("timeout"))
         self.fleet.clock.time = until
 
     @property
-    def everybody(self) -> list[Holder]:
-        """The workers that live."""
+    def alive(self) -> list[Holder]:
+        """The workers that have not died or stopped."""
         return self.workers + self.waiting
 
     def check(self) -> None:
-        """Compare the calls that go on with the limit."""
+        """Compare the running calls with the limit."""
         item, now = self.fleet.item(), self.fleet.clock.time
         reserved = [c for c in range(LIMIT) if item.get(f"owner_{c}", {"S": ""})["S"].endswith("unfinished")]
         kept = sum(int(item[f"until_{c}"]["N"]) > now for c in reserved)
-        calling = sum(worker.calling for worker in self.everybody)
+        calling = sum(worker.running_calls for worker in self.alive)
         assert calling + kept <= LIMIT
         self.most = max(self.most, calling)
 
     def act(self) -> None:
-        """Let one thing happen."""
+        """Let one random thing happen."""
         self.pass_time(self.dice.choice([0.01, SHORT_CALL_SECS, 1.0, 1.0, 5.0]))
-        if len(self.everybody) < 5 and self.dice.random() < 0.3:
+        if len(self.alive) < 5 and self.dice.random() < 0.3:
             skew = self.dice.choice([-1.0, 0.0, 1.0])
             self.workers.append(self.fleet.holder(calls=0, seconds=6.0, skew=skew))
         if self.workers:
             worker = self.dice.choice(self.workers)
             self.workers.remove(worker)
-            if self.lives_on(worker, self.dice.choice(["begin"] * 8 + ["end"] * 4 + ["fail", "die", "stop"])):
+            if self.act_of(worker, self.dice.choice(["begin"] * 8 + ["end"] * 4 + ["fail", "die", "stop"])):
                 self.workers.append(worker)
         self.check()
 
-    def lives_on(self, worker: Holder, does: str) -> bool:
-        """Let a worker do something; return whether it is there afterwards."""
+    def act_of(self, worker: Holder, does: str) -> bool:
+        """Let a worker do something, and return whether it continues afterwards."""
         if does == "begin" and worker.can_begin:
             self.waiting.append(worker)
             try:
                 worker.begin()
             except (ConnectionsBusy, LedgerUnavailable):
-                return worker.calling > 0
+                return worker.running_calls > 0
             finally:
                 self.waiting.remove(worker)
-        elif does == "end" and worker.calling:
+        elif does == "end" and worker.running_calls:
             worker.end()
-        elif does == "fail" and worker.calling:
+        elif does == "fail" and worker.running_calls:
             worker.fail(DeliveryUnknown("timeout"))
         elif does == "die":
             worker.die()
@@ -94,9 +92,9 @@ class Simulation:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_limit_holds_whatever_fails_and_dies(fleet: Fleet, seed: int) -> None:
+def test_the_limit_holds_under_random_failures_and_deaths(fleet: Fleet, seed: int) -> None:
     """When all leases have ended, all connections are free again."""
-    random.seed(seed)  # the adapter's choices too
+    random.seed(seed)  # for the adapter's random choices
     simulation = Simulation(fleet, random.Random(seed))  # noqa: S311 (repeatable)
     while fleet.clock.time < START + 500:
         simulation.act()

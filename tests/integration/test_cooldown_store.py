@@ -1,12 +1,12 @@
-"""The account's cool-down as it lies in DynamoDB: written only by who has seen it last."""
+"""The account's cool-down in DynamoDB: only a worker that has read the current state can replace it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from fakes import Clock
 from local_aws import LocalAws
+from ports import Clock
 from push_relay.adapters.dynamodb.cooldown import KEPT_SECS, DynamoDbCooldown
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.cooldown import Cooldown
@@ -17,12 +17,12 @@ CLOCK = Clock()
 
 @pytest.fixture
 def table(local_stores: LocalAws) -> LedgerTable:
-    """Return a table of its own."""
+    """Return a separate table."""
     return local_stores.table()
 
 
-def test_a_state_is_replaced_only_by_who_has_seen_it(table: LedgerTable) -> None:
-    """Of many at once exactly one; the others get what it has written."""
+def test_only_a_worker_that_has_read_the_current_state_can_replace_it(table: LedgerTable) -> None:
+    """Of many writes at once exactly one succeeds, and the others get its state."""
     store = DynamoDbCooldown(table, "default", CLOCK.now)
     before = store.read()
     assert before == Cooldown()
@@ -39,10 +39,10 @@ def test_a_state_is_replaced_only_by_who_has_seen_it(table: LedgerTable) -> None
         assert stored[0] == before
 
 
-def test_a_write_whose_answer_was_lost_is_known_for_its_own(
+def test_a_repeated_write_is_recognised_if_its_first_answer_was_lost(
     table: LedgerTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AWS's client repeats it, and then the stored state is not the one that was seen."""
+    """The AWS client repeats the write, and then the stored state is no longer the one that was read."""
     store = DynamoDbCooldown(table, "default", CLOCK.now)
     update = table.update
 
@@ -55,8 +55,8 @@ def test_a_write_whose_answer_was_lost_is_known_for_its_own(
     assert store.swap(Cooldown(), after) == after
 
 
-def test_each_account_has_a_state_of_its_own(table: LedgerTable) -> None:
-    """If one organisation's calls are stopped, those of another are not."""
+def test_each_account_has_a_separate_state(table: LedgerTable) -> None:
+    """If the calls of one organisation are stopped, those of another are not."""
     stopped = Cooldown(until=2_000_000_000, reason="vendor_throttled", stamp="s-1")
     DynamoDbCooldown(table, "bakery", CLOCK.now).swap(Cooldown(), stopped)
     assert DynamoDbCooldown(table, "default", CLOCK.now).read() == Cooldown()
@@ -64,8 +64,8 @@ def test_each_account_has_a_state_of_its_own(table: LedgerTable) -> None:
     assert set(table.get(Key={"pk": text("cooldown#bakery")})) > {"until", "reason"}
 
 
-def test_every_field_is_stored_and_deleted_with_time(table: LedgerTable) -> None:
-    """Empty ones are left out, and the item outlives its last moment."""
+def test_every_field_is_stored_and_the_item_expires(table: LedgerTable) -> None:
+    """Empty fields are left out, and the item expires after the last moment in it."""
     store = DynamoDbCooldown(table, "default", CLOCK.now)
     full = Cooldown(
         1, 2_000_000_000, 3, "p", 2_000_000_100, "2027-01-15", 4, "aaaa", "vendor_throttled", "s-1"

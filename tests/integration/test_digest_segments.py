@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from fakes import Clock, Messages, PushApi, PushCredentials
 from local_aws import LocalAws
+from ports import Clock, PushApi, PushCredentials
 from push_relay.adapters import aws
-from push_relay.adapters.dynamodb.batches import SEGMENTS, DynamoDbBatches
+from push_relay.adapters.dynamodb.batches import MAX_SEGMENTS, DynamoDbBatches
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, number, text
 from push_relay.core.account import Account
@@ -33,6 +33,7 @@ from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Event
 from push_relay.core.push import BATCHED, Push, Recipient, RecipientKind, Wording
+from queues import Messages
 
 ADA = Recipient(RecipientKind.EMAIL, "ada@example.com")
 KB = 1024
@@ -50,9 +51,10 @@ class Worker:
     ) -> None:
         """Wire it."""
         self.table, self.messages = Stopping(table.name, at, how), Messages()
-        sender = Sender(DynamoDbLedger(self.table, clock.now), PushCredentials(), PushApi(), clock)
-        self.digests = DynamoDbBatches(self.table, clock.now)
-        self.batcher = Batcher(self.digests, sender, self.messages)
+        ledger = DynamoDbLedger(self.table, clock.now)
+        sender = Sender(ledger, PushCredentials(), PushApi(), clock)
+        self.windows = DynamoDbBatches(self.table, clock.now)
+        self.batcher = Batcher(self.windows, ledger, sender, self.messages, clock)
 
     def add(self, *pushes: Push) -> list[str | None]:
         """Gather pushes; return the receipts' error codes."""
@@ -201,7 +203,7 @@ def test_what_has_no_room_in_the_last_segment_goes_on_in_another_window(
     table: LedgerTable, clock: Clock
 ) -> None:
     """Due at the same time, with an end of its own."""
-    pushes = [push(n, 5000) for n in range(SEGMENTS + 3)]
+    pushes = [push(n, 5000) for n in range(MAX_SEGMENTS + 3)]
     worker = Worker(table, clock)
     assert set(worker.add(*pushes)) == {BATCHED}
     (first, _, due), (second, _, other_due) = worker.messages.parked
@@ -212,19 +214,19 @@ def test_what_has_no_room_in_the_last_segment_goes_on_in_another_window(
     fresh = Worker(table, clock)
     assert fresh.add(push(1000, 5000)) == [BATCHED]
     assert fresh.table.calls < 20
-    assert [len(fresh.closed(w)) for w in (window, overflow(window))] == [SEGMENTS, 4]
+    assert [len(fresh.closed(w)) for w in (window, overflow(window))] == [MAX_SEGMENTS, 4]
 
 
 def test_each_segment_is_scheduled_by_who_needs_it(table: LedgerTable, clock: Clock) -> None:
     """The worker that filled the first segment died before it scheduled the end: the next one does."""
-    digests = DynamoDbBatches(table, clock.now)
+    windows = DynamoDbBatches(table, clock.now)
     window = window_of(push(0), clock.now())
     entry = BatchedPush("k", "bakery", "e", "c", Wording("t", "x" * 7000))
-    assert digests.add(window, entry) is Added.UNSCHEDULED
+    assert windows.add(window, entry) is Added.UNSCHEDULED
     worker = Worker(table, clock)
     assert worker.add(push(1, 1000), push(2, 1000)) == [BATCHED] * 2
     assert [event.data["window"] for event, _, _ in worker.messages.parked] == [window.id]
-    assert Worker(table, clock).digests.add(window, entry) is Added.SCHEDULED
+    assert Worker(table, clock).windows.add(window, entry) is Added.SCHEDULED
 
 
 # --- the version before ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The whole receive path under fuzzing: every seed holds, and so does what libFuzzer makes of them."""
+"""The whole receive path under fuzzing: all seeds pass, and so do libFuzzer's variations of them."""
 
 import importlib.util
 import os
@@ -13,13 +13,13 @@ import pytest
 from fakes import ROOT
 
 TARGET = ROOT / "tests" / "fuzz" / "receive_target.py"
-#: Inputs of a run in CI: some ten seconds. `make fuzz` runs for as long as it is told.
+#: The number of inputs of a run in CI, which takes some ten seconds. `make fuzz` runs for a chosen time.
 RUNS = 20_000
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """Return the relay that the fuzzer asks."""
+    """Return the relay that the fuzzer calls."""
     spec = importlib.util.spec_from_file_location("exchange", TARGET.with_name("exchange.py"))
     assert spec
     assert spec.loader
@@ -30,8 +30,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     del sys.modules["exchange"]
 
 
-def test_every_seed_holds_and_reaches_every_answer(bench: object) -> None:
-    """The fuzzer begins where it matters: each sender that can sign is let in, and each refusal is met."""
+def test_the_seeds_pass_and_reach_every_status(bench: object) -> None:
+    """The fuzzer has useful starting points: each signing sender is accepted, and each rejection occurs."""
     answered = defaultdict(set)
     for seed in bench.seeds():
         exchange = bench.exchange(seed)
@@ -39,23 +39,23 @@ def test_every_seed_holds_and_reaches_every_answer(bench: object) -> None:
     assert set.union(*answered.values()) >= {200, 202, 400, 401, 403, 404, 405, 415, 422}
     for sender in bench.senders:
         if sender.case:
-            assert answered[sender.source] & {200, 202}, f"no seed of {sender.source} is let in"
+            assert answered[sender.source] & {200, 202}, f"no seed of {sender.source} is accepted"
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00", b"\x03\x00{", b"\x03\x00" + b"[" * 100_000])
-def test_bytes_that_are_no_exchange_are_passed_over(bench: object, content: bytes) -> None:
-    """Too short, or no JSON where an invocation is said to come."""
+def test_bytes_that_are_not_an_exchange_are_skipped(bench: object, content: bytes) -> None:
+    """They are too short, or are not JSON although the flag for a whole invocation is set."""
     assert bench.exchange(content) is None
 
 
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="atheris exists for Linux x86_64 only"
 )
-def test_the_fuzzer_finds_nothing() -> None:
-    """A bounded run from a fixed seed. What breaks is shown, with how to see it again."""
+def test_the_fuzzer_finds_no_failure() -> None:
+    """The run is limited and has a fixed seed. A failure is shown with the command that repeats it."""
     found = ROOT / ".fuzz"
     found.mkdir(exist_ok=True)
-    # The runs bound it; the time only where a machine is busy.
+    # Normally the number of runs ends it. The time limit is for busy machines.
     options = [
         f"-runs={RUNS}",
         "-max_total_time=60",
@@ -73,8 +73,8 @@ def test_the_fuzzer_finds_nothing() -> None:
         timeout=110,
     )
     if done.returncode:
-        # The exception is on standard output, and where the input was put on the other.
-        said = done.stdout[-3000:] or done.stderr[-3000:]
+        # The exception is on standard output, and the path of the input on standard error.
+        output = done.stdout[-3000:] or done.stderr[-3000:]
         where = re.findall(r"Test unit written to (\S+)", done.stderr)
-        again = "\n".join(f"  .venv/bin/python tests/fuzz/receive_target.py {file}" for file in where)
-        pytest.fail(f"{said}\nOnce more:\n{again}", pytrace=False)
+        commands = "\n".join(f"  .venv/bin/python tests/fuzz/receive_target.py {file}" for file in where)
+        pytest.fail(f"{output}\nTo repeat it:\n{commands}", pytrace=False)

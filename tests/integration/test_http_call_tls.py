@@ -1,4 +1,4 @@
-"""Calls to the vendor over TLS: the same, and nothing is sent to a server that is not to be trusted."""
+"""Calls to the vendor over TLS: answers end as without TLS, and a server that is not trusted gets nothing."""
 
 import datetime as dt
 import ipaddress
@@ -14,16 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from fakes import CREDENTIALS
+from ports import CREDENTIALS
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
-from push_relay.core.errors import RelayError, VendorUnavailable
-from push_relay.core.push import Push, Recipient, RecipientKind, Wording
+from push_relay.core.errors import VendorUnavailable
 from raw_server import Raw, head, raw
-
-PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("Title", "Body"), "key")
-TAKEN = head(2) + b"{}"
-REFUSED = head(2, "400 Bad Request") + b"{}"
+from vendor_calls import PUSH, REFUSED, TAKEN, outcome
 
 
 def name(text: str) -> x509.Name:
@@ -59,7 +55,7 @@ def issued(
 
 
 def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Write a key."""
+    """Return a key in PEM format."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -95,17 +91,8 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
     return trusted
 
 
-def outcome(api: HttpPushApi, seconds: float = 20) -> str:
-    """Send a push; return `taken`, or the error's name."""
-    try:
-        api.send(PUSH, CREDENTIALS, "-", seconds)
-    except RelayError as exc:
-        return type(exc).__name__
-    return "taken"
-
-
 def test_a_connection_is_used_again(authority: Authority) -> None:
-    """Also past interim answers, with the refusals where they belong."""
+    """Interim answers and refusals do not shift the answers of later pushes."""
     left = [TAKEN, REFUSED, TAKEN, REFUSED]
 
     def answer(_server: Raw, connection: socket.socket) -> None:
@@ -124,10 +111,10 @@ def padded(size: int) -> bytes:
     return head(size - len(head(1000))) + b" " * (size - len(head(1000)))
 
 
-@pytest.mark.parametrize("said", [[TAKEN + TAKEN], [TAKEN, TAKEN], [padded(8192) + TAKEN]], ids=[1, 2, 3])
-def test_what_comes_behind_an_answer_ends_its_connection(authority: Authority, said: list[bytes]) -> None:
-    """In one record, in two, and in one of which the buffer took the answer alone: TLS has the rest."""
-    left = [said, [REFUSED]]
+@pytest.mark.parametrize("pieces", [[TAKEN + TAKEN], [TAKEN, TAKEN], [padded(8192) + TAKEN]], ids=[1, 2, 3])
+def test_bytes_after_an_answer_end_its_connection(authority: Authority, pieces: list[bytes]) -> None:
+    """They may be in the same TLS record, in a second one, or in TLS's buffer after the answer was read."""
+    left = [pieces, [REFUSED]]
 
     def answer(_server: Raw, connection: socket.socket) -> None:
         for piece in left.pop(0):
@@ -146,10 +133,10 @@ def test_what_comes_behind_an_answer_ends_its_connection(authority: Authority, s
 
 
 @pytest.mark.parametrize("trusted", [False, True], ids=["a strange authority", "a strange name"])
-def test_a_server_that_is_not_to_be_trusted_gets_nothing(
+def test_a_server_that_is_not_trusted_gets_nothing(
     authority: Authority, tmp_path: Path, *, trusted: bool
 ) -> None:
-    """Neither credentials nor words."""
+    """Each request carries the credentials and a person's message."""
     strange = tmp_path / "strange"
     strange.mkdir()
     context = authority.server("127.0.0.9") if trusted else Authority(strange).server()
@@ -160,20 +147,20 @@ def test_a_server_that_is_not_to_be_trusted_gets_nothing(
 
 
 @pytest.mark.parametrize(
-    "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x15\x03\x03\x00\x02\x02\x28"], ids=str
+    "greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x15\x03\x03\x00\x02\x02\x28"], ids=str
 )
-def test_a_handshake_that_fails_has_sent_nothing(said: bytes) -> None:
-    """A server that speaks something else, that hangs up, or that says no."""
+def test_a_handshake_that_fails_has_sent_nothing(greeting: bytes) -> None:
+    """The server may use no TLS, close the connection, or refuse the handshake."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account())
         api._context  # noqa: B018 (it reads the system's certificates, which takes its time)
-        connection = _served(listening, said, drip=0.0)
+        connection = _served(listening, greeting, drip=0.0)
         assert outcome(api) == "VendorUnavailable"
         connection.join(20)
 
 
 def test_a_handshake_that_drips_is_given_up_in_time() -> None:
-    """A byte of the server's greeting at a time."""
+    """The server sends one byte of its greeting at a time."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account(connect_timeout=1))
         api._context  # noqa: B018 (the same)
@@ -184,14 +171,14 @@ def test_a_handshake_that_drips_is_given_up_in_time() -> None:
         connection.join(20)
 
 
-def _served(listening: socket.socket, said: bytes, *, drip: float) -> threading.Thread:
-    """Say something to the next who connects, a byte at a time or at once, and hang up."""
+def _served(listening: socket.socket, greeting: bytes, *, drip: float) -> threading.Thread:
+    """Send bytes to the next client, one at a time or together, and close the connection."""
 
     def serve() -> None:
         connection, _ = listening.accept()
         with connection, suppress(OSError):
             connection.recv(65_536)
-            for piece in (said[at : at + 1] for at in range(len(said))) if drip else [said]:
+            for piece in (greeting[at : at + 1] for at in range(len(greeting))) if drip else [greeting]:
                 connection.sendall(piece)
                 time.sleep(drip)
 

@@ -1,4 +1,4 @@
-"""Leases of connections end on time, outlive calls that time out, and survive a DynamoDB that fails."""
+"""Leases of connections end on time, cover calls that time out, and survive failures of DynamoDB."""
 
 from contextlib import suppress
 
@@ -31,7 +31,7 @@ from push_relay.core.errors import (
 
 @pytest.fixture
 def fleet(local_stores: LocalAws) -> Fleet:
-    """Return a fleet with a table of its own."""
+    """Return a fleet with a separate table."""
     return Fleet(local_stores.table())
 
 
@@ -51,21 +51,21 @@ def fleet(local_stores: LocalAws) -> Fleet:
 def test_the_leases_of_a_killed_worker_end_after_about_a_call(
     fleet: Fleet, seconds: float, skew: float, expected: int
 ) -> None:
-    """They do not end earlier, even if the clock of another worker is ahead as far as it may be."""
+    """They do not end earlier, even if the clock of another worker is ahead by the allowed difference."""
     fleet.holder().die()
     fleet.clock.time = START + seconds
     assert fleet.free(skew) == expected
 
 
 def test_no_lease_lasts_longer_than_the_invocation(fleet: Fleet) -> None:
-    """A worker that is ended by its timeout does not block its connections for longer."""
+    """A worker that is stopped by its timeout does not block its connections any longer."""
     fleet.holder(seconds=4.0).die()
     fleet.clock.time = START + 4 + CLOCK_SKEW_SECS
     assert fleet.free() == LIMIT
 
 
 def test_a_call_renews_the_leases_only_if_they_do_not_cover_the_longest_call(fleet: Fleet) -> None:
-    """Then one write renews all of them."""
+    """In that case a single write renews all of them."""
     holder = fleet.holder(calls=LIMIT)
     for passed, writes in ((LEASE_SECS - CALL_SECS - 0.5, 1), (1.0, 2)):
         holder.end(passed)
@@ -76,7 +76,7 @@ def test_a_call_renews_the_leases_only_if_they_do_not_cover_the_longest_call(fle
 
 
 def test_a_call_ends_before_its_lease(fleet: Fleet) -> None:
-    """The time that it may take is what the lease covers, even if the invocation has more."""
+    """The time for the call is limited by the lease, even if the invocation has more time."""
     with one(fleet.worker()) as connection:
         with connection.call(100.0) as seconds:
             assert seconds == pytest.approx(LEASE_SECS, abs=1)
@@ -84,25 +84,25 @@ def test_a_call_ends_before_its_lease(fleet: Fleet) -> None:
             assert seconds == 4.0
 
 
-def test_no_call_is_made_on_a_lost_lease(fleet: Fleet) -> None:
-    """The other worker keeps the connection, whatever the first one does."""
+def test_no_call_is_made_without_a_lease(fleet: Fleet) -> None:
+    """After the lease has ended, another worker may have the connection, and keeps it."""
     with one(fleet.worker()) as connection:
         fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS + 1
         other = fleet.holder()
         with pytest.raises(ConnectionsBusy), connection.call(CALL_SECS):
             pytest.fail("a call was made")
-    assert (other.holds, fleet.free()) == (LIMIT, 0)
+    assert (other.leased, fleet.free()) == (LIMIT, 0)
 
 
 def test_a_worker_that_lost_some_leases_keeps_the_others(fleet: Fleet) -> None:
-    """It gives them back at its end."""
+    """It releases the others when it end_of_call."""
     late = fleet.holder()
     fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS + 1
     with one(fleet.worker()):
         late.end()
-        with suppress(ConnectionsBusy):  # if it is the lost one
+        with suppress(ConnectionsBusy):  # raised if the lease of this connection is the lost one
             late.begin()
-        assert late.holds == LIMIT - 1
+        assert late.leased == LIMIT - 1
         late.stop()
         assert fleet.free() == LIMIT - 1
 
@@ -125,10 +125,10 @@ def test_a_worker_that_lost_some_leases_keeps_the_others(fleet: Fleet) -> None:
 def test_a_connection_stays_leased_until_the_vendor_has_ended_the_call(
     fleet: Fleet, error: Exception, *, is_kept: bool
 ) -> None:
-    """The worker uses the others, and gives them back at its end."""
+    """The worker uses its other connections, and releases them when it end_of_call."""
     holder = fleet.holder()
     holder.fail(error)
-    assert holder.holds == LIMIT - is_kept
+    assert holder.leased == LIMIT - is_kept
     holder.stop()
     fleet.clock.time = START + FINISH_SECS - 1
     assert fleet.free() == LIMIT - is_kept
@@ -139,7 +139,7 @@ def test_a_connection_stays_leased_until_the_vendor_has_ended_the_call(
 def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_next_call(
     fleet: Fleet,
 ) -> None:
-    """It is not given back in the meantime."""
+    """It is not released in the meantime."""
     holder = fleet.holder()
     fleet.table.fails = lambda _expression: True
     holder.fail(DeliveryUnknown("timeout"))
@@ -151,7 +151,7 @@ def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_n
 
 
 def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_batch(fleet: Fleet) -> None:
-    """There was no other call in the meantime."""
+    """In this case there was no other call in the meantime."""
     holder = fleet.holder(calls=1)
     fleet.table.fails = lambda _expression: True
     holder.fail(DeliveryUnknown("timeout"))
@@ -161,8 +161,8 @@ def test_a_connection_that_could_not_be_reserved_is_reserved_at_the_end_of_the_b
     assert fleet.free() == LIMIT - 1
 
 
-def test_a_worker_does_not_lease_again_what_it_could_not_reserve(fleet: Fleet) -> None:
-    """The record still names it as the owner."""
+def test_a_worker_does_not_lease_a_connection_again_that_it_could_not_reserve(fleet: Fleet) -> None:
+    """The record still has the worker as the owner."""
     fleet.occupy(1, 2, until=START + 100)
     holder = fleet.holder(calls=1)
     fleet.table.fails = lambda expression: "SET" in expression and "REMOVE" not in expression
@@ -173,7 +173,7 @@ def test_a_worker_does_not_lease_again_what_it_could_not_reserve(fleet: Fleet) -
 
 
 def test_all_connections_can_be_reserved(fleet: Fleet) -> None:
-    """The pushes that are left wait, and are parked if that takes too long."""
+    """The remaining pushes wait, and are parked if that takes too long."""
     holder = fleet.holder()
     for _ in range(LIMIT):
         holder.fail(DeliveryUnknown("timeout"))
@@ -182,11 +182,11 @@ def test_all_connections_can_be_reserved(fleet: Fleet) -> None:
     assert fleet.free() == 0
 
 
-# --- answers of DynamoDB that are lost -----------------------------------------------------------------
+# --- lost answers of DynamoDB --------------------------------------------------------------------------
 
 
-def test_a_write_that_is_sent_again_finds_its_own_work(fleet: Fleet) -> None:
-    """If an answer is lost, AWS's client sends the write again."""
+def test_a_repeated_write_recognises_its_first_attempt(fleet: Fleet) -> None:
+    """If an answer is lost, the AWS client sends the write again."""
     mine, other = (
         DynamoDbLeaseRecord(fleet.table, "default", LIMIT, name, fleet.clock.now) for name in ("me", "other")
     )
@@ -207,8 +207,8 @@ def test_a_write_that_is_sent_again_finds_its_own_work(fleet: Fleet) -> None:
     assert set(other.look().mine) == {0}
 
 
-def test_a_wish_that_was_taken_for_a_dead_workers_is_made_again(fleet: Fleet) -> None:
-    """The worker notices that when it looks again, and keeps its place in line."""
+def test_a_wish_that_was_removed_as_a_dead_workers_is_made_again(fleet: Fleet) -> None:
+    """The worker notices it when it checks again, and keeps its place in the line."""
     holder = fleet.holder()
     first = fleet.clock.time
 
@@ -224,36 +224,36 @@ def test_a_wish_that_was_taken_for_a_dead_workers_is_made_again(fleet: Fleet) ->
 
     fleet.while_sleeping = remove
     with one(fleet.worker()):
-        assert holder.holds == LIMIT - 1
+        assert holder.leased == LIMIT - 1
 
 
-def test_a_worker_that_waits_for_long_renews_its_wish(fleet: Fleet) -> None:
-    """It does not count as dead."""
+def test_a_worker_renews_its_wish_if_it_waits_for_long(fleet: Fleet) -> None:
+    """Otherwise it would count as dead."""
     holder = fleet.holder()
 
-    def later() -> None:
+    def end_after_some_time() -> None:
         if fleet.clock.time - START > 2 * WISH_SECS:
             fleet.while_sleeping = lambda: None
             holder.end()
 
-    fleet.while_sleeping = later
+    fleet.while_sleeping = end_after_some_time
     with one(fleet.worker()):
-        assert holder.holds == LIMIT - 1
+        assert holder.leased == LIMIT - 1
         assert fleet.clock.time - START < LEASE_SECS
 
 
-# --- a DynamoDB that does not answer ---------------------------------------------------------------------
+# --- failures of DynamoDB --------------------------------------------------------------------------------
 
 
-def after(fleet: Fleet) -> int:
-    """Return how many connections are free when all leases have ended."""
+def free_after_all_leases(fleet: Fleet) -> int:
+    """Return the number of free connections free_after_all_leases all leases have ended."""
     fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS + 1
     return fleet.free()
 
 
 @pytest.mark.parametrize("how", ["fails", "loses"])
-def test_without_an_answer_to_its_lease_a_worker_sends_nothing(fleet: Fleet, how: str) -> None:
-    """It gives back what it may have leased."""
+def test_a_worker_sends_nothing_if_its_lease_is_not_confirmed(fleet: Fleet, how: str) -> None:
+    """It releases the connections that it may have leased."""
     setattr(fleet.table, how, lambda expression: "owner_0" in expression and "SET" in expression)
     with fleet.worker().held(LIMIT, left()) as share:
         for _ in range(2):
@@ -265,61 +265,61 @@ def test_without_an_answer_to_its_lease_a_worker_sends_nothing(fleet: Fleet, how
 
 @pytest.mark.parametrize("step", ["wish_", "read"])
 def test_a_worker_that_cannot_wait_fails_at_once(fleet: Fleet, step: str) -> None:
-    """It leaves no lease behind, and a wish only for seconds."""
+    """It leaves no lease behind, and a wish for seconds only."""
     fleet.occupy(*range(LIMIT), until=START + 1)
     fleet.table.fails = lambda expression: step in expression
     with pytest.raises(LedgerUnavailable), one(fleet.worker()):
         pytest.fail("a push was sent")
     fleet.table.fails = lambda _expression: False
     assert len(fleet.slept) <= 1
-    assert after(fleet) == LIMIT
+    assert free_after_all_leases(fleet) == LIMIT
 
 
-def test_a_worker_that_cannot_look_goes_on_with_what_it_has(fleet: Fleet) -> None:
-    """Looking serves fairness only. The leases are valid all the same."""
+def test_a_worker_that_cannot_read_the_record_continues_with_its_leases(fleet: Fleet) -> None:
+    """Reading the record only serves fairness. The leases are valid without it."""
     holder = fleet.holder()
     fleet.table.fails = lambda expression: expression == "read"
     holder.end()
     holder.begin()
-    assert holder.holds == holder.calling == LIMIT
+    assert holder.leased == holder.running_calls == LIMIT
 
 
 @pytest.mark.parametrize("how", ["fails", "loses"])
-def test_a_connection_whose_handing_over_is_uncertain_is_not_used(fleet: Fleet, how: str) -> None:
-    """The other worker has it, or gets it when this one ends."""
+def test_a_connection_is_not_used_if_its_handover_is_uncertain(fleet: Fleet, how: str) -> None:
+    """The other worker has it, or gets it when this worker end_of_call."""
     holder = fleet.holder()
 
-    def ends() -> None:
+    def end_of_call() -> None:
         setattr(fleet.table, how, lambda expression: "SET" in expression)
         holder.end()
         setattr(fleet.table, how, lambda _expression: False)
-        assert holder.holds == LIMIT - 1
+        assert holder.leased == LIMIT - 1
         if how == "fails":
             holder.stop()
 
-    fleet.once_asleep(ends)
+    fleet.once_asleep(end_of_call)
     with one(fleet.worker()):
-        assert holder.holds + 1 <= LIMIT
+        assert holder.leased + 1 <= LIMIT
     holder.stop()
     assert fleet.free() == LIMIT
 
 
 @pytest.mark.parametrize("how", ["fails", "loses"])
-def test_a_connection_that_was_perhaps_taken_in_addition_is_not_used(fleet: Fleet, how: str) -> None:
-    """It is given back at the end."""
+def test_an_additional_connection_is_not_used_if_its_lease_is_not_confirmed(fleet: Fleet, how: str) -> None:
+    """It is released at the end."""
     other = fleet.holder(pushes=2, calls=2)
     holder = fleet.holder(calls=1)
     other.stop()
     setattr(fleet.table, how, lambda expression: "SET" in expression)
     holder.end()
     setattr(fleet.table, how, lambda _expression: False)
-    assert holder.holds == 1
+    assert holder.leased == 1
     holder.stop()
     assert fleet.free() == LIMIT
 
 
 def test_no_call_is_made_on_a_lease_that_could_not_be_renewed(fleet: Fleet) -> None:
-    """The next push tries again."""
+    """The next push tries to renew it again."""
     with fleet.worker().held(2, left()) as share:
         with share.connection(urgent=False) as connection:
             fleet.clock.time += LEASE_SECS - CALL_SECS + 1
@@ -332,16 +332,16 @@ def test_no_call_is_made_on_a_lease_that_could_not_be_renewed(fleet: Fleet) -> N
 
 
 @pytest.mark.parametrize("how", ["fails", "loses"])
-def test_a_connection_that_could_not_be_given_back_ends_with_its_lease(fleet: Fleet, how: str) -> None:
-    """The push is delivered all the same."""
+def test_a_connection_that_could_not_be_released_is_free_when_its_lease_ends(fleet: Fleet, how: str) -> None:
+    """The push is delivered nevertheless."""
     with one(fleet.worker()):
         setattr(fleet.table, how, lambda _expression: True)
     setattr(fleet.table, how, lambda _expression: False)
-    assert after(fleet) == LIMIT
+    assert free_after_all_leases(fleet) == LIMIT
 
 
-def test_a_connection_handed_to_a_dead_worker_comes_free(fleet: Fleet) -> None:
-    """That takes about a call, as if the worker had died after it got the connection."""
+def test_a_connection_that_was_handed_to_a_dead_worker_is_free_again_later(fleet: Fleet) -> None:
+    """This takes about a call, as if the worker had died free_after_all_leases it got the connection."""
     holder = fleet.holder()
 
     class DiedError(Exception):
@@ -358,4 +358,4 @@ def test_a_connection_handed_to_a_dead_worker_comes_free(fleet: Fleet) -> None:
             pass
     holder.stop()
     assert fleet.free() == LIMIT - 1
-    assert after(fleet) == LIMIT
+    assert free_after_all_leases(fleet) == LIMIT

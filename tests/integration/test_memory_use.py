@@ -1,4 +1,4 @@
-"""The functions have 512 MiB. The largest invocations that anyone can cause take less than 440 of them."""
+"""The functions have 512 MiB, and the largest possible invocations use less than 440 of them."""
 
 import base64
 import json
@@ -18,9 +18,9 @@ from push_relay.core.queue_format import MAX_EVENT, MAX_MESSAGE
 from push_relay.core.strict_json import MAX_PARTS
 from signers import mac
 
-#: MiB; the runtime's own client takes the rest.
-LIMIT = 440
-#: What takes most, by what it takes it for. An emoji makes every character of its text 4 bytes.
+#: The rest is for the runtime's own client.
+LIMIT_MIB = 440
+#: Parts that use the most memory for their size. An emoji makes every character of its text 4 bytes large.
 CHAIN = '{"":' * 90 + "0" + "}" * 90
 NEST = "[" * 90 + "]" * 90
 OBJECT = '{"":0}'
@@ -30,7 +30,7 @@ ACCENTS = '"' + "é" * 1_000 + '"'
 
 
 def document(size: int, unit: str, filling: str = WORDS) -> str:
-    """Return an object of at most so many bytes with as many parts of a kind as are allowed, then texts."""
+    """Return an object of at most this size: as many units as are allowed, then texts."""
     per_unit = unit.count("[") + unit.count("{") + 1
     units = min((MAX_PARTS - 10_000) // per_unit, size // (len(unit.encode()) + 1) - 1)
     text = f'{{"a":[{",".join([unit] * units)}'
@@ -39,42 +39,42 @@ def document(size: int, unit: str, filling: str = WORDS) -> str:
 
 
 def measured(function: str, invocation: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Handle an invocation in a process of its own; return and print what it took."""
+    """Handle an invocation in a separate process. Print and return the memory that it used."""
     file = directory / "invocation.json"
     file.write_text(json.dumps(invocation))
     probe = [sys.executable, str(TESTS / "memory_probe.py"), function, str(file)]
     run = subprocess.run(probe, capture_output=True, text=True, check=True, timeout=300)  # noqa: S603
     seen: dict[str, Any] = json.loads(run.stdout)
-    print(f"{function}: {seen['before']} MiB before, {seen['peak']} at most, of {LIMIT}")  # noqa: T201
+    print(f"{function}: {seen['before']} MiB before, {seen['peak']} at most, of {LIMIT_MIB}")  # noqa: T201
     return seen
 
 
 @pytest.mark.parametrize(
     "unit", [CHAIN, NEST, OBJECT, WORDS, ACCENTS], ids=["chain", "nest", "object", "words", "accents"]
 )
-def test_receive_stays_within_its_memory(unit: str, tmp_path: Path) -> None:
-    """Signed, so that it is parsed, validated and packed; and accepted, so that nothing was spared."""
+def test_receive_stays_within_its_memory_limit(unit: str, tmp_path: Path) -> None:
+    """The request is signed and accepted, so it goes through parsing, validation and packing."""
     body = document(MAX_BODY, unit).encode()
     headers = {"x-hub-signature-256": "sha256=" + mac(SECRET, body).hex()}
     seen = measured("receive", api_gateway_v2(request(body, headers), encoded=True), tmp_path)
     assert seen["status"] == 202
-    assert seen["peak"] < LIMIT
+    assert seen["peak"] < LIMIT_MIB
 
 
 def plain(number: int, unit: str) -> dict[str, Any]:
-    """Return a program's message."""
+    """Return a message of a program."""
     return sqs_record(document(MAX_MESSAGE, unit), source="planted", message_id=f"m-{number}")
 
 
 def through_sns(number: int, unit: str) -> dict[str, Any]:
-    """Return SNS's message with a text of 256 KiB, which is SNS's limit."""
+    """Return a message of SNS with a text of 256 KiB, which is SNS's limit."""
     named = {"MessageAttributes": {"source": {"Type": "String", "Value": "planted"}}}
     given = notification(document(2**18, unit), MessageId=f"sns-{number}", **named)
     return sqs_record(given, message_id=f"m-{number}")
 
 
 def queued(number: int, unit: str, *, size: int = MAX_MESSAGE, filling: str = WORDS) -> dict[str, Any]:
-    """Return an event as `receive` queues it, or as anyone can who may send to the queue."""
+    """Return a queued event, which `receive` may have written, or anyone else who may send to the queue."""
     ids = {"id": f"e-{number}", "identity": f"i-{number}", "correlation_id": "c"}
     fields = {
         "source": "planted",
@@ -104,8 +104,10 @@ WORST = {
 
 
 @pytest.mark.parametrize("kind", WORST)
-def test_deliver_stays_within_its_memory_with_ten_of_the_worst(kind: str, tmp_path: Path) -> None:
-    """Each is read and parked, so that it is packed again."""
+def test_deliver_stays_within_its_memory_limit_with_ten_of_the_worst_messages(
+    kind: str, tmp_path: Path
+) -> None:
+    """Each message is read and parked, so it is packed again."""
     seen = measured("deliver", sqs_batch(*map(WORST[kind], range(10))), tmp_path)
     assert seen["outcomes"] == ["vendor_throttled"] * 10
-    assert seen["peak"] < LIMIT
+    assert seen["peak"] < LIMIT_MIB

@@ -1,6 +1,6 @@
-"""The relay does what its OpenAPI document says: schemathesis against the real handler, signed or not.
+"""The relay behaves as its OpenAPI document specifies: schemathesis tests the real handler with it.
 
-Coverage cases are all that follow from the document, a boundary each; others are drawn, always the same.
+Coverage cases follow from the document, one for each boundary. Other cases are generated, the same each time.
 """
 
 import json
@@ -28,30 +28,30 @@ from signers import Case as Sender
 
 DOCUMENT = build(SHIPPED)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
-#: CloudEvents' preflight is refused by 405 alone, also where it does not say who asks.
+#: CloudEvents' preflight is rejected with 405 only, even if it does not name the origin of the sender.
 SCHEMA.config.checks.missing_required_header.expected_statuses = [400, 401, 403, 405, 415, 422]
-#: What stands in the code by chance is drawn from nowhere: a run is the same as the one before.
+#: No values are taken from constants in the code, so that each run is the same as the one before.
 SCHEMA.config.analysis.constants.enabled = False
 WEBHOOKS = [path for path in DOCUMENT["paths"] if path.startswith("/webhooks/")]
 
 
 def verification(source: str) -> JsonObject:
-    """Return a source's `[verify]` table, header names in lower case."""
+    """Return a source's `[verify]` table, with header names in lower case."""
     table = tomllib.loads((SHIPPED / source / "source.toml").read_text("utf-8"))["verify"]
     return normal(table)
 
 
 def normal(table: Any) -> JsonObject:
-    """Return a `[verify]` table with what it names in lower case: header names have no case."""
+    """Return a `[verify]` table with its values in lower case, because header names have no case."""
     return {key: str(value).lower() for key, value in table.items()}
 
 
 def sender(source: str) -> Sender:
-    """Return the independent sender that signs as a source's folder says."""
+    """Return the independent sender that signs as the source's folder specifies."""
     for case in CASES:
         if normal(case.verify) == verification(source):
             return case
-    pytest.fail(f"tests/signers.py has no sender that signs as src/sources/{source} asks for")
+    pytest.fail(f"tests/signers.py has no sender that signs as src/sources/{source} requires")
 
 
 SENDERS = {path.rpartition("/")[2]: sender(path.rpartition("/")[2]) for path in WEBHOOKS}
@@ -59,17 +59,17 @@ SENDERS = {path.rpartition("/")[2]: sender(path.rpartition("/")[2]) for path in 
 
 @SCHEMA.auth()
 class Proof:
-    """Prove every request that is not to be refused: the gateway signs it once its body is known."""
+    """Mark every request that has to be signed. The gateway signs it when its body is known."""
 
     def get(self, _case: Case, _context: Any) -> str:
-        """Return what the gateway looks for."""
+        """Return the mark that the gateway looks for."""
         return SIGN_HERE
 
     def set(self, case: Case, proof: str, _context: Any) -> None:
-        """Put it wherever the document says that a proof stands."""
+        """Write it into each header in which the document has a proof."""
         schemes = DOCUMENT["components"]["securitySchemes"]
-        asked = case.operation.definition.raw["security"]
-        names = [schemes[name].get("name", "authorization") for both in asked for name in both]
+        gateway_ = case.operation.definition.raw["security"]
+        names = [schemes[name].get("name", "authorization") for both in gateway_ for name in both]
         case.headers.update(dict.fromkeys(names, proof))
 
 
@@ -81,7 +81,7 @@ def world(mode: DeliveryMode = DeliveryMode.QUEUE) -> World:
 
 
 def gateway(mode: DeliveryMode = DeliveryMode.QUEUE) -> Gateway:
-    """Return the gateway, with a new relay behind it."""
+    """Return the gateway with a new relay."""
     GATEWAY.world = world(mode)
     GATEWAY.answers.clear()
     return GATEWAY
@@ -94,7 +94,7 @@ OPERATIONS = {operation.label: operation for operation in (r.ok() for r in SCHEM
 
 
 def one_content_mode(case: Case) -> Case:
-    """Make a CloudEvent structured or binary: OpenAPI cannot say that one excludes the other's headers."""
+    """Make a CloudEvent structured or binary, because OpenAPI cannot express that one excludes the other."""
     if not case.path.endswith("/cloudevents") or case.method != "POST":
         return case
     if case.media_type == STRUCTURED and case.body is not NOT_SET:
@@ -107,14 +107,14 @@ def one_content_mode(case: Case) -> Case:
 
 
 def conforms(case: Case, *but: CheckFunction) -> Response:
-    """Send a case and hold the answer against the document, but for some checks."""
-    # A form's field that holds JSON is drawn as any text.
+    """Send a case, and check the answer with the document, except for some checks."""
+    # A form field that contains JSON is generated as any text.
     unfit = (positive_data_acceptance,) if case.media_type == "application/x-www-form-urlencoded" else ()
     return one_content_mode(case).call_and_validate(excluded_checks=[*but, *unfit])
 
 
 def drawn(label: str, mode: GenerationMode, examples: int, check: Callable[[Case], object]) -> None:
-    """Check cases that are drawn for an operation: the same ones each time."""
+    """Check cases that are generated for an operation. They are the same each time."""
 
     @settings(
         max_examples=examples,
@@ -130,19 +130,19 @@ def drawn(label: str, mode: GenerationMode, examples: int, check: Callable[[Case
     run()
 
 
-def test_the_committed_document_describes_the_shipped_sources_as_the_code_does() -> None:
-    """`make openapi` writes it; a deployer's own sources may be in it too."""
+def test_the_committed_document_is_up_to_date_for_the_shipped_sources() -> None:
+    """`make openapi` writes it. A deployer's own sources may be in it too."""
     committed = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
     assert {path: committed["paths"].get(path) for path in DOCUMENT["paths"]} == DOCUMENT["paths"]
 
 
 def test_the_document_is_openapi_3_1() -> None:
-    """By the OpenAPI Initiative's own schema."""
+    """The OpenAPI Initiative's own schema checks it."""
     SCHEMA.validate()
 
 
 def coverage(label: str) -> Iterator[Case]:
-    """Return the cases that follow from an operation of the document, fit and unfit."""
+    """Return the cases that follow from an operation of the document, valid and invalid ones."""
     operation = OPERATIONS[label]
     return SCHEMA.iter_coverage_cases(
         operation,
@@ -152,8 +152,8 @@ def coverage(label: str) -> Iterator[Case]:
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_every_boundary_of_the_document_is_kept(label: str) -> None:
-    """Other methods, missing headers, each keyword of each schema: the documented status and body."""
+def test_the_relay_keeps_every_boundary_of_the_document(label: str) -> None:
+    """Other methods, missing headers and each keyword of each schema have the documented status and body."""
     gateway()
     cases = 0
     for case in coverage(label):
@@ -164,50 +164,50 @@ def test_every_boundary_of_the_document_is_kept(label: str) -> None:
 
 @pytest.mark.parametrize("mode", DeliveryMode)
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_what_the_document_allows_is_let_in(label: str, mode: DeliveryMode) -> None:
-    """Signed, it is queued or delivered; without the proof, or with a wrong one, it is a 401."""
-    asked = gateway(mode)
+def test_requests_that_the_document_allows_are_accepted(label: str, mode: DeliveryMode) -> None:
+    """Signed requests are queued or delivered; those with a wrong proof, or without one, get a 401."""
+    gateway_ = gateway(mode)
     drawn(label, GenerationMode.POSITIVE, 40, conforms)
     path = label.partition(" ")[2]
     expected = {202: DeliveryMode.QUEUE, 200: DeliveryMode.DIRECT}
     if path in WEBHOOKS and label.startswith("POST"):
-        assert asked.statuses(path) >= {401, *(s for s, when in expected.items() if when is mode)}
+        assert gateway_.statuses(path) >= {401, *(s for s, when in expected.items() if when is mode)}
 
 
 @pytest.mark.parametrize("path", WEBHOOKS)
-def test_what_the_document_forbids_is_refused_although_it_is_signed(path: str) -> None:
-    """Whoever holds the secret and breaks the schema reads where."""
-    asked = gateway()
+def test_requests_that_the_document_forbids_are_rejected_even_if_signed(path: str) -> None:
+    """A sender that holds the secret and violates the schema learns where the violation is."""
+    gateway_ = gateway()
 
     def check(case: Case) -> None:
-        # What is forbidden may be a header of the binary mode, which nobody reads in the structured one.
+        # The forbidden value may be in a header of the binary mode, which is not read in the structured mode.
         assume(case.media_type != STRUCTURED or not any(name.startswith("ce-") for name in case.headers))
         conforms(case)
 
-    # Many, because a schema that refuses nothing that its sender may send leaves few ways to break it.
+    # Many examples are needed: some schemas reject hardly anything, so few examples violate them.
     drawn(f"POST {path}", GenerationMode.NEGATIVE, 160, check)
-    assert asked.statuses(path) >= {400, 422}
+    assert gateway_.statuses(path) >= {400, 422}
 
 
 def failure(error: type[RelayError]) -> RelayError:
-    """Return an error of a type."""
+    """Return an error of this type."""
     return SchemaViolation((Violation("/a", "type"),)) if error is SchemaViolation else error("planted")
 
 
 @pytest.mark.parametrize("path", WEBHOOKS)
 @pytest.mark.parametrize("code", [code for code, error in CODES.items() if verdict(error).status >= 400])
-def test_every_error_is_answered_as_the_document_says(code: str, path: str) -> None:
-    """Raised where the event is queued: status, code, title and headers are those of the document."""
-    asked = gateway()
-    asked.world.messages.down = failure(CODES[code])
+def test_every_error_has_the_documented_answer(code: str, path: str) -> None:
+    """Each error is raised at the queue. The answer's status, code, title and headers must be documented."""
+    gateway_ = gateway()
+    gateway_.world.messages.error = failure(CODES[code])
     drawn(f"POST {path}", GenerationMode.POSITIVE, 1, lambda case: refused(case, CODES[code]))
 
 
 @pytest.mark.parametrize("code", sorted(VENDOR_CODES))
-def test_every_error_of_the_vendor_is_answered_as_the_document_says(code: str) -> None:
-    """In direct mode what the vendor has not taken is kept, and all receipts are in the body."""
-    asked = gateway(DeliveryMode.DIRECT)
-    asked.world.vendor.judge = lambda _push, _credentials: failure(CODES[code])
+def test_every_error_of_the_vendor_has_the_documented_answer(code: str) -> None:
+    """In direct mode a failed push is kept, and the answer contains all receipts."""
+    gateway_ = gateway(DeliveryMode.DIRECT)
+    gateway_.world.vendor.judge = lambda _push, _credentials: failure(CODES[code])
 
     def check(case: Case) -> None:
         response = conforms(case, not_a_server_error, positive_data_acceptance)
@@ -217,18 +217,18 @@ def test_every_error_of_the_vendor_is_answered_as_the_document_says(code: str) -
 
 
 def refused(case: Case, error: type[RelayError]) -> None:
-    """Check that a good request is answered with an error, in the document's words."""
+    """Check that a valid request is answered with this error, as documented."""
     response = conforms(case, not_a_server_error, positive_data_acceptance)
     assert response.status_code == verdict(error).status
     assert response.json()["code"] == error.code
     assert "retry-after" in response.headers or not issubclass(error, NotNow)
 
 
-def test_the_document_holds_every_code() -> None:
-    """None is left out, and none is written down that the relay does not have."""
+def test_the_document_lists_every_error_code() -> None:
+    """No code is missing, and no code is documented that the relay does not have."""
     responses = DOCUMENT["components"]["responses"].values()
     schemas = [response["content"]["application/problem+json"]["schema"] for response in responses]
-    told = [code for schema in schemas for code in schema["properties"]["code"]["enum"]]
+    documented = [code for schema in schemas for code in schema["properties"]["code"]["enum"]]
     unanswered = {code for code, error in CODES.items() if verdict(error).status < 400}
-    assert len(told) == len(set(told))
-    assert set(told) == set(CODES) - unanswered | {"method_not_allowed"}
+    assert len(documented) == len(set(documented))
+    assert set(documented) == set(CODES) - unanswered | {"method_not_allowed"}

@@ -1,4 +1,4 @@
-"""The push client against a real server over real HTTP: every fault means the right error, in time."""
+"""The push client against a real server over HTTP: every fault becomes the right error, in time."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import CREDENTIALS, ROTATED
+from ports import CREDENTIALS, ROTATED
 from push_relay.adapters import push_http
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
@@ -37,7 +37,7 @@ from sandbox import SandboxServer
 from sandbox.account import Limits
 
 PUSH = Push(Recipient(RecipientKind.EMAIL, "ada@example.com"), Wording("Title", "Body ☃", sound=True), "key")
-BOTH = pytest.mark.parametrize("form", list(PushFormat))
+EACH_FORMAT = pytest.mark.parametrize("form", list(PushFormat))
 NO_LIMITS = Limits(daily_calls=None, connections=None)
 
 
@@ -51,7 +51,7 @@ def shared() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def sandbox(shared: SandboxServer) -> SandboxServer:
-    """Return it as new."""
+    """Return the sandbox without faults and without a record."""
     shared.faults.clear()
     shared.record.clear()
     return shared
@@ -74,9 +74,9 @@ def send(
     client(address, form, **account).send(push, CREDENTIALS, "c-1", timeout)
 
 
-@BOTH
-def test_a_push_arrives_as_it_was_meant(sandbox: SandboxServer, form: PushFormat) -> None:
-    """The contract is kept, the answer asked for in the same format, the correlation id passed on."""
+@EACH_FORMAT
+def test_a_push_arrives_unchanged(sandbox: SandboxServer, form: PushFormat) -> None:
+    """The answer is requested in the same format, and the correlation id is passed on."""
     send(sandbox.address, form)
     (call,) = sandbox.record.calls()
     assert (call.accepted, call.violations, call.format, call.correlation_id) == (True, (), form.value, "c-1")
@@ -120,20 +120,20 @@ FAULTS: list[tuple[str, dict[str, Any], type[RelayError] | None]] = [
 ]
 
 
-@BOTH
+@EACH_FORMAT
 @pytest.mark.parametrize(
     ("kind", "parameters", "error"),
     FAULTS,
     ids=[f"{k}-{'-'.join(map(str, p.values()))}" for k, p, _ in FAULTS],
 )
-def test_every_fault_is_the_right_error(
+def test_every_fault_becomes_the_right_error(
     sandbox: SandboxServer,
     form: PushFormat,
     kind: str,
     parameters: dict[str, Any],
     error: type[RelayError] | None,
 ) -> None:
-    """One call each: nothing is tried again here, and nothing of the push is in an error's text."""
+    """Each fault costs one call, because this layer does not retry. No error's text quotes the push."""
     sandbox.faults.order(kind, **parameters)
     if error is None:
         send(sandbox.address, form)
@@ -146,18 +146,18 @@ def test_every_fault_is_the_right_error(
     assert len(sandbox.record.calls()) == 1
 
 
-@BOTH
-def test_an_error_under_200_is_told_by_its_code(sandbox: SandboxServer, form: PushFormat) -> None:
-    """The vendor's own envelope, in the format that was asked for."""
+@EACH_FORMAT
+def test_an_error_with_status_200_is_recognised_by_its_code(sandbox: SandboxServer, form: PushFormat) -> None:
+    """The vendor uses its own envelope for errors, in the requested format."""
     sandbox.faults.order("error_code", error_code="UserNotFound")
     with pytest.raises(VendorRejected) as refused:
         send(sandbox.address, form)
     assert refused.value.vendor_code == "UserNotFound"
 
 
-@BOTH
-def test_the_vendors_own_refusals(sandbox: SandboxServer, form: PushFormat) -> None:
-    """Wrong credentials, a wrong root, a quota that is used up."""
+@EACH_FORMAT
+def test_refusals_of_the_vendor_become_the_right_errors(sandbox: SandboxServer, form: PushFormat) -> None:
+    """They are wrong credentials, a wrong root element, and a quota that is used up."""
     with pytest.raises(VendorUnauthorized):
         client(sandbox.address, form).send(PUSH, ROTATED, "-", 10)
     if form is PushFormat.XML:
@@ -169,8 +169,8 @@ def test_the_vendors_own_refusals(sandbox: SandboxServer, form: PushFormat) -> N
     sandbox.account.limits = NO_LIMITS
 
 
-def test_what_the_format_cannot_hold_is_never_sent(sandbox: SandboxServer) -> None:
-    """The recipient: a character of title or body is replaced."""
+def test_a_recipient_that_the_format_cannot_contain_is_never_sent(sandbox: SandboxServer) -> None:
+    """Such a character can be replaced in a title or a body, but not in a recipient."""
     with pytest.raises(MappingFailed):
         send(
             sandbox.address, PushFormat.XML, push=replace(PUSH, recipient=Recipient(RecipientKind.USER, "\0"))
@@ -179,8 +179,8 @@ def test_what_the_format_cannot_hold_is_never_sent(sandbox: SandboxServer) -> No
 
 
 @pytest.mark.parametrize("timeout", [-1.0, 0.0, 0.4])
-def test_without_time_nothing_is_sent(sandbox: SandboxServer, timeout: float) -> None:
-    """The answer could not be heard any more."""
+def test_without_enough_time_nothing_is_sent(sandbox: SandboxServer, timeout: float) -> None:
+    """The answer would arrive after the end of the invocation."""
     with pytest.raises(OutOfTime):
         send(sandbox.address, timeout=timeout)
     assert not sandbox.record.calls()
@@ -206,8 +206,8 @@ RETRY_AFTER = [
 
 
 @pytest.mark.parametrize(("value", "seconds"), RETRY_AFTER)
-def test_retry_after_is_read_in_both_forms_or_not_at_all(value: str, seconds: float | None) -> None:
-    """A proxy may write anything there: a push that was taken must not look lost for it."""
+def test_retry_after_is_read_in_both_formats_or_ignored(value: str, seconds: float | None) -> None:
+    """A proxy may write anything there, and an accepted push must not count as lost because of it."""
     assert push_http._retry_after(value) in (seconds, seconds and 0.0)
 
 
@@ -217,15 +217,15 @@ def test_retry_after_is_read_in_both_forms_or_not_at_all(value: str, seconds: fl
         r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{1,5} \d{1,3}:\d\d:\d\d [+-]\d{1,12}", fullmatch=True
     )
 )
-def test_no_retry_after_breaks_the_client(value: str) -> None:
-    """Seconds from now, never negative, or None."""
+def test_any_retry_after_is_read_without_an_error(value: str) -> None:
+    """The result is a number of seconds that is not negative, or None."""
     seconds = push_http._retry_after(value)
     assert seconds is None or seconds >= 0
 
 
 @pytest.mark.parametrize("dated", [False, True])
-def test_a_throttled_push_says_when_to_come_back(sandbox: SandboxServer, *, dated: bool) -> None:
-    """From the wire: seconds, and a date two minutes away."""
+def test_a_throttled_push_has_the_retry_after_of_the_answer(sandbox: SandboxServer, *, dated: bool) -> None:
+    """The answer has either a number of seconds, or a date that is two minutes away."""
     date = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
     sandbox.faults.order("status", status=429, retry_after=date if dated else 120)
     with pytest.raises(VendorThrottled) as throttled:
@@ -235,7 +235,7 @@ def test_a_throttled_push_says_when_to_come_back(sandbox: SandboxServer, *, date
 
 
 def test_a_redirect_is_not_followed(sandbox: SandboxServer) -> None:
-    """Credentials are in the body: they go to the vendor and nowhere else."""
+    """Credentials are in the body, so the call must not go anywhere except to the vendor."""
     sandbox.faults.order(
         "redirect", status=307, location=f"{sandbox.address}/api/v2/push?format=json", times=1
     )
@@ -244,8 +244,8 @@ def test_a_redirect_is_not_followed(sandbox: SandboxServer) -> None:
     assert len(sandbox.record.calls()) == 1
 
 
-def test_a_vendor_that_is_not_there_is_unavailable() -> None:
-    """Nothing was sent."""
+def test_a_vendor_that_does_not_listen_is_unavailable() -> None:
+    """The push was certainly not sent."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(VendorUnavailable, match="ConnectionRefusedError"):
@@ -253,7 +253,7 @@ def test_a_vendor_that_is_not_there_is_unavailable() -> None:
 
 
 def test_a_connection_is_used_again(sandbox: SandboxServer) -> None:
-    """Twenty pushes, one connection; also after answers that were no success."""
+    """Twenty pushes use one connection, even after answers with errors."""
     statuses = iter(["200 OK", "400 Bad", "500 Oops", "429 Slow"] * 5)
 
     def answer(_server: Raw, connection: socket.socket) -> None:
@@ -269,8 +269,8 @@ def test_a_connection_is_used_again(sandbox: SandboxServer) -> None:
     assert sandbox.address
 
 
-def test_no_connection_is_kept_where_the_vendor_counts_idle_ones() -> None:
-    """A function that is frozen would hold it for as long as it likes."""
+def test_no_connection_is_kept_if_keep_alive_is_off() -> None:
+    """The vendor may count idle connections, and a frozen function would keep one for a long time."""
 
     def answer(_server: Raw, connection: socket.socket) -> None:
         connection.sendall(head(2) + b"{}")
@@ -283,7 +283,7 @@ def test_no_connection_is_kept_where_the_vendor_counts_idle_ones() -> None:
 
 
 def test_there_are_never_more_connections_than_the_account_has(sandbox: SandboxServer) -> None:
-    """Twelve threads, three connections, and all pushes are sent."""
+    """Twelve threads share three connections, and all pushes are sent."""
     sandbox.account.limits = Limits(daily_calls=None, connections=3)
     sandbox.faults.order("latency", seconds=0.02)
     sending = client(sandbox.address, connections=3)
@@ -296,22 +296,22 @@ def test_there_are_never_more_connections_than_the_account_has(sandbox: SandboxS
 
 
 def elapsed(work: Callable[[], None], error: type[RelayError]) -> float:
-    """Return how long it takes until an error is raised."""
+    """Return the time until an error is raised."""
     started = time.monotonic()
     with pytest.raises(error):
         work()
     return time.monotonic() - started
 
 
-def test_a_silent_vendor_is_given_up_in_time() -> None:
-    """The shorter of the account's and the invocation's time; the push may have been shown."""
+def test_a_call_of_a_silent_vendor_ends_in_time() -> None:
+    """The shorter one of the account's timeout and the invocation's time applies. The fate is unknown."""
     with raw(silent) as server:
         assert elapsed(lambda: send(server.address, timeout=0.6), DeliveryUnknown) < 5
         assert elapsed(lambda: send(server.address, timeout=20, read_timeout=1), DeliveryUnknown) < 10
 
 
 def test_waiting_for_a_connection_is_part_of_the_time() -> None:
-    """One connection, two threads, a silent vendor: who had to wait has so much less time to send."""
+    """There are two threads and one connection. The thread that had to wait has less time for its call."""
     with raw(silent) as server:
         sending = client(server.address, connections=1, read_timeout=6)
         with ThreadPoolExecutor(2) as threads:
@@ -321,8 +321,8 @@ def test_waiting_for_a_connection_is_part_of_the_time() -> None:
     assert outcomes == ["DeliveryUnknown", "DeliveryUnknown"]
 
 
-def test_who_gets_no_connection_in_time_has_sent_nothing() -> None:
-    """So the push cannot have been shown, and is not in doubt."""
+def test_a_push_that_gets_no_connection_in_time_was_not_sent() -> None:
+    """The push cannot have been shown, so its fate is known."""
     with raw(silent) as server:
         sending = client(server.address, connections=1)
         with ThreadPoolExecutor(2) as threads:
@@ -343,8 +343,8 @@ def _attempt(sending: HttpPushApi, timeout: float) -> str:
 
 
 @pytest.mark.parametrize("pause", [0.05, 20.0], ids=["trickles", "stops"])
-def test_an_answer_that_trickles_or_stops_is_given_up_in_time(pause: float) -> None:
-    """The whole call has so much time, its body included: the invocation must not end under it."""
+def test_a_call_ends_in_time_if_its_answer_trickles_or_stops(pause: float) -> None:
+    """The time limit is for the whole call with its body, so that the invocation does not end first."""
 
     def answer(server: Raw, connection: socket.socket) -> bool:
         server.ended.wait(0.4)
@@ -357,15 +357,15 @@ def test_an_answer_that_trickles_or_stops_is_given_up_in_time(pause: float) -> N
         assert elapsed(lambda: send(server.address, timeout=1.0), DeliveryUnknown) < 5
 
 
-BIG = b'{"pad": "' + b"x" * 5_000_000 + b'"}'
+LARGE = b'{"pad": "' + b"x" * 5_000_000 + b'"}'
 
 
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (head(len(BIG)) + BIG, None),
-        (head(len(BIG), "400 Bad") + BIG, VendorRejected),
-        (head(len(BIG)) + BIG[:1000], DeliveryUnknown),
+        (head(len(LARGE)) + LARGE, None),
+        (head(len(LARGE), "400 Bad") + LARGE, VendorRejected),
+        (head(len(LARGE)) + LARGE[:1000], DeliveryUnknown),
         (head(50, "400 Bad") + b"{", VendorRejected),
         (head(50, "503 No") + b"{", VendorUnavailable),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", None),
@@ -385,8 +385,10 @@ BIG = b'{"pad": "' + b"x" * 5_000_000 + b'"}'
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_big_cut_and_broken_answers(content: bytes, error: type[RelayError] | None) -> None:
-    """After a 200 that cannot be read nobody knows; another status says enough by itself."""
+def test_large_cut_and_malformed_answers_become_the_right_errors(
+    content: bytes, error: type[RelayError] | None
+) -> None:
+    """After a 200 that cannot be read the fate is unknown. Other statuses are enough without a body."""
     with raw(reply(content, closing=True)) as server:
         if error is None:
             send(server.address)
@@ -397,9 +399,9 @@ def test_big_cut_and_broken_answers(content: bytes, error: type[RelayError] | No
             assert "planted" not in str(raised.value)
 
 
-def test_an_answer_that_was_not_read_to_its_end_does_not_spoil_the_next() -> None:
-    """Its connection carries no other call."""
-    with raw(reply(head(len(BIG)) + BIG)) as server:
+def test_an_answer_that_was_not_read_to_its_end_does_not_affect_the_next_call() -> None:
+    """Its connection is not used for another call."""
+    with raw(reply(head(len(LARGE)) + LARGE)) as server:
         sending = client(server.address, connections=1)
         for _ in range(3):
             sending.send(PUSH, Credentials(1, "k"), "-", 10)

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fakes import CREDENTIALS, Clock, PushApi, captured
+from fakes import captured
 from local_aws import LocalAws
+from ports import CREDENTIALS, Clock, PushApi
 from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account

@@ -1,4 +1,4 @@
-"""What is fetched from SNS, against a real server: nothing is followed, and nothing is waited or kept for."""
+"""Calls of SNS against a real server: no redirect is followed, and time and memory are limited."""
 
 import socket
 import ssl
@@ -22,11 +22,11 @@ from sns_sender import certificate, rsa_pair
 from sns_sender import certificates as served
 
 (PEM,) = served().values()
-NAMED = "/SimpleNotificationService-0123456789abcdef.pem"
+PATH = "/SimpleNotificationService-0123456789abcdef.pem"
 
 
 def certificate_at(endpoint: SnsEndpoint, url: str) -> bytes:
-    """Return a certificate as the relay gets it. If that fails, nothing is kept."""
+    """Return a certificate as the relay gets it. If that fails, no certificate may be kept."""
     certificates = KnownCertificates(endpoint.certificate, time.monotonic)
     try:
         return certificates(url)
@@ -41,28 +41,28 @@ type Call = Callable[[SnsEndpoint, str], bytes | None]
 
 
 def get_reply(content: bytes) -> Callable[[Raw, socket.socket], bool]:
-    """Answer with these bytes, then end."""
+    """Answer with these bytes, then close the connection."""
     return reply(content, closing=True)
 
 
-def hasty() -> SnsEndpoint:
-    """Return an endpoint that waits for tenths of a second."""
+def impatient() -> SnsEndpoint:
+    """Return an endpoint with timeouts of tenths of a second."""
     return SnsEndpoint(urllib3.PoolManager(timeout=urllib3.Timeout(connect=0.2, read=0.2)))
 
 
 def test_a_certificate_is_fetched_once_and_kept() -> None:
-    """Its address names its content."""
+    """The content behind a certificate's URL never changes."""
     certificates = KnownCertificates(SnsEndpoint().certificate, time.monotonic)
     with raw(get_reply(head(len(PEM)) + PEM)) as server:
         for _ in range(3):
-            assert certificates(server.address + NAMED) == PEM
+            assert certificates(server.address + PATH) == PEM
         assert server.requests == 1
-        assert certificates(server.address + NAMED.replace("0", "1")) == PEM
+        assert certificates(server.address + PATH.replace("0", "1")) == PEM
         assert server.requests == 2
 
 
-def test_certificates_are_not_kept_without_end() -> None:
-    """Whoever names many gets none of them kept for ever."""
+def test_the_number_of_kept_certificates_is_limited() -> None:
+    """A flood of many URLs must not fill the memory."""
     minutes = count(0, PERIOD_SECS)
     certificates = KnownCertificates(SnsEndpoint().certificate, lambda: next(minutes))
     with raw(get_reply(head(len(PEM)) + PEM)) as server:
@@ -71,8 +71,8 @@ def test_certificates_are_not_kept_without_end() -> None:
             assert len(certificates._certificates) <= MAX_KEPT
 
 
-def test_a_confirmation_is_one_get() -> None:
-    """What SNS answers is of no interest but for its status; asked again, it is done again."""
+def test_a_confirmation_is_a_single_get() -> None:
+    """Only the status of the answer is used. A repeated request confirms again."""
     endpoint = SnsEndpoint()
     with raw(get_reply(head(0))) as server:
         for _ in range(2):
@@ -80,11 +80,11 @@ def test_a_confirmation_is_one_get() -> None:
         assert server.requests == 2
 
 
-CALL = "/?Action=ConfirmSubscription&Token=planted"
+CONFIRM_PATH = "/?Action=ConfirmSubscription&Token=planted"
 
 
 def in_turn(*statuses: str) -> Callable[[Raw, socket.socket], bool]:
-    """Answer one request after the other with these statuses."""
+    """Answer the requests with these statuses, one after the other."""
 
     def answer(server: Raw, connection: socket.socket) -> bool:
         connection.sendall(head(0, statuses[len(server.heads) - 1]))
@@ -94,34 +94,34 @@ def in_turn(*statuses: str) -> Callable[[Raw, socket.socket], bool]:
 
 
 def signing(url: str) -> dict[str, str]:
-    """Sign a call, as the function's role."""
+    """Sign a call as the function's role would."""
     return {"Authorization": f"signed {len(url)}"}
 
 
 def test_a_subscription_is_confirmed_by_a_signed_call() -> None:
-    """Only such a call may ask that nobody but an owner can end it."""
+    """Only a signed call can require that nobody except an owner may end the subscription."""
     with raw(in_turn("200 OK")) as server:
-        assert SnsEndpoint(sign=signing).confirm(server.address + CALL + PROTECTED) is True
+        assert SnsEndpoint(sign=signing).confirm(server.address + CONFIRM_PATH + PROTECTED) is True
     (sent,) = server.heads
-    assert sent.startswith(f"GET {CALL}{PROTECTED} HTTP".encode())
+    assert sent.startswith(f"GET {CONFIRM_PATH}{PROTECTED} HTTP".encode())
     assert b"signed" in sent
 
 
 @pytest.mark.parametrize("refusal", ["400 Bad Request", "401 Unauthorized", "403 Forbidden"])
-def test_a_role_that_may_not_confirm_confirms_without_protection(refusal: str) -> None:
-    """Unsigned, as anybody may: a lost subscription would be worse. The caller learns it."""
+def test_if_the_role_has_no_right_to_confirm_the_subscription_is_confirmed_unsigned(refusal: str) -> None:
+    """A lost subscription would be worse than an unprotected one. The caller learns about it."""
     with raw(in_turn(refusal, "200 OK")) as server:
-        assert SnsEndpoint(sign=signing).confirm(server.address + CALL + PROTECTED) is False
+        assert SnsEndpoint(sign=signing).confirm(server.address + CONFIRM_PATH + PROTECTED) is False
     _, sent = server.heads
-    assert sent.startswith(f"GET {CALL} HTTP".encode())
+    assert sent.startswith(f"GET {CONFIRM_PATH} HTTP".encode())
     assert b"signed" not in sent
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "503 Busy", "429 Slow", "302 Found"])
-def test_a_signed_call_that_fails_is_repeated_by_sns_and_not_weakened(status: str) -> None:
-    """SNS asks again, and the next attempt may be protected."""
+def test_a_signed_call_that_fails_is_not_repeated_unsigned(status: str) -> None:
+    """SNS sends the request again, and the next attempt may be protected."""
     with raw(in_turn(status, "200 OK")) as server, pytest.raises(CredentialsUnavailable):
-        SnsEndpoint(sign=signing).confirm(server.address + CALL + PROTECTED)
+        SnsEndpoint(sign=signing).confirm(server.address + CONFIRM_PATH + PROTECTED)
     assert len(server.heads) == 1
 
 
@@ -135,8 +135,8 @@ def test_a_signed_call_that_fails_is_repeated_by_sns_and_not_weakened(status: st
         *("500 Oops", "503 Busy"),
     ],
 )
-def test_any_other_status_is_no_answer(call: Call, status: str) -> None:
-    """503 to SNS, which asks again; a redirect is not followed, an error not repeated; none of it is kept."""
+def test_any_other_status_is_an_error(call: Call, status: str) -> None:
+    """SNS gets 503 and sends again. The relay follows no redirect, repeats no call, and keeps nothing."""
     with raw(reply(head(0))) as other:
         there = f"HTTP/1.1 {status}\r\nLocation: {other.address}/planted\r\nRetry-After: 9\r\n"
         content = there.encode() + b"Content-Length: 7\r\n\r\nplanted"
@@ -145,7 +145,7 @@ def test_any_other_status_is_no_answer(call: Call, status: str) -> None:
         with raw(get_reply(content)) as server:
             endpoint = SnsEndpoint()
             with pytest.raises(CredentialsUnavailable) as refused:
-                call(endpoint, server.address + NAMED)
+                call(endpoint, server.address + PATH)
             assert (server.requests, other.connections) == (1, 0)
         assert status[:3] in str(refused.value)
         assert "planted" not in str(refused.value)
@@ -153,20 +153,20 @@ def test_any_other_status_is_no_answer(call: Call, status: str) -> None:
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "410 Gone"])
 def test_a_certificate_that_does_not_exist_proves_nothing(status: str) -> None:
-    """A forger has made the name up: that is a 401, and not SNS's trouble; nothing of it is kept."""
+    """A forger has invented the URL. The answer is a 401, as SNS is not at fault, and nothing is kept."""
     endpoint = SnsEndpoint()
     with raw(get_reply(head(7, status) + b"planted")) as server:
         certificates = KnownCertificates(endpoint.certificate, time.monotonic)
-        assert certificates(server.address + NAMED) == b""
+        assert certificates(server.address + PATH) == b""
         assert not certificates._certificates
         with pytest.raises(CredentialsUnavailable):
-            endpoint.confirm(server.address + NAMED)
+            endpoint.confirm(server.address + PATH)
 
 
 @CALLS
 @pytest.mark.parametrize("length", [MAX_ANSWER_BYTES + 1, 100 * MAX_ANSWER_BYTES])
-def test_a_large_answer_is_not_read_to_its_end(call: Call, length: int) -> None:
-    """Nor kept: half a certificate would be one that never fits."""
+def test_an_answer_over_the_limit_is_not_read_to_its_end(call: Call, length: int) -> None:
+    """It is not kept either, because a part of a certificate would verify nothing."""
     sent = []
 
     def flood(_server: Raw, connection: socket.socket) -> bool:
@@ -178,39 +178,39 @@ def test_a_large_answer_is_not_read_to_its_end(call: Call, length: int) -> None:
 
     endpoint = SnsEndpoint()
     with raw(flood) as server, pytest.raises(CredentialsUnavailable, match="too long"):
-        call(endpoint, server.address + NAMED)
+        call(endpoint, server.address + PATH)
     assert sum(sent) <= 100 * MAX_ANSWER_BYTES
 
 
 def test_an_answer_at_the_limit_is_read() -> None:
-    """To the last byte."""
+    """The limit itself is allowed."""
     with raw(get_reply(head(MAX_ANSWER_BYTES) + b"x" * MAX_ANSWER_BYTES)) as server:
-        assert len(certificate_at(SnsEndpoint(), server.address + NAMED)) == MAX_ANSWER_BYTES
+        assert len(certificate_at(SnsEndpoint(), server.address + PATH)) == MAX_ANSWER_BYTES
 
 
-def test_a_compressed_answer_is_not_unfolded() -> None:
-    """Nobody has asked for one: it could be a bomb."""
+def test_a_compressed_answer_is_not_decompressed() -> None:
+    """The request does not accept compression, and the content could be a decompression bomb."""
     content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nplanted"
     with raw(get_reply(content)) as server:
-        assert SnsEndpoint().certificate(server.address + NAMED) == b"planted"
+        assert SnsEndpoint().certificate(server.address + PATH) == b"planted"
 
 
 @CALLS
-def test_a_silent_server_is_not_waited_for(call: Call) -> None:
-    """The sender waits for the answer."""
+def test_a_silent_server_causes_a_timeout(call: Call) -> None:
+    """The sender waits for the relay's answer in the meantime."""
     with raw(silent) as server:
         started = time.monotonic()
         with pytest.raises(CredentialsUnavailable, match="ReadTimeoutError"):
-            call(hasty(), server.address + NAMED)
+            call(impatient(), server.address + PATH)
         assert time.monotonic() - started < 5
         assert server.requests == 1
 
 
 @CALLS
-def test_a_server_that_says_one_byte_at_a_time_is_not_listened_to(
+def test_an_answer_that_arrives_byte_by_byte_causes_a_timeout(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The whole answer has its time, and each byte of it has not."""
+    """The time limit is for the whole answer and not for each byte."""
     monkeypatch.setattr(sns, "TOTAL_SECS", 0.3)
 
     def drip(server: Raw, connection: socket.socket) -> bool:
@@ -222,7 +222,7 @@ def test_a_server_that_says_one_byte_at_a_time_is_not_listened_to(
     with raw(drip) as server:
         started = time.monotonic()
         with pytest.raises(CredentialsUnavailable):
-            call(hasty(), server.address + NAMED)
+            call(impatient(), server.address + PATH)
         assert time.monotonic() - started < 5
 
 
@@ -237,25 +237,25 @@ def test_a_server_that_says_one_byte_at_a_time_is_not_listened_to(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nz",
     ],
 )
-def test_an_answer_that_breaks_off_is_none(call: Call, content: bytes) -> None:
-    """Not even half of one."""
+def test_an_incomplete_answer_is_an_error(call: Call, content: bytes) -> None:
+    """A partial answer is not used."""
     endpoint = SnsEndpoint()
     with raw(get_reply(content)) as server, pytest.raises(CredentialsUnavailable):
-        call(endpoint, server.address + NAMED)
+        call(endpoint, server.address + PATH)
 
 
 @CALLS
 @pytest.mark.parametrize(
     "address", ["https://127.0.0.1:1/x.pem", "https://", "https://[", "https://127.0.0.1:99999/"]
 )
-def test_a_server_that_cannot_be_reached_is_translated(call: Call, address: str) -> None:
-    """Whatever urllib3 makes of it."""
+def test_a_server_that_cannot_be_reached_is_an_error_of_the_relay(call: Call, address: str) -> None:
+    """Every exception of urllib3 is translated."""
     with pytest.raises(CredentialsUnavailable):
         call(SnsEndpoint(), address)
 
 
-def test_a_certificate_comes_over_tls_from_whoever_can_prove_to_be_sns(tmp_path: Path) -> None:
-    """A server that nobody vouches for could hand out any certificate, and so sign anything."""
+def test_a_certificate_is_fetched_only_from_a_server_with_a_trusted_tls_certificate(tmp_path: Path) -> None:
+    """Any other server could serve any certificate, and thus sign any message."""
     key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     key.write_bytes(rsa_pair()[0].private_bytes(encoding, form, serialization.NoEncryption()))
@@ -277,7 +277,7 @@ def test_a_certificate_comes_over_tls_from_whoever_can_prove_to_be_sns(tmp_path:
         serving = threading.Thread(target=serve, args=[listening], daemon=True)
         serving.start()
         with pytest.raises(CredentialsUnavailable, match="SSLError"):
-            SnsEndpoint().certificate(f"https://127.0.0.1:{listening.getsockname()[1]}{NAMED}")
+            SnsEndpoint().certificate(f"https://127.0.0.1:{listening.getsockname()[1]}{PATH}")
         serving.join(5)
     assert refused.is_set()
     kept = SnsEndpoint()._pool.connection_pool_kw

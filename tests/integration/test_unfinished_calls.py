@@ -1,11 +1,11 @@
-"""Real HTTP calls after which the vendor may still be working: their connections are still in use."""
+"""The vendor may still be working after some failed calls, so their connections count as used."""
 
 import socket
 from collections.abc import Callable
 
 import pytest
 
-from fakes import CREDENTIALS
+from ports import CREDENTIALS
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from push_relay.core.errors import RelayError
@@ -59,14 +59,14 @@ def stalls(content: bytes) -> Callable[[Raw, socket.socket], bool]:
 def test_a_call_is_unfinished_if_the_vendor_has_not_ended_it(
     answer: Callable[[Raw, socket.socket], bool], *, is_unfinished: bool
 ) -> None:
-    """Either the relay gave up or a gateway did."""
+    """Either the relay or a gateway has given up waiting for the vendor."""
     with raw(answer) as server, pytest.raises(RelayError) as raised:
         HttpPushApi(server.address, Account(read_timeout=1)).send(PUSH, CREDENTIALS, "-", 2.0)
     assert raised.value.unfinished is is_unfinished
 
 
 def test_a_call_that_never_began_is_not_unfinished() -> None:
-    """Nobody listens."""
+    """No server listens at the address."""
     with raw(silent) as server:
         address = server.address
     with pytest.raises(RelayError) as raised:

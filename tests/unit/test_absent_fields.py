@@ -1,4 +1,4 @@
-"""The shipped sources accept what their senders leave out or send as null or blank, and their words stand."""
+"""The shipped sources accept absent, null and blank fields, and still write a readable wording."""
 
 import json
 import re
@@ -15,26 +15,26 @@ from push_relay.adapters.catalog import Catalog
 from push_relay.core.errors import SchemaViolation
 from push_relay.core.event import Arrival
 
-#: Shipped sources whose senders leave things out. A deployer may have removed one.
+#: Shipped sources whose senders omit fields. A deployer may have removed one.
 NAMES = [name for name in ("cloudwatch-alarm", "github", "grafana") if (SHIPPED / name).is_dir()]
 CASES = [case for name in NAMES for case in sorted((SHIPPED / name / "examples").glob("*.request.json"))]
-#: What a message rule of the source cannot do without, by source.
+#: Fields that a message rule of the source requires, by source.
 NEEDED = {
     "cloudwatch-alarm": {("AlarmName",), ("NewStateValue",), ("OldStateValue",)},
     "grafana": {("status",), ("state",)},
 }
-#: Places whose rules read a value of one type, with the types that the schema refuses.
+#: Places where the rules read a value of one type, with the types that the schema refuses.
 OF_ONE_TYPE = {("github", ("action",)): (int, list, dict), ("grafana", ("alerts",)): (int, str, dict)}
 MISSING = object()
 CATALOG = Catalog(SHIPPED)
-#: Two spaces, punctuation or a preposition without what it belongs to, or a value that is none.
+#: Signs of a missing value in a text: two spaces, a dangling comma or preposition, or the word "null".
 DANGLING = re.compile(r"  |^[\s:,.]|[\s:,#]$|#[ :,]|[:,] *[:,]|, by$|\bto$|\b(?:null|None|true|false)\b")
 
 type Place = tuple[str | int, ...]
 
 
 def places(value: Any, read: str, here: Place = ()) -> Iterator[Place]:
-    """Yield the places of a document whose names its source's rules mention."""
+    """Yield the places of a document that its source's rules mention by name."""
     if isinstance(value, dict):
         inner = [(name, child) for name, child in value.items() if re.search(rf"\b{name}\b", read)]
     else:
@@ -45,7 +45,7 @@ def places(value: Any, read: str, here: Place = ()) -> Iterator[Place]:
 
 
 def changed(document: Any, place: Place, value: Any) -> Any:
-    """Return a document with another value in a place, or without the place."""
+    """Return a copy of a document with another value in a place, or without the place."""
     made = deepcopy(document)
     holder = made
     for step in place[:-1]:
@@ -58,7 +58,7 @@ def changed(document: Any, place: Place, value: Any) -> Any:
 
 
 def written(name: str, came: Arrival) -> tuple[str, str] | None:
-    """Return title and body that a source writes. Raises what it refuses."""
+    """Return the title and body that a source writes. Raises the source's error if it refuses the event."""
     source = CATALOG.named(name)
     written = source.wording(source.event(came))
     assert not written.errors
@@ -66,8 +66,8 @@ def written(name: str, came: Arrival) -> tuple[str, str] | None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")
-def test_no_part_that_is_absent_refuses_an_event_or_leaves_a_gap(case: Path) -> None:
-    """Each in turn: missing, null, blank, a number, an empty list, an empty object."""
+def test_a_missing_field_neither_refuses_the_event_nor_leaves_a_gap_in_its_text(case: Path) -> None:
+    """Each field in turn is removed, or is null, blank, a number, an empty list or an empty object."""
     name = case.parents[1].name
     request = json.loads(case.read_text("utf-8"))
     came = Arrival(name, request["body"], request["headers"], {}, 1.0, "e", "i")
@@ -91,10 +91,10 @@ def test_no_part_that_is_absent_refuses_an_event_or_leaves_a_gap(case: Path) -> 
         {"state": "ok", "alerts": "x"},
         {"state": "ok", "alerts": [{}] * 50_001},
     ],
-    ids=["no status", "payload of its own", "no list", "endless"],
+    ids=["no-status", "custom-payload", "alerts-are-not-a-list", "too-many-alerts"],
 )
-def test_what_no_rule_can_do_without_is_refused(name: str, document: dict[str, Any]) -> None:
-    """The sender gets a 422 for it. A webhook with a custom payload is an example."""
+def test_an_event_without_a_required_field_is_refused(name: str, document: dict[str, Any]) -> None:
+    """The sender gets a 422. One example is a Grafana webhook with a custom payload."""
     with pytest.raises(SchemaViolation):
         written(name, Arrival(name, document, {}, {}, 1.0, "e", "i"))
 
@@ -102,8 +102,10 @@ def test_what_no_rule_can_do_without_is_refused(name: str, document: dict[str, A
 @pytest.mark.parametrize("name", [name for name in NAMES if name == "github"])
 @pytest.mark.parametrize("kind", ["issues", "pull_request", "workflow_run"])
 @pytest.mark.parametrize("action", ["opened", "assigned", "review_requested", "closed", "completed"])
-def test_an_event_that_says_nothing_but_what_happened_is_written(name: str, kind: str, action: str) -> None:
-    """Nobody of GitHub's own documents is that empty."""
+def test_an_event_with_an_action_and_little_else_has_a_readable_wording(
+    name: str, kind: str, action: str
+) -> None:
+    """GitHub's own payloads are never this empty, so this is the worst case."""
     bare = {
         "action": action,
         "pull_request": {"merged": True},

@@ -1,4 +1,4 @@
-"""What relay.toml says of the account and of a route's pace, and how a mistake in it is told."""
+"""The keys of an account and of a route's priority in relay.toml, and the errors for mistakes in them."""
 
 from pathlib import Path
 
@@ -31,14 +31,14 @@ priority = "normal"
 
 
 def read(directory: Path, document: str) -> Routing:
-    """Read a relay.toml."""
+    """Read a relay.toml with the given content."""
     file = directory / "relay.toml"
     file.write_text(document)
     return read_routing_file(file)
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
-    """Each as what it means."""
+    """Durations are converted to seconds, and choices to booleans."""
     routing = read(tmp_path, DOCUMENT)
     account = routing.account
     assert (account.daily_calls, account.reserve, account.time_zone) == (1000, 20, "Europe/Berlin")
@@ -46,8 +46,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert [(route.high, route.max_age) for route in routing.routes] == [(True, 600), (False, None)]
 
 
-def test_without_keys_the_vendors_limits_hold(tmp_path: Path) -> None:
-    """2,500 calls of a day in UTC, a tenth kept, 3 connections, a week; what is unknown is sent again."""
+def test_the_defaults_are_the_vendor_s_limits(tmp_path: Path) -> None:
+    """An empty file is a valid configuration, with 2,500 calls per day and 3 connections."""
     account = read(tmp_path, "").account
     assert account == Account()
     assert (account.daily_calls, account.reserve, account.connections) == (2500, 10, 3)
@@ -72,10 +72,10 @@ def test_without_keys_the_vendors_limits_hold(tmp_path: Path) -> None:
         ('"normal"', "1", 17, "route[2].priority: is not a text"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(
+def test_a_mistake_is_reported_with_its_line(
     tmp_path: Path, before: str, after: str, line: int, cause: str
 ) -> None:
-    """At build time, and not by the first event."""
+    """It is found at build time and not by the first event."""
     assert before in DOCUMENT
     with pytest.raises(ConfigurationInvalid) as wrong:
         read(tmp_path, DOCUMENT.replace(before, after))
@@ -83,13 +83,13 @@ def test_a_mistake_is_told_with_its_line(
 
 
 @pytest.mark.parametrize(("written", "resends"), [("", 1), ("resends = 0", 0), ("resends = 5", 5)])
-def test_resends_are_bounded(tmp_path: Path, written: str, resends: int) -> None:
-    """One, if nothing is configured."""
+def test_the_number_of_resends_can_be_configured(tmp_path: Path, written: str, resends: int) -> None:
+    """The default is one resend, because a resend may deliver a push twice."""
     assert read(tmp_path, f"[account.default]\n{written}\n").account.resends == resends
 
 
 def test_resends_and_hold_contradict_each_other(tmp_path: Path) -> None:
-    """Held pushes are never sent again; 0 resends is the same wish."""
+    """Held pushes are never sent again, so the two keys agree only if `resends` is 0."""
     document = '[account.default]\nresends = 2\ndelivery_unknown = "hold"\n'
     with pytest.raises(ConfigurationInvalid) as wrong:
         read(tmp_path, document)
@@ -98,7 +98,7 @@ def test_resends_and_hold_contradict_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("percent", [0, 99])
-def test_the_reserve_may_be_nothing_or_nearly_all(tmp_path: Path, percent: int) -> None:
-    """All of it would let nothing through that is not urgent."""
+def test_the_reserve_can_be_from_0_to_99_percent(tmp_path: Path, percent: int) -> None:
+    """With 100 percent, no push of normal priority could be sent."""
     document = DOCUMENT.replace("_percent = 20", f"_percent = {percent}")
     assert read(tmp_path, document).account.reserve == percent

@@ -1,4 +1,4 @@
-"""Every alarm of the template rings for what the code does, for its own stack alone, and says what to do."""
+"""Every alarm of the template is raised by its own stack's metrics, and refers to the documentation."""
 
 import os
 import re
@@ -28,13 +28,13 @@ _STATISTICS: dict[str, Callable[[list[float]], float]] = {"Sum": sum, "Maximum":
 
 
 def receipts(number: int, **about: Any) -> Callable[[Telemetry], None]:
-    """Return what settles a number of receipts."""
+    """Return a function that reports a number of receipts to telemetry."""
     receipt = Receipt(**{"source": "bakery", "event_id": "e-1", "outcome": Outcome.PARKED, **about})
     return lambda telemetry: telemetry.settled([receipt] * number, attempt=1)
 
 
 def refusals(number: int, **about: Any) -> Callable[[Telemetry], None]:
-    """Return what refuses a number of requests before their senders have proven themselves."""
+    """Return a function that reports a number of requests whose senders were not verified."""
     receipt = Receipt(**{"source": "bakery", "event_id": "-", "outcome": Outcome.REJECTED, **about})
 
     def cause(telemetry: Telemetry) -> None:
@@ -46,7 +46,7 @@ def refusals(number: int, **about: Any) -> Callable[[Telemetry], None]:
 
 
 def quota(*calls: int) -> Callable[[Telemetry], None]:
-    """Return what tells how many of 100 calls of the day are used, in an invocation each."""
+    """Return a function that reports the used calls of the day out of 100, one invocation for each number."""
 
     def cause(telemetry: Telemetry) -> None:
         for used in calls:
@@ -56,7 +56,7 @@ def quota(*calls: int) -> Callable[[Telemetry], None]:
     return cause
 
 
-#: By alarm: what rings it, and what comes near and does not.
+#: By alarm: a cause that raises it, and a similar cause that does not.
 CAUSES: dict[str, tuple[Callable[[Telemetry], None], Callable[[Telemetry], None]]] = {
     "FailedAlarm": (receipts(1, outcome=Outcome.FAILED), receipts(9)),
     "CredentialsTroubleAlarm": (
@@ -82,10 +82,10 @@ CAUSES: dict[str, tuple[Callable[[Telemetry], None], Callable[[Telemetry], None]
 }
 
 
-def series(said: Captured, alarm: dict[str, Any]) -> Iterator[float]:
-    """Return the values that CloudWatch finds under an alarm's namespace, name and dimensions."""
+def series(output: Captured, alarm: dict[str, Any]) -> Iterator[float]:
+    """Return the values that CloudWatch has for an alarm's namespace, metric name and dimensions."""
     wanted = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
-    for line in said.metrics:
+    for line in output.metrics:
         for directive in line["_aws"]["CloudWatchMetrics"]:
             named = alarm["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
             found = any({name: line[name] for name in names} == wanted for names in directive["Dimensions"])
@@ -93,31 +93,31 @@ def series(said: Captured, alarm: dict[str, Any]) -> Iterator[float]:
                 yield from line[alarm["MetricName"]]
 
 
-def rings(alarm: dict[str, Any], values: list[float]) -> bool:
-    """Tell whether an alarm rings for the values of one period."""
+def is_raised(alarm: dict[str, Any], values: list[float]) -> bool:
+    """Return whether the values of one period raise an alarm."""
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
     assert alarm["EvaluationPeriods"] == 1
     return bool(values) and _STATISTICS[alarm["Statistic"]](values) >= float(alarm["Threshold"])
 
 
 def test_each_alarm_of_the_code_s_metrics_has_a_cause_here() -> None:
-    """An alarm on a metric that nothing writes would never ring."""
+    """An alarm on a metric that nothing writes would never be raised."""
     assert set(CAUSES) == set(OURS)
 
 
 @pytest.mark.parametrize("name", CAUSES)
-def test_an_alarm_rings_for_what_the_code_writes(name: str) -> None:
-    """Namespace, name, dimensions, statistic and threshold fit the metric; what is harmless does not ring."""
+def test_an_alarm_is_raised_by_the_metrics_that_the_code_writes(name: str) -> None:
+    """Namespace, name, dimensions and threshold must match. The harmless cause must not raise the alarm."""
     cause, harmless = CAUSES[name]
     for happens, expected in ((cause, True), (harmless, False)):
-        with captured(stack=STACK) as said:
-            happens(said.telemetry)
-            said.telemetry.flush()
-        assert rings(OURS[name], [*series(said, OURS[name])]) is expected
+        with captured(stack=STACK) as output:
+            happens(output.telemetry)
+            output.telemetry.flush()
+        assert is_raised(OURS[name], [*series(output, OURS[name])]) is expected
 
 
-def test_the_functions_write_the_names_that_the_alarms_look_for() -> None:
-    """A variable has the stack's name; the service and the namespace are Powertools' own."""
+def test_the_functions_write_the_names_that_the_alarms_use() -> None:
+    """Environment variables of the functions contain the names of the stack, service and namespace."""
     document = transformed()
     for function in ("ReceiveFunction", "DeliverFunction"):
         variables = document["Resources"][function]["Properties"]["Environment"]["Variables"]
@@ -126,30 +126,30 @@ def test_the_functions_write_the_names_that_the_alarms_look_for() -> None:
         assert variables["POWERTOOLS_METRICS_NAMESPACE"] == os.environ["POWERTOOLS_METRICS_NAMESPACE"]
     settings = Settings.read({"STACK_NAME": STACK, "RELAY_CONFIG": str(SAMPLES / "relay.toml")})
     common = Common.of(settings)
-    with captured() as said:
+    with captured() as output:
         common.telemetry.quota(1, 2)
         common.telemetry.flush()
-    assert [line["stack"] for line in said.metrics] == [STACK]
+    assert [line["stack"] for line in output.metrics] == [STACK]
 
 
 @pytest.mark.parametrize("name", CAUSES)
-def test_an_alarm_does_not_ring_for_another_stack(name: str) -> None:
-    """A test deployment in the same account writes the same metrics."""
-    with captured(stack=f"{STACK}-dev") as said:
-        CAUSES[name][0](said.telemetry)
-        said.telemetry.flush()
-    assert said.metrics
-    assert not rings(OURS[name], [*series(said, OURS[name])])
+def test_an_alarm_is_not_raised_by_another_stack(name: str) -> None:
+    """A test deployment in the same AWS account writes the same metrics with another stack name."""
+    with captured(stack=f"{STACK}-dev") as output:
+        CAUSES[name][0](output.telemetry)
+        output.telemetry.flush()
+    assert output.metrics
+    assert not is_raised(OURS[name], [*series(output, OURS[name])])
 
 
-def test_a_flood_of_forgeries_rings() -> None:
-    """Their metrics are written together, so that a few may still wait."""
-    with captured(stack=STACK) as said:
-        refusals(130, error_code="signature_invalid")(said.telemetry)
-    assert rings(OURS["RejectedAlarm"], [*series(said, OURS["RejectedAlarm"])])
+def test_a_flood_of_forgeries_raises_an_alarm() -> None:
+    """The metrics of refusals are written in groups, so a few of the 130 are possibly not written yet."""
+    with captured(stack=STACK) as output:
+        refusals(130, error_code="signature_invalid")(output.telemetry)
+    assert is_raised(OURS["RejectedAlarm"], [*series(output, OURS["RejectedAlarm"])])
 
 
-#: What AWS measures: metric, statistic, threshold, and the resource that its one dimension names.
+#: Alarms on metrics of AWS: the metric, statistic, threshold, and the resource in its only dimension.
 AWS_METRICS = {
     "DeadLetterAlarm": (
         "AWS/SQS",
@@ -179,8 +179,8 @@ AWS_METRICS = {
 
 
 @pytest.mark.parametrize("name", AWS_METRICS)
-def test_an_alarm_watches_what_aws_measures(name: str) -> None:
-    """By the names that AWS publishes, of the stack's own resource."""
+def test_an_alarm_watches_a_metric_of_aws(name: str) -> None:
+    """The names must be those that AWS documents, and the resource must belong to the stack."""
     properties = ALARMS[name]["Properties"]
     ((dimension, target),) = ((each["Name"], each["Value"]) for each in properties["Dimensions"])
     ((_, resource),) = target.items()
@@ -197,22 +197,22 @@ def test_an_alarm_watches_what_aws_measures(name: str) -> None:
     assert properties["EvaluationPeriods"] == 1
 
 
-def test_these_are_all_alarms() -> None:
-    """Each is in one of the two tables."""
+def test_every_alarm_is_tested() -> None:
+    """A new alarm must be added to one of the two tables above."""
     assert set(ALARMS) == set(CAUSES) | set(AWS_METRICS)
 
 
 @pytest.mark.parametrize("function", ["Receive", "Deliver"])
-def test_a_function_s_duration_rings_before_its_timeout(function: str) -> None:
-    """At nine tenths of it, or nearly."""
+def test_the_duration_alarm_is_raised_before_the_function_s_timeout(function: str) -> None:
+    """The threshold is about nine tenths of the timeout, so there is time to react."""
     document = transformed(AlarmTopicArn=TOPIC)
     timeout = 1000 * document["Resources"][f"{function}Function"]["Properties"]["Timeout"]
     assert 0.85 < ALARMS[f"{function}DurationAlarm"]["Properties"]["Threshold"] / timeout < 0.95
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_published_and_says_where_to_read_on(name: str) -> None:
-    """Its description names a section of docs/operations.md that is there, and missing data is no alarm."""
+def test_an_alarm_is_published_and_refers_to_its_documentation(name: str) -> None:
+    """Its description names a section of docs/operations.md. Missing data does not raise the alarm."""
     properties = ALARMS[name]["Properties"]
     assert properties["AlarmActions"] == [TOPIC]
     assert properties["TreatMissingData"] == "notBreaching"
@@ -230,15 +230,15 @@ def sections() -> set[str]:
     return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_without_a_topic_the_alarms_are_there_and_tell_nobody() -> None:
-    """They show in the console; a topic can be given later."""
+def test_without_a_topic_the_alarms_exist_but_notify_nobody() -> None:
+    """They are shown in the console, and a topic can be configured later."""
     alarms = resources(transformed(), "AWS::CloudWatch::Alarm")
     assert set(alarms) == set(ALARMS)
     assert not [name for name, each in alarms.items() if "AlarmActions" in each["Properties"]]
 
 
-def test_the_documented_price_counts_the_metrics_and_the_alarms_that_there_are() -> None:
-    """At $0.30 a metric and $0.10 an alarm."""
+def test_the_documented_price_matches_the_number_of_metrics_and_alarms() -> None:
+    """CloudWatch charges $0.30 per metric and $0.10 per alarm."""
     metrics = {
         *names.OUTCOME_METRICS.values(),
         *names.CODE_METRICS.values(),
@@ -258,7 +258,7 @@ def test_the_documented_price_counts_the_metrics_and_the_alarms_that_there_are()
         ("QuotaAlarmPercent", "50", "QuotaAlarm"),
     ],
 )
-def test_a_threshold_is_a_parameter_where_taste_differs(parameter: str, value: str, alarm: str) -> None:
-    """The alarm takes it."""
+def test_a_threshold_can_be_set_by_a_parameter(parameter: str, value: str, alarm: str) -> None:
+    """The right value of these thresholds depends on the deployment."""
     alarms = resources(transformed(**{parameter: value}), "AWS::CloudWatch::Alarm")
     assert str(alarms[alarm]["Properties"]["Threshold"]) == value

@@ -1,10 +1,10 @@
-"""The vendor's answers: whatever the body is, it is deciphered, and none of its text gets out."""
+"""Any body of the vendor's answer can be read, and none of its text is passed on."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.delivery.encoding import MAX_ANSWER, Answer, read_answer
+from push_relay.core.delivery.encoding import MAX_ANSWER_BYTES, Answer, read_answer
 
 FINE, DOUBTFUL = Answer(), Answer(doubtful=True)
 XML = '<?xml version="1.0"?><PushResponse xmlns="http://schemas.example.com/types">{}</PushResponse>'
@@ -73,8 +73,8 @@ BILLION = f"{ENTITIES}<x>{STATUS.format('&b;')}</x>"
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_every_shape_of_answer(body: str, answer: Answer) -> None:
-    """A code where there is one, doubt where a proxy spoke or an error was cut, else none."""
+def test_an_answer_is_read_as_success_error_or_doubt(body: str, answer: Answer) -> None:
+    """A proxy's page and a truncated error are doubtful. A body without an error code is a success."""
     assert read_answer(body.encode()) == answer
 
 
@@ -86,13 +86,13 @@ def test_every_shape_of_answer(body: str, answer: Answer) -> None:
         ('{"ResponseStatus": {"ErrorCode": "Wide"}}'.encode("utf-16"), Answer("Wide")),
         ("<R><ResponseStatus><ErrorCode>Wide</ErrorCode></ResponseStatus></R>".encode("utf-16"), FINE),
         (b"x" * 5_000_000, FINE),
-        (b'{"ResponseStatus": {"ErrorCode": "A"}, "pad": "' + b"x" * MAX_ANSWER + b'"}', DOUBTFUL),
+        (b'{"ResponseStatus": {"ErrorCode": "A"}, "pad": "' + b"x" * MAX_ANSWER_BYTES + b'"}', DOUBTFUL),
         (b"<R>" + b"<a>" * 100_000, FINE),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_garbage_other_charsets_and_megabytes(body: bytes, answer: Answer) -> None:
-    """Nothing raises, and no more than the beginning is looked at."""
+def test_garbage_other_charsets_and_huge_bodies_are_read(body: bytes, answer: Answer) -> None:
+    """Only the beginning of a body is read, so a huge one costs no more than a small one."""
     assert read_answer(body) == answer
 
 
@@ -116,7 +116,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.binary() | st.lists(PIECES).map(b"".join))
-def test_any_bytes_are_an_answer(body: bytes) -> None:
-    """No exception, and no code that could hold a person."""
+def test_any_bytes_can_be_read_as_an_answer(body: bytes) -> None:
+    """The error code is logged, so it must not contain personal data such as an email address."""
     code = read_answer(body).error_code
     assert code is None or (code.isascii() and "@" not in code and len(code) <= 64)

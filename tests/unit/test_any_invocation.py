@@ -1,4 +1,4 @@
-"""Whatever either function is invoked with, it answers: a rejection, and never a surprise."""
+"""Both functions answer any invocation: they may reject it, but they never fail unexpectedly."""
 
 import json
 from typing import Any
@@ -70,8 +70,8 @@ LAYERS = st.lists(st.sampled_from([notification, bus_event]), max_size=4)
 SOURCES = st.sampled_from([None, "bakery", "ovens", "nosuch", "../x"]) | TEXT
 
 
-def settled(world: World, kept: list[Any]) -> None:
-    """Check that whatever came has outcomes that the relay knows, and no surprise among them."""
+def assert_settled(world: World, kept: list[Any]) -> None:
+    """Check that every receipt has a known error code, and that none is an internal error."""
     assert all(receipt.error_code in {None, *CODES} for receipt in world.witness.receipts)
     assert "internal_error" not in {receipt.error_code for receipt in world.witness.receipts}
     assert not kept
@@ -82,23 +82,23 @@ def settled(world: World, kept: list[Any]) -> None:
 def test_any_json_in_any_nesting_is_delivered_or_dead_lettered(
     content: Any, layers: list[Any], source: Any
 ) -> None:
-    """Through the whole back door: every envelope, with a source named or not."""
+    """The content passes through the whole of `deliver`, in every envelope, with and without a source."""
     for layer in layers:
         content = layer(content)
     record = sqs_record(content, source=source)
     for invocation in (sqs_batch(record), sns_invocation(notification(content)), bus_event(content)):
         world = World()
-        settled(world, world.deliver(invocation)["batchItemFailures"])
+        assert_settled(world, world.deliver(invocation)["batchItemFailures"])
         assert world.witness.receipts
 
 
 @settings(deadline=None)
 @given(JUNK)
 def test_any_junk_is_dead_lettered(junk: Any) -> None:
-    """As an invocation, as a record, and as what is in one."""
+    """The junk is the invocation itself, one record of it, or a record's body."""
     for invocation in (junk, sqs_batch(junk), sqs_batch({"eventSource": "aws:sqs", "body": junk})):
         world = World()
-        settled(world, world.deliver(invocation)["batchItemFailures"])
+        assert_settled(world, world.deliver(invocation)["batchItemFailures"])
 
 
 @settings(max_examples=150, deadline=None)
@@ -111,7 +111,7 @@ def test_any_junk_is_dead_lettered(junk: Any) -> None:
 def test_any_signed_webhook_has_a_status(
     content: Any, headers: dict[str, str], source: str, mode: DeliveryMode
 ) -> None:
-    """200, 202 or a problem detail of the sender's own making: never 500."""
+    """The sender gets 200, 202, or a 4xx for its own mistake, but never a 500."""
     body = json.dumps(content).encode()
     world = World(mode=mode)
     answer = world.receive(webhook(body, source=source, headers=headers))
@@ -122,7 +122,7 @@ def test_any_signed_webhook_has_a_status(
 @settings(deadline=None)
 @given(JUNK, st.dictionaries(KEYS, JUNK, max_size=4))
 def test_any_junk_gets_a_problem_detail(junk: Any, changes: dict[str, Any]) -> None:
-    """As an invocation, and in the fields of one."""
+    """The junk is the invocation itself, or the value of some of its fields."""
     for invocation in (junk, webhook({"kind": "baked"}) | changes):
         answer = World().receive(invocation)
         assert answer["statusCode"] < 500

@@ -1,4 +1,4 @@
-"""A body becomes the event's document, by its content type and the source's format."""
+"""A body is parsed into the event's document by its content type and the source's format."""
 
 import json
 from contextlib import suppress
@@ -33,7 +33,7 @@ BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "
     ],
 )
 def test_json_in_utf8_is_read(content_type: str) -> None:
-    """JSON's media types, with and without the one charset that JSON has."""
+    """All media types of JSON are accepted, with or without a charset, if the charset is UTF-8."""
     assert read_body(b'{"a": "\xc3\xa9"}', {"content-type": content_type}, JSON) == {"a": "é"}
 
 
@@ -58,13 +58,13 @@ def test_json_in_utf8_is_read(content_type: str) -> None:
     ids=str,
 )
 def test_another_media_type_charset_or_coding_is_refused(headers: dict[str, str]) -> None:
-    """415: what the relay cannot read is not guessed at."""
+    """The relay does not guess at a body that it cannot read: the sender gets a 415."""
     with pytest.raises(UnsupportedMediaType):
         read_body(b"{}", headers, JSON)
 
 
-def test_identity_is_no_coding() -> None:
-    """A sender may say that nothing was done."""
+def test_the_content_encoding_identity_is_accepted() -> None:
+    """`identity` states explicitly that the body is not compressed."""
     headers = {"content-type": "application/json", "content-encoding": " Identity "}
     assert read_body(b"{}", headers, JSON) == {}
 
@@ -94,7 +94,7 @@ def test_identity_is_no_coding() -> None:
     ],
 )
 def test_proven_json_is_read_under_any_content_type(content_type: str | None) -> None:
-    """The proof covers the bytes and not the header, and the bytes are JSON."""
+    """The proof covers the body but not the header, so the body alone decides."""
     headers = {} if content_type is None else {"content-type": content_type}
     body = '\ufeff \r\n\t{"a": "é"}'.encode()
     assert read_body(body, headers, JSON, proven=True) == {"a": "é"}
@@ -111,10 +111,10 @@ def test_proven_json_is_read_under_any_content_type(content_type: str | None) ->
         ("text/json", MalformedRequest),
     ],
 )
-def test_a_proven_body_that_is_no_json_is_refused_by_its_type(
+def test_a_proven_body_that_is_not_json_is_refused_by_its_type(
     content_type: str | None, error: type[RelayError]
 ) -> None:
-    """415 if the sender does not call it JSON, 400 if it does."""
+    """The sender gets a 400 if it labels the body as JSON, and a 415 otherwise."""
     headers = {} if content_type is None else {"content-type": content_type}
     with pytest.raises(error) as refused:
         read_body(b"payload=%7B%7D", headers, JSON, proven=True)
@@ -122,8 +122,8 @@ def test_a_proven_body_that_is_no_json_is_refused_by_its_type(
 
 
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "application/json", ""])
-def test_a_proven_body_has_one_reading_whatever_its_content_type(content_type: str) -> None:
-    """Or the header, which is not signed, would choose: part of a signed title would become the document."""
+def test_a_proven_body_is_read_in_the_same_way_under_any_content_type(content_type: str) -> None:
+    """The header is not signed. If it decided, part of a signed title could be read as the document."""
     headers, both = {"content-type": content_type}, BodyFormat(form_field="payload")
     signed = {"title": "x=1&payload=%7B%22forged%22:1%7D&y="}
     assert read_body(json.dumps(signed).encode(), headers, both, proven=True) == signed
@@ -131,8 +131,8 @@ def test_a_proven_body_has_one_reading_whatever_its_content_type(content_type: s
     assert read_body(form, headers, both, proven=True) == {"a": 1}
 
 
-def test_a_proven_body_is_read_as_its_sender_s_library_would() -> None:
-    """In a form's field too. The limits stay."""
+def test_a_proven_body_is_read_as_leniently_as_its_sender_s_library_would() -> None:
+    """This also holds for JSON in a form's field. The limits on size still apply."""
     text = b'{"a": 1, "a": "\\ud83d", "b": NaN}'
     form = b"payload=%7B%22a%22:1,%22a%22:%22%5Cud83d%22,%22b%22:NaN%7D&odd"
     for body in (text, form):
@@ -144,8 +144,8 @@ def test_a_proven_body_is_read_as_its_sender_s_library_would() -> None:
         read_body(b"[" * (MAX_PARTS + 1), {}, JSON, proven=True)
 
 
-def test_a_field_of_a_form_may_be_as_long_as_a_text_of_json() -> None:
-    """What is queued is JSON, and is read within JSON's limits."""
+def test_a_form_field_has_the_same_length_limit_as_a_json_text() -> None:
+    """The event is queued as JSON, so a longer field could not be read back from the queue."""
     headers, every = {"content-type": "application/x-www-form-urlencoded"}, BodyFormat(form_field="*")
     assert read_body(b"a=" + b"x" * MAX_TEXT, headers, every)
     for proven in (False, True):
@@ -154,29 +154,29 @@ def test_a_field_of_a_form_may_be_as_long_as_a_text_of_json() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{"])
-def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
-    """400: the media type was right and the body was not."""
+def test_a_body_that_is_not_an_object_is_malformed(body: bytes) -> None:
+    """The media type is right, so the sender gets a 400 and not a 415."""
     with pytest.raises(MalformedRequest) as refused:
         read_body(body, {"content-type": "application/json"}, JSON)
     assert not isinstance(refused.value, UnsupportedMediaType)
 
 
 def test_a_structured_cloudevent_is_the_body() -> None:
-    """The structured mode's body is the event itself."""
+    """In the structured mode, the body is the whole event."""
     body = b'{"specversion": "1.0", "id": "1"}'
     headers = {"content-type": f"{STRUCTURED}; charset=utf-8"}
     assert read_body(body, headers, CLOUDEVENTS) == {"specversion": "1.0", "id": "1"}
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/cloudevents-batch+json", ""])
-def test_what_is_no_cloudevent_is_refused(content_type: str) -> None:
-    """Neither ce- headers nor the structured type; a batch is many events, which is not one."""
+def test_a_request_that_is_not_one_cloudevent_is_refused(content_type: str) -> None:
+    """It has neither `ce-` headers nor the structured media type, or it is a batch of several events."""
     with pytest.raises(UnsupportedMediaType):
         read_body(b"{}", {"content-type": content_type}, CLOUDEVENTS)
 
 
 def test_a_binary_cloudevent_is_written_as_a_structured_one() -> None:
-    """Attributes come from ce- headers, percent-decoded; the body is `data`."""
+    """Its attributes are read from the percent-encoded `ce-` headers, and its body becomes `data`."""
     headers = {**BINARY, "ce-subject": "caf%C3%A9%20100%25", "content-type": "application/json", "host": "h"}
     assert read_body(b'{"a": [1]}', headers, CLOUDEVENTS) == {
         "specversion": "1.0",
@@ -189,14 +189,14 @@ def test_a_binary_cloudevent_is_written_as_a_structured_one() -> None:
     }
 
 
-def test_a_binary_cloudevent_may_have_any_json_or_none_as_data() -> None:
-    """`data` is absent without a body, and need not be an object."""
+def test_the_data_of_a_binary_cloudevent_is_optional_and_can_be_any_json() -> None:
+    """An empty body means that `data` is absent. Other JSON than an object is accepted."""
     assert "data" not in read_body(b"", BINARY, CLOUDEVENTS)
     assert read_body(b"null", {**BINARY, "content-type": "application/json"}, CLOUDEVENTS)["data"] is None
 
 
 def test_a_ce_header_cannot_forge_the_data() -> None:
-    """`ce-data` is no attribute: the signature covers the body."""
+    """The signature covers the body alone, so a header `ce-data` is not treated as an attribute."""
     headers = {**BINARY, "ce-data": "forged", "content-type": "application/json"}
     assert read_body(b'"signed"', headers, CLOUDEVENTS)["data"] == "signed"
     assert "data" not in read_body(b"", headers, CLOUDEVENTS)
@@ -213,10 +213,10 @@ def test_a_ce_header_cannot_forge_the_data() -> None:
         ({**BINARY, "content-encoding": "br"}, b"", UnsupportedMediaType),
     ],
 )
-def test_a_wrong_binary_cloudevent_is_refused(
+def test_an_unreadable_binary_cloudevent_is_refused(
     headers: dict[str, str], body: bytes, error: type[RelayError]
 ) -> None:
-    """Nothing of the data is in the error."""
+    """The error does not quote the data, because errors are logged."""
     with pytest.raises(error) as refused:
         read_body(body, headers, CLOUDEVENTS)
     assert "hello" not in str(refused.value)
@@ -236,6 +236,6 @@ HEADERS = st.dictionaries(
 def test_any_body_under_any_headers_is_read_or_refused(
     body: bytes, headers: dict[str, str], body_format: BodyFormat
 ) -> None:
-    """Nothing but RelayError comes out, and what is read is JSON."""
+    """Only a `RelayError` may be raised, and the parsed document must be serialisable as JSON."""
     with suppress(RelayError):
         json.dumps(read_body(body, headers, body_format))

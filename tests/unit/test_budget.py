@@ -1,4 +1,4 @@
-"""How many of the day's calls a source may use: its configuration, and what a call counts against."""
+"""Budgets limit the calls per day of a source: their configuration, and the budgets that a call uses."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ QUOTA = Quota(Account(), {"shop": 40, "mill": 70})
 
 
 def budgets(directory: Path, document: str) -> dict[str, int]:
-    """Return the budgets of a relay.toml."""
+    """Return the budgets in a relay.toml with the given content."""
     file = directory / "relay.toml"
     file.write_text(document)
     return dict(read_routing_file(file).budgets)
@@ -32,13 +32,13 @@ def routes(*sources: str) -> str:
     return "".join(f'[[route]]\nsource = "{source}"\nto = ["user:1"]\n' for source in sources)
 
 
-def test_a_lone_source_may_use_all_calls(tmp_path: Path) -> None:
-    """Nobody else needs them, however many routes it has."""
+def test_a_single_source_may_use_all_calls(tmp_path: Path) -> None:
+    """No other source needs the calls. The number of its routes does not matter."""
     assert budgets(tmp_path, routes("shop", "shop", "shop")) == {}
 
 
-def test_several_sources_may_use_half_of_the_unreserved_calls_each(tmp_path: Path) -> None:
-    """2,500 calls, of which a tenth is reserved for what is urgent."""
+def test_each_of_several_sources_may_use_half_of_the_unreserved_calls(tmp_path: Path) -> None:
+    """A tenth of the 2,500 calls is reserved for urgent pushes by default."""
     assert budgets(tmp_path, routes("shop", "mill", "shop")) == {"shop": 1125, "mill": 1125}
 
 
@@ -47,12 +47,12 @@ def test_several_sources_may_use_half_of_the_unreserved_calls_each(tmp_path: Pat
     [("daily_calls = 1000", 450), ("reserve_percent = 0", 1250), ("daily_calls = 1", 1)],
 )
 def test_the_default_follows_from_the_account(tmp_path: Path, account: str, budget: int) -> None:
-    """Half of what is not reserved, and one call at least."""
+    """It is half of the calls that are not reserved, and at least one."""
     assert budgets(tmp_path, f"[account.default]\n{account}\n{routes('shop', 'mill')}")["shop"] == budget
 
 
-def test_a_configured_budget_goes_before_the_default(tmp_path: Path) -> None:
-    """Also of a lone source; and all of the account's calls are as good as no budget."""
+def test_a_configured_budget_replaces_the_default(tmp_path: Path) -> None:
+    """This also holds for a single source. The account's full number of calls lifts the limit."""
     configured = "[source.shop]\ndaily_calls = 30\n"
     assert budgets(tmp_path, configured + routes("shop", "mill")) == {"shop": 30, "mill": 1125}
     assert budgets(tmp_path, configured + routes("shop")) == {"shop": 30}
@@ -70,8 +70,8 @@ def test_a_configured_budget_goes_before_the_default(tmp_path: Path) -> None:
         ("true", "is not a whole number"),
     ],
 )
-def test_a_wrong_budget_is_found_at_build_time(tmp_path: Path, value: str, cause: str) -> None:
-    """With its line."""
+def test_an_invalid_budget_is_found_at_build_time(tmp_path: Path, value: str, cause: str) -> None:
+    """The error names the file and the line."""
     with pytest.raises(ConfigurationInvalid) as wrong:
         budgets(tmp_path, f"{routes('shop')}[source.shop]\ndaily_calls = {value}\n")
     assert wrong.value.detail == f"{tmp_path}/relay.toml:5: source.shop.daily_calls: {cause}"
@@ -90,26 +90,26 @@ def test_a_wrong_budget_is_found_at_build_time(tmp_path: Path, value: str, cause
         ),
         (replace(PUSH, sources=("other", "shop")), Allowance(2250, ("shop",), {})),
     ],
-    ids=["normal", "urgent", "without a budget", "without a source", "several", "several, one without"],
+    ids=["normal", "urgent", "without-a-budget", "without-a-source", "several", "several-and-one-without"],
 )
-def test_what_a_call_counts_against(push: Push, expected: Allowance) -> None:
-    """It counts for all its sources, and each of them would have to refuse it."""
+def test_a_call_counts_against_the_budgets_of_all_its_sources(push: Push, expected: Allowance) -> None:
+    """The call is refused only if all of its sources have used up their budgets."""
     assert QUOTA.allowance(push) == expected
 
 
-def test_a_push_counts_for_its_events_source() -> None:
-    """All of an event's pushes do."""
+def test_every_push_of_an_event_counts_for_the_event_s_source() -> None:
+    """An event with three recipients uses three calls."""
     world = World()
     event = Event("bakery", "e-1", "everybody", {"kind": "everybody", "words": "warm"}, 1_800_000_000.0, "i")
     world.deliver(sqs_batch(sqs_queued(event)))
     assert [call.push.sources for call in world.vendor.calls] == [("bakery",)] * 3
 
 
-def test_the_push_of_a_batch_window_counts_for_the_sources_that_it_gathers_from() -> None:
-    """Once for each of them."""
+def test_a_batch_push_counts_once_for_each_of_its_sources() -> None:
+    """It is one call, even if several of its events are from the same source."""
     world = World()
     window = Window("w", PERSON, world.clock.time)
     for number, source in enumerate(("shop", "mill", "shop")):
-        world.digests.add(window, BatchedPush(f"k-{number}", source, "e", "-", Wording(f"t{number}", "b")))
+        world.batches.add(window, BatchedPush(f"k-{number}", source, "e", "-", Wording(f"t{number}", "b")))
     world.deliver(sqs_batch(sqs_queued(closing_event(window))))
     assert [call.push.sources for call in world.vendor.calls] == [("mill", "shop")]

@@ -1,7 +1,7 @@
-"""Planted secrets and people come out nowhere, and everything that goes in is accounted for.
+"""Planted secrets and personal data never leave the relay, and every event is accounted for.
 
-Every outcome and every error goes through both handlers with real telemetry; then everything that was said
-is searched: log lines, metrics, HTTP answers, exceptions, and what lies in the queues.
+The tests produce every outcome and every error in both handlers with real telemetry. Then they search all
+output: log lines, metrics, HTTP answers, exceptions, and the messages in the queues.
 """
 
 import json
@@ -35,7 +35,7 @@ from push_relay.core.queue_format import pack
 from push_relay.entrypoints.batch_consumer import InvocationFailed
 from push_relay.settings import DeliveryMode
 
-#: What is nobody's business but the sender's, the receiver's and the vendor's.
+#: Texts that only the sender, the recipient and the vendor may see.
 SECRETS = {
     "signing secret": "canary-signing-secret",
     "integration key": "canary-integration-key",
@@ -66,21 +66,21 @@ KINDS = (
 
 
 def content(kind: Any = "baked", **more: Any) -> dict[str, Any]:
-    """Return an event full of canaries."""
+    """Return an event in which every field holds a canary."""
     about = {"kind": kind, "id": SECRETS["id"], "words": SECRETS["payload"], "baker": SECRETS["email"]}
     return {**about, SECRETS["key"]: SECRETS["name"], "sound": SECRETS["name"], **more}
 
 
 def all_errors() -> Iterator[Exception]:
-    """Make one of every error, and some that are nobody's."""
+    """Yield one of every error of the relay, and some exceptions that are not its own."""
     for kind in errors.CODES.values():
-        yield SchemaViolation((Violation("/a", "type"),)) if kind is SchemaViolation else kind("told")
-    for strange in (RuntimeError, KeyError, ValueError, OSError, UnicodeError):
-        yield strange(SECRETS["exception"])
+        yield SchemaViolation((Violation("/a", "type"),)) if kind is SchemaViolation else kind("safe detail")
+    for unexpected in (RuntimeError, KeyError, ValueError, OSError, UnicodeError):
+        yield unexpected(SECRETS["exception"])
 
 
 def webhooks() -> Iterator[Any]:
-    """Return requests of every kind: good, and wrong in every way."""
+    """Yield valid requests of every kind, and requests with every kind of mistake."""
     secret = SECRETS["signing secret"].encode()
     for kind in KINDS:
         body = json.dumps(content(kind)).encode()
@@ -108,7 +108,7 @@ def webhooks() -> Iterator[Any]:
 
 
 def invocations() -> Iterator[Any]:
-    """Return what reaches the back door: every nesting, and junk."""
+    """Yield invocations of `deliver` with every envelope, and some junk."""
     for kind in (*KINDS, ["no text"]):
         yield sqs_batch(sqs_record(content(kind), source="bakery"))
     event = Event("bakery", SECRETS["id"], "baked", content(), 1.0, SECRETS["id"], SECRETS["email"])
@@ -125,16 +125,16 @@ def invocations() -> Iterator[Any]:
     yield SECRETS["payload"]
 
 
-def world(said: Captured, mode: DeliveryMode) -> World:
-    """Return a world whose secrets are canaries, and whose credentials are being rotated."""
-    made = World(mode=mode, telemetry=said.telemetry)
+def world(output: Captured, mode: DeliveryMode) -> World:
+    """Return a relay whose secrets are canaries, and whose credentials are being rotated."""
+    made = World(mode=mode, telemetry=output.telemetry)
     made.secrets.secrets = (SECRETS["signing secret"].encode(),)
     made.credentials.held, made.credentials.fresh = KEYS
     return made
 
 
 def leaks(text: str) -> list[str]:
-    """Return what of the canaries a text shows, also escaped as JSON would or cut to its beginning."""
+    """Return the names of the canaries that a text contains, as they are or escaped."""
     return [
         name
         for name, value in SECRETS.items()
@@ -142,71 +142,71 @@ def leaks(text: str) -> list[str]:
     ]
 
 
-def run_everything(said: Captured) -> Iterator[tuple[World, str]]:
-    """Send everything through both handlers under every error; give each world with its answers' text."""
+def run_everything(output: Captured) -> Iterator[tuple[World, str]]:
+    """Send everything through both handlers under every error. Yield each relay with its answers as text."""
     for mode in DeliveryMode:
         for error in (None, *all_errors()):
             for where in ("vendor", "queue", "ledger", "forgets"):
-                here = world(said, mode)
+                here = world(output, mode)
                 if where == "vendor":
                     here.vendor.judge = lambda _push, _credentials, error=error: error
-                here.messages.down = error if where == "queue" else None
-                here.ledger.down = error if where == "ledger" else None
-                here.ledger.forgets = error if where == "forgets" else None
-                told = [json.dumps(here.receive(request)) for request in webhooks()]
-                # Where nothing fails all of it comes twice: what was delivered is a duplicate.
+                here.messages.error = error if where == "queue" else None
+                here.ledger.claim_error = error if where == "ledger" else None
+                here.ledger.record_error = error if where == "forgets" else None
+                answers = [json.dumps(here.receive(request)) for request in webhooks()]
+                # If nothing fails, everything is sent twice, so that duplicates occur too.
                 for invocation in [*invocations()] * (1 if error else 2):
                     try:
-                        told.append(json.dumps(here.deliver(invocation)))
+                        answers.append(json.dumps(here.deliver(invocation)))
                     except InvocationFailed as exc:
-                        told.append("".join(traceback.format_exception(exc)))
-                yield here, "\n".join(told)
+                        answers.append("".join(traceback.format_exception(exc)))
+                yield here, "\n".join(answers)
 
 
-def test_no_canary_comes_out() -> None:
-    """Not in a log line, a metric, an answer, an exception; in the queues the event alone."""
-    with captured() as said:
-        for here, told in run_everything(said):
-            assert leaks(_without_record_ids(told)) == []
+def test_no_canary_leaves_the_relay() -> None:
+    """Logs, metrics, answers and exceptions contain none. The queues contain only the event's own."""
+    with captured() as output:
+        for here, answers in run_everything(output):
+            assert leaks(_without_record_ids(answers)) == []
             for event, _ in here.messages.queued:
                 body = pack(event).body
                 assert {"signing secret", "integration key", "rotated key", "header", "query"}.isdisjoint(
                     leaks(body)
                 )
-            for buried in here.messages.buried:
-                assert leaks(json.dumps([buried.error_code, buried.event_id])) == []
-                assert {"signing secret", "integration key", "rotated key"}.isdisjoint(leaks(buried.body))
-                assert "x-hub-signature" not in buried.body
-    assert {Outcome(line["outcome"]) for line in said.logs if "outcome" in line} == set(Outcome)
-    assert leaks(said.text) == []
+            for dead in here.messages.dead_letters:
+                assert leaks(json.dumps([dead.error_code, dead.event_id])) == []
+                assert {"signing secret", "integration key", "rotated key"}.isdisjoint(leaks(dead.body))
+                assert "x-hub-signature" not in dead.body
+    assert {Outcome(line["outcome"]) for line in output.logs if "outcome" in line} == set(Outcome)
+    assert leaks(output.text) == []
 
 
-def _without_record_ids(told: str) -> str:
-    """Leave out the record ids that SQS gets back: they are its own, and here one is a canary."""
-    return told.replace(f'"itemIdentifier": "{SECRETS["id"]}"', "")
+def _without_record_ids(answers: str) -> str:
+    """Remove the record ids that are returned to SQS. They are SQS's own, and one of them is a canary."""
+    return answers.replace(f'"itemIdentifier": "{SECRETS["id"]}"', "")
 
 
-def test_the_canary_would_be_heard() -> None:
-    """The search finds what is there: in a log, in a metric, in an answer."""
-    with captured() as said:
-        said.telemetry.trouble(SECRETS["payload"], error_code="x", detail=SECRETS["email"])
-    assert leaks(said.text) == ["email", "payload"]
+def test_the_search_finds_a_canary() -> None:
+    """The other tests would pass without any effect if the search did not work."""
+    with captured() as output:
+        output.telemetry.trouble(SECRETS["payload"], error_code="x", detail=SECRETS["email"])
+    assert leaks(output.text) == ["email", "payload"]
 
 
 # --- the invariant ------------------------------------------------------------------------------------
 
 
-def counted(said: Captured) -> Counter[str]:
-    """Add up every metric, whatever its source."""
+def counted(output: Captured) -> Counter[str]:
+    """Return the sum of each metric over all sources."""
     total: Counter[str] = Counter()
-    for line in said.metrics:
+    for line in output.metrics:
         for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
             given = line[metric["Name"]]
             total[metric["Name"]] += int(sum(given) if isinstance(given, list) else given)
     return total
 
 
-MIX: list[tuple[str, int]] = [  # what is sent, and how many pushes or events it counts as
+MIX: list[tuple[str, int]] = [  # the kind of a record, and the number of pushes or events that it counts as
     ("baked", 1),
     ("everybody", 3),
     ("assigned", 1),
@@ -222,7 +222,7 @@ MIX: list[tuple[str, int]] = [  # what is sent, and how many pushes or events it
 
 
 def record(kind: str, number: int) -> dict[str, Any]:
-    """Write a record of the mix; every third number is one that came before."""
+    """Return a record of the mix. Three records share a message id, so that there are duplicates."""
     message_id = f"m-{number - number % 3}"
     match kind:
         case "not json":
@@ -239,8 +239,8 @@ def record(kind: str, number: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_received_is_what_was_sent_in_and_all_of_it_has_an_outcome(seed: int) -> None:
-    """The invariant, read from the metrics and held against the batches, the vendor and the queues."""
+def test_everything_received_has_exactly_one_outcome(seed: int) -> None:
+    """The metrics are compared with the batches that were sent, the vendor's calls and the queues."""
     dice = random.Random(seed)  # noqa: S311 (repeatable)
     vendor: list[RelayError | None] = [
         *(None, None, None),
@@ -248,8 +248,8 @@ def test_received_is_what_was_sent_in_and_all_of_it_has_an_outcome(seed: int) ->
         errors.VendorThrottled("slow"),
         errors.DeliveryUnknown("lost"),
     ]
-    with captured() as said:
-        here = World(telemetry=said.telemetry)
+    with captured() as output:
+        here = World(telemetry=output.telemetry)
         taken: Counter[str] = Counter()
 
         def judge(_push: Push, _credentials: Credentials) -> RelayError | None:
@@ -266,25 +266,25 @@ def test_received_is_what_was_sent_in_and_all_of_it_has_an_outcome(seed: int) ->
             sent += sum(pushes for _, pushes in mix)
             records = [record(kind, batch * 10 + i) for i, (kind, _) in enumerate(mix)]
             kept += len(here.deliver(sqs_batch(*records))["batchItemFailures"])
-    total = counted(said)
+    total = counted(output)
     outcomes = {outcome: total[outcome.value.capitalize()] for outcome in Outcome}
     assert total["Received"] == sent == sum(outcomes.values())
     assert outcomes[Outcome.DELIVERED] == taken["delivered"]
     assert outcomes[Outcome.PARKED] == taken["vendor_throttled"] + taken["delivery_unknown"]
-    assert kept == len(here.messages.hidden) <= outcomes[Outcome.PARKED]
+    assert kept == len(here.messages.delayed) <= outcomes[Outcome.PARKED]
     dead = [o for o in Outcome if DISPOSITIONS[o] is Disposition.DEAD_LETTER]
-    assert len(here.messages.buried) <= sum(outcomes[o] for o in dead)
-    assert len(said.logs) == sent
+    assert len(here.messages.dead_letters) <= sum(outcomes[o] for o in dead)
+    assert len(output.logs) == sent
     assert all(outcomes.values())
 
 
 def test_every_webhook_is_accepted_or_has_an_outcome() -> None:
-    """In front of the queue: received there is what was not let in."""
+    """A request that is accepted is counted as received only when the queued event is delivered."""
     requests = list(webhooks())
-    with captured(samples=False) as said:
-        here = world(said, DeliveryMode.QUEUE)
+    with captured(samples=False) as output:
+        here = world(output, DeliveryMode.QUEUE)
         answers = [here.receive(request)["statusCode"] for request in requests]
-    total = counted(said)
+    total = counted(output)
     accepted = len(here.messages.queued)
     assert total["Accepted"] == accepted
     assert total["Received"] == len(requests) - accepted
@@ -293,13 +293,13 @@ def test_every_webhook_is_accepted_or_has_an_outcome() -> None:
 
 
 def test_telemetry_of_a_failed_invocation_is_not_lost() -> None:
-    """What had been delivered before the queue broke is counted and logged."""
-    with captured() as said:
-        here = World(telemetry=said.telemetry)
-        here.messages.down = RuntimeError(SECRETS["exception"])
+    """Events that were delivered before the queue failed are counted and logged."""
+    with captured() as output:
+        here = World(telemetry=output.telemetry)
+        here.messages.error = RuntimeError(SECRETS["exception"])
         with suppress(InvocationFailed):
             here.deliver(
                 sqs_batch(sqs_record({"kind": "baked", "words": "w"}, source="bakery"), sqs_record("{"))
             )
-    assert (counted(said)["Delivered"], counted(said)["Rejected"]) == (1, 1)
-    assert leaks(said.text) == []
+    assert (counted(output)["Delivered"], counted(output)["Rejected"]) == (1, 1)
+    assert leaks(output.text) == []

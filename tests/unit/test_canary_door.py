@@ -1,7 +1,8 @@
-"""What proves a sender comes out nowhere: not in the queue, a log line, a metric, an answer, an exception.
+"""A sender's proof never leaves the relay: not in the queue, a log line, a metric, an answer or an exception.
 
-Every scheme's secret and proof are canaries, through every gateway, let in and turned away; so are the tokens
-of handshakes, the callers' addresses, and what forms and compressed bodies hold.
+The secrets and proofs of every scheme are canaries, in accepted and in rejected requests through every
+gateway. So are the tokens of handshakes, the callers' addresses, and the contents of forms and of
+compressed bodies.
 """
 
 import base64
@@ -25,13 +26,13 @@ from sns_sender import TOPIC, Request, b64, certificates, sns_message, sns_signe
 
 WORD = "canary"
 KEYED = {"token", "basic"}
-#: A caller that no list names.
+#: A caller's address that no allow-list contains.
 ADDRESS = "192.0.2.77"
 MODES = pytest.mark.parametrize("mode", DeliveryMode)
 
 
 def with_canaries(case: Case) -> Case:
-    """Give a case secrets that would be heard; those of a fixed form keep their own."""
+    """Return a case with secrets that can be searched for. Secrets in a fixed format are not changed."""
     match case.verify["scheme"]:
         case "sns-http":
             return case
@@ -48,33 +49,33 @@ def with_canaries(case: Case) -> Case:
 
 
 def proofs(case: Case, *requests: Request) -> set[str]:
-    """Return every spelling of what proves the sender: the secrets, and the proofs as they travel."""
-    told = {case.secret.decode(), case.other.decode()} if case.verify["scheme"] != "sns-http" else set()
+    """Return the secrets and proofs of a case in every encoding in which they might appear."""
+    found = {case.secret.decode(), case.other.decode()} if case.verify["scheme"] != "sns-http" else set()
     for sent in requests:
-        told.add(case.proof.read(sent))
-    told |= {part for text in [*told] for part in (text.partition(":")[2], text.rpartition("=")[2])}
-    told |= {quote(text, safe="") for text in told} | {b64(text.encode()) for text in told}
-    return {text for text in told if len(text) > 7}
+        found.add(case.proof.read(sent))
+    found |= {part for text in [*found] for part in (text.partition(":")[2], text.rpartition("=")[2])}
+    found |= {quote(text, safe="") for text in found} | {b64(text.encode()) for text in found}
+    return {text for text in found if len(text) > 7}
 
 
-def said_anywhere(here: World, said: Captured, answers: list[dict[str, Any]]) -> str:
-    """Return all that came out of the relay, but for what it sent to the vendor."""
+def all_output(here: World, output: Captured, answers: list[dict[str, Any]]) -> str:
+    """Return everything that has left the relay, except the calls to the vendor."""
     queued = [pack(queued[0]).body for queued in here.messages.queued]
-    buried = [
-        f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.buried
+    dead = [
+        f"{each.body}{each.attributes}{each.error_code}{each.event_id}" for each in here.messages.dead_letters
     ]
-    return "\n".join([said.text, *queued, *buried, *(json.dumps(answer) for answer in answers)])
+    return "\n".join([output.text, *queued, *dead, *(json.dumps(answer) for answer in answers)])
 
 
 @MODES
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_no_secret_and_no_proof_comes_out(case: Case, mode: DeliveryMode, tmp_path: Path) -> None:
-    """Let in, forged, stale, from elsewhere, or while nothing answers; in both modes."""
+def test_no_secret_and_no_proof_leaves_the_relay(case: Case, mode: DeliveryMode, tmp_path: Path) -> None:
+    """Requests are genuine, forged, stale or malformed, or meet a failing queue or secret, in both modes."""
     marked = with_canaries(case)
     sent = [marked.genuine(), marked.genuine(secret=marked.other), marked.genuine(1_700_000_000)]
     broken = replace(sent[0], body=b"{canary")
-    with captured(samples=False) as said:
-        here = world_of(tmp_path, marked, telemetry=said.telemetry)
+    with captured(samples=False) as output:
+        here = world_of(tmp_path, marked, telemetry=output.telemetry)
         here.intake = replace(here.intake, forward=here.forward(mode))
         answers = [
             here.receive(gateway(each, encoded=encoded))
@@ -82,28 +83,28 @@ def test_no_secret_and_no_proof_comes_out(case: Case, mode: DeliveryMode, tmp_pa
             for each in (*sent, broken)
             for encoded in (False, True)
         ]
-        here.messages.down = RuntimeError(marked.secret.decode())
+        here.messages.error = RuntimeError(marked.secret.decode())
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
         here.secrets.missing = True
         answers += [here.receive(gateway(sent[0])) for gateway in GATEWAYS]
-    told = said_anywhere(here, said, answers)
-    assert [text for text in proofs(marked, *sent) if text in told] == []
-    assert len(said.logs) >= len(answers)
+    text_of_all = all_output(here, output, answers)
+    assert [text for text in proofs(marked, *sent) if text in text_of_all] == []
+    assert len(output.logs) >= len(answers)
     if case.verify["scheme"] in KEYED:
-        assert WORD not in said.text
+        assert WORD not in output.text
 
 
-def test_the_canaries_would_be_heard(tmp_path: Path) -> None:
-    """Each is in what is sent: a source that wrote them down would be found out."""
+def test_the_search_finds_a_canary(tmp_path: Path) -> None:
+    """Every canary is part of its request, and one in a log line is found. Otherwise no test could fail."""
     for case in map(with_canaries, CASES):
         sent = case.genuine()
         written = json.dumps([sent.body.decode(), dict(sent.headers), dict(sent.query), sent.url])
         assert any(text in written or json.dumps(text)[1:-1] in written for text in proofs(case, sent))
     token = with_canaries(next(case for case in CASES if case.name == "token header"))
-    with captured() as said:
-        here = world_of(tmp_path, token, telemetry=said.telemetry)
-        said.telemetry.trouble("x", error_code="x", detail=token.secret.decode())
-    assert "canary-secret" in said_anywhere(here, said, [])
+    with captured() as output:
+        here = world_of(tmp_path, token, telemetry=output.telemetry)
+        output.telemetry.trouble("x", error_code="x", detail=token.secret.decode())
+    assert "canary-secret" in all_output(here, output, [])
 
 
 # --- handshakes, addresses, forms --------------------------------------------------------------------
@@ -121,7 +122,7 @@ def signed(body: bytes, **headers: str) -> Request:
 
 
 def scenes() -> Iterator[tuple[dict[str, Any], Request, int]]:
-    """Return what is asked of which source, and the status that answers it."""
+    """Yield a source, a request to it, and the status of the answer."""
     url = "https://sns.eu-west-1.amazonaws.com/?Token=canary-token"
     slack = b'{"type": "url_verification", "token": "canary-token", "challenge": 7}'
     zoom = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "canary token"}}'
@@ -155,38 +156,36 @@ def _confirming(url: str) -> Request:
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
 @pytest.mark.parametrize(("source", "sent", "status"), [*scenes()])
-def test_nothing_of_what_is_turned_away_comes_out(
+def test_no_part_of_a_rejected_request_leaves_the_relay(
     gateway: Gateway, source: dict[str, Any], sent: Request, status: int, tmp_path: Path
 ) -> None:
-    """Neither tokens, nor the caller's address, nor a word of the body, its type, its coding."""
+    """This includes tokens, the caller's address, the body, its content type and its encoding."""
 
     def fail(_url: str) -> None:
         raise CredentialsUnavailable("SNS did not take the confirmation (Fake)")
 
-    with captured() as said:
-        here = world(tmp_path, **source, telemetry=said.telemetry)
+    with captured() as output:
+        here = world(tmp_path, **source, telemetry=output.telemetry)
         here.secrets.secrets = (SECRET,)
         here.sns.confirm = fail  # type: ignore[method-assign]
         here.sns.certificates = dict(certificates())
         answer = here.receive(gateway(sent, caller=ADDRESS))
     assert answer["statusCode"] == status
-    told = said_anywhere(here, said, [answer])
-    assert WORD not in told
-    assert ADDRESS not in told
-    assert len(said.logs) == len(said.metrics) == 1
+    text = all_output(here, output, [answer])
+    assert WORD not in text
+    assert ADDRESS not in text
+    assert len(output.logs) == len(output.metrics) == 1
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
-def test_of_an_accepted_webhook_the_queue_has_its_document_and_no_more(
-    gateway: Gateway, tmp_path: Path
-) -> None:
-    """No header, no query, no address, no cookie: only what the source and its routes read."""
+def test_only_the_document_of_an_accepted_webhook_is_queued(gateway: Gateway, tmp_path: Path) -> None:
+    """Headers, query parameters, cookies and the caller's address are dropped unless a rule reads them."""
     case = with_canaries(next(case for case in CASES if case.name == "token query"))
     sent = case.genuine()
     sent = replace(sent, headers={"cookie": "canary-cookie", "authorization": "Bearer canary-bearer"})
-    with captured() as said:
-        here = world_of(tmp_path, case, telemetry=said.telemetry)
+    with captured() as output:
+        here = world_of(tmp_path, case, telemetry=output.telemetry)
         assert here.receive(gateway(sent, caller=ADDRESS))["statusCode"] == 202
-    told = said_anywhere(here, said, [])
-    assert WORD not in told
-    assert ADDRESS not in told
+    text = all_output(here, output, [])
+    assert WORD not in text
+    assert ADDRESS not in text

@@ -1,4 +1,4 @@
-"""A mistake in a source folder or in relay.toml is told with file, line and cause."""
+"""A mistake in a source folder or in relay.toml is reported with its file, line and cause."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ to = ["user:1"]
 
 
 def folder(directory: Path, source: str = SOURCE, schema: str = "{}") -> Path:
-    """Write a source's folder."""
+    """Create a source folder with these contents."""
     made = directory / "shop"
     made.mkdir()
     (made / "source.toml").write_text(source)
@@ -106,15 +106,15 @@ def folder(directory: Path, source: str = SOURCE, schema: str = "{}") -> Path:
         ("sound = true", "sound = ", 21, "is not TOML"),
     ],
 )
-def test_a_mistake_in_a_source_is_told_with_its_line(
+def test_a_mistake_in_a_source_is_reported_with_its_line(
     tmp_path: Path, before: str, after: str, line: int, cause: str
 ) -> None:
-    """Every key, misspelt or wrong; `relayctl check` prints exactly this."""
+    """Each key is misspelt or has a wrong value. `relayctl check` prints exactly this text."""
     made = folder(tmp_path, SOURCE.replace(before, after, 1))
     with pytest.raises(ConfigurationInvalid) as wrong:
         read_source_folder(made)
-    place, told = wrong.value.detail.split(": ", 1)
-    assert cause in told
+    place, reported = wrong.value.detail.split(": ", 1)
+    assert cause in reported
     if "TOML" not in cause or before.startswith("sound"):
         assert place == f"{made}/source.toml:{line}"
 
@@ -130,17 +130,17 @@ def test_a_mistake_in_a_source_is_told_with_its_line(
         ('{"pattern": "("}', 1, "the schema is wrong"),
     ],
 )
-def test_a_mistake_in_a_schema_is_told_with_its_file(
+def test_a_mistake_in_a_schema_is_reported_with_its_file(
     tmp_path: Path, schema: str, line: int, cause: str
 ) -> None:
-    """As if it were source.toml's."""
+    """The text has the same format as for a mistake in source.toml."""
     with pytest.raises(ConfigurationInvalid) as wrong:
         read_source_folder(folder(tmp_path, schema=schema))
     assert wrong.value.detail.startswith(f"{tmp_path}/shop/schema.json:{line}: {cause}")
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """A folder without its schema, a relay without its routes."""
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
+    """This can be the schema of a source folder, or relay.toml itself."""
     (folder(tmp_path) / "schema.json").unlink()
     with pytest.raises(ConfigurationInvalid, match=r"schema\.json: cannot be read: No such file"):
         read_source_folder(tmp_path / "shop")
@@ -148,8 +148,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_routing_file(tmp_path / "relay.toml")
 
 
-def test_a_file_in_another_charset_is_told(tmp_path: Path) -> None:
-    """TOML is UTF-8."""
+def test_a_file_in_another_charset_is_reported(tmp_path: Path) -> None:
+    """TOML has to be encoded in UTF-8."""
     (tmp_path / "relay.toml").write_bytes(b'a = "\xe9"')
     with pytest.raises(ConfigurationInvalid, match="is not UTF-8"):
         read_routing_file(tmp_path / "relay.toml")
@@ -209,21 +209,21 @@ def test_a_file_in_another_charset_is_told(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_in_relay_toml_is_told_with_its_line(
+def test_a_mistake_in_relay_toml_is_reported_with_its_line(
     tmp_path: Path, before: str, after: str, line: int, cause: str
 ) -> None:
-    """The deployer's file: every key, misspelt or wrong."""
+    """Each key of the deployer's file is misspelt or has a wrong value."""
     file = tmp_path / "relay.toml"
     file.write_text(RELAY.replace(before, after, 1))
     with pytest.raises(ConfigurationInvalid) as wrong:
         read_routing_file(file, {"shop"})
-    place, told = wrong.value.detail.split(": ", 1)
-    assert cause in told
+    place, reported = wrong.value.detail.split(": ", 1)
+    assert cause in reported
     assert place == f"{file}:{line}"
 
 
 def test_a_line_is_found_by_table_and_key() -> None:
-    """Quoted keys, indented headers, the how-manieth table; what is missing is its table's line."""
+    """Keys can be quoted, headers indented, and tables numbered. A missing key has its table's line."""
     text = '[a]\nx = 1\n [[b]]\n  x = 2\n[[b]]\n"y" = 3\n'
     assert line_of(text, ("a", "x")) == 2
     assert line_of(text, ("b", 0, "x")) == 4
@@ -232,15 +232,15 @@ def test_a_line_is_found_by_table_and_key() -> None:
     assert line_of(text, ("c",)) == 1
 
 
-def test_a_right_folder_and_file_are_read(tmp_path: Path) -> None:
-    """The texts that the mistakes are made in have none themselves."""
+def test_a_correct_folder_and_file_are_read(tmp_path: Path) -> None:
+    """The texts into which the other tests put mistakes must not have any themselves."""
     assert read_source_folder(folder(tmp_path)).name == "shop"
     (tmp_path / "relay.toml").write_text(RELAY)
     assert len(read_routing_file(tmp_path / "relay.toml", {"shop"}).routes) == 2
 
 
 def test_every_shipped_source_can_be_read_and_routed() -> None:
-    """`make check` reads the deployer's own folders and routes."""
+    """This test covers only the shipped folders. `make check` reads the deployer's own."""
     catalog = Catalog(SHIPPED)
     assert [source.name for source in catalog.all()] == catalog.names()
     for source in catalog.all():
@@ -264,14 +264,14 @@ def test_every_shipped_source_can_be_read_and_routed() -> None:
         "\0",
     ],
 )
-def test_a_name_is_looked_at_before_any_path_is_made_of_it(name: str) -> None:
-    """A stranger writes it into a URL."""
+def test_an_invalid_name_is_refused_before_it_becomes_a_path(name: str) -> None:
+    """The name is part of the URL, so anyone can choose it."""
     with pytest.raises(UnknownSource) as unknown:
         Catalog(SAMPLES / "sources").named(name)
     assert str(unknown.value) == "there is no source of that name"
 
 
 def test_a_source_is_read_once() -> None:
-    """Compiling is what costs."""
+    """Compiling its expressions is expensive, so the catalog keeps the source."""
     catalog = Catalog(SAMPLES / "sources")
     assert catalog.named("bakery") is catalog.named("bakery")

@@ -1,4 +1,4 @@
-"""CloudEvents over HTTP: what their data is, and how their attributes are escaped."""
+"""CloudEvents over HTTP: the format of their data, and the escaping of their attributes."""
 
 import base64
 
@@ -44,8 +44,8 @@ def attribute(name: str, header: str) -> object:
         (None, b"kettle 3 is dry", "kettle 3 is dry"),
     ],
 )
-def test_data_is_what_its_content_type_names(content_type: str | None, body: bytes, data: object) -> None:
-    """In the binary mode, and in the structured mode as base64: JSON, a text, or what it looks like."""
+def test_data_is_read_by_its_content_type(content_type: str | None, body: bytes, data: object) -> None:
+    """This holds in the binary mode and for base64 in the structured mode. A missing type is guessed."""
     headers = BINARY if content_type is None else {**BINARY, "content-type": content_type}
     for proven in (False, True):
         assert read(headers, body, proven=proven)["data"] == data
@@ -61,7 +61,7 @@ def test_data_is_what_its_content_type_names(content_type: str | None, body: byt
     [("image/png", b"\x89PNG\r\n"), ("application/octet-stream", b"a"), (None, b"\xff\xfe\x00")],
 )
 def test_data_that_is_neither_json_nor_text_is_kept_as_base64(content_type: str | None, body: bytes) -> None:
-    """As the JSON format has it: the event is accepted, and its other attributes are there for a push."""
+    """The JSON format of CloudEvents requires this. A push can still be written from the other attributes."""
     headers = BINARY if content_type is None else {**BINARY, "content-type": content_type}
     event = read(headers, body)
     assert base64.b64decode(event["data_base64"]) == body
@@ -77,13 +77,13 @@ def test_data_that_is_neither_json_nor_text_is_kept_as_base64(content_type: str 
         '{"specversion": "1.0", "data_base64": "ew==", "datacontenttype": "application/json"}',
     ],
 )
-def test_base64_that_is_wrong_is_left_to_the_schema(event: str) -> None:
-    """Not base64, no text, beside `data`, or not the JSON that it is called."""
+def test_an_invalid_data_base64_is_not_decoded(event: str) -> None:
+    """The field stays in the document, so that the source's schema can refuse the event."""
     assert "data_base64" in read(STRUCTURED, event.encode())
 
 
-def test_what_is_in_a_header_never_becomes_the_data() -> None:
-    """`ce-data_base64` is no more an attribute than `ce-data`."""
+def test_a_header_never_becomes_the_data() -> None:
+    """Headers are not signed, so neither `ce-data` nor `ce-data_base64` is treated as an attribute."""
     forged = {"ce-data": "forged", "ce-data_base64": "Zm9yZ2Vk", "ce-datacontenttype": "text/forged"}
     event = read({**BINARY, **forged, "content-type": "text/plain"}, b"genuine")
     assert event["data"] == "genuine"
@@ -92,8 +92,8 @@ def test_what_is_in_a_header_never_becomes_the_data() -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
-def test_a_proven_structured_event_is_known_by_its_version(content_type: str) -> None:
-    """Under any content type if a proof covers the body; without one, under its own alone."""
+def test_a_proven_structured_event_is_recognised_by_its_version(content_type: str) -> None:
+    """The content type matters only if no proof covers the body: then it must be that of CloudEvents."""
     body, headers = b'{"specversion": "1.0", "id": "1"}', {"content-type": content_type}
     assert read(headers, body, proven=True)["id"] == "1"
     with pytest.raises(UnsupportedMediaType):
@@ -103,8 +103,8 @@ def test_a_proven_structured_event_is_known_by_its_version(content_type: str) ->
 
 
 @pytest.mark.parametrize("content_type", ["application/cloudevents-batch+json", "application/json"])
-def test_a_batch_is_refused_after_a_proof_too(content_type: str) -> None:
-    """Many events are not one."""
+def test_a_batch_is_refused_even_if_it_is_proven(content_type: str) -> None:
+    """One request must be one event, and a batch is several."""
     with pytest.raises((UnsupportedMediaType, MalformedRequest)):
         read({"content-type": content_type}, b'[{"specversion": "1.0"}]', proven=True)
 
@@ -115,7 +115,7 @@ def test_a_batch_is_refused_after_a_proof_too(content_type: str) -> None:
 @pytest.mark.parametrize(
     ("name", "header", "value"),
     [
-        # Escaped, as the binding asks for.
+        # Escaped, as the HTTP binding requires.
         ("subject", "caf%C3%A9%20100%25", "café 100%"),
         ("subject", "caf%c3%a9", "café"),
         ("subject", "%22a%22", '"a"'),
@@ -124,7 +124,7 @@ def test_a_batch_is_refused_after_a_proof_too(content_type: str) -> None:
         ("source", "/a%2520b", "/a%20b"),
         ("source", "urn:x:%25C3%25BC", "urn:x:%C3%BC"),
         ("dataschema", "https://x.example/%2541", "https://x.example/%41"),
-        # Not escaped, as many SDKs send it.
+        # Not escaped, as many SDKs send them.
         ("source", "/a%20b", "/a%20b"),
         ("source", "urn:x:%C3%BC", "urn:x:%C3%BC"),
         ("source", "https://x.example/?q=1%2B1", "https://x.example/?q=1%2B1"),
@@ -139,7 +139,7 @@ def test_a_batch_is_refused_after_a_proof_too(content_type: str) -> None:
         ("subject", "%zz", "%zz"),
         ("subject", "übér alles 🔥", "übér alles 🔥"),
         ("source", "/über", "/über"),
-        # In quotes, which come off first.
+        # In quotes, which are removed first.
         ("subject", '"say \\"no\\""', 'say "no"'),
         ("subject", '"caf%C3%A9"', "café"),
         ("subject", '"', '"'),
@@ -147,7 +147,7 @@ def test_a_batch_is_refused_after_a_proof_too(content_type: str) -> None:
     ],
 )
 def test_an_attribute_is_what_its_sender_meant(name: str, header: str, value: str) -> None:
-    """A value that holds what an escaping sender never sends was not escaped."""
+    """Some senders do not escape. A value with a character that must be escaped was not escaped."""
     assert attribute(name, header) == value
 
 
@@ -155,8 +155,8 @@ PRINTABLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_charac
 
 
 @given(st.sampled_from(["subject", "id", "type", "partitionkey"]), st.text(min_size=1))
-def test_any_text_that_is_escaped_as_the_binding_asks_is_read_as_it_was(name: str, text: str) -> None:
-    """Each character that is not printable ASCII, and space, quote and percent sign."""
+def test_any_text_that_is_escaped_as_the_binding_requires_is_read_unchanged(name: str, text: str) -> None:
+    """The binding escapes spaces, quotes, percent signs, and all characters outside printable ASCII."""
     escaped = "".join(
         character
         if "!" <= character <= "~" and character not in '"%'
@@ -167,8 +167,8 @@ def test_any_text_that_is_escaped_as_the_binding_asks_is_read_as_it_was(name: st
 
 
 @given(st.lists(PRINTABLE | st.integers(0, 255).map("%{:02X}".format), min_size=1).map("".join))
-def test_any_uri_that_is_escaped_as_the_binding_asks_is_read_as_it_was(uri: str) -> None:
-    """A URI has only printable ASCII, so its percent signs alone are escaped."""
+def test_any_uri_that_is_escaped_as_the_binding_requires_is_read_unchanged(uri: str) -> None:
+    """A URI has only printable ASCII, so only its percent signs are escaped."""
     assert attribute("source", uri.replace("%", "%25")) == uri
 
 
@@ -197,7 +197,7 @@ def test_any_uri_that_is_escaped_as_the_binding_asks_is_read_as_it_was(uri: str)
     ],
 )
 def test_the_shipped_source_pushes_the_text(headers: dict[str, str], body: bytes, text: str) -> None:
-    """A text that is the data, a text in it, or else the subject or the source."""
+    """The text is the data itself or a field of the data. The subject or the source is the fallback."""
     here = World(sources=SHIPPED, routes=SHIPPED_ROUTES)
     here.secrets.secrets = (b"token",)
     sent = request(body, {"authorization": "Bearer token", **headers}, source="cloudevents")

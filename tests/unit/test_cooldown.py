@@ -1,4 +1,4 @@
-"""The rules of the cool-down: what stops calls, how long for, and what an outage may cost."""
+"""The cool-down: the failures that stop calls, the length of the stop, and the cost of an outage."""
 
 from datetime import UTC, date
 from itertools import pairwise
@@ -32,7 +32,7 @@ def fail(state: Cooldown, failure: Failure = DOWN, now: float = NOW, day: Day = 
 
 
 def probe_fails(state: Cooldown, failure: Failure = DOWN, day: Day | None = None) -> Cooldown:
-    """Return the state after its next probe, sent as soon as it may be, has failed."""
+    """Return the state after its next probe has failed. The probe is sent as early as possible."""
     now = float(state.until)
     state = cooldown.begin_probe(state, "p", now, 10)
     assert state.probe == "p"
@@ -40,34 +40,34 @@ def probe_fails(state: Cooldown, failure: Failure = DOWN, day: Day | None = None
 
 
 def stopped(failure: Failure = SLOW) -> Cooldown:
-    """Return a state in which calls have just been stopped."""
+    """Return a state after a failure has just stopped calls."""
     return fail(Cooldown(), failure)
 
 
-def test_a_few_failures_stop_nothing() -> None:
-    """Calls go on, and an answer ends the row."""
+def test_two_failures_do_not_stop_calls() -> None:
+    """A successful answer resets the number of consecutive failures."""
     state = fail(fail(Cooldown()))
     assert (state.until, state.failures) == (0, 2)
     assert not cooldown.is_stopped(state, "")
     assert cooldown.answered(state, "", "", 1) == state._replace(failures=0)
 
 
-def test_a_row_of_failures_stops_calls_and_all_of_it_counts() -> None:
-    """The third is the last that goes out freely."""
+def test_three_consecutive_failures_stop_calls() -> None:
+    """All three count as spent calls."""
     state = fail(fail(fail(Cooldown())))
     assert (state.until, state.spent, state.reason) == (NOW + FIRST_WAIT_SECS, 3, "vendor_unavailable")
     assert cooldown.is_stopped(state, "")
 
 
 @pytest.mark.parametrize("failure", [SLOW, REFUSED, DOWN._replace(is_request=True, retry_after=0.0)], ids=str)
-def test_a_request_for_fewer_calls_stops_them_at_once(failure: Failure) -> None:
-    """One call is enough to know it."""
+def test_a_vendor_that_asks_for_fewer_calls_stops_them_at_once(failure: Failure) -> None:
+    """A throttled call, refused credentials or a `Retry-After` are unambiguous, so one call is enough."""
     state = stopped(failure)
     assert (state.until, state.spent) == (NOW + FIRST_WAIT_SECS, 1)
 
 
 @pytest.mark.parametrize(
-    ("named", "wait"),
+    ("retry_after", "wait"),
     [
         (0.0, 10),
         (7.0, 10),
@@ -77,13 +77,13 @@ def test_a_request_for_fewer_calls_stops_them_at_once(failure: Failure) -> None:
         (9e9, LONGEST_NAMED_SECS),
     ],
 )
-def test_a_named_time_is_a_floor(named: float, wait: float) -> None:
-    """Up to an hour: a wrong one must not silence the relay for a week."""
-    assert stopped(SLOW._replace(retry_after=named)).until == NOW + wait
+def test_retry_after_is_a_floor(retry_after: float, wait: float) -> None:
+    """It is limited to an hour, so that a wrong value cannot stop the relay for a week."""
+    assert stopped(SLOW._replace(retry_after=retry_after)).until == NOW + wait
 
 
-def test_the_waits_grow_up_to_the_longest() -> None:
-    """Each by the same factor; then one probe in a little more than an hour."""
+def test_the_waits_grow_up_to_a_maximum() -> None:
+    """Each wait is longer by about the same factor. The longest is a little more than an hour."""
     state, waits = stopped(), []
     for _ in range(40):
         now = state.until
@@ -93,8 +93,8 @@ def test_the_waits_grow_up_to_the_longest() -> None:
     assert set(waits[22:]) == {3757}
 
 
-def test_one_call_at_a_time_is_the_probe() -> None:
-    """Nobody else until it is answered, or until its worker must be dead."""
+def test_there_is_one_probe_at_a_time() -> None:
+    """Another worker may probe only if the first probe's worker must have died without an answer."""
     state = stopped()
     due = float(state.until)
     assert cooldown.begin_probe(state, "early", due - 1, 30) == state
@@ -107,15 +107,15 @@ def test_one_call_at_a_time_is_the_probe() -> None:
 @pytest.mark.parametrize(
     ("after", "wait"), [(-4.0, 4.0), (0.0, PROBE_PAUSE_SECS), (27.0, 3.0), (29.5, 1.0), (30.0, 0.0)]
 )
-def test_who_meets_anothers_probe_waits_a_little(after: float, wait: float) -> None:
-    """Most probes are answered by then."""
+def test_a_push_waits_a_little_for_another_worker_s_probe(after: float, wait: float) -> None:
+    """Most probes are answered within that time."""
     state = stopped()
     state = cooldown.begin_probe(state, "one", float(state.until), 30)
     assert cooldown.wait(state, state.until + after) == wait
 
 
-def test_a_probe_that_was_not_sent_is_free_again() -> None:
-    """The push had no call left; another worker's probe is not concerned."""
+def test_a_probe_that_was_not_sent_can_be_released() -> None:
+    """The push may have no call left for the day. A worker cannot release another worker's probe."""
     state = stopped()
     probing = cooldown.begin_probe(state, "one", float(state.until), 30)
     assert cooldown.release_probe(probing, "other") == probing
@@ -123,22 +123,22 @@ def test_a_probe_that_was_not_sent_is_free_again() -> None:
 
 
 def test_an_answered_probe_ends_the_cool_down() -> None:
-    """For everybody. What it cost is remembered for the day, but for what was answered."""
+    """This holds for all workers. The spent calls are still counted for the day, minus the answered ones."""
     state = probe_fails(probe_fails(stopped()))
     probing = cooldown.begin_probe(state, "one", float(state.until), 30)
     assert cooldown.answered(probing, "one", "", 1) == Cooldown(day="2027-01-15", spent=2)
 
 
-def test_the_answer_to_a_call_that_began_before_ends_nothing() -> None:
-    """Three calls go out together: one is throttled, and that the others were not shows nothing."""
+def test_the_answer_to_an_earlier_call_does_not_end_the_cool_down() -> None:
+    """If one of three parallel calls is throttled, the success of the other two does not show a recovery."""
     state = stopped()
     assert cooldown.answered(state, "", "", 9) == state
     late = cooldown.begin_probe(state, "two", float(state.until), 30)
     assert cooldown.answered(late, "one", "", 9) == late
 
 
-def test_the_failure_of_a_call_that_began_before_counts_and_prolongs_nothing() -> None:
-    """Unless it names a longer time."""
+def test_the_failure_of_an_earlier_call_does_not_prolong_the_cool_down() -> None:
+    """It counts as a spent call, and only a longer `Retry-After` extends the wait."""
     state = fail(stopped(), DOWN)
     assert (state.until, state.level, state.spent) == (NOW + 10, 0, 2)
     assert fail(state, SLOW._replace(retry_after=60.0)).until == NOW + 60
@@ -146,7 +146,7 @@ def test_the_failure_of_a_call_that_began_before_counts_and_prolongs_nothing() -
 
 
 def test_changed_credentials_may_call_after_a_refusal() -> None:
-    """They need no probe: a person has mended the secret."""
+    """They need no probe, because a person has corrected the secret."""
     state = stopped(REFUSED)
     assert cooldown.is_stopped(state, "aaaa")
     assert not cooldown.is_stopped(state, "bbbb")
@@ -156,28 +156,28 @@ def test_changed_credentials_may_call_after_a_refusal() -> None:
 
 @pytest.mark.parametrize("failure", [SLOW, DOWN, REFUSED], ids=str)
 def test_changed_credentials_that_fail_stop_all_calls_again(failure: Failure) -> None:
-    """Else each push would call with them."""
+    """Otherwise every push would make a call with them."""
     state = fail(stopped(REFUSED), failure._replace(mark="bbbb"))
     assert cooldown.is_stopped(state, "bbbb")
     assert cooldown.is_stopped(state, "aaaa") is (failure is not REFUSED)
     assert (state.level, state.spent) == (1, 2)
 
 
-def test_the_quota_of_a_new_day_is_tried_at_its_beginning() -> None:
-    """429 may mean that somebody else has used up the vendor's count of the day."""
+def test_a_throttled_probe_is_repeated_at_the_beginning_of_the_next_day() -> None:
+    """A 429 can mean that another client has used up the vendor's quota for the day."""
     state = stopped()._replace(level=22)
     before = day_at(NOW + 43_200 - 600, UTC)
     probing = cooldown.begin_probe(state, "p", NOW + 42_600, 30)
     throttled = fail(probing, SLOW._replace(probe="p"), NOW + 42_600, before)
     assert throttled.until == NOW + 43_200 + AFTER_MIDNIGHT_SECS
     assert fail(probing, DOWN._replace(probe="p"), NOW + 42_600, before).until > NOW + 46_000
-    named = fail(probing, SLOW._replace(probe="p", retry_after=3000.0), NOW + 42_600, before)
-    assert named.until == NOW + 45_600
+    later = fail(probing, SLOW._replace(probe="p", retry_after=3000.0), NOW + 42_600, before)
+    assert later.until == NOW + 45_600
 
 
 @pytest.mark.parametrize("daily_calls", [1, 100, 1000, 2500, 10_000, 1_000_000])
-def test_a_days_outage_costs_at_most_two_percent(daily_calls: int) -> None:
-    """From any hour on: with calls under way on all connections, and probes as often as they may go."""
+def test_an_outage_of_a_day_costs_at_most_two_percent_of_the_calls(daily_calls: int) -> None:
+    """It may begin at any hour, with calls on all connections. Probes are sent as often as allowed."""
     plan = cooldown.schedule(daily_calls)
     assert plan.budget == max(20, daily_calls // 50)
     for hour in range(0, 24, 5):
@@ -199,10 +199,10 @@ def test_a_days_outage_costs_at_most_two_percent(daily_calls: int) -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 4000), st.integers(0, 5), st.booleans()), max_size=300))
-def test_what_failing_costs_in_a_day_is_bounded_however_it_fails(
+def test_the_cost_of_failures_in_a_day_is_bounded(
     happenings: list[tuple[float, int, bool]],
 ) -> None:
-    """Never more than the budget beyond what was answered meanwhile; calls are never stopped for ever."""
+    """For any sequence of failures, the cost stays within the budget, and calls are resumed some time."""
     now, day = NOW - 43_200, day_at(NOW, UTC).date
     state, failed, answers = Cooldown(), 0, 0
     for pause, answered, is_slow in happenings:
@@ -219,23 +219,25 @@ def test_what_failing_costs_in_a_day_is_bounded_however_it_fails(
         failure = (SLOW if is_slow else DOWN)._replace(probe=state.probe)
         state = cooldown.failed(state, failure, now, day_at(now, UTC), PLAN)
         assert state.spent <= PLAN.budget
-        assert state.until <= now + max(day_at(now, UTC).left + AFTER_MIDNIGHT_SECS, PLAN.longest) + 1
+        assert (
+            state.until <= now + max(day_at(now, UTC).left_secs + AFTER_MIDNIGHT_SECS, PLAN.longest_secs) + 1
+        )
     assert state.spent <= failed
 
 
 def test_many_outages_of_a_day_share_its_budget() -> None:
-    """When most of it is spent, what is left lasts until midnight."""
+    """When most of the budget is spent, the waits are so long that the rest lasts until midnight."""
     state = stopped()._replace(spent=40)
     later = probe_fails(state)
-    assert later.until - state.until == pytest.approx(TODAY.left / 9, abs=5)
+    assert later.until - state.until == pytest.approx(TODAY.left_secs / 9, abs=5)
     last = probe_fails(state._replace(spent=49))
-    assert last.until - state.until == pytest.approx(TODAY.left, abs=12)
+    assert last.until - state.until == pytest.approx(TODAY.left_secs, abs=12)
     tomorrow = Day(date(2027, 1, 16), 86_390.0)
     assert probe_fails(state._replace(spent=49), day=tomorrow).spent == 1
 
 
-def test_a_failure_counts_what_its_worker_saw_answered_before() -> None:
-    """So that the answers cost no write of their own."""
+def test_a_failure_also_reports_the_answers_before_it() -> None:
+    """The worker adds its successful answers to this write, so that they need no write of their own."""
     state = stopped()._replace(until=0, spent=40)
     assert fail(state, SLOW._replace(answered=30)).spent == 11
     assert fail(state, SLOW._replace(answered=300)).spent == 1
@@ -243,8 +245,8 @@ def test_a_failure_counts_what_its_worker_saw_answered_before() -> None:
     assert fail(state, SLOW, day=tomorrow).spent == 1
 
 
-def test_answered_calls_give_back_what_failing_has_cost() -> None:
-    """A vendor that fails every other call is no outage: calls go on, after a short wait each time."""
+def test_answered_calls_reduce_the_spent_budget() -> None:
+    """A vendor that fails every second call is not down, so calls go on after a short wait each time."""
     state, now = Cooldown(), NOW
     for _ in range(500):
         state = fail(state, SLOW._replace(answered=0), now)

@@ -1,27 +1,28 @@
-"""The back door: each record acknowledged, dead-lettered or parked by itself; nothing is swallowed."""
+"""`deliver` acknowledges, dead-letters or parks each record separately, and loses none."""
 
 import json
 from typing import Any
 
 import pytest
 
-from fakes import Messages, World
+from fakes import World
 from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_copy, sqs_parked, sqs_record
 from push_relay.core.errors import MalformedRequest, VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.entrypoints.batch_consumer import InvocationFailed
 from push_relay.entrypoints.queue_record import QueueRecord
+from queues import Messages
 
 
 def baked(number: int = 1, kind: str = "baked", *, attempt: int = 1) -> dict[str, Any]:
-    """Return a record of the bakery's that came through somebody else's queue."""
+    """Return a record of the source `bakery` that arrived through another team's queue."""
     content = {"kind": kind, "id": f"e-{number}", "words": "warm"}
     return sqs_record(content, source="bakery", message_id=f"m-{number}", attempt=attempt)
 
 
-def come_again(world: World) -> dict[str, Any]:
-    """Let what was parked come due, and deliver it from the queue as SQS would."""
+def deliver_parked(world: World) -> dict[str, Any]:
+    """Advance the clock until the parked events are due, and deliver them from the queue as SQS would."""
     records = [
         sqs_parked(event, attempt, due, message_id=f"p-{number}")
         for number, (event, attempt, due) in enumerate(world.messages.parked)
@@ -32,32 +33,32 @@ def come_again(world: World) -> dict[str, Any]:
 
 
 def kept(response: dict[str, Any]) -> list[str]:
-    """Return the records that SQS is to keep."""
+    """Return the ids of the records that stay in the queue."""
     return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
 
 def test_ten_good_records_are_ten_pushes() -> None:
-    """All acknowledged, nothing parked, nothing dead."""
+    """This is the normal case: all are acknowledged, and none is parked or dead-lettered."""
     world = World()
     assert kept(world.deliver(sqs_batch(*map(baked, range(10))))) == []
     assert world.witness.outcomes == [Outcome.DELIVERED] * 10
     assert len(world.vendor.calls) == 10
-    assert not world.messages.buried + world.messages.hidden  # type: ignore[operator]
+    assert not world.messages.dead_letters + world.messages.delayed  # type: ignore[operator]
     assert world.witness.flushes == 1
 
 
 @pytest.mark.parametrize("bad", range(0, 10, 3))
 def test_one_bad_among_ten_is_dead_lettered_and_nine_are_delivered(bad: int) -> None:
-    """As it came, with its attributes, its code and its id."""
+    """The dead letter has the record's own body, and its attributes record the origin."""
     world = World()
     records = [*map(baked, range(10))]
     records[bad] = sqs_record('{"planted": ', source="bakery", message_id="bad")
     assert kept(world.deliver(sqs_batch(*records))) == []
     assert world.witness.outcomes.count(Outcome.DELIVERED) == 9
-    (buried,) = world.messages.buried
-    assert (buried.body, buried.error_code) == ('{"planted": ', "malformed_request")
+    (dead,) = world.messages.dead_letters
+    assert (dead.body, dead.error_code) == ('{"planted": ', "malformed_request")
     origin = {"push-relay-origin-id": "bad", "push-relay-origin-sent": "1800000000000"}
-    assert buried.attributes == {"source": "bakery", **origin}
+    assert dead.attributes == {"source": "bakery", **origin}
 
 
 @pytest.mark.parametrize(
@@ -74,33 +75,33 @@ def test_one_bad_among_ten_is_dead_lettered_and_nine_are_delivered(bad: int) -> 
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_what_can_never_be_delivered_is_dead_lettered_with_its_code(
+def test_a_record_that_can_never_be_delivered_is_dead_lettered_with_its_code(
     record: dict[str, Any], code: str
 ) -> None:
-    """And acknowledged: it would come back for nothing."""
+    """It is also acknowledged, because another attempt would fail in the same way."""
     world = World()
     assert kept(world.deliver(sqs_batch(record))) == []
-    assert [buried.error_code for buried in world.messages.buried] == [code]
+    assert [dead.error_code for dead in world.messages.dead_letters] == [code]
     assert not world.vendor.calls
 
 
-def test_what_the_vendor_refuses_is_dead_lettered() -> None:
-    """With the event's id."""
+def test_a_push_that_the_vendor_rejects_is_dead_lettered() -> None:
+    """The dead letter carries the event's id, so that a person can find the event in the logs."""
     world = World()
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     world.deliver(sqs_batch(baked(7)))
-    assert [(b.error_code, b.event_id) for b in world.messages.buried] == [("vendor_rejected", "e-7")]
+    assert [(b.error_code, b.event_id) for b in world.messages.dead_letters] == [("vendor_rejected", "e-7")]
 
 
-def test_what_was_refused_and_could_not_be_dead_lettered_is_dead_lettered_when_it_comes_again() -> None:
-    """It is settled by then, and not tried again; for a duplicate it would be lost."""
+def test_a_rejected_push_is_dead_lettered_later_if_the_queue_did_not_answer() -> None:
+    """The push is already settled when its record is redelivered. As a mere duplicate it would be lost."""
     world = World()
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     world.messages.break_down()
     assert kept(world.deliver(sqs_batch(baked(7)))) == ["m-7"]
-    world.messages.down = None
+    world.messages.error = None
     assert kept(world.deliver(sqs_batch(baked(7)))) == []
-    assert [(b.error_code, b.event_id) for b in world.messages.buried] == [("vendor_rejected", "e-7")]
+    assert [(b.error_code, b.event_id) for b in world.messages.dead_letters] == [("vendor_rejected", "e-7")]
     assert len(world.vendor.calls) == 1
 
 
@@ -114,57 +115,57 @@ def test_what_was_refused_and_could_not_be_dead_lettered_is_dead_lettered_when_i
     ],
     ids=str,
 )
-def test_what_is_not_for_now_is_parked(
+def test_a_push_that_fails_temporarily_is_parked(
     error: Exception, attempt: int, shortest: float, longest: float
 ) -> None:
-    """Queued anew for its next attempt, and the message that brought it acknowledged."""
+    """The event is queued again for its next attempt, and the record that carried it is acknowledged."""
     world = World()
     world.vendor.judge = lambda _push, _credentials: error
     assert kept(world.deliver(sqs_batch(sqs_copy(baked(), attempt - 1)))) == []
     ((event, coming, due),) = world.messages.parked
     assert (event.id, coming) == ("e-1", attempt + 1)
     assert shortest <= due - world.clock.now() <= longest
-    assert not world.messages.hidden
-    assert not world.messages.buried
+    assert not world.messages.delayed
+    assert not world.messages.dead_letters
     assert world.witness.attempts == [attempt]
 
 
-def test_the_longest_wait_that_was_named_counts() -> None:
-    """Several pushes of one event come back together."""
+def test_an_event_waits_for_the_longest_retry_after_of_its_pushes() -> None:
+    """All pushes of one event are retried together, so the longest wait applies."""
     world = World()
     world.vendor.errors = [VendorThrottled("slow", retry_after=s) for s in (10, 500, 20)]
     world.deliver(sqs_batch(baked(kind="everybody")))
     assert 500 <= world.messages.parked[0][2] - world.clock.now() <= 510
 
 
-def test_a_parked_record_comes_back_and_only_what_is_left_is_sent() -> None:
-    """One of three was throttled: the two others are left alone, and not even asked after."""
+def test_a_retry_sends_only_the_pushes_that_are_not_settled() -> None:
+    """One of three pushes was throttled. The retry does not even read the ledger for the other two."""
     world = World()
     world.vendor.errors = [None, VendorThrottled("slow")]
     assert kept(world.deliver(sqs_batch(baked(kind="everybody")))) == []
-    assert kept(come_again(world)) == []
+    assert kept(deliver_parked(world)) == []
     assert world.witness.outcomes[3:] == [Outcome.DELIVERED]
     assert [call.push.recipient.value for call in world.vendor.calls] == ["one", "two", "three", "two"]
     assert world.witness.attempts == [1, 2]
 
 
 def test_refused_and_throttled_at_once_is_dead_lettered_once_and_parked() -> None:
-    """Each with its own push alone: the dead one for a person, the parked one for later."""
+    """The dead letter and the parked event each name one push, so that a replay cannot send the other."""
     world = World()
     world.vendor.errors = [VendorRejected("no"), VendorThrottled("slow")]
     assert kept(world.deliver(sqs_batch(baked(kind="everybody")))) == []
     keys = [call.push.key for call in world.vendor.calls]
     ((parked, _, _),) = world.messages.parked
-    assert kept(come_again(world)) == []
-    (buried,) = world.messages.buried
-    assert json.loads(buried.body)["only"] == [keys[0]]
+    assert kept(deliver_parked(world)) == []
+    (dead,) = world.messages.dead_letters
+    assert json.loads(dead.body)["only"] == [keys[0]]
     assert parked.only == (keys[1],)
     assert world.witness.outcomes[3:] == [Outcome.DELIVERED]
 
 
 @pytest.mark.parametrize("kind", ["broken", "everybody"])
-def test_a_record_is_kept_where_the_queue_does_not_answer(kind: str) -> None:
-    """Neither dead-lettered nor parked: it comes again by itself; told, and the others go on."""
+def test_a_record_stays_in_the_queue_if_it_can_be_neither_dead_lettered_nor_parked(kind: str) -> None:
+    """SQS redelivers it. The failure is logged, and the other records of the batch are delivered."""
     world = World()
     world.messages.break_down()
     world.vendor.judge = lambda push, _: VendorThrottled("slow") if push.recipient.value == "two" else None
@@ -174,12 +175,12 @@ def test_a_record_is_kept_where_the_queue_does_not_answer(kind: str) -> None:
 
 
 @pytest.mark.parametrize("invocation", [sqs_batch(), {"Records": []}])
-def test_an_empty_batch_is_no_work(invocation: dict[str, Any]) -> None:
-    """SQS's own poller sends one to try the function."""
+def test_an_empty_batch_does_nothing(invocation: dict[str, Any]) -> None:
+    """The poller of SQS sends an empty batch to test the function."""
     world = World()
     assert kept(world.deliver(invocation)) == []
     assert not world.witness.receipts
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
 
 
 @pytest.mark.parametrize(
@@ -198,13 +199,13 @@ def test_an_empty_batch_is_no_work(invocation: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_an_invocation_that_is_none_is_dead_lettered_whole(invocation: Any) -> None:
-    """Nothing of it is passed over."""
+def test_a_malformed_invocation_is_dead_lettered_as_a_whole(invocation: Any) -> None:
+    """Delivering its good records would hide the bad ones, so the dead letter holds all of it."""
     world = World()
     assert kept(world.deliver(invocation)) == []
-    (buried,) = world.messages.buried
-    assert buried.error_code == "malformed_request"
-    assert ("planted" in str(invocation)) is ("planted" in buried.body) or not isinstance(invocation, dict)
+    (dead,) = world.messages.dead_letters
+    assert dead.error_code == "malformed_request"
+    assert ("planted" in str(invocation)) is ("planted" in dead.body) or not isinstance(invocation, dict)
     assert not world.vendor.calls
 
 
@@ -217,7 +218,7 @@ DIRECT = pytest.mark.parametrize(
 
 @DIRECT
 def test_a_direct_invocation_is_delivered(invocation: dict[str, Any]) -> None:
-    """Without any queue."""
+    """SNS or EventBridge may invoke the function directly, without a queue between them."""
     world = World()
     assert kept(world.deliver(invocation)) == []
     assert world.witness.outcomes == [Outcome.DELIVERED]
@@ -225,24 +226,26 @@ def test_a_direct_invocation_is_delivered(invocation: dict[str, Any]) -> None:
 
 
 @DIRECT
-def test_a_direct_invocation_is_parked_by_queueing_it(invocation: dict[str, Any]) -> None:
-    """It does not lie in any queue yet; from there it is delivered as it was recognised."""
+def test_a_direct_invocation_is_parked_in_the_relay_s_own_queue(invocation: dict[str, Any]) -> None:
+    """No queue holds it yet. The queued event keeps its source, so it is not recognised a second time."""
     world = World()
     world.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     assert kept(world.deliver(invocation)) == []
     ((_, attempt, due),) = world.messages.parked
     assert attempt == 2
     assert 60 <= due - world.clock.now() <= 70
-    come_again(world)
+    deliver_parked(world)
     assert world.witness.outcomes == [Outcome.PARKED, Outcome.DELIVERED]
 
 
 @DIRECT
-@pytest.mark.parametrize("error", [VendorThrottled("slow"), VendorRejected("no")], ids=["park", "bury"])
-def test_a_direct_invocation_fails_where_it_can_neither_be_delivered_nor_kept(
+@pytest.mark.parametrize(
+    "error", [VendorThrottled("slow"), VendorRejected("no")], ids=["park", "dead-letter"]
+)
+def test_a_direct_invocation_fails_if_it_can_be_neither_delivered_nor_queued(
     invocation: dict[str, Any], error: Exception
 ) -> None:
-    """Lambda tries it again, and has a dead-letter queue of its own."""
+    """Lambda then retries the invocation, and has its own dead-letter queue for it."""
     world = World()
     world.vendor.errors = [error]
     world.messages.break_down()
@@ -252,76 +255,76 @@ def test_a_direct_invocation_fails_where_it_can_neither_be_delivered_nor_kept(
 
 
 def test_a_direct_invocation_that_is_refused_is_dead_lettered_as_an_event() -> None:
-    """It can be replayed to the queue as it is; what never became one is kept as it came."""
+    """An event can be replayed to the queue. An invocation that never became one is stored as received."""
     world = World()
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     world.deliver(bus_event({"degrees": 451}))
     world.deliver(bus_event({"nothing": "fits"}))
-    event, raw = world.messages.buried
+    event, raw = world.messages.dead_letters
     assert event.attributes == {"push-relay-event": "1", "source": "ovens"}
     assert Event(**json.loads(event.body)).data == {"degrees": 451}
     assert json.loads(raw.body) == bus_event({"nothing": "fits"})
     assert raw.attributes == {}
 
 
-class Broken(Messages):
-    """A queue whose failure nobody has foreseen."""
+class BrokenMessages(Messages):
+    """A queue that raises an exception which the relay does not expect."""
 
     def __init__(self) -> None:
-        """Break."""
+        """Fail every call."""
         super().__init__()
-        self.down = RuntimeError("planted@example.com")
+        self.error = RuntimeError("planted@example.com")
 
 
 @pytest.mark.parametrize(
     "invocation", [sqs_batch(baked(kind="broken")), sns_invocation(notification("{")), bus_event({})], ids=str
 )
 def test_an_unknown_exception_fails_the_invocation_without_its_text(invocation: dict[str, Any]) -> None:
-    """Never acknowledged; Lambda logs what is raised, so it says type and place alone."""
+    """Nothing is acknowledged. Lambda logs the exception, so it names only the original type and place."""
     world = World()
-    world.messages = Broken()
+    world.messages = BrokenMessages()
     with pytest.raises(InvocationFailed) as failed:
         world.deliver(invocation)
     assert str(failed.value) == world.witness.troubles[0][2]
-    assert "RuntimeError at fakes.py" in str(failed.value)
+    assert "RuntimeError at queues.py" in str(failed.value)
     assert failed.value.__suppress_context__
     assert world.witness.flushes == 1
 
 
 class Unreadable(dict[str, Any]):
-    """A record that breaks whoever looks into it."""
+    """A record that raises when its body is read."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Break at the body."""
+        """Fail if the body is asked for."""
         if key in ("body", "Sns"):
             raise RuntimeError("planted")
         return super().get(key, default)
 
 
-def test_a_record_that_breaks_the_unwrapping_is_parked_and_the_others_delivered() -> None:
-    """One record's unknown trouble is its own."""
+def test_a_record_that_cannot_be_unwrapped_is_parked_and_the_others_are_delivered() -> None:
+    """An unexpected failure of one record must not affect the rest of its batch."""
     world = World()
     assert kept(world.deliver(sqs_batch(Unreadable(baked(1)), baked(2)))) == ["m-1"]
     assert sorted(world.witness.outcomes) == [Outcome.DELIVERED, Outcome.PARKED]
     assert "planted" not in str(world.witness.receipts)
 
 
-def test_a_notification_that_breaks_the_unwrapping_fails_the_invocation() -> None:
-    """There is no event that could be queued, so Lambda keeps it."""
+def test_a_notification_that_cannot_be_unwrapped_fails_the_invocation() -> None:
+    """There is no event that could be queued, so Lambda has to retry the invocation."""
     record = Unreadable(sns_invocation(notification({}))["Records"][0])
     with pytest.raises(InvocationFailed):
         World().deliver({"Records": [record]})
 
 
-def test_the_attempt_is_what_sqs_counts() -> None:
-    """Junk counts as the first."""
+def test_the_attempt_number_is_the_receive_count_of_sqs() -> None:
+    """A missing or unreadable count means the first attempt."""
     counts: list[Any] = ["3", "x", "", "٣", "9" * 5_000, None, 7]
     records = [baked() | {"attributes": {"ApproximateReceiveCount": count}} for count in counts]
     assert [QueueRecord.of_sqs(record).attempt for record in records] == [3, 1, 1, 1, 1, 1, 1]
 
 
-def test_what_is_malformed_says_nothing_of_a_source() -> None:
-    """Strangers must not be able to make metrics."""
+def test_a_malformed_record_is_counted_under_an_unknown_source() -> None:
+    """Otherwise anyone who can send to the queue could create metrics under names of their choice."""
     world = World()
     world.deliver(sqs_batch(sqs_record("{", source="planted"), sqs_record({}, source="planted")))
     assert {receipt.source for receipt in world.witness.receipts} == {"unknown"}

@@ -1,6 +1,7 @@
-"""docs/deploy-policy.json has the rights that deploying needs: by resource type, and those of sam itself.
+"""docs/deploy-policy.json grants the permissions that a deployment needs, and no others.
 
-CloudFormation publishes with each resource type which rights its handlers use; cfn-lint ships these schemas.
+CloudFormation publishes the permissions that the handlers of each resource type use. cfn-lint ships these
+schemas. The permissions of `sam deploy` itself are listed here.
 """
 
 import json
@@ -17,7 +18,7 @@ from transformed import arn, transformed
 _SCHEMAS = ROOT / ".tools/sam/lib"
 _POLICY: dict[str, Any] = json.loads((ROOT / "docs/deploy-policy.json").read_text("utf-8"))
 
-#: What the handlers of a type use for features that the template does not use, by pattern and reason.
+#: Permissions for features that the template does not use, with the reason, by resource type and pattern.
 NOT_NEEDED = {
     "AWS::*": {
         "kms:*": "no resource has a key of the deployer's",
@@ -75,7 +76,7 @@ NOT_NEEDED = {
     },
 }
 
-#: What `sam deploy` itself calls, and what it needs for its bucket and for the endpoint's access log.
+#: Permissions that `sam deploy` itself needs, including those for its bucket and the endpoint's access log.
 SAM = {
     "cloudformation:CreateChangeSet",
     "cloudformation:CreateStack",
@@ -132,7 +133,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def types() -> list[str]:
-    """Return the types of the resources that the template can make."""
+    """Return the types of the resources that the template can create."""
     document = transformed(
         SnsTopicArns=arn("a"), MoreSnsTopicArns=arn("b"), OtherRegionSnsTopicArns=arn("c", "us-east-1")
     )
@@ -140,7 +141,7 @@ def types() -> list[str]:
 
 
 def used(kind: str) -> set[str]:
-    """Return the rights that a type's handlers use."""
+    """Return the permissions that a type's handlers use."""
     return {
         action
         for handler in ("create", "read", "update", "delete")
@@ -149,39 +150,39 @@ def used(kind: str) -> set[str]:
 
 
 def is_needed(kind: str, action: str) -> bool:
-    """Tell whether an action is not one that the template has no use for."""
+    """Return whether the template needs an action of a resource type."""
     tables = [table for kinds, table in NOT_NEEDED.items() if fnmatch(kind, kinds)]
     return not any(fnmatch(action, pattern) for table in tables for pattern in table)
 
 
 @pytest.mark.parametrize("kind", types())
-def test_the_policy_grants_what_a_resource_type_needs(kind: str) -> None:
-    """A resource of a new type in the template brings the rights that deploying it needs."""
+def test_the_policy_grants_the_permissions_of_each_resource_type(kind: str) -> None:
+    """If the template gains a resource of a new type, this test lists the permissions to add."""
     assert used(kind)
     assert sorted(action for action in used(kind) - granted() if is_needed(kind, action)) == []
 
 
 def test_the_policy_grants_nothing_else() -> None:
-    """Each right is one that a resource type or sam needs; none that is not there any more is kept."""
+    """A permission that nothing needs any longer must be removed from the policy."""
     needed = {action for kind in types() for action in used(kind) if is_needed(kind, action)}
     assert sorted(granted() - needed - SAM) == []
     assert sorted(SAM - granted()) == []
 
 
-def test_no_reason_is_given_for_what_no_schema_names() -> None:
-    """An exception that is not needed any more hides the next one."""
+def test_every_exception_excludes_a_permission_of_a_schema() -> None:
+    """An outdated exception could hide a permission that the template needs later."""
     for kinds, table in NOT_NEEDED.items():
         actions = {action for kind in types() if fnmatch(kind, kinds) for action in used(kind)}
         assert [pattern for pattern in table if not any(fnmatch(a, pattern) for a in actions)] == []
 
 
-def test_recursion_is_among_the_rights() -> None:
-    """Without it a deployment fails on `RecursiveLoop`."""
+def test_the_policy_allows_the_setting_of_recursive_loops() -> None:
+    """Without this permission, a deployment fails at the function's property `RecursiveLoop`."""
     assert "lambda:PutFunctionRecursionConfig" in granted()
 
 
-def test_rights_are_bound_to_the_stack_s_names_where_aws_allows_it() -> None:
-    """A wildcard stands alone only for what has no resource to name."""
+def test_permissions_are_limited_to_the_stack_s_names_if_aws_allows_it() -> None:
+    """Only actions without a resource of their own are granted for `*`."""
     for statement in _POLICY["Statement"]:
         assert all("*" not in action for action in statement["Action"])
         if statement["Resource"] == "*":

@@ -1,7 +1,9 @@
 """The docs name what exists: keys, functions, schemes, attacks, sources. Tables: test_reference.py."""
 
+import importlib
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ def read(name: str) -> str:
 
 
 def test_every_key_of_relay_toml_is_documented() -> None:
-    """Every key that relay.toml may hold is told."""
+    """A deployer finds each key that relay.toml may hold."""
     code = read("src/push_relay/core/account.py") + read("src/push_relay/core/rules/route.py")
     keys = set(re.findall(r'table\.(?:text|whole|texts|table|tables|compiled)\("(\w+)"', code)) - {"default"}
     assert len(keys) > 8
@@ -31,7 +33,7 @@ def test_every_key_of_relay_toml_is_documented() -> None:
 
 
 def test_every_key_of_a_source_is_documented() -> None:
-    """Every key that source.toml may hold is told."""
+    """An author of a source finds each key that source.toml may hold."""
     code = "".join(
         read(f"src/push_relay/core/rules/{name}.py")
         for name in ("source", "admission", "event_rules", "wording")
@@ -63,7 +65,7 @@ def test_every_attack_is_in_the_table(attack: Attack) -> None:
 
 
 def test_every_key_of_a_scheme_is_documented() -> None:
-    """Whoever writes a source finds what `[verify]` may hold."""
+    """An author of a source finds every key of `[verify]`."""
     code = "".join(
         path.read_text("utf-8") for path in (ROOT / "src/push_relay/core/trust/schemes").glob("*.py")
     )
@@ -118,6 +120,50 @@ def anchors(path: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+FOLDERS = ("src", "tools", "tests", "docs", "config", "bench", "build", "events", "requirements")
+#: Files of runs, which are not in the repository.
+MADE_BY_RUNS = {".run/kept.json", "bench/report.json"}
+
+
+@cache
+def paths() -> tuple[str, ...]:
+    """Return every file and folder of the project, each beginning with a slash, folders ending with one."""
+    found = [*ROOT.glob("*"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*"))]
+    return tuple(f"/{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}" for path in found)
+
+
+#: Pages that describe the code as it is. Superseded decisions are history.
+DESCRIBING = [
+    "CONTRIBUTING.md",
+    *(f"docs/{name}.md" for name in ("architecture", "reference", "reliability", "security")),
+    *(name for name in DOCUMENTS if "/decisions/" in name and "Status: *superseded" not in read(name)),
+]
+
+
+@pytest.mark.parametrize("document", DESCRIBING)
+def test_every_path_that_a_page_names_exists(document: str) -> None:
+    """A reader looks for the file. A path may begin at any folder."""
+    for path in re.findall(r"`([\w./-]+(?:\.(?:py|md|json|toml|yaml|txt)|/))`", read(document)):
+        assert path in MADE_BY_RUNS or any(f"/{path}" in each for each in paths()), path
+
+
+def test_each_port_is_beside_its_consumer() -> None:
+    """The architecture's table is the way into the adapters."""
+    table = read("docs/architecture.md").partition("| port |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.+?`) \| `([\w/.]+)`", table, re.MULTILINE)
+    assert len(rows) > 5
+    for ports, place in rows:
+        path = ROOT / "src/push_relay" / place
+        modules = [path] if path.suffix else sorted(path.glob("*.py"))
+        names = [
+            f"push_relay.{m.relative_to(ROOT / 'src/push_relay').with_suffix('')}".replace("/", ".")
+            for m in modules
+        ]
+        for port in re.findall(r"`(\w+)`", ports):
+            homes = [vars(importlib.import_module(name)).get(port) for name in names]
+            assert any(getattr(home, "_is_protocol", False) for home in homes), port
 
 
 RECORDS = sorted(path for path in (ROOT / "docs/decisions").glob("*.md") if path.name != "README.md")

@@ -1,4 +1,4 @@
-"""The door, through the front: for every scheme the genuine sender is let in, and no forger is."""
+"""Verification over HTTP: for every scheme, the genuine sender is accepted and every forger is rejected."""
 
 import gzip
 import json
@@ -21,15 +21,15 @@ from sns_sender import NOW, Request
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 ANY_GATEWAY = pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
-#: Up to so many forged requests are sent through every gateway; of more, each through the next one.
-FEW = 60
-#: The whole of what a forger is told, by code.
-TOLD = {
+#: An attack with at most so many requests sends each through all gateways. A larger one alternates.
+MAX_FOR_ALL_GATEWAYS = 60
+#: The only details that a forger receives, by error code.
+DETAILS = {
     "signature_missing": "the request is not signed",
     "signature_invalid": "the signature does not fit the request",
     "stale": "the request was signed too long ago, or in the future",
 }
-#: A confirmation is answered and not queued.
+#: The confirmation of a subscription is excluded: it is answered and not queued.
 EVENTS = pytest.mark.parametrize(
     "case", [case for case in CASES if case.name != "sns-http confirmation"], ids=lambda case: case.name
 )
@@ -37,13 +37,13 @@ EVENTS = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
-    """Return a world for each case, made once."""
+    """Return a relay for each case. They are created once."""
     return {case.name: world_of(tmp_path_factory.mktemp("case"), case) for case in CASES}
 
 
 @pytest.fixture
 def here(case: Case, worlds: dict[str, World]) -> World:
-    """Return the case's world; what happened in it before is forgotten."""
+    """Return the case's relay, without any record of earlier requests."""
     known = worlds[case.name]
     known.messages.queued.clear()
     known.witness.receipts.clear()
@@ -52,8 +52,8 @@ def here(case: Case, worlds: dict[str, World]) -> World:
     return known
 
 
-def refused(answer: dict[str, Any], kind: type[Unauthenticated], case: Case | None = None) -> None:
-    """Hold a refusal to the letter: nothing in it depends on the request. Only `basic` asks for a proof."""
+def assert_refused(answer: dict[str, Any], kind: type[Unauthenticated], case: Case | None = None) -> None:
+    """Check that a refusal reveals nothing about the request. Only the scheme `basic` asks for a password."""
     asks = case is not None and case.verify["scheme"] == "basic"
     challenge = {"WWW-Authenticate": 'Basic realm="push-relay", charset="UTF-8"'} if asks else {}
     code = json.loads(answer["body"])["code"]
@@ -63,7 +63,7 @@ def refused(answer: dict[str, Any], kind: type[Unauthenticated], case: Case | No
         "title": "Unauthorized",
         "status": 401,
         "code": code,
-        "detail": TOLD[code],
+        "detail": DETAILS[code],
     }
     assert answer == {
         "statusCode": 401,
@@ -82,7 +82,7 @@ def refused(answer: dict[str, Any], kind: type[Unauthenticated], case: Case | No
 @ANY_GATEWAY
 @pytest.mark.parametrize("encoded", [False, True], ids=["text", "base64"])
 def test_a_genuine_request_is_accepted(here: World, case: Case, gateway: Gateway, *, encoded: bool) -> None:
-    """202 and queued, or the confirmation that was asked for; the secret is not read again."""
+    """It is queued, or the subscription is confirmed. The secret is not read again."""
     answer = here.receive(gateway(case.genuine(), encoded=encoded))
     confirms = case.name == "sns-http confirmation"
     assert answer["statusCode"] == (200 if confirms else 202)
@@ -95,9 +95,9 @@ def test_a_genuine_request_is_accepted(here: World, case: Case, gateway: Gateway
 @EVERY
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_is_refused(here: World, case: Case, attack: Attack) -> None:
-    """401 with the table's code, counted as rejected; nothing queued, confirmed, or told of the request."""
+    """It is answered with a 401 and the attack's own code, and is counted as rejected. Nothing is queued."""
     for answer in _answers(here, [*attack.forge(case)]):
-        refused(answer, attack.refusal, case)
+        assert_refused(answer, attack.refusal, case)
     assert set(here.witness.outcomes) <= {Outcome.REJECTED}
     assert not here.messages.queued
     assert not here.sns.confirmed
@@ -106,7 +106,7 @@ def test_an_attack_is_refused(here: World, case: Case, attack: Attack) -> None:
 def _answers(here: World, forged: list[Request]) -> Iterator[dict[str, Any]]:
     turns = cycle(GATEWAYS)
     for request in forged:
-        for gateway in GATEWAYS if len(forged) <= FEW else [next(turns)]:
+        for gateway in GATEWAYS if len(forged) <= MAX_FOR_ALL_GATEWAYS else [next(turns)]:
             before = len(here.witness.receipts)
             yield here.receive(gateway(request))
             assert len(here.witness.receipts) == before + 1
@@ -114,8 +114,8 @@ def _answers(here: World, forged: list[Request]) -> Iterator[dict[str, Any]]:
 
 @EVERY
 @ANY_GATEWAY
-def test_the_base64_flag_flipped_lets_nothing_in(here: World, case: Case, gateway: Gateway) -> None:
-    """Other bytes than were signed; where the body is not covered, nothing that could be read."""
+def test_a_request_with_a_wrong_base64_flag_is_rejected(here: World, case: Case, gateway: Gateway) -> None:
+    """The decoded bytes differ from the signed ones. If the body is not signed, it cannot be parsed."""
     for encoded in (True, False):
         invocation = gateway(case.genuine(), encoded=encoded)
         answer = here.receive(invocation | {"isBase64Encoded": not encoded})
@@ -125,7 +125,7 @@ def test_the_base64_flag_flipped_lets_nothing_in(here: World, case: Case, gatewa
 
 
 def _twice(invocation: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:
-    """Give the proof twice, as a REST API lists it: under one name, and under one in another case."""
+    """Yield the proof twice, as a REST API lists it: under one name, or under names in different case."""
     field = {"headers": "multiValueHeaders", "query": "multiValueQueryStringParameters"}[case.proof.kind]
     given = invocation[field]
     name = next(name for name in given if name.lower() == case.proof.name)
@@ -140,28 +140,28 @@ def _twice(invocation: dict[str, Any], case: Case) -> Iterator[dict[str, Any]]:
     "case", [case for case in CASES if case.proof.kind != "json"], ids=lambda case: case.name
 )
 def test_a_proof_given_twice_is_refused(here: World, case: Case) -> None:
-    """Which of them a reader takes must not matter: both the same, one empty, one wrong."""
+    """A proxy and the relay could choose different values, even if one is empty or both are equal."""
     for invocation in _twice(api_gateway_v1(case.genuine()), case):
-        refused(here.receive(invocation), Unauthenticated, case)
+        assert_refused(here.receive(invocation), Unauthenticated, case)
     assert not here.messages.queued
 
 
 @pytest.mark.parametrize(
     "event_id", ["", " ", "msg.planted", "msg_planted, x", "msg planted", "é", "x" * 257]
 )
-def test_an_id_that_no_sender_writes_is_refused_like_any_forgery(tmp_path: Path, event_id: str) -> None:
-    """Signed or not; and the answer does not tell that it was the id."""
+def test_an_invalid_id_is_refused_like_any_forgery(tmp_path: Path, event_id: str) -> None:
+    """The answer does not reveal that the id is the reason."""
     case = next(case for case in CASES if case.name == "standard-webhooks v1")
     genuine = case.genuine()
     here = world_of(tmp_path, case)
     for gateway in GATEWAYS:
         sent = replace(genuine, headers={**genuine.headers, "webhook-id": event_id})
-        refused(here.receive(gateway(sent)), SignatureInvalid)
+        assert_refused(here.receive(gateway(sent)), SignatureInvalid)
 
 
 @ANY_GATEWAY
-def test_only_a_rest_api_s_lists_count_where_it_has_them(gateway: Gateway, tmp_path: Path) -> None:
-    """A header that the single-valued table alone names was never sent."""
+def test_only_the_multi_value_headers_of_a_rest_api_count(gateway: Gateway, tmp_path: Path) -> None:
+    """They are complete, so a header that is only in the single-value table was never sent."""
     case = CASES[0]
     invocation = gateway(replace(case.genuine(), headers={}))
     invocation["headers"] |= case.genuine().headers
@@ -173,14 +173,14 @@ def test_only_a_rest_api_s_lists_count_where_it_has_them(gateway: Gateway, tmp_p
 
 
 def _delivered(here: World) -> list[Outcome]:
-    """Deliver what is queued, and tell what became of it."""
+    """Deliver the queued events, and return their outcomes."""
     for event, _ in here.messages.queued:
         here.witness.receipts.extend(here.relay.deliver([event], here.time_left)[0])
     return here.witness.outcomes
 
 
 def _unsigned(request: Request, number: int) -> Request:
-    """Dress a captured request up as another: a fresh delivery id, another type, another query."""
+    """Return a captured request with other unsigned headers, so that it looks like another event."""
     fresh = {
         "x-github-delivery": f"fresh-{number}",
         "x-github-event": f"other-{number}",
@@ -192,8 +192,8 @@ def _unsigned(request: Request, number: int) -> Request:
 
 @EVENTS
 @ANY_GATEWAY
-def test_a_replay_is_accepted_and_is_no_second_push(case: Case, gateway: Gateway, tmp_path: Path) -> None:
-    """The same signed content under fresh unsigned ids: 202, then `duplicate`."""
+def test_a_replay_is_accepted_but_not_pushed_again(case: Case, gateway: Gateway, tmp_path: Path) -> None:
+    """Its signed content is the same, so the ledger reports it as a duplicate. Unsigned ids do not count."""
     here = world_of(tmp_path, case)
     for number in range(3):
         assert here.receive(gateway(_unsigned(case.genuine(), number)))["statusCode"] == 202
@@ -205,8 +205,10 @@ def test_a_replay_is_accepted_and_is_no_second_push(case: Case, gateway: Gateway
     "case", [case for case in CASES if case.verify["scheme"] == "twilio"], ids=lambda case: case.name
 )
 @ANY_GATEWAY
-def test_a_replay_under_another_port_is_no_second_push(case: Case, gateway: Gateway, tmp_path: Path) -> None:
-    """Twilio signs the address with its port or without, so both fit: they are one event all the same."""
+def test_a_replay_under_another_port_is_not_pushed_again(
+    case: Case, gateway: Gateway, tmp_path: Path
+) -> None:
+    """Twilio signs the URL with or without its port, so both are accepted, and both are the same event."""
     here = world_of(tmp_path, case)
     genuine = case.genuine()
     for host in ("relay.example.com", "relay.example.com:443", "relay.example.com:8443"):
@@ -220,37 +222,37 @@ TWILIO = [case for case in CASES if case.verify["scheme"] == "twilio"]
 
 @ANY_GATEWAY
 @pytest.mark.parametrize("case", TWILIO, ids=lambda case: case.name)
-def test_behind_a_proxy_the_deployer_tells_the_address(case: Case, gateway: Gateway, tmp_path: Path) -> None:
-    """The sender has signed the one that it calls; a forger is turned away there too."""
+def test_the_url_behind_a_proxy_can_be_configured(case: Case, gateway: Gateway, tmp_path: Path) -> None:
+    """The sender signs the proxy's public URL, which the request lacks. Forgers are still rejected."""
     genuine = case.genuine()
     address = genuine.url.partition("?")[0]
     sent = replace(genuine, url=genuine.url.replace(address, address.replace("https://", "https://inner.")))
     unaware = world_of(tmp_path / "unaware", case)
-    refused(unaware.receive(gateway(sent)), SignatureInvalid)
+    assert_refused(unaware.receive(gateway(sent)), SignatureInvalid)
     aware = world_of(tmp_path / "aware", case, policy=f'address = "{address}"')
     assert aware.receive(gateway(sent))["statusCode"] == 202
-    refused(aware.receive(gateway(replace(sent, body=b"a=b"))), SignatureInvalid)
+    assert_refused(aware.receive(gateway(replace(sent, body=b"a=b"))), SignatureInvalid)
 
 
 STRIPE = next(case for case in CASES if case.name == "stripe")
 
 
 @pytest.mark.parametrize("joined", ["{right},v1={wrong}", "v1={wrong},{right}"])
-def test_of_stripes_several_signatures_one_has_to_fit(joined: str, tmp_path: Path) -> None:
-    """An HTTP API joins two headers by a comma, as Stripe itself does while a secret is rotated."""
+def test_one_valid_signature_of_stripe_is_enough(joined: str, tmp_path: Path) -> None:
+    """Stripe sends several while a secret is rotated. An HTTP API joins repeated headers in the same way."""
     here, genuine = world_of(tmp_path, STRIPE), STRIPE.genuine()
     right, wrong = genuine.headers["stripe-signature"], "ab" * 32
     twice = {"stripe-signature": joined.format(right=right, wrong=wrong)}
     assert here.receive(api_gateway_v2(replace(genuine, headers=twice)))["statusCode"] == 202
     forged = {"stripe-signature": f"{right.partition(',')[0]},v1={wrong},v1={wrong}"}
-    refused(here.receive(api_gateway_v2(replace(genuine, headers=forged))), SignatureInvalid)
+    assert_refused(here.receive(api_gateway_v2(replace(genuine, headers=forged))), SignatureInvalid)
 
 
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case.stamp and case.proof.kind != "json"], ids=lambda case: case.name
 )
-def test_the_sender_s_own_second_attempt_is_no_second_push(case: Case, tmp_path: Path) -> None:
-    """Signed anew at another time: the same event."""
+def test_a_sender_s_second_attempt_is_not_pushed_again(case: Case, tmp_path: Path) -> None:
+    """It is signed again with a new timestamp, but it is the same event."""
     here = world_of(tmp_path, case)
     for moment in (NOW - 20, NOW):
         assert here.receive(api_gateway_v2(case.genuine(moment)))["statusCode"] == 202
@@ -258,8 +260,8 @@ def test_the_sender_s_own_second_attempt_is_no_second_push(case: Case, tmp_path:
 
 
 @EVENTS
-def test_another_event_is_another_push(case: Case, tmp_path: Path) -> None:
-    """Unless the sender signs that it is the same: an id that is covered counts, and not the content."""
+def test_different_signed_content_is_a_different_event(case: Case, tmp_path: Path) -> None:
+    """If the sender signs an event id, this id decides and not the content."""
     here = world_of(tmp_path, case)
     for body in (case.body, case.body.replace(WORD, b"written")):
         assert here.receive(api_gateway_v2(case.genuine(body=body)))["statusCode"] == 202
@@ -267,7 +269,7 @@ def test_another_event_is_another_push(case: Case, tmp_path: Path) -> None:
     assert _delivered(here) == [Outcome.DELIVERED, second]
 
 
-# --- doors that stand open, and those that are none --------------------------------------------------
+# --- sources without verification, and unknown sources ------------------------------------------------
 
 
 @ANY_GATEWAY
@@ -283,10 +285,10 @@ def test_another_event_is_another_push(case: Case, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_only_folder_and_deployer_together_open_the_door_to_all(
+def test_verification_is_disabled_only_by_source_and_deployer_together(
     gateway: Gateway, verify: dict[str, Any] | None, policy: str, status: int, tmp_path: Path
 ) -> None:
-    """`none` needs both; a source without a scheme takes no webhooks; the word opens no other scheme."""
+    """The scheme `none` also needs `unverified = true`, which has no effect on any other scheme."""
     here = world(tmp_path, verify, policy=policy)
     answer = here.receive(gateway(Request(b"{}")))
     assert answer["statusCode"] == status
@@ -294,21 +296,19 @@ def test_only_folder_and_deployer_together_open_the_door_to_all(
 
 
 @ANY_GATEWAY
-def test_an_unknown_source_is_404_before_anything_of_the_request_is_looked_at(
-    gateway: Gateway, tmp_path: Path
-) -> None:
-    """Whatever it holds; and whoever asks is told as much of a source that takes no webhooks."""
+def test_an_unknown_source_is_rejected_before_the_request_is_read(gateway: Gateway, tmp_path: Path) -> None:
+    """The answer is a 404 for any body. It is the same for a source that does not accept webhooks."""
     here = world(tmp_path, None)
     for name, body in (("nosuch", b""), ("nosuch", b"\xff"), (PLANTED, b"{}")):
         address = f"https://relay.example.com/webhooks/{name}"
         answer = here.receive(gateway(Request(body, url=address)))
-        told = json.loads(answer["body"])
-        assert (answer["statusCode"], told["code"]) == (404, "unknown_source")
+        problem = json.loads(answer["body"])
+        assert (answer["statusCode"], problem["code"]) == (404, "unknown_source")
         assert name not in answer["body"]
 
 
-def test_a_source_without_a_secret_lets_nobody_in(tmp_path: Path) -> None:
-    """503, since it is the deployer's slip: the sender tries again, and nothing is lost."""
+def test_a_source_without_a_secret_accepts_nothing(tmp_path: Path) -> None:
+    """It is a mistake of the deployer. The answer is a 503, so the sender tries again and nothing is lost."""
     here = world_of(tmp_path, CASES[0])
     here.secrets.missing = True
     answer = here.receive(api_gateway_v2(CASES[0].genuine()))
@@ -316,35 +316,35 @@ def test_a_source_without_a_secret_lets_nobody_in(tmp_path: Path) -> None:
 
 
 def test_each_refusal_is_counted(tmp_path: Path) -> None:
-    """By the metric `Rejected`, under the source's name; the log line tells the code and nothing sent."""
+    """The metric `Rejected` has the source's name. The log line has the code, but no part of the request."""
     case = next(case for case in CASES if case.name == "slack")
     forged = [
         replace(case.genuine(), headers={}),
         case.genuine(secret=case.other),
         case.genuine(NOW - 10_000),
     ]
-    with captured() as said:
-        here = world_of(tmp_path, case, telemetry=said.telemetry)
+    with captured() as output:
+        here = world_of(tmp_path, case, telemetry=output.telemetry)
         for request in forged:
             here.receive(api_gateway_v2(request))
-    for metric in said.metrics:
+    for metric in output.metrics:
         assert (metric["refused"], metric["Rejected"], metric["Received"]) == ({PLANTED: 1}, [1.0], [1.0])
-    assert [line["error_code"] for line in said.logs] == [
+    assert [line["error_code"] for line in output.logs] == [
         "signature_missing",
         "signature_invalid",
         Stale.code,
     ]
     for request in forged:
-        assert not any(value in said.text for value in request.headers.values() if len(value) > 2)
+        assert not any(value in output.text for value in request.headers.values() if len(value) > 2)
 
 
 @ANY_GATEWAY
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize(("more", "status"), [(0, 202), (1, 413)])
-def test_an_open_source_takes_smaller_bodies(
+def test_a_source_without_verification_accepts_smaller_bodies(
     gateway: Gateway, more: int, status: int, tmp_path: Path, *, packed: bool
 ) -> None:
-    """Anybody may have its bodies parsed; a source with a proof takes four times as much."""
+    """Anyone can make the relay parse its bodies. The limit of verified sources is four times as large."""
     body = b'{"a": "' + b"x" * (MAX_OPEN_BODY - 9 + more) + b'"}'
     headers = {"content-encoding": "gzip"} if packed else {}
     sent = Request(gzip.compress(body) if packed else body, headers)

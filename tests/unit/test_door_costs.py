@@ -1,4 +1,4 @@
-"""What anybody can make the relay do before they have proven anything: little, whatever 4 MiB hold."""
+"""An unverified sender cannot make the relay work hard, even with a body of 4 MiB."""
 
 import gzip
 import hashlib
@@ -20,18 +20,18 @@ from sns_sender import URL, Request, sns_message, sns_signed
 
 BY_NAME = {case.name: case for case in CASES}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-#: Seconds of CPU that a refusal may take. Most take a tenth of it.
-LIMIT = 0.15
+#: The CPU time that a refusal may take. Most take a tenth of it.
+LIMIT_SECS = 0.15
 
 
 def filled(unit: bytes, size: int, before: bytes = b"", after: bytes = b"") -> bytes:
-    """Return so many bytes, full of a unit."""
+    """Return `size` bytes that consist of a repeated unit."""
     return before + unit * ((size - len(before) - len(after)) // len(unit)) + after
 
 
 @cache
 def body(name: str, size: int) -> bytes:
-    """Return a body of a size that costs something to parse."""
+    """Return a body of a given size that is expensive to parse."""
     units = {
         "brackets": (b"[" * 90 + b"]" * 90 + b",", b'{"a":[', b"0]}"),
         "open brackets": (b"[", b"", b""),
@@ -50,8 +50,8 @@ def body(name: str, size: int) -> bytes:
         "zeros, compressed": (b"\0", b"", b""),
     }
     unit, before, after = units[name]
-    whole = filled(unit, size, before, after)
-    return gzip.compress(whole * 50)[:size] if "compressed" in name else whole
+    content = filled(unit, size, before, after)
+    return gzip.compress(content * 50)[:size] if "compressed" in name else content
 
 
 BODIES = (
@@ -86,8 +86,8 @@ def costs(directory: Path, case: Case, sent: Request) -> float:
     return spent
 
 
-#: Each scheme at the relay's limit, and at its own if it has one: what is parsed there is as large as it can
-#: be.
+#: Each scheme at the relay's size limit, and at its own if it has one. These are the largest bodies that are
+#: parsed.
 SIZES = [(case, MAX_BODY) for case in CASES] + [
     (case, {"sns-http": MAX_BYTES, "twilio": MAX_FORM_BYTES}[case.verify["scheme"]])
     for case in CASES
@@ -97,50 +97,49 @@ SIZES = [(case, MAX_BODY) for case in CASES] + [
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize(("case", "size"), SIZES, ids=lambda value: getattr(value, "name", value))
-def test_a_forged_body_costs_little_whatever_it_holds(
-    case: Case, size: int, name: str, tmp_path: Path
-) -> None:
-    """It is refused, and nothing of it is queued."""
+def test_a_forged_body_is_cheap_to_refuse(case: Case, size: int, name: str, tmp_path: Path) -> None:
+    """An attacker chooses the body, so even the most expensive content must be refused quickly."""
     proven = case.genuine(secret=case.other).headers
     compressed = {"content-encoding": "gzip"} if "compressed" in name else {}
     forged = replace(request(body(name, size), {**proven, **compressed}), url=URL)
-    assert costs(tmp_path, case, forged) < LIMIT
+    assert costs(tmp_path, case, forged) < LIMIT_SECS
 
 
-def test_a_forged_message_of_sns_costs_little(tmp_path: Path) -> None:
-    """Of the right shape, so that it comes as far as it can without SNS's key."""
+def test_a_forged_message_of_sns_is_cheap_to_refuse(tmp_path: Path) -> None:
+    """Its shape is correct, so it gets as far as a message can without SNS's private key."""
     case = BY_NAME["sns-http version 2"]
     text = "\\u0041" * (MAX_BYTES // 6 - 2_000)
     message = json.loads(sns_signed(sns_message(b"MARK"), b"mallory").body)
     sent = request(json.dumps(message).replace("MARK", text).encode(), {"content-type": "text/plain"})
     assert MAX_BYTES - 20_000 < len(sent.body) <= MAX_BYTES
-    assert costs(tmp_path, case, sent) < LIMIT
+    assert costs(tmp_path, case, sent) < LIMIT_SECS
 
 
-def test_a_body_with_its_hash_in_the_address_costs_little(tmp_path: Path) -> None:
-    """Anybody can compute a hash."""
+def test_a_body_with_its_hash_in_the_url_is_cheap_to_refuse(tmp_path: Path) -> None:
+    """Anyone can compute the hash, so it does not prove the sender."""
     case = BY_NAME["twilio body hash"]
     content = body("brackets", MAX_BODY)
     url = f"{URL}&bodySHA256={hashlib.sha256(content).hexdigest()}"
     forged = Request(content, {"x-twilio-signature": "x"}, {}, url)
-    assert costs(tmp_path, case, forged) < LIMIT
+    assert costs(tmp_path, case, forged) < LIMIT_SECS
 
 
-def test_many_signatures_cost_little(tmp_path: Path) -> None:
-    """Of the schemes that take several: as many as a header holds."""
+def test_many_signatures_are_cheap_to_refuse(tmp_path: Path) -> None:
+    """Some schemes accept several signatures. The header is filled with as many as it can hold."""
     for name in ("pagerduty", "stripe", "standard-webhooks v1", "standard-webhooks v1a"):
         case = BY_NAME[name]
         forged = case.proof.read(case.genuine(secret=case.other))
         joint = " " if name.startswith("standard") else ","
         many = case.proof.write(case.genuine(), joint.join([forged] * (MAX_PROOF // (len(forged) + 1) - 2)))
         sent = replace(many, body=body("digits", MAX_BODY))
-        assert costs(tmp_path / name, case, sent) < LIMIT
+        assert costs(tmp_path / name, case, sent) < LIMIT_SECS
 
 
-def test_headers_of_any_size_cost_little(tmp_path: Path) -> None:
-    """API Gateway takes 10 KB of them; a function that is invoked by others takes more."""
+def test_huge_headers_are_cheap_to_refuse(tmp_path: Path) -> None:
+    """API Gateway accepts 10 KB of headers, but other callers of the function can send more."""
     case = BY_NAME["github"]
     headers = {f"x-{number}": "y" * 40 for number in range(50_000)} | {"x-correlation-id": "z" * MAX_BODY}
     assert (
-        costs(tmp_path, case, request(b"{}", headers | dict(case.genuine(secret=case.other).headers))) < LIMIT
+        costs(tmp_path, case, request(b"{}", headers | dict(case.genuine(secret=case.other).headers)))
+        < LIMIT_SECS
     )

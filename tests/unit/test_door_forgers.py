@@ -1,4 +1,4 @@
-"""Forgers with ideas: proofs made nearly right, shown elsewhere, or under another source's secret."""
+"""Forged requests whose proof is almost right, in the wrong place, or made with another source's secret."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ from signers import CASES, Case
 from sns_sender import NOW, Request
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-#: Cases whose proof is computed of the body by a shared key.
+#: Cases whose proof is computed from the body with a shared key.
 COMPUTED = [
     case for case in CASES if case.covers == "bytes" and case.secret != b"sns" and "v1a" not in case.name
 ]
@@ -33,12 +33,12 @@ type Forge = Callable[[Case], Iterator[Request]]
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, World]:
-    """Return a world for each case, made once."""
+    """Return a relay for each case. They are created once."""
     return {case.name: world_of(tmp_path_factory.mktemp("case"), case) for case in CASES}
 
 
-def shut_out(here: World, invocations: Iterator[dict[str, Any]]) -> int:
-    """Hold each to a 401, of which nothing is queued or confirmed; return how many there were."""
+def assert_rejected(here: World, invocations: Iterator[dict[str, Any]]) -> int:
+    """Check that each is answered with a 401, and that nothing is queued. Return their number."""
     here.messages.queued.clear()
     here.sns.confirmed.clear()
     here.witness.receipts.clear()
@@ -50,11 +50,11 @@ def shut_out(here: World, invocations: Iterator[dict[str, Any]]) -> int:
     return len(answers)
 
 
-# --- proofs that are nearly right ------------------------------------------------------------------------
+# --- proofs that are almost right ------------------------------------------------------------------------
 
 
 def _spelt(case: Case, value: bytes) -> Iterator[str]:
-    """Spell a digest in each way in which a scheme might have it."""
+    """Yield a hash in each encoding that a scheme might use."""
     right = case.proof.read(case.genuine())
     prefix = next((p for p in ("sha256=", "v1=", "v0=", "v1,", "SIG ") if right.startswith(p)), "")
     for text in (value.hex(), base64.b64encode(value).decode()):
@@ -62,19 +62,19 @@ def _spelt(case: Case, value: bytes) -> Iterator[str]:
 
 
 def _hashed(case: Case) -> Iterator[Request]:
-    """Take a plain hash for an HMAC, or the key for the message."""
+    """Use a plain hash instead of an HMAC, or the message as the key."""
     body, secret = case.body, case.secret
     contents = (body, b"", secret, secret + body, body + secret, case.written(NOW).encode() + body)
     for content in contents:
-        for digest in ("sha256", "sha1", "sha512", "md5"):
-            for text in _spelt(case, hashlib.new(digest, content).digest()):
+        for hash_name in ("sha256", "sha1", "sha512", "md5"):
+            for text in _spelt(case, hashlib.new(hash_name, content).digest()):
                 yield case.proof.write(case.genuine(), text)
     for text in _spelt(case, hmac.digest(body, secret, "sha256")):
         yield case.proof.write(case.genuine(), text)
 
 
 def _nearly_the_secret(case: Case) -> Iterator[Request]:
-    """Sign with the secret as somebody may have copied it."""
+    """Sign with a slightly wrong copy of the secret."""
     secret = case.secret
     for wrong in (
         secret + b"\n",
@@ -92,23 +92,23 @@ def _nearly_the_secret(case: Case) -> Iterator[Request]:
             continue
         try:
             yield case.sign(case.body, wrong, case.written(NOW))
-        except UnicodeDecodeError:  # a token is a text
+        except UnicodeDecodeError:  # a token must be a text
             continue
 
 
-def _another_digest(case: Case) -> Iterator[Request]:
-    """Sign rightly, by another digest, or a part of the right one."""
+def _another_hash(case: Case) -> Iterator[Request]:
+    """Sign with the right key but another hash function, or send a part of the right signature."""
     if case in COMPUTED:
         right = case.proof.read(case.genuine())
-        for digest in ("sha1", "sha384", "sha512", "sha3_256", "md5"):
-            for text in _spelt(case, hmac.digest(case.secret, case.body, digest)):
+        for hash_name in ("sha1", "sha384", "sha512", "sha3_256", "md5"):
+            for text in _spelt(case, hmac.digest(case.secret, case.body, hash_name)):
                 yield case.proof.write(case.genuine(), text)
         for text in (right[: len(right) // 2], right[:12], right[:-1], right * 2, right + "\0"):
             yield case.proof.write(case.genuine(), text)
 
 
 def _words(case: Case) -> Iterator[Request]:
-    """Say what a careless comparison, template, log or query would take for something."""
+    """Send words that a careless comparison, template, log or query could misinterpret."""
     words = [
         "null",
         "undefined",
@@ -137,7 +137,7 @@ def _words(case: Case) -> Iterator[Request]:
 
 
 def _normalised(case: Case) -> Iterator[Request]:
-    """Write the same text of a body in another form of Unicode, or another charset."""
+    """Encode the body's text in another normal form of Unicode, or in another charset."""
     if case in COMPUTED:
         text = '{"note": "planted caf\u00e9"}'
         genuine = case.genuine(body=text.encode())
@@ -150,7 +150,7 @@ def _normalised(case: Case) -> Iterator[Request]:
 
 
 def _part_of_the_body(case: Case) -> Iterator[Request]:
-    """Show a proof of less than what is sent, or of more."""
+    """Send the proof of a shorter or a longer body."""
     if case in COMPUTED:
         for signed in (
             b"",
@@ -164,7 +164,7 @@ def _part_of_the_body(case: Case) -> Iterator[Request]:
 
 
 def _shown_elsewhere(case: Case) -> Iterator[Request]:
-    """Show the right proof under nearly the right name, in a cookie, in the query, in the body."""
+    """Send the right proof under an almost right name, in a cookie, in the query, or in another header."""
     genuine = case.genuine()
     if case.proof.kind == "json":
         return
@@ -192,7 +192,7 @@ def _shown_elsewhere(case: Case) -> Iterator[Request]:
 IDEAS: tuple[Forge, ...] = (
     _hashed,
     _nearly_the_secret,
-    _another_digest,
+    _another_hash,
     _words,
     _normalised,
     _part_of_the_body,
@@ -203,23 +203,25 @@ IDEAS: tuple[Forge, ...] = (
 @EVERY
 @ANY_GATEWAY
 @pytest.mark.parametrize("idea", IDEAS, ids=lambda idea: idea.__name__.strip("_"))
-def test_an_idea_is_met_with_401(case: Case, gateway: Gateway, idea: Forge, worlds: dict[str, World]) -> None:
-    """For every scheme, through every gateway."""
-    shut_out(worlds[case.name], (gateway(request) for request in idea(case)))
+def test_an_almost_right_proof_is_rejected(
+    case: Case, gateway: Gateway, idea: Forge, worlds: dict[str, World]
+) -> None:
+    """Each idea of a forger is tried against every scheme and through every gateway."""
+    assert_rejected(worlds[case.name], (gateway(request) for request in idea(case)))
 
 
 @pytest.mark.parametrize("idea", IDEAS, ids=lambda idea: idea.__name__.strip("_"))
-def test_every_idea_is_tried(idea: Forge) -> None:
-    """An idea that makes no request would be met with anything."""
+def test_every_idea_produces_requests(idea: Forge) -> None:
+    """The test above would pass without any effect for an idea that yields no requests."""
     assert sum(1 for case in CASES for _ in idea(case)) >= 3 * len(COMPUTED) >= 30
 
 
-# --- what only a gateway could send --------------------------------------------------------------------
+# --- malformed invocations, methods and names -----------------------------------------------------------
 
 
 @EVERY
-def test_a_proof_that_is_no_text_is_refused(case: Case, worlds: dict[str, World]) -> None:
-    """The invocation is JSON, in which a header could be anything."""
+def test_a_proof_that_is_not_a_text_is_rejected(case: Case, worlds: dict[str, World]) -> None:
+    """The invocation is JSON, so the value of a header could have any type."""
     if case.proof.kind == "json":
         return
     field = {"headers": "headers", "query": "queryStringParameters"}[case.proof.kind]
@@ -227,23 +229,23 @@ def test_a_proof_that_is_no_text_is_refused(case: Case, worlds: dict[str, World]
     invocation = api_gateway_v2(case.genuine())
     junk = (None, True, 7, [], [right], {}, {"value": right}, [[right]])
     changed = (invocation | {field: invocation[field] | {case.proof.name: value}} for value in junk)
-    assert shut_out(worlds[case.name], changed) == len(junk)
+    assert assert_rejected(worlds[case.name], changed) == len(junk)
     listed = api_gateway_v1(case.genuine())
     many = "multiValueHeaders" if case.proof.kind == "headers" else "multiValueQueryStringParameters"
     name = next(name for name in listed[many] if name.lower() == case.proof.name)
     empty = (
         listed | {many: listed[many] | {name: value}} for value in ([None], [[right]], [{"a": right}], [])
     )
-    assert shut_out(worlds[case.name], empty) == 4
+    assert assert_rejected(worlds[case.name], empty) == 4
 
 
 @EVERY
 @ANY_GATEWAY
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "POSTS", ""])
-def test_a_genuine_request_by_another_method_is_no_webhook(
+def test_a_genuine_request_with_another_method_is_rejected(
     case: Case, gateway: Gateway, method: str, worlds: dict[str, World]
 ) -> None:
-    """405, whatever a header says of the method."""
+    """Only POST is accepted, and no header can override the method. The answer is a 405."""
     here = worlds[case.name]
     here.messages.queued.clear()
     genuine = case.genuine()
@@ -279,8 +281,8 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_a_source_has_one_name(name: str, worlds: dict[str, World]) -> None:
-    """404: no other spelling leads to its door, nor to the relay's own events."""
+def test_a_source_is_found_only_by_its_exact_name(name: str, worlds: dict[str, World]) -> None:
+    """Another spelling gets a 404. The internal source of the relay's own events cannot be called either."""
     case = CASES[0]
     here = worlds[case.name]
     here.messages.queued.clear()
@@ -300,19 +302,19 @@ def test_a_source_has_one_name(name: str, worlds: dict[str, World]) -> None:
     "case", [case for case in CASES if case.secret != b"sns"], ids=lambda case: case.name
 )
 @ANY_GATEWAY
-def test_another_source_s_secret_opens_nothing(case: Case, gateway: Gateway, tmp_path: Path) -> None:
-    """Both lie in one secret, by name; who holds one source's is nobody to the other."""
+def test_another_source_s_secret_is_rejected(case: Case, gateway: Gateway, tmp_path: Path) -> None:
+    """All sources' secrets are stored in one secret by name, but each is valid for its own source only."""
     here = world_of(tmp_path, case)
     text = json.dumps({"other": case.other.decode(), PLANTED: case.secret.decode(), "planted2": "x", "": "y"})
     held = StoredSigningSecrets(CachedSecret(lambda: text, here.clock.now, here.clock.monotonic))
     here.change_door(Door(held, here.sns.certificate))
-    assert shut_out(here, iter([gateway(case.genuine(secret=case.other))])) == 1
+    assert assert_rejected(here, iter([gateway(case.genuine(secret=case.other))])) == 1
     assert here.receive(gateway(case.genuine()))["statusCode"] == 202
 
 
 @ANY_GATEWAY
-def test_sns_s_raw_delivery_is_not_signed(gateway: Gateway, worlds: dict[str, World]) -> None:
-    """Its headers are anybody's to write."""
+def test_the_raw_delivery_of_sns_is_rejected(gateway: Gateway, worlds: dict[str, World]) -> None:
+    """It is not signed, and anyone can write its headers."""
     case = next(case for case in CASES if case.name == "sns-http version 2")
     message = json.loads(case.genuine().body)
     headers = {
@@ -321,12 +323,14 @@ def test_sns_s_raw_delivery_is_not_signed(gateway: Gateway, worlds: dict[str, Wo
         "x-amz-sns-topic-arn": message["TopicArn"],
         "x-amz-sns-message-id": message["MessageId"],
     }
-    shut_out(worlds[case.name], iter([gateway(Request(message["Message"].encode(), headers))]))
+    assert_rejected(worlds[case.name], iter([gateway(Request(message["Message"].encode(), headers))]))
 
 
 @ANY_GATEWAY
-def test_a_notification_is_no_confirmation(gateway: Gateway, worlds: dict[str, World]) -> None:
-    """Nor the other way round: the type is signed, and says which fields are."""
+def test_a_signed_notification_cannot_be_turned_into_a_confirmation(
+    gateway: Gateway, worlds: dict[str, World]
+) -> None:
+    """The reverse is rejected too. The type is signed, and determines which other fields are signed."""
     case = next(case for case in CASES if case.name == "sns-http version 2")
     message = json.loads(case.genuine().body)
     asked = {"SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=Confirm", "Token": "t"}
@@ -338,4 +342,4 @@ def test_a_notification_is_no_confirmation(gateway: Gateway, worlds: dict[str, W
         json.loads(confirmation.genuine().body) | {"Type": "UnsubscribeConfirmation"},
     ]
     requests = (gateway(Request(json.dumps(document).encode())) for document in forged)
-    assert shut_out(worlds[case.name], requests) == len(forged)
+    assert assert_rejected(worlds[case.name], requests) == len(forged)

@@ -1,4 +1,4 @@
-"""Secrets are exchanged while webhooks come in, and neither forgers nor outages hammer Secrets Manager."""
+"""Secrets can be rotated at any time, and neither forgers nor outages cause many reads of Secrets Manager."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ MINUTE = 60
 
 @EVERY
 def test_old_and_new_secret_are_both_accepted(case: Case, tmp_path: Path) -> None:
-    """In whichever order they are listed; neither costs more than the one read."""
+    """The order in which they are listed does not matter, and one read is enough."""
     for secrets in ((case.other, case.secret), (case.secret, case.other)):
         here, manager = rotating(tmp_path, case, *secrets)
         assert [status(here, case, secret) for secret in secrets] == [202, 202]
@@ -36,8 +36,8 @@ def test_old_and_new_secret_are_both_accepted(case: Case, tmp_path: Path) -> Non
 
 
 @EVERY
-def test_a_secret_rotated_just_now_is_found_by_one_refetch(case: Case, tmp_path: Path) -> None:
-    """The sender signs with it before the relay's copy is old; nothing is refused meanwhile."""
+def test_a_new_secret_is_found_by_one_refetch(case: Case, tmp_path: Path) -> None:
+    """The sender may use it before the relay's copy expires. No request is rejected meanwhile."""
     here, manager = rotating(tmp_path, case)
     assert status(here, case) == 202
     manager.hold(case.other, case.secret)
@@ -45,8 +45,8 @@ def test_a_secret_rotated_just_now_is_found_by_one_refetch(case: Case, tmp_path:
     assert len(manager.reads) == 2
 
 
-def test_a_secret_that_was_taken_away_lets_nobody_in_after_its_age(tmp_path: Path) -> None:
-    """At the latest; at once where anything was refused meanwhile."""
+def test_a_removed_secret_is_rejected_after_the_maximum_age(tmp_path: Path) -> None:
+    """This is the latest time. It is rejected earlier if another refusal has caused a refetch."""
     here, manager = rotating(tmp_path, GITHUB)
     assert status(here, GITHUB) == 202
     manager.hold(GITHUB.other)
@@ -68,16 +68,16 @@ ZOOM = {
 @pytest.mark.parametrize(
     "listed", [(b"old secret", b"new secret"), (b"new secret", b"old secret"), (b"old secret",)]
 )
-def test_a_question_is_answered_by_the_secret_that_it_was_asked_with(
+def test_a_handshake_is_answered_with_the_secret_that_signed_it(
     signing: bytes, listed: tuple[bytes, ...], tmp_path: Path
 ) -> None:
-    """Zoom checks the answer by the secret that it knows, wherever that stands in the list or newly came."""
+    """Zoom checks the answer with its own secret, which may be any in the list, or a new one."""
     here = world(tmp_path, ZOOM, top='handshake = "zoom"')
     manager = SecretsManager(here.clock, *listed)
     held = manager.signing_secrets()
     here.change_door(Door(held, here.sns.certificate))
     held.of(PLANTED)
-    manager.hold(*{*listed, signing})  # rotated just now, where it was not listed
+    manager.hold(*{*listed, signing})  # if it was not listed, it has just been added
     body = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}'
     signature = mac(signing, b"v0:" + str(NOW).encode() + b":" + body).hex()
     headers = {"x-zm-signature": f"v0={signature}", "x-zm-request-timestamp": str(NOW)}
@@ -87,8 +87,8 @@ def test_a_question_is_answered_by_the_secret_that_it_was_asked_with(
 
 
 @EVERY
-def test_an_empty_list_of_secrets_lets_nobody_in(case: Case, tmp_path: Path) -> None:
-    """Neither the genuine sender nor whoever signs with the empty key."""
+def test_an_empty_list_of_secrets_accepts_nothing(case: Case, tmp_path: Path) -> None:
+    """Neither the genuine sender nor a forger with the empty key is accepted."""
     here = world_of(tmp_path, case)
     here.secrets.secrets = here.secrets.rotated = ()
     unkeyed = (
@@ -98,13 +98,13 @@ def test_an_empty_list_of_secrets_lets_nobody_in(case: Case, tmp_path: Path) -> 
         assert here.receive(api_gateway_v2(sent))["statusCode"] == 503
 
 
-def test_a_secret_is_not_shown_with_what_it_fits() -> None:
-    """Whoever logs what was admitted logs no secret."""
+def test_the_result_of_a_verification_does_not_show_the_secret() -> None:
+    """The object could be logged by mistake."""
     assert "planted" not in repr(Admitted(Verified(b"signed"), b"planted secret"))
 
 
-def test_forgeries_cost_no_read_in_the_steady_state(tmp_path: Path) -> None:
-    """A thousand at once: the refetch that the first causes serves them all."""
+def test_many_forgeries_cause_one_refetch(tmp_path: Path) -> None:
+    """The refetch that the first causes is enough for the thousand that follow at the same time."""
     here, manager = rotating(tmp_path, GITHUB)
     status(here, GITHUB)
     assert status(here, GITHUB, GITHUB.other) == 401
@@ -114,8 +114,8 @@ def test_forgeries_cost_no_read_in_the_steady_state(tmp_path: Path) -> None:
     assert here.witness.outcomes == [Outcome.REJECTED] * (FLOOD + 1)
 
 
-def test_what_is_unsigned_stale_or_genuine_costs_no_read(tmp_path: Path) -> None:
-    """No other secret would make it fit."""
+def test_unsigned_stale_and_genuine_requests_cause_no_refetch(tmp_path: Path) -> None:
+    """A new secret would not change the result for them."""
     case = next(case for case in CASES if case.name == "slack")
     here, manager = rotating(tmp_path, case)
     for sent in (replace(case.genuine(), headers={}), case.genuine(NOW - 10_000), case.genuine()):
@@ -123,8 +123,8 @@ def test_what_is_unsigned_stale_or_genuine_costs_no_read(tmp_path: Path) -> None
     assert len(manager.reads) == 1
 
 
-def test_a_flood_costs_one_read_a_minute(tmp_path: Path) -> None:
-    """Over ten minutes, with genuine webhooks in between: these are let in all along."""
+def test_a_flood_of_forgeries_causes_one_read_per_minute(tmp_path: Path) -> None:
+    """Genuine webhooks during the ten minutes of the flood are all accepted."""
     here, manager = rotating(tmp_path, GITHUB)
     assert status(here, GITHUB) == 202
     manager.reads.clear()
@@ -138,16 +138,16 @@ def test_a_flood_costs_one_read_a_minute(tmp_path: Path) -> None:
     assert min(gaps) >= MIN_REFETCH_SECS == MINUTE
 
 
-def test_a_flood_while_secrets_manager_fails_costs_one_read_a_minute_and_refuses_no_genuine_webhook(
+def test_a_flood_during_an_outage_of_secrets_manager_does_not_affect_genuine_webhooks(
     tmp_path: Path,
 ) -> None:
-    """A forger can cause the read that fails; those who hold the known secret must not pay for it."""
+    """A forger can cause the read that fails, at most once a minute. The known secret stays usable."""
     here, manager = rotating(tmp_path, GITHUB)
     assert status(here, GITHUB) == 202
     manager.down = True
     manager.reads.clear()
     for _ in range(FLOOD):
-        assert status(here, GITHUB, GITHUB.other) == 503  # nobody can know that it is forged
+        assert status(here, GITHUB, GITHUB.other) == 503  # it could be signed with a new secret
         assert status(here, GITHUB) == 202
         here.clock.time += (MAX_AGE_SECS - 1) / FLOOD
     assert len(manager.reads) <= MAX_AGE_SECS / MINUTE
@@ -155,7 +155,7 @@ def test_a_flood_while_secrets_manager_fails_costs_one_read_a_minute_and_refuses
 
 
 def test_a_secret_rotated_during_an_outage_is_found_after_it(tmp_path: Path) -> None:
-    """Until it can be read the sender is asked to come again: a 401 would be the end for some."""
+    """During the outage the sender gets a 503, because some senders never retry after a 401."""
     here, manager = rotating(tmp_path, GITHUB)
     status(here, GITHUB)
     manager.hold(GITHUB.other)
@@ -166,8 +166,8 @@ def test_a_secret_rotated_during_an_outage_is_found_after_it(tmp_path: Path) -> 
     assert status(here, GITHUB, GITHUB.other) == 202
 
 
-def test_where_no_secret_was_ever_read_nobody_is_let_in_and_few_reads_are_made(tmp_path: Path) -> None:
-    """503 to all: it is tried again after FAILURE_AGE_SECS seconds, however many call."""
+def test_nothing_is_accepted_while_no_secret_could_be_read(tmp_path: Path) -> None:
+    """All senders get a 503. The secret is read again after `FAILURE_AGE_SECS`, and not for every request."""
     here, manager = rotating(tmp_path, GITHUB)
     manager.down = True
     for number in range(FLOOD):
@@ -180,8 +180,8 @@ def test_where_no_secret_was_ever_read_nobody_is_let_in_and_few_reads_are_made(t
     assert status(here, GITHUB) == 202
 
 
-def test_known_secrets_outlive_an_outage_by_no_more_than_their_age(tmp_path: Path) -> None:
-    """Then nobody is let in: a secret that was taken away meanwhile must not be good for ever."""
+def test_known_secrets_are_used_during_an_outage_up_to_their_maximum_age(tmp_path: Path) -> None:
+    """After that nothing is accepted, because a secret that was removed meanwhile must not stay valid."""
     here, manager = rotating(tmp_path, GITHUB)
     assert status(here, GITHUB) == 202
     manager.hold(GITHUB.other)
@@ -199,8 +199,8 @@ def test_known_secrets_outlive_an_outage_by_no_more_than_their_age(tmp_path: Pat
     assert [status(here, GITHUB, secret) for secret in (GITHUB.other, GITHUB.secret)] == [202, 401]
 
 
-def test_a_sender_who_cannot_be_verified_is_asked_to_come_again_in_a_minute(tmp_path: Path) -> None:
-    """503 with Retry-After, and not 401, which some senders take for the end."""
+def test_a_sender_that_cannot_be_verified_is_asked_to_retry_in_a_minute(tmp_path: Path) -> None:
+    """The answer is a 503 with `Retry-After` and not a 401, after which some senders never retry."""
     here, manager = rotating(tmp_path, GITHUB)
     manager.down = True
     answer = here.receive(api_gateway_v2(GITHUB.genuine()))
@@ -209,8 +209,8 @@ def test_a_sender_who_cannot_be_verified_is_asked_to_come_again_in_a_minute(tmp_
     assert here.witness.outcomes == [Outcome.PARKED]
 
 
-def test_threads_cause_one_read_together() -> None:
-    """Those that come while a secret is being read wait for it, and fail with it."""
+def test_parallel_threads_cause_one_read() -> None:
+    """Threads that need the secret while another reads it wait for the result, and share its failure."""
     reads, asking = [], threading.Barrier(8)
 
     def read() -> str:
@@ -232,8 +232,8 @@ def test_threads_cause_one_read_together() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"planted": ""}', '{"planted": []}', '{"planted": [""]}'])
-def test_a_slip_in_the_secret_lets_nobody_in(text: str, tmp_path: Path) -> None:
-    """Not even whoever signs with the empty key."""
+def test_a_malformed_secret_accepts_nothing(text: str, tmp_path: Path) -> None:
+    """Not even a request that is signed with the empty key is accepted."""
     here, manager = rotating(tmp_path, GITHUB)
     manager._text = text
     for signed in (GITHUB.sign(GITHUB.body, b"", ""), GITHUB.genuine()):

@@ -1,4 +1,4 @@
-"""Signing secrets as people store them, through the front door: accepted, or a 503 whose reason is logged."""
+"""Stored signing secrets are accepted in many formats. An unusable one results in a 503, and is logged."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ BY_NAME = {case.name: case for case in CASES}
 STANDARD, GITHUB = BY_NAME["standard-webhooks v1"], BY_NAME["github"]
 FLOOD = 1000
 
-#: Of each scheme that has more than a text's form: stored secrets that can fit no request.
+#: Stored secrets that cannot match any request, by scheme.
 UNUSABLE = [
     *((case, stored) for case in KEYED for stored in ("", " ", "\n", "\ufeff", '""')),
     *((STANDARD, stored) for stored in ("my planted secret", "whsec_", "whsec_planted!", "whsk_AAAA")),
@@ -32,16 +32,14 @@ UNUSABLE = [
 
 
 def hold(manager: SecretsManager, *stored: object) -> None:
-    """Store what a person has put for the source, as JSON."""
+    """Store one or several secrets of the source as JSON, as a person would."""
     manager._text = json.dumps({PLANTED: stored[0] if len(stored) == 1 else list(stored)})
 
 
 @EVERY
 @pytest.mark.parametrize("form", ["{}\n", " {}", "{}\u00a0", "\ufeff{}", '"{}"', "'{}'\r\n"], ids=ascii)
-def test_a_genuine_request_is_let_in_whatever_is_round_the_secret(
-    case: Case, form: str, tmp_path: Path
-) -> None:
-    """By one read of the secret; a forger is refused as ever."""
+def test_white_space_and_quotes_around_a_secret_are_ignored(case: Case, form: str, tmp_path: Path) -> None:
+    """A genuine request is accepted after one read of the secret, and a forger is still rejected."""
     here, manager = rotating(tmp_path, case)
     hold(manager, form.format(case.secret.decode()))
     assert status(here, case) == 202
@@ -50,46 +48,42 @@ def test_a_genuine_request_is_let_in_whatever_is_round_the_secret(
 
 
 @pytest.mark.parametrize("stored", [whsec(1)[6:].decode(), "v1," + whsec(1).decode()])
-def test_a_standard_secret_without_its_prefix_or_with_another_lets_its_sender_in(
-    stored: str, tmp_path: Path
-) -> None:
-    """As some senders show it."""
+def test_the_prefix_of_a_standard_webhooks_secret_is_optional(stored: str, tmp_path: Path) -> None:
+    """Some senders show the secret without its prefix, or with another one before it."""
     here, manager = rotating(tmp_path, STANDARD)
     hold(manager, stored)
     assert status(here, STANDARD) == 202
     assert status(here, STANDARD, STANDARD.other) == 401
 
 
-def test_a_whole_number_is_a_secret(tmp_path: Path) -> None:
-    """Who types one into JSON forgets the quotes."""
+def test_a_secret_of_digits_can_be_stored_as_a_number(tmp_path: Path) -> None:
+    """It is easy to forget the quotes in JSON."""
     here, manager = rotating(tmp_path, GITHUB)
     hold(manager, 20261126)
     assert status(here, GITHUB, b"20261126") == 202
 
 
 @pytest.mark.parametrize(("case", "stored"), UNUSABLE, ids=lambda value: getattr(value, "name", ascii(value)))
-def test_a_secret_that_can_fit_nothing_is_503_and_the_log_has_the_reason(
-    case: Case, stored: str, tmp_path: Path
-) -> None:
-    """Never 401 for ever. The log names the source and what the secret must be; neither shows the secret."""
-    with captured() as said:
+def test_an_unusable_secret_results_in_a_503_and_a_log_line(case: Case, stored: str, tmp_path: Path) -> None:
+    """The sender is not at fault, so a 401 would be wrong. The log names the source but not the secret."""
+    with captured() as output:
         here, manager = rotating(tmp_path, case)
-        here.telemetry = said.telemetry
+        here.telemetry = output.telemetry
         hold(manager, stored)
         answer = here.receive(api_gateway_v2(case.genuine()))
     assert answer["statusCode"] == 503
     problem = json.loads(answer["body"])
     assert problem["code"] == "credentials_unavailable"
     assert "detail" not in problem
-    (line,) = said.logs
+    (line,) = output.logs
     assert line["error_code"] == "credentials_unavailable"
     assert f"`{PLANTED}`" in line["detail"]
-    assert len(stored) < 10 or stored not in said.text
+    assert len(stored) < 10 or stored not in output.text
 
 
 @EVERY
-def test_nobody_is_let_in_by_a_secret_that_was_never_filled_in(case: Case, tmp_path: Path) -> None:
-    """Not by the empty key, nor by what is left if white space or quotes are taken for one."""
+def test_a_blank_secret_accepts_nothing(case: Case, tmp_path: Path) -> None:
+    """A forger could sign with the empty key, or with the white space or the quotes themselves."""
     for stored in ("", " ", '""', "\n"):
         here, manager = rotating(tmp_path / str(len(stored)), case)
         hold(manager, stored)
@@ -99,8 +93,8 @@ def test_nobody_is_let_in_by_a_secret_that_was_never_filled_in(case: Case, tmp_p
         assert not here.messages.queued
 
 
-def test_a_mended_secret_is_found_within_a_minute(tmp_path: Path) -> None:
-    """Requests ask for it all the while, and cost one read a minute."""
+def test_a_corrected_secret_is_found_within_a_minute(tmp_path: Path) -> None:
+    """Requests arrive all the time, but they cause only one read per minute."""
     here, manager = rotating(tmp_path, STANDARD)
     hold(manager, "my planted secret")
     assert status(here, STANDARD) == 503
@@ -115,8 +109,8 @@ def test_a_mended_secret_is_found_within_a_minute(tmp_path: Path) -> None:
     assert len(manager.reads) == 1
 
 
-def test_of_two_secrets_the_good_one_still_lets_in_and_the_other_is_reported(tmp_path: Path) -> None:
-    """A request that fits no good secret may be signed with the one that was stored wrongly."""
+def test_an_unusable_secret_does_not_affect_a_good_one(tmp_path: Path) -> None:
+    """A request that does not match the good one may be signed with the other, so it gets a 503."""
     here, manager = rotating(tmp_path, STANDARD)
     hold(manager, STANDARD.secret.decode(), "my planted secret", 7.5)
     assert status(here, STANDARD) == 202
@@ -128,16 +122,16 @@ def test_of_two_secrets_the_good_one_still_lets_in_and_the_other_is_reported(tmp
     assert "my planted" not in receipt.detail
 
 
-def test_an_unsigned_request_meets_what_a_signed_one_meets(tmp_path: Path) -> None:
-    """So nobody learns from it whether a signature would be needed."""
+def test_an_unsigned_request_also_gets_a_503_if_the_secret_is_unusable(tmp_path: Path) -> None:
+    """A different answer would reveal whether a signature is required."""
     here, manager = rotating(tmp_path, GITHUB)
     hold(manager, " ")
     assert here.receive(api_gateway_v2(replace(GITHUB.genuine(), headers={})))["statusCode"] == 503
 
 
 @EVERY
-def test_a_password_is_asked_for_only_by_sources_that_take_one(case: Case, tmp_path: Path) -> None:
-    """`WWW-Authenticate: Basic` makes some senders send their password, and browsers ask for one."""
+def test_only_a_source_with_basic_authentication_asks_for_a_password(case: Case, tmp_path: Path) -> None:
+    """`WWW-Authenticate: Basic` makes some senders send a password, and makes browsers show a prompt."""
     here = world(tmp_path, case.verify)
     here.secrets.secrets = (case.secret,)
     for sent in (case.genuine(secret=case.other), replace(case.genuine(), headers={}, query={})):

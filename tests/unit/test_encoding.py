@@ -1,4 +1,4 @@
-"""A push in the vendor's two formats, held against the sandbox's contract, lxml and json."""
+"""A push is encoded in the vendor's two formats, and read back by the sandbox's contract, lxml and json."""
 
 import json
 import re
@@ -18,8 +18,8 @@ from sandbox.contract import Push as Shown
 
 CREDENTIALS = Credentials(4711, "planted-integration-key")
 FULL = Wording("Title", "Body", sound=True, expiry_secs=3600)
-LEAST = Wording("Title", "Body")
-BOTH = pytest.mark.parametrize("form", list(PushFormat))
+MINIMAL = Wording("Title", "Body")
+BOTH = pytest.mark.parametrize("push_format", list(PushFormat))
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 KINDS = {
     RecipientKind.USER: "user_id",
@@ -35,19 +35,21 @@ def push(
     return Push(Recipient(kind, value), message, "key")
 
 
-def shown(written: bytes, form: PushFormat, root: str = "Push") -> Shown:
-    """Read a body as the vendor's contract has it."""
-    read = read_push(written, form.content_type, root)
+def shown(written: bytes, push_format: PushFormat, root: str = "Push") -> Shown:
+    """Read an encoded push by the vendor's contract."""
+    read = read_push(written, push_format.content_type, root)
     assert isinstance(read, Shown), read
     return read
 
 
 @BOTH
 @pytest.mark.parametrize("kind", list(RecipientKind))
-@pytest.mark.parametrize("message", [FULL, LEAST, Wording("t", "b", sound=False, expiry_secs=0)])
-def test_every_push_keeps_the_contract(form: PushFormat, kind: RecipientKind, message: Wording) -> None:
-    """Exactly one identifier; what is not said is left out."""
-    read = shown(encode(push(message, kind, "u@x"), CREDENTIALS, form), form)
+@pytest.mark.parametrize("message", [FULL, MINIMAL, Wording("t", "b", sound=False, expiry_secs=0)])
+def test_every_push_keeps_the_contract(
+    push_format: PushFormat, kind: RecipientKind, message: Wording
+) -> None:
+    """A push names its recipient in exactly one way, and omits optional fields that it does not set."""
+    read = shown(encode(push(message, kind, "u@x"), CREDENTIALS, push_format), push_format)
     assert (read.title, read.body) == (message.title, message.body)
     assert (read.sound, read.expiry_secs) == (message.sound, message.expiry_secs)
     assert (read.company_id, read.integration_key) == (4711, "planted-integration-key")
@@ -55,8 +57,8 @@ def test_every_push_keeps_the_contract(form: PushFormat, kind: RecipientKind, me
 
 
 @pytest.mark.parametrize("kind", list(RecipientKind))
-def test_xml_elements_stand_in_alphabetical_order_in_no_namespace(kind: RecipientKind) -> None:
-    """The vendor's reader drops what is out of order; the root declares the instance namespace."""
+def test_xml_elements_are_sorted_and_have_no_namespace(kind: RecipientKind) -> None:
+    """The vendor ignores an element that is out of order. Only the root declares the instance namespace."""
     root = etree.fromstring(encode(push(kind=kind), CREDENTIALS, PushFormat.XML))
     names = [element.tag for element in root]
     assert names == sorted(names)
@@ -67,13 +69,13 @@ def test_xml_elements_stand_in_alphabetical_order_in_no_namespace(kind: Recipien
 
 
 def test_json_fields_have_the_same_order() -> None:
-    """It needs none, and one order is enough to know."""
+    """The vendor does not need an order in JSON, but one order for both formats is simpler."""
     fields = list(json.loads(encode(push(), CREDENTIALS, PushFormat.JSON)))
     assert fields == sorted(fields)
 
 
-def test_the_xml_root_is_a_setting() -> None:
-    """The documentation does not tell its name."""
+def test_the_xml_root_element_can_be_configured() -> None:
+    """The vendor's documentation does not specify its name."""
     written = encode(push(), CREDENTIALS, PushFormat.XML, xml_root="PushMessage")
     assert shown(written, PushFormat.XML, "PushMessage").title == "Title"
 
@@ -96,9 +98,9 @@ def test_the_xml_root_is_a_setting() -> None:
         "{{ data }}",
     ],
 )
-def test_no_value_changes_what_is_round_it(form: PushFormat, text: str) -> None:
-    """Escaping is by construction: it comes out as it went in, and so does everything else."""
-    read = shown(encode(push(Wording(text, text), value=text), CREDENTIALS, form), form)
+def test_no_value_changes_the_fields_around_it(push_format: PushFormat, text: str) -> None:
+    """Senders choose the texts. A text with markup must not add a field or change another one."""
+    read = shown(encode(push(Wording(text, text), value=text), CREDENTIALS, push_format), push_format)
     assert (read.title, read.body, read.user_email, read.company_id) == (text, text, text, 4711)
 
 
@@ -108,7 +110,7 @@ HALF_A_PAIR = "\ud800"
 
 @pytest.mark.parametrize("character", [*NO_XML, HALF_A_PAIR])
 def test_a_character_that_xml_cannot_hold_is_replaced(character: str) -> None:
-    """JSON holds all of them except half of a surrogate pair, for which UTF-8 has no bytes."""
+    """JSON can contain all of them except half of a surrogate pair, which UTF-8 cannot encode."""
     text = f"oven {character} out"
     read = shown(encode(push(Wording(text, text)), CREDENTIALS, PushFormat.XML), PushFormat.XML)
     assert (read.title, read.body) == ("oven \ufffd out",) * 2
@@ -117,27 +119,29 @@ def test_a_character_that_xml_cannot_hold_is_replaced(character: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "character"),
+    ("push_format", "character"),
     [(PushFormat.JSON, HALF_A_PAIR), *((PushFormat.XML, c) for c in [*NO_XML, HALF_A_PAIR])],
 )
-def test_a_recipient_is_never_changed_into_another(form: PushFormat, character: str) -> None:
-    """The push fails, and nothing of the recipient is in the error."""
+def test_a_recipient_that_the_format_cannot_express_is_refused(
+    push_format: PushFormat, character: str
+) -> None:
+    """A replaced character could name another person. The error does not quote the recipient."""
     with pytest.raises(MappingFailed) as refused:
-        encode(push(value=f"planted{character}"), CREDENTIALS, form)
-    assert refused.value.detail == f"the recipient holds a character that {form.name} cannot"
+        encode(push(value=f"planted{character}"), CREDENTIALS, push_format)
+    assert refused.value.detail == f"the recipient holds a character that {push_format.name} cannot"
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 @BOTH
-def test_a_key_that_the_format_cannot_hold_parks_the_push(form: PushFormat) -> None:
-    """The secret is wrong, not the push."""
+def test_a_key_that_the_format_cannot_express_is_a_credentials_error(push_format: PushFormat) -> None:
+    """The secret is wrong and not the push, so the push is parked until the secret is corrected."""
     with pytest.raises(CredentialsUnavailable) as refused:
-        encode(push(), Credentials(1, f"planted{HALF_A_PAIR}"), form)
+        encode(push(), Credentials(1, f"planted{HALF_A_PAIR}"), push_format)
     assert "planted" not in str(refused.value)
 
 
 def test_credentials_cannot_be_printed() -> None:
-    """They travel in the body: no repr, no str, no format shows them."""
+    """A log line with the credentials object must not contain the key, in any kind of formatting."""
     for text in (repr(CREDENTIALS), str(CREDENTIALS), f"{CREDENTIALS}", f"{CREDENTIALS!r}"):
         assert "planted" not in text
         assert "4711" not in text
@@ -159,14 +163,14 @@ PUSHES = st.builds(
 )
 
 
-def said(read: Any) -> tuple[Any, ...]:
-    """Return everything that a read push says."""
+def contents(read: Any) -> tuple[Any, ...]:
+    """Return the texts, the options and the recipient of a push that was read back."""
     value = read.user_id or read.user_email or read.user_external_id
     return read.title, read.body, read.sound, read.expiry_secs, value
 
 
-def meant(given: Push, lacking: "re.Pattern[str]") -> tuple[Any, ...]:
-    """Return everything that a push says in a format that lacks some characters."""
+def expected_contents(given: Push, lacking: "re.Pattern[str]") -> tuple[Any, ...]:
+    """Return the same of a push, if the format lacks some characters."""
     message = given.wording
     title, body = (lacking.sub("\ufffd", text) for text in (message.title, message.body))
     return title, body, message.sound, message.expiry_secs, given.recipient.value
@@ -174,24 +178,24 @@ def meant(given: Push, lacking: "re.Pattern[str]") -> tuple[Any, ...]:
 
 @given(PUSHES, st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1))
 def test_any_text_survives_json(given_push: Push, key: str) -> None:
-    """Lone surrogates become U+FFFD; json and the contract read back the rest."""
+    """Half of a surrogate pair becomes U+FFFD. `json` and the contract read all other text back."""
     credentials = Credentials(1, key)
     if NOT_UTF8.search(given_push.recipient.value):
         with pytest.raises(MappingFailed):
             encode(given_push, credentials, PushFormat.JSON)
         return
     written = encode(given_push, credentials, PushFormat.JSON)
-    assert said(shown(written, PushFormat.JSON)) == meant(given_push, NOT_UTF8)
+    assert contents(shown(written, PushFormat.JSON)) == expected_contents(given_push, NOT_UTF8)
     assert json.loads(written)["IntegrationKey"] == key
 
 
 @given(PUSHES)
 def test_any_text_survives_xml(given_push: Push) -> None:
-    """A character that XML 1.0 does not have becomes U+FFFD; lxml and the contract read back the rest."""
+    """A character outside XML 1.0 becomes U+FFFD. `lxml` and the contract read all other text back."""
     if NOT_XML.search(given_push.recipient.value):
         with pytest.raises(MappingFailed):
             encode(given_push, CREDENTIALS, PushFormat.XML)
         return
     written = encode(given_push, CREDENTIALS, PushFormat.XML)
-    assert said(shown(written, PushFormat.XML)) == meant(given_push, NOT_XML)
+    assert contents(shown(written, PushFormat.XML)) == expected_contents(given_push, NOT_XML)
     assert etree.fromstring(written).findtext("Title") == NOT_XML.sub("\ufffd", given_push.wording.title)

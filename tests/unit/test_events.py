@@ -1,4 +1,4 @@
-"""The envelopes in events/ are whole, and what they carry is delivered."""
+"""The example invocations in events/ are complete, and their events are delivered."""
 
 import base64
 import hashlib
@@ -33,16 +33,16 @@ def load(name: str) -> dict[str, Any]:
 
 
 def world(routes: Path = SHIPPED_ROUTES) -> World:
-    """Return a world of the shipped sources and routes."""
+    """Return a relay with the shipped sources and routes."""
     made = World(sources=SHIPPED, routes=routes)
     made.secrets.secrets = (SECRET, b"whsec_" + base64.b64encode(SECRET))
-    made.clock.time = 1795163472.0  # when they were sent
+    made.clock.time = 1795163472.0  # the time at which the examples were signed
     return made
 
 
 @pytest.mark.parametrize(("name", "source"), WEBHOOKS.items())
 def test_a_webhook_is_accepted(name: str, source: str) -> None:
-    """Verified, validated, queued; the queued event is delivered."""
+    """It is verified, validated and queued, and the queued event can be delivered."""
     here = world()
     answer = here.receive(load(name))
     assert (answer["statusCode"], json.loads(answer["body"])["source"]) == (202, source)
@@ -52,8 +52,8 @@ def test_a_webhook_is_accepted(name: str, source: str) -> None:
 
 
 @pytest.mark.parametrize("name", WEBHOOKS)
-def test_a_webhook_that_was_touched_is_refused(name: str) -> None:
-    """Its signature is real."""
+def test_a_changed_webhook_is_rejected(name: str) -> None:
+    """This shows that the examples carry genuine signatures."""
     touched = load(name)
     body = touched["body"]
     touched["body"] = body[:-4] + ("AAAA" if touched["isBase64Encoded"] else " " * 3 + body[-1])
@@ -64,8 +64,8 @@ def test_a_webhook_that_was_touched_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "title"), TITLES.items())
-def test_what_aws_delivers_is_delivered(name: str, title: str) -> None:
-    """Through the handler, in every envelope."""
+def test_an_invocation_by_aws_is_delivered(name: str, title: str) -> None:
+    """Each kind of envelope passes through the handler."""
     here = world()
     assert here.deliver(load(name)) == {"batchItemFailures": []}
     assert here.witness.outcomes == [Outcome.DELIVERED]
@@ -73,7 +73,7 @@ def test_what_aws_delivers_is_delivered(name: str, title: str) -> None:
 
 
 def test_an_eventbridge_event_in_sns_needs_its_topic_to_be_listed(tmp_path: Path) -> None:
-    """Otherwise the whole event is the document, and the error says which key is missing."""
+    """Otherwise the document is the whole envelope, and the error names the missing configuration key."""
     unlisted, invocation = world(), load("sqs-sns-eventbridge")
     unlisted.deliver(invocation)
     (receipt,) = unlisted.witness.receipts
@@ -87,8 +87,8 @@ def test_an_eventbridge_event_in_sns_needs_its_topic_to_be_listed(tmp_path: Path
     assert [call.push.wording.title for call in listed.vendor.calls] == ["Bread is ready"]
 
 
-def test_an_unconfirmed_subscription_is_no_event() -> None:
-    """The log says what a person has to do."""
+def test_a_request_for_confirmation_is_rejected() -> None:
+    """A person has to confirm the subscription. The receipt's detail, which is logged, explains this."""
     here = world()
     here.deliver(load("sqs-sns-subscription"))
     (receipt,) = here.witness.receipts
@@ -97,15 +97,15 @@ def test_an_unconfirmed_subscription_is_no_event() -> None:
 
 
 def test_one_bad_record_of_ten_is_dead_lettered() -> None:
-    """The other nine are delivered."""
+    """The other nine records of the batch are delivered."""
     here = world()
     assert here.deliver(load("sqs-batch-one-bad")) == {"batchItemFailures": []}
     assert here.witness.outcomes.count(Outcome.DELIVERED) == 9
-    assert [buried.error_code for buried in here.messages.buried] == ["schema_violation"]
+    assert [dead.error_code for dead in here.messages.dead_letters] == ["schema_violation"]
 
 
-def test_every_envelope_is_tested_and_told_of() -> None:
-    """Those that lie there, and the README's table."""
+def test_every_example_is_tested_and_documented() -> None:
+    """A new file in events/ must be added to this test and to the README's table."""
     there = {path.stem for path in EVENTS.glob("*.json")}
     alone = {"sqs-batch-one-bad", "sqs-sns-eventbridge", "sqs-sns-subscription"}
     assert there == {*WEBHOOKS, *TITLES, *alone}
@@ -114,15 +114,15 @@ def test_every_envelope_is_tested_and_told_of() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("sqs*.json")))
-def test_an_sqs_records_digest_is_its_bodys(name: str) -> None:
-    """Whoever changes a body changes its digest too."""
+def test_the_md5_of_an_sqs_record_matches_its_body(name: str) -> None:
+    """If someone edits a body, its `md5OfBody` has to be updated too."""
     for record in load(name)["Records"]:
-        digest = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
-        assert record["md5OfBody"] == digest
+        expected = hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
+        assert record["md5OfBody"] == expected
 
 
-def test_the_secret_of_the_readme_signs_them() -> None:
-    """GitHub's documented example."""
+def test_the_examples_are_signed_with_the_secret_of_the_readme() -> None:
+    """It is the secret of GitHub's own documented example."""
     event = load("apigateway-v1")
     proof = hmac.digest(SECRET, event["body"].encode(), hashlib.sha256).hex()
     assert event["headers"]["X-Hub-Signature-256"] == f"sha256={proof}"

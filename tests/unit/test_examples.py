@@ -1,4 +1,4 @@
-"""Every source's examples, through the code that runs in production, say what their golden files hold."""
+"""The production code turns every source's examples into the wordings in their golden files."""
 
 import json
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from push_relay.core.rules.wording import MessageRule
 
 CATALOG = Catalog(SHIPPED)
 CASES = sorted(SHIPPED.glob("*/examples/*.request.json"))
-#: Headers that an envelope of AWS's writes: an example that has one came through AWS.
+#: Headers that the relay writes for an envelope of AWS. An example with one of them arrived through AWS.
 ENVELOPES = ("sns-", "eventbridge-", "sqs-")
 
 
@@ -26,7 +26,7 @@ def load(path: Path) -> Any:
 
 
 def arrival(case: Path, source: Source) -> Arrival:
-    """Return what the example's request becomes: read as a body, or as AWS delivers it."""
+    """Return the arrival of an example: read from an HTTP body, or as AWS delivers it."""
     request = load(case)
     headers = request["headers"]
     body = b"" if request["body"] is None else json.dumps(request["body"]).encode()
@@ -49,16 +49,16 @@ def event(case: Path) -> Event:
     return source.event(arrival(case, source))
 
 
-def speaking(case: Path) -> MessageRule | None:
-    """Return the rule that speaks of an example."""
+def matching_rule(case: Path) -> MessageRule | None:
+    """Return the message rule that applies to an example."""
     made = event(case)
     rules = CATALOG.named(made.source).messages
     return next((rule for rule in rules if rule.when is None or rule.when.holds(made.scope())), None)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")
-def test_an_example_says_what_its_golden_file_holds(case: Path) -> None:
-    """An empty list is an event of which nobody is told."""
+def test_an_example_has_the_wording_of_its_golden_file(case: Path) -> None:
+    """An empty list means that no message rule matches, so that nobody is notified."""
     made = event(case)
     written = CATALOG.named(made.source).wording(made)
     assert not written.errors
@@ -68,8 +68,8 @@ def test_an_example_says_what_its_golden_file_holds(case: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")
-def test_an_example_is_recognised_as_its_source_alone(case: Path) -> None:
-    """What comes through AWS names no source: exactly this one's match rules fit. A webhook fits none."""
+def test_an_example_matches_no_source_but_its_own(case: Path) -> None:
+    """An event through AWS names no source, so the match rules find it. A webhook names it in its URL."""
     source = CATALOG.named(case.parents[1].name)
     came = arrival(case, source)
     through_aws = any(name.startswith(ENVELOPES) for name in came.headers)
@@ -79,22 +79,22 @@ def test_an_example_is_recognised_as_its_source_alone(case: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CATALOG.names())
-def test_every_message_of_a_source_has_an_example(name: str) -> None:
-    """No rule is shipped that nothing has ever shown to speak."""
-    spoken = [speaking(case) for case in CASES if case.parents[1].name == name]
-    silent = [rule.title.text for rule in CATALOG.named(name).messages if rule not in spoken]
-    assert silent == []
+def test_every_message_rule_of_a_source_has_an_example(name: str) -> None:
+    """A message rule without an example might never apply, and nobody would notice."""
+    used = [matching_rule(case) for case in CASES if case.parents[1].name == name]
+    unused = [rule.title.text for rule in CATALOG.named(name).messages if rule not in used]
+    assert unused == []
 
 
 @pytest.mark.parametrize("name", [source.name for source in CATALOG.all() if source.matches])
-def test_every_source_that_aws_delivers_has_an_example_of_it(name: str) -> None:
-    """Its match rules are tried."""
+def test_every_source_with_match_rules_has_an_example_from_aws(name: str) -> None:
+    """Otherwise its match rules would not be tested."""
     cases = [case for case in CASES if case.parents[1].name == name]
     assert any(h.startswith(ENVELOPES) for case in cases for h in load(case)["headers"])
 
 
-def test_every_request_has_its_pushes_and_the_other_way_round() -> None:
-    """No golden file without its example."""
+def test_every_example_has_a_golden_file_and_vice_versa() -> None:
+    """A file without its counterpart is a mistake, such as an incomplete rename."""
     requests = {path.name.removesuffix(".request.json") for path in CASES}
     pushes = {path.name.removesuffix(".pushes.json") for path in SHIPPED.glob("*/examples/*.pushes.json")}
     assert requests == pushes
@@ -103,6 +103,6 @@ def test_every_request_has_its_pushes_and_the_other_way_round() -> None:
 
 @pytest.mark.parametrize("name", CATALOG.names())
 def test_every_event_of_a_source_has_an_id_that_is_safe_to_log(name: str) -> None:
-    """Or its own content stands in for one."""
+    """Ids are logged, so they must not be email addresses. The fallback is a hash of the content."""
     for case in (case for case in CASES if case.parents[1].name == name):
         assert "@" not in event(case).id

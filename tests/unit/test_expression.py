@@ -1,4 +1,4 @@
-"""Expressions and templates: compiled once, tolerant of null, and never a second language inside values."""
+"""Expressions and templates are compiled once, accept null, and never evaluate the values they insert."""
 
 from contextlib import suppress
 from typing import Any
@@ -63,7 +63,7 @@ SCOPE: dict[str, Any] = {
     ],
 )
 def test_the_added_functions(text: str, value: object) -> None:
-    """They stand beside JMESPath's own."""
+    """The relay adds these functions to those of JMESPath."""
     assert Expression.compile(text)(SCOPE) == value
 
 
@@ -82,8 +82,8 @@ def test_the_added_functions(text: str, value: object) -> None:
         "data.null.deeper[0].still",
     ],
 )
-def test_null_goes_in_and_null_comes_out(text: str) -> None:
-    """A webhook's fields are null as often as not."""
+def test_null_as_an_argument_results_in_null(text: str) -> None:
+    """Many fields of webhooks are null, so a null value must not be an error."""
     assert Expression.compile(text)(SCOPE) is None
 
 
@@ -106,7 +106,7 @@ def test_null_goes_in_and_null_comes_out(text: str) -> None:
     ],
 )
 def test_a_failure_names_the_expression_and_quotes_no_value(text: str) -> None:
-    """JMESPath's own errors quote what they stumbled over: none of it may get out."""
+    """The errors of JMESPath quote the value that caused them, and this value must not be logged."""
     with pytest.raises(MappingFailed) as failed:
         Expression.compile(text)(SCOPE)
     assert text in failed.value.detail
@@ -116,7 +116,7 @@ def test_a_failure_names_the_expression_and_quotes_no_value(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "data.", "data[", "a b", "'open", "nosuch(data)", "data.x.nosuch(@)"])
 def test_a_wrong_expression_is_found_when_it_is_compiled(text: str) -> None:
-    """A mistake is found at build time, and not by the first event."""
+    """A mistake is found at build time and not by the first event."""
     with pytest.raises(ConfigurationInvalid):
         Expression.compile(text)
 
@@ -137,8 +137,8 @@ def test_a_wrong_expression_is_found_when_it_is_compiled(text: str) -> None:
         ("data.zero == `0`", True),
     ],
 )
-def test_truth_is_jmespaths(text: str, holds: bool) -> None:  # noqa: FBT001
-    """Zero is true there, so that `data.count` alone says the same as `data.count && x` does."""
+def test_a_condition_holds_if_jmespath_calls_its_value_true(text: str, holds: bool) -> None:  # noqa: FBT001
+    """Zero is true in JMESPath. Otherwise `data.count` alone would differ from `data.count && x`."""
     assert Expression.compile(text).holds(SCOPE) is holds
     assert bool(Expression.compile(f"!({text})")(SCOPE)) is not holds
 
@@ -165,8 +165,8 @@ def test_truth_is_jmespaths(text: str, holds: bool) -> None:  # noqa: FBT001
         ("type", set()),
     ],
 )
-def test_the_names_that_an_expression_reads_are_known(text: str, names: set[str]) -> None:
-    """An event keeps those headers alone: a document's own `headers` are something else."""
+def test_the_headers_that_an_expression_reads_are_found(text: str, names: set[str]) -> None:
+    """An event keeps only these headers. A field `headers` of the document is something else."""
     assert Expression.compile(text).names("headers") == names
 
 
@@ -177,8 +177,8 @@ def test_the_names_that_an_expression_reads_are_known(text: str, names: set[str]
         *("*", '*."x-token"', "not_null(*.a)[0]", "*.*", "map(&@, *)", "type || *.a | [0]", "{a: *}"),
     ],
 )
-def test_taking_all_headers_is_a_mistake(text: str) -> None:
-    """Nobody could say which are kept: signatures would be."""
+def test_an_expression_that_takes_all_headers_is_refused(text: str) -> None:
+    """The event would have to keep every header, including signatures."""
     with pytest.raises(ConfigurationInvalid, match="whole"):
         Expression.compile(text).names("headers")
 
@@ -201,31 +201,31 @@ def test_taking_all_headers_is_a_mistake(text: str) -> None:
         ("}} {{ type }}", "}} issues"),
     ],
 )
-def test_a_template_is_text_with_values_in_it(text: str, written: str) -> None:
-    """Null is nothing, truth is written as JSON writes it, braces inside literals are literals."""
+def test_a_template_is_a_text_with_expressions_in_double_braces(text: str, written: str) -> None:
+    """Null becomes empty, booleans are written as in JSON, and braces inside a literal are plain text."""
     assert Template.compile(text)(SCOPE) == written
 
 
 def test_braces_that_close_an_object_do_not_close_the_template_early() -> None:
-    """`}}}` is the end of an object and then of the expression."""
+    """`}}}` closes first an object and then the expression."""
     assert Template.compile("{{ {a: type}}}").value(SCOPE) == {"a": "issues"}
 
 
 def test_a_value_cannot_open_another_expression() -> None:
-    """What a sender writes stays text: it is never evaluated."""
+    """A sender's text is inserted but never evaluated, so a sender cannot read other fields."""
     assert Template.compile("{{ data.brace }}")(SCOPE) == "{{ data.text }} }} {{"
 
 
 @pytest.mark.parametrize("text", ["{{ data.object }}", "a {{ data.list }}", "{{ &data }}"])
-def test_only_scalars_go_into_a_text(text: str) -> None:
-    """An object in a title is a mistake of the mapping's."""
+def test_only_scalars_can_be_inserted_into_a_text(text: str) -> None:
+    """An object or a list in a title is a mistake in the message rule."""
     with pytest.raises(MappingFailed):
         Template.compile(text)(SCOPE)
 
 
 @pytest.mark.parametrize("text", ["{{ type", "{{}}", "{{ data. }}", "a {{ nosuch(data) }}", "{{ type }} {{"])
 def test_a_wrong_template_is_found_when_it_is_compiled(text: str) -> None:
-    """Open braces and wrong expressions."""
+    """An unclosed brace or an invalid expression is found at build time and not by the first event."""
     with pytest.raises(ConfigurationInvalid):
         Template.compile(text)
 
@@ -234,21 +234,21 @@ def test_a_wrong_template_is_found_when_it_is_compiled(text: str) -> None:
     ("text", "value"),
     [("{{ data.no }}", False), ("{{ data.zero }}", 0), ("{{ data.zero }}s", "0s"), ("x", "x")],
 )
-def test_a_lone_expression_keeps_its_type(text: str, value: object) -> None:
-    """`sound` is a boolean and `expiry_secs` a number."""
+def test_a_single_expression_keeps_its_type(text: str, value: object) -> None:
+    """`sound` must be a boolean and `expiry_secs` a number, although both are templates."""
     assert Template.compile(text).value(SCOPE) == value
 
 
 @given(st.text())
-def test_no_value_is_ever_evaluated(value: str) -> None:
-    """Whatever a sender writes comes out as it went in."""
+def test_any_text_is_inserted_unchanged(value: str) -> None:
+    """No text of a sender is evaluated, escaped or cut by a template."""
     assert Template.compile("<{{ data }}>")({"data": value}) == f"<{value}>"
 
 
 @pytest.mark.filterwarnings("ignore:deprecated string literal:PendingDeprecationWarning")
 @given(st.text(alphabet="{}ab.'`\"[]()@&|!? \\*:,01"))
-def test_any_text_compiles_or_is_a_configuration_mistake(text: str) -> None:
-    """Neither the parser nor the scan for braces breaks."""
+def test_any_text_compiles_or_raises_a_configuration_error(text: str) -> None:
+    """Neither the parser nor the search for braces raises any other exception."""
     for compiler in (Expression.compile, Template.compile):
         with suppress(ConfigurationInvalid):
             compiler(text)

@@ -1,4 +1,4 @@
-"""FIFO queues: order inside a group, groups in parallel, and a failure holds back its own group only."""
+"""FIFO queues keep each group's order and run groups in parallel. A failure delays only its own group."""
 
 import random
 from typing import Any
@@ -18,7 +18,7 @@ STANDARD = "arn:aws:sqs:eu-west-1:123456789012:theirs"
 
 
 def record(name: str, *, arn: str = FIFO, kind: str = "baked") -> dict[str, Any]:
-    """Return a record of the group that its name begins with: `a1` is the first of `a`."""
+    """Return a record of the group that its name begins with: `a1` is the first record of group `a`."""
     made = sqs_record({"kind": kind, "id": name, "words": name}, source="bakery", message_id=name)
     made["attributes"]["MessageGroupId"] = name[0]
     return {**made, "eventSourceARN": arn}
@@ -30,32 +30,32 @@ def batch(*names: str, arn: str = FIFO) -> dict[str, Any]:
 
 
 def kept(response: dict[str, Any]) -> set[str]:
-    """Return the records that SQS is to keep."""
+    """Return the ids of the records that stay in the queue."""
     return {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 
 
-def said(world: World) -> list[str]:
-    """Return what the vendor was told, in order."""
+def sent_bodies(world: World) -> list[str]:
+    """Return the bodies of the pushes that were sent, in order."""
     return [call.push.wording.body for call in world.vendor.calls]
 
 
 def failing(world: World, *words: str, error: Exception) -> None:
-    """Have the vendor fail what says any of these words."""
+    """Make the vendor fail each push whose body is one of these words."""
     world.vendor.judge = lambda push, _: error if push.wording.body in words else None
 
 
 def test_a_groups_records_are_sent_in_order() -> None:
-    """However many at a time: one of a group is settled before the next is begun."""
+    """A record is settled before the next of its group starts, even if several threads send."""
     world = World(parallel_map=Threads(3))
     assert not kept(world.deliver(batch("a1", "b1", "a2", "c1", "a3", "b2")))
-    order = said(world)
+    order = sent_bodies(world)
     assert sorted(order) == ["a1", "a2", "a3", "b1", "b2", "c1"]
     assert [name for name in order if name.startswith("a")] == ["a1", "a2", "a3"]
     assert order.index("b1") < order.index("b2")
 
 
-def test_groups_go_together() -> None:
-    """The first of each group is in the same wave."""
+def test_groups_are_sent_in_parallel() -> None:
+    """The first record of each group belongs to the first wave, and the second to the second."""
     waves: list[int] = []
 
     def parallel_map(function: Any, items: Any, _at_a_time: int) -> list[Any]:
@@ -67,40 +67,40 @@ def test_groups_go_together() -> None:
     assert waves == [3, 2, 1]
 
 
-def test_a_failure_holds_back_its_own_group_only() -> None:
-    """It is hidden for its delay, and those behind it for as long: they would block the group otherwise."""
+def test_a_failure_delays_only_its_own_group() -> None:
+    """The records behind the failed one get the same delay. Otherwise they would block the group longer."""
     world = World()
     failing(world, "a2", error=VendorThrottled("slow", retry_after=600))
     assert kept(world.deliver(batch("a1", "b1", "a2", "a3", "b2", "a4"))) == {"a2", "a3", "a4"}
-    assert sorted(said(world)) == ["a1", "a2", "b1", "b2"]
-    assert [handle for handle, _ in world.messages.hidden] == ["handle-a2", "handle-a3", "handle-a4"]
-    ((delay),) = {delay for _, delay in world.messages.hidden}
+    assert sorted(sent_bodies(world)) == ["a1", "a2", "b1", "b2"]
+    assert [handle for handle, _ in world.messages.delayed] == ["handle-a2", "handle-a3", "handle-a4"]
+    ((delay),) = {delay for _, delay in world.messages.delayed}
     assert 600 <= delay <= 610
     assert not world.messages.parked
     assert world.witness.outcomes.count(Outcome.PARKED) == 1
     assert len(world.witness.receipts) == 4
 
 
-def test_what_is_dead_holds_nobody_back() -> None:
-    """It would be waited for in vain."""
+def test_a_dead_lettered_record_does_not_delay_its_group() -> None:
+    """It is never retried, so there is nothing to wait for."""
     world = World()
     failing(world, "a1", error=VendorRejected("no"))
     assert not kept(world.deliver(batch("a1", "a2")))
-    assert said(world) == ["a1", "a2"]
-    assert len(world.messages.buried) == 1
+    assert sent_bodies(world) == ["a1", "a2"]
+    assert len(world.messages.dead_letters) == 1
 
 
-def test_a_record_that_cannot_be_hidden_holds_its_group_back_all_the_same() -> None:
-    """It comes again when the queue's own visibility timeout ends."""
+def test_a_record_whose_delay_cannot_be_set_still_holds_back_its_group() -> None:
+    """The queue redelivers it when its visibility timeout ends."""
     world = World()
     world.messages.break_down()
     failing(world, "a1", error=VendorThrottled("slow"))
     assert kept(world.deliver(batch("a1", "a2", "b1"))) == {"a1", "a2"}
-    assert sorted(said(world)) == ["a1", "b1"]
+    assert sorted(sent_bodies(world)) == ["a1", "b1"]
 
 
-def test_a_record_that_comes_again_sends_what_is_left() -> None:
-    """It is the same message, so all its pushes are asked after; those that are settled are duplicates."""
+def test_a_redelivered_record_sends_only_the_pushes_that_are_not_settled() -> None:
+    """It is the same queue message, so the ledger is read for all its pushes. Settled ones are duplicates."""
     world = World()
     world.vendor.errors = [None, VendorThrottled("slow")]
     everybody = record("a1", kind="everybody")
@@ -110,24 +110,24 @@ def test_a_record_that_comes_again_sends_what_is_left() -> None:
 
 
 @pytest.mark.parametrize("arn", [STANDARD, "", None])
-def test_groups_of_a_standard_queue_are_no_order(arn: Any) -> None:
-    """There they mean fair sharing: all go at once, and what is parked is queued anew."""
+def test_groups_of_a_standard_queue_have_no_order(arn: Any) -> None:
+    """There a group id means fair sharing only. A push that fails temporarily is queued again."""
     world = World()
     failing(world, "a1", error=VendorThrottled("slow"))
     assert not kept(world.deliver(batch("a1", "a2", arn=arn)))
-    assert said(world) == ["a1", "a2"]
+    assert sent_bodies(world) == ["a1", "a2"]
     assert len(world.messages.parked) == 1
-    assert not world.messages.hidden
+    assert not world.messages.delayed
 
 
-def test_a_record_that_breaks_the_unwrapping_is_hidden_with_its_group() -> None:
-    """It waits for its backoff, and not for the queue's visibility timeout."""
+def test_a_record_that_cannot_be_unwrapped_is_delayed_with_its_group() -> None:
+    """The delay is the computed backoff and not the queue's visibility timeout."""
 
     class Unreadable(dict[str, Any]):
-        """A record whose body breaks its reader."""
+        """A record that raises when its body is read."""
 
         def get(self, key: str, default: Any = None) -> Any:
-            """Break at the body."""
+            """Fail if the body is asked for."""
             if key == "body":
                 raise RuntimeError("planted")
             return super().get(key, default)
@@ -135,14 +135,14 @@ def test_a_record_that_breaks_the_unwrapping_is_hidden_with_its_group() -> None:
     world = World()
     response = world.deliver(sqs_batch(Unreadable(record("a1")), record("a2"), record("b1")))
     assert kept(response) == {"a1", "a2"}
-    assert [handle for handle, _ in world.messages.hidden] == ["handle-a1", "handle-a2"]
+    assert [handle for handle, _ in world.messages.delayed] == ["handle-a1", "handle-a2"]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_one_failure_at_the_head_delays_its_group_by_its_own_backoff(
+def test_a_failure_of_the_first_record_delays_its_group_by_one_backoff(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten records of one group, of which the first meets a 503 once: all are through in order, in seconds."""
+    """The vendor answers the first of ten records with one 503. All ten are sent in order within seconds."""
     monkeypatch.setattr(aws, "_clients", {})
     source = EventSource(World(), random.Random(seed))  # noqa: S311 (repeatable)
     url = URL + "theirs.fifo"

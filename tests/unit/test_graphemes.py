@@ -1,4 +1,4 @@
-"""Text is cut where a reader sees a character's end."""
+"""Text is cut between two characters as a reader sees them, which are grapheme clusters."""
 
 import time
 
@@ -30,14 +30,14 @@ FAMILY, FLAG, ACCENT = "👨‍👩‍👧", "🇩🇪", "e\u0301"
         ("a\r\nb", 3, "a\r\nb"),
     ],
 )
-def test_a_cluster_is_kept_whole(text: str, limit: int, shown: str) -> None:
-    """A family, a flag, an accent, a CRLF are one character each to a reader."""
+def test_a_grapheme_cluster_is_never_split(text: str, limit: int, shown: str) -> None:
+    """A reader sees a family emoji, a flag, an accented letter or a CRLF as one character."""
     assert cut(text, limit) == shown
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from("👨‍👩‍👧🇩🇪\u0301\r\n ")), st.integers(1, 12))
-def test_no_text_comes_out_longer_than_its_limit(text: str, limit: int) -> None:
-    """The limit holds in graphemes, and what fits is left alone."""
+def test_no_text_is_longer_than_its_limit(text: str, limit: int) -> None:
+    """The limit counts graphemes. A text within the limit is not changed."""
     shown = cut(text, limit)
     assert grapheme.length(shown) <= limit
     assert shown == text or shown.endswith(ELLIPSIS)
@@ -46,8 +46,8 @@ def test_no_text_comes_out_longer_than_its_limit(text: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize("piece", ["\u0301", "\U0001f468\u200d", "\U0001f1e6", "\r\n", "\u1100", "é", "a"])
-def test_a_text_without_end_is_cut_in_no_time(piece: str) -> None:
-    """Strangers write it: an endless cluster would keep a worker busy until it is killed, each time."""
+def test_an_endless_cluster_is_cut_quickly(piece: str) -> None:
+    """A stranger may send such a text. Without a bound, it would keep every worker busy until its timeout."""
     text = "e" + piece * 200_000
     started = time.process_time()
     shown = cut(text, 100)

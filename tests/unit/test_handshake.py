@@ -1,4 +1,4 @@
-"""Handshakes: what a sender asks before it sends events is answered, and nothing else is."""
+"""Handshakes: a sender's request for confirmation is answered, and no other request is."""
 
 import contextlib
 import json
@@ -27,19 +27,19 @@ class HandshakeRequest:
 
 
 def asked(document: Any, **headers: str) -> HandshakeRequest:
-    """Make a request with a JSON body."""
+    """Return a request with a JSON body."""
     return HandshakeRequest(json.dumps(document).encode(), headers)
 
 
 def test_slack_gets_its_challenge_back_as_text() -> None:
-    """Slack takes the challenge in the body, as text (docs.slack.dev/reference/events/url_verification)."""
+    """Slack accepts the challenge as plain text (docs.slack.dev/reference/events/url_verification)."""
     request = asked({"token": "t", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY", "type": "url_verification"})
     reply = HANDSHAKES["slack"].answer(request, SECRET)
     assert reply == Reply("3eZbrw1aBm2rZgRNFdxV2595E9CY", "text/plain; charset=utf-8")
 
 
 def test_zoom_gets_its_token_signed() -> None:
-    """Zoom's own sample: hex HMAC-SHA256 of the plain token by the secret token."""
+    """The answer is the hex HMAC-SHA256 of the plain token. The request is Zoom's own sample."""
     request = asked({"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}})
     reply = HANDSHAKES["zoom"].answer(request, SECRET)
     assert isinstance(reply, Reply)
@@ -50,15 +50,15 @@ def test_zoom_gets_its_token_signed() -> None:
     }
 
 
-def test_zoom_cannot_be_made_to_sign_what_looks_like_a_request() -> None:
-    """Zoom signs `v0:time:body` by the same secret: the answer must be no use as a signature."""
+def test_a_zoom_token_that_looks_like_a_signed_request_is_refused() -> None:
+    """Zoom signs `v0:time:body` with the same secret, so the answer could be used as a forged signature."""
     request = asked({"event": "endpoint.url_validation", "payload": {"plainToken": "v0:1:{}"}})
     with pytest.raises(MalformedRequest):
         HANDSHAKES["zoom"].answer(request, SECRET)
 
 
 def test_event_grid_gets_its_validation_code_back() -> None:
-    """Event Grid's own schema sends a list of one."""
+    """The Event Grid schema sends a list with one event."""
     events = [
         {
             "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
@@ -70,19 +70,19 @@ def test_event_grid_gets_its_validation_code_back() -> None:
 
 
 def test_graph_gets_its_token_back_as_text() -> None:
-    """Graph asks in the query, with no body."""
+    """Microsoft Graph sends the token as a query parameter, and an empty body."""
     token = "Validation: Testing client application reachability for subscription 1"
     reply = HANDSHAKES["microsoft-graph"].answer(HandshakeRequest(query={"validationToken": token}), SECRET)
     assert reply == Reply(token, "text/plain; charset=utf-8")
 
 
 def confirmation(url: str, topic: object = "arn:aws:sns:eu-west-1:123456789012:alarms") -> HandshakeRequest:
-    """Make SNS's request for a confirmation."""
+    """Return SNS's request for a confirmation."""
     return asked({"Type": "SubscriptionConfirmation", "TopicArn": topic, "SubscribeURL": url, "Token": "t"})
 
 
-def test_sns_subscriptions_are_confirmed_where_sns_says() -> None:
-    """On SNS's host in the topic's region, by what SNS has signed, and so that only an owner can end them."""
+def test_an_sns_subscription_is_confirmed_at_the_host_of_the_topic_s_region() -> None:
+    """The relay builds the URL from signed fields, so that only the owner can end the subscription."""
     host = "https://sns.eu-west-1.amazonaws.com/"
     assert HANDSHAKES["sns"].answer(confirmation(f"{host}?Action=Unsubscribe#x"), SECRET) == Subscription(
         f"{host}?Action=ConfirmSubscription&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A123456789012%3Aalarms&Token=t"
@@ -92,7 +92,7 @@ def test_sns_subscriptions_are_confirmed_where_sns_says() -> None:
 
 @pytest.mark.parametrize("token", [None, "", 7, "t\nx", "t" * 2000])
 def test_a_confirmation_without_a_token_is_malformed(token: object) -> None:
-    """Nothing is called."""
+    """The relay must not call SNS for it."""
     url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription"
     topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
     message = {"Type": "SubscriptionConfirmation", "TopicArn": topic, "SubscribeURL": url, "Token": token}
@@ -114,8 +114,8 @@ def test_a_confirmation_without_a_token_is_malformed(token: object) -> None:
         None,
     ],
 )
-def test_no_other_address_is_fetched(url: str) -> None:
-    """A forged confirmation must not make the relay call whom it likes."""
+def test_no_other_url_is_called(url: str) -> None:
+    """A forged confirmation must not make the relay call an address of an attacker's choice."""
     with pytest.raises(MalformedRequest):
         HANDSHAKES["sns"].answer(confirmation(url), SECRET)
 
@@ -132,28 +132,28 @@ def test_no_other_address_is_fetched(url: str) -> None:
         (["arn"], "https://sns.eu-west-1.amazonaws.com/?x"),
     ],
 )
-def test_a_topic_that_is_none_names_no_host(topic: object, url: str) -> None:
-    """The region is a part of the address: it may not be whatever a stranger writes there."""
+def test_an_invalid_topic_is_malformed(topic: object, url: str) -> None:
+    """The topic's region becomes part of the host name, so an arbitrary text there would choose the host."""
     with pytest.raises(MalformedRequest):
         HANDSHAKES["sns"].answer(confirmation(url, topic), SECRET)
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"not json", b'{"type": "message"}', b"\xff"])
-def test_what_is_no_handshake_is_an_event(name: str, body: bytes) -> None:
-    """An event, and a body that cannot be read, goes on to where it is told what is wrong."""
+def test_any_other_request_is_not_a_handshake(name: str, body: bytes) -> None:
+    """It may be an event. An unreadable body is rejected later, with a precise error."""
     assert HANDSHAKES[name].answer(HandshakeRequest(body), SECRET) is None
 
 
 @pytest.mark.parametrize("token", ["", "x" * 1025, "line\nbreak", "caf\u00e9", None, 7, ["a"]])
-def test_only_a_plain_token_is_given_back(token: object) -> None:
-    """What is reflected is printable ASCII and bounded."""
+def test_only_a_short_token_in_printable_ascii_is_returned(token: object) -> None:
+    """The relay reflects the token, so an arbitrary text could be used to inject content."""
     with pytest.raises(MalformedRequest):
         HANDSHAKES["slack"].answer(asked({"type": "url_verification", "challenge": token}), SECRET)
 
 
-def test_the_preflight_lets_an_origin_send() -> None:
-    """CloudEvents' abuse protection: the answer names the origin and the rate."""
+def test_the_preflight_allows_an_origin_to_send() -> None:
+    """The abuse protection of CloudEvents requires an answer that names the origin and the rate."""
     request = HandshakeRequest(
         headers={"webhook-request-origin": "eventemitter.example.com", "webhook-request-rate": "120"}
     )
@@ -168,16 +168,14 @@ def test_the_preflight_lets_an_origin_send() -> None:
 
 @pytest.mark.parametrize("origin", ["other.example.com", "", "a\r\nb", "*", "x" * 254])
 def test_the_preflight_refuses_other_origins(origin: str) -> None:
-    """Only those allowed, and only what is a host's name."""
+    """An origin must be a host name, and must be in the list of allowed origins."""
     request = HandshakeRequest(headers={"webhook-request-origin": origin})
     assert preflight(request, frozenset({"eventemitter.example.com"})) is None
 
 
 @given(st.sampled_from(sorted(HANDSHAKES)), st.binary(), st.dictionaries(st.text(), st.text()))
-def test_no_body_makes_a_handshake_fail_in_an_unknown_way(
-    name: str, body: bytes, values: dict[str, str]
-) -> None:
-    """Whatever comes: an answer, an event, or a malformed request."""
+def test_no_body_makes_a_handshake_fail_unexpectedly(name: str, body: bytes, values: dict[str, str]) -> None:
+    """Any request is answered, treated as an event, or raises `MalformedRequest`."""
     with contextlib.suppress(MalformedRequest):
         HANDSHAKES[name].answer(
             HandshakeRequest(body, {**values, "aeg-event-type": "SubscriptionValidation"}, values), SECRET

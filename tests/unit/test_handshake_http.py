@@ -1,4 +1,4 @@
-"""Handshakes, through the front door: answered to whoever holds the secret, and to no one else."""
+"""Handshakes over HTTP are answered only if the sender proves that it has the secret."""
 
 import hashlib
 import hmac
@@ -24,7 +24,7 @@ TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A sender's question, the scheme that it is proven by, and the answer that it asks for."""
+    """A sender's handshake request, the scheme that verifies it, and the expected answer."""
 
     handshake: str
     verify: Mapping[str, Any]
@@ -34,8 +34,8 @@ class Question:
     answer: str
     content_type: str = TEXT
 
-    def asked(self, secret: bytes = SECRET) -> Request:
-        """Return it with its proof, as the sender makes it."""
+    def proven(self, secret: bytes = SECRET) -> Request:
+        """Return the request with a proof, as its sender writes it."""
         scheme = self.verify["scheme"]
         if scheme == "token":
             return request(self.body, self.headers, {**self.query, "token": secret.decode()})
@@ -45,7 +45,7 @@ class Question:
         return request(self.body, {f"{name}-signature": signature, timestamp: stamp}, self.query)
 
     def unproven(self) -> Request:
-        """Return it with nothing to prove it."""
+        """Return the request without a proof."""
         return request(self.body, self.headers, self.query)
 
 
@@ -95,8 +95,8 @@ QUESTIONS = (
 EACH = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.handshake)
 
 
-def asked_of(directory: Path, question: Question, **more: Any) -> World:
-    """Return a relay whose source's folder declares the handshake."""
+def relay_for(directory: Path, question: Question, **more: Any) -> World:
+    """Return a relay with a source that declares the handshake."""
     event = 'format = "list-of-one"' if question.handshake == "event-grid" else ""
     top = f'handshake = "{question.handshake}"'
     here = world(directory, question.verify, event=event, top=top, **more)
@@ -105,16 +105,16 @@ def asked_of(directory: Path, question: Question, **more: Any) -> World:
 
 
 def untouched(here: World) -> bool:
-    """Tell whether nothing was queued, confirmed or told as a handshake."""
+    """Return whether nothing was queued or confirmed, and no handshake was counted."""
     return not (here.messages.queued or here.sns.confirmed or here.witness.handshakes)
 
 
 @EACH
 @ANY_GATEWAY
-def test_a_proven_question_is_answered(question: Question, gateway: Gateway, tmp_path: Path) -> None:
-    """200 with what was asked for; it is no event, is not queued and has no outcome."""
-    here = asked_of(tmp_path, question)
-    answer = here.receive(gateway(question.asked()))
+def test_a_proven_handshake_is_answered(question: Question, gateway: Gateway, tmp_path: Path) -> None:
+    """The answer is a 200 with the requested text. A handshake is not an event, so it has no outcome."""
+    here = relay_for(tmp_path, question)
+    answer = here.receive(gateway(question.proven()))
     assert (answer["statusCode"], answer["body"]) == (200, question.answer)
     assert answer["headers"] == {
         "Content-Type": question.content_type,
@@ -129,10 +129,10 @@ def test_a_proven_question_is_answered(question: Question, gateway: Gateway, tmp
 
 @EACH
 @ANY_GATEWAY
-def test_an_unproven_question_is_not_answered(question: Question, gateway: Gateway, tmp_path: Path) -> None:
-    """Neither without a proof nor with a forged one: nothing of it comes back."""
-    here = asked_of(tmp_path, question)
-    for forged in (question.unproven(), question.asked(b"guessed")):
+def test_an_unproven_handshake_is_rejected(question: Question, gateway: Gateway, tmp_path: Path) -> None:
+    """Without a valid proof, the relay must not reflect any part of the request."""
+    here = relay_for(tmp_path, question)
+    for forged in (question.unproven(), question.proven(b"guessed")):
         answer = here.receive(gateway(forged))
         assert answer["statusCode"] == 401
         assert answer["headers"]["Content-Type"] == "application/problem+json"
@@ -142,23 +142,23 @@ def test_an_unproven_question_is_not_answered(question: Question, gateway: Gatew
 
 
 @EACH
-def test_a_source_that_declares_no_handshake_answers_none(question: Question, tmp_path: Path) -> None:
-    """The question is an event like any other there, or none at all."""
+def test_a_source_without_a_handshake_does_not_answer_one(question: Question, tmp_path: Path) -> None:
+    """The request is handled as an event: it is accepted, or it is malformed."""
     here = world(tmp_path, question.verify)
     here.secrets.secrets = (SECRET,)
-    answer = here.receive(api_gateway_v2(question.asked()))
+    answer = here.receive(api_gateway_v2(question.proven()))
     assert answer["statusCode"] in {202, 400, 415}
     assert question.answer not in answer["body"]
     assert not here.witness.handshakes
 
 
 @EACH
-def test_a_question_from_an_address_that_is_not_listed_is_not_answered(
+def test_a_handshake_from_an_address_outside_the_allow_list_is_rejected(
     question: Question, tmp_path: Path
 ) -> None:
-    """403 before anything else."""
-    here = asked_of(tmp_path, question, policy='allow_ips = ["192.0.2.0/24"]')
-    assert here.receive(api_gateway_v2(question.asked(), caller=CALLER))["statusCode"] == 403
+    """The address is checked first, so the answer is a 403 even if the proof is valid."""
+    here = relay_for(tmp_path, question, policy='allow_ips = ["192.0.2.0/24"]')
+    assert here.receive(api_gateway_v2(question.proven(), caller=CALLER))["statusCode"] == 403
     assert untouched(here)
 
 
@@ -172,14 +172,14 @@ def test_a_question_from_an_address_that_is_not_listed_is_not_answered(
         ("microsoft-graph", {}, {"validationToken": "line\nbreak"}),
     ],
 )
-def test_a_question_that_no_sender_asks_is_malformed(
+def test_a_proven_handshake_with_an_unsafe_token_is_malformed(
     handshake: str, body: Any, query: dict[str, str], tmp_path: Path
 ) -> None:
-    """400: proven, but nothing that may be given back, or signed."""
+    """The sender is verified, but the relay must not return or sign such a text. The answer is a 400."""
     known = next(question for question in QUESTIONS if question.handshake == handshake)
-    here = asked_of(tmp_path, known)
-    strange = replace(known, body=json.dumps(body).encode(), query=query)
-    answer = here.receive(api_gateway_v2(strange.asked()))
+    here = relay_for(tmp_path, known)
+    unsafe = replace(known, body=json.dumps(body).encode(), query=query)
+    answer = here.receive(api_gateway_v2(unsafe.proven()))
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "malformed_request")
     assert untouched(here)
 
@@ -190,7 +190,7 @@ SNS = next(case for case in CASES if case.name == "sns-http confirmation")
 
 
 def subscription(**fields: str) -> Request:
-    """Return a confirmation's request, signed by SNS."""
+    """Return SNS's signed request for the confirmation of a subscription."""
     asked = {"Type": "SubscriptionConfirmation", "Token": "planted-token", "Timestamp": iso_ms(NOW)}
     address = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=planted-token"
     message = sns_message(b"You have chosen", Subject=None, SubscribeURL=address, **asked)
@@ -200,7 +200,7 @@ def subscription(**fields: str) -> Request:
 
 @ANY_GATEWAY
 def test_a_subscription_of_an_allow_listed_topic_is_confirmed(gateway: Gateway, tmp_path: Path) -> None:
-    """At the address that SNS gave, which is SNS's own; answered with nothing of it."""
+    """The relay calls SNS's own host in the topic's region, and returns an empty answer to the request."""
     here = world_of(tmp_path, SNS)
     answer = here.receive(gateway(subscription()))
     assert (answer["statusCode"], answer["body"], answer["headers"]["Content-Type"]) == (200, "", TEXT)
@@ -212,8 +212,8 @@ def test_a_subscription_of_an_allow_listed_topic_is_confirmed(gateway: Gateway, 
     assert not here.witness.troubles
 
 
-def test_a_subscription_that_anybody_can_end_is_reported(tmp_path: Path) -> None:
-    """It is confirmed all the same: SNS would give up, and the events would be lost."""
+def test_a_subscription_that_anyone_can_end_is_reported(tmp_path: Path) -> None:
+    """It is confirmed nevertheless. Otherwise SNS would give up, and the events would be lost."""
     here = world_of(tmp_path, SNS)
     here.sns.protects = False
     assert here.receive(api_gateway_v2(subscription()))["statusCode"] == 200
@@ -224,24 +224,26 @@ def test_a_subscription_that_anybody_can_end_is_reported(tmp_path: Path) -> None
 
 @ANY_GATEWAY
 @pytest.mark.parametrize("topics", ["", f'topics = ["{TOPIC}-other"]', 'topics = ["*"]'])
-def test_no_other_topic_s_subscription_is_confirmed(gateway: Gateway, topics: str, tmp_path: Path) -> None:
-    """Anybody's topics are signed alike; not even the certificate is fetched for them."""
+def test_the_subscription_of_any_other_topic_is_rejected(
+    gateway: Gateway, topics: str, tmp_path: Path
+) -> None:
+    """SNS signs for all its customers, so the topic is checked before a certificate is fetched."""
     here = world_of(tmp_path, SNS, policy=topics)
     assert here.receive(gateway(subscription()))["statusCode"] == 401
     assert untouched(here)
     assert not here.sns.fetched
 
 
-def test_only_sns_s_own_address_is_called(tmp_path: Path) -> None:
-    """Even where the message is genuine: 400, and nobody is called."""
+def test_only_a_host_of_sns_is_called(tmp_path: Path) -> None:
+    """Any other URL is refused with a 400, even if the message has a valid signature."""
     here = world_of(tmp_path, SNS)
     answer = here.receive(api_gateway_v2(subscription(SubscribeURL="https://169.254.169.254/?a")))
     assert answer["statusCode"] == 400
     assert untouched(here)
 
 
-def test_a_confirmation_that_fails_is_asked_for_again(tmp_path: Path) -> None:
-    """503, and SNS repeats its question; nothing of the address is told."""
+def test_sns_is_asked_to_repeat_a_confirmation_that_failed(tmp_path: Path) -> None:
+    """SNS retries after a 503. The answer does not contain the URL, because it has a token."""
     here = world_of(tmp_path, SNS)
 
     def fail(_url: str) -> None:
@@ -255,16 +257,16 @@ def test_a_confirmation_that_fails_is_asked_for_again(tmp_path: Path) -> None:
     assert untouched(here)
 
 
-def test_a_certificate_that_cannot_be_fetched_is_no_forgery(tmp_path: Path) -> None:
-    """503: SNS tries again."""
+def test_a_certificate_that_cannot_be_fetched_is_not_treated_as_a_forgery(tmp_path: Path) -> None:
+    """The answer is a 503, so that SNS sends the message again."""
     here = world_of(tmp_path, SNS)
     here.sns.certificates.clear()
     assert here.receive(api_gateway_v2(subscription()))["statusCode"] == 503
     assert untouched(here)
 
 
-def test_a_certificate_that_does_not_exist_is_a_forgery(tmp_path: Path) -> None:
-    """401: SNS has none of that name, as its adapter tells by an empty one."""
+def test_a_certificate_that_does_not_exist_is_treated_as_a_forgery(tmp_path: Path) -> None:
+    """If SNS has no certificate of that name, the adapter returns an empty one, and the answer is a 401."""
     here = world_of(tmp_path, SNS)
     here.sns.certificates = dict.fromkeys(here.sns.certificates, b"")
     assert here.receive(api_gateway_v2(subscription()))["statusCode"] == 401
@@ -272,20 +274,20 @@ def test_a_certificate_that_does_not_exist_is_a_forgery(tmp_path: Path) -> None:
 
 
 def test_the_end_of_a_subscription_is_logged_as_an_error_and_counted(tmp_path: Path) -> None:
-    """Answered, and not undone: an owner may have meant it. No event comes from the topic any more."""
-    with captured() as said:
-        here = world_of(tmp_path, SNS, telemetry=said.telemetry)
+    """The relay does not subscribe again, because an owner of the topic may have ended it on purpose."""
+    with captured() as output:
+        here = world_of(tmp_path, SNS, telemetry=output.telemetry)
         answer = here.receive(api_gateway_v2(subscription(Type="UnsubscribeConfirmation")))
     assert answer["statusCode"] == 200
     assert not here.sns.confirmed
     ended = {"level": "ERROR", "message": "unsubscribed", "source": "planted", "error_code": "unsubscribed"}
-    assert [line for line in said.logs if ended.items() <= line.items()]
-    assert [line["Unsubscribed"] for line in said.metrics if "Unsubscribed" in line] == [[1.0]]
-    assert "planted-token" not in said.text
+    assert [line for line in output.logs if ended.items() <= line.items()]
+    assert [line["Unsubscribed"] for line in output.metrics if "Unsubscribed" in line] == [[1.0]]
+    assert "planted-token" not in output.text
 
 
-def test_a_forged_end_of_a_subscription_is_none(tmp_path: Path) -> None:
-    """Only SNS signs one; anybody could make the alarm ring otherwise."""
+def test_a_forged_end_of_a_subscription_is_rejected(tmp_path: Path) -> None:
+    """Otherwise anyone could raise the alarm for ended subscriptions."""
     here = world_of(tmp_path, SNS)
     message = sns_message(b"x", Type="UnsubscribeConfirmation", Subject=None, SubscribeURL="x", Token="y")
     forged = request(sns_signed(message, b"mallory").body, {"content-type": "text/plain"})
@@ -301,8 +303,10 @@ ASKED = request(headers={"webhook-request-origin": ORIGIN, "webhook-request-rate
 
 @ANY_GATEWAY
 @pytest.mark.parametrize("origins", ["", f'origins = ["{ORIGIN}"]'])
-def test_an_origin_that_may_send_is_told_so(gateway: Gateway, origins: str, tmp_path: Path) -> None:
-    """By OPTIONS, with its name and rate; no proof is asked for and none is given."""
+def test_the_preflight_of_an_allowed_origin_is_answered(
+    gateway: Gateway, origins: str, tmp_path: Path
+) -> None:
+    """The request with OPTIONS needs no proof. An event from the same origin still needs one."""
     here = world(tmp_path, {"scheme": "github"}, top='handshake = "cloudevents"', policy=origins)
     answer = here.receive(gateway(ASKED, method="OPTIONS"))
     assert (answer["statusCode"], answer["body"]) == (200, "")
@@ -320,8 +324,10 @@ def test_an_origin_that_may_send_is_told_so(gateway: Gateway, origins: str, tmp_
 
 @ANY_GATEWAY
 @pytest.mark.parametrize("origin", ["other.example.com", "", f"{ORIGIN}.evil", "a\r\nX-Evil: 1", "*", None])
-def test_another_origin_is_told_nothing(gateway: Gateway, origin: str | None, tmp_path: Path) -> None:
-    """405, as by a source that answers no such question."""
+def test_the_preflight_of_any_other_origin_is_rejected(
+    gateway: Gateway, origin: str | None, tmp_path: Path
+) -> None:
+    """The answer is the same 405 as that of a source without this handshake, so it reveals nothing."""
     policy = f'origins = ["{ORIGIN}"]'
     here = world(tmp_path, {"scheme": "github"}, top='handshake = "cloudevents"', policy=policy)
     headers = {} if origin is None else {"webhook-request-origin": origin}
@@ -331,8 +337,8 @@ def test_another_origin_is_told_nothing(gateway: Gateway, origin: str | None, tm
 
 
 @pytest.mark.parametrize("rate", ["", "*", "-1", "1.5", "1" * 10, "\u0661\u0662", "120\r\nX-Evil: 1"])
-def test_a_rate_that_is_no_number_is_not_given_back(rate: str, tmp_path: Path) -> None:
-    """What is reflected is a plain number, or left out."""
+def test_a_rate_that_is_not_a_plain_number_is_omitted(rate: str, tmp_path: Path) -> None:
+    """The answer must not reflect arbitrary text from the request's headers."""
     here = world(tmp_path, {"scheme": "github"}, top='handshake = "cloudevents"')
     strange = replace(ASKED, headers={**ASKED.headers, "webhook-request-rate": rate})
     answer = here.receive(api_gateway_v2(strange, method="OPTIONS"))
@@ -350,21 +356,21 @@ def test_a_rate_that_is_no_number_is_not_given_back(rate: str, tmp_path: Path) -
         ({"scheme": "none"}, 'handshake = "cloudevents"', 404),
     ],
 )
-def test_a_source_that_is_not_asked_by_options_says_so(
+def test_a_source_without_a_preflight_rejects_options(
     gateway: Gateway, verify: dict[str, Any] | None, top: str, status: int, tmp_path: Path
 ) -> None:
-    """405 without the handshake; 404 where its events would be met with that too."""
+    """The answer is a 405, or a 404 if the source does not accept webhooks at all."""
     here = world(tmp_path, verify, top=top)
     answer = here.receive(gateway(ASKED, method="OPTIONS"))
     assert answer["statusCode"] == status
     assert untouched(here)
 
 
-def test_handshakes_are_counted_apart_from_events(tmp_path: Path) -> None:
-    """A metric of their own, so that received = the sum of the outcomes holds; the token is not logged."""
-    with captured() as said:
-        here = asked_of(tmp_path, QUESTIONS[0], telemetry=said.telemetry)
-        here.receive(api_gateway_v2(QUESTIONS[0].asked()))
-    assert [(line["Handshake"], "Received" in line) for line in said.metrics] == [([1.0], False)]
-    assert "planted-token" not in said.text
-    assert "3eZbrw" not in said.text
+def test_handshakes_have_their_own_metric(tmp_path: Path) -> None:
+    """`Received` must stay equal to the sum of the outcomes. The challenge and the token are not logged."""
+    with captured() as output:
+        here = relay_for(tmp_path, QUESTIONS[0], telemetry=output.telemetry)
+        here.receive(api_gateway_v2(QUESTIONS[0].proven()))
+    assert [(line["Handshake"], "Received" in line) for line in output.metrics] == [([1.0], False)]
+    assert "planted-token" not in output.text
+    assert "3eZbrw" not in output.text

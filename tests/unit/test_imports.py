@@ -123,6 +123,7 @@ DELIVER = {
     "core.delivery.day",
     "core.delivery.encoding",
     "core.delivery.lane",
+    "core.delivery.ledger",
     "core.delivery.sender",
     "core.delivery.share",
     "core.delivery.worker_leases",

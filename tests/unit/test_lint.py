@@ -1,4 +1,4 @@
-"""No proof is compared in a way that takes longer the more of it is right: the rule, and that it bites."""
+"""Rules of our own for the source: proofs are compared in constant time, and no file is too long."""
 
 import ast
 from pathlib import Path
@@ -9,9 +9,12 @@ from fakes import ROOT
 from proof_lint import findings
 
 MODULES = sorted((ROOT / "src" / "push_relay").rglob("*.py"))
-#: Those that make a MAC, and the one among them that signs with it instead of holding a proof against it.
+#: The modules that compute a MAC. One of them signs with it. All others compare it with a proof.
 MAKING_MACS = {"body_hmac", "header_hmac", "standard_webhooks", "timestamped_hmac", "twilio", "challenge"}
 SIGNING = {"challenge"}
+MAX_LINES = 400
+#: Files that are still being split.
+NOT_YET = {"fakes.py", "test_deadletters.py", "test_push_http.py", "test_quota.py", "test_replay.py"}
 
 WRONG = [
     "hmac.new(key, body, 'sha256').hexdigest() == offered",
@@ -80,14 +83,14 @@ RIGHT = [
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
-def test_no_proof_is_compared_but_by_compare_digest(module: Path) -> None:
-    """Of all that ships."""
+def test_every_module_compares_proofs_in_constant_time(module: Path) -> None:
+    """A comparison with `==` takes longer if more of a forged proof is right, which reveals the proof."""
     assert findings(module.read_text("utf-8")) == []
 
 
 @pytest.mark.parametrize("source", WRONG)
-def test_the_rule_finds_what_it_must(source: str) -> None:
-    """Planted: on their own, and inside a function of the relay's."""
+def test_the_rule_finds_unsafe_comparisons(source: str) -> None:
+    """It finds them at the top of a module and inside a function."""
     assert findings(source)
     indented = source.replace("\n", "\n    ")
     (found, *_) = findings(f"def verify(a):\n    {indented}\n")
@@ -95,13 +98,13 @@ def test_the_rule_finds_what_it_must(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", RIGHT)
-def test_the_rule_leaves_alone_what_tells_nothing(source: str) -> None:
-    """What everybody knows, lengths, and the safe comparison itself."""
+def test_the_rule_accepts_comparisons_that_reveal_no_secret(source: str) -> None:
+    """Examples are public values, lengths, and the safe comparison itself."""
     assert findings(source) == []
 
 
-def test_the_rule_would_find_each_comparison_of_the_relay_if_it_were_made_unsafe() -> None:
-    """The one place where proofs are compared, with `==` in place of the call."""
+def test_the_rule_finds_the_relay_s_own_comparison_if_it_is_made_unsafe() -> None:
+    """Proofs are compared in one place. The test replaces the safe call there with unsafe ones."""
     proof = ROOT / "src" / "push_relay" / "core" / "trust" / "schemes" / "proof.py"
     safe = 'hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted'
     text = proof.read_text("utf-8")
@@ -114,6 +117,15 @@ def test_the_rule_would_find_each_comparison_of_the_relay_if_it_were_made_unsafe
         assert findings(text.replace(safe, unsafe))
 
 
+@pytest.mark.parametrize("folder", ["src", "tools", "tests", "bench"])
+def test_no_file_is_longer_than_400_lines(folder: str) -> None:
+    """A longer file has several subjects, and a reader cannot keep it in mind."""
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    too_long = {path.name: count for path, count in lines.items() if count > MAX_LINES}
+    assert lines
+    assert too_long.keys() <= NOT_YET, too_long
+
+
 def _calls(module: Path) -> set[str]:
     functions = [
         node.func for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.Call)
@@ -121,8 +133,8 @@ def _calls(module: Path) -> set[str]:
     return {ast.unparse(function) for function in functions}
 
 
-def test_whoever_makes_a_mac_compares_it_in_the_one_place() -> None:
-    """A new module that makes one is listed here, and calls `fits`, unless it signs."""
+def test_every_module_that_computes_a_mac_compares_it_in_the_shared_place() -> None:
+    """A new module that computes a MAC must be listed here, and must call `fits` unless it signs."""
     making = {
         module.stem: _calls(module)
         for module in MODULES

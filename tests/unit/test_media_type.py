@@ -1,4 +1,4 @@
-"""A Content-Type header as senders and proxies write it."""
+"""The header `Content-Type` is parsed in all the forms that senders and proxies write."""
 
 import pytest
 
@@ -24,13 +24,13 @@ from push_relay.core.inbound.media_type import looks_like_json, media_type
         (";", "", ""),
     ],
 )
-def test_a_header_names_one_type_or_none(header: str, name: str, charset: str) -> None:
-    """Sent twice alike it is one, since gateways join what is sent twice; different ones are none."""
+def test_a_header_has_one_media_type_or_none(header: str, name: str, charset: str) -> None:
+    """Gateways join repeated headers. Equal values count as one, and different values count as none."""
     assert media_type({"content-type": header}) == (name, charset)
 
 
-def test_without_a_header_there_is_no_type() -> None:
-    """Which is no JSON, and no text."""
+def test_without_a_header_there_is_no_media_type() -> None:
+    """A missing media type means neither JSON nor text."""
     named = media_type({})
     assert named == ("", "")
     assert not named.is_json
@@ -54,20 +54,20 @@ def test_without_a_header_there_is_no_type() -> None:
         ("image/png", False, False),
     ],
 )
-def test_what_is_json_and_what_is_text(name: str, is_json: bool, is_text: bool) -> None:  # noqa: FBT001
-    """As senders call them; a batch is many events."""
+def test_a_media_type_is_json_or_text_or_neither(name: str, is_json: bool, is_text: bool) -> None:  # noqa: FBT001
+    """Some common types are not registered. A batch of CloudEvents is not JSON, as it is several events."""
     named = media_type({"content-type": name})
     assert (named.is_json, named.is_text) == (is_json, is_text)
 
 
 @pytest.mark.parametrize("text", ["{", "[", " \r\n\t{}", "\ufeff[]", "{a=b&c=d"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-16"])
-def test_json_begins_with_a_bracket(text: str, encoding: str) -> None:
-    """After white space and byte order marks, in each of Unicode's encodings."""
+def test_a_body_that_begins_with_a_bracket_looks_like_json(text: str, encoding: str) -> None:
+    """White space and byte order marks before the bracket are ignored, in each encoding of Unicode."""
     assert looks_like_json(text.encode(encoding))
 
 
 @pytest.mark.parametrize("content", [b"", b"a=b", b"payload=%7B%7D", b'"a"', b"%7B", b"=", b" a={"])
-def test_a_form_begins_with_none(content: bytes) -> None:
-    """It escapes them."""
+def test_a_body_that_begins_otherwise_does_not_look_like_json(content: bytes) -> None:
+    """A form escapes brackets, so it cannot be mistaken for JSON."""
     assert not looks_like_json(content)

@@ -1,4 +1,4 @@
-"""Messages that could take too much memory together are handled one after the other, and all are handled."""
+"""Queue messages that would use too much memory together are handled in portions, and none is lost."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from push_relay.entrypoints.memory import portions
 from push_relay.entrypoints.queue_record import QueueRecord
 
 BREAD = {"kind": "baked", "words": "warm"}
-#: Half a megabyte each: brackets take 60 times their size, words ten times.
+#: Both have half a megabyte. Parsed brackets use 60 times their size in memory, and words ten times.
 BRACKETS = json.dumps(BREAD | {"more": [[]] * 120_000})
 WORDS = json.dumps(BREAD | {"more": "x" * 500_000})
 
@@ -29,47 +29,47 @@ def compressed(number: int) -> dict[str, Any]:
 
 
 def record(body: str, number: int) -> dict[str, Any]:
-    """Return a bakery's record."""
+    """Return a record for the source `bakery`."""
     return sqs_record(body, source="bakery", message_id=f"m-{number}")
 
 
 def ids(waves: Sequence[Sequence[QueueRecord]]) -> list[list[str]]:
-    """Return the messages' ids, by portion."""
+    """Return the message ids of each portion."""
     return [[message.content["messageId"] for message in wave] for wave in waves]
 
 
 def split(*records: dict[str, Any]) -> list[list[str]]:
-    """Return the portions of one wave."""
+    """Return the portions into which one wave of records is split."""
     return ids(list(portions([[QueueRecord.of_sqs(given) for given in records]])))
 
 
 @pytest.mark.parametrize(
     "body", [json.dumps(BREAD), WORDS, "[" * 3_000], ids=["small", "words", "some brackets"]
 )
-def test_what_fits_together_stays_together_and_in_order(body: str) -> None:
-    """Ten events go out at once, as many at a time as there are connections."""
+def test_messages_that_fit_together_stay_together_and_in_order(body: str) -> None:
+    """Normal events are delivered in one portion, so that all connections to the vendor are used."""
     assert split(*(record(body, number) for number in range(10))) == [[f"m-{number}" for number in range(10)]]
 
 
-def test_what_does_not_fit_together_is_split_and_the_smallest_go_first() -> None:
-    """A small event does not wait for a large one."""
+def test_messages_that_do_not_fit_together_are_split_and_the_smallest_go_first() -> None:
+    """A small event must not wait for a large one."""
     records = [record(BRACKETS, 0), record(json.dumps(BREAD), 1), record(BRACKETS, 2), record(WORDS, 3)]
     assert split(*records, record(BRACKETS, 4)) == [["m-1", "m-3", "m-0"], ["m-2"], ["m-4"]]
 
 
-def test_each_compressed_event_is_alone() -> None:
-    """Its size is known only when it is decompressed."""
+def test_each_compressed_event_is_a_portion_of_its_own() -> None:
+    """Its real size is known only after it has been decompressed."""
     assert split(compressed(0), compressed(1), record("{}", 2)) == [["m-2"], ["z-0"], ["z-1"]]
 
 
 @pytest.mark.parametrize("body", [None, 7, ["{}"]])
-def test_a_record_without_a_body_takes_nothing(body: object) -> None:
-    """It is rejected."""
+def test_a_record_without_a_body_needs_no_memory(body: object) -> None:
+    """It is rejected later, so it can share a portion with any other record."""
     assert split(record("{}", 0) | {"body": body}, record("{}", 1)) == [["m-0", "m-1"]]
 
 
-def test_every_wave_is_split_by_itself() -> None:
-    """Of a FIFO group the next record is in the next wave."""
+def test_every_wave_is_split_separately() -> None:
+    """The waves keep the order of a FIFO group, so a portion must not contain records of two waves."""
     first, second = (
         [QueueRecord.of_sqs(record(BRACKETS, number)) for number in pair] for pair in ((0, 1), (2, 3))
     )
@@ -77,7 +77,7 @@ def test_every_wave_is_split_by_itself() -> None:
 
 
 def test_a_batch_of_large_messages_is_delivered_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is lost, each has its outcome, and each event is released before the next portion."""
+    """Every record has an outcome, and its event is released before the next portion starts."""
     together: list[int] = []
     held: list[QueueRecord] = []
     deliver, of_sqs = Relay.deliver, QueueRecord.of_sqs

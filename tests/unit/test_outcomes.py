@@ -1,4 +1,4 @@
-"""One table says what every error means, and it is complete."""
+"""One table gives every error its outcome and HTTP status, and the table is complete."""
 
 import inspect
 import re
@@ -21,7 +21,7 @@ from push_relay.core.outcomes import (
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RelayError)]
 
-#: The design's table: outcome, and the status that the HTTP sender gets.
+#: The design's table: the outcome, and the status that an HTTP sender gets.
 DESIGNED = {
     "internal_error": (Outcome.PARKED, 500),
     "malformed_request": (Outcome.REJECTED, 400),
@@ -54,29 +54,29 @@ DESIGNED = {
     "delivery_held": (Outcome.FAILED, 504),
     "vendor_rejected": (Outcome.FAILED, 502),
     "crashed": (Outcome.FAILED, 500),
-    # Found at build time; should one reach an event, it is nobody's fault and waits.
+    # Such mistakes are found at build time. If one reaches an event, no sender caused it, so the event waits.
     "configuration_invalid": (Outcome.PARKED, 500),
 }
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.code)
-def test_every_error_means_what_the_design_says(kind: type[RelayError]) -> None:
-    """A new error has to be put into the table, and into this one."""
+def test_every_error_has_the_designed_outcome_and_status(kind: type[RelayError]) -> None:
+    """A new error has to be added to the relay's table and to the one above."""
     outcome, status = DESIGNED[kind.code]
     assert (verdict(kind).outcome, verdict(kind).status) == (outcome, status)
     assert verdict_of_code(kind.code) == verdict(kind)
 
 
 def test_codes_are_unique_and_stable() -> None:
-    """Alarms and dashboards are made of them."""
+    """Alarms and dashboards depend on the codes."""
     assert sorted(kind.code for kind in ALL) == sorted(DESIGNED)
     assert len({kind.code for kind in ALL}) == len(ALL)
     assert {kind.code for kind in ALL} == set(CODES)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in CODES)
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
-    """Names and parents as they are drawn."""
+def test_the_error_tree_in_the_docstring_matches_the_classes() -> None:
+    """The drawing shows each class under its base class."""
     drawn = re.findall(r"^    ([│ ├└─]*)([A-Z]\w+)", errors.__doc__ or "", re.MULTILINE)
     above: list[str] = []
     parents = {}
@@ -88,7 +88,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 
 def test_every_outcome_has_a_disposition() -> None:
-    """What is not for now is parked, what is wrong is dead-lettered, and the rest is done."""
+    """A parked event is requeued, a rejected or failed one is dead-lettered, and all others are finished."""
     assert set(DISPOSITIONS) == set(Outcome)
     assert {o for o, d in DISPOSITIONS.items() if d is Disposition.PARK} == {Outcome.PARKED}
     assert {o for o, d in DISPOSITIONS.items() if d is Disposition.DEAD_LETTER} == {
@@ -97,28 +97,28 @@ def test_every_outcome_has_a_disposition() -> None:
     }
 
 
-def test_no_error_is_acknowledged() -> None:
-    """Every verdict parks or dead-letters."""
+def test_no_error_removes_an_event_from_the_queue() -> None:
+    """An event with an error is parked or dead-lettered, so that it is never lost."""
     assert all(DISPOSITIONS[v.outcome] is not Disposition.ACKNOWLEDGE for v in VERDICTS.values())
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("planted"), KeyboardInterrupt(), MemoryError("planted"), OSError(5, "planted")]
 )
-def test_what_is_not_the_relays_own_is_parked_and_told_by_its_type(error: BaseException) -> None:
-    """By type and place, never by its text, which may quote the event."""
+def test_a_foreign_exception_is_parked_and_described_by_its_type(error: BaseException) -> None:
+    """The text of a foreign exception may quote the event, so only its type and its place are logged."""
     assert verdict(error) == VERDICTS[RelayError]
     assert code_of(error) == "internal_error"
     assert safe_detail(error) == f"{type(error).__name__} at unknown"
 
 
-def test_an_own_error_is_told_in_its_own_words() -> None:
-    """Which the relay alone has written."""
+def test_an_error_of_the_relay_is_described_by_its_own_text() -> None:
+    """Only the relay writes these texts, and they never quote the event."""
     assert safe_detail(VendorRejected("no", vendor_code="X")) == "no"
     assert verdict_of_code("nosuch") == VERDICTS[RelayError]
 
 
 def test_every_code_is_documented() -> None:
-    """In docs/errors.md, where problem details point."""
+    """Problem details link to docs/errors.md."""
     documented = (ROOT / "docs" / "errors.md").read_text("utf-8")
     assert [code for code in CODES if f"`{code}`" not in documented] == []

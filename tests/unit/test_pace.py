@@ -195,7 +195,7 @@ def test_where_nobody_can_count_connections_nothing_is_sent(
     world: World, error: Exception, code: str
 ) -> None:
     """Every push is parked, with the trouble told and not its text."""
-    world.connections.down = error
+    world.connections.error = error
     receipts = deliver(world, event("mail"), event())
     assert {receipt.error_code for own in receipts for receipt in own} == {code}
     assert {receipt.outcome for own in receipts for receipt in own} == {Outcome.PARKED}
@@ -205,7 +205,7 @@ def test_where_nobody_can_count_connections_nothing_is_sent(
 
 def test_no_connection_is_held_for_nothing(world: World) -> None:
     """Where no push is to be sent, nobody waits for one."""
-    world.connections.down = RuntimeError("nobody should ask")
+    world.connections.error = RuntimeError("nobody should ask")
     ((receipt,),) = deliver(world, event("unspoken"))
     assert receipt.outcome is Outcome.FILTERED
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fakes import Messages, World
+from fakes import World
 from invocations import bus_event, sqs_batch, sqs_copy, sqs_parked, sqs_queued, sqs_record
 from push_relay.core.errors import (
     CircuitOpen,
@@ -21,6 +21,7 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import pack
+from queues import Messages
 
 NOW = 1_800_000_000.0
 NOBODY = {"batchItemFailures": []}
@@ -79,7 +80,7 @@ def test_a_parked_event_says_why_it_waits_as_long_as_it_waits() -> None:
     record = sqs_record({"words": 1}, source="bakery")
     record["messageAttributes"]["error_code"] = {"stringValue": "theirs", "dataType": "String"}
     world.deliver(sqs_batch(record))
-    assert [buried.error_code for buried in world.messages.buried] == ["schema_violation"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["schema_violation"]
 
 
 @pytest.mark.parametrize(("ahead", "calls"), [(-60, 1), (0, 1), (1, 1), (2, 0)])
@@ -102,7 +103,7 @@ def test_what_cannot_be_read_is_never_due() -> None:
     world = World()
     broken = {**sqs_parked(event(), 2, NOW + 3600), "body": '{"planted": 1}'}
     assert world.deliver(sqs_batch(broken, sqs_queued(event(), message_id="m-2"))) == NOBODY
-    assert [buried.error_code for buried in world.messages.buried] == ["malformed_request"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["malformed_request"]
     assert sorted(world.witness.outcomes) == [Outcome.DELIVERED, Outcome.REJECTED]
 
 
@@ -123,7 +124,7 @@ def test_a_dead_letter_carries_the_refused_pushes_alone() -> None:
     world.vendor.judge = lambda push, _: VendorRejected("no") if push.recipient.value == "two" else None
     world.deliver(sqs_batch(sqs_queued(event("everybody"))))
     refused = [call.push.key for call in world.vendor.calls if call.push.recipient.value == "two"]
-    (buried,) = world.messages.buried
+    (buried,) = world.messages.dead_letters
     assert json.loads(buried.body)["only"] == refused
     assert buried.attributes == {"push-relay-event": "1", "source": "bakery"}
     again = World()
@@ -139,7 +140,7 @@ def test_what_came_for_some_pushes_comes_again_for_no_others(kind: str) -> None:
     given = event(kind, only=("k",))
     world.deliver(sqs_batch(sqs_queued(given)))
     if kind == "broken":
-        (buried,) = world.messages.buried
+        (buried,) = world.messages.dead_letters
         assert json.loads(buried.body)["only"] == ["k"]
     else:
         assert world.witness.outcomes == [Outcome.FILTERED]
@@ -162,7 +163,7 @@ def test_a_push_that_its_event_has_no_more_is_parked_no_more(kind: str, gone: li
     world.deliver(
         sqs_batch(sqs_queued(replace(parked, type=kind, data={"kind": kind, "words": "warm"}, only=only)))
     )
-    assert world.ledger.forgotten == gone
+    assert world.ledger.cleared == gone
 
 
 def test_what_is_not_known_to_be_gone_is_still_parked() -> None:
@@ -171,7 +172,7 @@ def test_what_is_not_known_to_be_gone_is_still_parked() -> None:
     world.change_sources(Unreadable())
     world.deliver(sqs_batch(sqs_queued(event(only=("k",)))))
     assert world.witness.outcomes == [Outcome.PARKED]
-    assert not world.ledger.forgotten
+    assert not world.ledger.cleared
     broken = World()
     broken.ledger.break_down()
     assert broken.deliver(sqs_batch(sqs_queued(event("silent", only=("k",))))) == NOBODY
@@ -280,7 +281,7 @@ def test_what_is_too_large_to_be_dead_lettered_as_an_event_is_as_it_came() -> No
     world = World()
     world.vendor.judge = lambda _push, _credentials: VendorRejected("no")
     assert world.deliver(sqs_batch(huge())) == NOBODY
-    (buried,) = world.messages.buried
+    (buried,) = world.messages.dead_letters
     origin = {"push-relay-origin-id": "m-1", "push-relay-origin-sent": "1800000000000"}
     assert (buried.body, buried.attributes) == (huge()["body"], {"source": "bakery", **origin})
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from fakes import Buried, World
+from fakes import World
 from invocations import sqs_batch, sqs_queued, sqs_record, webhook
 from push_relay.core.errors import DeliveryHeld, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.settings import DeliveryMode
+from queues import DeadLettered
 from relayctl.deadletters.dead_letter import DeadLetter
 from relayctl.deadletters.outgoing import outgoing_messages
 
@@ -60,7 +61,7 @@ def share_ledger(world: World, other: World) -> None:
     world.change_sender(ledger=other.ledger)
 
 
-def replay(world: World, buried: Buried) -> None:
+def replay(world: World, buried: DeadLettered) -> None:
     """Replay a dead letter as `relayctl` does."""
     attributes = {
         name: {"DataType": "String", "StringValue": text} for name, text in buried.attributes.items()
@@ -79,7 +80,7 @@ def test_a_recipient_that_cannot_be_made_fails_alone(tmp_path: Path) -> None:
     failed = world.witness.receipts[0]
     assert (failed.error_code, failed.detail, failed.event_id) == ("mapping_failed", NO_ADDRESS, "e-1")
     assert sent(world) == ["one", "two"]
-    assert [buried.error_code for buried in world.messages.buried] == ["mapping_failed"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["mapping_failed"]
 
 
 @pytest.mark.parametrize("is_remembered", [True, False], ids=["in the ledger", "not in the ledger"])
@@ -90,7 +91,7 @@ def test_its_dead_letter_is_replayed_to_it_alone(tmp_path: Path, is_remembered: 
     mended = relay(tmp_path, MENDED)
     if is_remembered:
         share_ledger(mended, world)
-    replay(mended, world.messages.buried[0])
+    replay(mended, world.messages.dead_letters[0])
     assert sent(mended) == ["planted"]
     assert mended.witness.outcomes == [Outcome.DELIVERED]
 
@@ -99,9 +100,9 @@ def test_a_replay_before_the_mending_is_dead_lettered_again(tmp_path: Path) -> N
     """For the same part, and nobody else hears of it."""
     world = relay(tmp_path, BAD)
     deliver(world)
-    replay(world, world.messages.buried[0])
+    replay(world, world.messages.dead_letters[0])
     assert sent(world) == ["one", "two"]
-    first, second = (json.loads(buried.body)["skip"] for buried in world.messages.buried)
+    first, second = (json.loads(buried.body)["skip"] for buried in world.messages.dead_letters)
     assert len(first) == 2
     assert first == second
 
@@ -117,7 +118,7 @@ def test_a_route_whose_condition_fails_leaves_the_other_routes_alone(tmp_path: P
     lone = relay(tmp_path, bad)
     assert deliver(lone) == [Outcome.FAILED]
     mended = relay(tmp_path, 'to = ["user:one"]', good)
-    replay(mended, world.messages.buried[0])
+    replay(mended, world.messages.dead_letters[0])
     assert sent(mended) == ["one"]
 
 
@@ -125,7 +126,7 @@ def test_nothing_fails_of_an_event_that_no_message_is_about(tmp_path: Path) -> N
     """Its recipients are of no concern."""
     world = relay(tmp_path, BAD)
     assert deliver(world, event("unspoken")) == [Outcome.FILTERED]
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
 
 
 RULE = '[[message]]\nwhen = "contains(data.none, \'x\')"\ntitle = "Special"\nbody = "never"\n'
@@ -139,7 +140,7 @@ def test_a_message_rule_whose_condition_fails_is_reported_beside_the_push(tmp_pa
         "message[1] of shop, when: `contains(data.none, 'x')` cannot be evaluated on this event"
     )
     mended = relay(tmp_path, 'to = ["user:one"]')
-    replay(mended, world.messages.buried[0])
+    replay(mended, world.messages.dead_letters[0])
     assert mended.witness.outcomes == [Outcome.FILTERED]
     assert not sent(mended)
 
@@ -151,7 +152,7 @@ def test_a_message_rule_that_fails_where_no_other_holds_fails_the_event(tmp_path
     assert not sent(world)
     everything = '[[message]]\ntitle = "Special"\nbody = "now"\n'
     mended = relay(tmp_path, MENDED, rules=everything)
-    replay(mended, world.messages.buried[0])
+    replay(mended, world.messages.dead_letters[0])
     assert sent(mended) == ["planted", "one", "two"]
 
 
@@ -162,8 +163,8 @@ def test_what_waits_for_a_recipient_does_not_report_the_others_again(tmp_path: P
     assert deliver(world) == [Outcome.FAILED, Outcome.PARKED, Outcome.DELIVERED]
     ((parked, _, _),) = world.messages.parked
     assert deliver(world, parked) == [Outcome.DELIVERED]
-    assert len(world.messages.buried) == 1
-    replay(relay(tmp_path, BAD), world.messages.buried[0])
+    assert len(world.messages.dead_letters) == 1
+    replay(relay(tmp_path, BAD), world.messages.dead_letters[0])
     assert sent(world) == ["one", "two", "one"]
 
 
@@ -171,7 +172,7 @@ def test_what_waits_for_a_recipient_that_cannot_be_made_any_more_fails(tmp_path:
     """A route was changed meanwhile. `filtered` would hide that somebody got no push."""
     world = relay(tmp_path, BAD)
     assert deliver(world, event(only=("k",))) == [Outcome.FAILED]
-    (buried,) = world.messages.buried
+    (buried,) = world.messages.dead_letters
     assert json.loads(buried.body)["only"] == ["k"]
 
 
@@ -180,7 +181,7 @@ def test_a_push_of_unknown_fate_has_a_dead_letter_of_its_own(tmp_path: Path) -> 
     world = relay(tmp_path, BAD)
     world.vendor.judge = lambda push, _: DeliveryHeld("lost") if push.recipient.value == "two" else None
     assert deliver(world) == [Outcome.FAILED, Outcome.DELIVERED, Outcome.FAILED]
-    letters = {buried.error_code: buried for buried in world.messages.buried}
+    letters = {buried.error_code: buried for buried in world.messages.dead_letters}
     assert letters.keys() == {"delivery_held", "mapping_failed"}
     mended = relay(tmp_path, MENDED)
     share_ledger(mended, world)
@@ -201,7 +202,7 @@ def test_in_direct_mode_the_answer_names_the_part_and_the_letter_is_for_it(tmp_p
         {"outcome": "delivered"},
     ]
     mended = relay(tmp_path, MENDED)
-    replay(mended, world.messages.buried[0])
+    replay(mended, world.messages.dead_letters[0])
     assert sent(mended) == ["planted"]
 
 
@@ -213,9 +214,9 @@ def test_a_fifo_record_that_comes_back_is_dead_lettered_once(tmp_path: Path) -> 
     record["eventSourceARN"] = "arn:aws:sqs:eu-west-1:123456789012:theirs.fifo"
     world.vendor.errors = [VendorThrottled("slow")]
     assert world.deliver(sqs_batch(record))["batchItemFailures"]
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
     assert not world.deliver(sqs_batch(record))["batchItemFailures"]
-    assert [buried.error_code for buried in world.messages.buried] == ["mapping_failed"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["mapping_failed"]
 
 
 def test_an_exception_that_nobody_knows_of_comes_again_for_all_that_is_not_settled(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def _vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
         ("a.py", "x = ('a bread '\n  'box is sharp')\n", [(1, "bread box")]),
         ("a.py", "x = f'a stale {bread} loaf {{stale loaf}}'\n", [(1, "stale"), (1, "stale")]),
         ("a.py", "x = 'stale'\nstale = 2\n", []),
+        ("a.py", "x = 'the call stale(1), self.stale, a_stale, docs/stale'\n", []),
         ("a.py", "def test_a_bread_box() -> None: ...\n", [(1, "bread box")]),
         ("a.py", "def bread_box() -> None: ...\n", []),
         ("a.toml", "# A bread box\nx = '# stale' # old\n", [(1, "bread box")]),
@@ -130,6 +131,11 @@ def test_a_banned_name_is_found_by_its_parts_or_as_it_is(
     """It is reported once for each file, at its first line."""
     text = f"x = 1\n{identifier} = 2\nprint({identifier})\n"
     assert [finding.line for finding in findings("a.py", text, vocabulary)] == [2] * is_found
+
+
+def test_the_name_of_a_test_is_checked_as_prose_and_not_as_an_identifier(vocabulary: Vocabulary) -> None:
+    """Otherwise a banned word in it would be reported twice."""
+    assert not list(findings("a.py", "def test_slice_bread() -> None: ...\n", vocabulary))
 
 
 def test_an_identifier_is_split_at_underscores_and_capitals() -> None:

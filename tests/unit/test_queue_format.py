@@ -1,4 +1,4 @@
-"""Whatever `receive` accepts, `deliver` can read: nothing is lost between the two."""
+"""`deliver` can read every event that `receive` accepts, so none is lost between the two."""
 
 import base64
 import json
@@ -29,8 +29,8 @@ NUMBERS = (
     | st.integers(10**MAX_DIGITS - 2, 10**MAX_DIGITS - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
 )
-WHOLE_TEXT = st.text(max_size=20)
-#: As a JSON parser can return it: with halves of surrogate pairs.
+VALID_TEXT = st.text(max_size=20)
+#: Text as a JSON parser can return it: with halves of surrogate pairs.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(["\ud83d", "a\udfff"])
 SAFE_IDS = st.from_regex(r"[A-Za-z0-9._:/+=-]{1,128}", fullmatch=True)
 DEEP = st.builds(
@@ -41,7 +41,7 @@ DEEP = st.builds(
 
 
 def documents(text: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return any JSON objects."""
+    """Return a strategy for any JSON object."""
     leaves = st.none() | st.booleans() | NUMBERS | text
     values = st.recursive(
         leaves,
@@ -52,7 +52,7 @@ def documents(text: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, Any]]
 
 
 def events(text: st.SearchStrategy[str]) -> st.SearchStrategy[Event]:
-    """Return any events."""
+    """Return a strategy for any event."""
     tables, keys = st.dictionaries(text, text, max_size=4), st.lists(text, max_size=3).map(tuple)
     return st.builds(
         Event,
@@ -73,7 +73,7 @@ def events(text: st.SearchStrategy[str]) -> st.SearchStrategy[Event]:
 
 
 def through_the_queue(event: Event, *, compressed: bool = False) -> Event:
-    """Pack an event and read it again."""
+    """Pack an event, and read it again."""
     record = sqs_queued(event)
     if compressed:
         body = base64.b64encode(zlib.compress(record["body"].encode())).decode()
@@ -86,9 +86,9 @@ def through_the_queue(event: Event, *, compressed: bool = False) -> Event:
 
 
 @settings(deadline=None)
-@given(events(WHOLE_TEXT), st.booleans())
+@given(events(VALID_TEXT), st.booleans())
 def test_an_event_is_read_as_it_was_packed(event: Event, compressed: bool) -> None:  # noqa: FBT001
-    """Every field, of the types that it had."""
+    """Every field keeps its value and its type."""
     made = through_the_queue(event, compressed=compressed)
     assert made == event
     assert repr(made) == repr(event)
@@ -96,24 +96,24 @@ def test_an_event_is_read_as_it_was_packed(event: Event, compressed: bool) -> No
 
 @settings(deadline=None)
 @given(events(ANY_TEXT))
-def test_an_event_with_half_of_a_surrogate_pair_is_read(event: Event) -> None:
-    """Versions before this one have queued such events; what is read can be written as UTF-8."""
+def test_an_event_with_half_a_surrogate_pair_can_be_read(event: Event) -> None:
+    """Earlier versions have queued such events. The event that is read can be written as UTF-8."""
     made = through_the_queue(event)
     repr(made).encode("utf-8")
     json.dumps(made.data, ensure_ascii=False).encode("utf-8")
     assert through_the_queue(made) == made
 
 
-def half_pairs(value: str) -> Event:
-    """Return an event that holds a text in every place."""
+def event_of_text(value: str) -> Event:
+    """Return an event that has this text in every place."""
     nested = {value: [{value: value}], "more": [value]}
     return Event("s", "1", value, nested, 1.0, value, headers={"x": value}, query={"y": value})
 
 
-def test_each_half_becomes_the_replacement_character() -> None:
-    """Wherever it is, and whole pairs stay."""
-    made = through_the_queue(half_pairs("a\ud800b\U0001f35e\udfff"))
-    assert made == half_pairs("a\ufffdb\U0001f35e\ufffd")
+def test_each_half_of_a_pair_becomes_the_replacement_character() -> None:
+    """It is replaced in every place of an event. A complete pair is not changed."""
+    made = through_the_queue(event_of_text("a\ud800b\U0001f35e\udfff"))
+    assert made == event_of_text("a\ufffdb\U0001f35e\ufffd")
 
 
 # --- through the real `receive` ---------------------------------------------------------------------------
@@ -123,7 +123,7 @@ READING = 'id = \'query."q"\'\ntype = \'headers."x-kind"\'\nform = "payload"'
 
 @pytest.fixture(scope="module")
 def relays(tmp_path_factory: pytest.TempPathFactory) -> list[World]:
-    """Return relays whose proof covers the bytes, and one whose proof does not."""
+    """Return relays whose proof covers the body's bytes, and one whose proof does not."""
     signed = {"scheme": "github"}
     token = {"scheme": "token", "header": "authorization"}
     made = [
@@ -137,7 +137,7 @@ def relays(tmp_path_factory: pytest.TempPathFactory) -> list[World]:
 
 
 def received(here: World, body: bytes, headers: dict[str, str], query: dict[str, str]) -> list[Event]:
-    """Send a genuine request; return the events that were queued, at most one."""
+    """Send a genuine request, and return the events that were queued: at most one."""
     here.messages.queued.clear()
     proof = {
         "x-hub-signature-256": "sha256=" + mac(SECRET, body).hex(),
@@ -151,8 +151,8 @@ def received(here: World, body: bytes, headers: dict[str, str], query: dict[str,
 
 BODIES = st.one_of(
     documents(ANY_TEXT).map(lambda data: json.dumps(data).encode()),
-    documents(WHOLE_TEXT).map(lambda data: json.dumps(data, ensure_ascii=False).encode()),
-    documents(WHOLE_TEXT).map(lambda data: json.dumps(data).encode("utf-16")),
+    documents(VALID_TEXT).map(lambda data: json.dumps(data, ensure_ascii=False).encode()),
+    documents(VALID_TEXT).map(lambda data: json.dumps(data).encode("utf-16")),
     st.text().map(lambda text: json.dumps({"a": text}, ensure_ascii=False).encode("cp1252", "ignore")),
     st.sampled_from(
         [b'{"a":NaN,"b":-Infinity,"c":1e999}', b'{"a":1,"a":[2]}', b"payload=%7B%7D", b"", b"[]"]
@@ -177,10 +177,10 @@ HEADERS = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=300)
 @given(st.integers(0, 2), BODIES, HEADERS, st.dictionaries(st.just("q"), ANY_TEXT))
-def test_whatever_receive_accepts_deliver_reads(
+def test_deliver_can_read_every_event_that_receive_accepts(
     relays: list[World], number: int, body: bytes, headers: dict[str, str], query: dict[str, str]
 ) -> None:
-    """Signed or not, in every body format, under odd headers and query parameters."""
+    """This includes unsigned bodies, every body format, and unusual headers and query parameters."""
     for event in received(relays[number], body, headers, query):
         assert through_the_queue(event) == event
         assert through_the_queue(event, compressed=True) == event
@@ -189,8 +189,8 @@ def test_whatever_receive_accepts_deliver_reads(
         assert Outcome.REJECTED not in relays[number].witness.outcomes
 
 
-def test_a_header_with_half_of_a_surrogate_pair_is_queued_without(relays: list[World]) -> None:
-    """An invocation is JSON, so a header or a query parameter may hold one."""
+def test_half_a_surrogate_pair_in_a_header_is_replaced_before_queueing(relays: list[World]) -> None:
+    """An invocation is JSON, so a header or a query parameter may contain half a pair."""
     headers = {"content-type": "application/json", "x-kind": "a\ud800"}
     (event,) = received(relays[0], b"{}", headers, {"q": "\udfff"})
     assert (event.type, event.headers, event.query) == ("a\ufffd", {"x-kind": "a\ufffd"}, {"q": "\ufffd"})
@@ -208,16 +208,16 @@ LARGEST = {
 
 
 @pytest.mark.parametrize("name", LARGEST)
-def test_the_largest_that_receive_accepts_deliver_reads(name: str, relays: list[World]) -> None:
-    """At each limit of a body; the event has fields of its own round it."""
+def test_deliver_can_read_the_largest_event_that_receive_accepts(name: str, relays: list[World]) -> None:
+    """Each body is at one of the limits, and the event adds fields of its own to it."""
     kept = {"x-kind": "\u20ac" * 4_000, "content-type": "application/json"}
     (event,) = received(relays[0], LARGEST[name].encode(), kept, {"q": "\u20ac" * 1_000})
     assert through_the_queue(event) == event
 
 
-def test_what_deliver_could_not_read_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sender hears of it, and no event is lost."""
-    event = half_pairs("words")
+def test_an_event_that_deliver_could_not_read_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender gets an error instead, so no event is lost unnoticed."""
+    event = event_of_text("words")
     monkeypatch.setattr(queue_format, "MAX_EVENT", len(pack(event).body))
     pack(event)
     monkeypatch.setattr(queue_format, "MAX_EVENT", len(pack(event).body) - 1)
@@ -225,8 +225,8 @@ def test_what_deliver_could_not_read_is_not_packed(monkeypatch: pytest.MonkeyPat
         pack(event)
 
 
-def test_packing_takes_no_copy_of_the_document() -> None:
-    """A large one would take several times its size."""
+def test_packing_does_not_copy_the_document() -> None:
+    """A copy of a large document would take several times its size in memory."""
     document = {"a": [{"b": number} for number in range(50_000)]}
     event = Event("s", "1", "", document, 1.0, "i")
     tracemalloc.start()
@@ -239,7 +239,7 @@ def test_packing_takes_no_copy_of_the_document() -> None:
 
 
 def forged(data: str) -> bytes:
-    """Return an event with this document as anyone may write it."""
+    """Return the text of an event with this document, which need not be valid."""
     return pack(Event("s", "1", "", {"a": "DATA"}, 1.0, "i")).body.replace('"DATA"', data).encode()
 
 
@@ -257,7 +257,7 @@ def forged(data: str) -> bytes:
 )
 @pytest.mark.parametrize("version", ["1", "1+zlib"])
 def test_a_forged_event_beyond_the_limits_is_malformed(body: bytes, version: str) -> None:
-    """Anyone who may send to the queue can write the attribute too."""
+    """Anyone who may send to the queue can set the relay's attribute too."""
     given_body = base64.b64encode(zlib.compress(body)) if version == "1+zlib" else body
     with pytest.raises(MalformedRequest):
         queue_format.unpack(given_body, version)
@@ -265,13 +265,13 @@ def test_a_forged_event_beyond_the_limits_is_malformed(body: bytes, version: str
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 5_000])
 def test_a_forged_number_is_null(number: str) -> None:
-    """It can be written again."""
+    """A number that JSON cannot represent could not be queued again."""
     assert queue_format.unpack(forged(number), "1").data == {"a": None}
 
 
-def test_a_bomb_is_not_decompressed_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One byte too many is too many."""
-    event = half_pairs("words" * 100)
+def test_a_decompression_bomb_is_stopped_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that is exceeded by a single byte already stops it."""
+    event = event_of_text("words" * 100)
     body = pack(event).body.encode()
     compressed = base64.b64encode(zlib.compress(body))
     monkeypatch.setattr(queue_format, "MAX_EVENT", len(body))

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from fakes import SECRET, World
+from fakes import World
 from invocations import signature, sqs_batch, sqs_parked, sqs_queued, sqs_record, webhook
+from ports import SECRET
 from push_relay.core.errors import (
     DeliveryHeld,
     DeliveryUnknown,
@@ -127,11 +128,11 @@ def test_what_is_not_the_senders_fault_is_503_with_a_time_to_come_back(breaking:
 def test_an_unknown_exception_is_an_opaque_500() -> None:
     """Neither its text nor its place is the sender's business; the log has the place."""
     world = World()
-    world.messages.down = RuntimeError("planted")
+    world.messages.error = RuntimeError("planted")
     answer = world.receive(webhook(GOOD))
     assert set(problem(answer)) == {"type", "title", "status", "code"}
     assert (answer["statusCode"], problem(answer)["code"]) == (500, "internal_error")
-    assert "RuntimeError at fakes.py" in (world.witness.receipts[0].detail or "")
+    assert "RuntimeError at queues.py" in (world.witness.receipts[0].detail or "")
 
 
 def test_what_the_source_cannot_map_is_accepted_and_fails_when_it_is_delivered() -> None:
@@ -142,7 +143,7 @@ def test_what_the_source_cannot_map_is_accepted_and_fails_when_it_is_delivered()
     ((queued, _),) = world.messages.queued
     assert (queued.type, queued.data["words"]) == (None, "kept")
     assert world.deliver(sqs_batch(sqs_queued(queued))) == {"batchItemFailures": []}
-    assert world.messages.buried[0].error_code == "mapping_failed"
+    assert world.messages.dead_letters[0].error_code == "mapping_failed"
     assert world.witness.outcomes == [Outcome.FAILED]
 
 
@@ -219,7 +220,7 @@ def test_direct_mode_queues_what_cannot_be_delivered_now(error: Exception) -> No
     ((event, attempt, due),) = world.messages.parked
     assert (event.id, attempt) == ("e-1", 2)
     assert due > world.clock.now()
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
     world.vendor.judge = lambda _push, _credentials: None
     world.clock.time += 400  # until then, credentials that were refused are not sent again
     world.deliver(sqs_batch(sqs_parked(event, attempt, due - 1000)))
@@ -232,7 +233,7 @@ def test_direct_mode_dead_letters_what_has_failed(error: Exception) -> None:
     world = direct()
     world.vendor.errors = [error]
     assert answered(world.receive(webhook(GOOD))) == (202, "failed")
-    (buried,) = world.messages.buried
+    (buried,) = world.messages.dead_letters
     event = unwrap_sqs({**sqs_record(buried.body), "messageAttributes": attributes(buried.attributes)})
     assert isinstance(event, Event)
     assert event.only == (world.vendor.calls[0].push.key,)
@@ -250,7 +251,7 @@ def test_a_retry_in_direct_mode_sends_nothing_again(error: Exception) -> None:
     answers = [answered(world.receive(webhook(GOOD))) for _ in range(2)]
     assert answers == [(202, "failed")] * 2
     assert len(world.vendor.calls) == 1
-    first, second = world.messages.buried
+    first, second = world.messages.dead_letters
     assert first == second
 
 
@@ -274,7 +275,7 @@ def test_direct_mode_keeps_each_push_as_it_ended() -> None:
     receipts = json.loads(answer["body"])["receipts"]
     assert [receipt["outcome"] for receipt in receipts] == ["parked", "failed", "delivered"]
     keys = [call.push.key for call in world.vendor.calls]
-    assert json.loads(world.messages.buried[0].body)["only"] == [keys[1]]
+    assert json.loads(world.messages.dead_letters[0].body)["only"] == [keys[1]]
     assert [event.only for event, _, _ in world.messages.parked] == [(keys[0],)]
 
 
@@ -282,7 +283,7 @@ def test_direct_mode_keeps_what_cannot_be_mapped() -> None:
     """The sender cannot help it: the event is dead-lettered."""
     world = direct()
     assert answered(world.receive(webhook(GOOD | {"kind": "broken"}))) == (202, "failed")
-    assert [buried.error_code for buried in world.messages.buried] == ["mapping_failed"]
+    assert [buried.error_code for buried in world.messages.dead_letters] == ["mapping_failed"]
 
 
 @pytest.mark.parametrize("error", [VendorRejected("no"), VendorUnavailable("down")], ids=["dead", "parked"])
@@ -297,13 +298,13 @@ def test_direct_mode_asks_for_a_retry_of_what_it_could_not_keep(error: Exception
     assert answer["headers"]["Retry-After"] == "60"
     assert [receipt["outcome"] for receipt in content["receipts"]] == ["delivered", "parked", "delivered"]
     assert world.witness.outcomes == [Outcome.DELIVERED, Outcome.PARKED, Outcome.DELIVERED]
-    world.messages.down = None
+    world.messages.error = None
     world.receive(webhook(GOOD | {"kind": "everybody"}))
     assert world.witness.outcomes[3] == world.witness.outcomes[5] == Outcome.DUPLICATE
     assert world.witness.outcomes[4] is (
         Outcome.FAILED if isinstance(error, VendorRejected) else Outcome.DELIVERED
     )
-    assert len(world.messages.buried) == isinstance(error, VendorRejected)
+    assert len(world.messages.dead_letters) == isinstance(error, VendorRejected)
 
 
 def test_direct_mode_refuses_what_no_queue_message_can_hold() -> None:

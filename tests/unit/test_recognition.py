@@ -1,4 +1,4 @@
-"""Whose event a message is, and when an EventBridge event inside an SNS message counts as one."""
+"""A message is assigned to its source, and an EventBridge event in an SNS message is unwrapped if allowed."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ BY_LIKE_AWS_IN_TOPIC = 'sns_topic = "arn:*:events"\neventbridge_source = "aws*"'
 
 
 def world(directory: Path, *rules: str, topics: str = "") -> World:
-    """Return a relay with one source for each match rule; each source pushes the document's words."""
+    """Return a relay with one source for each match rule. Each source pushes the document's words."""
     routes = [f"[aws]\neventbridge_topics = [{topics}]"]
     for number, rule in enumerate(rules):
         folder = directory / "sources" / f"source-{number}"
@@ -49,11 +49,11 @@ def published(event: Any, **more: Any) -> dict[str, Any]:
 
 
 def pushed(here: World, given: dict[str, Any]) -> list[tuple[str, str]]:
-    """Deliver a notification through the queue, then directly; return the pushes, the same of either."""
+    """Deliver a notification through the queue and directly. Return the pushes, which must be the same."""
     seen = []
     for invocation in (sqs_batch(sqs_record(given)), sns_invocation(given)):
         before = len(here.vendor.calls)
-        here.ledger.states.clear()
+        here.ledger.items.clear()
         here.deliver(invocation)
         seen.append([(c.push.wording.title, c.push.wording.body) for c in here.vendor.calls[before:]])
     assert seen[0] == seen[1]
@@ -78,7 +78,7 @@ def pushed(here: World, given: dict[str, Any]) -> list[tuple[str, str]]:
         ([BY_AWS_IN_TOPIC, BY_TOPIC], "aws.health", []),  # ambiguous
     ],
 )
-def test_an_event_in_a_notification_is_an_event_only_for_a_rule_that_says_so(
+def test_an_event_in_a_notification_is_unwrapped_only_for_a_rule_that_requires_it(
     rules: list[str], source: str, expected: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     """The author of a message's text could write any event."""
@@ -86,21 +86,21 @@ def test_an_event_in_a_notification_is_an_event_only_for_a_rule_that_says_so(
 
 
 @pytest.mark.parametrize("rule", [BY_BUS, BY_TOPIC, BY_ANY_BUS_IN_TOPIC])
-def test_an_event_on_a_listed_topic_is_an_event_for_every_rule(rule: str, tmp_path: Path) -> None:
-    """The deployer says that EventBridge alone publishes there."""
+def test_an_event_on_a_listed_topic_is_unwrapped_for_every_rule(rule: str, tmp_path: Path) -> None:
+    """The deployer declares that only EventBridge publishes there."""
     here = world(tmp_path, rule, topics=f'"{BUS_TOPIC}"')
     assert pushed(here, published(bus_event(WORDS, source="kiln"))) == [("0", "warm")]
 
 
-def test_a_message_on_a_listed_topic_with_an_attribute_is_a_publishers(tmp_path: Path) -> None:
-    """EventBridge sets none."""
+def test_a_message_with_an_attribute_on_a_listed_topic_is_not_eventbridges(tmp_path: Path) -> None:
+    """EventBridge does not set attributes."""
     here = world(tmp_path, BY_BUS, topics=f'"{BUS_TOPIC}"')
     attributes = {"colour": {"Type": "String", "Value": "red"}}
     assert pushed(here, published(bus_event(WORDS, source="kiln"), MessageAttributes=attributes)) == []
 
 
-def test_another_topic_is_not_listed(tmp_path: Path) -> None:
-    """By its whole ARN: anyone can own a topic of the same name."""
+def test_a_listed_topic_is_compared_by_its_whole_arn(tmp_path: Path) -> None:
+    """Anyone can own a topic of the same name in another account."""
     here = world(tmp_path, BY_BUS, topics=f'"{BUS_TOPIC.replace("123456789012", "999999999999")}"')
     assert pushed(here, published(bus_event(WORDS, source="kiln"))) == []
 
@@ -109,8 +109,8 @@ QUEUE = "arn:aws:sqs:eu-west-1:123456789012:kilns"
 BY_QUEUE = 'sqs_queue = "arn:*:kilns"\nwhen = "data.words"'
 
 
-def test_a_queue_can_be_matched_where_a_sender_cannot_set_attributes(tmp_path: Path) -> None:
-    """Such as an EventBridge rule with an input transformer, or S3."""
+def test_messages_can_be_matched_by_their_queue(tmp_path: Path) -> None:
+    """Some senders cannot set attributes, such as S3 or an EventBridge rule with an input transformer."""
     here = world(tmp_path, BY_QUEUE, BY_TOPIC)
     here.deliver(sqs_batch(sqs_record(WORDS) | {"eventSourceARN": QUEUE}))
     here.deliver(
@@ -119,46 +119,48 @@ def test_a_queue_can_be_matched_where_a_sender_cannot_set_attributes(tmp_path: P
     assert here.witness.outcomes == [Outcome.DELIVERED, Outcome.REJECTED]
 
 
-def test_a_queues_rule_fits_no_message_with_an_attribute(tmp_path: Path) -> None:
-    """Its sender could have named a source, and may have sent the words of somebody else."""
+def test_a_rule_for_a_queue_does_not_match_a_message_with_an_attribute(tmp_path: Path) -> None:
+    """A sender that sets attributes could have named a source, and the body may be somebody else's."""
     here = world(tmp_path, 'sqs_queue = "*"')
     here.deliver(sqs_batch(sqs_record(WORDS, source="mine") | {"eventSourceARN": QUEUE}))
     assert here.witness.outcomes == [Outcome.REJECTED]
 
 
 @pytest.mark.parametrize("given", [notification(WORDS), bus_event(WORDS)], ids=["SNS", "EB"])
-def test_a_queues_rule_fits_no_message_that_has_an_envelope(given: dict[str, Any], tmp_path: Path) -> None:
-    """What a topic's or a bus's publishers write is another trust than that of the queue's senders."""
+def test_a_rule_for_a_queue_does_not_match_a_message_with_an_envelope(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    """The publishers of a topic or a bus are trusted differently from the senders to the queue."""
     here = world(tmp_path, 'sqs_queue = "*"')
     here.deliver(sqs_batch(sqs_record(given) | {"eventSourceARN": QUEUE}))
     assert here.witness.outcomes == [Outcome.REJECTED]
 
 
-def test_what_is_not_recognised_says_how_to_mend_it(tmp_path: Path) -> None:
-    """Without a word of the message."""
+def test_a_message_that_is_not_recognised_has_a_receipt_with_the_remedy(tmp_path: Path) -> None:
+    """The receipt does not quote the message."""
     here = world(tmp_path, BY_BUS)
     here.deliver(sns_invocation(published(bus_event({"words": "planted"}, source="kiln"))))
     here.deliver(sns_invocation(published({"words": "planted"})))
     attributes = {"source": {"Type": "String", "Value": "planted"}}
     here.deliver(sns_invocation(published({"words": "planted"}, MessageAttributes=attributes)))
-    looks, plain, named = (receipt.detail or "" for receipt in here.witness.receipts)
-    assert "`[aws] eventbridge_topics`" in looks
+    looks_like_event, plain, named = (receipt.detail or "" for receipt in here.witness.receipts)
+    assert "`[aws] eventbridge_topics`" in looks_like_event
     assert "eventbridge_topics" not in plain + named
     assert "the message names no source" in plain
     assert "attribute `source` names no source" in named
-    assert "planted" not in looks + plain + named
+    assert "planted" not in looks_like_event + plain + named
 
 
-def test_a_forged_inner_id_makes_no_duplicate_of_the_genuine_event(tmp_path: Path) -> None:
-    """Identity is SNS's, on a listed topic too."""
+def test_a_forged_inner_id_does_not_make_the_genuine_event_a_duplicate(tmp_path: Path) -> None:
+    """The identity is from SNS, on a listed topic too."""
     here = world(tmp_path, BY_ANY_BUS, topics=f'"{BUS_TOPIC}"')
     here.deliver(sns_invocation(published(bus_event(WORDS, source="kiln"), MessageId="outer")))
     here.deliver(sqs_batch(sqs_record(bus_event(WORDS, source="kiln"))))
     assert here.witness.outcomes == [Outcome.DELIVERED, Outcome.DELIVERED]
 
 
-def test_a_publishers_word_makes_no_metric(tmp_path: Path) -> None:
-    """Its attribute `source` is no source's name, and a match rule's source refuses the document."""
+def test_a_publishers_attribute_is_not_used_as_the_source_in_metrics(tmp_path: Path) -> None:
+    """The attribute `source` is not the name of a source, and the matching source rejects the body."""
     here = world(tmp_path, BY_TOPIC)
     (tmp_path / "sources/source-0/schema.json").write_text('{"required": ["degrees"]}')
     attributes = {"source": {"Type": "String", "Value": "planted"}}
@@ -176,8 +178,8 @@ def test_a_publishers_word_makes_no_metric(tmp_path: Path) -> None:
         ("", [TOPIC], "detail"),
     ],
 )
-def test_over_http_the_same_rules_hold(match: str, topics: list[str], expected: str, tmp_path: Path) -> None:
-    """The URL names the source, and SNS signs any author's text."""
+def test_the_same_rules_apply_over_http(match: str, topics: list[str], expected: str, tmp_path: Path) -> None:
+    """The URL determines the source, and SNS signs the text of any author."""
     top = 'handshake = "sns"' + (f"\n[[match]]\n{match}" if match else "")
     listed = f"[aws]\neventbridge_topics = {json.dumps(topics)}"
     here = world_of(tmp_path, SNS_HTTP, top=top, policy=f'topics = ["{TOPIC}"]\n{listed}')
@@ -191,8 +193,8 @@ def test_over_http_the_same_rules_hold(match: str, topics: list[str], expected: 
 @pytest.mark.parametrize(
     "topics", ['"*"', '"events"', '"arn:aws:sns:eu-west-1:123456789012:*"', f'"{BUS_TOPIC}", "x"', "7", '""']
 )
-def test_a_topic_that_is_none_is_found_at_build_time(topics: str, tmp_path: Path) -> None:
-    """A pattern would vouch for topics that nobody has named."""
+def test_an_invalid_topic_is_found_at_build_time(topics: str, tmp_path: Path) -> None:
+    """A pattern would trust topics that the deployer has not listed."""
     file = tmp_path / "relay.toml"
     file.write_text(f"# one\n[aws]\neventbridge_topics = [{topics}]")
     with pytest.raises(ConfigurationInvalid, match=r"relay\.toml:3: aws\.eventbridge_topics"):
@@ -200,7 +202,7 @@ def test_a_topic_that_is_none_is_found_at_build_time(topics: str, tmp_path: Path
 
 
 def test_a_misspelt_key_is_found_at_build_time(tmp_path: Path) -> None:
-    """It would be trusted in vain."""
+    """Otherwise it would be ignored silently."""
     file = tmp_path / "relay.toml"
     file.write_text("[aws]\neventbridge_topic = []")
     with pytest.raises(ConfigurationInvalid, match=r"relay\.toml:2: aws\.eventbridge_topic"):

@@ -73,7 +73,7 @@ def test_every_error_code_has_a_row_with_its_status_and_outcome(code: str) -> No
 
 
 def test_the_table_has_no_code_that_does_not_exist() -> None:
-    """A reader would look for it in vain."""
+    """A reader would not find it in any log."""
     table = section("errors.md", "## Codes").partition("\n### ")[0]
     assert set(names(table)) == set(errors.CODES)
 
@@ -101,29 +101,29 @@ def test_every_outcome_has_a_row_with_its_metric() -> None:
 # --- metrics and logs ---------------------------------------------------------------------------------
 
 
-def everything(said: Telemetry) -> None:
+def everything(reporter: Telemetry) -> None:
     """Report one of everything."""
     for outcome in Outcome:
-        said.settled([Receipt("bakery", "e-1", outcome, latency_ms=1.0)], attempt=1)
+        reporter.settled([Receipt("bakery", "e-1", outcome, latency_ms=1.0)], attempt=1)
     for code in errors.CODES:
-        said.settled([Receipt("bakery", "e-1", Outcome.PARKED, error_code=code)], attempt=1)
-    said.settled([RECEIPT], attempt=1)
-    said.refused(RECEIPT)
-    said.accepted(Event("bakery", "e-1", "", {}, 1.0, "i"))
-    said.handshake("bakery", "c-1")
-    said.unsubscribed("bakery", "c-1")
-    said.quota(1, 2)
-    said.trouble("what", error_code="queue_unavailable", detail="why")
-    said.flush()
+        reporter.settled([Receipt("bakery", "e-1", Outcome.PARKED, error_code=code)], attempt=1)
+    reporter.settled([RECEIPT], attempt=1)
+    reporter.refused(RECEIPT)
+    reporter.accepted(Event("bakery", "e-1", "", {}, 1.0, "i"))
+    reporter.handshake("bakery", "c-1")
+    reporter.unsubscribed("bakery", "c-1")
+    reporter.quota(1, 2)
+    reporter.trouble("what", error_code="queue_unavailable", detail="why")
+    reporter.flush()
 
 
 def written_metrics() -> dict[str, str]:
     """Return the metrics that telemetry writes, with their units."""
-    with captured() as said:
-        everything(said.telemetry)
+    with captured() as recorded:
+        everything(recorded.telemetry)
     return {
         metric["Name"]: metric["Unit"].lower()
-        for line in said.metrics
+        for line in recorded.metrics
         for directive in line["_aws"]["CloudWatchMetrics"]
         for metric in directive["Metrics"]
     }
@@ -150,9 +150,9 @@ def test_each_metric_names_its_alarms() -> None:
 
 def test_the_table_of_log_keys_is_what_telemetry_writes() -> None:
     """Queries over the logs are built from it."""
-    with captured() as said:
-        everything(said.telemetry)
-    written = {key for line in said.logs for key in line}
+    with captured() as recorded:
+        everything(recorded.telemetry)
+    written = {key for line in recorded.logs for key in line}
     table = section("reference.md", "## Log lines").partition("| key |")[2]
     assert set(names(table)) == written
     # A new field of the receipt is a new key, or is left out on purpose.
@@ -164,9 +164,9 @@ def test_the_table_of_log_keys_is_what_telemetry_writes() -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_the_level_of_each_outcome_is_documented(outcome: Outcome) -> None:
     """A person filters by level first."""
-    with captured() as said:
-        said.telemetry.settled([Receipt("bakery", "e-1", outcome)], attempt=1)
-    (line,) = said.logs
+    with captured() as recorded:
+        recorded.telemetry.settled([Receipt("bakery", "e-1", outcome)], attempt=1)
+    (line,) = recorded.logs
     (documented,) = [
         row[1]
         for row in rows(section("reference.md", "## Log lines"))
@@ -232,7 +232,7 @@ def test_the_tables_have_no_name_that_the_template_lacks(heading: str, key: str)
     assert sorted(documented) == sorted(transformed()[key])
 
 
-class Asked(dict[str, str]):
+class ReadVariables(dict[str, str]):
     """An environment that remembers which variables were read."""
 
     def __init__(self) -> None:
@@ -253,7 +253,7 @@ def variables(mode: str, function: str) -> set[str]:
 
 
 def given_to(function: str, name: str) -> str:
-    """Return when the template gives a variable to a function, as the table has it."""
+    """Return when the template gives a variable to a function, in the table's words."""
     if name in variables("queue", function):
         return "yes"
     return "direct" if name in variables("direct", function) else ""
@@ -261,10 +261,10 @@ def given_to(function: str, name: str) -> str:
 
 def test_every_environment_variable_has_its_row() -> None:
     """The rows are what the settings read and what the template sets, by function."""
-    asked = Asked()
-    Settings.read(asked)
-    assert len(asked.names) > 8
-    known = asked.names | variables("direct", "Receive") | variables("queue", "Deliver")
+    environment = ReadVariables()
+    Settings.read(environment)
+    assert len(environment.names) > 8
+    known = environment.names | variables("direct", "Receive") | variables("queue", "Deliver")
     documented = {
         row[0].strip("`"): (row[1], row[2])
         for row in rows(section("reference.md", "## Environment variables"))

@@ -1,4 +1,4 @@
-"""Credentials that the vendor has refused are not sent again for nothing: each call is one of 2,500 a day."""
+"""Credentials that the vendor has refused are not sent again: each call is one of 2,500 a day."""
 
 import json
 from dataclasses import replace
@@ -6,7 +6,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, Clock, PushApi
+from ports import CREDENTIALS, ROTATED, Clock, PushApi
 from push_relay.core.account import Account
 from push_relay.core.delivery.circuit import CircuitBreaker
 from push_relay.core.delivery.cooldown import FIRST_WAIT_SECS, LOOK_SECS
@@ -33,11 +33,11 @@ REFUSED = (Outcome.PARKED, "vendor_unauthorized")
 DELIVERED = (Outcome.DELIVERED, None)
 
 
-class Office:
-    """A sender with its breaker and its credentials, Secrets Manager, and the vendor."""
+class Worker:
+    """A sender with its circuit breaker and credentials, Secrets Manager, and the vendor."""
 
-    def __init__(self, other: "Office | None" = None) -> None:
-        """Open, with credentials that the vendor refuses; another worker shares all but its own memory."""
+    def __init__(self, other: "Worker | None" = None) -> None:
+        """Begin with credentials that the vendor refuses. Two pair share all but their own memory."""
         self.clock, self.vendor, self.ledger = Clock(NOW), PushApi(), Ledger()
         self.stored, self.accepted = CREDENTIALS, ROTATED
         self.store = Cooldowns()
@@ -68,105 +68,108 @@ class Office:
         return self.sender.send(EVENT, replace(PUSH, key=f"key-{next(self._numbers)}"), lambda: 30.0)
 
     def outcome(self) -> tuple[Outcome, str | None]:
-        """Send another push, and tell what became of it."""
+        """Send another push, and return its outcome and error code."""
         receipt = self.send()
         return receipt.outcome, receipt.error_code
 
     @property
     def calls(self) -> int:
-        """How many calls the vendor has seen."""
+        """The number of calls that the vendor has seen."""
         return len(self.vendor.calls)
 
 
-def test_a_refusal_costs_one_call_and_the_pushes_after_it_none() -> None:
-    """They are parked with the same code; nobody was called, so they tell no latency."""
-    office = Office()
-    first = office.send()
+def test_refused_credentials_cost_one_call_and_later_pushes_cost_none() -> None:
+    """The later pushes are parked with the same code. They have no latency, as the vendor was not called."""
+    worker = Worker()
+    first = worker.send()
     assert (first.latency_ms, first.retry_after, first.is_paced) == (0, FIRST_WAIT_SECS, True)
     for _ in range(100):
-        receipt = office.send()
+        receipt = worker.send()
         assert (receipt.outcome, receipt.error_code, receipt.is_paced) == (*REFUSED, True)
         assert receipt.latency_ms is None
-    assert office.calls == 1
-    assert not office.ledger.states
+    assert worker.calls == 1
+    assert not worker.ledger.states
 
 
-def test_a_day_of_refusals_costs_what_an_outage_may_and_a_read_a_minute() -> None:
-    """The vendor might have been wrong, so it is asked again, by two workers that know each other's calls."""
-    office = Office()
-    workers = [office, Office(office)]
+def test_a_day_of_refused_credentials_costs_as_few_calls_as_an_outage() -> None:
+    """The vendor may have been wrong, so probes are sent, and two pair share the knowledge of them.
+
+    The secret is read at most once a minute.
+    """
+    worker = Worker()
+    pair = [worker, Worker(worker)]
     for turn in range(86_400 // 20):
-        assert workers[turn % 2].outcome() == REFUSED
-        office.clock.time += 20
-    assert 30 < office.calls <= 50
-    for worker in workers:
-        assert len(worker.reads) <= 86_400 / MIN_REFETCH_SECS + 1
-        assert min(later - earlier for earlier, later in pairwise(worker.reads[1:])) >= MIN_REFETCH_SECS == 60
+        assert pair[turn % 2].outcome() == REFUSED
+        worker.clock.time += 20
+    assert 30 < worker.calls <= 50
+    for each in pair:
+        assert len(each.reads) <= 86_400 / MIN_REFETCH_SECS + 1
+        assert min(later - earlier for earlier, later in pairwise(each.reads[1:])) >= MIN_REFETCH_SECS == 60
 
 
-def test_a_push_that_waits_looks_at_the_secret_now_and_then() -> None:
-    """The next probe may be an hour away, and to read the secret costs no call."""
-    office = Office()
+def test_a_waiting_push_reads_the_secret_again_now_and_then() -> None:
+    """The next probe may be an hour away, and reading the secret costs no call of the vendor."""
+    worker = Worker()
     for _ in range(40):
-        office.outcome()
-        office.clock.time += 4000
-    assert office.send().retry_after == LOOK_SECS
-    assert office.sender.pace.refusal(PUSH) is None
+        worker.outcome()
+        worker.clock.time += 4000
+    assert worker.send().retry_after == LOOK_SECS
+    assert worker.sender.pace.refusal(PUSH) is None
 
 
-def test_changed_credentials_are_sent_at_once_when_they_are_read() -> None:
-    """Within a minute of the change, without a call by the old ones; and they let everybody call."""
-    office = Office()
-    assert office.outcome() == REFUSED
-    other = Office(office)
-    office.stored = other.stored = ROTATED
-    assert office.outcome() == REFUSED  # read a moment ago
-    office.clock.time += MIN_REFETCH_SECS
-    office.store.state = office.store.state._replace(until=int(NOW) + 3600)
-    assert [office.outcome() for _ in range(3)] == [DELIVERED] * 3
-    assert [call.credentials for call in office.vendor.calls] == [CREDENTIALS, ROTATED, ROTATED, ROTATED]
+def test_changed_credentials_are_used_as_soon_as_they_are_read() -> None:
+    """They are used within a minute of the change, no call is made with the old ones, and all pair resume."""
+    worker = Worker()
+    assert worker.outcome() == REFUSED
+    other = Worker(worker)
+    worker.stored = other.stored = ROTATED
+    assert worker.outcome() == REFUSED  # the secret was read a moment ago
+    worker.clock.time += MIN_REFETCH_SECS
+    worker.store.state = worker.store.state._replace(until=int(NOW) + 3600)
+    assert [worker.outcome() for _ in range(3)] == [DELIVERED] * 3
+    assert [call.credentials for call in worker.vendor.calls] == [CREDENTIALS, ROTATED, ROTATED, ROTATED]
     assert other.outcome() == DELIVERED
 
 
-def test_a_worker_that_has_not_seen_the_refusal_reads_the_secret_again_too() -> None:
-    """It has kept what another worker's call has shown to be refused."""
-    office = Office()
-    other = Office(office)
+def test_a_worker_that_made_no_refused_call_reads_the_secret_again_too() -> None:
+    """It still has the credentials that another worker's call has shown to be refused."""
+    worker = Worker()
+    other = Worker(worker)
     other.sender.credentials.current()
-    office.outcome()
+    worker.outcome()
     other.stored = ROTATED
     assert other.outcome() == DELIVERED
-    assert [call.credentials for call in office.vendor.calls] == [CREDENTIALS, ROTATED]
+    assert [call.credentials for call in worker.vendor.calls] == [CREDENTIALS, ROTATED]
 
 
-def test_changed_credentials_that_are_refused_too_are_remembered_instead() -> None:
-    """Two calls, then none."""
-    office = Office()
-    office.outcome()
-    office.stored, office.accepted = ROTATED, replace(ROTATED, company_id=1)
-    office.clock.time += MIN_REFETCH_SECS
-    office.store.state = office.store.state._replace(until=int(NOW) + 3600)
+def test_changed_credentials_that_are_refused_too_are_not_sent_again() -> None:
+    """Each of the two costs one call, and then no further call is made."""
+    worker = Worker()
+    worker.outcome()
+    worker.stored, worker.accepted = ROTATED, replace(ROTATED, company_id=1)
+    worker.clock.time += MIN_REFETCH_SECS
+    worker.store.state = worker.store.state._replace(until=int(NOW) + 3600)
     for _ in range(10):
-        assert office.outcome() == REFUSED
-    assert [call.credentials for call in office.vendor.calls] == [CREDENTIALS, ROTATED]
+        assert worker.outcome() == REFUSED
+    assert [call.credentials for call in worker.vendor.calls] == [CREDENTIALS, ROTATED]
 
 
-def test_a_vendor_that_was_wrong_is_found_right_by_the_next_probe() -> None:
-    """One push tries, and all that follow go out, of every worker."""
-    office = Office()
-    office.outcome()
-    other = Office(office)
+def test_the_next_probe_notices_that_the_vendor_accepts_the_credentials_again() -> None:
+    """One push is the probe, and then the pushes of every worker are delivered."""
+    worker = Worker()
+    worker.outcome()
+    other = Worker(worker)
     assert other.outcome() == REFUSED
-    office.accepted = CREDENTIALS
-    office.clock.time += FIRST_WAIT_SECS - 1
-    assert office.outcome() == REFUSED
-    office.clock.time += 1
-    assert [worker.outcome() for worker in (office, other, office)] == [DELIVERED] * 3
-    assert office.calls == 4
+    worker.accepted = CREDENTIALS
+    worker.clock.time += FIRST_WAIT_SECS - 1
+    assert worker.outcome() == REFUSED
+    worker.clock.time += 1
+    assert [each.outcome() for each in (worker, other, worker)] == [DELIVERED] * 3
+    assert worker.calls == 4
 
 
 @pytest.mark.parametrize(
-    ("answer", "goes_on"),
+    ("answer", "ends_the_wait"),
     [
         (VendorRejected("an unknown user"), True),
         (VendorUnavailable("503"), False),
@@ -174,33 +177,36 @@ def test_a_vendor_that_was_wrong_is_found_right_by_the_next_probe() -> None:
     ],
     ids=["rejected", "unavailable", "unknown"],
 )
-def test_only_an_answer_that_took_the_credentials_ends_the_wait(answer: RelayError, goes_on: bool) -> None:  # noqa: FBT001
-    """A refused push was looked at; a vendor that is down has said nothing of them."""
-    office = Office()
-    office.outcome()
-    office.clock.time += FIRST_WAIT_SECS
-    office.vendor.errors = [answer]
-    assert office.send().error_code == answer.code
-    office.accepted = CREDENTIALS
-    assert office.outcome() == (DELIVERED if goes_on else (Outcome.PARKED, "circuit_open"))
+def test_only_an_answer_that_accepts_the_credentials_ends_the_wait(
+    answer: RelayError,
+    ends_the_wait: bool,  # noqa: FBT001
+) -> None:
+    """A vendor that rejects a push has checked the credentials first; a vendor that fails has not."""
+    worker = Worker()
+    worker.outcome()
+    worker.clock.time += FIRST_WAIT_SECS
+    worker.vendor.errors = [answer]
+    assert worker.send().error_code == answer.code
+    worker.accepted = CREDENTIALS
+    assert worker.outcome() == (DELIVERED if ends_the_wait else (Outcome.PARKED, "circuit_open"))
 
 
-def test_where_the_secret_cannot_be_read_again_the_refusal_stands() -> None:
-    """Known to be refused, and nothing better at hand: neither a call, nor another code."""
-    office = Office()
-    office.outcome()
-    office.down = True
-    office.clock.time += MIN_REFETCH_SECS
-    office.store.state = office.store.state._replace(until=int(NOW) + 3600)
-    office.reads.clear()
-    assert {office.outcome() for _ in range(10)} == {REFUSED}
-    assert (office.calls, len(office.reads)) == (1, 1)
+def test_if_the_secret_cannot_be_read_again_the_credentials_stay_refused() -> None:
+    """Neither a call is made, nor does another error code hide the cause."""
+    worker = Worker()
+    worker.outcome()
+    worker.down = True
+    worker.clock.time += MIN_REFETCH_SECS
+    worker.store.state = worker.store.state._replace(until=int(NOW) + 3600)
+    worker.reads.clear()
+    assert {worker.outcome() for _ in range(10)} == {REFUSED}
+    assert (worker.calls, len(worker.reads)) == (1, 1)
 
 
-def test_what_was_refused_is_shown_nowhere() -> None:
-    """The receipt is logged."""
-    office = Office()
-    office.outcome()
-    receipt = office.send()
+def test_refused_credentials_are_shown_nowhere() -> None:
+    """A receipt is logged, so it must not contain any part of the credentials."""
+    worker = Worker()
+    worker.outcome()
+    receipt = worker.send()
     assert receipt.detail == "the vendor refused the credentials, and they are the same"
-    assert CREDENTIALS.integration_key not in str(receipt) + repr(office.sender) + str(office.store.state)
+    assert CREDENTIALS.integration_key not in str(receipt) + repr(worker.sender) + str(worker.store.state)

@@ -1,4 +1,4 @@
-"""What becomes of an event: every outcome, and what is claimed, sent and recorded on the way."""
+"""Every outcome of an event, and the claims, calls and records on the way."""
 
 import threading
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, World, in_turn
+from fakes import World, in_turn
 from invocations import signature, webhook
+from ports import CREDENTIALS, ROTATED
 from push_relay.adapters.process import Threads
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import (
@@ -27,19 +28,19 @@ from push_relay.core.intake import Received
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
 
-#: When the events came in: the fakes' clock.
+#: The time at which the events arrived, which is the time of the fakes' clock.
 NOW = 1_800_000_000.0
 
 
 def event(kind: str = "baked", identity: str = "i", **data: Any) -> Event:
-    """Return an event of the bakery's."""
+    """Return an event of the bakery."""
     return Event(
         "bakery", f"id-{identity}", kind, {"kind": kind, "words": "warm", **data}, NOW, identity, "c-1"
     )
 
 
 def deliver(world: World, *events: Event) -> list[list[Receipt]]:
-    """Deliver events together."""
+    """Deliver events in one batch."""
     return [list(receipts) for receipts in world.relay.deliver(events, world.time_left)]
 
 
@@ -49,8 +50,8 @@ def only(world: World, given: Event | None = None) -> Receipt:
     return receipt
 
 
-def test_what_is_said_is_nobodys_concern_where_nobody_is_told(tmp_path: Path) -> None:
-    """Routed first: a message that could not be written is not written."""
+def test_no_wording_is_written_if_there_is_no_recipient(tmp_path: Path) -> None:
+    """Events are routed first, so an error in the message rule does not matter here."""
     routes = tmp_path / "relay.toml"
     routes.write_text("")
     receipt = only(World(routes=routes), event("broken"))
@@ -58,7 +59,7 @@ def test_what_is_said_is_nobodys_concern_where_nobody_is_told(tmp_path: Path) ->
 
 
 def test_an_event_is_delivered_and_settled() -> None:
-    """Claimed, sent with the credentials, recorded; the receipt tells how long the vendor took."""
+    """It is claimed, sent with the credentials, and recorded. The receipt has the latency of the vendor."""
     world = World()
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code, receipt.latency_ms) == (Outcome.DELIVERED, None, 0.0)
@@ -71,7 +72,7 @@ def test_an_event_is_delivered_and_settled() -> None:
 
 
 def test_a_settled_push_is_a_duplicate_and_not_sent_again() -> None:
-    """Queues deliver at least once; people are told once."""
+    """Queues deliver at least once, but people should get one push."""
     world = World()
     only(world)
     assert only(world).outcome is Outcome.DUPLICATE
@@ -79,8 +80,8 @@ def test_a_settled_push_is_a_duplicate_and_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize("same", [{"identity": "other"}, {"kind": "loud"}])
-def test_another_event_is_no_duplicate(same: dict[str, Any]) -> None:
-    """A push's key is the event's identity and whom it tells."""
+def test_another_event_is_not_a_duplicate(same: dict[str, Any]) -> None:
+    """The key of a push consists of the event's identity and the recipient."""
     world = World()
     only(world)
     kind = {"kind": "baked", "identity": "i", **same}
@@ -91,8 +92,8 @@ def test_another_event_is_no_duplicate(same: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("kind", "why"), [("unspoken", "no message"), ("silent", "no route"), ("assigned!", "no route")]
 )
-def test_what_nobody_speaks_of_or_nobody_hears_is_filtered(kind: str, why: str) -> None:
-    """Not an error, and told why; nothing is claimed."""
+def test_an_event_without_a_rule_or_a_route_is_filtered(kind: str, why: str) -> None:
+    """It is not an error. The receipt has the cause, and nothing is claimed."""
     world = World()
     receipt = only(world, event(kind))
     assert receipt.outcome is Outcome.FILTERED
@@ -105,8 +106,8 @@ def test_what_nobody_speaks_of_or_nobody_hears_is_filtered(kind: str, why: str) 
     [event("broken"), event(words=" \n"), event("loud", sound="yes"), event("mail", baker="nobody")],
     ids=["message", "empty", "type", "recipient"],
 )
-def test_a_wrong_mapping_fails_for_good(given: Event) -> None:
-    """In the message, the fitting or the route: nothing is claimed, nothing sent."""
+def test_a_mapping_error_is_a_permanent_failure(given: Event) -> None:
+    """The error may be in the wording or in the route. Nothing is claimed, and nothing is sent."""
     world = World()
     receipt = only(world, given)
     assert (receipt.outcome, receipt.error_code) == (Outcome.FAILED, "mapping_failed")
@@ -115,13 +116,13 @@ def test_a_wrong_mapping_fails_for_good(given: Event) -> None:
 
 
 def test_an_event_of_a_source_that_is_gone_is_rejected() -> None:
-    """Its folder was there when the event was queued."""
+    """Its folder existed when the event was queued."""
     receipt = only(World(), Event("gone", "1", "", {}, NOW, "i"))
     assert (receipt.outcome, receipt.source) == (Outcome.REJECTED, "unknown")
 
 
-def test_a_message_is_cut_to_the_accounts_limits() -> None:
-    """The title's is 40 in the sample, the body's 1,000."""
+def test_the_wording_is_cut_to_the_accounts_limits() -> None:
+    """In the sample, the limits are 40 for the title and 1,000 for the body."""
     world = World()
     only(world, event(words="word " * 400))
     assert len(world.vendor.calls[0].push.wording.body) == 1000
@@ -140,8 +141,12 @@ def test_a_message_is_cut_to_the_accounts_limits() -> None:
     ],
     ids=lambda value: getattr(value, "code", str(value)),
 )
-def test_what_the_vendor_says_becomes_the_outcome(error: RelayError, outcome: Outcome, settled: bool) -> None:  # noqa: FBT001
-    """For good is settled, for now is released so that the next try may claim it."""
+def test_the_vendors_answer_determines_the_outcome(
+    error: RelayError,
+    outcome: Outcome,
+    settled: bool,  # noqa: FBT001
+) -> None:
+    """A final outcome is settled. Otherwise the claim is released, so that the next attempt can take it."""
     world = World()
     world.vendor.judge = lambda _push, _credentials: error
     receipt = only(world)
@@ -152,19 +157,19 @@ def test_what_the_vendor_says_becomes_the_outcome(error: RelayError, outcome: Ou
     assert receipt.retry_after == getattr(error, "retry_after", None)
 
 
-def test_an_unknown_exception_is_parked_and_its_text_stays_within() -> None:
-    """Never acknowledged; told by type and place."""
+def test_an_unknown_exception_parks_the_push_and_its_text_is_not_shown() -> None:
+    """It is not acknowledged. The receipt has the type and the place of the exception."""
     world = World()
     world.vendor.errors = [KeyError("planted@example.com")]
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "internal_error")
-    assert "KeyError at fakes.py" in (receipt.detail or "")
+    assert "KeyError at ports.py" in (receipt.detail or "")
     assert "planted" not in str(receipt)
     assert not world.ledger.states
 
 
-def test_refused_credentials_are_read_again_and_tried_once_more_if_they_changed() -> None:
-    """After a rotation nobody has to do anything."""
+def test_refused_credentials_are_read_again_and_the_call_is_repeated_if_they_changed() -> None:
+    """No person has to do anything after a rotation."""
     world = World()
     world.credentials.fresh = ROTATED
     world.vendor.judge = lambda _, given: None if given == ROTATED else VendorUnauthorized("401")
@@ -173,7 +178,7 @@ def test_refused_credentials_are_read_again_and_tried_once_more_if_they_changed(
 
 
 def test_unchanged_credentials_are_not_tried_twice() -> None:
-    """They would be refused again, and every attempt spends quota."""
+    """They would be refused again, and every attempt costs a call of the day."""
     world = World()
     world.vendor.judge = lambda _push, _credentials: VendorUnauthorized("401")
     assert only(world).error_code == "vendor_unauthorized"
@@ -181,7 +186,7 @@ def test_unchanged_credentials_are_not_tried_twice() -> None:
 
 
 def test_changed_credentials_that_are_refused_too_park_the_push() -> None:
-    """Two calls at the most."""
+    """At most two calls are made."""
     world = World()
     world.credentials.fresh = ROTATED
     world.vendor.judge = lambda _push, _credentials: VendorUnauthorized("401")
@@ -193,7 +198,7 @@ def test_changed_credentials_that_are_refused_too_park_the_push() -> None:
     ("missing", "error_code"), [("held", "credentials_unavailable"), ("fresh", "vendor_unauthorized")]
 )
 def test_credentials_that_cannot_be_read_park_the_push(missing: str, error_code: str) -> None:
-    """Before the first call, or after the vendor has refused them; the claim is given back."""
+    """This may happen before the first call or after the vendor's refusal. The claim is released."""
     world = World()
     setattr(world.credentials, missing, None)
     world.vendor.judge = lambda _push, _credentials: VendorUnauthorized("401")
@@ -202,12 +207,12 @@ def test_credentials_that_cannot_be_read_park_the_push(missing: str, error_code:
     assert not world.ledger.states
 
 
-def test_a_push_that_another_worker_has_claimed_is_parked_and_left_to_it() -> None:
-    """It is either settled by then, or the claim's lease has ended."""
+def test_a_push_that_another_worker_has_claimed_is_parked() -> None:
+    """At the next attempt it is either settled, or the lease of the claim has ended."""
     world = World()
     only(world)
     (key,) = world.ledger.states
-    world.ledger.states[key] = None
+    world.ledger.put(key, None)
     receipt = only(world)
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "claim_held")
     assert len(world.vendor.calls) == 1
@@ -215,7 +220,7 @@ def test_a_push_that_another_worker_has_claimed_is_parked_and_left_to_it() -> No
 
 
 def test_nothing_is_sent_without_the_ledger() -> None:
-    """Else people would be told twice."""
+    """Otherwise people could get a push twice."""
     world = World()
     world.ledger.break_down()
     receipt = only(world)
@@ -224,14 +229,14 @@ def test_nothing_is_sent_without_the_ledger() -> None:
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("planted")], ids=["unavailable", "unknown"])
-def test_a_ledger_that_fails_after_the_push_does_not_change_what_became_of_it(
+def test_a_ledger_that_fails_after_the_call_does_not_change_the_outcome(
     error: Exception | None,
 ) -> None:
-    """The claim's lease ends by itself; the other pushes of the batch are not taken down."""
+    """The lease of the claim will end, and the other pushes of the batch are not affected."""
     world = World()
     broken = World()
     broken.ledger.break_down()
-    world.ledger.forgets = error or broken.ledger.down
+    world.ledger.record_error = error or broken.ledger.claim_error
     receipts = deliver(world, event(identity="1"), event(identity="2"))
     assert [r.outcome for (r,) in receipts] == [Outcome.DELIVERED, Outcome.DELIVERED]
     assert "planted" not in str(receipts)
@@ -239,8 +244,8 @@ def test_a_ledger_that_fails_after_the_push_does_not_change_what_became_of_it(
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0, SETTLE_MARGIN_SECS])
-def test_without_time_nothing_is_claimed(seconds: float) -> None:
-    """A claim that outlives its worker would hold the push back."""
+def test_without_enough_time_nothing_is_claimed(seconds: float) -> None:
+    """A claim that outlives its worker would delay the push."""
     world = World()
     world.context.seconds = seconds
     assert only(world).error_code == "out_of_time"
@@ -248,7 +253,7 @@ def test_without_time_nothing_is_claimed(seconds: float) -> None:
 
 
 def test_the_receipts_are_those_of_their_events_in_order() -> None:
-    """One, three and none of them sent; a person told twice by the routes is told once."""
+    """Events with one, with three and with no pushes. A recipient in two routes gets one push."""
     world = World()
     receipts = deliver(
         world,
@@ -266,8 +271,8 @@ def test_the_receipts_are_those_of_their_events_in_order() -> None:
     assert [r.event_id for own in receipts for r in own] == ["id-1"] * 3 + ["id-2"] + ["id-3"] * 2 + ["id-4"]
 
 
-def test_one_recipients_trouble_is_not_anothers() -> None:
-    """Each push has an outcome of its own."""
+def test_a_failed_push_does_not_affect_the_other_recipients() -> None:
+    """Each push has its own outcome."""
     world = World()
     world.vendor.judge = lambda push, _: VendorRejected("no") if push.recipient.value == "two" else None
     (receipts,) = deliver(world, event("everybody"))
@@ -275,15 +280,15 @@ def test_one_recipients_trouble_is_not_anothers() -> None:
 
 
 def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
-    """The claim is what decides, also between threads."""
+    """The claim decides which of them is sent, between threads as well."""
     world = World(parallel_map=Threads(3))
     outcomes = [r.outcome for own in deliver(world, *[event()] * 10) for r in own]
     assert outcomes.count(Outcome.DELIVERED) == len(world.vendor.calls) == 1
     assert set(outcomes) <= {Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.PARKED}
 
 
-def test_concurrency_keeps_the_order_and_is_bounded() -> None:
-    """Three at a time, however many there are; results in the order of the events."""
+def test_parallel_calls_are_limited_and_keep_the_order_of_receipts() -> None:
+    """Three calls run at a time, for any number of events."""
     world = World(parallel_map=Threads(3))
     together, meeting = threading.Barrier(3), threading.Lock()
     now, most = 0, 0
@@ -305,21 +310,21 @@ def test_concurrency_keeps_the_order_and_is_bounded() -> None:
     assert [r.outcome for r in receipts[2]] == [Outcome.DELIVERED, Outcome.FAILED, Outcome.DELIVERED]
 
 
-def test_no_events_are_no_receipts() -> None:
-    """An empty batch."""
+def test_an_empty_batch_has_no_receipts() -> None:
+    """Lambda does not send an empty batch, but other code may call it so."""
     assert deliver(World()) == []
     assert in_turn(str, []) == []
 
 
 def receive(world: World, content: Any, **more: Any) -> Event:
-    """Let a webhook in."""
+    """Receive a webhook, and return its event."""
     received = world.intake.receive(unwrap(webhook(content, **more)), world.time_left)
     assert isinstance(received, Received)
     return received.event
 
 
-def test_a_webhook_is_queued_with_what_its_source_reads_of_it() -> None:
-    """Its identity is what was signed, its id what the sender calls it."""
+def test_a_webhook_is_queued_with_the_fields_that_its_source_reads() -> None:
+    """The identity is made of the signed content, and the id is the sender's own."""
     world = World()
     made = receive(world, {"kind": "baked", "id": "e-7"}, headers={"cookie": "planted"})
     ((queued, _),) = world.messages.queued
@@ -329,7 +334,7 @@ def test_a_webhook_is_queued_with_what_its_source_reads_of_it() -> None:
 
 
 def test_the_same_signed_body_is_the_same_event() -> None:
-    """Whatever unsigned headers say: they could be changed by whoever replays it."""
+    """Headers that are not signed could be changed by someone who replays the request."""
     world = World()
     first = receive(world, {"kind": "baked"}, headers={"x-github-delivery": "1"})
     second = receive(world, {"kind": "baked"}, headers={"x-github-delivery": "2"})
@@ -338,14 +343,14 @@ def test_the_same_signed_body_is_the_same_event() -> None:
     assert first.id == second.id == first.identity[:32]
 
 
-def test_a_source_without_a_scheme_takes_no_webhooks() -> None:
-    """Its events come through AWS, which has authenticated them."""
+def test_a_source_without_a_scheme_accepts_no_webhooks() -> None:
+    """Its events arrive through AWS, which has authenticated them."""
     with pytest.raises(UnknownSource):
         receive(World(), {"degrees": 1}, source="ovens")
 
 
-def test_nothing_is_parsed_before_the_signature_fits() -> None:
-    """A stranger learns nothing of the schema, and costs no parsing."""
+def test_a_body_is_parsed_only_after_its_signature_was_verified() -> None:
+    """A stranger must neither learn about the schema nor cause the cost of parsing."""
     world = World()
     request = unwrap(webhook(b"{", headers={"x-hub-signature-256": signature(b"other")}))
     with pytest.raises(RelayError) as refused:

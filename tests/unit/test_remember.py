@@ -1,4 +1,4 @@
-"""How long the same content is the same event: by scheme, by id, and by its source's `remember`."""
+"""How long the same content counts as the same event: by the scheme, the id and the source's `remember`."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ GITHUB = {"scheme": "github"}
 
 
 def github(body: bytes = b'{"n": 1}', **headers: str) -> Request:
-    """Return a body that is signed as GitHub signs, which never expires."""
+    """Return a request that is signed as GitHub signs, which never becomes stale."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     proof = {
         "x-hub-signature-256": "sha256=" + mac(b"secret", body).hex(),
@@ -39,14 +39,14 @@ def relay(directory: Path, event: str = 'remember = "5m"', verify: Any = GITHUB,
 
 
 def received(here: World, at: float, sent: Request) -> Event:
-    """Let a request in at a moment; return the event that was queued."""
+    """Receive a request at a moment, and return the event that was queued."""
     here.clock.time = NOW + at
     assert here.receive(GATEWAYS[0](sent))["statusCode"] == 202
     return here.messages.queued[-1][0]
 
 
 def delivered(here: World, at: float, *events: Event) -> list[Outcome]:
-    """Deliver queued events at a moment; return their outcomes."""
+    """Deliver queued events at a moment, and return their outcomes."""
     here.clock.time = NOW + at
     before = len(here.witness.receipts)
     here.deliver(sqs_batch(*(sqs_queued(event) for event in events)))
@@ -58,8 +58,8 @@ def arrivals(here: World, *moments: float, sent: Any = github) -> list[Outcome]:
     return [outcome for at in moments for outcome in delivered(here, at, received(here, at, sent()))]
 
 
-def is_refused_when_captured(case: Case) -> bool:
-    """Whether a captured request is stale after a while, or holds all that it takes to forge others."""
+def cannot_be_replayed(case: Case) -> bool:
+    """Return whether a captured request becomes stale, or contains all that is needed to forge others."""
     return case.stamp is not None or case.covers == "nothing"
 
 
@@ -67,10 +67,10 @@ HAS_NO_ID = [case for case in CASES if case.verify["scheme"] not in ("standard-w
 
 
 @pytest.mark.parametrize("case", HAS_NO_ID, ids=lambda case: case.name)
-def test_the_default_is_the_schemes(case: Case, tmp_path: Path) -> None:
-    """Half a day, in which all retries end. Two weeks if nothing but the ledger keeps a replay out."""
+def test_the_default_depends_on_the_scheme(case: Case, tmp_path: Path) -> None:
+    """It is half a day, in which all retries end, or two weeks if only the ledger prevents a replay."""
     here = world_of(tmp_path, case)
-    is_new = Outcome.DELIVERED if is_refused_when_captured(case) else Outcome.DUPLICATE
+    is_new = Outcome.DELIVERED if cannot_be_replayed(case) else Outcome.DUPLICATE
     moments = (0.0, HOUR, 11 * HOUR, 13 * HOUR, 13 * DAY)
     outcomes = [
         outcome
@@ -82,7 +82,7 @@ def test_the_default_is_the_schemes(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verify", [{"scheme": "stripe"}, {"scheme": "slack"}], ids=str)
 def test_a_captured_request_is_a_duplicate_for_as_long_as_it_is_fresh(verify: Any, tmp_path: Path) -> None:
-    """With the largest tolerance that is a day before its timestamp, and a day after."""
+    """With the largest tolerance, a request is fresh from a day before its timestamp to a day after it."""
     case = next(case for case in CASES if case.name == verify["scheme"])
     here = relay(tmp_path, "", verify | {"tolerance_secs": 86_400})
     here.secrets.secrets = (case.secret,)
@@ -95,8 +95,8 @@ HAS_ID = [case for case in CASES if case.name in ("standard-webhooks v1", "sns-h
 
 
 @pytest.mark.parametrize("case", HAS_ID, ids=lambda case: case.name)
-def test_an_id_that_is_signed_names_one_event(case: Case, tmp_path: Path) -> None:
-    """`remember` does not apply: the sender makes a new id for a new event."""
+def test_a_signed_id_identifies_one_event(case: Case, tmp_path: Path) -> None:
+    """`remember` does not apply, because the sender makes a new id for each event."""
     format_ = 'format = "sns"\n' if case.verify["scheme"] == "sns-http" else ""
     here = world_of(tmp_path, case, event=format_ + 'remember = "5m"')
     first = received(here, 0, case.genuine(NOW))
@@ -106,8 +106,8 @@ def test_an_id_that_is_signed_names_one_event(case: Case, tmp_path: Path) -> Non
     assert delivered(here, late, again) == [Outcome.DUPLICATE]
 
 
-def test_an_id_in_a_signed_document_is_the_events_own(tmp_path: Path) -> None:
-    """Its sender may try for days, and sends the same document each time."""
+def test_an_id_in_a_signed_document_identifies_the_event(tmp_path: Path) -> None:
+    """The sender may retry for days, and sends the same document each time."""
     stripe = next(case for case in CASES if case.name == "stripe")
     here = world_of(tmp_path, stripe, event='id = "data.id"')
     for body, last in ((b'{"id": "evt_1"}', Outcome.DUPLICATE), (b'{"id": null}', Outcome.DELIVERED)):
@@ -120,8 +120,8 @@ def test_an_id_in_a_signed_document_is_the_events_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["id = 'headers.\"x-id\"'", 'id = "query.id"'])
-def test_an_id_beside_the_document_is_not(where: str, tmp_path: Path) -> None:
-    """It is not signed, or nobody knows that it is."""
+def test_an_id_outside_the_document_does_not_identify_the_event(where: str, tmp_path: Path) -> None:
+    """It is not signed, or it is not known to be signed."""
     slack = next(case for case in CASES if case.name == "slack")
     here = world_of(tmp_path, slack, event=where)
     outcomes = []
@@ -132,8 +132,8 @@ def test_an_id_beside_the_document_is_not(where: str, tmp_path: Path) -> None:
     assert outcomes == [Outcome.DELIVERED, Outcome.DELIVERED]
 
 
-def test_what_a_source_says_counts_before_the_default(tmp_path: Path) -> None:
-    """Also for a document with an id: its author knows that reminders repeat it."""
+def test_the_remember_key_of_a_source_overrides_the_default(tmp_path: Path) -> None:
+    """This includes documents with an id, if the source's author knows that reminders repeat it."""
     here = relay(tmp_path, 'id = "data.n"\nremember = "5m"')
     assert arrivals(here, 0, 299, 302, 400, 4 * HOUR) == [
         Outcome.DELIVERED,
@@ -144,8 +144,8 @@ def test_what_a_source_says_counts_before_the_default(tmp_path: Path) -> None:
     ]
 
 
-def test_a_cloudevent_is_its_source_and_id(tmp_path: Path) -> None:
-    """For as long as the ledger remembers, by its specification."""
+def test_a_cloudevent_is_identified_by_its_source_and_id(tmp_path: Path) -> None:
+    """By its specification, this holds for as long as the ledger remembers."""
     token = {"scheme": "token", "header": "authorization"}
     here = relay(tmp_path, 'format = "cloudevents"\nremember = "5m"', token)
     about = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/bakery", "ce-type": "baked"}
@@ -153,20 +153,20 @@ def test_a_cloudevent_is_its_source_and_id(tmp_path: Path) -> None:
     assert arrivals(here, 0, DAY, sent=lambda: sent) == [Outcome.DELIVERED, Outcome.DUPLICATE]
 
 
-# --- the same arrival, however late -----------------------------------------------------------------------
+# --- the same arrival at a later time ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("later", [6 * MINUTE, 3 * HOUR, 6 * DAY])
-def test_a_message_that_sqs_hands_out_again_is_the_same_arrival(later: float, tmp_path: Path) -> None:
-    """Its deletion was lost, or its worker died: it comes back when `remember` has long passed."""
+def test_a_message_that_sqs_delivers_again_is_the_same_arrival(later: float, tmp_path: Path) -> None:
+    """Its deletion was lost or its worker died, and it returns long after the time of `remember`."""
     here = relay(tmp_path)
     event = received(here, 0, github())
     assert delivered(here, 2, event) == [Outcome.DELIVERED]
     assert delivered(here, later, event) == [Outcome.DUPLICATE]
 
 
-def test_an_event_whose_parts_wait_for_hours_is_the_same_arrival(tmp_path: Path) -> None:
-    """One recipient gets the push at once. The other one waits in a message of its own."""
+def test_an_event_with_a_parked_push_is_the_same_arrival_for_hours(tmp_path: Path) -> None:
+    """One recipient gets the push at once, and the other one's push waits in a separate message."""
     here = relay(tmp_path)
     (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1", "user:2"]\n')
     here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
@@ -179,8 +179,8 @@ def test_an_event_whose_parts_wait_for_hours_is_the_same_arrival(tmp_path: Path)
     assert delivered(here, 6 * HOUR, event) == [Outcome.DUPLICATE, Outcome.DUPLICATE]
 
 
-def test_a_senders_second_attempt_is_a_duplicate_of_what_waited(tmp_path: Path) -> None:
-    """`remember` runs from the settlement: the first attempt may have been parked for hours."""
+def test_a_senders_retry_is_a_duplicate_of_a_parked_event(tmp_path: Path) -> None:
+    """`remember` begins at the settlement, because the first attempt may have been parked for hours."""
     here = relay(tmp_path)
     here.vendor.errors = [VendorThrottled("slow")]
     first = received(here, 0, github())
@@ -191,8 +191,8 @@ def test_a_senders_second_attempt_is_a_duplicate_of_what_waited(tmp_path: Path) 
     assert delivered(here, 3 * HOUR + 400, third) == [Outcome.DUPLICATE]
 
 
-def test_reminders_that_wait_together_are_one_push(tmp_path: Path) -> None:
-    """They have the same content, so the first one that is sent is enough for those that arrived before."""
+def test_parked_reminders_become_one_push(tmp_path: Path) -> None:
+    """They have the same content, so one push is enough for all that arrived before it was sent."""
     here = relay(tmp_path)
     here.vendor.errors = [VendorThrottled("slow")] * 3
     events = [received(here, at, github()) for at in (0, HOUR, 2 * HOUR)]
@@ -209,8 +209,8 @@ def test_reminders_that_wait_together_are_one_push(tmp_path: Path) -> None:
     ],
     ids=["bare", "through SNS"],
 )
-def test_what_aws_has_given_an_id_is_one_event(record: dict[str, Any], tmp_path: Path) -> None:
-    """However often and however late it is handed out, also without a time of sending."""
+def test_a_message_with_an_id_of_aws_is_one_event(record: dict[str, Any], tmp_path: Path) -> None:
+    """It is one event at any time, even if the record has no time of sending."""
     here = relay(tmp_path)
     for dated in (record, {**record, "attributes": {}}):
         for at in (0.0, 6 * MINUTE, DAY):
@@ -219,40 +219,40 @@ def test_what_aws_has_given_an_id_is_one_event(record: dict[str, Any], tmp_path:
     assert here.witness.outcomes == [Outcome.DELIVERED] + [Outcome.DUPLICATE] * 5
 
 
-# --- what else a settlement may be ------------------------------------------------------------------------
+# --- other kinds of settlement -----------------------------------------------------------------------------
 
 
-def test_a_failure_is_another_events_too(tmp_path: Path) -> None:
-    """The recipient was unknown to the vendor yesterday, and may be known today."""
+def test_a_failed_push_is_remembered_for_the_same_time(tmp_path: Path) -> None:
+    """A recipient that the vendor did not know yesterday may be known today."""
     here = relay(tmp_path)
     here.vendor.errors = [VendorRejected("no")]
     assert arrivals(here, 0, 60, HOUR) == [Outcome.FAILED, Outcome.FAILED, Outcome.DELIVERED]
 
 
-def test_what_was_gathered_is_gathered_again(tmp_path: Path) -> None:
-    """Into the batch window of that time."""
+def test_a_batched_push_is_batched_again_later(tmp_path: Path) -> None:
+    """It is added to the batch window of that time."""
     relay(tmp_path)
     (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1"]\ndigest = "10m"\n')
     here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
     here.secrets.secrets = (b"secret",)
     arrivals(here, 0, 60, HOUR)
     assert [receipt.error_code for receipt in here.witness.receipts] == [BATCHED, None, BATCHED]
-    assert len(here.digests.windows) == 2
+    assert len(here.batches.windows) == 2
 
 
-def test_a_claim_is_never_another_events(tmp_path: Path) -> None:
-    """A worker has it: it is not settled."""
+def test_a_claim_is_never_forgotten(tmp_path: Path) -> None:
+    """Another worker is sending it, so it is not settled."""
     here = relay(tmp_path)
     first, later = received(here, 0, github()), received(here, DAY, github())
     delivered(here, 0, first)
     (key,) = here.ledger.states
-    here.ledger.states[key] = None
+    here.ledger.put(key, None)
     assert delivered(here, DAY, later) == [Outcome.PARKED]
     assert here.witness.receipts[-1].error_code == "claim_held"
 
 
-def test_the_dry_run_of_a_replay_knows_it(tmp_path: Path) -> None:
-    """What was settled before the event arrived was another one."""
+def test_the_dry_run_of_a_replay_uses_the_same_limit(tmp_path: Path) -> None:
+    """A settlement before the arrival of the event belongs to another event."""
     here = relay(tmp_path)
     event = received(here, 0, github())
     asked: list[float] = []
@@ -273,8 +273,8 @@ def test_the_dry_run_of_a_replay_knows_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "cause"), [("59s", "less than a minute"), ("5", "not a duration"), ("0m", "not a duration")]
 )
-def test_a_wrong_duration_is_found_when_it_is_read(text: str, cause: str, tmp_path: Path) -> None:
-    """Less than a minute would make a sender's second attempt another event."""
+def test_an_invalid_duration_is_a_configuration_mistake(text: str, cause: str, tmp_path: Path) -> None:
+    """With less than a minute, a sender's retry would count as another event."""
     here = relay(tmp_path, f'remember = "{text}"')
     with pytest.raises(ConfigurationInvalid, match=cause):
         here.sources.named("planted")

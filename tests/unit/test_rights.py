@@ -1,4 +1,4 @@
-"""The roles have the rights that the code uses, and no others: found in the code itself."""
+"""The roles have exactly the rights that the code uses, and the tests find these in the code."""
 
 import ast
 import re
@@ -16,13 +16,13 @@ from transformed import transformed
 
 _SOURCES = ROOT / "src/push_relay"
 _ADAPTERS = sorted((_SOURCES / "adapters").rglob("*.py"))
-#: The services that the code calls, by what their actions begin with.
+#: The services that the code calls, each with the prefix of its actions.
 SERVICES = {"dynamodb": "dynamodb", "sqs": "sqs", "secretsmanager": "secretsmanager"}
-#: What libraries call on the code's behalf, by the module that the code imports. Today none does.
+#: The actions that libraries call for the code, by the module that the code imports. It is empty today.
 LIBRARIES: dict[str, set[str]] = {}
-#: What Lambda calls with the function's role to read a queue.
+#: The actions that Lambda calls with the function's role to read a queue.
 EVENT_SOURCE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-#: What each role's part of the code is for; in direct mode `receive` delivers as well.
+#: The actions of `receive` in queue mode. In direct mode it delivers as well.
 RECEIVES = {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
 
 
@@ -38,7 +38,7 @@ def operations() -> dict[str, str]:
 
 
 def names(file: Path) -> Iterator[str]:
-    """Return every attribute and every text of a module: a call's name is one or the other."""
+    """Return every attribute and every string of a module: the name of a call is one or the other."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Attribute):
             yield node.attr
@@ -47,7 +47,7 @@ def names(file: Path) -> Iterator[str]:
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Return the modules that a module imports, for types alone as well."""
+    """Return the modules that a module imports, including those for types only."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
             yield node.module or ""
@@ -56,7 +56,7 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def used() -> set[str]:
-    """Return the actions that the code uses, itself or by a library."""
+    """Return the actions that the code uses directly or through a library."""
     known, found = operations(), set()
     for file in _ADAPTERS:
         found |= {known[name] for name in names(file) if name in known}
@@ -66,7 +66,7 @@ def used() -> set[str]:
 
 
 def granted(role: str, mode: DeliveryMode) -> set[str]:
-    """Return a role's actions, but for those on its log and on keys."""
+    """Return a role's actions, except those on its log and on keys."""
     (text,) = [transformed(DeliveryMode=mode)["Resources"][role]["Properties"]["Policies"]]
     found: set[str] = set()
     for policy in text:
@@ -86,12 +86,12 @@ def _chosen(node: dict[str, Any], mode: DeliveryMode) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", DeliveryMode)
-def test_the_roles_together_have_what_the_code_uses(mode: DeliveryMode) -> None:
-    """A call that nobody may make fails at the first event; a right that nobody uses is a thief's."""
+def test_the_roles_together_may_call_exactly_what_the_code_calls(mode: DeliveryMode) -> None:
+    """A missing right fails at the first event, and an unused right only helps an attacker."""
     assert granted("ReceiveRole", mode) | granted("DeliverRole", mode) == used() | EVENT_SOURCE
 
 
-def test_deliver_has_all_of_it_and_receive_what_it_is_for() -> None:
+def test_each_role_may_call_only_what_its_function_calls() -> None:
     """In direct mode `receive` also delivers, but no queue invokes it."""
     assert granted("DeliverRole", DeliveryMode.QUEUE) == used() | EVENT_SOURCE
     assert granted("ReceiveRole", DeliveryMode.QUEUE) == RECEIVES
@@ -99,8 +99,8 @@ def test_deliver_has_all_of_it_and_receive_what_it_is_for() -> None:
     assert granted("ReceiveRole", DeliveryMode.DIRECT) == RECEIVES | ledger
 
 
-def test_nothing_but_an_adapter_calls_aws() -> None:
-    """So the adapters are all that has to be read. What wires them only makes the clients."""
+def test_only_adapters_call_aws() -> None:
+    """Thus the search above has to read the adapters only. The wiring makes clients and calls nothing."""
     others = [file for file in _SOURCES.rglob("*.py") if file not in _ADAPTERS]
     callers = {
         file.name for file in others if {"boto3", "botocore"} & {m.split(".")[0] for m in imports(file)}
@@ -108,16 +108,16 @@ def test_nothing_but_an_adapter_calls_aws() -> None:
     assert callers == set()
 
 
-def test_no_library_calls_aws_unseen() -> None:
-    """Each utility that the code imports is in the table above, with what it calls."""
+def test_every_library_that_calls_aws_is_listed() -> None:
+    """Each utility that the code imports must be in the table `LIBRARIES`, with the actions that it calls."""
     modules = {module for file in _SOURCES.rglob("*.py") for module in imports(file)}
     utilities = {module for module in modules if module.startswith("aws_lambda_powertools.utilities")}
     assert [module for module in utilities if not module.startswith(tuple(LIBRARIES))] == []
     assert [library for library in LIBRARIES if not any(m.startswith(library) for m in utilities)] == []
 
 
-def test_the_calls_are_found_in_the_code() -> None:
-    """Whether a method is named by an attribute or by a text."""
+def test_calls_are_found_in_the_code() -> None:
+    """The search must find a method that is called as an attribute, and one whose name is a string."""
     assert {"sqs:SendMessage", "dynamodb:UpdateItem"} <= used()
     assert operations()["change_message_visibility_batch"] == "sqs:ChangeMessageVisibility"
     assert operations()["batch_execute_statement"] == "dynamodb:BatchExecuteStatement"

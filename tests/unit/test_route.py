@@ -1,4 +1,4 @@
-"""Routes say who is told, each recipient once, and what can be found wrong is found at build time."""
+"""Routes select the recipients, each of them once. Most mistakes in them are found at build time."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ PEOPLE = {"ada": {"email": "ada@example.com"}, "bob": {"external": "4711"}}
 
 
 def recipients(to: list[str], data: dict[str, Any] | None = None, **more: Any) -> tuple[Recipient, ...]:
-    """Return the recipients of one route, none of which fails."""
+    """Return the recipients of one route, none of which may fail."""
     routed = route([{"to": to, **more}], data)
     assert routed.failures == ()
     return tuple(routed.recipients)
 
 
 def route(routes: list[dict[str, Any]], data: dict[str, Any] | None = None) -> Routed:
-    """Return where these routes lead an event."""
+    """Return the result of these routes for an event."""
     routing = read_routing({"people": PEOPLE, "route": [{"source": "shop", **each} for each in routes]})
     return routing.route(Event("shop", "1", "sold", data or {}, 1.0, "i"))
 
 
 def failures(routes: list[dict[str, Any]], data: dict[str, Any] | None = None) -> list[str]:
-    """Return what these routes report of an event."""
+    """Return the failures of these routes for an event."""
     return [error.detail for error in route(routes, data).failures]
 
 
@@ -44,7 +44,7 @@ def failures(routes: list[dict[str, Any]], data: dict[str, Any] | None = None) -
     ],
 )
 def test_every_kind_of_recipient(to: str, recipient: Recipient) -> None:
-    """The three kinds that the vendor has, and a person who stands for one of them."""
+    """The vendor has three kinds of recipients, and a person is a name for one of these."""
     assert recipients([to], {"who": "ada", "n": 7}) == (recipient,)
 
 
@@ -57,13 +57,13 @@ def test_every_kind_of_recipient(to: str, recipient: Recipient) -> None:
         for value in ("none", "blank")
     ],
 )
-def test_who_is_not_listed_or_comes_out_empty_is_left_out(to: str) -> None:
-    """An issue without an assignee is no mistake."""
+def test_a_recipient_that_is_not_listed_or_empty_is_left_out(to: str) -> None:
+    """An issue without an assignee, for example, is not a mistake."""
     assert recipients([to], {"stranger": "mallory", "none": None, "blank": " \n"}) == ()
 
 
-def test_a_recipient_is_told_once() -> None:
-    """Named twice, by two routes, as a person and directly: one push, in the order of the routes."""
+def test_a_recipient_gets_one_push_for_an_event() -> None:
+    """It may be listed twice, in two routes, as a person and directly. The order is that of the routes."""
     routing = read_routing(
         {
             "people": PEOPLE,
@@ -81,43 +81,43 @@ def test_a_recipient_is_told_once() -> None:
     ]
 
 
-@pytest.mark.parametrize(("when", "told"), [("type == 'sold'", 1), ("type == 'lost'", 0), ("data.none", 0)])
-def test_a_route_holds_on_its_condition(when: str, told: int) -> None:
-    """No condition is every event of the source."""
-    assert len(recipients(["user:1"], when=when)) == told
+@pytest.mark.parametrize(("when", "number"), [("type == 'sold'", 1), ("type == 'lost'", 0), ("data.none", 0)])
+def test_a_route_applies_if_its_condition_is_true(when: str, number: int) -> None:
+    """A route without a condition applies to every event of its source."""
+    assert len(recipients(["user:1"], when=when)) == number
 
 
-def test_an_event_whose_type_cannot_be_told_is_nobodys_to_drop() -> None:
-    """No condition would hold, and it would pass for one that concerns nobody."""
+def test_an_event_of_unknown_type_fails_instead_of_being_filtered() -> None:
+    """No condition could be true, and the event would look as if it concerned nobody."""
     routing = read_routing({"route": [{"source": "shop", "when": "type == 'sold'", "to": "user:1"}]})
     with pytest.raises(MappingFailed):
         routing.route(Event("shop", "1", None, {}, 1.0, "i"))
 
 
-def test_a_route_is_of_its_source_alone() -> None:
-    """Another source's events lead nowhere."""
+def test_a_route_applies_only_to_its_source() -> None:
+    """Events of other sources are not affected."""
     routing = read_routing({"route": [{"source": "other", "to": "user:1"}]})
     assert not routing.route(Event("shop", "1", "", {}, 1.0, "i")).recipients
 
 
 @pytest.mark.parametrize("value", ["not an address", "a@b@c", "@", "a @b", "ada@"])
-def test_an_address_that_is_none_is_a_wrong_mapping_and_not_shown(value: str) -> None:
-    """What a sender wrote there may be anybody's."""
+def test_an_invalid_email_address_is_a_mapping_error_and_is_not_shown(value: str) -> None:
+    """A sender could have written anybody's data there."""
     assert failures([{"to": ["email:{{ data.v }}"]}], {"v": value}) == [
         "route[1].to[1]: a recipient's email address is invalid"
     ]
 
 
 @pytest.mark.parametrize("value", [{"planted": 1}, ["planted"]])
-def test_an_object_is_no_recipient(value: Any) -> None:
-    """Nor is a list."""
+def test_an_object_or_a_list_cannot_be_a_recipient(value: Any) -> None:
+    """There is no text that could stand for it."""
     assert failures([{"to": ["user:{{ data.v }}"]}], {"v": value}) == [
         "route[1].to[1]: `user:{{ data.v }}` puts an object or a list into a text"
     ]
 
 
-def test_a_recipient_that_fails_leaves_its_neighbours_alone() -> None:
-    """Each failure names the route and the recipient in it, as the messages about relay.toml do."""
+def test_an_invalid_recipient_does_not_affect_the_others() -> None:
+    """Each failure has the numbers of the route and the recipient, as the mistakes in relay.toml do."""
     routed = route(
         [
             {"to": ["email:{{ data.mail }}", "user:1", "user:{{ upper(data.list) }}"]},
@@ -135,7 +135,7 @@ def test_a_recipient_that_fails_leaves_its_neighbours_alone() -> None:
 
 
 def test_routes_are_counted_over_all_sources() -> None:
-    """So the number is the one that relay.toml's own mistakes are reported with."""
+    """Thus the number is the same as in the messages about mistakes in relay.toml."""
     other = {"source": "other", "to": ["user:1"]}
     assert failures([other, {"to": ["email:{{ data.v }}"]}], {"v": "x"})[0].startswith("route[2].to[1]: ")
 
@@ -158,7 +158,7 @@ PLAIN = {"max_age": "3m"}
     ],
 )
 def test_the_most_urgent_route_of_a_recipient_applies(routes: list[dict[str, Any]], max_age: float) -> None:
-    """Wherever it stands: without a digest, then the shorter digest, then high priority, then the first."""
+    """First counts having no batch window, then a shorter window, then high priority, then the order."""
     for given in (routes, routes[:1] + routes[:0:-1]):
         routed = route([{"to": ["user:1"], **each} for each in given])
         assert [applied.max_age for applied in routed.recipients.values()] == [max_age]
@@ -181,7 +181,7 @@ def test_the_most_urgent_route_of_a_recipient_applies(routes: list[dict[str, Any
     ],
 )
 def test_a_wrong_recipient_is_found_at_build_time(to: str, cause: str) -> None:
-    """Rather than by the first event."""
+    """Otherwise the first event would show it."""
     with pytest.raises(ConfigurationInvalid) as wrong:
         recipients([to])
     assert wrong.value.detail.startswith("route[1].to: ")
@@ -189,7 +189,7 @@ def test_a_wrong_recipient_is_found_at_build_time(to: str, cause: str) -> None:
 
 
 def test_a_source_that_does_not_exist_is_found_at_build_time() -> None:
-    """Where the sources are known."""
+    """The check is made only if the names of the sources are given."""
     document = {"route": [{"source": "gihtub", "to": "user:1"}]}
     with pytest.raises(ConfigurationInvalid, match="there is no source `gihtub`; there are: github"):
         read_routing(document, {"github"})

@@ -1,4 +1,7 @@
-"""An event is held against its source's schema: every breach told, no value shown, no pattern runs away."""
+"""An event is checked against the schema of its source.
+
+The violations are reported without any value of the event, and no pattern takes long to match.
+"""
 
 import json
 import os
@@ -19,29 +22,29 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def violations(schema: dict[str, Any], event: dict[str, Any]) -> tuple[Violation, ...]:
-    """Return every breach."""
+    """Return every violation."""
     with pytest.raises(SchemaViolation) as broken:
         Schema.compile(schema).check(event)
     assert "planted" not in str(broken.value)
     return broken.value.violations
 
 
-def test_ten_breaches_are_ten_told() -> None:
-    """A sender mends all of them at once."""
+def test_all_of_ten_violations_are_reported() -> None:
+    """The sender's developer can correct all of them at once."""
     schema = {"properties": {f"p{i}": {"type": "integer"} for i in range(10)}}
-    told = violations(schema, {f"p{i}": "planted" for i in range(10)})
-    assert {(v.pointer, v.rule) for v in told} == {(f"/p{i}", "type") for i in range(10)}
+    reported = violations(schema, {f"p{i}": "planted" for i in range(10)})
+    assert {(v.pointer, v.rule) for v in reported} == {(f"/p{i}", "type") for i in range(10)}
 
 
-def test_what_is_told_is_bounded() -> None:
-    """A thousand breaches fill no log."""
+def test_the_number_of_reported_violations_is_limited() -> None:
+    """An event with a thousand violations must not fill the log."""
     schema = {"properties": {"list": {"items": {"type": "integer"}}}}
     assert len(violations(schema, {"list": ["planted"] * 1_000})) == MAX_VIOLATIONS
 
 
 @pytest.mark.parametrize("filler", [None, 0, "planted", {"planted": None}, ["planted"], {"a": {"b": [None]}}])
-def test_of_a_large_event_the_first_breach_alone_is_told(filler: object) -> None:
-    """Half a million of them, each with a copy of what it is about, would fill the function's memory."""
+def test_only_the_first_violation_of_a_large_event_is_reported(filler: object) -> None:
+    """Half a million violations, each with a copy of its value, would fill the function's memory."""
     schema = {
         "properties": {"list": {"items": {"type": "integer"}}},
         "required": ["list"],
@@ -65,10 +68,10 @@ except SchemaViolation as exc:
 """
 
 
-def test_a_great_many_breaches_cost_no_memory() -> None:
-    """A body of 1 MB that breaks half a million rules: the validator's own list of them takes 700 MB."""
+def test_a_very_large_number_of_violations_uses_little_memory() -> None:
+    """The body has 1 MB and breaks half a million rules: the validator's own list of these takes 700 MB."""
     body = json.dumps({"list": [0] * 500_000}, separators=(",", ":"))
-    done = subprocess.run(  # noqa: S603 - our own interpreter: the memory is not Python's to measure
+    done = subprocess.run(  # noqa: S603 - our own interpreter: the memory is outside Python's own counting
         [sys.executable, "-c", _LARGE],
         input=body,
         capture_output=True,
@@ -76,16 +79,16 @@ def test_a_great_many_breaches_cost_no_memory() -> None:
         check=True,
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    told, kibibytes = map(int, done.stdout.split())
-    assert told == 1
+    reported, kibibytes = map(int, done.stdout.split())
+    assert reported == 1
     assert kibibytes < 50_000
 
 
-def test_missing_fields_are_told_by_name() -> None:
-    """Ten of them at one place would look alike; the names are the schema's."""
+def test_missing_fields_are_reported_by_name() -> None:
+    """Without their names, ten violations at one place would look alike. The names are the schema's."""
     schema = {"properties": {"a": {"required": ["b", "c/d"]}}, "required": ["e"]}
-    told = violations(schema, {"a": {"planted": 1}})
-    assert set(told) == {Violation(p, "required") for p in ("/a/b", "/a/c~1d", "/e")}
+    reported = violations(schema, {"a": {"planted": 1}})
+    assert set(reported) == {Violation(p, "required") for p in ("/a/b", "/a/c~1d", "/e")}
 
 
 @pytest.mark.parametrize(
@@ -103,20 +106,20 @@ def test_missing_fields_are_told_by_name() -> None:
     ],
     ids=str,
 )
-def test_a_breach_is_a_pointer_and_a_rule(schema: Any, rule: str) -> None:
-    """Never the value, whichever keyword it breaks."""
+def test_a_violation_is_a_pointer_and_a_rule(schema: Any, rule: str) -> None:
+    """The value is never reported, for any keyword."""
     assert violations({"properties": {"a": schema}}, {"a": "planted"}) == (Violation("/a", rule),)
 
 
-def test_keys_that_the_sender_chose_are_not_shown() -> None:
-    """A pointer is written in the schema's own names: a key may be a person's address."""
+def test_keys_that_the_sender_chose_are_not_reported() -> None:
+    """A key may be a person's address, so a pointer has only names that are in the schema."""
     schema = {
         "properties": {"a/b~c": {"additionalProperties": {"items": {"type": "integer"}}}},
         "required": ["mine"],
         "additionalProperties": False,
     }
-    told = violations(schema, {"a/b~c": {"planted@example.com": [1, "planted"]}, "planted": 1})
-    assert {v.pointer for v in told} == {"/a~1b~0c/*/1", "", "/mine"}
+    reported = violations(schema, {"a/b~c": {"planted@example.com": [1, "planted"]}, "planted": 1})
+    assert {v.pointer for v in reported} == {"/a~1b~0c/*/1", "", "/mine"}
 
 
 @pytest.mark.parametrize(
@@ -129,14 +132,14 @@ def test_keys_that_the_sender_chose_are_not_shown() -> None:
         "#/$defs/no",
     ],
 )
-def test_a_reference_to_elsewhere_is_refused(reference: str) -> None:
-    """Nothing is fetched, neither at build time nor by an event."""
+def test_a_reference_to_another_document_is_a_configuration_mistake(reference: str) -> None:
+    """Nothing may be fetched, neither at build time nor because of an event."""
     with pytest.raises(ConfigurationInvalid):
         Schema.compile({"$schema": DRAFT, "properties": {"a": {"$ref": reference}}})
 
 
-def test_a_reference_within_is_followed() -> None:
-    """`$defs` are the schema's own."""
+def test_a_reference_within_the_schema_is_followed() -> None:
+    """`$defs` belong to the schema itself."""
     schema = {"$defs": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}
     assert violations(schema, {"a": "planted"}) == (Violation("/a", "type"),)
 
@@ -153,15 +156,15 @@ def test_a_reference_within_is_followed() -> None:
     ],
     ids=str,
 )
-def test_a_wrong_schema_is_a_configuration_mistake(schema: dict[str, Any]) -> None:
-    """In one line, so that it fits behind file and line."""
+def test_an_invalid_schema_is_a_configuration_mistake(schema: dict[str, Any]) -> None:
+    """The error is one line, so that it can follow a file and a line number."""
     with pytest.raises(ConfigurationInvalid) as wrong:
         Schema.compile(schema)
     assert "\n" not in wrong.value.detail
 
 
-def test_no_pattern_runs_away() -> None:
-    """The classic exponential pattern, against a text that takes a backtracking engine for ever."""
+def test_every_pattern_is_matched_in_linear_time() -> None:
+    """A backtracking engine would take exponential time for this well-known pattern."""
     schema = Schema.compile({"properties": {"a": {"pattern": "^(a+)+$"}}})
     started = time.process_time()
     with pytest.raises(SchemaViolation):
@@ -171,7 +174,7 @@ def test_no_pattern_runs_away() -> None:
 
 @pytest.mark.parametrize("pattern", ["^(?=a)(a+)+$", "(a)\\1", "^(?<!b)a"])
 def test_a_pattern_that_needs_backtracking_is_a_configuration_mistake(pattern: str) -> None:
-    """Look-around and back references are what no linear engine can match."""
+    """No linear engine can match look-around or back references."""
     with pytest.raises(ConfigurationInvalid):
         Schema.compile({"properties": {"a": {"pattern": pattern}}})
 
@@ -187,8 +190,8 @@ def test_a_pattern_that_needs_backtracking_is_a_configuration_mistake(pattern: s
         ("ipv4", "127.0.0.1", "127.0.0.256"),
     ],
 )
-def test_formats_are_asserted(name: str, good: str, bad: str) -> None:
-    """`format` is no mere annotation here."""
+def test_formats_are_checked(name: str, good: str, bad: str) -> None:
+    """In JSON Schema `format` is only an annotation by default."""
     schema = {"properties": {"a": {"format": name}}}
     Schema.compile(schema).check({"a": good})
     assert violations(schema, {"a": bad}) == (Violation("/a", "format"),)
@@ -203,8 +206,8 @@ def test_formats_are_asserted(name: str, good: str, bad: str) -> None:
         (DRAFT, False),
     ],
 )
-def test_the_draft_is_that_of_the_schema(draft: str, breaks: bool) -> None:  # noqa: FBT001
-    """A list under `items` is a tuple in the older drafts; since 2020-12 that is `prefixItems`."""
+def test_the_draft_is_the_one_that_the_schema_names(draft: str, breaks: bool) -> None:  # noqa: FBT001
+    """In older drafts a list under `items` is a tuple. Since 2020-12 it is an error: use `prefixItems`."""
     document = {"$schema": draft, "properties": {"a": {"items": [{"type": "integer"}]}}}
     if not breaks:
         with pytest.raises(ConfigurationInvalid):
@@ -254,14 +257,16 @@ SCHEMAS = st.recursive(
 
 @settings(max_examples=300)
 @given(SCHEMAS.filter(lambda schema: isinstance(schema, dict)), st.dictionaries(NAMES, VALUES, max_size=3))
-def test_it_agrees_with_the_reference_implementation(schema: dict[str, Any], event: dict[str, Any]) -> None:
-    """jsonschema-rs is the fast one and jsonschema the one that everybody checks against."""
+def test_the_validator_agrees_with_the_reference_implementation(
+    schema: dict[str, Any], event: dict[str, Any]
+) -> None:
+    """jsonschema-rs is fast, and jsonschema is the usual reference for correctness."""
     compiled = Schema.compile({"$schema": DRAFT, **schema})
     try:
         compiled.check(event)
         ours = True
     except SchemaViolation as exc:
         ours = False
-        told = exc.violations
-        assert told
+        reported = exc.violations
+        assert reported
     assert ours is jsonschema.Draft202012Validator(schema).is_valid(event)

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from fakes import Buried, World
+from fakes import World
 from invocations import notification, sqs_batch, sqs_record
 from push_relay.core.event import Arrival
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, sqs_attributes
+from queues import DeadLettered
 from relayctl.deadletters.dead_letter import DeadLetter, record
 from relayctl.deadletters.outgoing import outgoing_messages
 from relayctl.deadletters.preview import Previewer
@@ -21,11 +22,11 @@ DAY = 86_400
 MESSAGE = {"kind": "baked", "words": "warm"}
 
 
-def letter_of(buried: Buried, message_id: str, at: float) -> DeadLetter:
+def letter_of(dead: DeadLettered, message_id: str, at: float) -> DeadLetter:
     """Return a dead-lettered message as SQS hands it out: under an id and a moment of its own."""
-    told = {**buried.attributes, "error_code": buried.error_code, "failed_at": "2027-01-15T08:00:00+00:00"}
+    told = {**dead.attributes, "error_code": dead.error_code, "failed_at": "2027-01-15T08:00:00+00:00"}
     attributes = {name: {"DataType": "String", "StringValue": text} for name, text in told.items()}
-    return DeadLetter(message_id, buried.body, attributes, at)
+    return DeadLetter(message_id, dead.body, attributes, at)
 
 
 def replayed(letter: DeadLetter, message_id: str, at: float) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def test_a_message_that_was_laid_aside_twice_and_replayed_twice_is_one_push(befo
     """The deletion was lost after the first burial; it has one identity all the same."""
     for _ in range(2):
         before.deliver(sqs_batch(sqs_record(MESSAGE, source="bakery", message_id="m")))
-    letters = [letter_of(b, f"d-{n}", NOW) for n, b in enumerate(before.messages.buried)]
+    letters = [letter_of(b, f"d-{n}", NOW) for n, b in enumerate(before.messages.dead_letters)]
     mended = World()
     mended.deliver(sqs_batch(replayed(letters[0], "r-1", NOW + 9)))
     mended.deliver(sqs_batch(replayed(letters[1], "r-2", NOW + 9)))
@@ -66,9 +67,9 @@ NAMED = {"MessageAttributes": {"source": {"Type": "String", "Value": "bakery"}}}
 def test_a_message_keeps_its_age_through_burials_and_replays(before: World, came: dict[str, Any]) -> None:
     """What is too old is expired by the dry run and by the relay alike, however often it has died."""
     before.deliver(sqs_batch(came))
-    first = letter_of(before.messages.buried[0], "d-1", NOW + 5 * DAY)
+    first = letter_of(before.messages.dead_letters[0], "d-1", NOW + 5 * DAY)
     before.deliver(sqs_batch(replayed(first, "r-1", NOW + 5 * DAY)))
-    second = letter_of(before.messages.buried[1], "d-2", NOW + 5 * DAY)
+    second = letter_of(before.messages.dead_letters[1], "d-2", NOW + 5 * DAY)
     mended = World()
     mended.clock.time = NOW + 8 * DAY
     assert Previewer(mended.translator, lambda *_: None, mended.clock.now).preview(second).outcomes == {
@@ -96,7 +97,7 @@ def test_what_is_too_large_to_be_laid_aside_as_an_event_keeps_its_identity_too()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("push_relay.core.queue_format.MAX_MESSAGE", 100)
         world.deliver(sqs_batch(came))
-    (buried,) = world.messages.buried
+    (buried,) = world.messages.dead_letters
     assert unwrapped(replayed(letter_of(buried, "d-1", NOW), "r-1", NOW)).identity == unwrapped(came).identity
 
 
@@ -136,7 +137,7 @@ def test_an_attribute_of_somebodys_own_names_no_origin(before: World) -> None:
     own = claiming(MESSAGE, "m", **{"origin-message-id": "theirs"})
     assert unwrapped(own).identity == unwrapped(sqs_record(MESSAGE, message_id="m")).identity
     before.deliver(sqs_batch(own))
-    letter = letter_of(before.messages.buried[0], "d-1", NOW)
+    letter = letter_of(before.messages.dead_letters[0], "d-1", NOW)
     assert sqs_attributes(replayed(letter, "r-1", NOW))["origin-message-id"] == "theirs"
 
 
@@ -154,7 +155,7 @@ def test_a_replay_makes_no_envelope_of_what_was_data(document: Any, attribute: s
     """The sender's attributes said that the body was a program's own, whatever it looks like."""
     world = World()
     world.deliver(sqs_batch(sqs_record(document) | {"messageAttributes": {"colour": {attribute: "eA=="}}}))
-    (buried,) = world.messages.buried
+    (buried,) = world.messages.dead_letters
     world.deliver(sqs_batch(replayed(letter_of(buried, "d-1", NOW), "r-1", NOW)))
     assert world.witness.outcomes == [Outcome.REJECTED, Outcome.REJECTED]
     assert not world.vendor.calls

@@ -1,8 +1,8 @@
-"""When a stored secret is read again: as seldom as possible, and never too late."""
+"""A stored secret is read again as rarely as possible, but never too late."""
 
 import pytest
 
-from fakes import Clock
+from ports import Clock
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.secret import FAILURE_AGE_SECS, MAX_AGE_SECS, MIN_REFETCH_SECS, CachedSecret
 
@@ -40,7 +40,7 @@ def stored() -> Stored:
 
 
 def test_a_secret_is_used_until_it_is_too_old(stored: Stored) -> None:
-    """Each read is a call of AWS, which a request or a push waits for."""
+    """Each read is a call of AWS, and a request or a push has to wait for it."""
     stored.text = "new"
     stored.pass_time(MAX_AGE_SECS - 1)
     assert (stored.secret.text(), stored.reads) == ("old", 1)
@@ -49,7 +49,9 @@ def test_a_secret_is_used_until_it_is_too_old(stored: Stored) -> None:
 
 
 @pytest.mark.parametrize("secs", [MAX_AGE_SECS, -1])
-def test_a_secret_grows_old_by_the_time_of_day(stored: Stored, secs: float) -> None:
+def test_the_age_of_a_secret_includes_the_time_in_which_lambda_was_frozen(
+    stored: Stored, secs: float
+) -> None:
     """A removed secret must not be valid for longer because Lambda has frozen the function meanwhile.
 
     If the clock was set back, the age is unknown.
@@ -59,8 +61,8 @@ def test_a_secret_grows_old_by_the_time_of_day(stored: Stored, secs: float) -> N
     assert stored.secret.text() == "new"
 
 
-def test_a_refetch_makes_the_secret_as_new_as_a_read(stored: Stored) -> None:
-    """Otherwise it would be read again although it is known."""
+def test_a_refetch_resets_the_age_of_the_secret(stored: Stored) -> None:
+    """Otherwise a secret that has just been read would soon be read again."""
     stored.pass_time(MAX_AGE_SECS - 1)
     stored.text = "new"
     assert stored.secret.refetched() == "new"
@@ -68,7 +70,7 @@ def test_a_refetch_makes_the_secret_as_new_as_a_read(stored: Stored) -> None:
     assert (stored.secret.text(), stored.reads) == ("new", 2)
 
 
-def test_a_failed_read_is_not_repeated_at_once(stored: Stored) -> None:
+def test_a_failed_read_is_not_retried_at_once(stored: Stored) -> None:
     """While Secrets Manager fails, each request would wait for a call that fails."""
     stored.down = True
     stored.pass_time(MAX_AGE_SECS)

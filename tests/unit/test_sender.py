@@ -1,11 +1,11 @@
-"""The sender's steps: too old, claimed, sent, recorded; and what each says where it goes wrong."""
+"""The sender's steps (age, claim, call, record), and the receipts if one of them fails."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fakes import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
+from ports import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
 from push_relay.core.errors import (
     CircuitOpen,
@@ -31,10 +31,10 @@ PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("Bread", "warm"), "key
 
 
 class Desk:
-    """A sender with everything round it, and half a minute left."""
+    """A sender with its ports, and half a minute of time."""
 
     def __init__(self, *, hold_unknown: bool = False, resends: int = 1) -> None:
-        """Lay everything out."""
+        """Wire the sender."""
         self.ledger, self.credentials, self.vendor = Ledger(), PushCredentials(), PushApi()
         self.clock, self.left = Clock(NOW), 30.0
         self.sender = Sender(
@@ -53,13 +53,13 @@ class Desk:
 
 @pytest.mark.parametrize("age", [-3600.0, 0.0, 60.0])
 def test_a_push_that_is_not_too_old_is_sent(age: float) -> None:
-    """Up to its greatest age; a sender's clock may run ahead."""
+    """The limit itself is allowed, and the clock of an event's sender may be ahead."""
     desk = Desk()
     assert desk.send(replace(EVENT, received_at=NOW - age)).outcome is Outcome.DELIVERED
 
 
 def test_a_push_that_is_too_old_is_expired_and_not_tried() -> None:
-    """It is neither claimed nor sent; its receipt names the push."""
+    """It is neither claimed nor sent, but its receipt has the key of the push."""
     desk = Desk()
     receipt = desk.send(replace(EVENT, received_at=NOW - 60.1))
     assert (receipt.outcome, receipt.key, receipt.disposition) == (
@@ -71,35 +71,35 @@ def test_a_push_that_is_too_old_is_expired_and_not_tried() -> None:
     assert not desk.vendor.calls
 
 
-def test_a_push_that_expires_while_it_waits_waits_no_more() -> None:
-    """Else it would be listed as parked for two weeks; where the ledger does not answer, that is told."""
+def test_a_push_that_expires_while_it_is_parked_is_no_longer_listed() -> None:
+    """Otherwise it would be listed as parked for two weeks. If the ledger fails, the receipt has a note."""
     desk = Desk()
     late = replace(EVENT, received_at=NOW - 61)
     desk.send(late)
-    assert desk.ledger.forgotten == ["key"]
+    assert desk.ledger.cleared == ["key"]
     desk.ledger.break_down()
     receipt = desk.send(late)
     assert (receipt.outcome, receipt.disposition) == (Outcome.EXPIRED, Disposition.ACKNOWLEDGE)
     assert (receipt.detail or "").startswith("not recorded: ")
 
 
-def test_a_push_without_a_greatest_age_is_never_too_old() -> None:
-    """However long ago."""
+def test_a_push_without_a_maximum_age_never_expires() -> None:
+    """The event's age does not matter then."""
     desk = Desk()
     receipt = desk.send(replace(EVENT, received_at=0.0), replace(PUSH, max_age=None))
     assert receipt.outcome is Outcome.DELIVERED
 
 
-def test_the_claim_lasts_as_long_as_the_invocation_and_the_call_ends_before_it() -> None:
-    """So that nobody else sends while this worker lives, and there is time to settle."""
+def test_the_claim_lasts_until_the_end_of_the_invocation_and_the_call_ends_earlier() -> None:
+    """Thus no other worker sends while this one is alive, and there is time to settle."""
     desk = Desk()
     desk.send()
     assert desk.ledger.leases == [30.0]
     assert [call.timeout for call in desk.vendor.calls] == [30.0 - SETTLE_MARGIN_SECS]
 
 
-def test_the_second_call_has_the_time_that_is_left_by_then() -> None:
-    """A refused first call and a refetch have taken some."""
+def test_the_second_call_has_only_the_remaining_time() -> None:
+    """The refused first call and the refetch of the credentials have taken some time."""
     desk = Desk()
     desk.credentials.fresh = ROTATED
 
@@ -125,12 +125,12 @@ def test_the_second_call_has_the_time_that_is_left_by_then() -> None:
         (None, Replay.ALL, Outcome.PARKED, "claim_held"),
     ],
 )
-def test_a_replay_overrules_what_it_says_and_never_a_worker(
+def test_a_replay_overrules_the_ledger_but_never_another_workers_claim(
     state: Outcome | None, replay: Replay, outcome: Outcome, error_code: str | None
 ) -> None:
-    """What failed, or what was delivered too; what another worker is sending is left to it."""
+    """A replay may be for failed pushes, or for delivered ones too. A push that is being sent is left out."""
     desk = Desk()
-    desk.ledger.states["key"] = state
+    desk.ledger.put("key", state)
     receipt = desk.send(replace(EVENT, replay=replay))
     assert receipt.outcome is outcome
     assert len(desk.vendor.calls) == (outcome is Outcome.DELIVERED)
@@ -143,9 +143,9 @@ def test_a_replay_overrules_what_it_says_and_never_a_worker(
     "error", [DeliveryUnknown("lost"), VendorRejected("refused")], ids=["hold", "refused"]
 )
 def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) -> None:
-    """Its message may come again when it could not be dead-lettered: only a person asks for another push."""
+    """The message may return if it could not be dead-lettered, but only a person asks for another push."""
     desk = Desk(hold_unknown=True)
-    desk.ledger.states["key"] = Outcome.FAILED
+    desk.ledger.put("key", Outcome.FAILED)
     desk.vendor.judge = lambda _push, _credentials: error
     asked = [replace(EVENT, replay=replay, replay_id=name) for name in ("one", "one", "one", "two", "two")]
     receipts = [desk.send(event) for event in asked]
@@ -154,10 +154,10 @@ def test_a_replay_overrules_a_failure_once(replay: Replay, error: RelayError) ->
     assert len(desk.vendor.calls) == 2
 
 
-def test_a_replay_that_is_parked_goes_on_and_fails_once() -> None:
-    """Waiting is no end: the same message sends it when the vendor is back."""
+def test_a_parked_replay_continues_and_fails_once() -> None:
+    """Being parked is not a final outcome: the same message sends the push when the vendor is back."""
     desk = Desk()
-    desk.ledger.states["key"] = Outcome.FAILED
+    desk.ledger.put("key", Outcome.FAILED)
     desk.vendor.errors = [QuotaExhausted("used up"), VendorRejected("refused")]
     event = replace(EVENT, replay=Replay.FAILED, replay_id="one")
     outcomes = [desk.send(event).outcome for _ in range(3)]
@@ -165,10 +165,10 @@ def test_a_replay_that_is_parked_goes_on_and_fails_once() -> None:
     assert len(desk.vendor.calls) == 2
 
 
-def test_what_was_sent_by_force_is_a_duplicate_when_its_message_comes_again() -> None:
-    """One wish, one push."""
+def test_a_forced_replay_sends_its_push_once() -> None:
+    """If the same message is delivered again, the push is a duplicate."""
     desk = Desk()
-    desk.ledger.states["key"] = Outcome.DELIVERED
+    desk.ledger.put("key", Outcome.DELIVERED)
     event = replace(EVENT, replay=Replay.ALL, replay_id="one")
     assert [desk.send(event).outcome for _ in range(2)] == [Outcome.DELIVERED, Outcome.DUPLICATE]
 
@@ -188,7 +188,7 @@ def test_a_push_of_unknown_fate_is_sent_again_or_held(
     disposition: Disposition,
     states: dict[str, Outcome],
 ) -> None:
-    """As the deployer says; either way the vendor was called once, and that took time."""
+    """The deployer chooses. In both cases the vendor was called once, and the call has a latency."""
     desk = Desk(hold_unknown=hold)
     desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
     receipt = desk.send()
@@ -210,8 +210,10 @@ HELD = (Outcome.FAILED, "delivery_held")
         (4, "lost; it was sent 5 times without a clear answer"),
     ],
 )
-def test_a_push_of_unknown_fate_is_sent_again_so_often_and_then_held(resends: int, detail: str) -> None:
-    """The dead letter says how often the push may have been shown."""
+def test_a_push_of_unknown_fate_is_sent_again_a_number_of_times_and_then_held(
+    resends: int, detail: str
+) -> None:
+    """The dead letter states how often the push may have been shown."""
     desk = Desk(resends=resends)
     desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
     receipts = [desk.send() for _ in range(resends + 3)]
@@ -221,18 +223,18 @@ def test_a_push_of_unknown_fate_is_sent_again_so_often_and_then_held(resends: in
     assert len(desk.vendor.calls) == resends + 1
 
 
-def test_other_waits_are_no_resends() -> None:
-    """Only a call of unknown fate counts; a clear answer ends the count."""
+def test_other_retries_do_not_count_as_resends() -> None:
+    """Only a call of unknown fate counts, and a clear answer resets the count."""
     desk = Desk()
     down, lost = VendorUnavailable("down"), DeliveryUnknown("lost")
     desk.vendor.errors = [down, lost, down, QuotaExhausted("used up"), None]
     codes = [desk.send().error_code for _ in range(5)]
     assert codes == ["vendor_unavailable", "delivery_unknown", "vendor_unavailable", "quota_exhausted", None]
-    assert not desk.ledger.unknown
+    assert desk.ledger.items["key"].unknown_sends == 0
 
 
 def test_a_replay_of_a_held_push_starts_a_new_count() -> None:
-    """A person has asked for it, knowing that it may have been shown; its own resends count too."""
+    """A person has asked for it, and knows that the push may have been shown. Its resends are counted too."""
     desk = Desk()
     desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
     first = [desk.send().error_code for _ in range(2)]
@@ -241,16 +243,16 @@ def test_a_replay_of_a_held_push_starts_a_new_count() -> None:
     assert first + again == ["delivery_unknown", "delivery_held"] * 3
 
 
-def test_a_call_that_cannot_be_counted_is_sent_again() -> None:
-    """The ledger is down: the call is as unknown as that of a worker that was killed."""
+def test_a_push_is_sent_again_if_its_call_cannot_be_counted() -> None:
+    """The ledger is down, so the call is as unknown as that of a worker that was killed."""
     desk = Desk(resends=1)
     desk.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
-    desk.ledger.forgets = LedgerUnavailable("down")
+    desk.ledger.record_error = LedgerUnavailable("down")
     assert desk.send().error_code == "delivery_unknown"
 
 
-def test_what_keeps_a_push_from_the_vendor_tells_no_latency() -> None:
-    """The day's calls are used up: nobody was called, and the claim is given back."""
+def test_a_push_that_did_not_reach_the_vendor_has_no_latency() -> None:
+    """The day's calls are used up, so the vendor was not called, and the claim is released."""
     desk = Desk()
     desk.vendor.judge = lambda _push, _credentials: QuotaExhausted("used up", retry_after=3600)
     receipt = desk.send()
@@ -263,13 +265,13 @@ def test_what_keeps_a_push_from_the_vendor_tells_no_latency() -> None:
     [(None, "not recorded: "), (VendorRejected("refused"), "refused; not recorded: ")],
     ids=["delivered", "refused"],
 )
-def test_what_the_ledger_forgets_is_told_beside_what_became_of_it(
+def test_an_outcome_that_cannot_be_recorded_is_reported_with_a_note(
     error: RelayError | None, detail: str
 ) -> None:
-    """The push's outcome stands all the same."""
+    """The outcome of the push remains valid."""
     desk = Desk()
     desk.vendor.errors = [error]
-    desk.ledger.forgets = RuntimeError("planted")
+    desk.ledger.record_error = RuntimeError("planted")
     receipt = desk.send()
     assert receipt.outcome is (Outcome.FAILED if error else Outcome.DELIVERED)
     assert (receipt.detail or "").startswith(f"{detail}RuntimeError at stores.py")
@@ -280,7 +282,7 @@ def test_what_the_ledger_forgets_is_told_beside_what_became_of_it(
 
 
 class Pace:
-    """What a worker knows of the account: a refusal, a wait, or nothing."""
+    """A worker's knowledge of the account: a refusal, a wait, or neither."""
 
     def __init__(self) -> None:
         """Allow calls."""
@@ -301,8 +303,8 @@ class Pace:
     [VendorUnavailable("down"), VendorThrottled("slow", retry_after=9e5), DeliveryUnknown("lost")],
     ids=str,
 )
-def test_a_push_that_fails_while_calls_are_stopped_waits_until_one_may_be_tried(error: RelayError) -> None:
-    """Not as long as its own attempts or the vendor's words would have it."""
+def test_a_push_that_fails_while_calls_are_stopped_waits_for_the_next_probe(error: RelayError) -> None:
+    """Neither its own number of attempts nor the vendor's `Retry-After` matters."""
     desk, pace = Desk(), Pace()
     desk.sender = replace(desk.sender, pace=pace)
     desk.vendor.judge = lambda _push, _credentials: error
@@ -317,8 +319,8 @@ def test_a_push_that_fails_while_calls_are_stopped_waits_until_one_may_be_tried(
 @pytest.mark.parametrize(
     "error", [VendorRejected("no"), LedgerUnavailable("down"), ClaimHeld("held")], ids=str
 )
-def test_other_ends_do_not_wait_for_the_account(error: RelayError) -> None:
-    """The vendor has answered, or was never asked."""
+def test_other_outcomes_do_not_wait_for_the_account(error: RelayError) -> None:
+    """Either the vendor has answered, or it was not called."""
     desk, pace = Desk(), Pace()
     pace.seconds = 42.0
     desk.sender = replace(desk.sender, pace=pace)
@@ -327,8 +329,8 @@ def test_other_ends_do_not_wait_for_the_account(error: RelayError) -> None:
     assert (receipt.retry_after, receipt.is_paced) == (None, False)
 
 
-def test_a_push_that_is_known_to_wait_is_noted_once() -> None:
-    """The ledger lists it the first time; coming again costs neither a claim nor a write."""
+def test_a_push_that_is_known_to_wait_is_recorded_once() -> None:
+    """The ledger lists it at the first time. Later attempts cost neither a claim nor a write."""
     desk, pace = Desk(), Pace()
     desk.sender = replace(desk.sender, pace=pace)
     assert desk.sender.waiting(EVENT, PUSH, lambda: 30.0) is None
@@ -345,8 +347,8 @@ def test_a_push_that_is_known_to_wait_is_noted_once() -> None:
 
 
 @pytest.mark.parametrize("only", [(), ("key",)])
-def test_a_push_that_is_too_old_does_not_wait_on(only: tuple[str, ...]) -> None:
-    """It ends as expired, and is listed as parked no more."""
+def test_a_push_that_is_too_old_does_not_wait(only: tuple[str, ...]) -> None:
+    """It expires, and is no longer listed as parked."""
     desk, pace = Desk(), Pace()
     desk.sender = replace(desk.sender, pace=pace)
     pace.stopped = CircuitOpen("stopped", retry_after=42.0)
@@ -354,17 +356,17 @@ def test_a_push_that_is_too_old_does_not_wait_on(only: tuple[str, ...]) -> None:
     receipt = desk.sender.waiting(late, PUSH, lambda: 30.0)
     assert receipt is not None
     assert receipt.outcome is Outcome.EXPIRED
-    assert desk.ledger.forgotten == ["key"]
+    assert desk.ledger.cleared == ["key"]
 
 
 @pytest.mark.parametrize(
     ("state", "outcome"), [(Outcome.DELIVERED, Outcome.DUPLICATE), (Outcome.FAILED, Outcome.FAILED)]
 )
 def test_a_push_that_was_settled_does_not_wait(state: Outcome, outcome: Outcome) -> None:
-    """The same event comes while calls are stopped: the ledger knows its end."""
+    """The same event arrives while calls are stopped, and the ledger has its outcome."""
     desk, pace = Desk(), Pace()
     desk.sender = replace(desk.sender, pace=pace)
-    desk.ledger.states["key"] = state
+    desk.ledger.put("key", state)
     pace.stopped = CircuitOpen("stopped", retry_after=42.0)
     receipt = desk.sender.waiting(EVENT, PUSH, lambda: 30.0)
     assert receipt is not None

@@ -1,4 +1,4 @@
-"""Who receives what GitHub sends, by the shipped routes: those whom it concerns, without who did it."""
+"""The shipped routes send GitHub's events to the people whom they concern, except the person who acted."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ PEOPLE = {name: Recipient(RecipientKind.USER, name) for name in ("octocat", "hub
 
 
 def recipients(example: str, **changes: Any) -> list[str]:
-    """Return who receives an example with some fields changed, if everybody in it is listed."""
+    """Return the recipients of an example with some fields changed, if everybody in it is listed."""
     request = json.loads((EXAMPLES / f"{example}.request.json").read_text("utf-8"))
     body = request["body"] | changes
     event = (
@@ -45,8 +45,8 @@ def recipients(example: str, **changes: Any) -> list[str]:
         ("deployment-status", []),
     ],
 )
-def test_a_push_goes_to_those_whom_it_concerns(example: str, expected: list[str]) -> None:
-    """The author of a pull request is not asked for a review of it."""
+def test_a_push_is_sent_to_the_people_whom_it_concerns(example: str, expected: list[str]) -> None:
+    """For example, the author of a pull request is not asked to review it."""
     assert recipients(example) == expected
 
 
@@ -58,20 +58,20 @@ def test_a_push_goes_to_those_whom_it_concerns(example: str, expected: list[str]
         ("pull-request-merged", "hubot"),
     ],
 )
-def test_nobody_receives_what_they_did_themselves(example: str, who: str) -> None:
-    """`sender` is the person who acted. If it is null, nobody is left out."""
+def test_nobody_receives_a_push_about_their_own_action(example: str, who: str) -> None:
+    """`sender` is the person who acted. If it is null, no recipient is left out."""
     assert recipients(example, sender={"login": who}) == []
     assert recipients(example, sender=None) == [who]
 
 
-def test_a_team_is_asked_whoever_asks() -> None:
-    """Its members are not known here."""
+def test_a_team_gets_the_push_for_any_sender() -> None:
+    """The relay does not know the members of a team."""
     asked = "pull-request-review-requested-of-team"
     for sender in (None, {"login": "octocat"}):
         assert recipients(asked, sender=sender) == ["bakers"]
 
 
-def test_a_failed_run_goes_to_the_one_who_started_it_too() -> None:
-    """Although that person is the sender."""
+def test_a_failed_run_is_also_sent_to_the_person_who_started_it() -> None:
+    """It is sent although this person is the sender."""
     run = {"conclusion": "failure", "actor": {"login": "hubot"}}
     assert recipients("workflow-run-failed", workflow_run=run) == [ON_DUTY, "hubot"]

@@ -1,4 +1,4 @@
-"""A source makes events of what arrives, and says one message of each."""
+"""A source makes an event from each arrival, and writes one wording for it."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def source(schema: dict[str, Any] | None = None, **document: Any) -> Source:
 
 
 def arrival(data: dict[str, Any] | None = None, **changes: Any) -> Arrival:
-    """Return what came."""
+    """Return an arrival with this data."""
     given: dict[str, Any] = {
         "source": None,
         "data": data or {},
@@ -54,22 +54,22 @@ def event(data: dict[str, Any] | None = None, **changes: Any) -> Event:
         (1.5, "fallback"),
     ],
 )
-def test_an_id_is_the_senders_where_it_looks_like_one(given: object, shown: str) -> None:
-    """Else it is the gateway's or the content's."""
+def test_an_id_is_the_senders_if_it_looks_like_one(given: object, shown: str) -> None:
+    """Otherwise it is the gateway's id or the content's hash."""
     assert source(event={"id": "data.id"}).event(arrival({"id": given})).id == shown
 
 
 @pytest.mark.parametrize("given", ["ada@example.com", "a\nb", "a b", "x" * 129, "é", "\ud800"])
-def test_an_id_that_could_be_a_person_or_break_a_log_is_shown_as_a_digest(given: str) -> None:
-    """Told apart, and never shown."""
+def test_an_id_that_could_identify_a_person_or_break_a_log_is_hashed(given: str) -> None:
+    """Different ids stay different, but none is logged."""
     shown = safe_id(given, "fallback")
     assert shown.startswith("sha256:")
     assert len(shown) == len("sha256:") + 32
     assert shown != safe_id(given + "x", "fallback")
 
 
-def test_an_event_keeps_only_the_headers_that_are_read() -> None:
-    """Signatures and cookies are not carried on, let alone queued."""
+def test_an_event_contains_only_the_headers_that_are_read() -> None:
+    """Signatures and cookies are not part of the event, and are never queued."""
     reading = source(
         event={"type": 'headers."x-kind"'},
         message=[{"when": "query.q", "title": "{{ headers.a }}", "body": "b", "sound": "{{ headers.s }}"}],
@@ -82,44 +82,44 @@ def test_an_event_keeps_only_the_headers_that_are_read() -> None:
 
 
 @pytest.mark.parametrize("given", [None, 1, ["a"], {"a": 1}, True])
-def test_a_type_that_is_no_text_is_empty(given: object) -> None:
-    """No condition fits it, unless it asks for that."""
+def test_a_type_that_is_not_text_is_empty(given: object) -> None:
+    """No condition is true for it, unless the condition compares with an empty text."""
     assert source(event={"type": "data.type"}).event(arrival({"type": given})).type == ""
 
 
-def test_an_event_is_held_against_the_schema_first() -> None:
-    """Before any expression sees it."""
+def test_an_event_is_checked_against_the_schema_first() -> None:
+    """No expression is evaluated on data that violates the schema."""
     strict = source({"required": ["id"]}, event={"id": "upper(data.n)"})
     with pytest.raises(SchemaViolation):
         strict.event(arrival({"n": [1]}))
 
 
 def test_an_id_that_cannot_be_evaluated_is_the_fallback() -> None:
-    """The source's mistake, not the sender's: the event has a name all the same."""
+    """The mistake is in the source and not in the request, so the event gets an id nevertheless."""
     event = source(event={"id": "upper(data.n)"}).event(arrival({"n": [1]}))
     assert event.id == arrival({}).fallback_id
 
 
-def test_a_type_that_cannot_be_evaluated_is_none() -> None:
-    """An empty type would be filtered without a word; None fails when the event is delivered."""
+def test_a_type_that_cannot_be_evaluated_is_unknown() -> None:
+    """An empty type would be filtered silently, whereas None fails when the event is delivered."""
     assert source(event={"type": "upper(data.n)"}).event(arrival({"n": [1]})).type is None
 
 
-def test_the_first_rule_whose_condition_holds_speaks() -> None:
-    """In the order of the file; one without a condition always holds."""
-    speaking = source(
+def test_the_first_matching_rule_writes_the_wording() -> None:
+    """Rules apply in the order of the file, and a rule without a condition always matches."""
+    ordered = source(
         message=[
             {**RULE, "when": "type == 'x'", "title": "x"},
             {**RULE, "title": "any"},
             {**RULE, "title": "no"},
         ]
     )
-    assert speaking.wording(event(type="x")).wording == Wording("x", "b")
-    assert speaking.wording(event()).wording == Wording("any", "b")
+    assert ordered.wording(event(type="x")).wording == Wording("x", "b")
+    assert ordered.wording(event()).wording == Wording("any", "b")
 
 
-def test_where_no_rule_speaks_there_is_no_message() -> None:
-    """The event is filtered."""
+def test_if_no_rule_matches_there_is_no_wording() -> None:
+    """The event is then filtered."""
     assert source(message=[{**RULE, "when": "type == 'x'"}]).wording(event()) == WordingResult(None)
     assert source().wording(event()) == WordingResult(None)
 
@@ -141,7 +141,7 @@ def test_sound_and_expiry_are_constants_or_expressions(
     sound: bool | None,  # noqa: FBT001 (a push's field)
     expiry: int | None,
 ) -> None:
-    """Null leaves them to the vendor."""
+    """If an expression returns null, the vendor's default applies."""
     assert source(message=[{**RULE, **rule}]).wording(event(data)).wording == Wording("t", "b", sound, expiry)
 
 
@@ -156,22 +156,22 @@ def test_sound_and_expiry_are_constants_or_expressions(
         ("expiry_secs", True),
     ],
 )
-def test_sound_and_expiry_of_another_type_are_a_wrong_mapping(key: str, value: object) -> None:
-    """True is no number of seconds, and 1 no truth."""
+def test_a_sound_or_expiry_of_another_type_is_a_mapping_error(key: str, value: object) -> None:
+    """True is not a number of seconds, and 1 is not a boolean."""
     with pytest.raises(MappingFailed, match=key):
         source(message=[{**RULE, key: "{{ data.v }}"}]).wording(event({"v": value}))
 
 
 @pytest.mark.parametrize("key", ["title", "body"])
 @pytest.mark.parametrize("value", [None, "", " \n", "\u200b\u00a0"])
-def test_a_blank_title_or_body_is_a_wrong_mapping(key: str, value: object) -> None:
-    """Nobody would see what the push is about."""
+def test_a_blank_title_or_body_is_a_mapping_error(key: str, value: object) -> None:
+    """The recipient could not see what the push is about."""
     with pytest.raises(MappingFailed, match=rf"^message\[1\] of shop: the {key} is blank$"):
         source(message=[{**RULE, key: "{{ data.v }}"}]).wording(event({"v": value}))
 
 
-def test_a_rule_whose_condition_fails_is_passed_over_and_reported() -> None:
-    """A later rule writes the message. The error names the rule and quotes no value."""
+def test_a_rule_whose_condition_raises_an_error_is_skipped_and_reported() -> None:
+    """A later rule writes the wording. The error names the rule and quotes no value."""
     failing = {**RULE, "when": "contains(data.tags, 'x')", "title": "never"}
     wording = source(message=[failing, RULE]).wording(event({"tags": "planted", "n": 1}))
     assert wording == WordingResult(Wording("t", "b"))
@@ -182,8 +182,8 @@ def test_a_rule_whose_condition_fails_is_passed_over_and_reported() -> None:
     ]
 
 
-def test_rules_after_the_one_that_holds_are_not_evaluated() -> None:
-    """Their failures are of no concern to this event."""
+def test_rules_after_the_matching_one_are_not_evaluated() -> None:
+    """Their errors do not concern this event."""
     assert source(message=[RULE, {**RULE, "when": "upper(data)"}]).wording(event()).errors == ()
 
 
@@ -210,12 +210,12 @@ def test_rules_after_the_one_that_holds_are_not_evaluated() -> None:
         ({"sns_topic": "*", "when": "data.a"}, {"sns-topic": "t"}, {}, False),
     ],
 )
-def test_a_match_rule_fits_when_all_of_it_does(
+def test_a_match_rule_fits_if_all_its_parts_fit(
     rule: dict[str, Any],
     headers: dict[str, str],
     data: dict[str, Any],
     fits: bool,  # noqa: FBT001
 ) -> None:
-    """Patterns, case and condition; a pattern for any topic still needs a topic."""
+    """Patterns, case and condition have to fit. A pattern for any topic still requires a topic."""
     (match,) = source(match=[rule]).matches
     assert match.fits(arrival(data, headers=headers)) is fits

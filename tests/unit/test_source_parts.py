@@ -59,7 +59,7 @@ def test_deliver_compiles_neither_scheme_nor_body_format_nor_schema(tmp_path: Pa
 
 
 @pytest.mark.parametrize("read", ['headers."x-kind"', r'"\u0068eaders"."x-kind"'])
-def test_an_event_keeps_what_a_message_rule_reads_of_the_request(read: str, tmp_path: Path) -> None:
+def test_an_event_keeps_the_headers_that_a_message_rule_reads(read: str, tmp_path: Path) -> None:
     """`receive` compiles the expressions that read the request, however they write its name."""
     source = catalog(tmp_path, message=f"when = '{read}'\ntitle = 'a'\nbody = 'b'").named("shop")
     event = source.event(ARRIVAL)
@@ -69,7 +69,7 @@ def test_an_event_keeps_what_a_message_rule_reads_of_the_request(read: str, tmp_
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_formats_with_ids_are_those_that_identify_their_events(name: str) -> None:
-    """`deliver` knows them by name, because it loads no format."""
+    """`deliver` has a list of their names, because it loads no format."""
     assert (FORMATS[name].own_identity({"source": "s", "id": "i"}) is not None) is (name in WITH_OWN_IDS)
 
 

@@ -1,4 +1,4 @@
-"""What is loaded before the first event: the AWS clients that the function's settings ask for."""
+"""The AWS clients that the function's settings require are loaded before the first event, and no others."""
 
 import json
 import os
@@ -36,7 +36,7 @@ _REGION = {"AWS_DEFAULT_REGION": "eu-west-1"}
 
 
 def started(function: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Import a function's handler in a process of its own, and return what was loaded."""
+    """Import a function's handler in a separate process, and return what was loaded."""
     done = subprocess.run(  # noqa: S603 (our own interpreter)
         [sys.executable, "-c", _PROBE, function],
         env={
@@ -73,21 +73,21 @@ def started(function: str, variables: Mapping[str, str]) -> dict[str, Any]:
     ],
     ids=["receive", "deliver", "receive in direct mode"],
 )
-def test_a_function_s_clients_are_made_before_its_first_event(
+def test_the_clients_of_a_function_are_made_before_its_first_event(
     function: str, variables: dict[str, str], clients: list[str]
 ) -> None:
-    """Without a call: a sender waits for the first request, and Slack waits no longer than 3 seconds."""
+    """No call is made. The first request waits for nothing else: Slack's limit, for example, is 3 seconds."""
     loaded = started(function, {**_REGION, **variables})
     assert loaded["clients"] == clients
     assert loaded["modules"] == ["boto3"]
 
 
 @pytest.mark.parametrize("function", ["receive", "deliver"])
-def test_what_no_setting_asks_for_is_not_loaded(function: str) -> None:
+def test_modules_that_no_setting_requires_are_not_loaded(function: str) -> None:
     """A module that is imported costs time in each cold start."""
     assert started(function, _REGION) == {"clients": [], "modules": []}
 
 
-def test_a_client_that_cannot_be_made_stops_no_function() -> None:
-    """The first event is answered with the error, and logged; a function that does not start says nothing."""
+def test_a_function_starts_even_if_a_client_cannot_be_made() -> None:
+    """The first event is answered with the error, which is logged. A failed start would hide the cause."""
     assert started("deliver", _DELIVER)["clients"] == []

@@ -1,4 +1,4 @@
-"""JSON from strangers: one reading, bounded, no surprises, and nothing of it in an error's text."""
+"""JSON from strangers has one reading and limited size, and its errors do not quote it."""
 
 import json
 import time
@@ -27,13 +27,13 @@ NESTED = {"arrays": (b"[", b"]"), "objects": (b'{"a":', b"}")}
 
 
 def nested(kind: str, depth: int, *, closed: bool = True) -> bytes:
-    """Write so many levels of arrays or objects."""
+    """Return this number of nested arrays or objects."""
     opening, closing = NESTED[kind]
     return opening * depth + (b"1" + closing * depth if closed else b"")
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "detail_part"),
     [
         (b"", "not JSON"),
         (b" \n", "not JSON"),
@@ -66,11 +66,11 @@ def nested(kind: str, depth: int, *, closed: bool = True) -> bytes:
     ],
     ids=str,
 )
-def test_what_is_not_one_plain_reading_is_refused_and_not_quoted(raw: bytes, told: str) -> None:
-    """Each has either no reading as JSON or two, and no error may show what was in it."""
+def test_a_body_without_exactly_one_reading_is_malformed_and_not_quoted(raw: bytes, detail_part: str) -> None:
+    """Such a body has no reading as JSON or two of them, and the error must not show its content."""
     with pytest.raises(MalformedRequest) as refused:
         parse(raw)
-    assert told in refused.value.detail
+    assert detail_part in refused.value.detail
     assert "planted" not in str(refused.value)
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
@@ -78,15 +78,15 @@ def test_what_is_not_one_plain_reading_is_refused_and_not_quoted(raw: bytes, tol
 
 @pytest.mark.parametrize("kind", NESTED)
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "open"])
-def test_ten_thousand_levels_are_refused(kind: str, closed: bool) -> None:  # noqa: FBT001
-    """Deep nesting exhausts a stack somewhere: it is refused here, in whichever way the reader notices."""
+def test_ten_thousand_levels_are_malformed(kind: str, closed: bool) -> None:  # noqa: FBT001
+    """Deep nesting can exhaust a stack. Either the depth or the missing end may be noticed first."""
     with pytest.raises(MalformedRequest):
         parse(nested(kind, 10_000, closed=closed))
 
 
 @pytest.mark.parametrize("kind", NESTED)
 def test_the_depth_limit_is_exact(kind: str) -> None:
-    """The limit itself passes, one more does not, and many shallow containers are not deep."""
+    """The limit itself passes, one level more does not, and many shallow containers are not deep."""
     parse(nested(kind, MAX_DEPTH))
     with pytest.raises(MalformedRequest, match=f"more than {MAX_DEPTH} levels"):
         parse(nested(kind, MAX_DEPTH + 1))
@@ -94,8 +94,8 @@ def test_the_depth_limit_is_exact(kind: str) -> None:
 
 
 @pytest.mark.parametrize("form", ['"{}"', '{{"{}": 1}}', '[1, {{"a": ["b", "{}"]}}]'])
-def test_the_limit_of_a_text_is_exact(form: str) -> None:
-    """Of a key as well, wherever it stands; together they may be longer."""
+def test_the_length_limit_of_a_text_is_exact(form: str) -> None:
+    """It applies to keys as well, in any place. Several texts together may be longer."""
     parse(form.format("é" * MAX_TEXT).encode())
     with pytest.raises(MalformedRequest, match=f"a text of more than {MAX_TEXT} characters"):
         parse(form.format("é" * (MAX_TEXT + 1)).encode())
@@ -116,21 +116,21 @@ def test_the_limit_of_a_text_is_exact(form: str) -> None:
     ],
     ids=str,
 )
-def test_what_json_allows_is_read(raw: bytes, value: object) -> None:
-    """A byte order mark, whole surrogate pairs, NUL, long numbers: legal, if unusual."""
+def test_unusual_but_valid_json_is_read(raw: bytes, value: object) -> None:
+    """A byte order mark, complete surrogate pairs, NUL and long numbers are allowed."""
     assert parse(raw) == value
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"null", b"1", b'"text"', b"true"])
 def test_an_event_is_an_object(raw: bytes) -> None:
-    """A body may be good JSON and still no event."""
+    """A body can be valid JSON and still not be an event."""
     with pytest.raises(MalformedRequest, match="not an object"):
         parse_object(raw)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
-    """Nothing but MalformedRequest comes out, whatever goes in."""
+def test_any_bytes_are_read_or_malformed(raw: bytes) -> None:
+    """Only MalformedRequest may be raised, for any input."""
     with suppress(MalformedRequest):
         parse(raw)
 
@@ -144,7 +144,7 @@ JSON = st.recursive(
 
 @given(JSON, st.booleans())
 def test_any_json_is_read_as_it_was_written(value: object, ascii_only: bool) -> None:  # noqa: FBT001
-    """The strict reader agrees with the lax one on everything that has one reading."""
+    """The strict reader agrees with the usual one on everything that has exactly one reading."""
     assert parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
@@ -175,66 +175,66 @@ def test_any_json_is_read_as_it_was_written(value: object, ascii_only: bool) -> 
     ],
     ids=ascii,
 )
-def test_the_lenient_reading_is_that_of_most_libraries(raw: bytes, value: object) -> None:
-    """The last of equal keys, null for what JSON cannot write, U+FFFD for what UTF-8 cannot."""
+def test_the_lenient_reading_matches_most_libraries(raw: bytes, value: object) -> None:
+    """The last of equal keys wins, and null and U+FFFD replace what JSON and UTF-8 cannot represent."""
     found = parse(raw, lenient=True)
     assert found == value
     json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", "latin1", "windows-1252", "iso-8859-15"])
-def test_a_charset_counts_only_for_what_is_not_utf8(charset: str) -> None:
-    """A header says latin-1 more often than a body is: what reads as UTF-8 is UTF-8."""
+def test_a_charset_is_used_only_for_bytes_that_are_not_utf8(charset: str) -> None:
+    """Headers often specify latin-1 wrongly, so a body that is valid UTF-8 is read as UTF-8."""
     assert parse('"café"'.encode("latin-1"), lenient=True, charset=charset) == "café"
     assert parse('"café"'.encode(), lenient=True, charset=charset) == "café"
 
 
 @pytest.mark.parametrize("charset", ["rot13", "utf-7", "hex", "utf-16", "idna", "\ufffd", ""])
-def test_no_other_charset_is_looked_up(charset: str) -> None:
-    """The header is a stranger's, and Python knows codecs that are none of characters."""
+def test_other_charsets_are_ignored(charset: str) -> None:
+    """The header is a stranger's, and some of Python's codecs are not character sets."""
     assert parse(b'"+AGE-\xe9"', lenient=True, charset=charset) == "+AGE-\ufffd"
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"{'a': 1}", b'"a\nb"', b'{"a": 01}', b"[1,]", b"{} {}"])
-def test_what_no_library_writes_is_refused_leniently_too(raw: bytes) -> None:
-    """Lenient is not guessing."""
+def test_bytes_that_no_library_writes_are_malformed_in_the_lenient_reading_too(raw: bytes) -> None:
+    """The lenient reader does not guess."""
     with pytest.raises(MalformedRequest, match="not JSON"):
         parse(raw, lenient=True)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_leniently_or_refused(raw: bytes) -> None:
-    """What comes out has UTF-8 and is JSON."""
+def test_any_bytes_are_read_leniently_or_malformed(raw: bytes) -> None:
+    """The result can be encoded in UTF-8 and is valid JSON."""
     with suppress(MalformedRequest):
         json.dumps(parse(raw, lenient=True), allow_nan=False, ensure_ascii=False).encode()
 
 
 @given(JSON, st.booleans())
-def test_what_has_one_reading_is_read_the_same_in_both_ways(value: object, ascii_only: bool) -> None:  # noqa: FBT001
-    """Lenient differs only where strict refuses."""
+def test_json_with_one_reading_is_read_the_same_in_both_ways(value: object, ascii_only: bool) -> None:  # noqa: FBT001
+    """The lenient reader differs only if the strict one raises an error."""
     raw = json.dumps(value, ensure_ascii=ascii_only).encode()
     assert parse(raw, lenient=True) == parse(raw) == value
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_half_a_pair_is_replaced_and_nothing_else(text: str) -> None:
-    """A text that has UTF-8 is left as it is."""
-    mended = replace_half_pairs(text)
-    mended.encode()
+def test_only_half_pairs_are_replaced(text: str) -> None:
+    """A text that can be encoded in UTF-8 is not changed."""
+    cleaned = replace_half_pairs(text)
+    cleaned.encode()
     if not any("\ud800" <= character <= "\udfff" for character in text):
-        assert mended == text
+        assert cleaned == text
 
 
-# --- what parsing may cost ---------------------------------------------------------------------------------
+# --- the cost of parsing ----------------------------------------------------------------------------------
 
 
 def many(unit: bytes, joint: bytes = b",") -> bytes:
-    """Fill a body with so many of a unit as it can have, in a list."""
+    """Return a list that contains a unit as often as a body can."""
     return b"[" + joint.join([unit] * ((MAX_BODY - 2) // len(unit + joint))) + b"]"
 
 
 def members(count: int) -> dict[str, Any]:
-    """Return an object with so many members."""
+    """Return an object with this number of members."""
     return {f"f:field-{number}": {} for number in range(count)}
 
 
@@ -278,14 +278,14 @@ def cpu_secs(read: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("name", COSTLY)
 @pytest.mark.parametrize("lenient", [False, True], ids=["strict", "lenient"])
-def test_a_body_of_the_greatest_size_costs_little_whatever_it_holds(name: str, lenient: bool) -> None:  # noqa: FBT001
-    """Some of these cost more than a second, and 400 MiB, without the limit on parts."""
+def test_a_body_of_the_maximum_size_costs_little_for_any_content(name: str, lenient: bool) -> None:  # noqa: FBT001
+    """Without the limit on parts, some of these bodies cost more than a second and 400 MiB."""
     floor = cpu_secs(lambda: json.loads(COSTLY["strings"]))
     assert cpu_secs(lambda: parse(COSTLY[name], lenient=lenient)) < 12 * floor
 
 
-def test_too_many_parts_are_refused_before_they_are_parsed() -> None:
-    """The limit itself passes; brackets and commas inside texts are no parts, escaped quotes or not."""
+def test_too_many_parts_are_rejected_before_they_are_parsed() -> None:
+    """The limit itself passes. Brackets and commas in texts are not parts, with or without escaped quotes."""
     limits = Limits(10, 1_000, MAX_TEXT)
     parse(b"[" + b",".join([b"1"] * 1_000) + b"]", limits=limits)
     with pytest.raises(PayloadTooLarge, match="more than 1000"):
@@ -310,8 +310,8 @@ def test_too_many_parts_are_refused_before_they_are_parsed() -> None:
     ],
     ids=["Grafana", "GitHub", "Kubernetes", "a table in a text", "JSON in a text"],
 )
-def test_the_largest_of_real_payloads_are_far_from_the_limit(document: object) -> None:
-    """1,000 alerts, 2,000 commits, a megabyte of field names, and long texts of any content."""
+def test_the_largest_real_payloads_are_far_below_the_limit(document: object) -> None:
+    """They have 1,000 alerts, 2,000 commits, a megabyte of field names, or long texts of any content."""
     raw = json.dumps(document).encode()
     assert parse(raw) == parse(raw, lenient=True) == document
     assert MAX_PARTS >= 250_000

@@ -1,4 +1,4 @@
-"""Log lines and metrics: their keys, their names, their shape."""
+"""Log lines and metrics have the documented keys, names and format."""
 
 from typing import Any
 
@@ -21,15 +21,15 @@ def receipt(**changes: Any) -> Receipt:
 
 
 def values(metric: dict[str, Any], name: str) -> list[float]:
-    """Return a metric's values in one EMF line."""
+    """Return the values of a metric in one EMF line."""
     given = metric.get(name, [])
     return given if isinstance(given, list) else [given]
 
 
 def test_a_receipt_is_one_line_with_the_documented_keys() -> None:
-    """And nothing that is not known is in it."""
-    with captured() as said:
-        said.telemetry.settled(
+    """A key whose value is not known is left out."""
+    with captured() as output:
+        output.telemetry.settled(
             [
                 receipt(
                     outcome=Outcome.REJECTED,
@@ -44,8 +44,8 @@ def test_a_receipt_is_one_line_with_the_documented_keys() -> None:
             ],
             attempt=2,
         )
-        said.telemetry.settled([receipt()], attempt=1)
-    full, least = said.logs
+        output.telemetry.settled([receipt()], attempt=1)
+    full, least = output.logs
     assert {key: full[key] for key in full.keys() - POWERTOOLS} == {
         "source": "bakery",
         "event_id": "e-1",
@@ -75,27 +75,27 @@ def test_a_receipt_is_one_line_with_the_documented_keys() -> None:
         (Outcome.FAILED, "ERROR"),
     ],
 )
-def test_the_level_says_who_should_look(outcome: Outcome, level: str) -> None:
-    """Nobody, somebody, or a person on call."""
-    with captured() as said:
-        said.telemetry.settled([receipt(outcome=outcome)], attempt=1)
-    assert said.logs[0]["level"] == level
+def test_the_log_level_depends_on_the_outcome(outcome: Outcome, level: str) -> None:
+    """INFO needs nobody, WARNING needs a look some time, and ERROR is for a person on call."""
+    with captured() as output:
+        output.telemetry.settled([receipt(outcome=outcome)], attempt=1)
+    assert output.logs[0]["level"] == level
 
 
-def test_what_the_relay_does_not_know_is_for_a_person_on_call() -> None:
-    """It is parked like an outage, and no outage."""
-    with captured() as said:
-        said.telemetry.settled([receipt(outcome=Outcome.PARKED, error_code="internal_error")], attempt=1)
-    assert said.logs[0]["level"] == "ERROR"
+def test_an_internal_error_has_the_level_for_a_person_on_call() -> None:
+    """The event is parked as in an outage, but the cause is a mistake in the relay."""
+    with captured() as output:
+        output.telemetry.settled([receipt(outcome=Outcome.PARKED, error_code="internal_error")], attempt=1)
+    assert output.logs[0]["level"] == "ERROR"
 
 
-def test_an_accepted_event_and_a_trouble_are_lines_of_their_own() -> None:
-    """With ids and code."""
-    with captured() as said:
-        said.telemetry.accepted(EVENT)
-        said.telemetry.trouble("a message was kept", error_code="queue_unavailable", detail="why")
-        said.telemetry.flush()
-    accepted, trouble = said.logs
+def test_an_accepted_event_and_a_problem_have_log_lines_of_their_own() -> None:
+    """Both have the ids or the error code by which a person can search for them."""
+    with captured() as output:
+        output.telemetry.accepted(EVENT)
+        output.telemetry.trouble("a message was kept", error_code="queue_unavailable", detail="why")
+        output.telemetry.flush()
+    accepted, trouble = output.logs
     assert (accepted["message"], accepted["event_id"], accepted["correlation_id"]) == (
         "accepted",
         "e-1",
@@ -106,22 +106,22 @@ def test_an_accepted_event_and_a_trouble_are_lines_of_their_own() -> None:
         "queue_unavailable",
         "why",
     )
-    (metric,) = said.metrics
+    (metric,) = output.metrics
     assert values(metric, ACCEPTED) == [1.0]
     assert RECEIVED not in metric
-    assert "planted" not in said.text
+    assert "planted" not in output.text
 
 
-def test_metrics_have_cloudwatchs_embedded_form() -> None:
-    """One line a source: namespace, dimensions, units, and the numbers. A source is no dimension."""
-    with captured(stack="relay-dev") as said:
-        said.telemetry.settled(
+def test_metrics_have_cloudwatchs_embedded_format() -> None:
+    """A source has one line with namespace, dimensions, units and values, and is not itself a dimension."""
+    with captured(stack="relay-dev") as output:
+        output.telemetry.settled(
             [receipt(latency_ms=5.0), receipt(latency_ms=7.0), receipt(outcome=Outcome.PARKED)], attempt=1
         )
-        said.telemetry.settled([receipt(source="ovens", outcome=Outcome.FILTERED)], attempt=1)
-        assert not said.metrics
-        said.telemetry.flush()
-    bakery, ovens = said.metrics
+        output.telemetry.settled([receipt(source="ovens", outcome=Outcome.FILTERED)], attempt=1)
+        assert not output.metrics
+        output.telemetry.flush()
+    bakery, ovens = output.metrics
     directive = bakery["_aws"]["CloudWatchMetrics"][0]
     assert directive["Namespace"] == "PushRelay"
     assert [sorted(dimensions) for dimensions in directive["Dimensions"]] == [["service", "stack"]]
@@ -147,29 +147,29 @@ def test_every_outcome_has_a_metric() -> None:
 
 @pytest.mark.parametrize(("code", "metric"), CODE_METRICS.items())
 def test_an_error_code_with_an_alarm_has_a_metric_beside_its_outcome(code: str, metric: str) -> None:
-    """The invariant counts outcomes alone."""
-    with captured() as said:
-        said.telemetry.settled([receipt(outcome=Outcome.PARKED, error_code=code)], attempt=1)
-        said.telemetry.refused(receipt(outcome=Outcome.PARKED, error_code=code))
-        said.telemetry.flush()
-    for line in said.metrics:
+    """The invariant (received = sum of the outcomes) does not include these metrics."""
+    with captured() as output:
+        output.telemetry.settled([receipt(outcome=Outcome.PARKED, error_code=code)], attempt=1)
+        output.telemetry.refused(receipt(outcome=Outcome.PARKED, error_code=code))
+        output.telemetry.flush()
+    for line in output.metrics:
         assert {name: values(line, name) for name in ("Received", "Parked", metric)} == {
             "Received": [1.0],
             "Parked": [1.0],
             metric: [1.0],
         }
-    assert len(said.metrics) == 2
+    assert len(output.metrics) == 2
 
 
 def test_a_further_source_costs_no_further_metric() -> None:
     """CloudWatch bills each combination of a metric's name and dimensions."""
     series = set()
-    with captured() as said:
+    with captured() as output:
         for number in range(40):
-            said.telemetry.settled([receipt(source=f"s{number}", latency_ms=1.0)], attempt=1)
-            said.telemetry.refused(receipt(source=f"s{number}", outcome=Outcome.REJECTED))
-        said.telemetry.flush()
-    for line in said.metrics:
+            output.telemetry.settled([receipt(source=f"s{number}", latency_ms=1.0)], attempt=1)
+            output.telemetry.refused(receipt(source=f"s{number}", outcome=Outcome.REJECTED))
+        output.telemetry.flush()
+    for line in output.metrics:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         dimensions = tuple((name, line[name]) for (names) in directive["Dimensions"] for name in names)
         series |= {(metric["Name"], dimensions) for metric in directive["Metrics"]}
@@ -177,28 +177,28 @@ def test_a_further_source_costs_no_further_metric() -> None:
     assert len(series) == 4
 
 
-def test_flushing_begins_anew_and_says_nothing_where_there_is_nothing() -> None:
-    """What was counted is counted once; an empty batch leaves no line and no warning."""
-    with captured() as said:
-        said.telemetry.flush()
-        said.telemetry.settled([receipt()], attempt=1)
-        said.telemetry.flush()
-        said.telemetry.flush()
-    assert len(said.metrics) == 1
-    assert not said.err.getvalue()
+def test_flushing_resets_the_counts_and_writes_nothing_for_an_empty_batch() -> None:
+    """Every count is written once, and an empty batch writes neither a line nor a warning."""
+    with captured() as output:
+        output.telemetry.flush()
+        output.telemetry.settled([receipt()], attempt=1)
+        output.telemetry.flush()
+        output.telemetry.flush()
+    assert len(output.metrics) == 1
+    assert not output.err.getvalue()
 
 
 @pytest.mark.parametrize("pushes", [99, 100, 101, 200, 250])
-def test_more_latencies_than_one_line_holds_are_all_told(pushes: int) -> None:
-    """CloudWatch takes a hundred values of a metric in a line; counts are told once."""
-    with captured() as said:
-        said.telemetry.settled([receipt(latency_ms=float(n)) for n in range(pushes)], attempt=1)
-        said.telemetry.flush()
-    told = [value for metric in said.metrics for value in values(metric, VENDOR_LATENCY)]
-    assert sorted(told) == [float(n) for n in range(pushes)]
-    assert sum(value for metric in said.metrics for value in values(metric, RECEIVED)) == pushes
-    assert {metric["source"] for metric in said.metrics} == {"bakery"}
-    assert all(len(values(metric, VENDOR_LATENCY)) <= 100 for metric in said.metrics)
+def test_latencies_that_do_not_fit_in_one_line_are_all_written(pushes: int) -> None:
+    """CloudWatch accepts a hundred values of a metric in a line. Counts are not repeated in other lines."""
+    with captured() as output:
+        output.telemetry.settled([receipt(latency_ms=float(n)) for n in range(pushes)], attempt=1)
+        output.telemetry.flush()
+    written = [value for metric in output.metrics for value in values(metric, VENDOR_LATENCY)]
+    assert sorted(written) == [float(n) for n in range(pushes)]
+    assert sum(value for metric in output.metrics for value in values(metric, RECEIVED)) == pushes
+    assert {metric["source"] for metric in output.metrics} == {"bakery"}
+    assert all(len(values(metric, VENDOR_LATENCY)) <= 100 for metric in output.metrics)
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_more_latencies_than_one_line_holds_are_all_told(pushes: int) -> None:
     ],
 )
 def test_stopped_calls_are_a_metric(code: str, count: float | None, *, is_paced: bool) -> None:
-    """Also if one push alone waits, which is each probe itself; waiting for midnight is another matter."""
-    with captured() as said:
-        said.telemetry.settled(
+    """It counts even if only one push waits, as each probe does. Waiting for midnight has another metric."""
+    with captured() as output:
+        output.telemetry.settled(
             [receipt(outcome=Outcome.PARKED, error_code=code, is_paced=is_paced)], attempt=1
         )
-        said.telemetry.flush()
-    assert [line.get("CircuitOpen") for line in said.metrics] == [count and [count]]
+        output.telemetry.flush()
+    assert [line.get("CircuitOpen") for line in output.metrics] == [count and [count]]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from chaos.journal import Entry, read_journals
 from chaos.plan import MARKER
 from chaos.services import Services
-from push_relay.core.delivery.sender import Claim
+from push_relay.core.delivery.ledger import Claim
 from push_relay.core.outcomes import Outcome
 from sandbox import Call
 

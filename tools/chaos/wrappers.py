@@ -8,6 +8,7 @@ from chaos.fault_injector import FaultInjector, describe, error_name, is_poison
 from chaos.plan import FIFO_ARN
 from chaos.watched_telemetry import WatchedTelemetry
 from push_relay.adapters.process import SystemClock
+from push_relay.adapters.queue import SqsQueue
 from push_relay.bootstrap import deliver, receive
 from push_relay.bootstrap.common import Common
 from push_relay.core.clock import TimeLeft
@@ -15,7 +16,8 @@ from push_relay.core.delivery.batching import SOURCE as BATCH_SOURCE
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Lane
-from push_relay.core.delivery.sender import Claim, Ledger, PushApi, Sender
+from push_relay.core.delivery.ledger import Claim, Ledger
+from push_relay.core.delivery.sender import PushApi, Sender
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.intake import Forward, Intake, QueueForward, Received
@@ -30,21 +32,26 @@ from push_relay.entrypoints.http_endpoint import HttpEndpoint
 from push_relay.settings import DeliveryMode, Settings
 
 
-@dataclass(frozen=True, slots=True)
 class WatchedLedger:
-    """A ledger with a journal."""
+    """A ledger with a journal. The methods that are not watched are the inner ledger's own."""
 
-    inner: Ledger
-    injector: FaultInjector
+    def __init__(self, inner: Ledger, injector: FaultInjector) -> None:
+        self.inner = inner
+        self.injector = injector
+        self.error_code_of = inner.error_code_of
+        self.count_unknown = inner.count_unknown
+        self.clear_parked = inner.clear_parked
 
     def claim(
-        self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
+        self, key: str, lease_secs: float, replay: Replay, replay_id: str, forget_before: float = 0.0
     ) -> Claim:
         """Claim a push."""
         self.injector.at("before_claim")
-        claim = self.inner.claim(key, lease, replay, replay_id, forget_before)
+        claim = self.inner.claim(key, lease_secs, replay, replay_id, forget_before)
         is_replay = replay is not Replay.NO
-        self.injector.note("claimed", key=key, claim=claim, lease_secs=round(lease, 3), is_replay=is_replay)
+        self.injector.note(
+            "claimed", key=key, claim=claim, lease_secs=round(lease_secs, 3), is_replay=is_replay
+        )
         self.injector.at("after_claim")
         return claim
 
@@ -59,31 +66,19 @@ class WatchedLedger:
         self.injector.note("settled", key=key, status=status)
         self.injector.at("after_settle")
 
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
+    def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the batch window of a push."""
         self.injector.at("before_note_window")
-        noted = self.inner.note_window(key, window, anew=anew)
-        self.injector.note("noted_window", key=key, anew=anew, was_noted=noted != window)
+        noted = self.inner.note_window(key, window, overwrite=overwrite)
+        self.injector.note("noted_window", key=key, overwrite=overwrite, was_noted=noted != window)
         self.injector.at("after_note_window")
         return noted
-
-    def error_code_of(self, key: str) -> str:
-        """Return the error code of a failed push."""
-        return self.inner.error_code_of(key)
-
-    def count_unknown(self, key: str) -> int:
-        """Count a call of unknown fate."""
-        return self.inner.count_unknown(key)
 
     def release(self, key: str, receipt: Receipt) -> None:
         """Release a claim."""
         self.injector.at("before_release")
         self.inner.release(key, receipt)
         self.injector.at("after_release")
-
-    def clear_parked(self, key: str) -> None:
-        """Remove the note that a push is parked."""
-        self.inner.clear_parked(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +102,16 @@ class WatchedPushApi:
         self.injector.at("after_send")
 
 
-@dataclass(frozen=True, slots=True)
 class WatchedBatchStore:
-    """A store of batch windows with a journal."""
+    """A store of batch windows with a journal. The methods that are not watched are the inner store's own."""
 
-    inner: BatchStore
-    injector: FaultInjector
-
-    def latest(self, window: Window) -> Window:
-        """Return the segment to which a push is added first."""
-        return self.inner.latest(window)
-
-    def further(self, window: Window) -> Window:
-        """Return the segment that follows a full one."""
-        return self.inner.further(window)
+    def __init__(self, inner: BatchStore, injector: FaultInjector) -> None:
+        self.inner = inner
+        self.injector = injector
+        self.latest = inner.latest
+        self.further = inner.further
+        self.scheduled = inner.scheduled
+        self.close = inner.close
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
         """Add a push to a window."""
@@ -131,14 +122,6 @@ class WatchedBatchStore:
         self.injector.note("batched", key=entry.key, added=added)
         self.injector.at("after_batch")
         return added
-
-    def scheduled(self, window: Window) -> None:
-        """Note that a window's end is scheduled."""
-        self.inner.scheduled(window)
-
-    def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
-        """Close a window."""
-        return self.inner.close(window_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +135,7 @@ class WatchedMessages:
     deleted      the ids of messages that the relay deletes from the FIFO queue
     """
 
-    inner: Any  # SqsQueue, which implements the ports of both queues
+    inner: SqsQueue
     injector: FaultInjector
     hidden_secs: dict[str, float] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
@@ -327,7 +310,8 @@ def _watch_lane(lane: Lane, queue: WatchedMessages, injector: FaultInjector) -> 
         push_api=WatchedPushApi(lane.sender.push_api, injector),
     )
     sender = WatchedSender(**_fields_of(inner), injector=injector)
-    batcher = Batcher(WatchedBatchStore(lane.batcher.digests, injector), sender, queue)
+    store = WatchedBatchStore(lane.batcher.store, injector)
+    batcher = Batcher(store, sender.ledger, sender, queue, sender.clock)
     return WatchedLane(**_fields_of(replace(lane, sender=sender, batcher=batcher)), injector=injector)
 
 

@@ -136,8 +136,9 @@ def _terms(tables: Iterable[Mapping[str, Any]]) -> Iterator[Term]:
 def _pattern(phrase: str) -> re.Pattern[str]:
     """Compile a phrase, with any white space between its words; its first letter may be a capital."""
     words = (r"[\w'-]+" if word == "*" else re.escape(word) for word in phrase.split())
-    pattern = r"\s+".join(words) + r"(?!\w)"
+    pattern = r"\s+".join(words) + r"(?![\w(])"
     return re.compile(f"(?i:{pattern[0]}){pattern[1:]}")
 
 
-_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
+#: A word of prose: part of neither an identifier nor a path.
+_WORD = re.compile(r"(?<![\w./])[a-z]+", re.IGNORECASE)

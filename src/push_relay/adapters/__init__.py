@@ -1,1 +1,1 @@
-"""Speak to AWS, to the Push API and to the disk on behalf of the core."""
+"""The core's ports to the world: AWS, the vendor, the disk, the machine."""

@@ -1,4 +1,4 @@
-"""Make AWS clients, once each and only those that are needed: a client costs more than all else at start."""
+"""Make AWS clients: each of them once, and only those that are needed, because they dominate the start-up."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
-#: Bounds of every call. `receive` makes three in a row (secrets, secrets read anew, queue): with all of them
-#: at their worst it still answers 503 itself, and is not cut off by its timeout.
+#: The limits of every call. `receive` makes three in a row: it reads the secrets, reads them again and queues
+#: the event. Even if all of them take as long as they can, it answers 503 before its own timeout.
 CONNECT_SECS, READ_SECS, ATTEMPTS = 1, 3, 2
-#: Seconds between two attempts, at the most (the first of botocore's standard mode).
+#: The longest pause between two attempts in seconds (the first one of botocore's standard mode).
 PAUSE_SECS = 1
 
 _clients: dict[str, Any] = {}
-_making = threading.Lock()  # boto3's default session is not safe to make clients from several threads
+_making = threading.Lock()  # boto3's default session must not make clients in several threads
 
 
 def sqs() -> "SQSClient":
@@ -36,7 +36,7 @@ def secretsmanager() -> "SecretsManagerClient":
 
 
 def prepare(make: Callable[[], object]) -> None:
-    """Make a client before its first call. An error is left to that call, which reports it."""
+    """Make a client before its first call. If that fails, the first call fails too and reports the error."""
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (loaded with the client)
 
     with suppress(BotoCoreError):
@@ -46,7 +46,7 @@ def prepare(make: Callable[[], object]) -> None:
 def _client(service: str) -> Any:
     with _making:
         if service not in _clients:
-            # Imported where it is needed: 16 times a bare interpreter's start.
+            # Imported here, because it takes 16 times as long as the start of an interpreter.
             import boto3  # noqa: PLC0415
             from botocore.config import Config  # noqa: PLC0415
 
@@ -63,10 +63,10 @@ def _client(service: str) -> Any:
 def signed(url: str) -> Mapping[str, str]:
     """Return the headers that sign a GET of `https://SERVICE.REGION...` as the function's role.
 
-    Nothing if there are no credentials, or none that can be read. Signature Version 4:
+    Returns none if there are no credentials, or if they cannot be read. Signature Version 4:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
     """
-    # Imported where they are needed, which is once for each subscription.
+    # Imported here, because they are needed only once for each subscription.
     import boto3  # noqa: PLC0415
     from botocore.auth import SigV4Auth  # noqa: PLC0415
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
@@ -84,7 +84,7 @@ def signed(url: str) -> Mapping[str, str]:
 
 
 def error_name(error: Exception) -> str:
-    """Return what AWS calls an error, without the text, which may quote the request."""
+    """Return AWS's name of an error, without its text, which may quote the request."""
     response = getattr(error, "response", None)
     code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
     return str(code or type(error).__name__)

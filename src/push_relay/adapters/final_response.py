@@ -1,8 +1,8 @@
-"""The final answer to an HTTP/1.1 request: past interim answers, in time, and no longer than it says.
+"""Read the final answer to an HTTP/1.1 request: after interim answers, in time, and not beyond its end.
 
-`http.client` passes over an interim answer 100, but takes 102 and 103 for final ones; every later call on the
-connection would then read its predecessor's answer. It trusts every answer's framing, and reads with a
-timeout for each operation, below which a server that drips a byte a second stays for hours.
+`http.client` ignores the interim answer 100, but treats 102 and 103 as final ones. Every later call on the
+connection would then read its predecessor's answer. It also trusts the framing of every answer, and its
+timeouts apply to single operations, so a server that sends a byte a second could keep it busy for hours.
 """
 
 import http.client
@@ -13,13 +13,13 @@ import zlib
 from http import HTTPStatus
 from http.client import HTTPException
 
-#: What reading an answer may raise.
+#: Exceptions that reading an answer may raise.
 READ_ERRORS = (OSError, HTTPException, ValueError)
-#: Bytes of one answer that are read at most: interim answers, heads, chunk sizes and trailers included.
-_MAX_READ = 1024 * 1024
+#: Bytes of one answer that are read at most, including interim answers, heads, chunk sizes and trailers.
+_MAX_READ_BYTES = 1024 * 1024
 _NO_CONTENT = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
-_HTTP_1_1 = 11  # as http.client writes it
+_HTTP_1_1 = 11  # http.client's number for it
 
 
 def seconds_left(deadline: float) -> float:
@@ -31,13 +31,13 @@ def seconds_left(deadline: float) -> float:
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads from a socket in the time that is left, and not without end."""
+    """Reads a limited number of bytes from a socket, within the time that is left."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
         self._sock = sock
         self._raw = raw
         self._deadline = deadline
-        self._left = _MAX_READ
+        self._left = _MAX_READ_BYTES
         self.is_ended = False
 
     def readable(self) -> bool:
@@ -59,7 +59,7 @@ class _TimedReader(io.RawIOBase):
 
 
 class _AnswerReader(io.BufferedReader):
-    """A buffer that knows, when the answer has been read, whether more came than the answer."""
+    """A buffer that finds out, when the answer was read, whether the server has sent more than that."""
 
     def __init__(self, raw: _TimedReader) -> None:
         super().__init__(raw)
@@ -84,10 +84,10 @@ class FinalResponse(http.client.HTTPResponse):
         self._is_certain = False
 
     def begin(self) -> None:
-        """Read the final answer's head, past those of interim answers."""
+        """Read the head of the final answer. The heads of interim answers before it are ignored."""
         super().begin()
         while self.status < HTTPStatus.OK:
-            # The relay asks for no other protocol, and could not read the answer in it.
+            # The relay does not ask for another protocol, and could not read the answer in it.
             if self.status == HTTPStatus.SWITCHING_PROTOCOLS:
                 raise HTTPException("another protocol")
             self.headers = self.msg = None  # type: ignore[assignment]  # not read yet
@@ -95,7 +95,7 @@ class FinalResponse(http.client.HTTPResponse):
         self._frame()
 
     def _frame(self) -> None:
-        """Find the body's end as RFC 9112, section 6.3, has it. If two ends are named, none is trusted."""
+        """Find the body's end by RFC 9112, section 6.3. If the head has two ends, neither is trusted."""
         lengths, codings = self._listed("Content-Length"), self._listed("Transfer-Encoding")
         self.chunked, self.chunk_left, self.length = codings == ["chunked"], None, None
         if self.status in _NO_CONTENT:
@@ -105,7 +105,7 @@ class FinalResponse(http.client.HTTPResponse):
         elif len(set(lengths)) == 1 and lengths[0].isascii() and lengths[0].isdecimal():
             self.length = int(lengths[0][:18])
         else:
-            # Without a length, or with one that is none, it lasts until the connection ends.
+            # Without a valid length, the body lasts until the connection ends.
             self._is_readable = len(set(lengths)) <= 1
             self.will_close = True
         is_certain = len(lengths) + len(codings) <= 1
@@ -117,16 +117,16 @@ class FinalResponse(http.client.HTTPResponse):
 
     @property
     def is_ended(self) -> bool:
-        """Whether the answer was read to its certain end, with nothing behind it."""
+        """Whether the answer was read to its certain end, and the server has sent nothing after it."""
         return self._is_certain and self.isclosed() and not self._reader.has_surplus
 
     def read_body(self, limit: int) -> tuple[bytes | None, bool]:
-        """Return the body's first bytes, None if they cannot be read; and whether the time was up."""
+        """Return the body's first bytes, or None if they cannot be read; and whether the time was up."""
         try:
             body = self._read_to(limit) if self._is_readable else None
         except READ_ERRORS as exc:
             return None, isinstance(exc, TimeoutError)
-        # Not asked for, but some proxies compress all the same.
+        # The relay does not ask for compression, but some proxies compress anyway.
         is_compressed = self.headers.get("Content-Encoding", "").strip().lower() in _COMPRESSED
         return (_inflated(body, limit) if body and is_compressed else body), False
 
@@ -135,7 +135,7 @@ class FinalResponse(http.client.HTTPResponse):
         while len(body) < limit:
             read = self.read1(limit - len(body))
             if not read:
-                # The connection ended before the length that was named.
+                # The connection may have ended before the length in the head.
                 return None if self.length else body
             body += read
         return body

@@ -1,8 +1,8 @@
-"""A connection to an HTTP/1.1 server, which carries one call after another, each within its time.
+"""A connection to an HTTP/1.1 server, for one call after another, each of them within its time.
 
 Each operation gets the time that is left of the whole call: the lookup of the name, connecting, TLS, sending
-and each read. So a call ends in its time whatever drips, and no thread has to watch it. A connection is used
-again only after an answer whose end is certain, with nothing behind it, and shortly after.
+and each read. So a call ends in time even if the server sends byte by byte, and no thread has to watch it. A
+connection is used again only shortly after an answer whose end is certain and after which nothing was sent.
 """
 
 import http.client
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from email.message import Message
     from urllib.parse import SplitResult
 
-#: Seconds for which a connection may be idle and carry another call. NAT gateways, load balancers and proxies
-#: forget connections, AWS's NAT after 350 seconds; the next write would be reset, and its fate unknown.
+#: Seconds for which a connection may be idle before another call uses it. NAT gateways, load balancers and
+#: proxies drop idle connections, AWS's NAT after 350 seconds. The next call would then be of unknown fate.
 LONGEST_IDLE_SECS = 60.0
-#: Bytes that are sent in one piece: what one TLS record holds, so that a piece's timeout bounds it.
-_PIECE = 16 * 1024
+#: Bytes that are sent in one piece: one TLS record, so that one timeout applies to all of it.
+_PIECE_BYTES = 16 * 1024
 
 
 class Moment(NamedTuple):
@@ -40,9 +40,9 @@ class Moment(NamedTuple):
         return cls(_uptime(), time.time())
 
     def is_shortly_after(self, earlier: "Moment") -> bool:
-        """Tell whether less than LONGEST_IDLE_SECS have passed on both clocks.
+        """Return whether less than LONGEST_IDLE_SECS have passed on both clocks.
 
-        A clock that has stepped back proves nothing.
+        If a clock has stepped back, it is unknown how many have passed.
         """
         return all(
             0 <= after - before < LONGEST_IDLE_SECS for after, before in zip(self, earlier, strict=True)
@@ -50,17 +50,17 @@ class Moment(NamedTuple):
 
 
 def _uptime() -> float:
-    # It counts the time that the machine was suspended, unlike the monotonic clock; macOS has none.
+    # Unlike the monotonic clock, it includes the time in which the machine was suspended. macOS lacks it.
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)
 
 
 class NotConnected(Exception):
-    """Nothing was sent: no connection came about, or it was lost before the request's body."""
+    """Nothing was sent: there was no connection, or it was lost before the request's body."""
 
 
 class NoAnswer(Exception):
-    """The request's body was sent, at least in part, and no final answer came. `timed_out`: not in time."""
+    """The request's body was sent, at least in part, without a final answer. `timed_out`: the time was up."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(type(cause).__name__)
@@ -70,8 +70,8 @@ class NoAnswer(Exception):
 class Answer(NamedTuple):
     """A final answer.
 
-    body       its first bytes; None if it was cut off, or if its framing or coding cannot be read
-    timed_out  whether it was cut off because the time was up
+    body       its first bytes; None if it is incomplete, or if its framing or coding cannot be read
+    timed_out  whether it is incomplete because the time was up
     """
 
     status: int
@@ -81,7 +81,7 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """A connection to a server, which carries one call at a time. It is opened by the first call."""
+    """A connection to a server, for one call at a time. It is opened by the first call."""
 
     def __init__(
         self, url: "SplitResult", context: ssl.SSLContext | None, now: Callable[[], Moment] = Moment.now
@@ -92,9 +92,9 @@ class Connection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can carry another call: it was idle for a short while, and nothing came meanwhile.
+        """Whether another call can use it: it was idle for a short while, and the server has sent nothing.
 
-        What comes on an idle connection is the server's farewell, or an answer to nothing.
+        A server sends something on an idle connection if it closes it, or if it is confused.
         """
         return self._is_fresh and not _is_readable(self._http.sock)
 
@@ -117,17 +117,17 @@ class Connection:
             self.close()
             raise NotConnected("its certificate is not one to trust") from None
         except (OSError, UnicodeError) as exc:
-            # UnicodeError: a name that no host can have.
+            # A name that no host can have raises UnicodeError.
             self.close()
             raise NotConnected(type(exc).__name__) from None
 
     def call(
         self, target: str, headers: Mapping[str, str], body: bytes, deadline: float, limit: int
     ) -> Answer:
-        """Post a body, and return the final answer to it, all by a moment of the monotonic clock.
+        """Post a body, and return the final answer to it, by a moment of the monotonic clock.
 
-        Raises NotConnected if the body was not begun to be sent, NoAnswer if no head of a final answer came.
-        Afterwards the connection is closed, unless the answer was read to its certain end.
+        Raises NotConnected if no byte of the body was sent, NoAnswer if the server sent no head of a final
+        answer. Afterwards the connection is closed, unless the answer was read to its certain end.
         """
         response = None
         try:
@@ -140,7 +140,7 @@ class Connection:
             else:
                 self.close()
                 if response is not None:
-                    response.close()  # it outlives a connection that its server wants closed
+                    response.close()  # if its server wants the connection closed, it outlives the connection
 
     def close(self) -> None:
         """Close the connection."""
@@ -149,7 +149,7 @@ class Connection:
     def _exchange(
         self, target: str, headers: Mapping[str, str], body: bytes, deadline: float
     ) -> "FinalResponse":
-        """Send a request, and read its answer's head."""
+        """Send a request, and read the head of its answer."""
         try:
             self._http.send_head(target, headers, len(body), deadline)
         except OSError as exc:
@@ -162,9 +162,9 @@ class Connection:
 
 
 class _HttpConnection(http.client.HTTPConnection):
-    """An HTTP connection whose every operation takes the time that is left of the call."""
+    """An HTTP connection of which each operation has the time that is left of the call."""
 
-    auto_open = 0  # it is opened where its errors mean that nothing was sent
+    auto_open = 0  # it is opened only by `open`, whose errors mean that nothing was sent
 
     def __init__(self, url: "SplitResult", context: ssl.SSLContext | None) -> None:
         self.default_port = 443 if context else 80
@@ -177,7 +177,7 @@ class _HttpConnection(http.client.HTTPConnection):
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(seconds_left(deadline))
-            # One timeout bounds the whole handshake (`_ssl.c` counts it down).
+            # One timeout applies to the whole handshake (`_ssl.c` counts it down).
             self.sock = self._context.wrap_socket(sock, server_hostname=self.host) if self._context else sock
         except BaseException:
             sock.close()
@@ -193,9 +193,9 @@ class _HttpConnection(http.client.HTTPConnection):
 
     def send_body(self, body: bytes, deadline: float) -> None:
         """Send a request's body."""
-        for start in range(0, len(body), _PIECE):
+        for start in range(0, len(body), _PIECE_BYTES):
             self.sock.settimeout(seconds_left(deadline))
-            self.send(body[start : start + _PIECE])
+            self.send(body[start : start + _PIECE_BYTES])
 
     def final_response(self, deadline: float) -> "FinalResponse":
         """Read the head of the final answer."""
@@ -205,7 +205,7 @@ class _HttpConnection(http.client.HTTPConnection):
 
 
 def _connected(host: str, port: int, deadline: float) -> socket.socket:
-    """Connect to the first of a host's addresses that answers; each gets its share of the time."""
+    """Connect to the first of a host's addresses that answers. Each gets its share of the time."""
     addresses = _addresses(host, port, deadline)
     for number, (family, kind, protocol, _, address) in enumerate(addresses, start=1):
         sock = socket.socket(family, kind, protocol)
@@ -222,7 +222,7 @@ def _connected(host: str, port: int, deadline: float) -> socket.socket:
 
 
 def _addresses(host: str, port: int, deadline: float) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-    """Look up a host's addresses. The lookup knows no timeout, so a thread of its own waits for it."""
+    """Look up a host's addresses. The lookup has no timeout, so another thread waits for it."""
     found: list[list[tuple[int, int, int, str, tuple[str, int]]] | Exception] = []
 
     def look_up() -> None:
@@ -242,7 +242,7 @@ def _addresses(host: str, port: int, deadline: float) -> list[tuple[int, int, in
 
 
 def _is_readable(sock: socket.socket) -> bool:
-    """Tell whether there is something to read, be it the connection's end."""
+    """Return whether there is something to read, which may be the end of the connection."""
     if isinstance(sock, ssl.SSLSocket) and sock.pending():
         return True  # TLS has read it already
     poll = select.poll()

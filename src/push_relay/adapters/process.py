@@ -1,4 +1,4 @@
-"""What the process itself gives: clocks, and threads to send several pushes at a time."""
+"""The clocks of the machine, and threads that send several pushes at a time."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The clocks of the machine."""
 
     def now(self) -> float:
         """Return seconds since the epoch."""
@@ -18,12 +18,12 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let seconds pass."""
+        """Wait for some seconds."""
         time.sleep(seconds)
 
 
 class Threads:
-    """Calls a function with several items at a time. The threads are made when two items first come."""
+    """Calls a function with several items at a time. Threads are started when there is more than one item."""
 
     def __init__(self, most: int) -> None:
         self._most = most

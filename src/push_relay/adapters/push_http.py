@@ -1,6 +1,6 @@
-"""The vendor's Push API over HTTP: one pool, kept alive, bounded, and every answer understood.
+"""Call the vendor's Push API over HTTP, and read every answer that it may give.
 
-What is known and unknown of the vendor stands in docs/push-api.md.
+docs/push-api.md lists what is known and unknown about the vendor.
 """
 
 import email.utils
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from push_relay.adapters.http_call import Answer, Connection, Moment, NoAnswer, NotConnected
-from push_relay.core.delivery.encoding import MAX_ANSWER, Credentials, encode, read_answer
+from push_relay.core.delivery.encoding import MAX_ANSWER_BYTES, Credentials, encode, read_answer
 from push_relay.core.errors import (
     DeliveryUnknown,
     OutOfTime,
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from push_relay.core.account import Account
     from push_relay.core.push import Push
 
-#: Seconds beyond which no Retry-After is meant: as long as a push is worth sending, if nothing else is said.
-_LONGEST_WAIT = 7 * 86_400.0
-#: A gateway gave up waiting (524 is Cloudflare's). What is behind it may still be working on the call.
+#: The longest `Retry-After` that is used: the default age at which a push expires.
+_LONGEST_WAIT_SECS = 7 * 86_400.0
+#: A gateway gave up waiting (524 is Cloudflare's). The server behind it may still be working on the call.
 _GATEWAY_TIMEOUTS = (HTTPStatus.GATEWAY_TIMEOUT, 524)
-#: Seconds below which a call is not begun.
-_LEAST = 0.5
+#: A call is not begun with less time.
+_LEAST_SECS = 0.5
 
 
 class HttpPushApi:
@@ -50,21 +50,21 @@ class HttpPushApi:
         self._calls = threading.BoundedSemaphore(account.connections)
         self._idle: list[Connection] = []  # the last one used is at the end
         self._lock = threading.Lock()
-        # Also when nobody refers to this client any more.
+        # The connections are also closed when this client is garbage.
         weakref.finalize(self, _close_all, self._idle)
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Send a push within `timeout` seconds; return if the vendor took it.
+        """Send a push within `timeout` seconds; return if the vendor accepted it.
 
         Raises one of the vendor's errors, OutOfTime if there was no time to begin, and what `encode` raises.
         """
         account = self._account
         body = encode(push, credentials, account.format, xml_root=account.xml_root)
         deadline = time.monotonic() + timeout
-        if timeout < _LEAST or not self._calls.acquire(timeout=timeout):
-            raise OutOfTime("no time is left to send the push, or no connection came free in it")
+        if timeout < _LEAST_SECS or not self._calls.acquire(timeout=timeout):
+            raise OutOfTime("no time is left to send the push, or no connection became free in time")
         try:
-            if deadline - time.monotonic() < _LEAST:
+            if deadline - time.monotonic() < _LEAST_SECS:
                 raise OutOfTime("the invocation ends before the push could be sent")
             answer = self._call(body, correlation_id, deadline)
         finally:
@@ -72,7 +72,7 @@ class HttpPushApi:
         try:
             _judge(answer)
         except RelayError as exc:
-            # The relay gave up reading, and the vendor may still be sending its answer.
+            # If the relay has stopped reading, the vendor may still be sending its answer.
             exc.unfinished |= answer.timed_out
             raise
 
@@ -84,19 +84,21 @@ class HttpPushApi:
     def _call(self, body: bytes, correlation_id: str, deadline: float) -> Answer:
         """Return the vendor's final answer.
 
-        Raises VendorUnavailable if nothing of the push was sent, DeliveryUnknown if no answer came.
+        Raises VendorUnavailable if the push was not sent, DeliveryUnknown if there was no answer to it.
         """
         try:
             connection = self._connection(deadline)
             try:
                 by = min(deadline, time.monotonic() + self._account.read_timeout)
-                return connection.call(self._target, self._headers(correlation_id), body, by, MAX_ANSWER)
+                return connection.call(
+                    self._target, self._headers(correlation_id), body, by, MAX_ANSWER_BYTES
+                )
             finally:
                 self._keep(connection)
         except NotConnected as exc:
             raise VendorUnavailable(f"the vendor cannot be reached ({exc})") from None
         except NoAnswer as exc:
-            # If the vendor closed the connection, it no longer counts. If the relay gave up, it may still.
+            # The vendor no longer counts a connection that it has closed. If the relay gave up, it may.
             raise DeliveryUnknown(
                 f"the connection was lost after sending ({exc})", unfinished=exc.timed_out
             ) from None
@@ -108,7 +110,7 @@ class HttpPushApi:
             useless = [connection for connection in self._idle if connection not in usable]
             taken = usable.pop() if usable else None
             self._idle[:] = usable
-        # None of them is left open: the vendor may count it.
+        # They must not stay open, because the vendor may count them.
         _close_all(useless)
         if taken is None:
             taken = Connection(self._url, self._context, self._now)
@@ -126,7 +128,7 @@ class HttpPushApi:
     def _context(self) -> "SSLContext | None":
         if self._url.scheme != "https":
             return None
-        # Imported where it is needed: it reads the system's certificates.
+        # Imported here, because it reads the system's certificates.
         import ssl  # noqa: PLC0415
 
         context = ssl.create_default_context()
@@ -151,22 +153,22 @@ def _close_all(connections: list[Connection]) -> None:
 
 
 def _judge(given: Answer) -> None:
-    """Raise what an answer means; return if it means that the push was taken."""
+    """Return if an answer means that the push was accepted; otherwise raise the error that it means."""
     status, body = given.status, given.body
     retry_after = _retry_after(given.headers.get("Retry-After", ""))
-    # "Success is generally 200": no other 2xx is a refusal either (RFC 9110, 15.3).
-    taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    # "Success is generally 200", and other statuses 2xx are not refusals either (RFC 9110, 15.3).
+    accepted = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         raise VendorUnauthorized(f"the vendor refused the credentials ({status})", retry_after=retry_after)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise VendorUnavailable(
             f"the vendor answered {status}", retry_after=retry_after, unfinished=status in _GATEWAY_TIMEOUTS
         )
-    # What a breach of a limit gets is unknown: whoever names a time to come back has refused nothing.
-    if status == HTTPStatus.TOO_MANY_REQUESTS or (not taken and retry_after is not None):
+    # The vendor's answer to too many calls is unknown, but one with `Retry-After` is not a final refusal.
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (not accepted and retry_after is not None):
         raise VendorThrottled(f"the vendor asks for fewer calls ({status})", retry_after=retry_after)
     answer = read_answer(body or b"")
-    if not taken:
+    if not accepted:
         raise VendorRejected(f"the vendor answered {status}", vendor_code=answer.error_code)
     if body is None:
         raise DeliveryUnknown(f"the vendor's {status} was cut off", unfinished=False)
@@ -179,12 +181,12 @@ def _judge(given: Answer) -> None:
 
 
 def _retry_after(value: str) -> float | None:
-    """Return seconds from a Retry-After of either form (RFC 9110, 10.2.3); None if there is none."""
+    """Return the seconds of a `Retry-After` in either form (RFC 9110, 10.2.3); None if there is none."""
     value = value.strip()
     if value.isascii() and value.isdecimal():
-        return min(float(value[:9]), _LONGEST_WAIT)
+        return min(float(value[:9]), _LONGEST_WAIT_SECS)
     try:
         moment = email.utils.parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError):
         return None
-    return min(max(0.0, moment - time.time()), _LONGEST_WAIT)
+    return min(max(0.0, moment - time.time()), _LONGEST_WAIT_SECS)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 MAX_DELAY = 900
 #: SQS hides a received message for at most 12 hours, counted from when it was received.
 MAX_VISIBILITY = 12 * 3600 - 60
-#: SQS takes no more entries in one batch call.
+#: Entries that SQS accepts in one batch call.
 _MAX_ENTRIES = 10
 
 
 class SqsQueue:
-    """Where events wait, and where those lie that nobody can deliver."""
+    """The queue, in which events wait, and the dead-letter queue, for events that cannot be delivered."""
 
     def __init__(self, url: str, dead_letter_url: str, now: Callable[[], float]) -> None:
         self._url = url
@@ -57,15 +57,15 @@ class SqsQueue:
         self._send(self._url, queue_format.copy(record, crashes), due - self._now())
 
     def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
-        """Keep received records of one queue out of sight for a while (seconds), all for the same time.
+        """Hide received records of one queue for `delay` seconds.
 
-        Raises QueueUnavailable, also if SQS refuses a single one.
+        Raises QueueUnavailable, also if SQS refuses only one of them.
         """
         seconds = max(0, min(MAX_VISIBILITY, math.ceil(delay)))
         for batch in batched(records, _MAX_ENTRIES, strict=False):
             answer = self._call(
                 "change_message_visibility_batch",
-                QueueUrl=_address(str(batch[0].get("eventSourceARN"))),
+                QueueUrl=_url_of(str(batch[0].get("eventSourceARN"))),
                 Entries=[
                     {
                         "Id": str(number),
@@ -79,10 +79,10 @@ class SqsQueue:
                 raise QueueUnavailable("the queue did not hide all of a batch's messages")
 
     def delete(self, record: Mapping[str, Any]) -> None:
-        """Delete a received record of whatever queue. Raises QueueUnavailable."""
+        """Delete a received record of any queue. Raises QueueUnavailable."""
         self._call(
             "delete_message",
-            QueueUrl=_address(str(record.get("eventSourceARN"))),
+            QueueUrl=_url_of(str(record.get("eventSourceARN"))),
             ReceiptHandle=str(record.get("receiptHandle")),
         )
 
@@ -106,13 +106,13 @@ class SqsQueue:
         try:
             answer: Mapping[str, Any] = getattr(aws.sqs(), operation)(**arguments)
         except (BotoCoreError, ClientError) as exc:
-            # Botocore's text may quote the message: name the kind of error alone.
+            # Botocore's text may quote the message, so only the error's name is used.
             raise QueueUnavailable(f"the queue did not answer ({aws.error_name(exc)})") from None
         return answer
 
 
-def _address(arn: str) -> str:
-    """Return the URL of a queue by its ARN: `hide` serves queues that are not the relay's own, too."""
+def _url_of(arn: str) -> str:
+    """Return the URL of a queue by its ARN, because a record may be from a queue of another program."""
     _, partition, _, region, account, name = (arn.split(":") + [""] * 6)[:6]
     suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
     return f"https://sqs.{region}.{suffix}/{account}/{name}"

@@ -22,7 +22,7 @@ CONNECT_SECS, READ_SECS, TOTAL_SECS = 2.0, 3.0, 4.0
 type Sign = Callable[[str], Mapping[str, str]]
 
 _NO_SUCH_CERTIFICATE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
-#: AWS's answers to a signed call that the role may not make.
+#: AWS's answers to a signed call for which the role has no permission.
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 

@@ -76,7 +76,7 @@ def _lane(common: Common, account: Account, table: LedgerTable, ledger: DynamoDb
     return Lane(
         account=account,
         sender=sender,
-        batcher=Batcher(DynamoDbBatches(table, clock.now), sender, common.queue),
+        batcher=Batcher(DynamoDbBatches(table, clock.now), ledger, sender, common.queue, clock),
         connections=connections,
         parallel_map=Threads(account.connections),
     )

@@ -31,7 +31,7 @@ FAILURE_AGE_SECS = 5
 
 
 class CachedSecret:
-    """One secret's text, which is read as seldom as possible. Safe to use from several threads.
+    """One secret's text, which is read as rarely as possible. Safe to use from several threads.
 
     read       returns the text as it is stored now; raises CredentialsUnavailable
     now        seconds since the epoch. The text's age is measured by it, because the monotonic clock of a

@@ -2,12 +2,12 @@
 
 import re
 
-#: What is invisible at the ends of a text: white space of any script, control characters, byte order marks
-#: and characters of no width.
+#: Invisible characters: white space of any script, control characters, byte order marks, and characters of no
+#: width.
 _INVISIBLE = r"[\s\x00-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff]+"
 _AT_THE_ENDS = re.compile(rf"\A{_INVISIBLE}|{_INVISIBLE}\Z")
 
 
 def visible(text: str) -> str:
-    """Return a text without what is invisible at its ends."""
+    """Return a text without the invisible characters at its ends."""
     return _AT_THE_ENDS.sub("", text)

@@ -1,4 +1,4 @@
-"""Whoever holds the secret is let in, and no forger is: every scheme under every attack."""
+"""Every scheme accepts a sender that has the secret, and rejects every attack of a forger."""
 
 import pytest
 
@@ -20,8 +20,8 @@ KEYED = pytest.mark.parametrize(
     [case for case in CASES if case.verify["scheme"] not in WITHOUT_SECRET],
     ids=lambda case: case.name,
 )
-#: SNS repeats its message to the letter.
-SIGNED_ANEW = pytest.mark.parametrize(
+#: SNS is excluded, because it repeats a message without a new signature.
+SIGNED_AGAIN = pytest.mark.parametrize(
     "case",
     [case for case in CASES if case.stamp and case.verify["scheme"] != "sns-http"],
     ids=lambda case: case.name,
@@ -29,21 +29,21 @@ SIGNED_ANEW = pytest.mark.parametrize(
 
 
 def scheme(case: Case) -> Scheme:
-    """Return the scheme that the case's source folder asks for."""
+    """Return the scheme that the case's source folder configures."""
     return read_scheme(TomlTable(case.verify))
 
 
 @EVERY
-def test_a_genuine_request_is_let_in(case: Case) -> None:
-    """The signer and the scheme agree, so that a refused forgery means something."""
+def test_a_genuine_request_is_accepted(case: Case) -> None:
+    """If the signer and the scheme did not agree, the refusal of a forgery would prove nothing."""
     verified = scheme(case)(case.genuine(), case.evidence())
     assert WORD in verified.signed
     assert verified.event_id == case.event_id
 
 
 @EVERY
-def test_an_empty_body_is_let_in_and_bytes_are_any(case: Case) -> None:
-    """What is signed is bytes; that they are JSON is asked later. Twilio's form has at least one field."""
+def test_a_genuine_request_with_any_body_is_accepted(case: Case) -> None:
+    """Schemes verify bytes, and JSON is parsed later. A form of Twilio has at least one field."""
     if case.name == "twilio form":
         return
     for body in (b"",) if case.covers == "fields" else (b"", b"\xff\x00", "é".encode()):
@@ -53,7 +53,7 @@ def test_an_empty_body_is_let_in_and_bytes_are_any(case: Case) -> None:
 @EVERY
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_is_refused(case: Case, attack: Attack) -> None:
-    """Each forged request meets the refusal that the table names, and it tells nothing."""
+    """The error is the one in the table of attacks, and its text does not depend on the request."""
     verify = scheme(case)
     for request in attack.forge(case):
         with pytest.raises(attack.refusal) as refused:
@@ -65,20 +65,20 @@ def test_an_attack_is_refused(case: Case, attack: Attack) -> None:
         }
 
 
-def test_every_attack_means_something_to_some_scheme() -> None:
-    """An attack that never makes a request proves nothing."""
+def test_every_attack_applies_to_some_scheme() -> None:
+    """An attack that never yields a request would prove nothing."""
     assert all(any([*attack.forge(case)] for case in CASES) for attack in ATTACKS)
 
 
 def test_every_scheme_has_a_case() -> None:
-    """A new scheme joins the suite; `none` has nothing to attack."""
+    """A new scheme has to be added to the cases. The scheme `none` has nothing to attack."""
     assert {case.verify["scheme"] for case in CASES} == set(SCHEMES) - {"none"}
 
 
 @KEYED
-@pytest.mark.parametrize("secrets", [(b"",), (b"", b"")], ids=["empty", "two empty"])
-def test_an_empty_secret_lets_nobody_in(case: Case, secrets: tuple[bytes, ...]) -> None:
-    """A secret that was never filled in is no secret; not even its empty signature fits."""
+@pytest.mark.parametrize("secrets", [(b"",), (b"", b"")], ids=["empty", "two-empty"])
+def test_an_empty_secret_accepts_nothing(case: Case, secrets: tuple[bytes, ...]) -> None:
+    """A secret that was never filled in must not accept a signature with the empty key."""
     forged = [*next(a for a in ATTACKS if a.name == "signed with the empty key").forge(case)]
     for request in [case.genuine(), *forged]:
         with pytest.raises(SignatureInvalid):
@@ -86,16 +86,16 @@ def test_an_empty_secret_lets_nobody_in(case: Case, secrets: tuple[bytes, ...]) 
 
 
 @KEYED
-def test_without_any_secret_nobody_is_let_in(case: Case) -> None:
-    """No secret, no entry."""
+def test_nothing_is_accepted_without_a_secret(case: Case) -> None:
+    """A missing secret must never disable the verification."""
     evidence = type(case.evidence())([], NOW)
     with pytest.raises(SignatureInvalid):
         scheme(case)(case.genuine(), evidence)
 
 
 @KEYED
-def test_old_and_new_secret_are_both_let_in_while_they_are_rotated(case: Case) -> None:
-    """Whichever comes first, both fit; a third does not; an empty one between them hurts nobody."""
+def test_old_and_new_secret_are_both_accepted_during_a_rotation(case: Case) -> None:
+    """Their order does not matter, and neither does an empty secret beside them. A third is rejected."""
     old, new = case.secret, case.other
     for secrets in ((old, new), (new, old), (b"", new, old)):
         for signing in (old, new):
@@ -105,15 +105,15 @@ def test_old_and_new_secret_are_both_let_in_while_they_are_rotated(case: Case) -
 
 
 @TIMESTAMPED
-def test_the_window_is_as_wide_as_it_says(case: Case) -> None:
-    """The last second of it is inside, on both sides."""
+def test_a_timestamp_within_the_tolerance_is_accepted(case: Case) -> None:
+    """The last second before each limit is still valid."""
     for away in (-case.past + 1, case.future - 1):
         scheme(case)(case.genuine(NOW + away), case.evidence())
 
 
 @TIMESTAMPED
 def test_only_a_genuine_sender_learns_that_a_request_is_stale(case: Case) -> None:
-    """A forger with an old timestamp hears what every forger hears; SNS alone asks for the age first."""
+    """A forger with an old timestamp gets the same error as any forger. Only SNS checks the age first."""
     old = NOW - case.past - 10
     refusal = Stale if case.verify["scheme"] == "sns-http" else SignatureInvalid
     with pytest.raises(Unauthenticated) as refused:
@@ -121,8 +121,8 @@ def test_only_a_genuine_sender_learns_that_a_request_is_stale(case: Case) -> Non
     assert type(refused.value) is refusal
 
 
-@SIGNED_ANEW
-def test_the_sender_s_second_attempt_is_the_same_event(case: Case) -> None:
-    """Senders sign each attempt anew: the time of signing is no part of what is signed for the ledger."""
+@SIGNED_AGAIN
+def test_a_sender_s_second_attempt_is_the_same_event(case: Case) -> None:
+    """Senders sign each attempt again, so the timestamp must not be part of the event's identity."""
     first, second = (scheme(case)(case.genuine(moment), case.evidence()) for moment in (NOW - 60 + 1, NOW))
     assert first == second

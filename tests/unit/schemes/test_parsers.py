@@ -1,4 +1,4 @@
-"""Whatever strangers put into headers, query, address and body: accepted or refused, and nothing else."""
+"""Any headers, query, URL and body are accepted or refused, and never cause another error."""
 
 import json
 from dataclasses import replace
@@ -15,10 +15,10 @@ from sns_sender import NOW, Request
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
-#: Pieces that the headers are made of, and pieces that are nearly so.
+#: Pieces that the headers consist of, and pieces that are similar.
 _WORDS = "t= v1= v0= v1, v1a, sha256= Basic Bearer , = == 0 -1 +1 1800000000 1800000000.0 AAAA '"
 PIECES = st.sampled_from([*_WORDS.split(), " ", "2027-01-15T08:00:00Z", "\u0661", "ab" * 32, "\n", "\0"])
-ANYTHING = st.characters(exclude_categories=())  # half surrogate pairs too
+ANYTHING = st.characters(exclude_categories=())  # includes half of a surrogate pair
 TEXT = st.one_of(st.text(), st.text(ANYTHING, max_size=8), st.lists(PIECES).map("".join))
 URLS = st.one_of(TEXT, TEXT.map("https://x/?bodySHA256={}".format), TEXT.map("https://{}:1/?a=b".format))
 BODIES = st.one_of(
@@ -27,7 +27,7 @@ BODIES = st.one_of(
 
 
 def refused_or_accepted(case: Case, request: Request, now: float = NOW) -> bool:
-    """Verify a request; anything but a refusal is a failure of the test."""
+    """Return whether a request is accepted. Any exception other than a refusal fails the test."""
     try:
         read_scheme(TomlTable(case.verify))(request, case.evidence(now))
     except Unauthenticated:
@@ -37,8 +37,8 @@ def refused_or_accepted(case: Case, request: Request, now: float = NOW) -> bool:
 
 @EVERY
 @given(data=st.data())
-def test_any_header_query_address_and_body_is_refused(case: Case, data: st.DataObject) -> None:
-    """Strangers' bytes never fit, and never break anything."""
+def test_any_header_query_url_and_body_is_refused(case: Case, data: st.DataObject) -> None:
+    """Random values are never accepted, and never raise an unexpected exception."""
     genuine = case.genuine()
     headers = {name: data.draw(TEXT, name) for name in genuine.headers}
     query = {name: data.draw(TEXT, name) for name in genuine.query}
@@ -48,10 +48,8 @@ def test_any_header_query_address_and_body_is_refused(case: Case, data: st.DataO
 
 @EVERY
 @given(text=TEXT, at=st.floats(0, 1), length=st.integers(0, 3))
-def test_a_genuine_proof_with_a_splinter_in_it_is_refused(
-    case: Case, text: str, at: float, length: int
-) -> None:
-    """Near misses reach deeper into the parsers than noise does. What is accepted is the genuine proof."""
+def test_a_genuine_proof_with_a_change_is_refused(case: Case, text: str, at: float, length: int) -> None:
+    """Such values reach deeper into the parsers than random ones. Only the genuine proof is accepted."""
     for place in (case.proof, *([case.stamp] if case.stamp else [])):
         genuine = case.genuine()
         right = place.read(genuine)
@@ -63,15 +61,15 @@ def test_a_genuine_proof_with_a_splinter_in_it_is_refused(
 
 
 def _the_same(case: Case, changed: str, right: str) -> bool:
-    """Tell whether a changed value says no more than the right one: itself, or in a list with others."""
+    """Return whether a changed value still contains the right one, alone or in a list with others."""
     joint = " " if case.name.startswith("standard") else ","
     return changed == right or right in changed.split(joint)
 
 
 @EVERY
 @given(moment=st.one_of(st.floats(0, 1e12), st.floats(-1e12, 0)))
-def test_at_any_time_of_day(case: Case, moment: float) -> None:
-    """A clock that is wrong by centuries refuses, and breaks nothing."""
+def test_any_clock_time_is_handled(case: Case, moment: float) -> None:
+    """A clock that is wrong by centuries refuses requests, but does not raise another exception."""
     accepted = refused_or_accepted(case, case.genuine(), moment)
     if case.stamp:
         assert accepted == (-case.future <= moment - NOW <= case.past) or abs(moment - NOW) < case.past + 1
@@ -88,7 +86,7 @@ JSON = st.recursive(
 
 @given(data=st.data())
 def test_any_value_in_an_sns_message_is_refused_or_the_same(data: st.DataObject) -> None:
-    """The proof is inside the body there: every field of it is a stranger's."""
+    """The signature is inside the body, so a stranger can write every field of it."""
     case = next(case for case in CASES if case.name == "sns-http version 2")
     message = json.loads(case.genuine().body)
     field = data.draw(st.sampled_from(sorted(message)))

@@ -1,4 +1,4 @@
-"""What is particular to one scheme: lists of signatures, key kinds, forms, doors that stand open."""
+"""Rules of single schemes: lists of signatures, kinds of keys, shared secrets, and options."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ BY_NAME = {case.name: case for case in CASES}
 
 
 def scheme(case: Case, **options: object) -> Scheme:
-    """Return the scheme of a case, perhaps with other options."""
+    """Return the scheme of a case, with the given options changed."""
     return read_scheme(TomlTable({**case.verify, **options}))
 
 
@@ -38,8 +38,8 @@ def scheme(case: Case, **options: object) -> Scheme:
         ("standard-webhooks v1a", "v1,abcd {other} {right}"),
     ],
 )
-def test_one_fitting_signature_among_several_is_enough(name: str, join: str) -> None:
-    """Senders sign with the old and the new secret while they rotate; other versions are passed over."""
+def test_one_valid_signature_among_several_is_enough(name: str, join: str) -> None:
+    """Senders sign with the old and the new secret during a rotation. Unknown versions are ignored."""
     case = BY_NAME[name]
     right = case.proof.read(case.genuine())
     other = case.proof.read(case.genuine(secret=case.other))
@@ -49,8 +49,8 @@ def test_one_fitting_signature_among_several_is_enough(name: str, join: str) -> 
 
 @pytest.mark.parametrize("name", ["pagerduty", "stripe", "standard-webhooks v1", "standard-webhooks v1a"])
 @pytest.mark.parametrize("junk", ["", "x", "=", ",", "v1", "v1=", "v1,", " ", "v1=zz", "v1,!!!"])
-def test_a_list_with_nonsense_in_it_is_refused_whole(name: str, junk: str) -> None:
-    """A header that no sender writes is not searched for something that fits."""
+def test_a_list_with_a_malformed_signature_is_refused_as_a_whole(name: str, junk: str) -> None:
+    """No genuine sender writes such a header, so it is not searched for a valid signature."""
     case = BY_NAME[name]
     joint = " " if name.startswith("standard") else ","
     request = case.proof.write(case.genuine(), case.proof.read(case.genuine()) + joint + junk)
@@ -58,8 +58,8 @@ def test_a_list_with_nonsense_in_it_is_refused_whole(name: str, junk: str) -> No
         scheme(case)(request, case.evidence())
 
 
-def test_more_ed25519_signatures_than_any_sender_s_are_not_verified() -> None:
-    """Each is a verification of the whole body, before anybody has proven anything."""
+def test_the_number_of_ed25519_signatures_is_limited() -> None:
+    """Each is an expensive verification of the whole body, and anyone can send many."""
     case = BY_NAME["standard-webhooks v1a"]
     right, wrong = case.proof.read(case.genuine()), case.proof.read(case.genuine(secret=case.other))
     few = [*[wrong] * (MAX_SIGNATURES - 1), right]
@@ -68,8 +68,8 @@ def test_more_ed25519_signatures_than_any_sender_s_are_not_verified() -> None:
         scheme(case)(case.proof.write(case.genuine(), " ".join([wrong, *few])), case.evidence())
 
 
-def test_a_list_that_is_longer_than_any_sender_s_is_not_read() -> None:
-    """Each signature costs a comparison, or with Ed25519 a verification."""
+def test_the_length_of_a_list_of_signatures_is_limited() -> None:
+    """Each signature costs a comparison, and no genuine sender writes so many."""
     case = BY_NAME["pagerduty"]
     right = case.proof.read(case.genuine())
     for copies in (10, 70):
@@ -85,7 +85,7 @@ def test_a_list_that_is_longer_than_any_sender_s_is_not_read() -> None:
 
 
 def test_a_public_key_never_verifies_an_hmac() -> None:
-    """Anybody may know the public key: an HMAC made with it is nobody's proof."""
+    """The public key is not a secret, so an HMAC with it proves nothing."""
     v1, v1a = BY_NAME["standard-webhooks v1"], BY_NAME["standard-webhooks v1a"]
     for key in (v1a.secret, v1a.secret.removeprefix(b"whpk_")):
         forged = v1.sign(v1.body, b"whsec_" + key.removeprefix(b"whpk_"), v1.written(NOW))
@@ -108,30 +108,30 @@ def test_a_public_key_never_verifies_an_hmac() -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["standard-webhooks v1", "standard-webhooks v1a"])
-def test_a_secret_of_an_unknown_kind_fits_nothing(name: str, secret: bytes) -> None:
-    """No prefix, a private key, not base64: refused, and never an error."""
+def test_a_secret_of_an_unknown_kind_accepts_nothing(name: str, secret: bytes) -> None:
+    """It may lack its prefix, be a private key, or not be base64. It must not raise an unexpected error."""
     case = BY_NAME[name]
     with pytest.raises(SignatureInvalid):
         scheme(case)(case.genuine(), case.evidence(NOW, secret))
 
 
-def test_a_secret_that_is_a_prefix_alone_is_no_key() -> None:
-    """What is signed with the empty key is signed by anybody."""
+def test_a_secret_that_consists_of_its_prefix_accepts_nothing() -> None:
+    """Its key is empty, and anyone can sign with the empty key."""
     case = BY_NAME["standard-webhooks v1"]
     with pytest.raises(SignatureInvalid):
         scheme(case)(case.genuine(secret=b"whsec_"), case.evidence(NOW, b"whsec_"))
 
 
 def test_a_key_without_its_padding_is_the_same_key() -> None:
-    """Some senders write theirs so."""
+    """Some senders omit the padding of base64."""
     case = BY_NAME["standard-webhooks v1"]
     secret = b"whsec_" + b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
     scheme(case)(case.genuine(secret=secret), case.evidence(NOW, secret.rstrip(b"=")))
 
 
 @pytest.mark.parametrize("event_id", ["msg.1", "msg 1", "msg, msg", "msg,msg", "m\x7f", "m\ts", "x" * 257])
-def test_an_id_that_could_be_read_in_two_ways_is_refused(event_id: str) -> None:
-    """The dot parts id, timestamp and body: in an id, it would let a signature fit another request."""
+def test_an_ambiguous_id_is_refused(event_id: str) -> None:
+    """A dot separates id, timestamp and body, so with a dot in the id a signature matches another request."""
     case = BY_NAME["standard-webhooks v1"]
     genuine = case.genuine()
     key = b"\x01" * 24
@@ -143,7 +143,7 @@ def test_an_id_that_could_be_read_in_two_ways_is_refused(event_id: str) -> None:
 
 
 def test_the_id_is_signed() -> None:
-    """Another id on a captured request does not fit, so the id may name the event."""
+    """A captured request with another id is refused, so the id can be the event's identity."""
     case = BY_NAME["standard-webhooks v1"]
     forged = replace(case.genuine(), headers={**case.genuine().headers, "webhook-id": "msg_other"})
     with pytest.raises(SignatureInvalid):
@@ -153,8 +153,8 @@ def test_the_id_is_signed() -> None:
 # --- shared secrets ------------------------------------------------------------------------------------
 
 
-def test_basic_authentication_in_any_case_of_its_word() -> None:
-    """`basic` and `BASIC` are the scheme's name too (RFC 7617); a secret without a colon is none."""
+def test_the_word_basic_is_not_case_sensitive() -> None:
+    """RFC 7617 requires this. Any other spelling, and a secret without a colon, is refused."""
     case = BY_NAME["basic"]
     value = case.proof.read(case.genuine())
     for word in ("basic", "BASIC"):
@@ -174,7 +174,7 @@ def test_basic_authentication_in_any_case_of_its_word() -> None:
 
 
 def test_a_token_in_the_wrong_place_is_missing() -> None:
-    """A token asked for in a header is not taken from the query, nor the other way round."""
+    """A token that is configured for a header is not read from the query, and vice versa."""
     in_header, in_query = BY_NAME["token header"], BY_NAME["token query"]
     with pytest.raises(SignatureMissing):
         scheme(in_header)(in_query.genuine(), in_query.evidence())
@@ -182,8 +182,8 @@ def test_a_token_in_the_wrong_place_is_missing() -> None:
         scheme(in_query)(in_header.genuine(), in_header.evidence())
 
 
-def test_none_lets_everybody_in() -> None:
-    """It is for whoever calls it to ask whether the deployer wants that."""
+def test_the_scheme_none_accepts_everything() -> None:
+    """The caller of the scheme checks that the deployer has allowed this."""
     verified = read_scheme(TomlTable({"scheme": "none"}))(Request(b"anything"), Evidence([], NOW))
     assert verified.signed == b"anything"
 
@@ -193,7 +193,7 @@ def test_none_lets_everybody_in() -> None:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_misspelt_option_is_refused(name: str) -> None:
-    """A key that nobody asks for would be a door that stands otherwise than its owner thinks."""
+    """If it were ignored, the verification would differ from what its owner intended."""
     options = {"hmac": {"header": "X-S"}, "token": {"header": "X-T"}}.get(name, {})
     read_scheme(TomlTable({"scheme": name, **options}))
     with pytest.raises(WrongKey, match="is not a key here"):
@@ -241,14 +241,14 @@ def test_a_misspelt_option_is_refused(name: str) -> None:
     ],
     ids=json.dumps,
 )
-def test_a_wrong_option_is_a_mistake_at_build_time(verify: dict[str, Any]) -> None:
-    """Not the first event finds it."""
+def test_an_invalid_option_is_found_at_build_time(verify: dict[str, Any]) -> None:
+    """A mistake must be found by the build and not by the first event."""
     with pytest.raises(ConfigurationInvalid):
         read_scheme(TomlTable(verify))
 
 
-def test_the_tolerance_is_the_source_s_to_set() -> None:
-    """Both sides of the window move with it."""
+def test_the_tolerance_can_be_configured() -> None:
+    """It applies to timestamps in the past and in the future."""
     case = BY_NAME["slack"]
     for away in (-599, 599):
         scheme(case, tolerance_secs=600)(case.genuine(NOW + away), case.evidence())

@@ -1,4 +1,4 @@
-"""A secret as people store it: each unambiguous reading is tried, and none that could be anybody's."""
+"""Stored secrets are read tolerantly: every plausible reading is tried, but none that can be guessed."""
 
 import base64
 import secrets
@@ -18,7 +18,7 @@ from sns_sender import NOW
 KEYED = [case for case in CASES if case.verify["scheme"] not in WITHOUT_SECRET]
 EVERY = pytest.mark.parametrize("case", KEYED, ids=lambda case: case.name)
 
-#: What people's tools put round a secret, as a pattern for `str.format`.
+#: Characters that tools add around a secret, as patterns for `str.format`.
 ROUND = (
     "{}\n",
     "{}\r\n",
@@ -39,35 +39,35 @@ ROUND = (
 
 
 def readings(case: Case, stored: str | bytes) -> list[bytes]:
-    """Return the secrets that a stored one can mean to a case's scheme."""
+    """Return the possible readings of a stored secret for a case's scheme."""
     given = stored.encode() if isinstance(stored, str) else stored
     return read_scheme(TomlTable(dict(case.verify))).secret.readings(given)
 
 
 def of_scheme(name: str, **verify: str) -> Case:
-    """Return a case of a scheme."""
+    """Return the first case of a scheme with these options."""
     wanted = {"scheme": name, **verify}
     return next(case for case in KEYED if wanted.items() <= case.verify.items())
 
 
 @EVERY
-def test_a_clean_secret_is_what_it_is(case: Case) -> None:
-    """First of all, so that it is the one that is tried."""
+def test_the_first_reading_of_a_clean_secret_is_the_secret(case: Case) -> None:
+    """It is tried first, so the normal case needs one comparison."""
     assert readings(case, case.secret)[0] == case.secret
 
 
 @EVERY
 @pytest.mark.parametrize("form", ROUND, ids=ascii)
-def test_what_is_round_a_secret_is_not_a_part_of_it(case: Case, form: str) -> None:
-    """The secret itself is among the readings, and lets its sender in."""
+def test_one_reading_ignores_characters_around_a_secret(case: Case, form: str) -> None:
+    """White space or quotes are often added by mistake. The sender signs without them, and is accepted."""
     found = readings(case, form.format(case.secret.decode()))
     assert case.secret in found
     assert read_scheme(TomlTable(dict(case.verify)))(case.genuine(), case.evidence(NOW, *found))
 
 
 @pytest.mark.parametrize("secret", [b" spaced ", b'"quoted"', b"line\n", b"'"])
-def test_what_is_round_a_secret_may_be_a_part_of_it(secret: bytes) -> None:
-    """A sender may use what the deployer has stored to the letter."""
+def test_one_reading_keeps_characters_around_a_secret(secret: bytes) -> None:
+    """White space or quotes may belong to the secret, and the sender then signs with them."""
     github = of_scheme("github")
     found = readings(github, secret)
     verify = read_scheme(TomlTable(dict(github.verify)))
@@ -76,29 +76,29 @@ def test_what_is_round_a_secret_may_be_a_part_of_it(secret: bytes) -> None:
 
 @EVERY
 @pytest.mark.parametrize("blank", ["", " ", "\n", "\ufeff", "\u00a0\r\n\t", '""', "''", '" "', "\x00"])
-def test_a_blank_secret_is_none(case: Case, blank: str) -> None:
-    """Not even the empty key, which is anybody's, and no key that is invisible."""
+def test_a_blank_secret_has_no_reading(case: Case, blank: str) -> None:
+    """A forger could guess the empty key, and any key without visible characters."""
     assert readings(case, blank) == []
 
 
 @given(st.text(max_size=20))
 @pytest.mark.parametrize("case", KEYED, ids=lambda case: case.name)
-def test_no_reading_of_any_text_is_blank(case: Case, stored: str) -> None:
-    """And there are few, because each costs a comparison."""
+def test_any_text_has_few_readings_and_none_is_blank(case: Case, stored: str) -> None:
+    """Each reading costs a comparison for every request."""
     found = readings(case, stored)
     assert all(visible(reading.decode()) for reading in found)
     assert len(found) == len(set(found)) <= 8
 
 
 @EVERY
-def test_what_is_not_utf8_has_no_reading(case: Case) -> None:
-    """JSON holds only what is."""
+def test_a_secret_outside_utf8_has_no_reading(case: Case) -> None:
+    """Secrets are stored in JSON, which cannot contain such bytes."""
     assert readings(case, b"\xff" + case.secret) == []
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_every_scheme_makes_an_example_that_it_takes(name: str) -> None:
-    """For the local stack, and for people who need a new secret."""
+def test_every_scheme_generates_an_example_that_it_accepts(name: str) -> None:
+    """The local stack and people who need a new secret use the example."""
     more = {"hmac": {"header": "X-S"}, "token": {"header": "X-T", "prefix": "Bearer "}}.get(name, {})
     form = read_scheme(TomlTable({"scheme": name, **more})).secret
     example = form.example(secrets.token_bytes(24))
@@ -123,13 +123,13 @@ PUBLIC = next(iter(ed25519_pairs()))
         whsec(1).rstrip(b"="),
     ],
 )
-def test_a_prefix_may_be_missing_or_doubled(stored: bytes) -> None:
-    """As the standard's libraries take it, and as Supabase shows it."""
+def test_the_prefix_may_be_missing_or_have_a_version_before_it(stored: bytes) -> None:
+    """The standard's libraries accept a missing prefix, and Supabase shows secrets with `v1,` before it."""
     assert readings(STANDARD, stored) == [whsec(1)]
 
 
-def test_other_alphabet_missing_padding_and_set_bits_are_read() -> None:
-    """Each has one reading."""
+def test_every_variant_of_base64_has_one_reading() -> None:
+    """Variants are the URL-safe alphabet, missing padding, and unused bits that are set."""
     key = bytes(range(0xF0, 0x100)) * 2 + b"\xfb"
     standard, other = base64.b64encode(key).decode(), base64.urlsafe_b64encode(key).decode()
     assert standard != other
@@ -138,8 +138,8 @@ def test_other_alphabet_missing_padding_and_set_bits_are_read() -> None:
     assert readings(STANDARD, "whsec_QR==") == [b"whsec_QQ=="]
 
 
-def test_a_public_key_is_never_a_key_of_hmac() -> None:
-    """Anybody may know it. So 32 bytes need a prefix, and a public key has 32."""
+def test_a_public_key_is_never_read_as_a_key_of_hmac() -> None:
+    """It is not a secret. A public key has 32 bytes, so a secret of this length must have its prefix."""
     assert readings(STANDARD, PUBLIC) == [PUBLIC]
     assert readings(STANDARD, PUBLIC.removeprefix(b"whpk_")) == []
     assert readings(STANDARD, b"v1a," + PUBLIC) == [PUBLIC]
@@ -161,23 +161,23 @@ def test_a_public_key_is_never_a_key_of_hmac() -> None:
         "v1,",
     ],
 )
-def test_what_is_no_base64_has_no_reading(stored: str) -> None:
-    """A private key, another prefix, a password."""
+def test_a_secret_that_is_not_base64_has_no_reading(stored: str) -> None:
+    """Examples are a private key, a secret with an unknown prefix, and a password."""
     assert readings(STANDARD, stored) == []
 
 
-# --- the others --------------------------------------------------------------------------------------------
+# --- other schemes -----------------------------------------------------------------------------------------
 
 
 def test_stripe_s_prefix_is_added_if_it_is_missing() -> None:
-    """The key is the whole secret. As it is stored comes first."""
+    """The prefix belongs to the key, unlike in Standard Webhooks. The stored form is tried first."""
     assert readings(of_scheme("stripe"), "abc") == [b"abc", b"whsec_abc"]
     assert readings(of_scheme("stripe"), "whsec_abc") == [b"whsec_abc"]
     assert readings(of_scheme("stripe"), "whsec_") == []
 
 
-def test_a_token_may_be_stored_with_the_prefix_that_it_is_sent_with() -> None:
-    """Both readings are tried, because a token may begin like that."""
+def test_a_token_may_be_stored_with_its_header_s_prefix() -> None:
+    """Both readings are tried, because a token itself can begin with the same word."""
     bearer = of_scheme("token", prefix="Bearer ")
     assert readings(bearer, "Bearer abc") == [b"Bearer abc", b"abc"]
     assert readings(bearer, "Bearer ") == []
@@ -185,12 +185,12 @@ def test_a_token_may_be_stored_with_the_prefix_that_it_is_sent_with() -> None:
 
 
 @pytest.mark.parametrize("stored", ["tok\u00e9n", "x" * (MAX_PROOF + 1)])
-def test_a_token_that_no_header_can_carry_has_no_reading(stored: str) -> None:
-    """It would be refused for ever."""
+def test_a_token_that_no_header_can_contain_has_no_reading(stored: str) -> None:
+    """No request could ever match it, so it is reported as unusable."""
     assert readings(of_scheme("token", header="X-Gitlab-Token"), stored) == []
 
 
-def test_a_password_needs_its_user() -> None:
-    """Without a colon nothing that a sender offers can fit."""
+def test_a_password_needs_a_user() -> None:
+    """Basic authentication sends both, separated by a colon."""
     assert readings(of_scheme("basic"), "planted") == []
     assert readings(of_scheme("basic"), "user:pass word\n")[0] == b"user:pass word"

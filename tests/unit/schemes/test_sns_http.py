@@ -1,4 +1,4 @@
-"""SNS over HTTP: whose certificate, whose topic, what is signed, and that nothing is fetched for a forger."""
+"""SNS over HTTP: the certificate, the topic, the signed fields, and that nothing is fetched for a forger."""
 
 import json
 from collections.abc import Callable
@@ -35,12 +35,12 @@ EVIDENCE = CASE.evidence()
 
 
 def signed(**fields: str | None) -> Request:
-    """Return a notification that SNS has signed, with these fields."""
+    """Return a notification with these fields, signed by SNS."""
     return sns_signed(sns_message(b"planted", **fields), b"sns")
 
 
 def unreachable(address: str) -> bytes:
-    """Fail: a certificate must not be fetched."""
+    """Fail the test, because no certificate may be fetched."""
     raise AssertionError(address)
 
 
@@ -72,7 +72,7 @@ def unreachable(address: str) -> bytes:
     ],
 )
 def test_a_certificate_from_anywhere_else_is_not_fetched(address: str) -> None:
-    """Whoever chooses the certificate chooses the key: the address is pinned to the topic's region."""
+    """The certificate decides the key, so its URL must be that of SNS in the topic's region."""
     with pytest.raises(SignatureInvalid):
         VERIFY(signed(SigningCertURL=address), replace(EVIDENCE, certificate=unreachable))
 
@@ -88,14 +88,14 @@ def test_a_certificate_from_anywhere_else_is_not_fetched(address: str) -> None:
         "*",
     ],
 )
-def test_a_topic_that_is_not_allow_listed_is_refused(topic: str) -> None:
-    """Everybody's topics are signed by the same key; only the deployer's count. Nothing is fetched."""
+def test_a_topic_outside_the_allow_list_is_refused(topic: str) -> None:
+    """SNS signs the topics of all customers with the same key. No certificate is fetched for them."""
     with pytest.raises(SignatureInvalid):
         VERIFY(signed(TopicArn=topic), replace(EVIDENCE, certificate=unreachable))
 
 
-def test_without_allow_listed_topics_nobody_is_let_in() -> None:
-    """An empty list is no wildcard, and neither is a lack of certificates."""
+def test_nothing_is_accepted_without_a_list_of_topics() -> None:
+    """An empty list does not mean all topics. Nothing is accepted without certificates either."""
     for evidence in (replace(EVIDENCE, topics=frozenset()), replace(EVIDENCE, certificate=None)):
         with pytest.raises(SignatureInvalid):
             VERIFY(signed(), evidence)
@@ -111,15 +111,15 @@ def test_without_allow_listed_topics_nobody_is_let_in() -> None:
         ("planted", ""),
     ],
 )
-def test_an_allow_listed_topic_that_is_no_topic_pins_nothing(arn: str, region: str) -> None:
-    """A slip in the list must not become an address: `sns.s3-eu-west-1` would be somebody's bucket."""
+def test_an_invalid_topic_in_the_list_is_refused(arn: str, region: str) -> None:
+    """Its region becomes part of a host name, and `sns.s3-eu-west-1` would be a stranger's bucket."""
     request = signed(TopicArn=arn, SigningCertURL=CERTIFICATE.replace("eu-west-1", region))
     with pytest.raises(SignatureInvalid):
         VERIFY(request, replace(EVIDENCE, certificate=unreachable, topics=frozenset({arn})))
 
 
-def test_a_chinese_topic_has_its_certificate_in_china() -> None:
-    """The partition decides the domain."""
+def test_the_certificate_of_a_chinese_topic_is_fetched_from_china() -> None:
+    """The partition in the topic's ARN determines the domain."""
     topic = "arn:aws-cn:sns:cn-north-1:123456789012:planted"
     address = "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-01.pem"
     pem = certificate(rsa_pair()[0], "sns-cn-north-1.amazonaws.com.cn")
@@ -140,7 +140,7 @@ def test_a_chinese_topic_has_its_certificate_in_china() -> None:
 def test_a_topic_of_an_isolated_or_sovereign_partition_is_refused(
     partition: str, region: str, domain: str
 ) -> None:
-    """Their domains are none that the relay knows: nothing is fetched there, though the topic is listed."""
+    """The relay does not support their domains, so nothing is fetched even if the topic is in the list."""
     topic = f"arn:{partition}:sns:{region}:123456789012:planted"
     address = f"https://sns.{region}.{domain}/SimpleNotificationService-01.pem"
     evidence = replace(EVIDENCE, topics=frozenset({topic}), certificate=unreachable)
@@ -163,8 +163,8 @@ def test_a_topic_of_an_isolated_or_sovereign_partition_is_refused(
         lambda: b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ],
 )
-def test_a_certificate_that_is_not_sns_s_proves_nothing(pem: Callable[[], bytes]) -> None:
-    """Another key, name or kind; expired; not yet valid; not a certificate."""
+def test_a_certificate_that_is_not_sns_s_is_refused(pem: Callable[[], bytes]) -> None:
+    """It has another key, name or kind, is expired or not yet valid, or is not a certificate at all."""
     with pytest.raises(SignatureInvalid):
         VERIFY(signed(), replace(EVIDENCE, certificate=lambda _address: pem()))
 
@@ -193,7 +193,7 @@ def test_a_certificate_that_is_not_sns_s_proves_nothing(pem: Callable[[], bytes]
 def test_a_message_of_another_shape_is_refused_before_anything_is_fetched(
     fields: dict[str, str | None],
 ) -> None:
-    """Field names and lines are all that parts the fields: only the Message may have several lines."""
+    """SNS separates the signed fields by line breaks only, so no field except Message may contain one."""
     message = sns_message(b"planted", **fields)
     request = Request(json.dumps(message | {"Signature": "QUJD"}).encode())
     with pytest.raises(SignatureInvalid):
@@ -201,28 +201,28 @@ def test_a_message_of_another_shape_is_refused_before_anything_is_fetched(
 
 
 def test_a_subject_may_be_in_any_script() -> None:
-    """SNS takes UTF-8 without line breaks (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""
+    """SNS accepts UTF-8 without line breaks (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html)."""
     assert VERIFY(signed(Subject="Überhitzt: 溫度 🔥"), EVIDENCE)
 
 
 @pytest.mark.parametrize("field", ["Message", "Subject", "Timestamp", "Signature", "TopicArn", "Type"])
 @pytest.mark.parametrize("value", [None, 1, [], {}, True])
-def test_a_field_that_is_no_text_is_refused(field: str, value: object) -> None:
-    """And never an error."""
+def test_a_field_that_is_not_a_text_is_refused(field: str, value: object) -> None:
+    """The refusal is a normal one, and not an unexpected exception."""
     document = json.loads(signed().body) | {field: value}
     with pytest.raises(Unauthenticated):
         VERIFY(Request(json.dumps(document).encode()), replace(EVIDENCE, certificate=unreachable))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b'"Signature"', b"[" * 5000])
-def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
-    """A forger's JSON is no error of ours."""
+def test_a_body_that_is_not_an_object_is_refused(body: bytes) -> None:
+    """The refusal is a normal one, and not an unexpected exception."""
     with pytest.raises(SignatureInvalid):
         VERIFY(Request(body), EVIDENCE)
 
 
-def test_a_body_that_no_topic_allows_is_refused_by_its_size() -> None:
-    """A topic may allow 1 MiB; it is parsed before anybody has proven anything."""
+def test_a_body_beyond_the_limit_of_sns_is_too_large() -> None:
+    """A message can have 1 MiB. The body has to be parsed before it is verified, so it must be limited."""
     largest = sns_signed(sns_message(b'"' * 1024 * 1024), b"sns")
     assert len(largest.body) > 2 * 1024 * 1024
     VERIFY(largest, EVIDENCE)
@@ -230,8 +230,8 @@ def test_a_body_that_no_topic_allows_is_refused_by_its_size() -> None:
         VERIFY(replace(largest, body=largest.body + b" " * (MAX_BYTES + 1 - len(largest.body))), EVIDENCE)
 
 
-def test_a_body_with_more_parts_than_an_envelope_has_is_refused() -> None:
-    """Message attributes are not signed; thousands of them are a stranger's."""
+def test_the_number_of_parts_in_a_body_is_limited() -> None:
+    """Message attributes are not signed, so anyone could add thousands of them."""
     attributes: dict[str, object] = {
         f"a{number}": {"Type": "String", "Value": "x"} for number in range(1_000)
     }
@@ -242,31 +242,31 @@ def test_a_body_with_more_parts_than_an_envelope_has_is_refused() -> None:
         VERIFY(Request(json.dumps(many).encode()), EVIDENCE)
 
 
-def test_what_the_signature_does_not_cover_is_not_in_what_is_signed() -> None:
-    """MessageAttributes and UnsubscribeURL are a forger's to change: the event stays the same."""
+def test_unsigned_fields_do_not_change_the_event() -> None:
+    """A forger can change `MessageAttributes` and `UnsubscribeURL` of a genuine message."""
     genuine = signed()
     document = json.loads(genuine.body) | {"MessageAttributes": {"x": {}}, "UnsubscribeURL": "https://evil/"}
     forged = Request(json.dumps(document, indent=1).encode())
     assert VERIFY(forged, EVIDENCE) == VERIFY(genuine, EVIDENCE)
 
 
-def test_an_old_message_is_fetched_no_certificate_for() -> None:
-    """SNS retries for an hour at most; the past may be that far, the future 300 seconds."""
+def test_no_certificate_is_fetched_for_a_stale_message() -> None:
+    """SNS retries for at most an hour. A timestamp in the future is accepted up to 300 seconds."""
     for moment in (NOW - 3601, NOW + 301):
         with pytest.raises(Stale):
             VERIFY(signed(Timestamp=iso_ms(moment)), replace(EVIDENCE, certificate=unreachable))
 
 
-def test_a_source_may_ask_for_sha256() -> None:
-    """Version 1 signs SHA-1; whoever has set the topic to 2 need not take it."""
+def test_a_source_can_require_sha256() -> None:
+    """Version 1 signs with SHA-1, which need not be accepted if the topic uses version 2."""
     strict = read_scheme(TomlTable({"scheme": "sns-http", "minimum_version": 2}))
     strict(signed(), EVIDENCE)
     with pytest.raises(SignatureInvalid):
         strict(signed(SignatureVersion="1"), EVIDENCE)
 
 
-def test_that_a_certificate_cannot_be_fetched_is_not_the_sender_s_fault() -> None:
-    """What the fetch raises passes through: the sender is to try again."""
+def test_a_failure_to_fetch_a_certificate_is_raised() -> None:
+    """The sender is not at fault, so the error leads to a retry and not to a refusal."""
 
     def fetch(_address: str) -> bytes:
         raise CredentialsUnavailable("the certificate cannot be fetched")
@@ -275,8 +275,8 @@ def test_that_a_certificate_cannot_be_fetched_is_not_the_sender_s_fault() -> Non
         VERIFY(signed(), replace(EVIDENCE, certificate=fetch))
 
 
-def test_a_confirmation_s_address_is_signed() -> None:
-    """Whoever confirms a subscription calls the address that SNS has signed."""
+def test_the_url_of_a_confirmation_is_signed() -> None:
+    """The relay calls SNS to confirm a subscription, so a forger must not be able to change the URL."""
     case = next(case for case in CASES if case.name == "sns-http confirmation")
     forged = Place("json", "SubscribeURL").write(case.genuine(), "https://evil.example/")
     with pytest.raises(SignatureInvalid):

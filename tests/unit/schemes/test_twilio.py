@@ -1,4 +1,4 @@
-"""Twilio: what it signs has one reading, although nothing parts the address from the fields."""
+"""Twilio signs a URL and form fields without a separator, but every signed text has only one reading."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON = {"content-type": "application/json"}
 EVIL = b'{"evil": "anything"}'
 HASH = f"bodySHA256={hashlib.sha256(EVIL).hexdigest()}"
-#: A genuine SMS whose text its sender has chosen.
+#: The fields of a genuine SMS. Anyone who sends an SMS chooses its text.
 SMS = {"AccountSid": "AC0123", "ApiVersion": "2010-04-01", "Body": "hello", "From": "+1555", "To": "+1666"}
 
 
@@ -38,12 +38,12 @@ def signature(text: str) -> dict[str, str]:
 
 
 def text_of(url: str, fields: Mapping[str, str]) -> str:
-    """Return what Twilio signs for a form."""
+    """Return the text that Twilio signs for a form."""
     return url + "".join(name + fields[name] for name in sorted(fields))
 
 
 def form(fields: Mapping[str, str]) -> bytes:
-    """Encode every byte, as is always allowed."""
+    """Encode a form with an escape for every byte, which is always allowed."""
     return "&".join(
         "=".join("".join(f"%{byte:02X}" for byte in part.encode()) for part in field)
         for field in fields.items()
@@ -63,8 +63,8 @@ def refused(request: Request) -> bool:
 @pytest.mark.parametrize(
     "address", [ADDRESS, ADDRESS.replace(".com", ".com:8443"), "https://x/Prod/webhooks/p"]
 )
-def test_a_genuine_form_is_let_in(address: str, query: str) -> None:
-    """Whatever its address is, and in any order of its fields."""
+def test_a_genuine_form_is_accepted(address: str, query: str) -> None:
+    """This holds for any URL, and for any order of the fields."""
     text = text_of(address + query, SMS)
     for fields in (SMS, dict(reversed(SMS.items()))):
         request = Request(form(fields), FORM | signature(text), url=address + query)
@@ -81,15 +81,15 @@ def test_a_genuine_form_is_let_in(address: str, query: str) -> None:
         {"AccountSid": "AC1", "Body": f"&{HASH}", "From": "+1"},
     ],
 )
-def test_a_genuine_form_of_other_fields_is_let_in(fields: dict[str, str]) -> None:
-    """Senders and users name fields, and people write texts."""
+def test_a_genuine_form_with_any_fields_is_accepted(fields: dict[str, str]) -> None:
+    """Twilio's customers choose names of fields, and people write the texts."""
     request = Request(form(fields), FORM | signature(text_of(URL, fields)), url=URL)
     assert not refused(request)
 
 
 @pytest.mark.parametrize("query", ["?", "?x=1&", "?order=Ab42&AccountSid=AC1&"])
-def test_a_genuine_body_with_its_hash_is_let_in(query: str) -> None:
-    """Under any content type but a form's."""
+def test_a_genuine_body_with_its_hash_is_accepted(query: str) -> None:
+    """This holds for any content type except that of a form."""
     url = ADDRESS + query + HASH
     for named in (JSON, {}, {"content-type": "text/plain"}):
         assert not refused(Request(EVIL, named | signature(url), url=url))
@@ -111,8 +111,8 @@ def test_a_genuine_body_with_its_hash_is_let_in(query: str) -> None:
     ],
 )
 @pytest.mark.parametrize("last", ["Body", "To"])
-def test_the_text_of_a_message_never_becomes_a_body_s_hash(query: str, body: str, last: str) -> None:
-    """Not even if it is the last that is signed: AccountSid would be in the address then."""
+def test_the_text_of_a_message_is_never_read_as_a_body_hash(query: str, body: str, last: str) -> None:
+    """A forger could send an SMS whose text ends like a URL with the hash of another body."""
     text = text_of(ADDRESS + query, {name: SMS[name] for name in SMS if name < last} | {last: body})
     for named in (JSON, {}, FORM, {"content-type": "text/plain"}):
         assert refused(Request(EVIL, named | signature(text), url=text))
@@ -122,8 +122,8 @@ QUERIES = st.sampled_from(["", "?x=1", "?x=Abc", "?a=b&c"])
 
 
 @given(st.integers(0, 200), st.lists(st.integers(0, 100), max_size=5), QUERIES)
-def test_the_border_between_address_and_fields_cannot_be_moved(at: int, cuts: list[int], query: str) -> None:
-    """Wherever a forger puts it, with any fields made of what follows."""
+def test_the_border_between_url_and_fields_cannot_be_moved(at: int, cuts: list[int], query: str) -> None:
+    """A forger may split a signed text elsewhere, and make any fields from the second part."""
     url = ADDRESS + query
     text = text_of(url, SMS)
     border, rest = text[:at], text[at:]
@@ -136,8 +136,8 @@ def test_the_border_between_address_and_fields_cannot_be_moved(at: int, cuts: li
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=4, unique=True), st.sampled_from(["?x=1", "?x=Abc"]))
-def test_a_parameter_of_the_address_never_becomes_a_field(cuts: list[int], query: str) -> None:
-    """Beside the genuine fields, or in parts."""
+def test_a_query_parameter_is_never_read_as_a_field(cuts: list[int], query: str) -> None:
+    """A forger may move it from the URL to the form, as one field or as several."""
     text = text_of(ADDRESS + query, SMS)
     for keep in range(len(query)):
         rest = query[keep:]
@@ -148,8 +148,8 @@ def test_a_parameter_of_the_address_never_becomes_a_field(cuts: list[int], query
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
-def test_a_source_that_takes_forms_takes_no_hash(gateway: Gateway, tmp_path: Path) -> None:
-    """A form without AccountSid (a Studio flow's own webhook) could end in what reads like a hash."""
+def test_a_source_for_forms_rejects_a_body_hash(gateway: Gateway, tmp_path: Path) -> None:
+    """The signed text of a form without `AccountSid`, as of a Studio flow, could end like a body hash."""
     here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"')
     here.secrets.secrets = (SECRET,)
     text = text_of(ADDRESS + "?x=1", {"phone": "1", "text": f"&{HASH}"})
@@ -159,8 +159,8 @@ def test_a_source_that_takes_forms_takes_no_hash(gateway: Gateway, tmp_path: Pat
 
 
 @pytest.mark.parametrize("query", ["?x=1", "?", "/more", "?x=1&y=2"])
-def test_what_begins_no_field_s_name_belongs_to_the_address(query: str) -> None:
-    """Also if Twilio has sent no AccountSid, as in the webhooks that a Studio flow makes."""
+def test_a_text_that_cannot_begin_a_field_name_belongs_to_the_url(query: str) -> None:
+    """This holds even if there is no `AccountSid`, as in the webhooks of a Studio flow."""
     fields = {"Digits": "1", "From": "+1"}
     text = text_of(ADDRESS + query, fields)
     forged = {query: "", **fields}
@@ -170,8 +170,8 @@ def test_what_begins_no_field_s_name_belongs_to_the_address(query: str) -> None:
 
 
 @given(st.integers(0, 120), st.integers(0, 120))
-def test_a_signed_hash_never_becomes_a_field(at: int, split: int) -> None:
-    """The address of a JSON body is no form's."""
+def test_a_signed_body_hash_is_never_read_as_a_field(at: int, split: int) -> None:
+    """The signature of a JSON body must not be accepted for a form."""
     text = f"{ADDRESS}?x=1&{HASH}"
     rest = text[at:]
     if rest:
@@ -179,8 +179,8 @@ def test_a_signed_hash_never_becomes_a_field(at: int, split: int) -> None:
 
 
 @given(st.integers(0, 150), st.integers(0, 150))
-def test_the_address_of_a_get_never_becomes_a_form(at: int, split: int) -> None:
-    """Twilio signs a GET by its address, in which its parameters are."""
+def test_the_signature_of_a_get_is_never_accepted_for_a_form(at: int, split: int) -> None:
+    """Twilio signs only the URL of a GET, and the URL contains the parameters."""
     text = ADDRESS + "?" + "&".join(f"{name}={value}" for name, value in SMS.items())
     rest = text[at:]
     body = form({rest[:split]: rest[split:]}) if rest else b""
@@ -191,21 +191,21 @@ def test_the_address_of_a_get_never_becomes_a_form(at: int, split: int) -> None:
     "named", [JSON, {}, {"content-type": "text/plain"}, {"content-type": "multipart/form-data"}]
 )
 def test_a_form_under_another_content_type_is_refused(named: dict[str, str]) -> None:
-    """Or the reader of the body, who goes by it, would see something else."""
+    """The body is parsed by its content type, so the parsed document would differ from the verified form."""
     text = text_of(URL, SMS)
     assert not refused(Request(form(SMS), FORM | signature(text), url=URL))
     assert refused(Request(form(SMS), named | signature(text), url=URL))
 
 
-def test_a_form_that_is_json_too_is_refused() -> None:
-    """Its reader would take it for JSON."""
+def test_a_form_that_is_also_json_is_refused() -> None:
+    """It would be verified as a form but parsed as JSON."""
     fields = {"AccountSid": "AC1", '{"a': '1"}'}
     body = b'{"a=1"}&AccountSid=AC1'
     assert refused(Request(body, FORM | signature(text_of(URL, fields)), url=URL))
 
 
-def test_a_form_is_bounded_before_it_is_parsed() -> None:
-    """By anybody's standing; what is refused costs nothing."""
+def test_the_size_of_a_form_is_checked_before_it_is_parsed() -> None:
+    """Anyone can send a form, and parsing it is necessary to verify it."""
     body = b"a=" + b"%41" * (MAX_FORM_BYTES // 3 + 1)
     with pytest.raises(PayloadTooLarge):
         VERIFY(Request(body, FORM | signature("x"), url=URL), EVIDENCE)
@@ -213,8 +213,8 @@ def test_a_form_is_bounded_before_it_is_parsed() -> None:
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
 @pytest.mark.parametrize("policy", ["", f'address = "{ADDRESS}"'])
-def test_what_was_verified_is_what_is_read(gateway: Gateway, policy: str, tmp_path: Path) -> None:
-    """The fields of the form are the document, and no JSON gets in under their proof."""
+def test_the_verified_fields_are_the_document(gateway: Gateway, policy: str, tmp_path: Path) -> None:
+    """A JSON body with the signature of a form is rejected."""
     here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"', policy=policy)
     here.secrets.secrets = (SECRET,)
     sms = SMS | {"Body": f"&{HASH}&"}
@@ -230,7 +230,7 @@ def test_what_was_verified_is_what_is_read(gateway: Gateway, policy: str, tmp_pa
 
 
 def test_twilio_fields_in_another_order_are_the_same_event() -> None:
-    """Only the fields are signed, sorted: a forger who sorts them otherwise makes a duplicate."""
+    """Twilio signs the sorted fields, so a forger who changes their order only creates a duplicate."""
     case = BY_NAME["twilio form"]
     fields = FORM_BODY.split(b"&")
     other = replace(case.genuine(), body=b"&".join(reversed(fields + fields)))
@@ -253,15 +253,15 @@ def test_twilio_fields_in_another_order_are_the_same_event() -> None:
         b"a=b&" * 1001,
     ],
 )
-def test_a_twilio_body_that_is_no_form_is_refused(body: bytes) -> None:
-    """Nothing that a lenient reader would pass over may ride along."""
+def test_a_twilio_body_that_is_not_a_form_is_refused(body: bytes) -> None:
+    """A lenient parser would ignore such parts, and they would not be verified."""
     case = BY_NAME["twilio form"]
     with pytest.raises(SignatureInvalid):
         VERIFY(replace(case.genuine(), body=body), case.evidence())
 
 
-def test_a_body_cannot_ride_on_a_signature_of_the_address_alone() -> None:
-    """A GET is signed so. `=` would add nothing to it, and a form has at least one field."""
+def test_a_signature_of_the_url_alone_is_refused_with_any_body() -> None:
+    """Twilio signs a GET in this way. A body such as `=` would add nothing to the signed text."""
     case = BY_NAME["twilio form"]
     genuine = case.genuine(body=b"")
     for body in (b"", b"=", b"=&=", b"&", b"%", b"{}"):
@@ -286,8 +286,8 @@ def test_a_body_cannot_ride_on_a_signature_of_the_address_alone() -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["twilio form", "twilio body hash"])
-def test_another_address_is_refused(name: str, change: Any) -> None:
-    """The address is signed, and with it, where there is one, the body's hash."""
+def test_a_changed_url_is_refused(name: str, change: Any) -> None:
+    """The URL is signed, including the body's hash if it has one."""
     case = BY_NAME[name]
     changed = change(case.genuine().url)
     if changed != case.genuine().url:
@@ -296,8 +296,8 @@ def test_another_address_is_refused(name: str, change: Any) -> None:
 
 
 @pytest.mark.parametrize("order", ["{right}&{wrong}", "{wrong}&{right}", "{right}&{right}"])
-def test_two_body_hashes_are_refused_even_signed(order: str) -> None:
-    """One of them would be somebody's to choose."""
+def test_two_body_hashes_are_refused_even_if_they_are_signed(order: str) -> None:
+    """Otherwise a sender could choose which of them counts."""
     right = "bodySHA256=" + hashlib.sha256(b"body").hexdigest()
     url = f"{URL}&{order.format(right=right, wrong='bodySHA256=' + '0' * 64)}"
     signature = b64(mac(b"planted secret", url.encode(), "sha1"))
@@ -306,8 +306,8 @@ def test_two_body_hashes_are_refused_even_signed(order: str) -> None:
         read_scheme(TomlTable({"scheme": "twilio"}))(request, Evidence([b"planted secret"], NOW))
 
 
-def test_bytes_that_are_no_text_do_not_pass_for_the_replacement_character() -> None:
-    """A lenient decoder reads every such byte alike, and one signature would cover them all."""
+def test_invalid_utf8_is_not_read_as_the_replacement_character() -> None:
+    """A lenient decoder replaces every invalid byte alike, so one signature would cover all of them."""
     case = BY_NAME["twilio form"]
     genuine = case.genuine(body=b"a=%EF%BF%BD")
     VERIFY(genuine, case.evidence())

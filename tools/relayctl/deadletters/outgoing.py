@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from push_relay.adapters.dynamodb.ledger import LEDGER_MEMORY_SECS
+from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS
 from push_relay.core.event import Event, Replay
 from push_relay.core.queue_format import (
     CRASHES_ATTRIBUTE,

@@ -1,24 +1,28 @@
-"""Windows of digests on DynamoDB, each in segments of 8 KB at the most.
+"""The batch windows in DynamoDB. A window consists of segments of at most 8 KB, each of them an item.
 
-A write costs a unit for each KB of the whole item, so a window in one item would throttle a storm. Its first
-segment is the item `digest#<id>`, the others are `digest#<id>#<number>`:
+A write costs a unit for each KB of the whole item, so DynamoDB would throttle a storm into a single item.
 
-| attribute                            | of           | meaning                                             |
-|--------------------------------------|--------------|-----------------------------------------------------|
-| `push_<key>`                         | each segment | a gathered push, as JSON                            |
-| `gathered_bytes`                     | each segment | what its pushes take                                |
-| `is_scheduled`                       | each segment | whether the window's end is known to be scheduled   |
-| `closed`                             | each segment | since when no push is let in                        |
-| `recipient_kind`, `recipient_value`, | each segment | the window's recipient, end and priority            |
-| `due`, `high`                        |              |                                                     |
-| `push_#segments`                     | the first    | the number of the last segment, if there are others |
-| `expires_at`                         | each segment | the TTL                                             |
+| attribute         | items             | meaning                                                     |
+|-------------------|-------------------|-------------------------------------------------------------|
+| `pk`              | the first segment | `digest#<window>`                                           |
+| `pk`              | other segments    | `digest#<window>#<number>`                                  |
+| `push_<key>`      | all               | a batched push, as JSON                                     |
+| `gathered_bytes`  | all               | the size of its pushes                                      |
+| `is_scheduled`    | all               | whether the window's end is known to be scheduled           |
+| `closed`          | all               | since when no push is accepted, seconds since the epoch     |
+| `recipient_kind`  | all               | the window's recipient: `user`, `email` or `external`       |
+| `recipient_value` | all               | the recipient's id or address                               |
+| `due`             | all               | when the window ends, seconds since the epoch               |
+| `high`            | all               | whether its pushes have high priority                       |
+| `push_#segments`  | the first segment | the number of the last segment; absent if there is only one |
+| `expires_at`      | all               | TTL, in seconds since the epoch                             |
 
-`push_#segments` is written before the segment of that number, and never after the first segment is closed.
-So when the first is closed, the others are known. Its name begins like a push's: the version before, which
-knows no segments, fails to read it as one and parks the window's end, instead of leaving pushes out.
+`push_#segments` is written before the segment of that number, and never after the first segment was closed.
+So when the first segment is closed, the others are known. The attribute's name begins like a push's on
+purpose: the version before knows no segments, fails to read it as a push, and parks the window's end. If it
+ignored the attribute, it would leave pushes out.
 
-The items hold what will be said and to whom, so they are payload: encrypted at rest, and gone by the TTL.
+The items contain wording and recipients, which are payload: encrypted at rest, and deleted by the TTL.
 """
 
 import json
@@ -32,40 +36,40 @@ from push_relay.core.delivery.batching import Added, BatchedPush, Window, overfl
 from push_relay.core.push import Recipient, RecipientKind, Wording
 
 #: Seconds that a window is kept after its end.
-KEPT = 14 * 24 * 3600
-#: Bytes that a segment's pushes may take together, unless it holds one push alone. With the other attributes
-#: it is an item of 8 KB at the most.
+KEPT_SECS = 14 * 24 * 3600
+#: Bytes of a segment's pushes, unless there is only one push in it. With the other attributes the item has at
+#: most 8 KB.
 ROOM_BYTES = 7_600
-#: Segments of a window. What has no room in them goes on into another window.
-SEGMENTS = 48
-#: Windows of which a worker remembers the segment that took its last push.
-_REMEMBERED = 1_000
+#: Segments of a window. Pushes that have no room in them go into another window.
+MAX_SEGMENTS = 48
+#: Windows of which a worker remembers the segment that its last push went into.
+_MAX_REMEMBERED = 1_000
 _ENTRY = "push_"
 _LAST_SEGMENT = "push_#segments"
 _FITS = "gathered_bytes <= :room"
 
 
 class _Known(NamedTuple):
-    """What a worker knows of a window: the number of its last segment, and whether its end is scheduled."""
+    """A worker's knowledge of a window: the number of its last segment, and whether its end is scheduled."""
 
     last: int = 0
     is_scheduled: bool = False
 
 
-_NOTHING = _Known()
+_UNKNOWN = _Known()
 
 
 class DynamoDbBatches:
-    """Windows, each step one conditional write that can be repeated."""
+    """The windows, as one worker uses them. Each step is a conditional write that can be repeated."""
 
     def __init__(self, table: LedgerTable, now: Callable[[], float]) -> None:
         self._table = table
         self._now = now
-        self._latest: dict[str, Window] = {}  # by a window's id: where its next push is tried first
+        self._latest: dict[str, Window] = {}  # by the window's id: where its next push is tried first
         self._known: dict[str, _Known] = {}
 
     def latest(self, window: Window) -> Window:
-        """Return where a window's next push is tried first: as far as this worker knows, what is not full."""
+        """Return the segment that is not full, as far as this worker knows."""
         known = self._latest.get(window.id)
         while known and known.id != window.id:
             window = replace(window, id=known.id)
@@ -73,8 +77,8 @@ class DynamoDbBatches:
         return replace(window, segment=known.segment if known else 0)
 
     def further(self, window: Window) -> Window:
-        """Return where a push goes for which a segment has no room."""
-        if window.segment + 1 == SEGMENTS:
+        """Return where a push goes if a segment has no room for it."""
+        if window.segment + 1 == MAX_SEGMENTS:
             other = overflow(window)
         else:
             other = replace(window, segment=max(window.segment + 1, self._of(window).last))
@@ -82,7 +86,7 @@ class DynamoDbBatches:
         return other
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add an entry to a segment, once; tell what became of it."""
+        """Add a push to a segment, once."""
         added = self._put(window, entry, is_new=window.segment <= self._of(window).last)
         if added is None:
             added = self._open(window) or self._put(window, entry, is_new=True) or Added.FULL
@@ -91,7 +95,7 @@ class DynamoDbBatches:
         return added
 
     def _put(self, window: Window, entry: BatchedPush, *, is_new: bool) -> Added | None:
-        """Put an entry into a segment; None if there is no such segment yet. `is_new`: then it is made."""
+        """Put a push into a segment; return None if the segment does not exist. `is_new` creates it."""
         name, written = _ENTRY + entry.key, json.dumps(_stored(entry), ensure_ascii=False)
         size = len(name) + len(written.encode())
         is_scheduled = window.segment > 0 and self._of(window).is_scheduled
@@ -121,15 +125,16 @@ class DynamoDbBatches:
         except ConditionFailed as exc:
             self._learn(window, exc.item)
             if name in exc.item:
-                # Whoever added it died before they could say so. Who closed it was told to by its schedule.
-                return _lies(exc.item, is_scheduled="closed" in exc.item)
+                # The worker that added it died before it could settle the push. A window is closed by its
+                # scheduled end, so a closed one was scheduled.
+                return _added(exc.item, is_scheduled="closed" in exc.item)
             if "closed" in exc.item:
                 return Added.CLOSED
             return Added.FULL if exc.item else None
-        return _lies(item)
+        return _added(item)
 
     def _open(self, window: Window) -> Added | None:
-        """Note in the first segment that there is one of this number; return CLOSED if it is closed."""
+        """Note in the first segment that a segment of this number exists; return CLOSED if it is closed."""
         try:
             item = self._table.update(
                 Key=_key(replace(window, segment=0)),
@@ -159,7 +164,7 @@ class DynamoDbBatches:
             )
 
     def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
-        """Let no more in, and return what was gathered; None where there is no such window."""
+        """Close a window, and return its pushes; None if there is no such window."""
         nobody = Recipient(RecipientKind.USER, "")
         try:
             first = Window(window_id, nobody, self._now())
@@ -174,7 +179,7 @@ class DynamoDbBatches:
         return window, [*entries.values()]
 
     def _close(self, window: Window, **condition: str) -> Item:
-        """Close a segment, also one that nothing has been put into yet; return it."""
+        """Close a segment, even one that contains no push yet; return it."""
         return self._table.update(
             Key=_key(window),
             UpdateExpression="SET closed = if_not_exists(closed, :now),"
@@ -188,22 +193,22 @@ class DynamoDbBatches:
         )
 
     def _of(self, window: Window) -> _Known:
-        return self._known.get(window.id, _NOTHING)
+        return self._known.get(window.id, _UNKNOWN)
 
     def _learn(self, window: Window, item: Item) -> None:
-        """Remember what the first segment says of its window."""
+        """Remember what the first segment shows of its window."""
         if window.segment == 0 and item:
             is_scheduled = bool(item.get("is_scheduled", {}).get("BOOL"))
             self._known[window.id] = _Known(_last(item), is_scheduled)
 
     def _remember(self, window: Window, latest: Window) -> None:
-        if len(self._latest) > _REMEMBERED:
+        if len(self._latest) > _MAX_REMEMBERED:
             self._latest.clear()
             self._known.clear()
         self._latest[window.id] = latest
 
 
-def _lies(item: Item, *, is_scheduled: bool = False) -> Added:
+def _added(item: Item, *, is_scheduled: bool = False) -> Added:
     return Added.SCHEDULED if is_scheduled or item["is_scheduled"]["BOOL"] else Added.UNSCHEDULED
 
 
@@ -213,7 +218,7 @@ def _key(window: Window) -> dict[str, Any]:
 
 
 def _expires(due: float) -> int:
-    return math.ceil(due) + KEPT
+    return math.ceil(due) + KEPT_SECS
 
 
 def _last(item: Item) -> int:
@@ -221,14 +226,14 @@ def _last(item: Item) -> int:
 
 
 def _entries(item: Item) -> dict[str, BatchedPush]:
-    """Return a segment's entries by their keys."""
+    """Return a segment's pushes by their keys."""
     names = sorted(name for name in item if name.startswith(_ENTRY) and name != _LAST_SEGMENT)
     entries = [_entry(item[name]["S"]) for name in names]
     return {entry.key: entry for entry in entries}
 
 
 def _stored(entry: BatchedPush) -> dict[str, object]:
-    """Return an item's JSON. It has the key `message`, because the version before reads and writes it."""
+    """Return a push's JSON. The wording's name is `message`, which the version before reads and writes."""
     fields = asdict(entry)
     fields["message"] = fields.pop("wording")
     return fields

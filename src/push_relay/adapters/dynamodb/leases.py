@@ -70,7 +70,7 @@ class DynamoDbLeaseRecord:
         return self._make(write)
 
     def pass_on(self, heirs: Mapping[int, str | None], secs: float, *, wish: float | None = None) -> View:
-        """Give leases back, or hand them to workers that wait; all or none. Raises Refused.
+        """Return leases, or hand them to workers that wait; all or none. Raises Refused.
 
         heirs  for each connection the worker that gets it, for `secs` seconds; None frees it
         wish   the moment since which this worker waits from now on
@@ -141,12 +141,12 @@ class DynamoDbLeaseRecord:
 
     def _view(self, item: Item) -> View:
         ended = self._ended
-        ends = {c: _whole(item.get(f"until_{c}")) for c in range(self._limit)}
+        ends = {c: _integer(item.get(f"until_{c}")) for c in range(self._limit)}
         owners = {c: item.get(f"owner_{c}", {}).get("S") for c in range(self._limit)}
         wishes: dict[str, Any] = {name: item[name].get("M", {}) for name in item if name.startswith(_WISH)}
-        valid = {name: wish for name, wish in wishes.items() if _whole(wish.get("until")) > ended}
+        valid = {name: wish for name, wish in wishes.items() if _integer(wish.get("until")) > ended}
         self._outdated = [name for name in wishes if name not in valid and name != _WISH + self.worker]
-        self._waiting = sorted(valid, key=lambda name: (_whole(valid[name].get("since")), name))
+        self._waiting = sorted(valid, key=lambda name: (_integer(valid[name].get("since")), name))
         return View(
             free=[c for c, end in ends.items() if end <= ended and owners[c] != self.worker],
             mine={c: ends[c] for c, owner in owners.items() if owner == self.worker},
@@ -154,7 +154,7 @@ class DynamoDbLeaseRecord:
         )
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     return int(value["N"]) if value else 0
 
 

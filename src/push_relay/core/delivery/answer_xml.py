@@ -1,13 +1,13 @@
-"""Find the error code in an XML answer of the vendor's, safely: no entities, no tree, by local name."""
+"""Find the error code in an XML answer of the vendor, safely: without entities and without a tree."""
 
 from xml.parsers import expat
 
 
 def error_code(document: bytes) -> str | None:
-    """Return the text of ResponseStatus/ErrorCode, whatever the prefixes; None where there is none.
+    """Return the text of ResponseStatus/ErrorCode, with any prefixes; None if there is no such element.
 
-    Raises ValueError where the document is not well-formed or declares a document type: no answer needs
-    one, and every attack by entities does (https://docs.python.org/3/library/xml.html#xml-security).
+    Raises ValueError if the document is not well-formed or has a document type. Answers do not need one, and
+    all attacks by entities do (https://docs.python.org/3/library/xml.html#xml-security).
     """
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")

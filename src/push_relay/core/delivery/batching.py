@@ -16,7 +16,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.account import Account
-from push_relay.core.clock import TimeLeft
+from push_relay.core.clock import Clock, TimeLeft
+from push_relay.core.delivery.ledger import Ledger
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import LedgerUnavailable, VendorRejected
 from push_relay.core.event import Event, sha256_hex
@@ -126,9 +127,11 @@ class Scheduler(Protocol):
 class Batcher:
     """Gathers pushes into windows, and makes of a window that ends the one push that it becomes."""
 
-    digests: BatchStore
+    store: BatchStore
+    ledger: Ledger
     sender: Sender
     queue: Scheduler
+    clock: Clock
 
     def add(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
         """Put an event's push into its window. Never raises: an exception is the push's outcome."""
@@ -138,7 +141,7 @@ class Batcher:
         entry = BatchedPush(push.key, event.source, event.id, event.correlation_id, push.wording, expires)
         try:
             self._put(push, entry)
-            self.sender.ledger.settle(push.key, BATCHED)
+            self.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             return self.sender.recorded(push, Receipt.of_error(event, exc, push))
         detail = "gathered with others to the same recipient"
@@ -146,26 +149,26 @@ class Batcher:
 
     def _put(self, push: Push, entry: BatchedPush) -> None:
         """Put an entry into the window that the ledger notes for it, else into the first that takes it."""
-        now = self.sender.clock.now
-        window = self._noted(push, self.digests.latest(window_of(push, now())))
+        now = self.clock.now
+        window = self._noted(push, self.store.latest(window_of(push, now())))
         for _ in range(TRIES):
-            added = self.digests.add(window, entry)
+            added = self.store.add(window, entry)
             if added is Added.UNSCHEDULED:
                 # In this order, so that a worker that dies in between leaves a second event, and not none.
                 self.queue.requeue(closing_event(window), 1, window.due, BATCHED)
-                self.digests.scheduled(window)
+                self.store.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return
             # By this worker's clock the closed one may last a while yet: the next begins when it is due.
             next_one = window_of(push, max(now(), window.due))
-            other = self.digests.further(window) if added is Added.FULL else self.digests.latest(next_one)
-            window = self._noted(push, other, anew=True)
+            other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)
+            window = self._noted(push, other, overwrite=True)
         raise LedgerUnavailable("no window of the digest has taken the push")
 
-    def _noted(self, push: Push, window: Window, *, anew: bool = False) -> Window:
+    def _noted(self, push: Push, window: Window, *, overwrite: bool = False) -> Window:
         """Note the window that a push goes into before it lies there; return the one that it is bound to."""
         segment = f"#{window.segment}" if window.segment else ""
-        noted = self.sender.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", anew=anew)
+        noted = self.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", overwrite=overwrite)
         due, _, name = noted.partition(" ")
         window_id, _, number = name.partition("#")
         return replace(window, id=window_id, due=float(due), segment=int(number or 0))
@@ -176,10 +179,10 @@ class Batcher:
         If the event waited or failed for pushes of a refused digest, those are written instead.
         """
         try:
-            found = self.digests.close(str(event.data.get("window")))
+            found = self.store.close(str(event.data.get("window")))
             if found is None or not found[1]:
                 return [Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")]
-            push = _written(event, *found, self.sender.clock.now(), account)
+            push = _written(event, *found, self.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [Receipt.of_error(event, exc)]
         if is_for_single_pushes(event):

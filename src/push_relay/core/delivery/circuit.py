@@ -114,7 +114,7 @@ class CircuitBreaker:
         return _stopped(state, now) if is_known else None
 
     def wait(self) -> float | None:
-        """Return the seconds until a call may be tried, by what this worker knows; None if it may be now."""
+        """Return the seconds until a call may be tried, by what this worker knows; None if it can be now."""
         return cooldown.pause(self._known[0], self._clock.now()) or None
 
     def _admit(self, mark: str, timeout: float) -> str:
@@ -159,7 +159,7 @@ class CircuitBreaker:
         self._note(probe, lambda state: cooldown.answered(state, probe, mark, answers))
 
     def _current(self) -> Cooldown:
-        """Return the state, or what this worker knows of it if that is fresh. Raises LedgerUnavailable."""
+        """Return the state; a fresh one that this worker has seen is not read. Raises LedgerUnavailable."""
         known = self._known
         if self._is_fresh():
             return known[0]

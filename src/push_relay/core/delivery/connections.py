@@ -80,7 +80,7 @@ class View(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a worker that holds connections changes at the end of a call.
+    """The change that a worker with connections makes at the end of a call.
 
     heir  the worker that gets the connection
     take  how many free connections it leases in addition

@@ -1,16 +1,16 @@
-"""The account's cool-down: when calls stop because the vendor fails or throttles, and when one is tried.
+"""The rules of an account's cool-down, in which calls are stopped because the vendor fails or throttles.
 
-Pure rules over one state, which the whole fleet shares; an adapter stores it.
+They are functions of one state, which the whole fleet shares. `circuit.py` applies them.
 
 - Calls stop at once if the vendor asks for fewer (429, or any refusal with `Retry-After`) or refuses the
-  credentials, and after `FAILURES` calls in a row that it did not answer well.
-- While they are stopped, one call at a time is tried: the probe. The wait after each failed probe is longer.
-- An answered probe ends the cool-down for everybody.
+  credentials. They also stop after `FAILURES` failed calls in a row.
+- While calls are stopped, one call at a time is tried: the probe. After each failed probe the wait is longer.
+- An answered probe ends the cool-down for all workers.
 
-An outage costs calls of the day, and their number is bounded by a budget. Half of its probes go out at
-growing intervals, so that the end of a short outage is noticed within a fraction of its length. The other
-half is enough for a probe at even intervals through the rest of a whole day. Each call that the vendor
-answers gives one call back to the budget: a vendor that fails now and then is no outage.
+An outage costs calls of the day, and a budget limits their number. Half of the budget's probes have growing
+intervals, so that the end of a short outage is noticed within a fraction of its length. The other half is
+enough for probes at even intervals through the rest of a whole day. Each call that the vendor answers gives
+one call back to the budget, because a vendor that fails now and then has no outage.
 """
 
 import math
@@ -19,53 +19,55 @@ from typing import NamedTuple
 from push_relay.core.delivery.day import Day
 from push_relay.core.errors import VendorThrottled
 
-#: Calls in a row without an answer that stop all calls.
+#: Failed calls in a row that stop all calls.
 FAILURES = 3
-#: Calls that may be under way when calls are stopped, besides the last of the row: one on each connection.
+#: Other calls that may be in progress when calls are stopped: one on each other connection.
 _UNDER_WAY = 2
-#: Percent of the day's calls that an outage may cost in a day; and how many it may cost at least.
+#: The budget of an outage in percent of the day's calls, and the smallest budget in calls.
 BUDGET_PERCENT, LEAST_BUDGET = 2, 20
 #: Seconds until the first probe.
 FIRST_WAIT_SECS = 10.0
-#: Seconds beyond which no `Retry-After` is a floor. A longer wait could not end when the vendor recovers.
+#: Seconds up to which `Retry-After` is a floor. A longer wait could not end when the vendor recovers.
 LONGEST_NAMED_SECS = 3600.0
-#: Seconds after midnight at which a new day's quota is tried: the vendor's clock may be another.
+#: Seconds after midnight at which a new day's quota is tried, because the vendor's clock may differ.
 AFTER_MIDNIGHT_SECS = 5.0
-#: Seconds until a push that met another's probe is tried again: most probes are answered by then.
+#: Seconds until a push is tried again if another one is the probe. Most probes are answered by then.
 PROBE_PAUSE_SECS = 5.0
-#: Seconds after which a push that waits because of refused credentials looks whether the secret has changed.
+#: Seconds after which a push that waits because of refused credentials is tried again. Trying it reads the
+#: secret, which may have changed.
 LOOK_SECS = 900.0
 _DAY_SECS = 86_400.0
 
 
 class Schedule(NamedTuple):
-    """How an account's outages are probed.
+    """The schedule of an account's probes.
 
-    budget   calls that an outage may cost in a day
-    even     how many of them are kept for probes at even intervals
-    growth   by what each wait is longer than the one before
-    growing  waits that grow; after them all are the longest
-    longest  seconds
+    budget        calls that an outage may cost in a day
+    even          calls of the budget that are reserved for probes at even intervals
+    growth        the factor by which each wait is longer than the one before
+    growing       number of waits that grow; the waits after them are the longest
+    longest_secs  the longest wait
     """
 
     budget: int
     even: int
     growth: float
     growing: int
-    longest: float
+    longest_secs: float
 
 
 class Cooldown(NamedTuple):
     """The state. Moments are whole seconds since the epoch.
 
-    failures     calls in a row without an answer, while calls are allowed
-    until        when the next probe may go out; 0 while calls are allowed
-    level        how many probes of this cool-down have failed
-    probe        which call is the probe that is under way; empty if there is none
-    probe_until  when that probe is given up: its worker was killed
-    day, spent   calls that failing has cost on a day of the account's
-    refused      a mark of the credentials, if they are what the vendor refused; other credentials may call
-    reason       error code of the last failure
+    failures     failed calls in a row, while calls are allowed
+    until        when the next probe may be sent; 0 while calls are allowed
+    level        failed probes of this cool-down
+    probe        the name of the probe in progress; empty if there is none
+    probe_until  when another probe may be sent, because the worker of that one was killed
+    day          the account's day that `spent` is about
+    spent        calls that failures have cost on that day
+    refused      a mark of the credentials, if the vendor refused them; other credentials may be used
+    reason       the error code of the last failure
     stamp        differs with each write
     """
 
@@ -82,15 +84,15 @@ class Cooldown(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A call that the vendor did not answer well.
+    """A failed call of the vendor.
 
     code         the error's code
     is_request   whether the vendor asks for fewer calls, or for other credentials: calls stop at once
-    retry_after  seconds that it asks to wait, if it names any
-    probe        which probe the call was; empty if it was none
-    mark         a mark of the credentials that the call bore
+    retry_after  seconds of `Retry-After`, if it was given
+    probe        the name of the probe; empty if the call was not the probe
+    mark         a mark of the credentials that the call used
     is_refusal   whether the vendor refused these
-    answered     calls that the same worker saw answered since it last wrote the state
+    answered     calls of the same worker that were answered since it last wrote the state
     """
 
     code: str
@@ -103,17 +105,17 @@ class Failure(NamedTuple):
 
 
 def schedule(daily_calls: int) -> Schedule:
-    """Return how an account's outages are probed."""
+    """Return the schedule of an account's probes."""
     budget = max(LEAST_BUDGET, daily_calls * BUDGET_PERCENT // 100)
     probes = budget - FAILURES - _UNDER_WAY
     growing = probes // 2
     even = probes - growing
-    longest = max(FIRST_WAIT_SECS, _DAY_SECS / even)
-    return Schedule(budget, even, (longest / FIRST_WAIT_SECS) ** (1 / growing), growing, longest)
+    longest_secs = max(FIRST_WAIT_SECS, _DAY_SECS / even)
+    return Schedule(budget, even, (longest_secs / FIRST_WAIT_SECS) ** (1 / growing), growing, longest_secs)
 
 
 def is_stopped(state: Cooldown, mark: str) -> bool:
-    """Return whether calls are stopped for credentials. After a refusal, changed credentials may call."""
+    """Return whether calls are stopped for credentials. After a refusal, other credentials may be used."""
     return bool(state.until) and (not state.refused or mark == state.refused)
 
 
@@ -131,30 +133,30 @@ def pause(state: Cooldown, now: float) -> float:
     return min(wait(state, now), LOOK_SECS) if state.refused else wait(state, now)
 
 
-def begin_probe(state: Cooldown, probe: str, now: float, lease: float) -> Cooldown:
-    """Make a call the probe, for `lease` seconds at most. If it may not be one, the state stays as it is."""
+def begin_probe(state: Cooldown, probe: str, now: float, lease_secs: float) -> Cooldown:
+    """Make a call the probe, for at most `lease_secs`. If no probe is due, the state is not changed."""
     if not state.until or wait(state, now) > 0:
         return state
-    return state._replace(probe=probe, probe_until=math.ceil(now + lease))
+    return state._replace(probe=probe, probe_until=math.ceil(now + lease_secs))
 
 
 def release_probe(state: Cooldown, probe: str) -> Cooldown:
-    """Let another call be the probe: this one did not reach the vendor."""
+    """End a probe that did not reach the vendor, so that another call can be the probe."""
     return state._replace(probe="", probe_until=0) if state.probe == probe else state
 
 
 def answered(state: Cooldown, probe: str, mark: str, count: int) -> Cooldown:
-    """Return the state after an answered call; `count` as a failure's `answered`, this one included."""
+    """Return the state after an answered call. `count` is like a failure's `answered`, with this call."""
     if not state.until:
         return state._replace(failures=0) if state.failures else state
     if (probe and probe == state.probe) or not is_stopped(state, mark):
         return Cooldown(day=state.day, spent=max(0, state.spent - count))
-    # It began before calls were stopped, so it does not show that the vendor has recovered.
+    # The call began before calls were stopped, so it does not show that the vendor has recovered.
     return state
 
 
 def failed(state: Cooldown, failure: Failure, now: float, day: Day, plan: Schedule) -> Cooldown:
-    """Return the state after a call that failed: calls stop, or stay stopped, or this was one of a row."""
+    """Return the state after a failed call: calls stop, or stay stopped, or the row of failures grows."""
     today = day.date.isoformat()
     spent = max(0, (state.spent if state.day == today else 0) - failure.answered)
     named = min(failure.retry_after or 0.0, LONGEST_NAMED_SECS)
@@ -166,13 +168,13 @@ def failed(state: Cooldown, failure: Failure, now: float, day: Day, plan: Schedu
     elif (failure.probe and failure.probe == state.probe) or not is_stopped(state, failure.mark):
         level, spent = min(state.level + 1, plan.growing), spent + 1
     else:
-        # It began before calls were stopped: it counts, and what it asks for holds.
+        # The call began before calls were stopped. It counts, and its `Retry-After` is a floor.
         until = max(state.until, math.ceil(now + named)) if named else state.until
         return state._replace(until=until, day=today, spent=spent + 1)
-    secs = _interval(level, spent, day.left, plan)
+    secs = _interval(level, spent, day.left_secs, plan)
     if failure.code == VendorThrottled.code:
-        # The day's quota may be what is used up, and a new day has another.
-        secs = min(secs, day.left + AFTER_MIDNIGHT_SECS)
+        # The day's quota may be used up, and the next day has a new one.
+        secs = min(secs, day.left_secs + AFTER_MIDNIGHT_SECS)
     return Cooldown(
         until=math.ceil(now + max(secs, named)),
         level=level,
@@ -185,8 +187,8 @@ def failed(state: Cooldown, failure: Failure, now: float, day: Day, plan: Schedu
 
 def _interval(level: int, spent: int, left: float, plan: Schedule) -> float:
     """Return seconds until the next probe."""
-    secs = min(plan.longest, FIRST_WAIT_SECS * plan.growth**level)
+    secs = min(plan.longest_secs, FIRST_WAIT_SECS * plan.growth**level)
     if spent < plan.budget - plan.even:
         return secs
-    # What is left of the budget has to last until midnight, however often calls were stopped today.
+    # The rest of the budget has to last until midnight, however often calls were stopped today.
     return max(secs, left / max(1, plan.budget - spent))

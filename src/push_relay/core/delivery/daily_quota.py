@@ -26,7 +26,7 @@ class Counted(NamedTuple):
     """The answer to a request to count one more call of a day.
 
     calls       all calls of the account on that day
-    is_granted  whether the call is one of them; if not, it may not be made
+    is_granted  whether the call is one of them; if not, it must not be made
     """
 
     calls: int

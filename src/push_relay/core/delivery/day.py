@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 
 class Day(NamedTuple):
-    """A moment's day. `left`: seconds until it ends."""
+    """The day of a moment, and the seconds until it ends."""
 
     date: date
-    left: float
+    left_secs: float
 
 
 def zone_named(name: str) -> tzinfo:

@@ -1,7 +1,7 @@
-"""Write a push in the vendor's JSON or XML, and read what the vendor answers.
+"""Write a push in the vendor's JSON or XML, and read the vendor's answer.
 
-The contract, and what is unknown of it, is told in docs/push-api.md. Escaping is by construction: a value
-can never change the JSON or XML around it.
+docs/push-api.md describes the contract, and what is unknown about it. Every value is escaped, so that it
+cannot change the JSON or XML around it.
 """
 
 import json
@@ -15,15 +15,15 @@ from push_relay.core.push_format import PushFormat
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
-#: Bytes of an answer that are read; the rest is not looked at.
-MAX_ANSWER = 64 * 1024
+#: Bytes of an answer that are read. The rest is ignored.
+MAX_ANSWER_BYTES = 64 * 1024
 
 _FIELDS = {
     RecipientKind.USER: "UserId",
     RecipientKind.EMAIL: "UserEmail",
     RecipientKind.EXTERNAL: "UserExternalId",
 }
-# Not saxutils' function: it drags in what fetches addresses, for four characters.
+# The function of saxutils is not used for these four characters, because its import takes time.
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 # Characters that XML 1.0 cannot hold, in any spelling (https://www.w3.org/TR/xml/#charsets).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,7 +35,7 @@ _VENDOR_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """The organisation's id and secret key. Travels in the body; has no repr that could be logged."""
+    """The organisation's id and secret key, which the body contains. Its repr is safe to log."""
 
     company_id: int
     integration_key: str
@@ -44,8 +44,8 @@ class Credentials:
 def encode(push: Push, credentials: Credentials, push_format: PushFormat, *, xml_root: str = "Push") -> bytes:
     """Return the request body.
 
-    A character of title or body that the format cannot hold becomes U+FFFD. A recipient or a key with another
-    character would be another recipient or key: raises MappingFailed, CredentialsUnavailable.
+    A character of title or body that the format cannot contain becomes U+FFFD. A recipient or a key must not
+    be changed in this way: raises MappingFailed, CredentialsUnavailable.
     """
     lacking = _NOT_XML if push_format is PushFormat.XML else _NOT_UTF8
     if lacking.search(push.recipient.value):
@@ -61,7 +61,7 @@ def encode(push: Push, credentials: Credentials, push_format: PushFormat, *, xml
 
 
 def _fields(push: Push, credentials: Credentials) -> dict[str, str | int]:
-    """Name the fields in alphabetical order, which the vendor's XML reader insists on."""
+    """Return the fields in alphabetical order, which the vendor's XML reader requires."""
     fields: dict[str, str | int | None] = {
         "Body": push.wording.body,
         "CompanyId": credentials.company_id,
@@ -89,11 +89,11 @@ def _xml_text(value: str | int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an answer's body says.
+    """The meaning of an answer's body.
 
-    error_code  the vendor's error code, or None where the body tells of no error
-    doubtful    the body is a web page (a proxy spoke, not the vendor), or is cut off while it tells of an
-                error: under a 200, nobody can know whether the push was shown
+    error_code  the vendor's error code, or None if the body contains no error
+    doubtful    the body is a web page, which a proxy has written and not the vendor, or it is an incomplete
+                error. If the status is 200, it is unknown whether the push was shown
     """
 
     error_code: str | None = None
@@ -101,12 +101,12 @@ class Answer:
 
 
 def read_answer(body: bytes) -> Answer:
-    """Decipher an answer's body, whatever it is: the content type is not trusted, nothing raises.
+    """Return the meaning of an answer's body. Never raises, and does not trust the content type.
 
-    The vendor's success may be empty, JSON, XML or text. A code that does not look like one is told as
-    `unreadable`, so that no text of the vendor's, which may quote the push, gets into a log.
+    The body of a success may be empty, JSON, XML or text. A code that does not look like a code becomes
+    `unreadable`, so that the vendor's text, which may quote the push, is not logged.
     """
-    text = body[:MAX_ANSWER].removeprefix(b"\xef\xbb\xbf").strip()
+    text = body[:MAX_ANSWER_BYTES].removeprefix(b"\xef\xbb\xbf").strip()
     if _HTML.match(text):
         return Answer(doubtful=True)
     try:
@@ -123,15 +123,15 @@ def _code_in_json(text: bytes) -> object:
 
 
 def _code_in_xml(text: bytes) -> object:
-    # Imported where it is needed: JSON is the default.
+    # Imported here, because JSON is the default.
     from push_relay.core.delivery.answer_xml import error_code  # noqa: PLC0415
 
     return error_code(text)
 
 
 def _safe_code(code: object) -> str | None:
-    # An empty element that was printed over two lines is empty all the same.
-    told = code.strip() if isinstance(code, str) else code
-    if told is None or told == "":
+    # An XML element of two lines may be empty too.
+    trimmed = code.strip() if isinstance(code, str) else code
+    if trimmed is None or trimmed == "":
         return None
-    return told if isinstance(told, str) and _VENDOR_CODE.fullmatch(told) else "unreadable"
+    return trimmed if isinstance(trimmed, str) and _VENDOR_CODE.fullmatch(trimmed) else "unreadable"

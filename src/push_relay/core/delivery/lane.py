@@ -1,8 +1,8 @@
 """A lane: all that the pushes of one account share when they are sent.
 
 The lane takes pushes that may be sent now, gives each a connection of the account, and returns the receipts.
-One account's lane knows nothing of another's: if its vendor is down or its quota is used up, only its own
-pushes wait.
+One account's lane does not know those of other accounts: if its vendor is down or its quota is used up, only
+its own pushes wait.
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
-"""What the calls of a day may be used for: the account's quota, its reserve, and each source's budget.
+"""The rules of the day's calls: the account's quota, its reserve, and each source's budget.
 
-Pure rules; an adapter counts the calls. The vendor's limit is the account's `daily_calls`, and nothing here
-allows more. A budget keeps one source from using up the calls of all others.
+`daily_quota.py` counts the calls. The vendor's limit is the account's `daily_calls`, and these rules never
+allow more. A budget prevents one source from using up the calls of all others.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ DEFAULT_SHARE_PERCENT = 50
 
 
 class Allowance(NamedTuple):
-    """What one call is counted against.
+    """The limits of one call.
 
-    total    calls of the account that the day may have, this one included
+    total    calls of the account on the day, this one included
     counted  the push's sources that have a budget: the call counts for each of them
-    budgets  the same with their budgets, if they bound this call; else empty
+    budgets  the same sources with their budgets, if the budgets limit this call; else empty
     """
 
     total: int
@@ -28,17 +28,17 @@ class Allowance(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """The account's calls of a day, and how many of them a source may use; without a budget all of them."""
+    """An account's calls of a day, and the budgets of its sources. A source without one may use all calls."""
 
     account: Account
     budgets: Mapping[str, int] = {}
 
     def allowance(self, push: Push) -> Allowance:
-        """Return what the call for a push is counted against.
+        """Return the limits of the call for a push.
 
-        An urgent push counts for its source and is not bounded by it. The push of a batch window counts for
-        each of the sources that it gathers from. It is refused only if the budgets of all of them are used
-        up: one source cannot hold back what the others have to say.
+        An urgent push counts for its source, whose budget does not limit it. A batch push counts for each
+        source of its pushes. It is refused only if the budgets of all of them are used up, so that one source
+        cannot delay the pushes of the others.
         """
         counted = tuple(source for source in push.sources if source in self.budgets)
         if push.high:

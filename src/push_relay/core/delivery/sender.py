@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.connections import Connection, Unleased
 from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.delivery.ledger import Claim, Ledger
 from push_relay.core.errors import (
     VENDOR_CODES,
     ClaimHeld,
@@ -22,7 +22,7 @@ from push_relay.core.errors import (
     VendorRejected,
     VendorUnauthorized,
 )
-from push_relay.core.event import Event, Replay
+from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome, code_of, safe_detail
 from push_relay.core.push import Push, Receipt
 
@@ -32,48 +32,6 @@ SETTLE_MARGIN_SECS = 1.5
 type _Call = Callable[[], AbstractContextManager[float]]  # begins a call; yields the seconds that it may take
 
 _UNLEASED = Unleased()
-
-
-class Claim(StrEnum):
-    """What the ledger says to a worker who wants to send a push."""
-
-    GRANTED = "granted"
-    HELD = "held"  # by another worker, until its lease ends
-    SETTLED = "settled"  # delivered
-    FAILED = "failed"  # for good
-
-
-class Ledger(Protocol):
-    """The record of claims and settlements. Every method raises LedgerUnavailable."""
-
-    def claim(
-        self, key: str, lease: float, replay: Replay, replay_id: str, forget_before: float = 0.0
-    ) -> Claim:
-        """Claim a push for `lease` seconds. A push that was settled before `forget_before` is a new one.
-
-        `forget_before` is a moment in seconds since the epoch.
-        """
-        ...
-
-    def settle(self, key: str, status: str, error_code: str = "") -> None: ...  # an outcome, or GATHERED
-    def error_code_of(self, key: str) -> str: ...  # the error code of what has failed
-    def release(self, key: str, receipt: Receipt) -> None: ...  # gives the claim back, and says why
-    def clear_parked(self, key: str) -> None: ...  # that a push was parked: it waits no more
-
-    def count_unknown(self, key: str) -> int:
-        """Count a call of unknown fate of a claimed push; return how many it has had since it was settled.
-
-        The count survives parking and the worker's death. Settling the push ends it.
-        """
-        ...
-
-    def note_window(self, key: str, window: str, *, anew: bool = False) -> str:
-        """Note the digest's window that a claimed push goes into, and return the one that is noted.
-
-        The first one stands, whoever claims the push again, until it is settled; `anew` puts another in its
-        place. Raises ClaimHeld where the claim is no longer this worker's.
-        """
-        ...
 
 
 class PushCredentials(Protocol):

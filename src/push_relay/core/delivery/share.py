@@ -32,7 +32,7 @@ class SharedConnections:
 
     @contextmanager
     def held(self, pushes: int, time_left: TimeLeft) -> Iterator["LeasedShare"]:
-        """Share the connections for so many pushes. All that are leased at the end are given back."""
+        """Share the connections for so many pushes. All that are leased at the end are returned."""
         record = self._record_of(secrets.token_hex(8))
         leases = WorkerLeases(record, self._account, Times(self._now, self._sleep, time_left))
         try:
@@ -103,7 +103,7 @@ class LeasedShare:
             self._idle += leased
 
     def _done(self, leased: "LeasedConnection") -> None:
-        """Use a connection for the next push, share it with others, or give it back."""
+        """Use a connection for the next push, share it with others, or return it."""
         usable: list[int] = []
         try:
             if leased.unfinished:
@@ -116,7 +116,7 @@ class LeasedShare:
                 if not spare:
                     self._idle.remove(leased.number)
             if spare:
-                self._leases.give_back(spare)
+                self._leases.return_spare(spare)
             else:
                 usable = self._leases.after_call(leased.number, wanted)
         finally:
@@ -127,7 +127,7 @@ class LeasedShare:
 
 
 class LeasedConnection:
-    """A leased connection. `unfinished` is True after a call that the vendor may not have ended."""
+    """A leased connection. `unfinished` is True after a call that may be going on at the vendor."""
 
     def __init__(self, leases: WorkerLeases, number: int) -> None:
         self._leases = leases

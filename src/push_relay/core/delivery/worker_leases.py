@@ -1,8 +1,8 @@
 """The connections that one worker has leased, and its place in the line of workers that wait for one.
 
 A lease covers about one call and is renewed when a call begins, so a killed worker does not block its
-connections for longer. After a call that the vendor may not have ended, the connection stays reserved until
-the vendor surely has.
+connections for longer. If a call may be going on at the vendor, its connection stays reserved until the call
+has surely ended.
 
 `connections.py` has the rules of sharing. An adapter stores the record of leases, which the fleet shares.
 """
@@ -48,7 +48,7 @@ class Refused(Exception):
 
 
 class LeaseRecord(Protocol):
-    """The record of an account's leases and wishes, as one worker uses it. A wish says that a worker waits.
+    """The record of an account's leases and wishes, as one worker uses it. A wish means that a worker waits.
 
     Each write is one atomic step, and returns what the worker sees after it. Every method raises
     LedgerUnavailable; then it is unknown whether the write was made.
@@ -72,7 +72,7 @@ class LeaseRecord(Protocol):
         ...
 
     def pass_on(self, heirs: Mapping[int, str | None], secs: float, *, wish: float | None = None) -> View:
-        """Give leases back, or hand them to workers that wait; all or none. Raises Refused.
+        """Return leases, or hand them to workers that wait; all or none. Raises Refused.
 
         heirs  for each connection the worker that gets it, for `secs` seconds; None frees it
         wish   the moment since which this worker waits from now on
@@ -123,7 +123,7 @@ class WorkerLeases:
         self._lock = threading.Lock()
         self._ends: dict[int, int] = {}  # connections that it may use, and the ends of their leases
         self._since = 0.0  # when it last had none
-        self._spare: deque[int] = deque()  # the next write gives them back
+        self._spare: deque[int] = deque()  # the next write returns them
         self._unfinished: dict[int, int] = {}  # to be reserved, and until when
         self._unsure: set[int] = set()  # a write of this worker may have changed them, or may do so later
         self._wish: float | None = None  # since when it waits
@@ -138,7 +138,7 @@ class WorkerLeases:
     def obtain(self, wanted: int, *, urgent: bool) -> list[int]:
         """Wait until at least one connection is leased, and return those that are.
 
-        Raises ConnectionsBusy if none came free in time, LedgerUnavailable.
+        Raises ConnectionsBusy if none became free in time, LedgerUnavailable.
         """
         with self._lock:
             try:
@@ -195,14 +195,14 @@ class WorkerLeases:
             self._unfinished[connection] = math.ceil(self._times.now() + self._finish_secs)
             self._reserve()
 
-    def give_back(self, connections: Iterable[int]) -> None:
-        """Give connections back. One write gives back those of several threads."""
+    def return_spare(self, connections: Iterable[int]) -> None:
+        """Return connections. One write returns those of several threads."""
         self._spare.extend(connections)
         with self._lock:
             self._release([self._spare.popleft() for _ in range(len(self._spare))])
 
     def close(self) -> None:
-        """Give everything back. If that fails, the leases end on time."""
+        """Return all connections. If that fails, their leases end on time."""
         with self._lock, suppress(LedgerUnavailable):
             self._reserve()
             if self._unsure:
@@ -348,7 +348,7 @@ class WorkerLeases:
             del self._unfinished[connection]
 
     def _release(self, connections: Sequence[int]) -> None:
-        """Give connections back, or to those that wait."""
+        """Return connections, or hand them to workers that wait."""
         left = [connection for connection in connections if connection in self._ends]
         for connection in left:
             del self._ends[connection]

@@ -22,7 +22,7 @@ class StoredSigningSecrets:
 
 
 def _secrets_of(source: str, text: str) -> Sequence[bytes]:
-    """Return a source's secrets as they are stored. One that is no text becomes empty, which never fits."""
+    """Return a source's secrets as they are stored. One that is not a text becomes empty and never fits."""
     value = read_member(read_object(text, "signing secrets", '{"<source>": "<secret>"}'), source)
     stored = value if isinstance(value, list) else [value]
     texts = [read_text(secret) for secret in stored]

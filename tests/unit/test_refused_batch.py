@@ -1,4 +1,4 @@
-"""Digests that the vendor refuses: each of their pushes is sent alone, with its own outcome."""
+"""If the vendor rejects a batch push, each of its pushes is sent separately and has its own outcome."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from batching_world import bake, batching_world
 from fakes import World
-from invocations import sqs_batch, sqs_queued, sqs_record
+from invocations import sqs_batch, sqs_queued
 from push_relay.core.delivery.batching import SOURCE, TRIALS, BatchPush, closing_event
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
@@ -26,33 +27,16 @@ from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push
 
-ROUTES = """
-[[route]]
-source = "bakery"
-to = ["user:u-1"]
-digest = "5m"
-"""
-
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Return a world whose only route gathers."""
-    return world_of(tmp_path, ROUTES)
+    """Return a relay whose only route batches its pushes."""
+    return batching_world(tmp_path)
 
 
-def world_of(folder: Path, routes: str) -> World:
-    """Return a world with these routes."""
-    (folder / "relay.toml").write_text(routes)
-    return World(routes=folder / "relay.toml")
-
-
-def add(world: World, *words: str) -> Event:
-    """Have events gathered; return the event of their window's end, which is due."""
-    records = [
-        sqs_record({"kind": "baked", "words": text}, source="bakery", message_id=f"m-{number}")
-        for number, text in enumerate(words)
-    ]
-    world.deliver(sqs_batch(*records))
+def batched(world: World, *words: str) -> Event:
+    """Fill a window with pushes, and return the event that closes it. It is due."""
+    bake(world, *words)
     world.witness.receipts.clear()
     ((end, _, due),) = world.messages.parked
     world.messages.parked.clear()
@@ -68,7 +52,7 @@ def deliver(world: World, *events: Event) -> None:
 
 
 def waiting(world: World) -> list[Event]:
-    """Take what was parked."""
+    """Remove the parked events from the queue, and return them."""
     events = [event for event, _, _ in world.messages.parked]
     world.messages.parked.clear()
     return events
@@ -76,20 +60,20 @@ def waiting(world: World) -> list[Event]:
 
 def dead(world: World) -> list[Event]:
     """Return the events of the dead letters."""
-    letters = world.messages.buried
     records = [
-        {"body": letter.body, "messageAttributes": attributes(letter.attributes)} for letter in letters
+        {"body": each.body, "messageAttributes": attributes(each.attributes)}
+        for each in world.messages.dead_letters
     ]
     return [event for event in map(unwrap_sqs, records) if isinstance(event, Event)]
 
 
 def attributes(of: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Write a message's attributes as SQS hands them out."""
+    """Return the attributes of a queue message in the format in which SQS delivers them."""
     return {name: {"stringValue": value, "dataType": "String"} for name, value in of.items()}
 
 
 def refuse(*words: str) -> Callable[[Push, Credentials], Exception | None]:
-    """Refuse each push that has one of these words, and every digest."""
+    """Return a judge that rejects every batch push, and every push with one of these words."""
 
     def judge(push: Push, _credentials: Credentials) -> Exception | None:
         bad = push.wording.title.endswith("new alerts") or push.wording.body in words
@@ -99,12 +83,12 @@ def refuse(*words: str) -> Callable[[Push, Credentials], Exception | None]:
 
 
 def refuse_all(_push: Push, _credentials: Credentials) -> Exception:
-    """Refuse whatever comes, as if nobody knew the recipient."""
+    """Reject every push, as the vendor does if the recipient does not exist."""
     return VendorRejected("refused")
 
 
 def shown(world: World) -> list[str]:
-    """Return the bodies of the calls after the digest's own, in any order."""
+    """Return the sorted bodies of all calls after that of the batch push."""
     return sorted(call.push.wording.body for call in world.vendor.calls[1:])
 
 
@@ -113,9 +97,9 @@ def outcomes(world: World) -> dict[str, Outcome]:
     return {receipt.event_id: receipt.outcome for receipt in world.witness.receipts}
 
 
-def test_each_push_of_a_refused_digest_ends_by_itself(world: World) -> None:
-    """Two of five are refused: three are delivered, and the dead letter is for the two."""
-    end = add(world, "a", "b", "c", "d", "e")
+def test_each_push_of_a_refused_batch_has_its_own_outcome(world: World) -> None:
+    """If two of five pushes are rejected, three are delivered, and the dead letter names the two."""
+    end = batched(world, "a", "b", "c", "d", "e")
     world.vendor.judge = refuse("b", "d")
     deliver(world, end)
     assert shown(world) == ["a", "b", "c", "d", "e"]
@@ -123,39 +107,39 @@ def test_each_push_of_a_refused_digest_ends_by_itself(world: World) -> None:
     assert {(receipt.source, receipt.event_id) for receipt in world.witness.receipts} == {
         ("bakery", f"m-{number}") for number in range(5)
     }
-    (letter,) = dead(world)
+    (dead_letter,) = dead(world)
     failed = {r.key for r in world.witness.receipts if r.outcome is Outcome.FAILED}
-    assert (letter.source, set(letter.only)) == (SOURCE, failed)
-    assert world.messages.buried[0].error_code == VendorRejected.code
+    assert (dead_letter.source, set(dead_letter.only)) == (SOURCE, failed)
+    assert world.messages.dead_letters[0].error_code == VendorRejected.code
 
 
-def test_a_replay_of_it_is_for_the_refused_pushes_alone(world: World) -> None:
-    """The others were delivered, and are not shown again."""
-    end = add(world, "a", "b", "c")
+def test_a_replay_of_a_refused_batch_sends_only_the_refused_pushes(world: World) -> None:
+    """The other pushes were delivered, and must not be shown again."""
+    end = batched(world, "a", "b", "c")
     world.vendor.judge = refuse("b")
     deliver(world, end)
     world.vendor.judge = lambda _push, _credentials: None
     world.vendor.calls.clear()
-    (letter,) = dead(world)
-    deliver(world, replace(letter, replay=Replay.FAILED, replay_id="r-1"))
+    (dead_letter,) = dead(world)
+    deliver(world, replace(dead_letter, replay=Replay.FAILED, replay_id="r-1"))
     assert [call.push.wording.body for call in world.vendor.calls] == ["b"]
 
 
-def test_if_the_vendor_knows_no_such_recipient_few_calls_are_spent(world: World) -> None:
-    """The first pushes and a notice are refused, so the others fail uncalled, each with its receipt."""
-    end = add(world, *map(str, range(TRIALS + 15)))
+def test_few_calls_are_spent_on_a_recipient_that_does_not_exist(world: World) -> None:
+    """If the first pushes and a notice are rejected, the others fail without a call. Each has its receipt."""
+    end = batched(world, *map(str, range(TRIALS + 15)))
     world.vendor.judge = refuse_all
     deliver(world, end)
     assert len(world.vendor.calls) == 1 + TRIALS + 1
     assert Counter(world.witness.outcomes) == {Outcome.FAILED: TRIALS + 15 + 1}
-    (letter,) = dead(world)
-    assert len(letter.only) == TRIALS + 15 + 1
+    (dead_letter,) = dead(world)
+    assert len(dead_letter.only) == TRIALS + 15 + 1
     deliver(world, end)
     assert len(world.vendor.calls) == 1 + TRIALS + 1
 
 
 def refuse_all_but(*words: str) -> Callable[[Push, Credentials], Exception | None]:
-    """Refuse whatever a stranger wrote, but for these words; take what the relay wrote."""
+    """Return a judge that rejects all texts of senders except these words, and accepts the relay's notice."""
 
     def judge(push: Push, _credentials: Credentials) -> Exception | None:
         taken = push.wording.body in words or push.wording.title == "Alerts one by one"
@@ -164,10 +148,10 @@ def refuse_all_but(*words: str) -> Callable[[Push, Credentials], Exception | Non
     return judge
 
 
-def test_any_number_of_bad_pushes_takes_no_good_one_along(world: World) -> None:
-    """All but the last one tried are refused; the notice shows that the recipient is known."""
+def test_a_good_push_is_delivered_after_any_number_of_bad_ones(world: World) -> None:
+    """All but the last push are rejected. The notice is accepted, which shows that the recipient exists."""
     words = [str(number) for number in range(TRIALS + 15)]
-    end = add(world, *words)
+    end = batched(world, *words)
     world.vendor.judge = refuse_all
     (task,) = world.relay.pushes(end)
     assert isinstance(task, BatchPush)
@@ -176,18 +160,18 @@ def test_any_number_of_bad_pushes_takes_no_good_one_along(world: World) -> None:
     deliver(world, end)
     assert len(world.vendor.calls) == 1 + len(words) + 1
     assert Counter(world.witness.outcomes) == {Outcome.FAILED: len(words) - 1, Outcome.DELIVERED: 2}
-    (letter,) = dead(world)
-    assert len(letter.only) == len(words) - 1
-    # It comes again, because its worker died: nothing is sent twice.
+    (dead_letter,) = dead(world)
+    assert len(dead_letter.only) == len(words) - 1
+    # The closing event is redelivered, as if its worker had died. No push is sent twice.
     deliver(world, end)
     assert len(world.vendor.calls) == 1 + len(words) + 1
 
 
 @pytest.mark.parametrize("trouble", [QuotaExhausted("used up", retry_after=60), DeliveryUnknown("lost")])
-def test_if_the_notice_waits_the_others_wait_with_it(world: World, trouble: RelayError) -> None:
-    """Nobody knows yet whether their calls would be for nothing. The refused ones are dead at once."""
+def test_the_untried_pushes_wait_if_the_notice_has_to_wait(world: World, trouble: RelayError) -> None:
+    """Until the notice is answered, their calls may be useless. Rejected ones are dead-lettered at once."""
     words = [str(number) for number in range(TRIALS + 4)]
-    end = add(world, *words)
+    end = batched(world, *words)
     world.vendor.errors = [*[VendorRejected("refused")] * (1 + TRIALS), trouble]
     deliver(world, end)
     assert Counter(world.witness.outcomes) == {Outcome.FAILED: TRIALS, Outcome.PARKED: 4 + 1}
@@ -196,20 +180,20 @@ def test_if_the_notice_waits_the_others_wait_with_it(world: World, trouble: Rela
     deliver(world, again)
     assert Counter(outcomes(world).values())[Outcome.DELIVERED] == 4
     assert len(world.vendor.calls) == 4
-    assert len(world.messages.buried) == 1
+    assert len(world.messages.dead_letters) == 1
     assert not waiting(world)
 
 
-@pytest.mark.parametrize("how", ["not settled", "another worker's", "not known"])
-def test_a_digest_is_not_broken_up_before_the_ledger_has_its_refusal(
+@pytest.mark.parametrize("how", ["not-settled", "claimed-by-another-worker", "not-readable"])
+def test_a_refused_batch_is_not_split_before_the_ledger_has_its_refusal(
     world: World, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """Else another worker could send it again, and it might be taken after its pushes were shown."""
-    end = add(world, "a", "b")
+    """Otherwise another worker could resend it, and its pushes could be shown a second time."""
+    end = batched(world, "a", "b")
     world.vendor.errors = [VendorRejected("refused")]
-    if how == "not settled":
-        world.ledger.forgets = LedgerUnavailable("down")
-    elif how == "another worker's":
+    if how == "not-settled":
+        world.ledger.record_error = LedgerUnavailable("down")
+    elif how == "claimed-by-another-worker":
         monkeypatch.setattr(world.ledger, "settle", lambda *_: None)
     else:
         monkeypatch.setattr(world.ledger, "error_code_of", raising(LedgerUnavailable("down")))
@@ -220,7 +204,7 @@ def test_a_digest_is_not_broken_up_before_the_ledger_has_its_refusal(
     (again,) = waiting(world)
     assert again.only == (end.identity,)
     monkeypatch.undo()
-    world.ledger.forgets = None
+    world.ledger.record_error = None
     world.ledger.end_claims()
     deliver(world, again)
     assert len(world.vendor.calls) >= 2
@@ -235,31 +219,27 @@ def raising(error: Exception) -> Callable[..., str]:
     return call
 
 
-def test_of_those_that_fail_uncalled_the_too_old_ones_expire(tmp_path: Path) -> None:
-    """Whatever the vendor says to the others."""
-    world = world_of(tmp_path, f'{ROUTES}max_age = "1h"\n')
+def test_an_untried_push_that_is_too_old_expires(tmp_path: Path) -> None:
+    """It is reported as expired and not as failed, although the vendor rejects all others."""
+    world = batching_world(tmp_path, 'max_age = "1h"')
     old = Event("bakery", "old", "baked", {"kind": "baked", "words": "old"}, world.clock.now() - 3590, "old")
     world.deliver(sqs_batch(sqs_queued(old)))
     waiting(world)
-    fresh = [
-        sqs_record({"kind": "baked", "words": "w"}, source="bakery", message_id=f"m-{number}")
-        for number in range(TRIALS + 3)
-    ]
-    world.deliver(sqs_batch(*fresh))
-    ((window, _),) = world.digests.windows.values()
+    bake(world, *["w"] * (TRIALS + 3))
+    ((window, _),) = world.batches.windows.values()
     world.clock.time = window.due + 1
     world.vendor.judge = refuse_all
     deliver(world, closing_event(window))
     assert len(world.vendor.calls) == 1 + TRIALS + 1
-    told = Counter(receipt.outcome for receipt in world.witness.receipts if receipt.source == "bakery")
-    del told[Outcome.PARKED]  # when they were gathered
-    assert told == {Outcome.FAILED: TRIALS + 3, Outcome.EXPIRED: 1}
+    final = Counter(receipt.outcome for receipt in world.witness.receipts if receipt.source == "bakery")
+    del final[Outcome.PARKED]  # the receipts of the time at which they were batched
+    assert final == {Outcome.FAILED: TRIALS + 3, Outcome.EXPIRED: 1}
 
 
 def test_one_accepted_push_shows_that_the_recipient_exists(world: World) -> None:
-    """Then every push has its call, however many are refused."""
+    """Then every push is sent, even if many are rejected."""
     words = [str(number) for number in range(TRIALS + 15)]
-    end = add(world, *words)
+    end = batched(world, *words)
     calls = iter(range(1000))
     world.vendor.judge = lambda _push, _credentials: None if next(calls) == 1 else VendorRejected("refused")
     deliver(world, end)
@@ -268,13 +248,13 @@ def test_one_accepted_push_shows_that_the_recipient_exists(world: World) -> None
 
 
 @pytest.mark.parametrize("trouble", [QuotaExhausted("used up", retry_after=60), CircuitOpen("down")])
-def test_what_has_no_call_left_waits_and_comes_alone(world: World, trouble: NotNow) -> None:
-    """The quota bounds the pushes of a refused digest like any other; the digest is not sent again."""
-    end = add(world, "a", "b", "c", "d")
+def test_pushes_of_a_refused_batch_wait_if_no_call_is_permitted(world: World, trouble: NotNow) -> None:
+    """The quota and the cool-down apply to them as to any push. The batch push itself is not sent again."""
+    end = batched(world, "a", "b", "c", "d")
     world.vendor.errors = [VendorRejected("refused"), None, None, trouble, trouble]
     deliver(world, end)
     assert Counter(world.witness.outcomes) == {Outcome.DELIVERED: 2, Outcome.PARKED: 2}
-    assert not world.messages.buried
+    assert not world.messages.dead_letters
     (again,) = waiting(world)
     assert len(again.only) == 2
     world.vendor.calls.clear()
@@ -284,10 +264,10 @@ def test_what_has_no_call_left_waits_and_comes_alone(world: World, trouble: NotN
     assert not waiting(world)
 
 
-def test_what_waits_longer_than_it_is_worth_expires_alone(tmp_path: Path) -> None:
-    """By its own event's age."""
-    world = world_of(tmp_path, f'{ROUTES}max_age = "1h"\n')
-    end = add(world, "a", "b")
+def test_each_push_of_a_refused_batch_expires_by_its_own_age(tmp_path: Path) -> None:
+    """The age is that of its event and not of the window."""
+    world = batching_world(tmp_path, 'max_age = "1h"')
+    end = batched(world, "a", "b")
     world.vendor.errors = [VendorRejected("refused"), None, QuotaExhausted("used up")]
     deliver(world, end)
     world.clock.time += 3600
@@ -297,16 +277,16 @@ def test_what_waits_longer_than_it_is_worth_expires_alone(tmp_path: Path) -> Non
 
 
 class Killed(BaseException):
-    """The worker is gone: nobody catches it."""
+    """The worker has died. It is not an `Exception`, so that no code catches it."""
 
 
 @pytest.mark.parametrize("call", [2, 3, 4])
 @pytest.mark.parametrize("is_paced", [False, True])
-def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next(
+def test_the_next_worker_sends_the_rest_of_a_refused_batch_if_one_dies(
     world: World, monkeypatch: pytest.MonkeyPatch, call: int, *, is_paced: bool
 ) -> None:
-    """The digest is not sent again, and nothing is delivered twice; calls may be stopped by then."""
-    end = add(world, "a", "b", "c")
+    """Neither the batch push nor any push is sent twice, even if a cool-down has started in between."""
+    end = batched(world, "a", "b", "c")
     world.vendor.judge = refuse()
     take = world.vendor.send
 
@@ -325,26 +305,26 @@ def test_a_worker_that_dies_in_between_leaves_the_rest_to_the_next(
         with monkeypatch.context() as patch:
             patch.setattr(pace, "refusal", lambda _self, _push: CircuitOpen("down", retry_after=60))
             deliver(world, end)
-        assert not world.messages.buried
+        assert not world.messages.dead_letters
         (end,) = waiting(world)
     deliver(world, end)
     assert shown(world) == ["a", "b", "c"]
     assert Counter(call.push.wording.title for call in world.vendor.calls)["3 new alerts"] == 1
 
 
-def test_a_digest_of_unknown_fate_is_never_broken_up(world: World) -> None:
-    """The vendor may have shown it."""
-    end = add(world, "a", "b")
+def test_a_batch_push_of_unknown_fate_is_never_split(world: World) -> None:
+    """The vendor may have shown it, and its pushes would then be shown a second time."""
+    end = batched(world, "a", "b")
     world.vendor.errors = [DeliveryHeld("lost")]
     deliver(world, end)
     assert len(world.vendor.calls) == 1
-    assert [letter.only for letter in dead(world)] == [(end.identity,)]
+    assert [each.only for each in dead(world)] == [(end.identity,)]
 
 
-def test_the_only_push_of_a_digest_is_not_sent_twice(tmp_path: Path) -> None:
-    """A digest of one push is that push, also if others of it have expired."""
-    world = world_of(tmp_path, f'{ROUTES}max_age = "1h"\n')
-    end = add(world, "a")
+def test_a_refused_batch_of_one_push_is_not_sent_again(tmp_path: Path) -> None:
+    """The batch push of a window with one push is that push, so a second call would be useless."""
+    world = batching_world(tmp_path, 'max_age = "1h"')
+    end = batched(world, "a")
     world.vendor.judge = refuse_all
     deliver(world, end)
     assert len(world.vendor.calls) == 1
@@ -352,19 +332,18 @@ def test_the_only_push_of_a_digest_is_not_sent_twice(tmp_path: Path) -> None:
 
 
 def test_the_calls_count_for_the_source_of_each_push(world: World) -> None:
-    """A budget is the source's own."""
-    end = add(world, "a", "b")
+    """Each call has to be counted against the budget of the push's own source."""
+    end = batched(world, "a", "b")
     world.vendor.judge = refuse()
     deliver(world, end)
     assert [call.push.sources for call in world.vendor.calls] == [("bakery",)] * 3
     assert len({call.push.key for call in world.vendor.calls}) == 3
 
 
-def test_other_events_of_the_batch_are_not_concerned(world: World) -> None:
-    """A refused digest beside one that is accepted."""
-    first = add(world, "a", "b")
-    records = [sqs_record({"kind": "baked", "words": w}, source="bakery", message_id=w) for w in "xy"]
-    world.deliver(sqs_batch(*records))
+def test_a_refused_batch_does_not_affect_another_window(world: World) -> None:
+    """Both windows are closed in the same invocation, and the vendor accepts the other batch push."""
+    first = batched(world, "a", "b")
+    bake(world, "x", "y", start=2)
     (second,) = waiting(world)
     world.clock.time += 600
     world.vendor.errors = [VendorRejected("refused")]

@@ -1,4 +1,4 @@
-"""Digests: a storm becomes one push for each recipient, and every event of it has its outcome."""
+"""Batch windows turn a storm of events into one push per recipient, and every event has its outcome."""
 
 import json
 import math
@@ -10,53 +10,39 @@ from typing import Any
 
 import pytest
 
+from batching_world import bake, batching_world
 from fakes import World
-from invocations import sqs_batch, sqs_queued, sqs_record
-from push_relay.core.delivery.batching import LONGEST, SOURCE, can_be_batched, summary
+from invocations import sqs_batch, sqs_queued
+from push_relay.core.delivery.batching import LONGEST, SOURCE, BatchedPush, can_be_batched, summary
 from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, QueueUnavailable, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED, Wording
 
-ROUTES = """
-[[route]]
-source = "bakery"
-to = ["user:u-1"]
-digest = "5m"
-"""
-
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Return a world whose only route gathers."""
-    routes = tmp_path / "relay.toml"
-    routes.write_text(ROUTES)
-    return World(routes=routes)
+    """Return a relay whose only route batches its pushes."""
+    return batching_world(tmp_path)
 
 
-def tell(world: World, *words: str, start: int = 0) -> dict[str, Any]:
-    """Have events delivered that say these words."""
-    records = [
-        sqs_record({"kind": "baked", "words": text}, source="bakery", message_id=f"m-{start + i}")
-        for i, text in enumerate(words)
-    ]
-    return world.deliver(sqs_batch(*records))
+PUSH = BatchedPush("k", "bakery", "e", "c", Wording("t", "b"))
 
 
 def due(world: World) -> list[Event]:
-    """Return the relay's own events that wait for a window's end."""
+    """Return the relay's own events that close a window when they are due."""
     return [event for event, _, _ in world.messages.parked if event.source == SOURCE]
 
 
 def end(world: World) -> dict[str, Any]:
-    """Let the windows end."""
+    """Advance the clock, and deliver the events that close the windows."""
     world.clock.time += 600
     return world.deliver(sqs_batch(*(sqs_queued(event, message_id=event.id) for event in due(world))))
 
 
-def test_a_storm_is_one_call(world: World) -> None:
-    """Each event waits in the window; its end is scheduled once."""
-    assert tell(world, *("warm",) * 7) == {"batchItemFailures": []}
+def test_a_storm_of_events_is_one_call(world: World) -> None:
+    """The events wait in one window, whose end is scheduled once."""
+    assert bake(world, *("warm",) * 7) == {"batchItemFailures": []}
     assert not world.vendor.calls
     ((event, attempt, moment),) = world.messages.parked
     assert (event.source, attempt, world.messages.reasons) == (SOURCE, 1, [BATCHED])
@@ -66,9 +52,9 @@ def test_a_storm_is_one_call(world: World) -> None:
     assert world.vendor.calls[0].push.wording.title == "7 new alerts"
 
 
-def test_every_event_of_it_has_its_outcome(world: World) -> None:
-    """Parked while it waits, then delivered: seven of each, with their own ids."""
-    tell(world, *("warm",) * 7)
+def test_every_batched_event_has_its_own_outcome(world: World) -> None:
+    """It is parked while it waits, and then delivered. Its receipts have its own id and source."""
+    bake(world, *("warm",) * 7)
     end(world)
     assert Counter(world.witness.outcomes) == {Outcome.PARKED: 7, Outcome.DELIVERED: 7}
     delivered = [r for r in world.witness.receipts if r.outcome is Outcome.DELIVERED]
@@ -76,12 +62,12 @@ def test_every_event_of_it_has_its_outcome(world: World) -> None:
     assert {receipt.source for receipt in delivered} == {"bakery"}
 
 
-def test_the_same_event_again_is_gathered_once(world: World) -> None:
-    """While the window is open, and after it has been delivered."""
-    tell(world, "warm")
-    tell(world, "warm")
+def test_a_repeated_event_is_batched_once(world: World) -> None:
+    """It is a duplicate while the window is open, and also after the window has been delivered."""
+    bake(world, "warm")
+    bake(world, "warm")
     end(world)
-    tell(world, "warm")
+    bake(world, "warm")
     assert Counter(world.witness.outcomes) == {
         Outcome.PARKED: 1,
         Outcome.DELIVERED: 1,
@@ -89,16 +75,16 @@ def test_the_same_event_again_is_gathered_once(world: World) -> None:
     }
 
 
-def test_a_lone_push_is_told_as_it_is(world: World) -> None:
-    """Nobody wants to read `1 new alerts`."""
-    tell(world, "warm")
+def test_a_single_push_in_a_window_is_sent_unchanged(world: World) -> None:
+    """A summary such as `1 new alerts` would be less useful than the push itself."""
+    bake(world, "warm")
     end(world)
     assert "alerts" not in world.vendor.calls[0].push.wording.title
 
 
-def test_a_window_that_cannot_be_delivered_waits_as_one(world: World) -> None:
-    """And then every event of it is delivered."""
-    tell(world, "warm", "hot")
+def test_a_throttled_batch_push_is_parked_as_a_whole(world: World) -> None:
+    """One parked event stands for the window, and its retry delivers all of its pushes."""
+    bake(world, "warm", "hot")
     world.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     assert end(world) == {"batchItemFailures": []}
     again, attempt, _ = world.messages.parked[-1]
@@ -107,9 +93,9 @@ def test_a_window_that_cannot_be_delivered_waits_as_one(world: World) -> None:
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 2
 
 
-def test_a_window_of_unknown_fate_is_sent_again_once_and_then_held(world: World) -> None:
-    """Its resends count like any push's; it is not sent in parts, which may have been shown already."""
-    tell(world, "warm", "hot")
+def test_a_batch_push_of_unknown_fate_is_resent_once_and_then_held(world: World) -> None:
+    """Its resends count as for any push. It is not split, because its pushes may have been shown already."""
+    bake(world, "warm", "hot")
     world.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
     end(world)
     again, _, _ = world.messages.parked[-1]
@@ -120,28 +106,28 @@ def test_a_window_of_unknown_fate_is_sent_again_once_and_then_held(world: World)
         (Outcome.FAILED, "delivery_held")
     ] * 2
     assert "it was sent 2 times" in str(held[0].detail)
-    assert [buried.error_code for buried in world.messages.buried] == ["delivery_held"]
+    assert [dead.error_code for dead in world.messages.dead_letters] == ["delivery_held"]
 
 
-def test_what_comes_after_the_window_has_closed_goes_into_the_next(world: World) -> None:
-    """A worker with a slow clock loses nothing."""
-    tell(world, "warm")
+def test_a_push_after_the_window_has_closed_goes_into_the_next(world: World) -> None:
+    """The clock of the worker that adds it may be slow, so the closed window is still current for it."""
+    bake(world, "warm")
     (first,) = due(world)
     world.deliver(sqs_batch(sqs_queued(first)))
-    tell(world, "late", start=7)
+    bake(world, "late", start=7)
     assert len(due(world)) == 2
     end(world)
     assert len(world.vendor.calls) == 2
 
 
 class Killed(BaseException):
-    """The worker is gone: nobody catches it."""
+    """The worker has died. It is not an `Exception`, so that no code catches it."""
 
 
 def cut_short(
     patch: pytest.MonkeyPatch, at: Any, step: str, how: BaseException, *, done: bool = False
 ) -> None:
-    """Let a step end the worker's work once: before it is done, or when it is."""
+    """Make a step raise once, before or after it has taken effect."""
     real, ends = getattr(at, step), [how]
 
     def once(*given: Any, **named: Any) -> Any:
@@ -155,18 +141,18 @@ def cut_short(
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("how", [Killed(), LedgerUnavailable("down")], ids=["killed", "failed"])
-@pytest.mark.parametrize("ended", [False, True], ids=["window open", "window closed"])
+@pytest.mark.parametrize("ended", [False, True], ids=["window-open", "window-closed"])
 @pytest.mark.parametrize(
     ("store", "step"),
     [
         ("ledger", "note_window"),
-        ("digests", "add"),
+        ("batches", "add"),
         ("messages", "requeue"),
-        ("digests", "scheduled"),
+        ("batches", "scheduled"),
         ("ledger", "settle"),
     ],
 )
-def test_a_push_lies_in_one_digest_wherever_its_worker_stops(  # noqa: PLR0913 (each is a circumstance)
+def test_a_push_is_in_one_window_even_if_its_worker_stops(  # noqa: PLR0913 (each is a circumstance)
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     store: str,
@@ -176,45 +162,45 @@ def test_a_push_lies_in_one_digest_wherever_its_worker_stops(  # noqa: PLR0913 (
     done: bool,
     ended: bool,
 ) -> None:
-    """The event comes again in a later window's time, with the first one still open or delivered."""
+    """The event is redelivered during a later window, while the first one is open or already delivered."""
     cut_short(monkeypatch, getattr(world, store), step, how, done=done)
     with suppress(Killed):
-        tell(world, "warm")
+        bake(world, "warm")
     world.ledger.end_claims()
     world.clock.time += 360
     if ended:
         world.deliver(sqs_batch(*(sqs_queued(event, message_id=event.id) for event in due(world))))
-    tell(world, "warm")
+    bake(world, "warm")
     end(world)
     assert [call.push.wording.body for call in world.vendor.calls] == ["warm"]
 
 
-def test_a_push_goes_on_until_a_window_takes_it(world: World) -> None:
-    """By the clock of who closed them several are over; it lies in the first that is not."""
-    world.digests.closed_until = world.clock.now() + 900
-    tell(world, "warm")
+def test_a_push_goes_into_the_first_window_that_is_open(world: World) -> None:
+    """Several windows may be closed already if the clock of another worker is ahead."""
+    world.batches.closed_until = world.clock.now() + 900
+    bake(world, "warm")
     assert world.witness.receipts[0].error_code == BATCHED
     ((_, _, moment),) = world.messages.parked
     assert world.clock.now() + 900 < moment <= world.clock.now() + 1200
 
 
-def test_a_push_that_no_window_takes_is_parked(world: World) -> None:
-    """It is nowhere, so it must not be settled."""
-    world.digests.closed_until = math.inf
-    tell(world, "warm")
+def test_a_push_that_no_window_accepts_is_parked(world: World) -> None:
+    """It is stored nowhere, so it must not be settled."""
+    world.batches.closed_until = math.inf
+    bake(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "ledger_unavailable")
     assert due(world) == []
-    world.digests.closed_until = 0.0
-    tell(world, "warm")
+    world.batches.closed_until = 0.0
+    bake(world, "warm")
     end(world)
     assert len(world.vendor.calls) == 1
 
 
-def test_what_a_full_window_has_no_room_for_goes_into_further_ones(world: World) -> None:
-    """Due at the same time; nothing is lost, and nothing told twice."""
-    world.digests.room = 3
-    tell(world, *("warm",) * 7)
+def test_pushes_beyond_a_full_window_go_into_additional_windows(world: World) -> None:
+    """All of them are due at the same time. No push is lost, and none is sent twice."""
+    world.batches.room = 3
+    bake(world, *("warm",) * 7)
     assert len({moment for _, _, moment in world.messages.parked}) == 1
     end(world)
     assert [call.push.wording.title for call in world.vendor.calls] == ["3 new alerts"] * 2 + ["Bread"]
@@ -222,53 +208,51 @@ def test_what_a_full_window_has_no_room_for_goes_into_further_ones(world: World)
 
 
 @pytest.mark.parametrize("breaking", ["digests", "queue"])
-def test_an_event_that_cannot_be_gathered_is_parked(world: World, breaking: str) -> None:
-    """Nothing is lost where the window or its schedule cannot be written."""
-    world.digests.down = LedgerUnavailable("down") if breaking == "digests" else None
-    world.messages.down = QueueUnavailable("down") if breaking == "queue" else None
-    answer = tell(world, "warm")
+def test_an_event_that_cannot_be_batched_is_parked(world: World, breaking: str) -> None:
+    """No event is lost if its window or the window's schedule cannot be written."""
+    world.batches.error = LedgerUnavailable("down") if breaking == "digests" else None
+    world.messages.error = QueueUnavailable("down") if breaking == "queue" else None
+    answer = bake(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code == BATCHED) == (Outcome.PARKED, False)
     assert len(answer["batchItemFailures"]) + len(world.messages.parked) == 1
-    world.digests.down = world.messages.down = None
-    tell(world, "warm")
+    world.batches.error = world.messages.error = None
+    bake(world, "warm")
     end(world)
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 1
 
 
-def test_a_worker_that_dies_before_the_end_is_scheduled_leaves_it_to_the_next(world: World) -> None:
-    """The entry lies in the window; whoever comes again schedules the end."""
-    world.messages.down = QueueUnavailable("down")
-    tell(world, "warm")
-    world.messages.down = None
-    tell(world, "hot", start=7)
+def test_the_next_push_schedules_the_end_of_a_window_that_has_none(world: World) -> None:
+    """The worker that opened the window could not schedule it, but its push is stored in the window."""
+    world.messages.error = QueueUnavailable("down")
+    bake(world, "warm")
+    world.messages.error = None
+    bake(world, "hot", start=7)
     assert len(due(world)) == 1
     end(world)
     assert world.vendor.calls[0].push.wording.title == "2 new alerts"
 
 
 def aged(world: World, words: str, age: float) -> dict[str, Any]:
-    """Return the message of an event that came in some time ago."""
+    """Return the queue record of an event that was received some time ago."""
     data = {"kind": "baked", "words": words}
     event = Event("bakery", words, "baked", data, world.clock.now() - age, words)
     return sqs_queued(event, message_id=words)
 
 
 def receipts_of(world: World, outcome: Outcome) -> list[str]:
-    """Return the ids of the events that have ended so."""
+    """Return the ids of the events that have an outcome."""
     return sorted(receipt.event_id for receipt in world.witness.receipts if receipt.outcome is outcome)
 
 
 @pytest.fixture
 def brief(tmp_path: Path) -> World:
-    """Return a world whose only route gathers what is worth nothing after an hour."""
-    routes = tmp_path / "relay.toml"
-    routes.write_text(f'{ROUTES}max_age = "1h"\n')
-    return World(routes=routes)
+    """Return a relay whose only route batches pushes that expire after an hour."""
+    return batching_world(tmp_path, 'max_age = "1h"')
 
 
-def test_what_is_too_old_when_the_window_ends_is_left_out(brief: World) -> None:
-    """With a receipt of its own; the others are told."""
+def test_a_push_that_is_too_old_when_the_window_ends_expires(brief: World) -> None:
+    """It has its own receipt, and the other pushes of the window are sent."""
     brief.deliver(sqs_batch(*(aged(brief, words, age) for words, age in [("new", 0), ("old", 3500)])))
     end(brief)
     assert [call.push.wording.body for call in brief.vendor.calls] == ["new"]
@@ -276,8 +260,8 @@ def test_what_is_too_old_when_the_window_ends_is_left_out(brief: World) -> None:
     assert receipts_of(brief, Outcome.EXPIRED) == ["old"]
 
 
-def test_of_a_digest_that_waits_each_push_expires_once(brief: World) -> None:
-    """Told when the digest ends, whichever were too old at first and which since."""
+def test_each_push_of_a_parked_batch_push_expires_once(brief: World) -> None:
+    """Some are too old at the first attempt and some at the retry. All receipts are written at the end."""
     ages = [("new", 0), ("older", 2000), ("old", 3500)]
     brief.deliver(sqs_batch(*(aged(brief, words, age) for words, age in ages)))
     brief.vendor.errors = [VendorThrottled("slow", retry_after=60)]
@@ -290,72 +274,64 @@ def test_of_a_digest_that_waits_each_push_expires_once(brief: World) -> None:
     assert receipts_of(brief, Outcome.EXPIRED) == ["old", "older"]
 
 
-def test_where_all_is_too_old_nothing_is_sent(brief: World) -> None:
-    """After an outage of a day."""
+def test_a_window_whose_pushes_are_all_too_old_is_not_sent(brief: World) -> None:
+    """This happens after an outage of a day, and must not be dead-lettered."""
     brief.deliver(sqs_batch(aged(brief, "a", 0), aged(brief, "b", 60)))
     brief.clock.time += 86_400
     assert end(brief) == {"batchItemFailures": []}
     assert not brief.vendor.calls
     assert receipts_of(brief, Outcome.EXPIRED) == ["a", "b"]
     assert len(brief.messages.parked) == 1
-    assert not brief.messages.buried
+    assert not brief.messages.dead_letters
 
 
-def test_a_route_may_let_its_pushes_wait_longer_than_the_account(world: World, tmp_path: Path) -> None:
-    """Whatever the account says of those whose route says nothing."""
-    routes = tmp_path / "relay.toml"
-    routes.write_text(f'{ROUTES}max_age = "10d"\n')
-    world = World(routes=routes)
-    tell(world, "warm")
+def test_the_max_age_of_a_route_can_be_longer_than_the_account_s(tmp_path: Path) -> None:
+    """The account's value is only the default for routes without a `max_age`."""
+    world = batching_world(tmp_path, 'max_age = "10d"')
+    bake(world, "warm")
     world.clock.time += 8 * 86_400
     end(world)
     assert len(world.vendor.calls) == 1
 
 
-def test_a_push_that_is_too_long_for_a_window_goes_by_itself(world: World) -> None:
-    """It would never fit: a thousand letters may have any number of accents."""
-    tell(world, "e" + "\u0301" * 30_000)
+def test_a_push_that_is_too_long_for_a_window_is_sent_alone(world: World) -> None:
+    """The text is limited in graphemes, but each of them can have any number of combining accents."""
+    bake(world, "e" + "\u0301" * 30_000)
     assert len(world.vendor.calls) == 1
-    assert not world.digests.windows
+    assert not world.batches.windows
 
 
-def test_the_longest_that_is_gathered_fits_into_an_item() -> None:
-    """In whatever letters: DynamoDB allows 400 KB."""
+def test_the_longest_wording_that_is_batched_fits_into_an_item() -> None:
+    """DynamoDB allows 400 KB per item, and a character can need several bytes."""
     message = Wording("", "\U0001f35e" * LONGEST)
     assert can_be_batched(message)
     assert not can_be_batched(replace(message, title="t"))
-    written = json.dumps(asdict(replace(_entry(), wording=message)))
+    written = json.dumps(asdict(replace(PUSH, wording=message)))
     assert len(written) + 1000 < 200_000
 
 
-def test_titles_are_told_once_with_their_number() -> None:
-    """Sound if any sounds; expiry only if all expire, the longest."""
+def test_a_summary_lists_each_title_once_with_its_number() -> None:
+    """It has a sound if any push has one. It expires only if all pushes do, after the longest time."""
     entries = [
-        replace(_entry(), wording=Wording(title, "body", sound, expiry))
+        replace(PUSH, wording=Wording(title, "body", sound, expiry))
         for title, sound, expiry in [("A", None, 60), ("B", True, 90), ("A", False, 30)]
     ]
     assert summary(entries) == Wording("3 new alerts", "2 \u00d7 A\nB", sound=True, expiry_secs=90)
-    eternal = [*entries, replace(_entry(), wording=Wording("C", "body"))]
+    eternal = [*entries, replace(PUSH, wording=Wording("C", "body"))]
     assert summary(eternal).expiry_secs is None
 
 
-def test_titles_that_the_version_before_has_gathered_are_cleaned() -> None:
-    """Each is one line of the digest, also one of which nothing is visible."""
-    entries = [replace(_entry(), wording=Wording(title, "body")) for title in ("a\nb\u202e", "\u200b", "c")]
+def test_titles_that_an_earlier_version_has_stored_are_cleaned() -> None:
+    """Each title is one line of the summary, even if none of its characters is visible."""
+    entries = [replace(PUSH, wording=Wording(title, "body")) for title in ("a\nb\u202e", "\u200b", "c")]
     assert summary(entries).body == "a b\n…\nc"
 
 
-def test_a_lone_push_of_the_version_before_is_cleaned(world: World) -> None:
-    """It is shown as it is, and was gathered as it came."""
-    tell(world, "warm")
-    (_, entries), *_ = world.digests.windows.values()
+def test_a_single_push_that_an_earlier_version_has_stored_is_cleaned(world: World) -> None:
+    """Earlier versions stored the text without cleaning it, and it is shown without a summary."""
+    bake(world, "warm")
+    (_, entries), *_ = world.batches.windows.values()
     (key,) = entries
     entries[key] = replace(entries[key], wording=Wording("a\nb\u202e", "\x1b[31mc\r\nd"))
     end(world)
     assert world.vendor.calls[0].push.wording == Wording("a b", "c\nd")
-
-
-def _entry() -> Any:
-    from push_relay.core.delivery.batching import BatchedPush  # noqa: PLC0415
-
-    return BatchedPush("k", "bakery", "e", "c", Wording("t", "b"))

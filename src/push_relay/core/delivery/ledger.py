@@ -1,0 +1,88 @@
+"""The ledger: which pushes were claimed, settled or parked, and what may be claimed.
+
+A push is claimed before it is sent and settled afterwards, so that two workers never send the same push at a
+time. A claim ends with its lease, so the push of a killed worker can be claimed again.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Protocol
+
+from push_relay.core.event import Replay
+from push_relay.core.outcomes import Outcome
+from push_relay.core.push import BATCHED, Receipt
+
+#: Seconds that the ledger remembers a push. An event that arrives again within them is a duplicate.
+LEDGER_MEMORY_SECS = 14 * 24 * 3600
+#: The statuses of pushes that are not settled. A settled push has its outcome as status, or BATCHED.
+CLAIMED, PARKED = "claimed", "parked"
+#: The statuses of settled pushes that a replay may claim. Each replay may do so once: its message may arrive
+#: again after the push was settled again.
+REPLAYABLE: Mapping[Replay, tuple[str, ...]] = {
+    Replay.NO: (),
+    Replay.FAILED: (Outcome.FAILED,),
+    Replay.ALL: (Outcome.FAILED, Outcome.DELIVERED, BATCHED),
+}
+
+
+class Claim(StrEnum):
+    """The ledger's answer to a worker that claims a push."""
+
+    GRANTED = "granted"
+    HELD = "held"  # by another worker, until its lease ends
+    SETTLED = "settled"  # delivered, or batched
+    FAILED = "failed"  # permanently
+
+    @classmethod
+    def refused(cls, status: str) -> "Claim":
+        """Return the answer if the status of the push does not allow a claim."""
+        return {CLAIMED: cls.HELD, str(Outcome.FAILED): cls.FAILED}.get(status, cls.SETTLED)
+
+
+class Ledger(Protocol):
+    """The ledger, as one worker uses it. Every method raises LedgerUnavailable.
+
+    Only the worker that has claimed a push can settle or release it. If another worker has claimed it in the
+    meantime, the write is left out, without an error.
+    """
+
+    def claim(
+        self, key: str, lease_secs: float, replay: Replay, replay_id: str, forget_before: float = 0.0
+    ) -> Claim:
+        """Claim a push for `lease_secs`.
+
+        The push must be unknown, forgotten, parked, settled in a way that the replay overrules, settled
+        before `forget_before` (seconds since the epoch), or claimed by a worker whose lease has ended.
+        """
+        ...
+
+    def settle(self, key: str, status: str, error_code: str = "") -> None:
+        """Record the end of a claimed push: an outcome, or BATCHED."""
+        ...
+
+    def release(self, key: str, receipt: Receipt) -> None:
+        """Park a claimed push, with what it waits for, so that any worker can claim it."""
+        ...
+
+    def clear_parked(self, key: str) -> None:
+        """Forget a parked push, which no longer waits. A claimed or settled one stays as it is."""
+        ...
+
+    def error_code_of(self, key: str) -> str:
+        """Return the error code that a push was settled with; empty if there is none."""
+        ...
+
+    def count_unknown(self, key: str) -> int:
+        """Count a call of unknown fate of a claimed push; return how many there were since it was settled.
+
+        The count survives parking and the worker's death. Settling the push ends it.
+        """
+        ...
+
+    def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
+        """Note the batch window that a claimed push goes into; return the one that is noted.
+
+        Until the push is settled, the first window stays noted, even if another worker claims the push.
+        `overwrite` replaces it. Raises ClaimHeld if the claim is no longer this worker's.
+        """
+        ...

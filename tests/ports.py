@@ -1,0 +1,125 @@
+"""Fakes of the ports that store nothing: time, secrets, SNS, the vendor. Tests and the bench share them."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.push import Push
+
+SECRET = b"planted-signing-secret"
+CREDENTIALS = Credentials(4711, "planted-integration-key")
+ROTATED = Credentials(4711, "planted-integration-key-rotated")
+
+
+class Clock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        """Return the time of day."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """Return the same, which never steps back."""
+        return self.time
+
+
+class SigningSecrets:
+    """The senders' secrets: those of `by_source`, else the same for every source, or none."""
+
+    def __init__(self, *secrets: bytes) -> None:
+        self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
+        self.rotated: tuple[bytes, ...] = ()
+        self.by_source: dict[str, tuple[bytes, ...]] = {}
+        self.missing = False
+        self.refetches = 0
+
+    def of(self, source: str) -> Sequence[bytes]:
+        """Return the secrets of a source."""
+        if self.missing:
+            raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
+        return self.by_source.get(source, self.secrets)
+
+    def refreshed(self, source: str) -> Sequence[bytes]:
+        """Return them as somebody may have rotated them."""
+        self.refetches += 1
+        self.secrets = self.rotated or self.secrets
+        return self.of(source)
+
+
+class PushCredentials:
+    """The organisation's credentials; `fresh` is what a refetch finds."""
+
+    def __init__(self) -> None:
+        self.held: Credentials | None = CREDENTIALS
+        self.fresh: Credentials | None = CREDENTIALS
+        self.refetches = 0
+
+    def current(self) -> Credentials:
+        """Return what is held."""
+        return self._given(self.held)
+
+    def refreshed(self) -> Credentials:
+        """Fetch again."""
+        self.refetches += 1
+        self.held = self.fresh
+        return self._given(self.held)
+
+    def _given(self, credentials: Credentials | None) -> Credentials:
+        if credentials is None:
+            raise CredentialsUnavailable("a secret cannot be read (Fake)")
+        return credentials
+
+
+class Sns:
+    """SNS's own endpoint: the certificates that it serves, and the confirmations that it took."""
+
+    def __init__(self) -> None:
+        self.certificates: dict[str, bytes] = {}
+        self.confirmed: list[str] = []
+        self.protects = True
+        self.fetched: list[str] = []
+
+    def certificate(self, url: str) -> bytes:
+        """Return a certificate."""
+        self.fetched.append(url)
+        if url not in self.certificates:
+            raise CredentialsUnavailable("SNS's certificate cannot be read (Fake)")
+        return self.certificates[url]
+
+    def confirm(self, url: str) -> bool:
+        """Note a confirmation."""
+        self.confirmed.append(url)
+        return self.protects
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One call to the vendor."""
+
+    push: Push
+    credentials: Credentials
+    correlation_id: str
+    timeout: float
+
+
+class PushApi:
+    """The vendor: takes everything, but for the errors that it is told to raise, in turn or by push."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.calls: list[Sent] = []
+        self.errors: list[Exception | None] = []
+        self.judge: Callable[[Push, Credentials], Exception | None] = lambda _push, _credentials: None
+
+    def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
+        """Note the call, then do as told."""
+        with self._lock:
+            self.calls.append(Sent(push, credentials, correlation_id, timeout))
+            scripted = self.errors.pop(0) if self.errors else None
+        if error := scripted or self.judge(push, credentials):
+            raise error

@@ -1,0 +1,41 @@
+"""The clocks and the threads of the process."""
+
+import threading
+
+import pytest
+
+from push_relay.adapters.process import SystemClock, Threads
+
+
+def test_threads_keep_the_order_and_raise_errors() -> None:
+    """The core's port requires both."""
+    threads = Threads(3)
+    for at_a_time in (1, 2, 3):
+        assert threads(str, range(20), at_a_time) == [str(i) for i in range(20)]
+        with pytest.raises(ZeroDivisionError):
+            threads(lambda n: 1 // n, [1, 0], at_a_time)
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3])
+def test_as_many_threads_run_together_as_are_allowed(at_a_time: int) -> None:
+    """Each thread holds a connection of the account, so more must not run, and fewer would be slow."""
+    meeting, now, most = threading.Lock(), 0, 0
+    together = threading.Barrier(at_a_time)
+
+    def call(_: int) -> None:
+        nonlocal now, most
+        with meeting:
+            now += 1
+            most = max(most, now)
+        together.wait(10)
+        with meeting:
+            now -= 1
+
+    Threads(3)(call, range(12), at_a_time)
+    assert most == at_a_time
+
+
+def test_the_clocks_advance() -> None:
+    """One shows the time of day, and the other never steps back."""
+    assert SystemClock().now() > 1.7e9
+    assert SystemClock().monotonic() <= SystemClock().monotonic()
