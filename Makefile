@@ -1,5 +1,5 @@
-# Push Relay. `make run` shows it working, `make test` proves it, `make check` is the gate.
-# Everything lands inside this checkout: tools in .tools/, the development environment in .venv/.
+# `make run` demonstrates the relay, `make test` runs all tests, `make check` must pass before a change is merged.
+# Everything is installed inside this checkout: tools in .tools/, the development environment in .venv/.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.tools/python
 export PIP_CACHE_DIR ?= $(CURDIR)/.tools/cache/pip
-# Where sam keeps its metadata, which is ~/.aws-sam otherwise; relayctl gives each run a directory of its own.
+# The directory of sam's metadata, instead of ~/.aws-sam. For `make run`, relayctl sets a new directory for each run.
 export __SAM_CLI_APP_DIR := $(CURDIR)/.tools/cache/aws-sam
 export SAM_CLI_TELEMETRY := 0
 export AWS_EC2_METADATA_DISABLED := true
@@ -20,22 +20,22 @@ UV  := .tools/uv/bin/uv
 PY  := .venv/bin/python
 SAM := .tools/sam/bin/sam
 
-.PHONY: help setup run test fuzz check bench chaos openapi requirements clean
+.PHONY: help setup run test fuzz check bench chaos openapi reference requirements clean
 
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
 
 # --- setup ------------------------------------------------------------------------------------------
 
-setup: .venv/.done .tools/sam/.done .tools/ministack/.done ## make the environments (run and test do it too)
+setup: .venv/.done .tools/sam/.done .tools/ministack/.done ## create the environments; the other targets do it too
 
 .tools/uv/.done: requirements/uv.txt
 	@echo "setup: uv"
-	@python3 -m venv --clear .tools/uv || { echo "setup: python3 can't make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@python3 -m venv --clear .tools/uv || { echo "setup: python3 cannot create a virtual environment; on Debian, run: apt install python3-venv" >&2; exit 1; }
 	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# $(call environment,NAME,DIRECTORY): an environment of its own, exactly what requirements/NAME.txt pins.
+# $(call environment,NAME,DIRECTORY) creates a virtual environment with exactly the packages of requirements/NAME.txt.
 define environment
 @echo "setup: $(1)"
 @$(UV) venv --quiet --allow-existing $(2) || { echo "setup: Python 3.13 is needed (the Lambda runtime's version); uv found none and could not download it" >&2; exit 1; }
@@ -54,19 +54,19 @@ endef
 
 # --- work -------------------------------------------------------------------------------------------
 
-run: setup ## run the relay locally and relay an example: SOURCE=, EXAMPLE= choose it; ONCE=1 stops after its push
+run: setup ## run the relay locally and send an example: SOURCE= and EXAMPLE= choose it; ONCE=1 stops after its push
 	@$(PY) -m relayctl run $(if $(ONCE),--once) $(if $(SOURCE),--source $(SOURCE)) $(if $(EXAMPLE),--example $(EXAMPLE))
 
-test: setup ## every test; ARGS= goes to pytest, JOBS= is how many run at a time (2)
+test: setup ## run every test; ARGS= is passed to pytest, JOBS= is the number of processes (2)
 	@$(PY) -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)
 
 FUZZ_SECS ?= 60
-fuzz: setup ## fuzz the whole receive path for FUZZ_SECS (60) seconds; what it learns and finds stays in .fuzz/
+fuzz: setup ## fuzz the whole receive path for FUZZ_SECS= (60) seconds; the corpus and the findings stay in .fuzz/
 	@mkdir -p .fuzz/corpus
 	@$(PY) tests/fuzz/receive_target.py -max_total_time=$(FUZZ_SECS) -max_len=8192 -timeout=10 \
 	  -artifact_prefix=.fuzz/ -print_final_stats=1 .fuzz/corpus
 
-check: setup ## the gate: formatting, lint, spelling, vocabulary, types, import rules, template, docs
+check: setup ## check formatting, lint, spelling, vocabulary, types, import rules, template and docs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	.venv/bin/typos
@@ -77,19 +77,23 @@ check: setup ## the gate: formatting, lint, spelling, vocabulary, types, import 
 	$(SAM) validate --lint --template template.yaml
 	$(PY) -m relayctl check
 	$(PY) -m relayctl openapi --check
+	$(PY) -m relayctl reference --check
 	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
-bench: setup ## measure start-up and an event's cost against their floors; writes bench/report.json
+bench: setup ## measure start-up time and the cost of an event as ratios; write bench/report.json
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
 
-chaos: setup ## break everything on purpose and count the outcomes: EVENTS= (2000), SEED= (any), ORGANISATIONS= (1)
+chaos: setup ## break everything on purpose and check the result: EVENTS= (2000), SEED= (any), ORGANISATIONS= (1)
 	@$(PY) -m chaos --events $(or $(EVENTS),2000) $(if $(SEED),--seed $(SEED)) --report bench/chaos.json \
 	  $(if $(ORGANISATIONS),--organisations $(ORGANISATIONS))
 
 openapi: setup ## write docs/openapi.json: the HTTP interface, from the code and the sources
 	@$(PY) -m relayctl openapi
 
-requirements: .tools/uv/.done ## compile requirements/*.in again (PyPI)
+reference: setup ## write the tables of keys in docs/ and the JSON Schemas in docs/schemas/, from the code
+	@$(PY) -m relayctl reference
+
+requirements: .tools/uv/.done ## compile requirements/*.in to pinned files; UPGRADE=1 takes the newest versions
 	@cd requirements && for name in runtime dev sam ministack uv; do \
 	  ../$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt; \

@@ -1,6 +1,7 @@
-"""Measure, print the figures, and write bench/report.json: `make bench`.
+"""The benchmark of `make bench`: it measures, prints the ratios, and writes bench/report.json.
 
-Figures only: nothing here passes or fails, and the machine's speed is in none of them.
+Nothing here passes or fails. All results are ratios to a floor that is measured in the same run, so they do
+not depend on the speed of the machine.
 """
 
 import json
@@ -16,7 +17,7 @@ _REPORT = Path(__file__).with_name("report.json")
 
 
 def main() -> None:
-    """Run every measurement."""
+    """Run every measurement, print the results, and write the report."""
     figures = [*first_push.measure(print), *event_cpu.measure(print)]
     report = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),

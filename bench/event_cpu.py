@@ -1,8 +1,8 @@
-"""Measure the cost of one event in direct mode against a plain urllib3 POST of the same push.
+"""The CPU time of one event in direct mode, as a ratio to a bare urllib3 POST of the same push.
 
-The cost is the CPU time of this process; the server is another one. The sides take turns in short rounds, so
-that other work of the machine affects all of them. The result is the median of the rounds' ratios, with the
-quartiles.
+Only the CPU time of this process is measured; the server is another process. All sides are measured
+alternately in short rounds, so that other programs on the machine affect them equally. The result is the
+median of the rounds' ratios, with their quartiles.
 """
 
 import hashlib
@@ -31,25 +31,25 @@ from stores import Connections, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
-SECRET = "bench-signing-secret"  # noqa: S105 (signs the bench's own events)
+SECRET = "bench-signing-secret"  # noqa: S105 (it signs the benchmark's own events)
 
 
-def measure(tell: Callable[[str], None]) -> list[Figure]:
-    """Return the ratios of an event's CPU to the floor's."""
-    tell(f"event_cpu: {ROUNDS} rounds of {EVENTS} events")
-    with loopback() as port, _log_unseen():
+def measure(report: Callable[[str], None]) -> list[Figure]:
+    """Return the ratios of an event's CPU time to the floor's. `report` is called with the progress."""
+    report(f"event_cpu: {ROUNDS} rounds of {EVENTS} events")
+    with loopback() as port, _discarded_log():
         _environment(port)
         floor = _floor(port)
         sides = {"without_ledger": _direct(ledger=False), "with_ledger": _direct(ledger=True)}
         for side in (floor, *sides.values()):
-            _cpu(side)  # connections made, caches filled, schema compiled
+            _cpu_secs(side)  # this opens the connections, fills the caches and compiles the schema
         ratios: dict[str, list[float]] = {name: [] for name in sides}
         floors = []
         for _ in range(ROUNDS):
-            least = _cpu(floor)
-            floors.append(least * 1e6)
+            floor_secs = _cpu_secs(floor)
+            floors.append(floor_secs * 1e6)
             for name, side in sides.items():
-                ratios[name].append(_cpu(side) / least)
+                ratios[name].append(_cpu_secs(side) / floor_secs)
     return [
         summary(
             "event_cpu", "one event in direct mode / a bare urllib3 POST", ratios["without_ledger"], floors
@@ -105,10 +105,13 @@ class _Context:
 
 
 def _direct(*, ledger: bool) -> Callable[[], None]:
-    """Wire the application as Lambda does, with secrets in memory and, without `ledger`, the stores too."""
+    """Return a function that relays one event.
+
+    The secrets are in memory and, without `ledger`, all stores too.
+    """
     endpoint = receive.build(Common.of(Settings.read()))
     forward = endpoint.intake.forward
-    assert isinstance(forward, DirectForward)  # noqa: S101 (DELIVERY_MODE says so)
+    assert isinstance(forward, DirectForward)  # noqa: S101 (because of DELIVERY_MODE)
     lane = forward.relay.lanes[DEFAULT_ACCOUNT]
     lane = replace(lane, sender=replace(lane.sender, credentials=PushCredentials()))
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
@@ -127,10 +130,10 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
     invocation = _webhook()
 
     def relay_one() -> None:
-        # Each event is the same one, which would be a duplicate.
+        # It is the same event each time, so it would be a duplicate.
         memory.items.clear()
         answer = endpoint.handle(invocation, _Context())
-        # The receipt has to be compared in full: trouble with the ledger would be in its detail.
+        # The whole receipt is compared, because it would also contain an error of the ledger.
         if json.loads(answer["body"]).get("receipts") != [{"outcome": "delivered"}]:
             raise SystemExit(f"bench: the event was not delivered: {answer['body']}")
 
@@ -151,8 +154,8 @@ def _webhook() -> dict[str, Any]:
     }
 
 
-def _cpu(side: Callable[[], None]) -> float:
-    """Return the CPU seconds of one call."""
+def _cpu_secs(side: Callable[[], None]) -> float:
+    """Return the CPU time of one call."""
     started = time.process_time()
     for _ in range(EVENTS):
         side()
@@ -160,11 +163,11 @@ def _cpu(side: Callable[[], None]) -> float:
 
 
 @contextmanager
-def _log_unseen() -> Iterator[None]:
-    """Send the log lines, which are written as usual, to nowhere."""
+def _discarded_log() -> Iterator[None]:
+    """Redirect the standard output to /dev/null: the cost of writing the log lines is measured too."""
     terminal = os.dup(1)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+    with Path(os.devnull).open("wb") as devnull:
+        os.dup2(devnull.fileno(), 1)
         try:
             yield
         finally:

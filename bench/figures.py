@@ -1,4 +1,4 @@
-"""A measured ratio with its spread."""
+"""The ratios that the benchmark reports."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A ratio to a floor measured in the same run: median and quartiles over the rounds."""
+    """A ratio to a floor that was measured in the same run.
+
+    ratio      the median over the rounds
+    quartiles  the first and the third
+    floor_us   the median of the floor, in microseconds
+    """
 
     name: str
     what: str
@@ -18,7 +23,7 @@ class Figure:
 
 
 def summary(name: str, what: str, ratios: Sequence[float], floors_us: Sequence[float]) -> Figure:
-    """Sum the rounds up."""
+    """Return the figure for the rounds' ratios and floors."""
     low, middle, high = statistics.quantiles(ratios, n=4)
     floor = statistics.median(floors_us)
     return Figure(name, what, round(middle, 2), (round(low, 2), round(high, 2)), round(floor, 1), len(ratios))

@@ -1,8 +1,8 @@
-"""From the start of the process to the first push, over `python -c pass`.
+"""The time from the start of the process to the first push, as a ratio to `python -c pass`.
 
-The built artifact under the real runtime client: imports, wiring, the secret, the claim, the push, over
-real HTTP to a local AWS and to the Push API sandbox. The emulator starts the process when it is first
-invoked. Both sides take turns, a fresh process each.
+The built artifact runs under the real runtime client: it imports, builds the relay, reads the secret, claims
+and sends the push, over real HTTP to a local AWS and to the sandbox of the Push API. The emulator starts the
+process with the first invocation. Both sides are measured alternately, each in a new process.
 """
 
 import json
@@ -36,8 +36,8 @@ _EXAMPLE: Final = (
 )
 
 
-def measure(tell: Callable[[str], None]) -> list[Figure]:
-    """Return the ratio, telling each round as it is done."""
+def measure(report: Callable[[str], None]) -> list[Figure]:
+    """Return the ratio. `report` is called with the progress after each round."""
     ratios: list[float] = []
     floors: list[float] = []
     with ExitStack() as cleanup:
@@ -47,27 +47,27 @@ def measure(tell: Callable[[str], None]) -> list[Figure]:
         aws = ministack.start(cleanup.enter_context(Processes()), directory)
         sandbox = cleanup.enter_context(SandboxServer(Account(_COMPANY_ID, _KEY)))
         environment = _provision(aws.address) | {"PUSH_BASE_URL": sandbox.address}
-        _first_push(built, environment, directory, sandbox, 0)  # caches of the disk filled
+        _first_push_secs(built, environment, directory, sandbox, 0)  # this fills the disk's caches
         for number in range(1, ROUNDS + 1):
-            floor = _bare_start()
-            took = _first_push(built, environment, directory, sandbox, number)
-            floors.append(floor * 1e6)
-            ratios.append(took / floor)
-            tell(f"first_push: round {number} of {ROUNDS}: {ratios[-1]:.1f}")
+            floor_secs = _bare_start_secs()
+            push_secs = _first_push_secs(built, environment, directory, sandbox, number)
+            floors.append(floor_secs * 1e6)
+            ratios.append(push_secs / floor_secs)
+            report(f"first_push: round {number} of {ROUNDS}: {ratios[-1]:.1f}")
     return [summary("first_push", "process start to first push / python -c pass", ratios, floors)]
 
 
 def _provision(endpoint: str) -> dict[str, str]:
-    """Make what the function needs of AWS; return its environment."""
-    about: dict[str, Any] = {
+    """Create the AWS resources that the function needs, and return its environment."""
+    options: dict[str, Any] = {
         "endpoint_url": endpoint,
         "region_name": ministack.REGION,
         "aws_access_key_id": "local",
         "aws_secret_access_key": "local",
     }
     credentials = json.dumps({"CompanyId": _COMPANY_ID, "IntegrationKey": _KEY})
-    secret = boto3.client("secretsmanager", **about).create_secret(Name="bench", SecretString=credentials)
-    boto3.client("dynamodb", **about).create_table(
+    secret = boto3.client("secretsmanager", **options).create_secret(Name="bench", SecretString=credentials)
+    boto3.client("dynamodb", **options).create_table(
         TableName="bench",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
@@ -83,10 +83,10 @@ def _provision(endpoint: str) -> dict[str, str]:
     }
 
 
-def _first_push(
+def _first_push_secs(
     built: Path, environment: Mapping[str, str], directory: Path, sandbox: SandboxServer, number: int
 ) -> float:
-    """Start a fresh function and have it deliver one event; return seconds from its start to the push."""
+    """Start a new function that delivers one event, and return the seconds from its start to the push."""
     with lambda_function(built, "push_relay.deliver.handler", environment, directory) as function:
         began = time.time()
         answer = function.invoke(_batch(number))
@@ -96,7 +96,7 @@ def _first_push(
 
 
 def _batch(number: int) -> dict[str, Any]:
-    """Write the SQS batch of one GitHub event, another one each time."""
+    """Return an SQS batch with one GitHub event, which is a new event each time."""
     example = json.loads(_EXAMPLE.read_text("utf-8"))
     event = Event(
         source="github",
@@ -121,8 +121,8 @@ def _batch(number: int) -> dict[str, Any]:
     return {"Records": [record]}
 
 
-def _bare_start() -> float:
-    """Return the seconds of a bare interpreter, as the runtime starts it."""
+def _bare_start_secs() -> float:
+    """Return the seconds in which an interpreter without a program starts and ends."""
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     return time.perf_counter() - began

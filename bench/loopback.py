@@ -1,7 +1,8 @@
-"""A server on 127.0.0.1 that accepts any POST and answers at once, in place of the vendor and of DynamoDB.
+"""A server on 127.0.0.1 that answers any POST at once, in place of the vendor and of DynamoDB.
 
-It is a process of its own, so that its work is not measured. `{}` is a success for the vendor. An update of
-DynamoDB is answered as if there had been no item before, and a read as if there were none.
+It runs in its own process, so that its work is not measured. A call of the vendor is answered with `{}`,
+which is a success. An update of DynamoDB is answered as if there had been no item before, and a read as if
+there were no item.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ _VENDOR = _answer_of(b"{}")
 
 @contextmanager
 def loopback() -> Iterator[int]:
-    """Run the server; yield its port."""
+    """Run the server until the end of the block, and return its port."""
     with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
         try:
             if process.stdout is None:

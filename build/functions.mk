@@ -1,5 +1,5 @@
-# What `sam build` makes of both functions. sam calls from a copy of src/ and gives ARTIFACTS_DIR; the
-# Makefile that it called, in the folder named for the architecture, gives PLATFORM.
+# `sam build` builds both functions with these targets, in a copy of src/. sam sets ARTIFACTS_DIR. The Makefile in the
+# architecture's folder sets PLATFORM.
 
 PROJECT := $(abspath $(dir $(realpath $(lastword $(MAKEFILE_LIST))))..)
 PYTHON  := $(PROJECT)/.venv/bin/python

@@ -10,7 +10,7 @@ ROUTES = """
 [[route]]
 source = "bakery"
 to = ["user:u-1"]
-digest = "5m"
+batch = "5m"
 """
 
 

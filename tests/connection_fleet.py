@@ -21,7 +21,9 @@ FINISH_SECS: Final = 60
 CALL_SECS: Final = 10.0
 LEASE_SECS: Final = CALL_SECS + MARGIN_SECS + RENEWAL_SECS
 MAX_WAIT_SECS: Final = CALL_SECS + PATIENCE_SECS
-ACCOUNT: Final = Account(connections=LIMIT, connect_timeout=2, read_timeout=8, vendor_finish_secs=FINISH_SECS)
+ACCOUNT: Final = Account(
+    connections=LIMIT, connect_timeout_secs=2, read_timeout_secs=8, vendor_finish_secs=FINISH_SECS
+)
 START: Final = 1_800_000_000.0
 KEY: Final = {"pk": text("connections#default")}
 SHORT_CALL_SECS: Final = 0.2

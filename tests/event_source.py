@@ -24,7 +24,7 @@ from push_relay.core.rules.recogniser import Recogniser
 ARN = "arn:aws:sqs:eu-west-1:1:"
 URL = "https://sqs.eu-west-1.amazonaws.com/1/"
 EVENTS, DEAD = URL + "events", URL + "dead"
-#: Seconds, as in template.yaml.
+#: Both are in seconds, as in template.yaml.
 TIMEOUT, VISIBILITY = 60.0, 360.0
 _MOST_TURNS = 5000
 READS, SENDS = "kills when it is read", "kills when it is sent"
@@ -36,7 +36,7 @@ class Killed(BaseException):
 
 
 class DyingRecogniser(Recogniser):
-    """A recogniser that a message can kill."""
+    """A recogniser that dies on some messages."""
 
     __slots__ = ()
 
@@ -48,7 +48,7 @@ class DyingRecogniser(Recogniser):
 
 
 class DyingRelay(Relay):
-    """A relay that an event can kill."""
+    """A relay that dies on some events."""
 
     __slots__ = ()
 
@@ -73,10 +73,10 @@ class EventSource:
     takes: float = 0.5
     dies_after: float = 0.1
     deaths: int = 0
-    first_at: dict[str, float] = field(default_factory=dict)  # when the vendor was first called, by its words
+    first_at: dict[str, float] = field(default_factory=dict)  # the time of a push's first call, by its body
 
     def __post_init__(self) -> None:
-        """Join the world to the queues."""
+        """Connect the world with the queues."""
         world = self.world
         self.sqs.max_receives[EVENTS], self.sqs.dead_letter_url = 5, DEAD
         self.sqs.now = world.clock.time
@@ -95,14 +95,14 @@ class EventSource:
         for _ in range(_MOST_TURNS):
             if not self.sqs.queues.get(url) or until():
                 return
-            # Two workers have a batch each before the first has finished.
+            # Two workers receive a batch each before the first has finished.
             batches = [batch for batch in (self._poll(url), self._poll(url)) if batch]
             for batch in batches:
                 self._invoke(url, batch)
             if not batches:
                 moment = self.sqs.next_moment(url)
                 self._pass(max(0.0, moment - self.sqs.now) if moment is not None else 0.0)
-        raise AssertionError(f"{len(self.sqs.queues[url])} messages go round for ever")
+        raise AssertionError(f"{len(self.sqs.queues[url])} messages are delivered without end")
 
     def _judge(self, push: Push, _credentials: Any) -> Exception | None:
         if SENDS in push.wording.body:

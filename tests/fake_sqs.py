@@ -1,4 +1,4 @@
-"""SQS's queues in memory, for boto3's own calls: visibility, delays, FIFO groups, redrive, a clock."""
+"""The queues of SQS in memory, for calls of boto3: visibility, delays, FIFO groups, redrive, a clock."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +25,9 @@ class Stored:
 
 @dataclass
 class FakeSqs:
-    """Queues by URL. `before` hears of every call, and may raise; an empty receive takes its wait.
+    """Queues by URL. `before` is called before every call, and may raise. An empty receive takes time.
 
-    max_receives  of a queue: after so many receives SQS moves a message to `dead_letter_url`
+    max_receives  of a queue: after this number of receives SQS moves a message to `dead_letter_url`
     """
 
     now: float = 1_800_000_000.0
@@ -44,12 +44,12 @@ class FakeSqs:
         return self.now
 
     def put(self, url: str, body: str, **attributes: str) -> str:
-        """Put a message with texts as attributes, and return its id."""
+        """Queue a message with text attributes, and return its id."""
         given = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
         return str(self.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=given)["MessageId"])
 
     def send_message(self, **arguments: Any) -> dict[str, Any]:
-        """Take a message."""
+        """Queue a message."""
         self._called("send_message", arguments)
         self._last += 1
         stored = Stored(
@@ -62,7 +62,7 @@ class FakeSqs:
         return {"MessageId": stored.message_id}
 
     def receive_message(self, **arguments: Any) -> dict[str, Any]:
-        """Hand out what is visible, and hide it. In a FIFO queue a group with a hidden message waits."""
+        """Return the visible messages, and hide them. In a FIFO queue a group with a hidden message waits."""
         self._called("receive_message", arguments)
         url = arguments["QueueUrl"]
         self._redrive(url)
@@ -95,13 +95,13 @@ class FakeSqs:
         }
 
     def delete_message(self, **arguments: Any) -> None:
-        """Delete by the last handle."""
+        """Delete a message by its last handle."""
         self._called("delete_message", arguments)
         queue = self.queues[arguments["QueueUrl"]]
         queue[:] = [m for m in queue if m.handle != arguments["ReceiptHandle"]]
 
     def change_message_visibility_batch(self, **arguments: Any) -> dict[str, Any]:
-        """Give back, or hide for longer."""
+        """Make messages visible, or hide them for longer."""
         self._called("change_message_visibility_batch", arguments)
         assert 0 < len(arguments["Entries"]) <= 10
         for entry in arguments["Entries"]:
@@ -111,18 +111,18 @@ class FakeSqs:
         return {}
 
     def get_queue_attributes(self, **arguments: Any) -> dict[str, Any]:
-        """Count."""
+        """Count the messages."""
         self._called("get_queue_attributes", arguments)
         stored = self.queues.get(arguments["QueueUrl"], [])
         hidden = sum(m.visible_at > self.now for m in stored)
-        told = {
+        counts = {
             "ApproximateNumberOfMessages": str(len(stored) - hidden),
             "ApproximateNumberOfMessagesNotVisible": str(hidden),
         }
-        return {"Attributes": told | ({"RedrivePolicy": "{}"} if self.redrive else {})}
+        return {"Attributes": counts | ({"RedrivePolicy": "{}"} if self.redrive else {})}
 
     def next_moment(self, url: str) -> float | None:
-        """Return when the next message of a queue is visible."""
+        """Return the time at which the next message of a queue is visible."""
         return min((message.visible_at for message in self.queues.get(url, [])), default=None)
 
     def _redrive(self, url: str) -> None:
@@ -156,5 +156,5 @@ def record_of(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:
 
 
 def refused(operation: str) -> ClientError:
-    """Return the error that boto3 raises where AWS refuses a call."""
+    """Return the error that boto3 raises if AWS refuses a call."""
     return ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)

@@ -1,4 +1,4 @@
-"""The relay's world, in memory: every port with a fake that records what it was asked."""
+"""The relay's surroundings in memory: a fake for every port, which records its calls."""
 
 import io
 import itertools
@@ -38,7 +38,7 @@ from stores import BatchStore, Connections, Ledger
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
-#: The shipped source folders and routes for them: what a deployer has added or changed is in neither.
+#: The shipped source folders, and routes for them, without a deployer's additions and changes.
 SHIPPED = shipped.directory()
 SHIPPED_ROUTES = SAMPLES / "shipped-routes.toml"
 
@@ -50,55 +50,55 @@ class Context:
     seconds: float = 30.0
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return what is left."""
+        """Return the remaining time."""
         return int(self.seconds * 1000)
 
 
 class Witness:
-    """Telemetry that keeps what it is told, for tests of everything but telemetry."""
+    """Telemetry that records its calls, for tests of everything except telemetry."""
 
     def __init__(self) -> None:
         self.accepted_events: list[Event] = []
         self.receipts: list[Receipt] = []
-        self.refusals: list[Receipt] = []  # those of the receipts that may be logged in samples
+        self.refusals: list[Receipt] = []  # the receipts that may be logged as samples
         self.attempts: list[int] = []
         self.troubles: list[tuple[str, str, str]] = []
         self.handshakes: list[tuple[str, str]] = []
         self.flushes = 0
 
     def accepted(self, event: Event) -> None:
-        """Note an accepted event."""
+        """Record an accepted event."""
         self.accepted_events.append(event)
 
     def handshake(self, source: str, correlation_id: str) -> None:
-        """Note a handshake."""
+        """Record a handshake."""
         self.handshakes.append((source, correlation_id))
 
     def unsubscribed(self, source: str, correlation_id: str) -> None:
-        """Note the end of a subscription."""
+        """Record the end of a subscription."""
         self.troubles.append(("unsubscribed", source, correlation_id))
 
     def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
-        """Note receipts."""
+        """Record receipts."""
         self.receipts.extend(receipts)
         self.attempts.append(attempt)
 
     def refused(self, receipt: Receipt) -> None:
-        """Note the receipt of a request whose sender had not proven itself."""
+        """Record the receipt of a request without a valid proof."""
         self.refusals.append(receipt)
         self.settled([receipt], attempt=1)
 
     def trouble(self, what: str, *, error_code: str, detail: str) -> None:
-        """Note a trouble."""
+        """Record a problem."""
         self.troubles.append((what, error_code, detail))
 
     def flush(self) -> None:
-        """Count flushes."""
+        """Count the calls."""
         self.flushes += 1
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """The receipts' outcomes, in order."""
+        """The outcomes of the receipts, in order."""
         return [receipt.outcome for receipt in self.receipts]
 
 
@@ -108,7 +108,7 @@ def in_turn[T, R](function: Callable[[T], R], items: Sequence[T], _at_a_time: in
 
 
 class World:
-    """A relay with everything round it. `witness` sees its telemetry unless another is given."""
+    """A relay and its surroundings. `witness` receives its telemetry unless another one is given."""
 
     def __init__(
         self,
@@ -127,15 +127,21 @@ class World:
         )
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
+        self.vendors = {DEFAULT_ACCOUNT: self.vendor}  # of each account
         self.telemetry: Any = telemetry or self.witness
         self.batches = BatchStore()
         self.sources, routing = Catalog(sources), read_routing_file(routes)
         sender = Sender(self.ledger, self.credentials, self.vendor, self.clock)
-        account = routing.account
-        batcher = Batcher(self.batches, self.ledger, sender, self.messages, self.clock)
-        lane = Lane(account, sender, batcher, self.connections, parallel_map)
+        lanes = {}
+        for name, account in routing.accounts.items():
+            if name != DEFAULT_ACCOUNT:
+                self.vendors[name] = PushApi()
+                sender = replace(sender, push_api=self.vendors[name])
+            batcher = Batcher(self.batches, self.ledger, sender, self.messages, self.clock)
+            connections = self.connections if name == DEFAULT_ACCOUNT else Connections()
+            lanes[name] = Lane(account, sender, batcher, connections, parallel_map)
         self.translator = Translator(self.sources, routing)
-        self.relay = Relay(self.translator, {DEFAULT_ACCOUNT: lane}, self.ledger, in_turn)
+        self.relay = Relay(self.translator, lanes, self.ledger, in_turn)
         self.recogniser = Recogniser(self.sources, routing, self.clock.now)
         self.intake = Intake(
             sources=self.sources,
@@ -147,12 +153,12 @@ class World:
         )
 
     def forward(self, mode: DeliveryMode) -> Forward:
-        """Return where accepted events go."""
+        """Return the next step for accepted events."""
         if mode is DeliveryMode.QUEUE:
             return QueueForward(self.messages)
 
         def at_once(event: Event, left: TimeLeft) -> Forwarded:
-            # Wired at each call, because a test may exchange the relay or the queues.
+            # It is wired at each call, because a test may replace the relay or the queues.
             return DirectForward(self.relay, Ending(self.messages, self.clock))(event, left)
 
         return at_once
@@ -164,21 +170,21 @@ class World:
 
     @property
     def routing(self) -> Routing:
-        """All of relay.toml."""
+        """The content of relay.toml."""
         return self.translator.routing
 
     def change_lane(self, **changes: Any) -> None:
-        """Exchange parts of the default account's lane. A new sender is the batcher's too."""
+        """Replace parts of the default account's lane. The batcher gets a new sender too."""
         lane = replace(self.relay.lanes[DEFAULT_ACCOUNT], **changes)
         lane = replace(lane, batcher=replace(lane.batcher, ledger=lane.sender.ledger, sender=lane.sender))
-        self.relay = replace(self.relay, lanes={DEFAULT_ACCOUNT: lane})
+        self.relay = replace(self.relay, lanes={**self.relay.lanes, DEFAULT_ACCOUNT: lane})
 
     def change_sender(self, **changes: Any) -> None:
-        """Exchange parts of the default account's sender."""
+        """Replace parts of the default account's sender."""
         self.change_lane(sender=replace(self.sender, **changes))
 
     def change_sources(self, sources: Any) -> None:
-        """Exchange the source folders."""
+        """Replace the source folders."""
         self.sources = sources
         self.translator = replace(self.translator, sources=sources)
         self.relay = replace(self.relay, translator=self.translator)
@@ -186,11 +192,11 @@ class World:
         self.intake = replace(self.intake, sources=sources)
 
     def change_door(self, door: Door) -> None:
-        """Exchange the verification."""
+        """Replace the verification."""
         self.intake = replace(self.intake, door=door)
 
     def change_routing(self, routing: Routing) -> None:
-        """Exchange all of relay.toml."""
+        """Replace the content of relay.toml."""
         self.translator = replace(self.translator, routing=routing)
         self.relay = replace(self.relay, translator=self.translator)
         self.change_lane(account=routing.account)
@@ -202,7 +208,7 @@ class World:
         return HttpEndpoint(self.intake, self.telemetry).handle(invocation, self.context)
 
     def deliver(self, invocation: Any) -> dict[str, Any]:
-        """Deliver an invocation."""
+        """Deliver the messages of an invocation."""
         consumer = BatchConsumer(self.recogniser, self.relay, self.messages, self.telemetry, self.clock)
         return consumer.handle(invocation, self.context)
 
@@ -213,7 +219,7 @@ class World:
 
 @dataclass
 class Captured:
-    """All that a process says: its output, its errors and every log record of every logger."""
+    """Everything that a process writes: its output, its errors, and the log records of every logger."""
 
     telemetry: Telemetry
     out: io.StringIO = field(default_factory=io.StringIO)
@@ -222,7 +228,7 @@ class Captured:
 
     @property
     def text(self) -> str:
-        """Everything that was said, anywhere."""
+        """Everything that was written."""
         return self.out.getvalue() + self.err.getvalue() + self.logged.getvalue()
 
     @property
@@ -243,9 +249,9 @@ class Captured:
 
 @contextmanager
 def captured(*, samples: bool = True, stack: str = "push-relay") -> Iterator[Captured]:
-    """Capture real telemetry: Powertools' logger keeps its stream, so the stream is what is exchanged.
+    """Capture real telemetry. Powertools' logger keeps its stream, so the stream is replaced.
 
-    Without `samples` every refusal is logged: an hour passes each time that the time is asked for.
+    Without `samples` every refusal is logged, because the clock moves by an hour at each reading.
     """
     hours = itertools.count(0, 3600)
     clock = time.monotonic if samples else lambda: float(next(hours))
@@ -265,4 +271,4 @@ def captured(*, samples: bool = True, stack: str = "push-relay") -> Iterator[Cap
                 handler.setStream(stream)
 
 
-# --- what AWS invokes the functions with --------------------------------------------------------------
+# --- invocations by AWS -------------------------------------------------------------------------------

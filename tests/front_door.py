@@ -149,7 +149,7 @@ def world_of(directory: Path, case: Case, **more: Any) -> World:
     if case.verify["scheme"] == "sns-http":
         options = {"event": 'format = "sns"', "top": 'handshake = "sns"', "policy": f'topics = ["{TOPIC}"]'}
     if case.name == "twilio form":
-        options = {"event": 'form = "*"'}
+        options = {"event": 'form_field = "*"'}
     here = world(directory, case.verify, **{**options, **more})
     here.secrets.secrets = (case.secret,)
     here.sns.certificates = dict(certificates())

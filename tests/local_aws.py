@@ -1,4 +1,4 @@
-"""A real DynamoDB and SQS with atomic writes, on this machine: MiniStack, without any deployment."""
+"""A real DynamoDB and SQS with atomic writes on this machine: MiniStack, without a deployment."""
 
 import tempfile
 import time
@@ -22,12 +22,12 @@ from relayctl.processes import Processes
 
 @dataclass(frozen=True)
 class LocalAws:
-    """A running AWS, and what botocore needs to find it."""
+    """A running local AWS, and the environment with which botocore finds it."""
 
     environment: dict[str, str]
 
     def table(self) -> LedgerTable:
-        """Make a table as the template has it."""
+        """Make a table like the one in the template."""
         name = f"ledger-{uuid.uuid4().hex}"
         aws.dynamodb().create_table(
             TableName=name,
@@ -38,7 +38,7 @@ class LocalAws:
         return LedgerTable(name)
 
     def queue(self, name: str = "", **attributes: str) -> str:
-        """Make a queue; return its URL."""
+        """Make a queue, and return its URL."""
         given: Any = attributes
         answer = aws.sqs().create_queue(QueueName=f"{uuid.uuid4().hex}{name}", Attributes=given)
         return answer["QueueUrl"]
@@ -49,7 +49,7 @@ class LocalAws:
         return answer["Attributes"]["QueueArn"]
 
     def received(self, queue_url: str) -> list[dict[str, Any]]:
-        """Receive what a queue shows, as Lambda hands it to the function."""
+        """Receive messages from a queue, in the form in which Lambda passes them to the function."""
         answer: Any = aws.sqs().receive_message(
             QueueUrl=queue_url,
             MaxNumberOfMessages=10,
@@ -62,7 +62,7 @@ class LocalAws:
 
 @contextmanager
 def running() -> Iterator[LocalAws]:
-    """Run MiniStack; the relay's clients, made while it runs, talk to it alone."""
+    """Run MiniStack. The relay's clients that are made while it runs call nothing else."""
     with (
         tempfile.TemporaryDirectory() as directory,
         Processes() as processes,
@@ -85,13 +85,13 @@ _start: Any = None
 
 
 def race_from(start: Any) -> None:
-    """Note in a new process where the race begins."""
+    """Keep the barrier at which the race begins, in a new process."""
     global _start  # noqa: PLW0603 (a process pool's initializer has nowhere else)
     _start = start
 
 
 def claim_all(table: str, keys: list[str]) -> list[str]:
-    """Claim pushes when every process is there, and return those that were granted."""
+    """Claim pushes when all processes have arrived, and return those that were granted."""
     ledger = DynamoDbLedger(LedgerTable(table), time.time)
     aws.dynamodb()
     _start.wait(100)

@@ -1,4 +1,4 @@
-"""A fleet that meets an outage, in memory and in simulated time: what it costs, and how soon it is over."""
+"""Workers in an outage, in memory and in simulated time: the calls that it costs, and how soon it is over."""
 
 import heapq
 import math
@@ -22,18 +22,18 @@ from stores import Cooldowns, Ledger
 
 #: Noon, in UTC.
 NOON = 1_800_014_400.0
-#: Seconds for which a call keeps one of three connections.
+#: The seconds for which a call uses one of three connections.
 CALL_SECS = 0.2
 _PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Words("t", "b"), "")
 
 
 class Cost(NamedTuple):
-    """What an outage cost.
+    """The cost of an outage.
 
-    calls      that failed
+    calls      the failed calls
     noticed    seconds from its end until a push was delivered
-    recovered  seconds from its end until all that waited was delivered
-    handled    how often a waiting push was taken up
+    recovered  seconds from its end until all waiting pushes were delivered
+    handled    how often a waiting push was handled
     """
 
     calls: int
@@ -44,7 +44,7 @@ class Cost(NamedTuple):
 
 @dataclass
 class Vendor:
-    """The vendor, which fails between two moments. Each call takes its share of the time."""
+    """The vendor, which fails between two moments. Three calls run at once, so each takes a third."""
 
     clock: Clock
     error: Callable[[], Exception]
@@ -54,7 +54,7 @@ class Vendor:
     delivered: list[float] = field(default_factory=list)
 
     def send(self, _push: Push, _credentials: Credentials, _correlation_id: str, _timeout: float) -> None:
-        """Take a push, or fail."""
+        """Accept a push, or fail."""
         self.clock.time += CALL_SECS / 3
         if self.begin <= self.clock.time < self.end:
             self.failed.append(self.clock.time)
@@ -68,7 +68,7 @@ class Fleet:
     def __init__(
         self, error: Callable[[], Exception], workers: int = 2, account: Account | None = None
     ) -> None:
-        """Start the workers, of which each has just sent a push: it believes that calls are allowed."""
+        """Start the workers. Each has just sent a push, so it has read that calls are allowed."""
         self.clock, self.store = Clock(NOON), Cooldowns()
         self.ledger = Ledger(self.clock.now)
         self.vendor = Vendor(self.clock, error)
@@ -91,13 +91,13 @@ class Fleet:
         return event, replace(_PUSH, key=f"k-{number}", high=high)
 
     def arrive(self, events: int, *, high: bool = False, within: float = 0.0) -> None:
-        """Let events arrive, evenly within some seconds from now."""
+        """Add events that arrive within some seconds from now, evenly distributed."""
         for number in range(events):
             due = self.clock.time + within * number / events
             heapq.heappush(self._waiting, (due, next(self._numbers), *self._event(high=high), 1))
 
     def run(self, until: float) -> None:
-        """Handle what waits, each when it is due."""
+        """Handle waiting pushes, each when it is due."""
         while self._waiting and self._waiting[0][0] <= until:
             due, number, event, push, attempt = heapq.heappop(self._waiting)
             self.clock.time = max(self.clock.time, due)
@@ -127,7 +127,7 @@ def play(
     workers: int = 2,
     account: Account | None = None,
 ) -> Cost:
-    """Let an outage begin now, while so many events come in, and return what it cost."""
+    """Simulate an outage that begins now, while events arrive, and return its cost."""
     fleet = Fleet(error, workers, account)
     vendor, begin = fleet.vendor, fleet.clock.time
     vendor.begin, vendor.end = begin, begin + outage
@@ -141,7 +141,7 @@ def play(
     return Cost(calls, noticed - vendor.end, recovered - vendor.end, fleet.handled)
 
 
-#: Rows of the table in docs/reliability.md: the vendor's answer, seconds, events.
+#: The rows of the table in docs/reliability.md: the vendor's answer, the seconds, and the events.
 TABLE = [(429, outage, events) for outage in (60, 600, 3600, 86_400) for events in (250, 2500)] + [
     (503, outage, 2500) for outage in (60, 600, 3600, 86_400)
 ]
@@ -149,7 +149,7 @@ _NAMES = {60: "1 minute", 600: "10 minutes", 3600: "1 hour", 86_400: "1 day"}
 
 
 def table_row(status: int, outage: int, events: int) -> str:
-    """Play an outage, and write its row of the table."""
+    """Simulate an outage, and return its row of the table."""
     error = VendorThrottled("429") if status == 429 else VendorUnavailable("503")
     cost = play(lambda: error, outage, events)
     cells = (

@@ -14,7 +14,7 @@ ROTATED = Credentials(4711, "planted-integration-key-rotated")
 
 
 class Clock:
-    """A clock that stands still until it is told to move."""
+    """A clock that moves only if a test moves it."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.time = now
@@ -24,12 +24,12 @@ class Clock:
         return self.time
 
     def monotonic(self) -> float:
-        """Return the same, which never steps back."""
+        """Return the same time, because the clock never goes back."""
         return self.time
 
 
 class SigningSecrets:
-    """The senders' secrets: those of `by_source`, else the same for every source, or none."""
+    """The senders' secrets: those in `by_source`, or else the same ones for every source."""
 
     def __init__(self, *secrets: bytes) -> None:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
@@ -45,14 +45,14 @@ class SigningSecrets:
         return self.by_source.get(source, self.secrets)
 
     def refreshed(self, source: str) -> Sequence[bytes]:
-        """Return them as somebody may have rotated them."""
+        """Return the secrets of a source, which may have been rotated meanwhile."""
         self.refetches += 1
         self.secrets = self.rotated or self.secrets
         return self.of(source)
 
 
 class PushCredentials:
-    """The organisation's credentials; `fresh` is what a refetch finds."""
+    """The organisation's credentials. A refetch returns those in `fresh`."""
 
     def __init__(self) -> None:
         self.held: Credentials | None = CREDENTIALS
@@ -60,7 +60,7 @@ class PushCredentials:
         self.refetches = 0
 
     def current(self) -> Credentials:
-        """Return what is held."""
+        """Return the cached credentials."""
         return self._given(self.held)
 
     def refreshed(self) -> Credentials:
@@ -76,7 +76,7 @@ class PushCredentials:
 
 
 class Sns:
-    """SNS's own endpoint: the certificates that it serves, and the confirmations that it took."""
+    """The endpoint of SNS, with its certificates and the confirmations that it received."""
 
     def __init__(self) -> None:
         self.certificates: dict[str, bytes] = {}
@@ -92,7 +92,7 @@ class Sns:
         return self.certificates[url]
 
     def confirm(self, url: str) -> bool:
-        """Note a confirmation."""
+        """Record a confirmation."""
         self.confirmed.append(url)
         return self.protects
 
@@ -108,7 +108,7 @@ class Sent:
 
 
 class PushApi:
-    """The vendor: takes everything, but for the errors that it is told to raise, in turn or by push."""
+    """The vendor. It accepts every push, except if there is an error for the call or for the push."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ class PushApi:
         self.judge: Callable[[Push, Credentials], Exception | None] = lambda _push, _credentials: None
 
     def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None:
-        """Note the call, then do as told."""
+        """Record the call, and raise its error, if there is one."""
         with self._lock:
             self.calls.append(Sent(push, credentials, correlation_id, timeout))
             scripted = self.errors.pop(0) if self.errors else None

@@ -21,7 +21,7 @@ _ARN = "arn:aws:sqs:eu-west-1:123456789012:events"
 
 @dataclass
 class DeadLettered:
-    """What was dead-lettered by one call."""
+    """The arguments of one call that dead-letters a message."""
 
     body: str
     attributes: dict[str, str]
@@ -59,12 +59,12 @@ class _Message:
 
 
 class Messages:
-    """The queue and the dead-letter queue. The lists note the calls, for assertions.
+    """The queue and the dead-letter queue. Their calls are recorded in lists, for assertions.
 
     queued        events, each with its delay
     parked        events for a later attempt, each with the attempt's number and the moment that it is due
     reasons       why each of these waits
-    dead_letters  what was dead-lettered
+    dead_letters  dead-lettered messages
     copied        handles of copied records, each with its crashes and the moment that the copy is due
     delayed       handles of delayed records, each with the seconds
     deleted       handles of deleted records
@@ -95,7 +95,7 @@ class Messages:
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
-        self._send(self._waiting, queue_format.park(event, attempt, due, error_code), due)
+        self._send(self._waiting, queue_format.parked(event, attempt, due, error_code), due)
         self.reasons.append(error_code)
         self.parked.append((event, attempt, due))
 

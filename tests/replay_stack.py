@@ -21,7 +21,7 @@ from push_relay.core.queue_format import pack
 from push_relay.entrypoints.batch_consumer import BatchConsumer
 from relayctl.deadletters.dead_letter import record
 
-_CORRECT_MAPPING = "it says: {{ data.words }}"
+_CORRECT_MAPPING = "corrected: {{ data.words }}"
 
 
 @dataclass

@@ -24,7 +24,7 @@ from push_relay.core.push import Receipt
 
 @dataclass
 class LedgerItem:
-    """What the ledger holds of a push. Moments are whole seconds, as in DynamoDB."""
+    """An item of the ledger, for one push. Times are whole seconds, as in DynamoDB."""
 
     status: str
     expires_at: int
@@ -42,10 +42,10 @@ class LedgerItem:
 class Ledger:
     """The ledger of one worker. `another` starts a worker that shares it.
 
-    leases        seconds of each claim that was asked for
-    cleared       pushes that were to be forgotten if they were parked
-    claim_error   raised by claims and what precedes a push, if it is set
-    record_error  raised by what records the end of a push, if it is set
+    leases        the lease of each claim, in seconds
+    cleared       the pushes whose parking was to be cleared
+    claim_error   is raised by claims and by calls before a push, if it is set
+    record_error  is raised by calls that record the end of a push, if it is set
     """
 
     _workers = itertools.count(1)
@@ -106,7 +106,7 @@ class Ledger:
         return forget_before > 0 and item.since is not None and item.since < math.floor(forget_before)
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
-        """Record the end of a claimed push."""
+        """Record the outcome of a claimed push."""
         with self._lock:
             _raise(self.record_error)
             if item := self._own(key):
@@ -131,7 +131,7 @@ class Ledger:
                 item.expires_at, item.unknown_sends = math.floor(self._now()), 0
 
     def error_code_of(self, key: str) -> str:
-        """Return the error code that a push was settled with."""
+        """Return the error code with which a push was settled."""
         item = self.items.get(key)
         return item.error_code if item else ""
 
@@ -146,7 +146,7 @@ class Ledger:
             return item.unknown_sends
 
     def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
-        """Note the window of a claimed push."""
+        """Record the batch window of a claimed push."""
         with self._lock:
             _raise(self.claim_error)
             item = self._own(key)
@@ -168,7 +168,7 @@ class Ledger:
 
     @property
     def states(self) -> dict[str, str | None]:
-        """The statuses of settled pushes, and None for each claimed one. Parked ones are left out."""
+        """The statuses of settled pushes, and None for each claimed push. Parked ones are left out."""
         statuses = {key: item.status for key, item in self.items.items() if item.status != PARKED}
         return {key: None if status == CLAIMED else status for key, status in statuses.items()}
 
@@ -178,7 +178,7 @@ class Ledger:
         return [key for key, item in self.items.items() if item.status == PARKED]
 
     def put(self, key: str, status: str | None, error_code: str = "") -> None:
-        """Have a push settled before; None: claimed by another worker that goes on for ever."""
+        """Settle a push in advance. Without a status, another worker holds a claim that never ends."""
         now = math.floor(self._now())
         item = LedgerItem(status or CLAIMED, now + LEDGER_MEMORY_SECS, error_code=error_code)
         if status is None:
@@ -188,7 +188,7 @@ class Ledger:
         self.items[key] = item
 
     def end_claims(self) -> None:
-        """Let the leases of workers that are gone end."""
+        """End the leases of workers that have died."""
         for item in self.items.values():
             item.lease_until = 0 if item.status == CLAIMED else item.lease_until
 
@@ -203,13 +203,13 @@ def _raise(error: Exception | None) -> None:
 
 
 class Connections:
-    """The account's connections: if `free` is 0, all are in use."""
+    """The connections of the account. If `free` is 0, all are in use."""
 
     def __init__(self) -> None:
         self.free = 3
         self.error: Exception | None = None
         self.asked: list[int] = []  # the number of pushes of each share
-        self.urgent: list[bool] = []  # of each push that asked for a connection
+        self.urgent: list[bool] = []  # for each push that asked for a connection
         self.in_use = 0
 
     @contextmanager
@@ -234,9 +234,9 @@ class Connections:
 class BatchStore:
     """The batch windows of one worker. `another` starts a worker that shares them.
 
-    room          pushes that a segment has room for
+    room          the number of pushes that fit in a segment
     closed_until  windows that are due until then count as closed, as if another worker's clock were ahead
-    error         raised by every call of the store, if it is set
+    error         is raised by every call of the store, if it is set
     """
 
     def __init__(self) -> None:
@@ -244,7 +244,7 @@ class BatchStore:
         self.windows: dict[str, tuple[Window, dict[str, BatchedPush]]] = {}
         self._closed: set[str] = set()
         self._scheduled: set[str] = set()
-        self._full: dict[str, Window] = {}  # windows that this worker has found full, and the ones after them
+        self._full: dict[str, Window] = {}  # the windows that this worker found full, with those after them
         self.room = 1000
         self.closed_until = 0.0
         self.error: Exception | None = None
@@ -257,13 +257,13 @@ class BatchStore:
         return other
 
     def latest(self, window: Window) -> Window:
-        """Return where the next push of a window is tried first."""
+        """Return the window in which the next push is tried first."""
         while window.id in self._full:
             window = self._full[window.id]
         return window
 
     def further(self, window: Window) -> Window:
-        """Return where a push goes if a window is full."""
+        """Return the window for a push if another one is full."""
         self._full[window.id] = overflow(window)
         return self._full[window.id]
 
@@ -283,7 +283,7 @@ class BatchStore:
             return Added.SCHEDULED if is_closed or window.id in self._scheduled else Added.UNSCHEDULED
 
     def scheduled(self, window: Window) -> None:
-        """Note that the end of a window is scheduled."""
+        """Record that the end of a window is scheduled."""
         with self._lock:
             _raise(self.error)
             self._scheduled.add(window.id)
@@ -316,7 +316,7 @@ class Cooldowns:
         return self.state
 
     def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
-        """Replace the state, if it is the one that was seen."""
+        """Replace the state if it is the one that was read."""
         if self.error:
             raise self.error
         with self._lock:

@@ -1,17 +1,16 @@
-"""The environment's settings, read here and nowhere else. The README lists them."""
+"""The settings in the environment, which only this module reads. docs/reference.md lists them."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.rules.kinds import base_url
 
 #: In the artifact the sources and the deployer's file lie beside the package.
 _ROOT = Path(__file__).resolve().parents[1]
-_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class DeliveryMode(StrEnum):
@@ -23,7 +22,7 @@ class DeliveryMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the template tells the functions. A function that never needs a value may leave it empty."""
+    """The values that the template gives the functions. A value that a function never needs may be empty."""
 
     mode: DeliveryMode
     queue_url: str
@@ -61,9 +60,7 @@ def _base_url(text: str) -> str:
     """Check the vendor's base URL: credentials travel in the body, so it is https, or this machine."""
     if not text:
         return text
-    url = urlsplit(text)
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL):
-        raise ConfigurationInvalid("PUSH_BASE_URL is not an https URL (http is for this machine alone)")
-    if not url.hostname or url.username or url.query or url.fragment:
-        raise ConfigurationInvalid("PUSH_BASE_URL is not a plain base URL: https://host[:port][/path]")
-    return text.rstrip("/")
+    try:
+        return base_url(text)
+    except ConfigurationInvalid as exc:
+        raise ConfigurationInvalid(f"PUSH_BASE_URL {exc.detail}") from exc

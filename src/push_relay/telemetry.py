@@ -1,11 +1,12 @@
 """The log lines and the metrics, with every key and every name. Neither holds a payload or a person.
 
 Metrics have the dimensions `service` and `stack`, so a stack's alarms watch that stack alone and a further
-source costs no further metric. A metric line also has the property `source`, for queries over the log.
+source or account costs no further metric. A metric line also has the property `source`, and QuotaUsed the
+property `account`, for queries over the log.
 
-Anybody can cause a request that is refused before its sender has proven itself. So that a flood of them does
-not become a bill for logs, only the first few are logged one by one; after that one line stands for many (its
-`count` says for how many), and their metrics are written together. docs/reference.md gives the numbers.
+Anybody can cause a request that is refused before its sender has proven its origin. So that a flood of them
+does not become a bill for logs, only the first few are logged one by one. After that one line represents many
+(`count` is their number), and their metrics are written together. docs/reference.md gives the numbers.
 """
 
 import time
@@ -100,7 +101,7 @@ class _Refusals:
         self.by_source: Counter[str] = Counter()
 
     def count(self, source: str, code: str, metrics: Iterable[str]) -> int:
-        """Count one. Returns for how many its log line stands; 0 if it is not to be logged."""
+        """Count one. Returns the number that its log line represents; 0 if it must not be logged."""
         now = self._monotonic()
         if not self.by_source:
             self._since = now
@@ -131,7 +132,7 @@ class _Refusals:
 
 
 class Telemetry:
-    """Log lines as they happen, and metrics gathered until `flush`."""
+    """Log lines as they happen, and metrics collected until `flush`."""
 
     def __init__(self, stack: str = "push-relay", monotonic: Callable[[], float] = time.monotonic) -> None:
         # POWERTOOLS_SERVICE_NAME, POWERTOOLS_LOG_LEVEL and POWERTOOLS_METRICS_NAMESPACE name them.
@@ -139,7 +140,7 @@ class Telemetry:
         self._stack = stack
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._latencies: dict[str, list[float]] = defaultdict(list)
-        self._quota: float | None = None
+        self._quota: dict[str, float] = {}  # by account, in percent
         self._refusals = _Refusals(monotonic)
         self._lock = Lock()  # pushes are sent from several threads
 
@@ -151,7 +152,7 @@ class Telemetry:
         )
 
     def handshake(self, source: str, correlation_id: str) -> None:
-        """Note that a sender's question was answered; it is no event, and has no outcome.
+        """Note that a handshake was answered; it is not an event, and has no outcome.
 
         Anybody may ask some of these questions, so they are logged as refusals are.
         """
@@ -165,13 +166,13 @@ class Telemetry:
             "unsubscribed", source=source, error_code=UNSUBSCRIBED.lower(), correlation_id=correlation_id
         )
 
-    def quota(self, calls: int, limit: int) -> None:
-        """Note how much of the day's quota the account has used."""
+    def quota(self, account: str, calls: int, limit: int) -> None:
+        """Note how many of the day's calls an account has used."""
         with self._lock:
-            self._quota = max(self._quota or 0.0, 100.0 * calls / limit)
+            self._quota[account] = max(self._quota.get(account, 0.0), 100.0 * calls / limit)
 
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
-        """Note what became of pushes; `attempt` is the attempt's number, from 1."""
+        """Note the receipts of pushes; `attempt` is the attempt's number, from 1."""
         for receipt in receipts:
             self._counts[receipt.source].update(_metrics(receipt))
             if receipt.latency_ms is not None:
@@ -188,6 +189,10 @@ class Telemetry:
         """Log what went wrong outside any one event: a message could not be parked, say."""
         self._logger.error(what, error_code=error_code, detail=detail)
 
+    def outdated(self, warning: object) -> None:
+        """Log that the configuration has something that will stop working, such as an old name of a key."""
+        self._logger.warning("outdated configuration", detail=str(warning))
+
     def flush(self) -> None:
         """Write the metrics (CloudWatch's embedded metric format), one line for each source.
 
@@ -202,11 +207,11 @@ class Telemetry:
             # The hundredth value of a metric has flushed it already, and an empty flush warns.
             if metrics.metric_set:
                 metrics.flush_metrics()
-        if self._quota is not None:
-            metrics = self._line()
-            metrics.add_metric(QUOTA_USED, MetricUnit.Percent, self._quota)
+        for account, percent in self._quota.items():
+            metrics = self._line(account=account)
+            metrics.add_metric(QUOTA_USED, MetricUnit.Percent, percent)
             metrics.flush_metrics()
-            self._quota = None
+        self._quota.clear()
         if self._refusals.is_due:
             metrics = self._line(refused=dict(self._refusals.by_source))
             for name, count in self._refusals.metrics.items():
@@ -227,6 +232,7 @@ class Telemetry:
         fields = {
             "source": receipt.source,
             "event_id": receipt.event_id,
+            "account": receipt.account,
             "outcome": receipt.outcome.value,
             "error_code": receipt.error_code,
             "detail": receipt.detail,
@@ -238,7 +244,7 @@ class Telemetry:
             **numbers,
         }
         known = {name: value for name, value in fields.items() if value is not None}
-        # What the relay does not know is parked like an outage, and somebody has to look into it.
+        # An unknown error is parked like an outage, and a person has to look into it.
         if receipt.outcome in _ERRORS or receipt.error_code == RelayError.code:
             self._logger.error("receipt", extra=known)
         elif receipt.outcome in _WARNINGS:

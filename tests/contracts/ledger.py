@@ -34,7 +34,7 @@ class Workers(Protocol):
 
 
 def claimed(workers: Workers) -> Any:
-    """Let a new worker claim the push; return its ledger."""
+    """Let a new worker claim the push, and return its ledger."""
     ledger = workers.one()
     assert ledger.claim("k", 30) is Claim.GRANTED
     return ledger
@@ -119,7 +119,7 @@ class LedgerContract:
         assert workers.one().error_code_of("k") == "vendor_rejected"
 
     def test_a_push_without_an_error_has_no_error_code(self, workers: Workers) -> None:
-        """Neither an unknown push nor a delivered one, even if it was parked before."""
+        """This holds for an unknown push and for a delivered one, even if it was parked before."""
         assert workers.one().error_code_of("k") == ""
         claimed(workers).release("k", PARKED)
         claimed(workers).settle("k", Outcome.DELIVERED)
@@ -131,7 +131,7 @@ class LedgerContract:
         assert workers.one().claim("k", 30) is Claim.GRANTED
 
     def test_only_a_parked_push_is_cleared(self, workers: Workers) -> None:
-        """The ledger forgets it as if its time had passed. Claimed and settled pushes stay as they are."""
+        """The ledger forgets it as if its time had passed. Claimed and settled pushes are not affected."""
         ledger = workers.one()
         ledger.clear_parked("k")
         ledger.claim("k", 30)
@@ -159,10 +159,10 @@ class LedgerContract:
             (BATCHED, Replay.ALL, Claim.GRANTED),
         ],
     )
-    def test_a_replay_claims_what_it_overrules(
+    def test_a_replay_claims_pushes_by_their_status(
         self, workers: Workers, outcome: str, replay: Replay, claim: Claim
     ) -> None:
-        """Failed pushes; delivered and batched ones only if a person forces the replay."""
+        """They are failed pushes, and if a person forces the replay, delivered and batched ones too."""
         claimed(workers).settle("k", outcome)
         assert workers.one().claim("k", 30, replay) is claim
 
@@ -182,7 +182,7 @@ class LedgerContract:
         )
 
     @pytest.mark.parametrize("replay", Replay)
-    def test_no_replay_claims_what_a_worker_holds(self, workers: Workers, replay: Replay) -> None:
+    def test_a_replay_never_takes_over_a_workers_claim(self, workers: Workers, replay: Replay) -> None:
         """When the lease has ended, one of many replays is granted the claim."""
         workers.one().claim("k", 30)
         assert workers.one().claim("k", 30, replay) is Claim.HELD
@@ -251,7 +251,7 @@ class LedgerContract:
         second.settle("k", Outcome.DELIVERED)
         assert workers.one().claim("k", 30, forget_before=workers.clock.now() - 60) is Claim.SETTLED
 
-    def test_of_many_workers_one_is_granted_what_is_forgotten(self, workers: Workers) -> None:
+    def test_of_many_workers_one_is_granted_a_push_that_is_free_again(self, workers: Workers) -> None:
         """The condition and the claim are one step."""
         claimed(workers).settle("k", Outcome.DELIVERED)
         workers.clock.time += 3600
@@ -263,7 +263,7 @@ class LedgerContract:
     # --- the batch window of a push -----------------------------------------------------------------
 
     def test_the_window_of_a_push_outlives_its_worker(self, workers: Workers) -> None:
-        """Until it is given up for another, the first window stays noted."""
+        """The first window is kept until it is explicitly replaced by another."""
         assert claimed(workers).note_window("k", "first") == "first"
         workers.clock.time += LEASE_ENDED_SECS
         ledger = claimed(workers)
@@ -275,7 +275,7 @@ class LedgerContract:
         assert ledger.note_window("k", "fourth") == "third"
 
     def test_the_window_of_a_push_is_forgotten_when_it_is_settled(self, workers: Workers) -> None:
-        """If the event arrives again after that, it goes into a window of its own time."""
+        """If the event arrives again after that, it goes into a new window."""
         ledger = claimed(workers)
         ledger.note_window("k", "first")
         ledger.settle("k", BATCHED)
@@ -284,7 +284,7 @@ class LedgerContract:
         assert claimed(workers).note_window("k", "second") == "second"
 
     @pytest.mark.parametrize("overwrite", [False, True])
-    def test_a_worker_that_has_lost_its_claim_notes_no_window(
+    def test_a_worker_that_has_lost_its_claim_records_no_window(
         self,
         workers: Workers,
         overwrite: bool,  # noqa: FBT001
@@ -297,7 +297,7 @@ class LedgerContract:
             late.note_window("k", "late", overwrite=overwrite)
         assert successor.note_window("k", "mine") == "mine"
 
-    def test_of_many_workers_one_notes_the_window(self, workers: Workers) -> None:
+    def test_of_many_workers_one_records_the_window(self, workers: Workers) -> None:
         """The others learn that the claim is not theirs."""
 
         def note(number: int) -> str:

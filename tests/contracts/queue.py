@@ -34,7 +34,7 @@ class Queues(Protocol):
         ...
 
     def dead(self) -> list[dict[str, Any]]:
-        """Receive the dead dead_letters in the same way."""
+        """Receive the dead letters in the same way."""
         ...
 
 
@@ -73,7 +73,7 @@ class QueueContract:
         assert due <= message.due <= due + 1
 
     def test_an_event_that_is_parked_for_later_is_not_visible(self, queues: Queues) -> None:
-        """Each time that it is visible costs an invocation."""
+        """A visible message would cost an invocation each time."""
         queues.queue.requeue(EVENT, 2, queues.now() + 600, "gathered")
         assert queues.waiting() == []
 
@@ -104,7 +104,7 @@ class QueueContract:
         assert queues.waiting() == []
 
     def test_a_copy_is_the_same_event_with_its_crashes_and_no_receives(self, queues: Queues) -> None:
-        """The relay's own message keeps its attempt, to which the crashes count."""
+        """A message of the relay keeps its attempt number, which includes the crashes."""
         queues.queue.requeue(EVENT, 4, queues.now() - 1, "quota_exhausted")
         (parked,) = queues.waiting()
         queues.queue.copy(parked, 2, 0.0)
@@ -135,7 +135,7 @@ class QueueContract:
         assert QueueRecord.of_sqs(copied).crashes == 1
 
     def test_a_deleted_message_is_gone(self, queues: Queues) -> None:
-        """The other messages of the batch stay."""
+        """The other messages of the batch are not affected."""
         queues.queue.put(EVENT)
         queues.queue.put(replace(EVENT, id="e-2"))
         first, second = queues.waiting()

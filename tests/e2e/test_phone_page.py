@@ -1,4 +1,4 @@
-"""The phone page, driven in a real Chromium: what a newcomer sees when pushes arrive."""
+"""The sandbox's page in a real Chromium: what a newcomer sees when pushes arrive."""
 
 import os
 import re
@@ -27,17 +27,20 @@ MARKUP = "<img src=x onerror=\"document.title='hacked'\"><script>document.title=
 
 
 def chromium() -> str | None:
-    """Find a Chromium: the one that CHROMIUM names, or the first on PATH."""
-    named = os.environ.get("CHROMIUM")
-    return named or next((path for path in map(shutil.which, CHROMIUM_NAMES) if path), None)
+    """Return the path of the Chromium that CHROMIUM names, or of the first one on PATH."""
+    return os.environ.get("CHROMIUM") or next(
+        (path for path in map(shutil.which, CHROMIUM_NAMES) if path), None
+    )
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start one Chromium for the module, or skip with a word."""
+    """Start one Chromium for the module, or skip its tests."""
     path = chromium()
     if path is None:
-        pytest.skip(f"no Chromium: install one of {', '.join(CHROMIUM_NAMES)}, or set CHROMIUM to its path")
+        pytest.skip(
+            f"Chromium not found: install one of {', '.join(CHROMIUM_NAMES)}, or set CHROMIUM to its path"
+        )
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=list(QUIET))
         yield started
@@ -53,22 +56,24 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def page(browser: Browser, server: SandboxServer) -> Iterator[Page]:
-    """Open the sandbox's page, and see that it neither broke nor loaded anything from elsewhere."""
+    """Open the sandbox's page. At the end, check that it had no error and used no other host."""
     context = browser.new_context(viewport={"width": 1360, "height": 860})
     opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    opened.on("request", lambda sent: None if sent.url.startswith(server.address) else wrong.append(sent.url))
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.on(
+        "request", lambda sent: None if sent.url.startswith(server.address) else errors.append(sent.url)
+    )
     opened.goto(server.address)
     expect(opened.locator("#connection")).to_have_text("Live")
     yield opened
     context.close()
-    assert wrong == []
+    assert errors == []
 
 
-def test_a_newcomer_is_told_what_to_do(page: Page) -> None:
-    """The empty phone names the command that fills it."""
+def test_an_empty_phone_shows_what_to_do(page: Page) -> None:
+    """It names the command with which a push appears."""
     expect(page.locator("#empty")).to_be_visible()
     expect(page.locator("#empty")).to_contain_text("make run")
     expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d$"))
@@ -77,20 +82,20 @@ def test_a_newcomer_is_told_what_to_do(page: Page) -> None:
 
 
 def test_a_push_appears_as_it_arrives(page: Page, server: SandboxServer) -> None:
-    """The card shows title, body, recipient, sound and what is left until it expires."""
+    """Its card shows title, body, recipient, sound and the time until it expires."""
     send_push(server)
     card = page.locator(".card")
     expect(card.locator("h3")).to_have_text("Alarm")
-    expect(card.locator(".said")).to_have_text("The queue's alarm is on")
+    expect(card.locator(".text")).to_have_text("The queue's alarm is on")
     expect(card.locator(".to")).to_have_text("email:octo@example.com")
     expect(card.get_by_label("With sound")).to_be_visible()
     expect(card.locator(".left")).to_have_text(re.compile(r"^(1 h|59:\d\d)$"))
     expect(page.locator("#empty")).to_be_hidden()
-    expect(page.locator("#aloud")).to_have_text("Alarm: The queue's alarm is on")
+    expect(page.locator("#announcement")).to_have_text("Alarm: The queue's alarm is on")
 
 
 def test_the_newest_push_is_on_top_in_either_format(page: Page, server: SandboxServer) -> None:
-    """XML and JSON pushes land on the same phone, in the order of their arrival."""
+    """JSON and XML pushes appear on the same phone, in the order of their arrival."""
     send_push(server, json_push(Title="first", Sound=False, UserEmail=None, UserId="7"))
     send_push(server, xml_push(Title="second"), content_type=None, answer_format="xml")
     expect(page.locator(".card h3")).to_have_text(["second", "first"])
@@ -98,8 +103,8 @@ def test_the_newest_push_is_on_top_in_either_format(page: Page, server: SandboxS
     expect(page.locator(".card .to").nth(1)).to_have_text("id:7")
 
 
-def test_a_push_leaves_when_it_expires(page: Page, server: SandboxServer) -> None:
-    """The card goes, the others stay, and so does one whose expiry of 0 means nobody knows what."""
+def test_a_push_disappears_when_it_expires(page: Page, server: SandboxServer) -> None:
+    """A push with an expiry of 0 stays, because the vendor does not document what 0 means."""
     send_push(server, json_push(Title="stays", ExpirySecs=0))
     send_push(server, json_push(Title="goes", ExpirySecs=2))
     expect(page.locator(".card h3")).to_have_text(["goes", "stays"])
@@ -107,11 +112,11 @@ def test_a_push_leaves_when_it_expires(page: Page, server: SandboxServer) -> Non
 
 
 def test_markup_in_a_push_stays_text(page: Page, server: SandboxServer) -> None:
-    """Title, body, recipient, correlation id and field names reach the page as text only."""
+    """The cases are title, body, recipient, correlation id and field names."""
     send_push(server, json_push(Title=MARKUP, Body=MARKUP, UserEmail=MARKUP), correlation_id=MARKUP)
     send_push(server, json_push(**{MARKUP[:50]: MARKUP}))
     expect(page.locator(".card h3")).to_have_text(MARKUP)
-    expect(page.locator(".card .said")).to_have_text(MARKUP)
+    expect(page.locator(".card .text")).to_have_text(MARKUP)
     expect(page.locator(".card .to")).to_have_text(f"email:{MARKUP}")
     expect(page.locator(".log .id")).to_have_text(MARKUP)
     expect(page.locator(".violations code")).to_have_text(MARKUP[:50])
@@ -120,7 +125,7 @@ def test_markup_in_a_push_stays_text(page: Page, server: SandboxServer) -> None:
 
 
 def test_many_pushes_fold_and_unfold_by_keyboard(page: Page, server: SandboxServer) -> None:
-    """Three cards show, the rest wait behind a button that the keyboard reaches."""
+    """Three cards are visible. A button, which the keyboard reaches, shows the others."""
     for number in range(8):
         send_push(server, json_push(Title=f"push {number}"))
     older = page.locator("#older")
@@ -132,23 +137,23 @@ def test_many_pushes_fold_and_unfold_by_keyboard(page: Page, server: SandboxServ
     expect(page.locator(".card:visible")).to_have_count(3)
 
 
-def test_a_long_body_can_be_read_whole(page: Page, server: SandboxServer) -> None:
-    """A body longer than its card is cut there, with a button for the rest; a short one has none."""
+def test_a_long_body_can_be_expanded(page: Page, server: SandboxServer) -> None:
+    """A body that is longer than its card is cut and has a button. A short one has no button."""
     send_push(server, json_push(Title="short"))
     send_push(server, json_push(Title="long", Body="a long story " * 60))
     rest = page.locator(".rest")
     expect(rest).to_have_count(1)
-    before = page.locator(".said").first.bounding_box()
+    before = page.locator(".text").first.bounding_box()
     rest.press("Enter")
     expect(rest).to_have_text("Read less")
-    after = page.locator(".said").first.bounding_box()
+    after = page.locator(".text").first.bounding_box()
     assert before is not None
     assert after is not None
     assert after["height"] > before["height"] * 2
 
 
-def test_a_push_longer_than_the_phone_breaks_nothing(page: Page, server: SandboxServer) -> None:
-    """A word without an end, and text from right to left, stay inside the phone."""
+def test_a_very_long_push_stays_inside_the_phone(page: Page, server: SandboxServer) -> None:
+    """The cases are a word without spaces, and text from right to left."""
     send_push(server, json_push(Title="w" * 500, Body="x" * 5000, UserEmail="y" * 500))
     send_push(server, json_push(Title="مرحبا بالعالم"))
     expect(page.locator(".card")).to_have_count(2)
@@ -158,8 +163,8 @@ def test_a_push_longer_than_the_phone_breaks_nothing(page: Page, server: Sandbox
     assert direction == "rtl"
 
 
-def test_the_log_tells_what_became_of_each_call(page: Page, server: SandboxServer) -> None:
-    """Status, format, fault and violations stand beside the phone; a refused push is not on it."""
+def test_the_log_shows_status_fault_and_violations_of_each_call(page: Page, server: SandboxServer) -> None:
+    """A refused push is in the log, and not on the phone."""
     send_push(server, json_push(Sound="yes"))
     server.faults.order("reset_after_read", times=1)
     with pytest.raises(ConnectionResetError):
@@ -169,7 +174,7 @@ def test_the_log_tells_what_became_of_each_call(page: Page, server: SandboxServe
     rows = page.locator(".log .row")
     expect(rows.locator(".status")).to_have_text(["503", "RST", "400"])
     expect(rows.nth(0)).to_contain_text("ordered status")
-    expect(rows.nth(1)).to_contain_text("shown, though the caller can not know")
+    expect(rows.nth(1)).to_contain_text("shown, but the caller cannot know")
     expect(rows.nth(2)).to_contain_text("Sound It must be a boolean")
     expect(page.locator(".card h3")).to_have_text(["lost answer"])
     expect(page.locator("#calls-today")).to_have_text("3")
@@ -177,8 +182,8 @@ def test_the_log_tells_what_became_of_each_call(page: Page, server: SandboxServe
     expect(page.locator("#invalid")).to_have_text("1")
 
 
-def test_the_next_call_is_broken_from_the_page(page: Page, server: SandboxServer) -> None:
-    """A button orders a fault, the page says so, and the next call meets it."""
+def test_a_button_of_the_page_orders_a_fault_for_the_next_call(page: Page, server: SandboxServer) -> None:
+    """The page shows the order until the call has used it up."""
     page.get_by_role("button", name="HTML from a proxy").click()
     expect(page.locator("#in-force")).to_have_text("Ordered: HTML answer (once)")
     assert send_push(server).status == 502
@@ -186,8 +191,8 @@ def test_the_next_call_is_broken_from_the_page(page: Page, server: SandboxServer
     expect(page.locator(".row")).to_contain_text("HTML answer")
 
 
-def test_clearing_empties_phone_and_log(page: Page, server: SandboxServer) -> None:
-    """Clear empties both, and the sandbox's record with them."""
+def test_the_clear_button_empties_the_phone_and_the_log(page: Page, server: SandboxServer) -> None:
+    """The sandbox's record is cleared too."""
     send_push(server)
     expect(page.locator(".card")).to_have_count(1)
     page.get_by_role("button", name="Clear").click()
@@ -197,8 +202,8 @@ def test_clearing_empties_phone_and_log(page: Page, server: SandboxServer) -> No
     assert server.record.calls() == []
 
 
-def test_the_chime_sounds_only_when_asked_for(page: Page, server: SandboxServer) -> None:
-    """Silent at first; once on, a push with sound plays two notes, and a push without plays none."""
+def test_the_chime_sounds_only_if_it_is_switched_on(page: Page, server: SandboxServer) -> None:
+    """It is off at first. When it is on, a push with sound plays two notes, and a push without plays none."""
     page.evaluate(
         """() => {
             window.notes = 0;
@@ -212,26 +217,26 @@ def test_the_chime_sounds_only_when_asked_for(page: Page, server: SandboxServer)
     chime = page.locator("#chime")
     chime.click()
     expect(chime).to_have_attribute("aria-pressed", "true")
-    assert page.evaluate("window.notes") == 2, "the button lets one hear what it turns on"
+    assert page.evaluate("window.notes") == 2, "the button must play the chime when it is switched on"
     send_push(server, json_push(Sound=False))
     send_push(server)
     expect(page.locator(".card")).to_have_count(3)
     page.wait_for_function("window.notes === 4")
 
 
-def test_a_page_opened_later_shows_what_was_there(page: Page, server: SandboxServer) -> None:
-    """Pushes from before appear, but are not read out; those that have expired do not appear."""
+def test_a_page_that_is_opened_later_shows_the_earlier_pushes(page: Page, server: SandboxServer) -> None:
+    """They are not announced to a screen reader. Expired pushes do not appear."""
     send_push(server, json_push(Title="kept"))
     send_push(server, json_push(Title="gone", ExpirySecs=1))
     expect(page.locator(".card h3")).to_have_text(["kept"])
     page.reload()
     expect(page.locator(".card h3")).to_have_text(["kept"])
     expect(page.locator(".row")).to_have_count(2)
-    expect(page.locator("#aloud")).to_have_text("")
+    expect(page.locator("#announcement")).to_have_text("")
 
 
-def test_the_page_finds_a_restarted_sandbox_by_itself(browser: Browser) -> None:
-    """It says that it lost the sandbox, and shows the new one's pushes instead of the old one's."""
+def test_the_page_reconnects_to_a_restarted_sandbox(browser: Browser) -> None:
+    """It shows that the connection is lost, and then the pushes of the new sandbox only."""
     context = browser.new_context()
     page = context.new_page()
     with SandboxServer(Account(COMPANY_ID, KEY)) as first:
@@ -247,8 +252,8 @@ def test_the_page_finds_a_restarted_sandbox_by_itself(browser: Browser) -> None:
         context.close()
 
 
-def test_motion_stops_for_those_who_ask(browser: Browser, server: SandboxServer) -> None:
-    """With reduced motion nothing is animated, and an expired card still goes."""
+def test_nothing_is_animated_with_reduced_motion(browser: Browser, server: SandboxServer) -> None:
+    """An expired card disappears without its animation, whose end is not signalled then."""
     context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.goto(server.address)
@@ -261,8 +266,8 @@ def test_motion_stops_for_those_who_ask(browser: Browser, server: SandboxServer)
 
 
 @pytest.mark.parametrize("width", [320, 420, 900, 1920])
-def test_it_fits_any_width(page: Page, server: SandboxServer, width: int) -> None:
-    """From a small phone to a wide screen nothing has to be scrolled sideways."""
+def test_the_page_fits_any_width(page: Page, server: SandboxServer, width: int) -> None:
+    """On a small phone and on a wide screen, nothing has to be scrolled sideways."""
     send_push(server)
     send_push(server, json_push(**{"Unknown" * 8: "x"}), correlation_id="c" * 150)
     page.set_viewport_size({"width": width, "height": 800})

@@ -1,8 +1,8 @@
-"""Bytes become one exchange with the receive path, and what has to hold of each: for the fuzzer, and without.
+"""Make an exchange with the receive path from bytes, and check it. The fuzzer and other tests use it.
 
-The bytes: one of FLAGS, one that chooses the sender, then lines `name: value` (`:method` and `:query` beside
-headers), an empty line, and the body. So what the fuzzer cuts and joins stays a request, and a seed is easily
-written. With RAW the rest is the whole invocation, as JSON.
+The bytes are one of FLAGS, one that chooses the sender, then lines `name: value` (headers, and `:method` and
+`:query`), an empty line, and the body. Thus the fuzzer's changes still make requests, and seeds are easy to
+write. With RAW, the rest of the bytes is a whole invocation, as JSON.
 """
 
 import base64
@@ -29,8 +29,8 @@ from push_relay.settings import DeliveryMode
 from signers import CASES, FORM_BODY, JSON_BODY, NOW, Case
 from sns_sender import TOPIC, URL, Request, certificates
 
-#: 2xx, every refusal, what is answered before there is an event, and a certificate that cannot be read. The
-#: world is well: 500 is a surprise, and so is any other 5xx.
+#: 2xx, every rejection, the answers before there is an event, and the one for an unreadable certificate. No
+#: part of the relay's surroundings fails, so a 500 or any other 5xx is a mistake.
 STATUSES = {200, 202, 404, 405, verdict(CredentialsUnavailable).status} | {
     verdict(error).status for error in CODES.values() if verdict(error).outcome is Outcome.REJECTED
 }
@@ -41,9 +41,9 @@ _TWILIO = "twilio"
 
 
 class Flag(IntFlag):
-    """What is done with a request, by the first byte; its two lowest bits choose the gateway, or RAW.
+    """The treatment of a request, in the first byte. Its two lowest bits choose the gateway, or RAW.
 
-    TAMPERED alone is signed with another's secret; with SIGNED, changed after it was signed: FORGED.
+    TAMPERED alone means that another sender's secret signs. FORGED means a change after the signing.
     """
 
     RAW = 3
@@ -58,16 +58,16 @@ class Flag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends: a source's name, how it signs, and whether it is let in without."""
+    """A sender: the name of its source, its way of signing, and whether the source accepts it unverified."""
 
     source: str
     case: Case | None = None
-    open_to_all: bool = False
+    unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An invocation, and whether it is a genuine one: only what is may be queued or delivered."""
+    """An invocation, and whether it is genuine: only a genuine one may be queued or delivered."""
 
     invocation: Any
     genuine: bool
@@ -82,7 +82,7 @@ class Bench:
         self.worlds = {mode: self._world(mode, directory) for mode in DeliveryMode}
 
     def exchange(self, content: bytes) -> Exchange | None:
-        """Read bytes as an exchange; None where they are none."""
+        """Read bytes as an exchange. Return None if they are not one."""
         if len(content) < 2:
             return None
         flags, sender = Flag(content[0]), self.senders[content[1] % len(self.senders)]
@@ -93,36 +93,36 @@ class Bench:
         return self._request(flags, sender, content[2:])
 
     def check(self, exchange: Exchange) -> dict[str, Any]:
-        """Let the relay answer, and hold the answer against what always has to be. Raises AssertionError."""
+        """Let the relay answer, and check the conditions that always hold. Raise AssertionError otherwise."""
         world = self.worlds[exchange.mode]
-        _forget(world)
+        _reset(world)
         answer = world.receive(exchange.invocation)
         status = answer["statusCode"]
         assert status in STATUSES, (status, answer["body"], [r.detail for r in world.witness.receipts])
-        _check_words(world, answer)
-        let_in = bool(world.messages.queued or world.vendor.calls or world.sns.confirmed)
-        assert exchange.genuine or not let_in, "an event was let in that nobody signed"
-        assert exchange.genuine or status not in {200, 202} or _asks(exchange.invocation), answer
-        told = (world.witness.receipts, world.witness.accepted_events, world.witness.handshakes)
-        assert sum(map(bool, told)) <= 1, "several outcomes"
-        assert any(told) or status in {200, 404, 405}, "no outcome"
+        _check_content(world, answer)
+        accepted = bool(world.messages.queued or world.vendor.calls or world.sns.confirmed)
+        assert exchange.genuine or not accepted, "an event without a valid proof was accepted"
+        assert exchange.genuine or status not in {200, 202} or _needs_no_proof(exchange.invocation), answer
+        fields = (world.witness.receipts, world.witness.accepted_events, world.witness.handshakes)
+        assert sum(map(bool, fields)) <= 1, "several outcomes"
+        assert any(fields) or status in {200, 404, 405}, "no outcome"
         assert world.witness.flushes == 1
         return answer
 
     def _request(self, flags: Flag, sender: Sender, content: bytes) -> Exchange:
         head, _, body = content.partition(b"\n\n")
-        told = _lines(head)
-        method, query = told.pop(":method", "POST"), dict(parse_qsl(told.pop(":query", "")))
+        fields = _lines(head)
+        method, query = fields.pop(":method", "POST"), dict(parse_qsl(fields.pop(":query", "")))
         if Flag.COMPRESSED in flags:
-            body, told = gzip.compress(body, 1, mtime=0), told | {"content-encoding": "gzip"}
-        request = Request(body, told, query)
-        genuine = sender.open_to_all
+            body, fields = gzip.compress(body, 1, mtime=0), fields | {"content-encoding": "gzip"}
+        request = Request(body, fields, query)
+        genuine = sender.unverified
         if flags & (Flag.SIGNED | Flag.TAMPERED) and sender.case:
             secret = sender.case.secret if Flag.SIGNED in flags else sender.case.other
-            # The sender's own form reader may refuse what is no text; then nothing is signed.
+            # The sender's own form reader may refuse a body that is not text, and then nothing is signed.
             with suppress(ValueError):
                 signed = sender.case.genuine(NOW, body=body, secret=secret)
-                request = replace(signed, headers=told | signed.headers, query=query | signed.query)
+                request = replace(signed, headers=fields | signed.headers, query=query | signed.query)
                 genuine = Flag.SIGNED in flags
         if flags & Flag.FORGED == Flag.FORGED and request.body:
             request = replace(request, body=bytes([request.body[0] ^ 1]) + request.body[1:])
@@ -147,7 +147,7 @@ class Bench:
         return world
 
     def seeds(self) -> Iterator[bytes]:
-        """Return seeds: every event in events/, every source's examples, every scheme's body, handshakes."""
+        """Yield seeds: the files in events/, the examples of sources, bodies for all schemes, handshakes."""
         for file in sorted(EVENTS.glob("*.json")):
             yield bytes([Flag.RAW, 0]) + file.read_bytes()
         for number, sender in enumerate(self.senders):
@@ -156,7 +156,7 @@ class Bench:
                     yield bytes([flags | index % len(GATEWAYS), number]) + headers + b"\n\n" + body
 
 
-#: What is done with seeds, in turn: as it is, forged, and every other way once.
+#: The treatment of seeds, in turn: signed, forged, and every other way once.
 _VARIANTS = (
     (Flag.SIGNED, Flag.TAMPERED, Flag(0)),
     (Flag.SIGNED | Flag.DIRECT, Flag.FORGED, Flag(0)),
@@ -166,8 +166,8 @@ _VARIANTS = (
 
 
 def _covers_less(sender: Sender) -> bool:
-    """Tell whether a sender's proof leaves the body open, or reads it by its fields: a token does."""
-    return sender.open_to_all or (sender.case is not None and sender.case.covers != "bytes")
+    """Return whether a sender's proof does not cover the body, or only its fields. A token, for example."""
+    return sender.unverified or (sender.case is not None and sender.case.covers != "bytes")
 
 
 def _lines(head: bytes) -> dict[str, str]:
@@ -180,7 +180,7 @@ def _lines(head: bytes) -> dict[str, str]:
 
 
 def _contents(sender: Sender) -> Iterator[tuple[bytes, bytes]]:
-    """Yield heads and bodies that a source may be sent; first another's proof, as text to change."""
+    """Yield heads and bodies for a source. The first one has another sender's proof, to be changed."""
     if sender.case:
         forged = sender.case.genuine(NOW, secret=sender.case.other)
         yield "\n".join(f"{name}: {value}" for name, value in forged.headers.items()).encode(), forged.body
@@ -204,7 +204,7 @@ def _contents(sender: Sender) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _plant(directory: Path) -> Iterator[Sender]:
-    """Make source folders and a relay.toml in a directory, and return who sends to them."""
+    """Make source folders and a relay.toml in a directory, and yield their senders."""
     sources = directory / "sources"
     sources.mkdir()
     config = [SHIPPED_ROUTES.read_text("utf-8")]
@@ -214,30 +214,30 @@ def _plant(directory: Path) -> Iterator[Sender]:
         yield Sender(folder.name, next((c for c in CASES if _normal(c.verify) == _normal(table)), None))
     handshakes = [
         name for name in HANDSHAKES if name != "sns"
-    ]  # it goes with its scheme alone, as its format
+    ]  # this handshake, like the format of its name, belongs to its own scheme only
     formats = [name for name in FORMATS if name != "sns"]
     for number, case in enumerate(CASES):
-        # Twilio signs the address, in which its senders here have this name.
+        # Twilio signs the URL, in which its senders have this name here.
         name = URL.partition("?")[0].rpartition("/")[2] if case.verify["scheme"] == _TWILIO else f"s{number}"
         is_sns = case.verify["scheme"] == _RSA
         about = {
             "handshake": "sns" if is_sns else handshakes[number % len(handshakes)],
             "format": "sns" if is_sns else formats[number % len(formats)],
-            "form": "" if is_sns else ("*", "payload", "")[number % 3],
+            "form_field": "" if is_sns else ("*", "payload", "")[number % 3],
         }
         if not (sources / name).exists():
             _folder(sources / name, case.verify, **about)
             config.append(f'[source.{name}]\ntopics = ["{TOPIC}"]\n')
             config.append(f'[[route]]\nsource = "{name}"\nto = ["external:4711"]\n')
         yield Sender(name, case)
-    for name, policy, open_to_all in (
+    for name, policy, unverified in (
         ("open", "unverified = true", True),
         ("closed", "unverified = false", False),
         ("fenced", 'unverified = true\nallow_ips = ["192.0.2.0/24"]', False),
     ):
-        _folder(sources / name, {"scheme": "none"}, handshake="slack", format="json", form="*")
+        _folder(sources / name, {"scheme": "none"}, handshake="slack", format="json", form_field="*")
         config.append(f"[source.{name}]\n{policy}\n")
-        yield Sender(name, open_to_all=open_to_all)
+        yield Sender(name, unverified=unverified)
     yield from (Sender("nosuch"), Sender(".."), Sender("S0"))
     (directory / "relay.toml").write_text("\n".join(config), "utf-8")
 
@@ -258,8 +258,8 @@ def _normal(table: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value).lower() for key, value in table.items()}
 
 
-def _forget(world: World) -> None:
-    """Let a relay forget what it was asked, as a new one would know nothing: making one is slow."""
+def _reset(world: World) -> None:
+    """Clear the records of a relay instead of making a new one, which is slow."""
     world.messages.queued.clear()
     world.messages.dead_letters.clear()
     world.ledger.items.clear()
@@ -268,8 +268,8 @@ def _forget(world: World) -> None:
     world.witness.__init__()  # type: ignore[misc]
 
 
-def _check_words(world: World, answer: Mapping[str, Any]) -> None:
-    """Hold an answer's own form: headers that are headers, JSON that is JSON, and no secret anywhere."""
+def _check_content(world: World, answer: Mapping[str, Any]) -> None:
+    """Check an answer's format: valid headers, valid JSON, and no secret anywhere."""
     for name, value in answer["headers"].items():
         assert _HEADER.fullmatch(name), name
         assert _HEADER.fullmatch(value), (name, value)
@@ -288,9 +288,9 @@ def _check_words(world: World, answer: Mapping[str, Any]) -> None:
         assert base64.b64encode(secret).decode() not in written, "a secret is in the answer"
 
 
-def _asks(invocation: Any) -> bool:
-    """Tell whether a request may be answered without a proof: health, and CloudEvents' preflight."""
+def _needs_no_proof(invocation: Any) -> bool:
+    """Return whether a request needs no proof: the health check, and CloudEvents' preflight."""
     context = invocation["requestContext"]
     http = context.get("http") if isinstance(context, dict) else None
-    asked = (http.get("method") if isinstance(http, dict) else None) or invocation.get("httpMethod")
-    return isinstance(asked, str) and asked.upper() in {"GET", "OPTIONS"}
+    method = (http.get("method") if isinstance(http, dict) else None) or invocation.get("httpMethod")
+    return isinstance(method, str) and method.upper() in {"GET", "OPTIONS"}

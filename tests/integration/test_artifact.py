@@ -72,7 +72,7 @@ def _isolated(artifact: Path, code: str) -> str:
 
 def test_the_artifact_contains_the_relay_its_sources_and_its_configuration(artifact: Path) -> None:
     """The relay looks for its sources and its configuration beside its package."""
-    assert (artifact / "push_relay/main.py").is_file()
+    assert (artifact / "push_relay/deliver.py").is_file()
     assert (artifact / "config/relay.toml").read_bytes() == SHIPPED_ROUTES.read_bytes()
     assert {path.name for path in (artifact / "sources").iterdir()} == {
         path.name for path in SHIPPED.iterdir()
@@ -140,7 +140,8 @@ def test_the_artifact_contains_no_path_of_this_machine(artifact: Path) -> None:
             content = path.read_bytes()
             assert not [place for place in here if place in content], path
     assert (
-        b"/var/task/push_relay/main.py" in next(artifact.glob("push_relay/__pycache__/main.*")).read_bytes()
+        b"/var/task/push_relay/deliver.py"
+        in next(artifact.glob("push_relay/__pycache__/deliver.*")).read_bytes()
     )
 
 

@@ -115,7 +115,7 @@ def test_a_connection_is_used_again_only_if_the_end_of_its_answer_is_certain(
 ) -> None:
     """Bytes that remain on a connection would be read as the answer to the next push."""
     results = [result, "VendorRejected", "taken"]
-    assert outcomes([answer, REFUSED, TAKEN], read_timeout=2) == (results, connections)
+    assert outcomes([answer, REFUSED, TAKEN], read_timeout_secs=2) == (results, connections)
 
 
 @pytest.mark.parametrize(

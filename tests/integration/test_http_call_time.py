@@ -43,7 +43,7 @@ def test_a_call_ends_in_its_time_although_the_answer_drips(pieces: Sequence[byte
         return True
 
     with raw(answer) as server:
-        api = HttpPushApi(server.address, Account(read_timeout=1))
+        api = HttpPushApi(server.address, Account(read_timeout_secs=1))
         seconds = 0.8 if limit == "the invocation's" else 40.0
         assert elapsed(lambda: outcome(api, seconds), "DeliveryUnknown") < 5
 
@@ -60,7 +60,7 @@ def test_a_vendor_that_does_not_read_is_given_up_in_time() -> None:
 def test_a_lookup_that_takes_too_long_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The resolver has timeouts of its own, which the relay cannot shorten."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(8))
-    api = HttpPushApi("http://vendor.example", Account(connect_timeout=1))
+    api = HttpPushApi("http://vendor.example", Account(connect_timeout_secs=1))
     assert elapsed(lambda: outcome(api, 20), "VendorUnavailable") < 5
 
 
@@ -93,7 +93,7 @@ def test_a_host_with_a_dead_address_is_reached_at_its_next_address(monkeypatch: 
         addresses = [*real("127.0.0.1", dead.getsockname()[1], type=socket.SOCK_STREAM)]
         addresses += real("127.0.0.1", port, type=socket.SOCK_STREAM)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
-        api = HttpPushApi(server.address, Account(connect_timeout=4))
+        api = HttpPushApi(server.address, Account(connect_timeout_secs=4))
         assert elapsed(lambda: outcome(api, 20), "taken") > 1
         api.close()
         for each in waiting:

@@ -162,7 +162,7 @@ def test_a_handshake_that_fails_has_sent_nothing(greeting: bytes) -> None:
 def test_a_handshake_that_drips_is_given_up_in_time() -> None:
     """The server sends one byte of its greeting at a time."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account(connect_timeout=1))
+        api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account(connect_timeout_secs=1))
         api._context  # noqa: B018 (the same)
         connection = _served(listening, b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(500), drip=0.1)
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The ledger on a real DynamoDB: the contract of every ledger, and what its items look like."""
+"""The ledger on a real DynamoDB keeps the contract of every ledger, and its items have a fixed layout."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +18,7 @@ from relayctl.deadletters.parked import LedgerReader
 
 
 class Workers:
-    """Workers that share a table and a clock, each with a ledger of its own."""
+    """Workers that share a table and a clock. Each has a separate ledger object."""
 
     def __init__(self, table: LedgerTable) -> None:
         """Stop the clock."""
@@ -29,13 +29,13 @@ class Workers:
         return DynamoDbLedger(self.table, self.clock.now)
 
     def item(self, key: str = "k") -> Item:
-        """Return what the table holds of a push."""
+        """Return the item of a push."""
         return self.table.get(Key={"pk": text(f"push#{key}")})
 
 
 @pytest.fixture
 def workers(local_stores: LocalAws) -> Workers:
-    """Return workers with a table of their own."""
+    """Return workers with a separate table."""
     return Workers(local_stores.table())
 
 
@@ -54,8 +54,8 @@ def test_of_many_processes_exactly_one_is_granted_each_push(workers: Workers) ->
     assert sorted(granted) == sorted(KEYS)
 
 
-def test_what_records_nothing_makes_no_item(workers: Workers) -> None:
-    """An item without a claim would be a push that nobody has seen."""
+def test_calls_without_a_claim_make_no_item(workers: Workers) -> None:
+    """Otherwise the table would list a push that no worker has claimed."""
     ledger = workers.one()
     ledger.settle("k", Outcome.DELIVERED)
     ledger.release("k", PARKED)
@@ -64,8 +64,8 @@ def test_what_records_nothing_makes_no_item(workers: Workers) -> None:
     assert workers.item() == {}
 
 
-def test_the_item_of_a_parked_push_shows_what_it_waits_for(workers: Workers) -> None:
-    """By code, source and event. It contains nothing of the push's content."""
+def test_the_item_of_a_parked_push_shows_why_it_waits(workers: Workers) -> None:
+    """It has the error code, the source and the event's id, but no content of the push."""
     claimed(workers).release("k", PARKED)
     fields = {name: next(iter(value.values())) for name, value in workers.item().items()}
     now = int(workers.clock.now())
@@ -83,15 +83,15 @@ def test_the_item_of_a_parked_push_shows_what_it_waits_for(workers: Workers) -> 
 
 
 def test_a_cleared_push_is_deleted_like_one_whose_time_has_passed(workers: Workers) -> None:
-    """The TTL does it."""
+    """Its TTL is set to the present, so DynamoDB deletes it."""
     ledger = claimed(workers)
     ledger.release("k", PARKED)
     ledger.clear_parked("k")
     assert workers.item()["expires_at"]["N"] == str(int(workers.clock.now()))
 
 
-def test_the_item_of_a_settled_push_has_its_end_alone(workers: Workers) -> None:
-    """The window and the calls of unknown fate were for the time before."""
+def test_the_item_of_a_settled_push_has_only_its_outcome(workers: Workers) -> None:
+    """The batch window and the count of unknown calls are no longer needed."""
     ledger = claimed(workers)
     ledger.note_window("k", "first")
     ledger.count_unknown("k")
@@ -99,7 +99,7 @@ def test_the_item_of_a_settled_push_has_its_end_alone(workers: Workers) -> None:
     assert set(workers.item()) == {"pk", "status", "since", "expires_at"}
 
 
-def test_a_persons_view_of_the_ledger_forgets_what_the_relay_forgets(workers: Workers) -> None:
+def test_relayctl_reads_the_ledger_with_the_same_limits_as_the_relay(workers: Workers) -> None:
     """The dry run of a replay has to predict the claim."""
     ledger = claimed(workers)
     reader = LedgerReader(aws.dynamodb(), workers.table.name, workers.clock.now)

@@ -11,14 +11,10 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ports import CREDENTIALS, ROTATED
-from push_relay.adapters import push_http
+from push_client import PUSH, client, send
 from push_relay.adapters.push_http import HttpPushApi
-from push_relay.core.account import Account
-from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
     DeliveryUnknown,
     MappingFailed,
@@ -29,14 +25,13 @@ from push_relay.core.errors import (
     VendorUnauthorized,
     VendorUnavailable,
 )
-from push_relay.core.push import Push, Recipient, RecipientKind, Wording
+from push_relay.core.push import Recipient, RecipientKind
 from push_relay.core.push_format import PushFormat
-from raw_server import Raw, head, raw, reply, silent
+from raw_server import Raw, head, raw, silent
 from sandbox import Account as Organisation
 from sandbox import SandboxServer
 from sandbox.account import Limits
 
-PUSH = Push(Recipient(RecipientKind.EMAIL, "ada@example.com"), Wording("Title", "Body ☃", sound=True), "key")
 EACH_FORMAT = pytest.mark.parametrize("form", list(PushFormat))
 NO_LIMITS = Limits(daily_calls=None, connections=None)
 
@@ -55,23 +50,6 @@ def sandbox(shared: SandboxServer) -> SandboxServer:
     shared.faults.clear()
     shared.record.clear()
     return shared
-
-
-def client(address: str, form: PushFormat = PushFormat.JSON, **account: Any) -> HttpPushApi:
-    """Return a client for the server at an address."""
-    return HttpPushApi(address, Account(format=form, **account))
-
-
-def send(
-    address: str,
-    form: PushFormat = PushFormat.JSON,
-    *,
-    timeout: float = 10,
-    push: Push = PUSH,
-    **account: Any,
-) -> None:
-    """Send one push."""
-    client(address, form, **account).send(push, CREDENTIALS, "c-1", timeout)
 
 
 @EACH_FORMAT
@@ -186,43 +164,6 @@ def test_without_enough_time_nothing_is_sent(sandbox: SandboxServer, timeout: fl
     assert not sandbox.record.calls()
 
 
-RETRY_AFTER = [
-    ("17", 17),
-    ("0", 0),
-    (" 5 ", 5),
-    ("99999999999999999999", 7 * 86_400),
-    ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
-    ("", None),
-    ("soon", None),
-    ("-5", None),
-    ("1.5", None),
-    ("٣", None),
-    ("Wed, 21 Oct 2015 07:28:00 +99999999999", None),
-    ("Mon, 01 Jan 0001 00:00:00 -0000", 0),
-    ("Fri, 31 Dec 99999 23:59:59 GMT", None),
-    ("Fri, 31 Dec 9999999999999999999 23:59:59 GMT", None),
-    ("Fri, 31 Dec 9999 23:59:59 GMT", 7 * 86_400),
-]
-
-
-@pytest.mark.parametrize(("value", "seconds"), RETRY_AFTER)
-def test_retry_after_is_read_in_both_formats_or_ignored(value: str, seconds: float | None) -> None:
-    """A proxy may write anything there, and an accepted push must not count as lost because of it."""
-    assert push_http._retry_after(value) in (seconds, seconds and 0.0)
-
-
-@given(
-    st.text()
-    | st.from_regex(
-        r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{1,5} \d{1,3}:\d\d:\d\d [+-]\d{1,12}", fullmatch=True
-    )
-)
-def test_any_retry_after_is_read_without_an_error(value: str) -> None:
-    """The result is a number of seconds that is not negative, or None."""
-    seconds = push_http._retry_after(value)
-    assert seconds is None or seconds >= 0
-
-
 @pytest.mark.parametrize("dated", [False, True])
 def test_a_throttled_push_has_the_retry_after_of_the_answer(sandbox: SandboxServer, *, dated: bool) -> None:
     """The answer has either a number of seconds, or a date that is two minutes away."""
@@ -307,13 +248,13 @@ def test_a_call_of_a_silent_vendor_ends_in_time() -> None:
     """The shorter one of the account's timeout and the invocation's time applies. The fate is unknown."""
     with raw(silent) as server:
         assert elapsed(lambda: send(server.address, timeout=0.6), DeliveryUnknown) < 5
-        assert elapsed(lambda: send(server.address, timeout=20, read_timeout=1), DeliveryUnknown) < 10
+        assert elapsed(lambda: send(server.address, timeout=20, read_timeout_secs=1), DeliveryUnknown) < 10
 
 
 def test_waiting_for_a_connection_is_part_of_the_time() -> None:
     """There are two threads and one connection. The thread that had to wait has less time for its call."""
     with raw(silent) as server:
-        sending = client(server.address, connections=1, read_timeout=6)
+        sending = client(server.address, connections=1, read_timeout_secs=6)
         with ThreadPoolExecutor(2) as threads:
             started = time.monotonic()
             outcomes = list(threads.map(lambda _: _attempt(sending, 8.0), range(2)))
@@ -355,54 +296,3 @@ def test_a_call_ends_in_time_if_its_answer_trickles_or_stops(pause: float) -> No
 
     with raw(answer) as server:
         assert elapsed(lambda: send(server.address, timeout=1.0), DeliveryUnknown) < 5
-
-
-LARGE = b'{"pad": "' + b"x" * 5_000_000 + b'"}'
-
-
-@pytest.mark.parametrize(
-    ("content", "error"),
-    [
-        (head(len(LARGE)) + LARGE, None),
-        (head(len(LARGE), "400 Bad") + LARGE, VendorRejected),
-        (head(len(LARGE)) + LARGE[:1000], DeliveryUnknown),
-        (head(50, "400 Bad") + b"{", VendorRejected),
-        (head(50, "503 No") + b"{", VendorUnavailable),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", None),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", DeliveryUnknown),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nplanted\r\n", DeliveryUnknown),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nplanted", DeliveryUnknown),
-        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", None),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: planted\r\nConnection: close\r\n\r\n{}", None),
-        (b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", None),
-        (b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}", None),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", None),
-        (b"HTTP/1.1 200 OK\r\nRetry-After: planted\r\nContent-Length: 0\r\n\r\n", None),
-        (b"planted\r\n\r\n", DeliveryUnknown),
-        (b"HTTP/1.1 planted\r\n\r\n", DeliveryUnknown),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: planted\r\n" * 500 + b"\r\n", DeliveryUnknown),
-        (b"", DeliveryUnknown),
-    ],
-    ids=lambda value: str(value)[:60],
-)
-def test_large_cut_and_malformed_answers_become_the_right_errors(
-    content: bytes, error: type[RelayError] | None
-) -> None:
-    """After a 200 that cannot be read the fate is unknown. Other statuses are enough without a body."""
-    with raw(reply(content, closing=True)) as server:
-        if error is None:
-            send(server.address)
-        else:
-            with pytest.raises(error) as raised:
-                send(server.address)
-            assert type(raised.value) is error
-            assert "planted" not in str(raised.value)
-
-
-def test_an_answer_that_was_not_read_to_its_end_does_not_affect_the_next_call() -> None:
-    """Its connection is not used for another call."""
-    with raw(reply(head(len(LARGE)) + LARGE)) as server:
-        sending = client(server.address, connections=1)
-        for _ in range(3):
-            sending.send(PUSH, Credentials(1, "k"), "-", 10)
-        assert (server.connections, server.requests) == (3, 3)

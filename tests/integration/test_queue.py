@@ -1,4 +1,4 @@
-"""The queues on a real SQS: the contract of every queue, and what is SQS's own."""
+"""The queues on a real SQS keep the contract of every queue, and some behaviour is specific to SQS."""
 
 import time
 from typing import Any
@@ -39,7 +39,7 @@ class Queues:
         return sum(self.counts().values())
 
     def counts(self) -> dict[str, int]:
-        """Return how many messages SQS has: visible, delayed and received."""
+        """Return the numbers of visible, delayed and received messages."""
         names: Any = [f"ApproximateNumberOfMessages{which}" for which in ("", "Delayed", "NotVisible")]
         found = aws.sqs().get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return {name.removeprefix("ApproximateNumberOfMessages"): int(found[name]) for name in names}
@@ -47,7 +47,7 @@ class Queues:
 
 @pytest.fixture
 def queues(local_stores: LocalAws) -> Queues:
-    """Return queues of this test's own."""
+    """Return separate queues."""
     return Queues(local_stores)
 
 
@@ -55,22 +55,22 @@ class TestSqsQueue(QueueContract):
     """The queue on SQS."""
 
 
-def test_sqs_delays_what_is_parked_for_later(queues: Queues) -> None:
-    """The message is there, and no worker receives it."""
+def test_sqs_delays_a_parked_message(queues: Queues) -> None:
+    """The message is stored, but no worker receives it."""
     queues.queue.requeue(EVENT, 2, time.time() + 600, "gathered")
     assert queues.counts() == {"": 0, "Delayed": 1, "NotVisible": 0}
 
 
-def test_sqs_has_nothing_left_of_a_deleted_message(queues: Queues) -> None:
-    """By its handle, in the queue that it was received from."""
+def test_a_finished_message_is_deleted_from_sqs(queues: Queues) -> None:
+    """It is deleted by its handle, from the queue in which it was received."""
     queues.queue.put(EVENT)
     (record,) = queues.waiting()
     queues.queue.delete(record)
     assert queues.counts() == {"": 0, "Delayed": 0, "NotVisible": 0}
 
 
-def test_a_fifo_group_comes_back_in_order_when_its_head_is_due(local_stores: LocalAws) -> None:
-    """In whatever queue it came from, found by its ARN. Those behind the head are as long out of sight."""
+def test_a_fifo_group_is_received_again_in_order_when_its_head_is_due(local_stores: LocalAws) -> None:
+    """The queue is found by its ARN. All messages of the group are hidden equally long."""
     url = local_stores.queue(".fifo", FifoQueue="true", VisibilityTimeout="600")
     for name in ("a1", "a2", "a3", "b1"):
         aws.sqs().send_message(
@@ -81,7 +81,7 @@ def test_a_fifo_group_comes_back_in_order_when_its_head_is_due(local_stores: Loc
     assert QueueRecord.of_sqs(first["a1"]).group == "a"
     group = [first[name] for name in ("a1", "a2", "a3")]
     adapter.delay([group[0]], 0)
-    # Although the head is in sight, the group waits for the visibility timeout of those behind it.
+    # Although the head is visible, the group waits for the visibility timeout of the others.
     assert not {record["body"] for record in local_stores.received(url)} & {"a1", "a2", "a3"}
     adapter.delay(group, 1)
     again: list[str] = []
@@ -94,8 +94,8 @@ def test_a_fifo_group_comes_back_in_order_when_its_head_is_due(local_stores: Loc
     assert again == ["a1", "a2", "a3"]
 
 
-def test_what_sqs_does_not_take_is_told(local_stores: LocalAws) -> None:
-    """A queue that is gone."""
+def test_a_failing_call_of_sqs_is_an_error_of_the_relay(local_stores: LocalAws) -> None:
+    """Here the queue has been deleted."""
     gone = SqsQueue(f"{local_stores.queue()}-gone", "", time.time)
     with pytest.raises(QueueUnavailable, match="the queue did not answer"):
         gone.put(EVENT)

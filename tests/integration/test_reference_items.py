@@ -40,7 +40,7 @@ to = ["user:{{ data.UserId }}"]
 source = "push"
 when = "data.Title == 'batched'"
 to = ["user:{{ data.UserId }}"]
-digest = "1h"
+batch = "1h"
 """
 #: Attributes that only a second worker, or a storm, makes.
 NOT_PLAYED = {

@@ -1,4 +1,4 @@
-"""The account: its quota and its day, its connections, its credentials."""
+"""The sandbox's account: its daily calls, its connections and its credentials."""
 
 import socket
 import threading
@@ -24,23 +24,23 @@ def sandbox(limits: Limits, **options: object) -> Iterator[SandboxServer]:
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock whose time a test sets."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
 
     def __call__(self) -> datetime:
-        """Tell the time that was set."""
+        """Return the time that was set."""
         return self.now
 
 
 def test_the_documented_limits_are_the_default() -> None:
-    """2,500 calls a day and 3 connections."""
+    """The vendor documents 2,500 calls a day and 3 connections."""
     assert Account(1, "k").limits == Limits(2500, 3, Refusal(429), Refusal(429))
 
 
 def test_the_call_after_the_last_allowed_one_is_refused() -> None:
-    """It is recorded as valid, over quota, and not shown."""
+    """Its push is valid, so the record shows that it was refused only for the quota."""
     with sandbox(Limits(daily_calls=2)) as server:
         assert [send_push(server).status for _ in range(3)] == [200, 200, 429]
         assert server.record.counts.over_quota == 1
@@ -48,8 +48,8 @@ def test_the_call_after_the_last_allowed_one_is_refused() -> None:
         assert (refused.valid, refused.accepted, refused.over_quota) == (True, False, True)
 
 
-def test_every_attempt_spends_quota_refused_ones_too() -> None:
-    """So a retry costs what a push costs."""
+def test_every_attempt_counts_also_a_refused_one() -> None:
+    """The vendor documents it, and it makes retries expensive."""
     with sandbox(Limits(daily_calls=4)) as server:
         server.faults.order("status", status=503, times=1)
         server.faults.order("reset_before_read", times=1)
@@ -61,8 +61,8 @@ def test_every_attempt_spends_quota_refused_ones_too() -> None:
         assert send_push(server).status == 429
 
 
-def test_other_endpoints_and_the_control_surface_spend_nothing() -> None:
-    """Looking is free."""
+def test_other_endpoints_and_the_control_api_do_not_count() -> None:
+    """A test that looks at the counters must not change them."""
     with sandbox(Limits()) as server:
         ask(server, "GET", "/_sandbox/summary")
         ask(server, "POST", "/elsewhere")
@@ -71,8 +71,10 @@ def test_other_endpoints_and_the_control_surface_spend_nothing() -> None:
 
 @pytest.mark.parametrize("retry_after", [None, 3600, "Wed, 21 Oct 2026 07:28:00 GMT"])
 @pytest.mark.parametrize("status", [429, 403, 503, 400])
-def test_a_breach_of_the_quota_is_answered_as_configured(status: int, retry_after: int | str | None) -> None:
-    """The vendor's answer is unknown, so every candidate can be set."""
+def test_a_call_beyond_the_quota_is_answered_as_configured(
+    status: int, retry_after: int | str | None
+) -> None:
+    """The vendor's answer is unknown, so every likely one can be configured."""
     with sandbox(Limits(daily_calls=0, over_quota=Refusal(status, retry_after))) as server:
         answer = send_push(server)
         assert answer.status == status
@@ -81,8 +83,8 @@ def test_a_breach_of_the_quota_is_answered_as_configured(status: int, retry_afte
 
 
 def test_the_day_ends_in_the_organisations_time_zone() -> None:
-    # 12:30 UTC is half an hour past midnight in Auckland, which is at UTC+12 in June.
     """The first call after local midnight starts the count again."""
+    # 12:30 UTC is half an hour past midnight in Auckland, which is at UTC+12 in June.
     clock = Clock(datetime(2026, 6, 1, 11, 59, tzinfo=UTC))
     with sandbox(Limits(daily_calls=1), time_zone=ZoneInfo("Pacific/Auckland"), clock=clock) as server:
         assert [send_push(server).status for _ in range(2)] == [200, 429]
@@ -96,7 +98,7 @@ def test_the_day_ends_in_the_organisations_time_zone() -> None:
 
 @contextmanager
 def unfinished(server: SandboxServer) -> Iterator[socket.socket]:
-    """Hold a connection whose request has begun and not ended."""
+    """Open a connection with a request whose body is not complete."""
     with connected(server) as connection:
         connection.putrequest("POST", "/api/v2/push?format=json")
         connection.putheader("Content-Type", "application/json")
@@ -107,7 +109,7 @@ def unfinished(server: SandboxServer) -> Iterator[socket.socket]:
 
 
 def wait_for_open(server: SandboxServer, connections: int) -> None:
-    """Wait until so many connections carry an unfinished request."""
+    """Wait until a number of connections have an unfinished request."""
     reached = threading.Event()
     for _ in range(1000):
         if server.account.usage().open_connections == connections:
@@ -117,7 +119,7 @@ def wait_for_open(server: SandboxServer, connections: int) -> None:
 
 
 def test_the_fourth_connection_at_a_time_is_refused() -> None:
-    """And one of the three is free once it has its answer."""
+    """When one of the three has its answer, another call is accepted."""
     with sandbox(Limits()) as server, ExitStack() as held:
         sockets = [held.enter_context(unfinished(server)) for _ in range(3)]
         wait_for_open(server, 3)
@@ -130,8 +132,8 @@ def test_the_fourth_connection_at_a_time_is_refused() -> None:
         assert server.record.counts.over_connections == 1
 
 
-def test_a_caller_that_goes_away_half_way_is_recorded_and_no_longer_counted() -> None:
-    """What has no end was not read."""
+def test_a_caller_that_disconnects_in_the_middle_of_its_request_is_recorded_and_no_longer_counted() -> None:
+    """Its body is incomplete, so the call counts as not read."""
     with sandbox(Limits()) as server:
         with unfinished(server):
             wait_for_open(server, 1)
@@ -142,7 +144,7 @@ def test_a_caller_that_goes_away_half_way_is_recorded_and_no_longer_counted() ->
 
 
 def test_idle_connections_and_event_streams_are_not_counted() -> None:
-    """A pool may keep its connections open, and the page its stream."""
+    """The documented limit is for calls. A connection pool and the page keep their connections open."""
     with sandbox(Limits(connections=1)) as server, ExitStack() as held:
         for _ in range(3):
             connection = held.enter_context(connected(server))
@@ -159,16 +161,16 @@ def test_idle_connections_and_event_streams_are_not_counted() -> None:
         assert server.account.usage().max_connections == 1
 
 
-def test_a_breach_of_the_connections_is_answered_as_configured() -> None:
-    """As for the quota."""
+def test_a_call_beyond_the_connections_is_answered_as_configured() -> None:
+    """The vendor's answer is unknown here too."""
     limits = Limits(connections=0, over_connections=Refusal(503, 7))
     with sandbox(limits) as server:
         answer = send_push(server)
         assert (answer.status, answer.headers["retry-after"]) == (503, "7")
 
 
-def test_a_careful_caller_with_three_workers_is_never_refused() -> None:
-    """An answered connection is free before its caller knows: no false alarm for a pool of three."""
+def test_a_caller_with_three_workers_is_never_refused() -> None:
+    """A connection is free before its caller has the answer, so a pool of three never seems to have four."""
     with sandbox(Limits()) as server:
         with ThreadPoolExecutor(3) as pool:
             statuses = set(pool.map(lambda _: send_push(server).status, range(300)))
@@ -176,8 +178,8 @@ def test_a_careful_caller_with_three_workers_is_never_refused() -> None:
         assert server.account.usage().max_connections <= 3
 
 
-def test_credentials_change_while_it_runs() -> None:
-    """The old ones are refused at once, and the answer does not tell the new key."""
+def test_credentials_can_be_changed_while_the_sandbox_runs() -> None:
+    """The old ones are refused at once. The answer to the change does not contain the new key."""
     with sandbox(Limits()) as server:
         changed = {"company_id": 7, "integration_key": "rotated"}
         answer = ask_json(server, "PUT", "/_sandbox/credentials", changed)
@@ -197,15 +199,15 @@ def test_credentials_change_while_it_runs() -> None:
         {"company_id": 7, "integration_key": ""},
     ],
 )
-def test_wrong_credentials_orders_are_refused(content: object) -> None:
-    """And the old ones stay."""
+def test_invalid_credentials_are_refused(content: object) -> None:
+    """The old ones stay valid."""
     with sandbox(Limits()) as server:
         assert ask_json(server, "PUT", "/_sandbox/credentials", content).status == 400
         assert send_push(server).status == 200
 
 
-def test_limits_change_while_it_runs() -> None:
-    """Those that are not named stay."""
+def test_limits_can_be_changed_while_the_sandbox_runs() -> None:
+    """A limit that is not given does not change."""
     with sandbox(Limits()) as server:
         content = {"daily_calls": 10, "calls_today": 9, "over_quota": {"status": 403}}
         summary = ask_json(server, "PUT", "/_sandbox/limits", content).json
@@ -227,8 +229,8 @@ def test_limits_change_while_it_runs() -> None:
         {"weekly": 1},
     ],
 )
-def test_wrong_limits_are_refused(content: object) -> None:
-    """And the old ones stay."""
+def test_invalid_limits_are_refused(content: object) -> None:
+    """The old ones do not change."""
     with sandbox(Limits()) as server:
         assert ask_json(server, "PUT", "/_sandbox/limits", content).status == 400
         assert server.account.limits == Limits()

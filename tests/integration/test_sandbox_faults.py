@@ -1,4 +1,4 @@
-"""Every fault that can be ordered, seen from the far end of a real socket."""
+"""The sandbox's faults, as a caller sees them over a real socket."""
 
 import http.client
 import socket
@@ -13,8 +13,8 @@ from sandbox import Account, Faults, SandboxServer, WrongOrderError
 from sandbox.account import Limits
 from sandbox_client import COMPANY_ID, KEY, ask_json, connected, json_push, send_push
 
+#: The text of a real reset. http.client raises ConnectionResetError for a clean end too, with another text.
 RST = "reset by peer"
-"""A clean end would be told as a ConnectionResetError too, by http.client, in other words."""
 NO_LIMITS = Limits(daily_calls=None, connections=None)
 
 
@@ -27,20 +27,20 @@ def shared() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def server(shared: SandboxServer) -> SandboxServer:
-    """Give each test the sandbox without orders and calls."""
+    """Return the shared sandbox without fault orders and calls."""
     shared.faults.clear()
     shared.record.clear()
     return shared
 
 
 def last_call(server: SandboxServer) -> tuple[int | None, str | None, bool, bool]:
-    """Tell of the last call its status, its fault, and whether it was valid and accepted."""
+    """Return the last call's status and fault, and whether it was valid and accepted."""
     call = server.record.calls()[-1]
     return call.status, call.fault, call.valid, call.accepted
 
 
 def test_a_reset_before_reading_shows_nothing(server: SandboxServer) -> None:
-    """The call is recorded as unread, and the next one is untouched."""
+    """The call is recorded as not read. The next call has no fault."""
     server.faults.order("reset_before_read", times=1)
     with pytest.raises(ConnectionResetError, match=RST):
         send_push(server)
@@ -50,8 +50,8 @@ def test_a_reset_before_reading_shows_nothing(server: SandboxServer) -> None:
     assert send_push(server).status == 200
 
 
-def test_a_reset_before_reading_stops_a_body_half_way(server: SandboxServer) -> None:
-    """It does not wait for the rest."""
+def test_a_reset_before_reading_does_not_wait_for_the_body(server: SandboxServer) -> None:
+    """The caller announces a large body and sends one byte of it."""
     server.faults.order("reset_before_read", times=1)
     with connected(server) as connection:
         connection.putrequest("POST", "/api/v2/push?format=json")
@@ -61,13 +61,13 @@ def test_a_reset_before_reading_stops_a_body_half_way(server: SandboxServer) -> 
 
 
 def _send_the_rest(connection: http.client.HTTPConnection) -> None:
-    """Go on as an unsuspecting caller does: the reset is met while sending or when reading."""
+    """Continue as a caller does that does not expect a reset. It fails while sending or while reading."""
     connection.endheaders(b"{")
     connection.getresponse()
 
 
 def test_a_reset_after_reading_has_shown_the_push(server: SandboxServer) -> None:
-    """The caller can not know, but the phone has it."""
+    """The caller cannot know that, but the phone has it."""
     server.faults.order("reset_after_read", times=1)
     with pytest.raises(ConnectionResetError, match=RST):
         send_push(server)
@@ -90,22 +90,22 @@ def test_interim_answers_come_before_the_final_one(status: int, server: SandboxS
 
 
 @pytest.mark.parametrize("status", [101, 200, 99])
-def test_an_interim_status_is_of_the_class_1xx(status: int, server: SandboxServer) -> None:
-    """101 would be another protocol."""
+def test_an_interim_status_must_be_of_the_class_1xx(status: int, server: SandboxServer) -> None:
+    """101 is refused too, because it would switch to another protocol."""
     with pytest.raises(WrongOrderError, match="interim"):
         server.faults.order("interim", status=status)
 
 
-def test_a_fault_after_acceptance_accepts_no_push_that_deserves_refusal(server: SandboxServer) -> None:
-    """A broken push is not shown for being answered badly."""
+def test_an_invalid_push_is_not_shown_because_of_a_fault_after_acceptance(server: SandboxServer) -> None:
+    """The call would be refused without the fault."""
     server.faults.order("reset_after_read", times=1)
     with pytest.raises(ConnectionResetError, match=RST):
         send_push(server, json_push(Sound="yes"))
     assert last_call(server) == (None, "reset_after_read", False, False)
 
 
-def test_a_cut_answer_promises_more_than_comes(server: SandboxServer) -> None:
-    """Content-Length gives it away."""
+def test_a_cut_answer_is_shorter_than_its_content_length(server: SandboxServer) -> None:
+    """A careful caller can notice the cut."""
     server.faults.order("cut", times=1)
     with pytest.raises(http.client.IncompleteRead) as cut:
         send_push(server)
@@ -114,7 +114,7 @@ def test_a_cut_answer_promises_more_than_comes(server: SandboxServer) -> None:
 
 
 def test_garbage_is_neither_json_nor_text(server: SandboxServer) -> None:
-    """It does not even decode."""
+    """It cannot even be decoded."""
     server.faults.order("garbage", times=1)
     answer = send_push(server)
     assert answer.status == 200
@@ -124,7 +124,7 @@ def test_garbage_is_neither_json_nor_text(server: SandboxServer) -> None:
 
 
 def test_an_empty_answer_is_empty(server: SandboxServer) -> None:
-    """A 200 with nothing in it may be the vendor's success: the push is shown."""
+    """A 200 without a body may be the vendor's normal success, so the push is shown."""
     server.faults.order("empty", times=1)
     answer = send_push(server)
     assert (answer.status, answer.body) == (200, b"")
@@ -132,16 +132,18 @@ def test_an_empty_answer_is_empty(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("kind", ["garbage", "empty"])
-def test_a_refusal_stays_one_when_its_body_is_spoilt(server: SandboxServer, kind: str) -> None:
-    """Its status says so: nothing was shown."""
+def test_a_refusal_keeps_its_status_if_a_fault_changes_its_body(server: SandboxServer, kind: str) -> None:
+    """The caller can still see from the status that nothing was shown."""
     server.faults.order(kind, times=1)
     assert send_push(server, json_push(IntegrationKey="wrong")).status == 401
     assert last_call(server) == (401, kind, True, False)
 
 
 @pytest.mark.parametrize(("parameters", "status"), [({}, 502), ({"status": 200}, 200)])
-def test_html_comes_as_from_a_proxy(server: SandboxServer, parameters: dict[str, Any], status: int) -> None:
-    """With 502 by default, and with 200 when the proxy is a worse one."""
+def test_html_has_the_status_502_or_the_ordered_one(
+    server: SandboxServer, parameters: dict[str, Any], status: int
+) -> None:
+    """A proxy between the relay and the vendor sends HTML. A bad one sends it with 200."""
     server.faults.order("html", times=1, **parameters)
     answer = send_push(server)
     assert answer.status == status
@@ -150,8 +152,8 @@ def test_html_comes_as_from_a_proxy(server: SandboxServer, parameters: dict[str,
     assert last_call(server) == (status, "html", True, False)
 
 
-def test_a_redirect_leads_to_where_a_follower_is_seen(server: SandboxServer) -> None:
-    """Who follows with credentials in the body leaves a trace in the record."""
+def test_a_redirect_leads_to_a_path_that_is_recorded(server: SandboxServer) -> None:
+    """So the record shows a caller that follows the redirect with its credentials in the body."""
     server.faults.order("redirect", times=1)
     answer = send_push(server)
     assert (answer.status, answer.headers["location"]) == (307, "/elsewhere")
@@ -162,7 +164,7 @@ def test_a_redirect_leads_to_where_a_follower_is_seen(server: SandboxServer) -> 
 
 @pytest.mark.parametrize("answer_format", ["json", "xml"])
 def test_an_error_code_hides_in_a_200(server: SandboxServer, answer_format: str) -> None:
-    """The failure stands in the envelope only, in either format."""
+    """The failure is visible in the envelope only, in both formats."""
     server.faults.order("error_code", error_code="UserNotFound", message="Who?", times=1)
     answer = send_push(server, answer_format=answer_format)
     assert answer.status == 200
@@ -174,7 +176,7 @@ def test_an_error_code_hides_in_a_200(server: SandboxServer, answer_format: str)
 @pytest.mark.parametrize("retry_after", [None, 0, 120, "Wed, 21 Oct 2026 07:28:00 GMT"])
 @pytest.mark.parametrize("status", [204, 304, 400, 403, 404, 429, 500, 503, 599])
 def test_any_status_can_be_ordered(server: SandboxServer, status: int, retry_after: int | str | None) -> None:
-    """With Retry-After as seconds, as a date, or without."""
+    """It may have a Retry-After, in seconds or as a date."""
     server.faults.order("status", status=status, retry_after=retry_after, times=1)
     answer = send_push(server)
     assert answer.status == status
@@ -182,8 +184,8 @@ def test_any_status_can_be_ordered(server: SandboxServer, status: int, retry_aft
     assert last_call(server) == (status, "status", True, False)
 
 
-def test_latency_delays_the_answer_and_not_the_record(server: SandboxServer) -> None:
-    """Several orders of it add up."""
+def test_several_latencies_are_added_up(server: SandboxServer) -> None:
+    """The answer is delayed, and the record contains the sum."""
     server.faults.order("latency", seconds=0.2, times=1)
     server.faults.order("latency", seconds=0.1, times=1)
     start = time.monotonic()
@@ -193,8 +195,8 @@ def test_latency_delays_the_answer_and_not_the_record(server: SandboxServer) -> 
     assert last_call(server) == (200, None, True, True)
 
 
-def test_latency_goes_with_another_fault(server: SandboxServer) -> None:
-    """A slow failure is a failure too."""
+def test_a_call_can_have_a_latency_and_another_fault(server: SandboxServer) -> None:
+    """A vendor in trouble is often slow and then fails."""
     server.faults.order("status", status=503, times=1)
     server.faults.order("latency", seconds=0.1, times=1)
     start = time.monotonic()
@@ -202,8 +204,10 @@ def test_latency_goes_with_another_fault(server: SandboxServer) -> None:
     assert time.monotonic() - start >= 0.1
 
 
-def test_a_caller_that_gives_up_was_still_heard_and_frees_its_connection(server: SandboxServer) -> None:
-    """As after a timeout: the push is shown, the slot is free."""
+def test_the_push_of_a_caller_that_times_out_is_shown_and_its_connection_is_free(
+    server: SandboxServer,
+) -> None:
+    """The vendor has read the request, so only its answer is lost."""
     server.faults.order("latency", seconds=60, times=1)
     with connected(server) as connection:
         connection.timeout = 0.2
@@ -219,36 +223,36 @@ def test_a_caller_that_gives_up_was_still_heard_and_frees_its_connection(server:
     assert last_call(server) == (200, None, True, True)
 
 
-def test_orders_are_used_up_in_turn(server: SandboxServer) -> None:
-    """First ordered, first met."""
+def test_orders_are_used_up_in_the_order_in_which_they_were_given(server: SandboxServer) -> None:
+    """A test can plan a sequence of faults."""
     server.faults.order("status", status=500, times=2)
     server.faults.order("status", status=503, times=1)
     assert [send_push(server).status for _ in range(4)] == [500, 500, 503, 200]
     assert server.faults.in_force() == []
 
 
-def test_an_order_without_times_stands_until_it_is_taken_back(server: SandboxServer) -> None:
-    """Every call meets it."""
+def test_an_order_without_times_is_valid_until_it_is_deleted(server: SandboxServer) -> None:
+    """Until then, every call has the fault."""
     server.faults.order("status", status=500)
     assert {send_push(server).status for _ in range(5)} == {500}
     server.faults.clear()
     assert send_push(server).status == 200
 
 
-def test_the_same_seed_throws_the_same_dice() -> None:
-    """A chaotic run can be repeated, and is as likely as ordered."""
+def test_the_same_seed_gives_the_same_faults() -> None:
+    """A run with random faults can be repeated. The share of faults is about the ordered probability."""
 
-    def thrown(seed: int) -> list[bool]:
+    def drawn(seed: int) -> list[bool]:
         faults = Faults(seed=seed)
         faults.order("empty", probability=0.3)
         return [faults.draw().fault is not None for _ in range(1000)]
 
-    assert thrown(1) == thrown(1) != thrown(2)
-    assert 220 < sum(thrown(1)) < 380
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert 220 < sum(drawn(1)) < 380
 
 
-def test_faults_outside_the_endpoint_are_not_drawn(server: SandboxServer) -> None:
-    """A stray request uses up no order."""
+def test_a_call_of_another_endpoint_uses_up_no_order(server: SandboxServer) -> None:
+    """Otherwise the planned call would have no fault."""
     server.faults.order("status", status=500, times=1)
     assert ask_json(server, "POST", "/elsewhere", {}).status == 405
     assert len(server.faults.in_force()) == 1
@@ -287,23 +291,25 @@ WRONG_ORDERS: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("order", "named"), WRONG_ORDERS)
-def test_a_wrong_order_is_refused_with_a_word(server: SandboxServer, order: object, named: str) -> None:
-    """The text names the parameter, and nothing is ordered."""
+@pytest.mark.parametrize(("order", "parameter"), WRONG_ORDERS)
+def test_an_invalid_order_is_refused_with_the_name_of_the_parameter(
+    server: SandboxServer, order: object, parameter: str
+) -> None:
+    """A test with a mistake in its order must not pass without the fault."""
     answer = ask_json(server, "POST", "/_sandbox/faults", order)
     assert answer.status == 400
-    assert named in answer.json["error"]
+    assert parameter in answer.json["error"]
     assert server.faults.in_force() == []
 
 
-def test_of_a_list_with_a_wrong_order_none_is_taken(server: SandboxServer) -> None:
-    """All or nothing."""
+def test_no_order_of_a_list_is_accepted_if_one_of_them_is_invalid(server: SandboxServer) -> None:
+    """A caller can then correct the list and send it again."""
     orders = [{"kind": "cut"}, {"kind": "explode"}]
     assert ask_json(server, "POST", "/_sandbox/faults", orders).status == 400
     assert server.faults.in_force() == []
 
 
-def test_python_refuses_the_same_orders() -> None:
-    """A mistake in a test is no silent success."""
+def test_the_python_interface_refuses_invalid_orders_too() -> None:
+    """Both interfaces use the same check."""
     with pytest.raises(WrongOrderError, match="status"):
         Faults().order("status", status="503")

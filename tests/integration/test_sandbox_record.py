@@ -1,8 +1,7 @@
-"""The record: what it tells of a call, what it never tells, and how others follow it."""
+"""The sandbox's record: what it contains of a call, what it never contains, and how others follow it."""
 
 import http.client
 import json
-import os
 import stat
 import threading
 import time
@@ -25,19 +24,19 @@ def shared() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def server(shared: SandboxServer) -> SandboxServer:
-    """Give each test the sandbox without orders and calls."""
+    """Return the shared sandbox without fault orders and calls."""
     shared.faults.clear()
     shared.record.clear()
     return shared
 
 
 def calls(server: SandboxServer, query: str = "") -> Any:
-    """Read the calls through the control surface."""
+    """Read the calls with the control API."""
     return ask(server, "GET", f"/_sandbox/calls{query}").json
 
 
-def test_a_call_is_told_whole_but_for_the_key(server: SandboxServer) -> None:
-    """Every member of a call's record, as others rely on it."""
+def test_a_call_is_recorded_with_all_its_fields_except_the_key(server: SandboxServer) -> None:
+    """Tests and the page rely on the names of these members."""
     send_push(server, correlation_id="abc-123", answer_format="xml")
     (call,) = calls(server)["calls"]
     assert call.pop("time").endswith("+00:00")
@@ -68,8 +67,8 @@ def test_a_call_is_told_whole_but_for_the_key(server: SandboxServer) -> None:
     }
 
 
-def test_a_refused_call_says_why(server: SandboxServer) -> None:
-    """With the field and the rule, and without a push."""
+def test_a_refused_call_is_recorded_with_its_violations(server: SandboxServer) -> None:
+    """The record names the field and the rule, and contains no push."""
     send_push(server, json_push(Sound="yes"))
     (call,) = calls(server)["calls"]
     assert (call["status"], call["valid"], call["accepted"], call["push"]) == (400, False, False, None)
@@ -79,8 +78,8 @@ def test_a_refused_call_says_why(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("fault", [None, "status", "cut", "reset_after_read", "reset_before_read"])
-def test_the_key_is_told_nowhere(tmp_path: Path, fault: str | None) -> None:
-    """Not in an answer, the record, its file, or a representation."""
+def test_the_integration_key_is_in_no_answer_record_or_file(tmp_path: Path, fault: str | None) -> None:
+    """The bodies include some with the key in a wrong field."""
     file = tmp_path / "calls.jsonl"
     with SandboxServer(Account(COMPANY_ID, KEY), record=Record(file=file)) as server:
         if fault:
@@ -98,8 +97,8 @@ def test_the_key_is_told_nowhere(tmp_path: Path, fault: str | None) -> None:
     assert KEY not in file.read_text()
 
 
-def test_calls_are_read_in_parts(server: SandboxServer) -> None:
-    """From a number on, so many at a time, oldest first."""
+def test_calls_can_be_read_in_parts(server: SandboxServer) -> None:
+    """A reader gives the number of the last call that it has, and gets the next ones, oldest first."""
     start = server.record.last
     for number in range(5):
         send_push(server, json_push(Title=str(number)))
@@ -112,15 +111,15 @@ def test_calls_are_read_in_parts(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("query", ["?after=x", "?after=-1", "?after=", "?limit=1.5", "?after=" + "9" * 5000])
-def test_a_wrong_number_is_refused(server: SandboxServer, query: str) -> None:
-    """With 400 and a word."""
+def test_an_invalid_number_is_refused(server: SandboxServer, query: str) -> None:
+    """The answer is 400 with a reason, and never a 500."""
     answer = ask(server, "GET", f"/_sandbox/calls{query}")
     assert answer.status == 400
-    assert "whole number" in answer.json["error"]
+    assert "must be an integer" in answer.json["error"]
 
 
-def test_clearing_forgets_the_calls_and_keeps_the_numbers(server: SandboxServer) -> None:
-    """Numbers are never used twice, and quota is not given back."""
+def test_clearing_deletes_the_calls_and_continues_the_numbering(server: SandboxServer) -> None:
+    """A number is never used twice, and the calls of today are still counted."""
     send_push(server)
     last, today = server.record.last, server.account.usage().calls_today
     summary = ask(server, "DELETE", "/_sandbox/calls").json
@@ -129,8 +128,8 @@ def test_clearing_forgets_the_calls_and_keeps_the_numbers(server: SandboxServer)
     assert [call["number"] for call in calls(server)["calls"]] == [last + 1]
 
 
-def test_the_summary_counts(server: SandboxServer) -> None:
-    """Each call under what became of it, and the orders in force beside."""
+def test_the_summary_contains_the_counters_and_the_fault_orders(server: SandboxServer) -> None:
+    """The page shows them beside the phone."""
     server.faults.order("reset_before_read", times=1)
     with pytest.raises(ConnectionResetError):
         send_push(server)
@@ -139,14 +138,14 @@ def test_the_summary_counts(server: SandboxServer) -> None:
     send_push(server, json_push(CompanyId=1))
     server.faults.order("cut", times=3)
     summary = ask(server, "GET", "/_sandbox/summary").json
-    counted = {name: summary[name] for name in ("calls", "valid", "invalid", "accepted", "faults")}
-    assert counted == {"calls": 4, "valid": 2, "invalid": 1, "accepted": 1, "faults": 1}
+    counters = {name: summary[name] for name in ("calls", "valid", "invalid", "accepted", "faults")}
+    assert counters == {"calls": 4, "valid": 2, "invalid": 1, "accepted": 1, "faults": 1}
     assert summary["limits"]["daily_calls"] == 2500
     assert summary["orders"] == [{"kind": "cut", "times": 3, "probability": 1.0}]
 
 
-def test_the_file_gets_a_line_for_each_call_and_is_its_owners_only(tmp_path: Path) -> None:
-    """Also for calls that memory no longer keeps."""
+def test_the_file_gets_a_line_for_each_call_and_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    """It also contains the calls that are no longer kept in memory."""
     file = tmp_path / "calls.jsonl"
     with SandboxServer(Account(COMPANY_ID, KEY), record=Record(file=file, keep=1)) as server:
         for title in ("ä", "line\nbreak"):
@@ -155,11 +154,11 @@ def test_the_file_gets_a_line_for_each_call_and_is_its_owners_only(tmp_path: Pat
         assert [json.loads(line)["push"]["Title"] for line in lines] == ["ä", "line\nbreak"]
         assert len(server.record.calls()) == 1
         assert server.record.counts.calls == 2
-    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600  # noqa: PTH116 - the mode as the system tells it
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_hundred_thousand_calls_are_kept_and_still_quick_to_follow() -> None:
-    """As a load test makes them."""
+def test_a_record_of_a_hundred_thousand_calls_can_be_followed_quickly() -> None:
+    """A load test makes that many calls."""
     record = Record()
     call = Call(
         "POST", "/api/v2/push", push={"Title": "t", "Body": "b"}, status=200, valid=True, accepted=True
@@ -167,15 +166,15 @@ def test_a_hundred_thousand_calls_are_kept_and_still_quick_to_follow() -> None:
     for _ in range(100_001):
         record.add(call)
     assert record.counts.accepted == 100_001
-    assert len(record.calls()) == 100_000, "the oldest gave way"
+    assert len(record.calls()) == 100_000, "the oldest call must be dropped"
     start = time.process_time()
     for _ in range(1000):
         assert [newer.number for newer in record.calls(after=100_000)] == [100_001]
-    assert time.process_time() - start < 3, "following costs what is new, not what is kept"
+    assert time.process_time() - start < 3, "the cost must depend on the new calls only"
 
 
-def test_waiting_ends_when_the_condition_is_met_or_time_is_up() -> None:
-    """So a test need not sleep."""
+def test_a_wait_ends_when_its_condition_holds_or_its_time_has_passed() -> None:
+    """With such a wait, a test does not have to sleep."""
     record = Record()
     later = threading.Timer(0.05, lambda: record.add(Call("POST", "/")))
     later.start()
@@ -189,18 +188,18 @@ def test_waiting_ends_when_the_condition_is_met_or_time_is_up() -> None:
 
 
 class Stream:
-    """Reads events as they come, each as (name, content, id)."""
+    """Reads the events of a stream."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.response = response
 
     def next(self, wanted: str) -> tuple[Any, str]:
-        """Read on to the next event of that name; an event of another call in between fails the test."""
+        """Return the content and the id of the next event with a name. A `call` before it fails the test."""
         while True:
             event = self._read()
             if event.get("event") == wanted:
                 return json.loads(event["data"]), event.get("id", "")
-            assert event.get("event") != "call", f"a call came before {wanted}"
+            assert event.get("event") != "call", f"there was a call before the event {wanted}"
 
     def _read(self) -> dict[str, str]:
         event = {}
@@ -210,8 +209,8 @@ class Stream:
         return event
 
 
-def test_a_stream_begins_with_what_there_is_and_goes_on(server: SandboxServer) -> None:
-    """Calls, counters, orders and clearings come as they happen."""
+def test_a_stream_begins_with_the_recorded_calls_and_continues_with_new_ones(server: SandboxServer) -> None:
+    """The page also learns of changed counters, of fault orders and of a cleared record."""
     send_push(server, json_push(Title="before"))
     with connected(server) as connection:
         connection.request("GET", "/_sandbox/events")
@@ -232,8 +231,8 @@ def test_a_stream_begins_with_what_there_is_and_goes_on(server: SandboxServer) -
         stream.next("cleared")
 
 
-def test_a_stream_resumes_where_it_broke(server: SandboxServer) -> None:
-    """Nothing is told twice."""
+def test_a_stream_resumes_after_the_last_event(server: SandboxServer) -> None:
+    """A page that reconnects must not show a push twice."""
     send_push(server, json_push(Title="seen"))
     seen = f"{server.record.run}-{server.record.last}"
     send_push(server, json_push(Title="missed"))
@@ -243,8 +242,10 @@ def test_a_stream_resumes_where_it_broke(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("last_event_id", ["earlier-run-1", "1", "nonsense", "-", "²"])
-def test_a_stream_of_an_earlier_run_begins_anew(server: SandboxServer, last_event_id: str) -> None:
-    """A restarted sandbox counts from 1 again, so an old number means nothing."""
+def test_a_stream_begins_again_if_the_last_event_is_of_another_run(
+    server: SandboxServer, last_event_id: str
+) -> None:
+    """A restarted sandbox counts from 1 again, so the number of an earlier run is meaningless."""
     send_push(server, json_push(Title="first of this run"))
     with connected(server) as connection:
         connection.request("GET", "/_sandbox/events", headers={"Last-Event-ID": last_event_id})
@@ -253,8 +254,8 @@ def test_a_stream_of_an_earlier_run_begins_anew(server: SandboxServer, last_even
         assert stream.next("call")[0]["push"]["Title"] == "first of this run"
 
 
-def test_a_reader_that_leaves_is_forgotten(server: SandboxServer) -> None:
-    """A closed page costs nothing."""
+def test_a_follower_is_removed_when_its_reader_disconnects(server: SandboxServer) -> None:
+    """Otherwise every closed page would leave a follower behind."""
     with connected(server) as connection:
         connection.request("GET", "/_sandbox/events")
         Stream(connection.getresponse()).next("summary")

@@ -1,4 +1,4 @@
-"""Running the sandbox: who may drive it, how it starts, how it ends, and its command line."""
+"""The sandbox's server: who can control it, how it starts and ends, and its command line."""
 
 import os
 import signal
@@ -27,21 +27,21 @@ def server() -> Iterator[SandboxServer]:
         yield running
 
 
-# --- who may drive it -------------------------------------------------------------------------------
+# --- who can control it ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/", "/_sandbox/calls", "/_sandbox/events", "/_sandbox/page/phone.js"])
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "[::1]:1", ""]
 )
-def test_a_strangers_host_is_refused(server: SandboxServer, path: str, host: str) -> None:
-    """DNS that is bound to 127.0.0.1 from elsewhere gets nowhere."""
+def test_another_host_is_refused(server: SandboxServer, path: str, host: str) -> None:
+    """A web page can let its own domain resolve to 127.0.0.1 (DNS rebinding)."""
     assert ask(server, "GET", path, headers={"Host": host}).status == 421
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost:8025", "127.0.0.1:1"])
-def test_this_machines_names_are_welcome(server: SandboxServer, host: str) -> None:
-    """With any port: it may be forwarded."""
+def test_the_names_of_this_machine_are_accepted(server: SandboxServer, host: str) -> None:
+    """The port does not matter, because it may be forwarded."""
     assert ask(server, "GET", "/_sandbox/health", headers={"Host": host}).json == {"status": "ok"}
 
 
@@ -55,22 +55,22 @@ def test_this_machines_names_are_welcome(server: SandboxServer, host: str) -> No
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_a_page_elsewhere_can_not_drive_it(server: SandboxServer, headers: dict[str, str]) -> None:
-    """A browser tells where a request comes from."""
+def test_another_web_page_cannot_control_the_sandbox(server: SandboxServer, headers: dict[str, str]) -> None:
+    """A browser sends the origin of a request in these headers."""
     content = {"Content-Type": "application/json", **headers}
     assert ask(server, "POST", "/_sandbox/faults", b'{"kind": "cut"}', content).status == 403
     assert server.faults.in_force() == []
 
 
-def test_a_plain_form_can_not_drive_it(server: SandboxServer) -> None:
-    """JSON needs a preflight, which is never granted."""
+def test_a_plain_form_cannot_control_the_sandbox(server: SandboxServer) -> None:
+    """A form cannot send JSON. A script needs a preflight for JSON, which the sandbox does not answer."""
     answer = ask(server, "POST", "/_sandbox/faults", b'{"kind": "cut"}', {"Content-Type": "text/plain"})
     assert answer.status == 400
     assert server.faults.in_force() == []
 
 
 def test_the_vendors_endpoint_answers_under_any_host(server: SandboxServer) -> None:
-    """White-label hosts follow no pattern."""
+    """The vendor's white-label hosts follow no pattern."""
     headers = {"Host": "push.vendor.example", "Content-Type": "application/json"}
     assert ask(server, "POST", "/api/v2/push?format=json", json_push(), headers).status == 200
 
@@ -78,8 +78,8 @@ def test_the_vendors_endpoint_answers_under_any_host(server: SandboxServer) -> N
 @pytest.mark.parametrize(
     "path", ["/", "/_sandbox/page/style.css", "/_sandbox/page/phone.js", "/_sandbox/calls"]
 )
-def test_the_page_may_load_and_call_nothing_elsewhere(server: SandboxServer, path: str) -> None:
-    """Every local answer carries the policy."""
+def test_every_answer_of_the_page_has_the_content_security_policy(server: SandboxServer, path: str) -> None:
+    """With it, the page cannot load or call anything from another host."""
     answer = ask(server, "GET", path)
     assert answer.status == 200
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
@@ -89,13 +89,13 @@ def test_the_page_may_load_and_call_nothing_elsewhere(server: SandboxServer, pat
 @pytest.mark.parametrize(
     "path", ["/_sandbox/page/../server.py", "/_sandbox/page/%2e%2e/server.py", "/_sandbox/x"]
 )
-def test_only_the_pages_own_files_are_served(server: SandboxServer, path: str) -> None:
-    """No path leads out of the page."""
+def test_only_the_files_of_the_page_are_served(server: SandboxServer, path: str) -> None:
+    """A path with `..` must not lead to another file."""
     assert ask(server, "GET", path).status == 404
 
 
-def test_faults_are_ordered_listed_and_taken_back(server: SandboxServer) -> None:
-    """The control surface's round trip."""
+def test_faults_can_be_ordered_listed_and_deleted(server: SandboxServer) -> None:
+    """Tests in other languages and the page use the control API for that."""
     ordered = ask_json(server, "POST", "/_sandbox/faults", [{"kind": "status", "status": 503, "times": 2}])
     assert ordered.status == 201
     expected = [{"kind": "status", "times": 2, "probability": 1.0, "status": 503}]
@@ -107,8 +107,8 @@ def test_faults_are_ordered_listed_and_taken_back(server: SandboxServer) -> None
 # --- start and end ----------------------------------------------------------------------------------
 
 
-def test_two_run_side_by_side() -> None:
-    """Nothing is shared between two sandboxes in one process."""
+def test_two_sandboxes_can_run_in_one_process() -> None:
+    """They share nothing, not even the name of the XML root element."""
     with SandboxServer(Account(1, "a")) as one, SandboxServer(Account(2, "b"), root="Note") as two:
         assert one.address != two.address
         assert send_push(one, json_push(CompanyId=1, IntegrationKey="a")).status == 200
@@ -117,13 +117,13 @@ def test_two_run_side_by_side() -> None:
         assert two.record.counts.calls == 1
 
 
-def test_it_listens_to_this_machine_only(server: SandboxServer) -> None:
-    """Never on every interface."""
+def test_the_sandbox_listens_on_the_loopback_interface_only(server: SandboxServer) -> None:
+    """Other machines must not reach it, because it has no authentication of its own."""
     assert server._socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_an_answer_is_not_held_back(server: SandboxServer) -> None:
-    """Nagle's delay of 40 ms on a kept connection would be measured as the relay's."""
+def test_an_answer_is_not_delayed_by_nagles_algorithm(server: SandboxServer) -> None:
+    """Its 40 ms on a kept connection would be measured as time of the relay."""
     durations = []
     with connected(server) as connection:
         for _ in range(41):
@@ -131,19 +131,20 @@ def test_an_answer_is_not_held_back(server: SandboxServer) -> None:
             connection.request("GET", "/_sandbox/health")
             connection.getresponse().read()
             durations.append(time.perf_counter() - start)
-    # Linux acknowledges the first few at once, and a busy machine delays some: each of the last would wait.
+    # Linux acknowledges the first packets at once, and a busy machine delays some answers. With the
+    # algorithm, each of the last answers would wait.
     assert min(durations[-20:]) < 0.03
 
 
-def test_a_taken_port_is_told_at_once(server: SandboxServer) -> None:
-    """Before a thread is started."""
+def test_a_port_in_use_raises_in_the_constructor(server: SandboxServer) -> None:
+    """The error must not appear in a thread, where nobody sees it."""
     port = int(server.address.rpartition(":")[2])
     with pytest.raises(OSError, match="in use"):
         SandboxServer(Account(1, "k"), port=port)
 
 
-def test_it_ends_at_once_although_others_hold_on() -> None:
-    """Streams, delays, half requests and silent connections are let go."""
+def test_the_sandbox_ends_at_once_although_connections_are_open() -> None:
+    """It does not wait for event streams, latencies, incomplete requests or idle connections."""
     with ExitStack() as held:
         with SandboxServer(Account(COMPANY_ID, KEY)) as server:
             server.faults.order("latency", seconds=600)
@@ -173,7 +174,7 @@ def test_it_ends_at_once_although_others_hold_on() -> None:
 
 @contextmanager
 def command(*arguments: str, key: str | None = KEY) -> Iterator[subprocess.Popen[str]]:
-    """Run the command line in a process of its own."""
+    """Run the command line in its own process."""
     environment = {k: v for k, v in os.environ.items() if k != "SANDBOX_INTEGRATION_KEY"}
     environment["PYTHONPATH"] = str(ROOT / "tools")
     if key:
@@ -194,8 +195,8 @@ def command(*arguments: str, key: str | None = KEY) -> Iterator[subprocess.Popen
         started.communicate()
 
 
-def test_it_prints_its_address_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
-    """With a page open, with no warning and no traceback."""
+def test_the_command_prints_its_address_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
+    """A page is open, and there must be no warning and no traceback."""
     file = tmp_path / "calls.jsonl"
     options = ["--port", "0", "--company-id", "7", "--daily-calls", "9", "--connections", "2"]
     with command(*options, "--time-zone", "Pacific/Auckland", "--record", str(file)) as sandbox:
@@ -214,7 +215,7 @@ def test_it_prints_its_address_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("arguments", "key", "named"),
+    ("arguments", "key", "cause"),
     [
         ([], None, "SANDBOX_INTEGRATION_KEY"),
         (["--time-zone", "Moon/Tranquility"], KEY, "Moon/Tranquility"),
@@ -222,22 +223,22 @@ def test_it_prints_its_address_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> Non
         (["--port", "99999"], KEY, "port"),
     ],
 )
-def test_a_wrong_start_is_one_clear_message_and_exit_2(
-    arguments: list[str], key: str | None, named: str
+def test_a_wrong_start_gives_one_clear_message_and_exit_code_2(
+    arguments: list[str], key: str | None, cause: str
 ) -> None:
-    """The message names what is wrong."""
+    """The message names the cause."""
     with command(*arguments, key=key) as sandbox:
         printed, errors = sandbox.communicate(timeout=STARTS_WITHIN_SECS)
     assert sandbox.returncode == 2
     assert printed == ""
-    assert named in errors.splitlines()[-1]
+    assert cause in errors.splitlines()[-1]
     assert "Traceback" not in errors
 
 
-def test_a_taken_port_is_one_clear_message_and_exit_2(server: SandboxServer) -> None:
-    """And what to do about it."""
+def test_a_port_in_use_gives_one_clear_message_and_exit_code_2(server: SandboxServer) -> None:
+    """The message also contains the remedy."""
     port = server.address.rpartition(":")[2]
     with command("--port", port) as sandbox:
         _, errors = sandbox.communicate(timeout=STARTS_WITHIN_SECS)
     assert sandbox.returncode == 2
-    assert errors == f"sandbox: port {port} is taken; choose another with --port, or 0 for a free one\n"
+    assert errors == f"sandbox: port {port} is in use; choose another with --port, or 0 for a free one\n"

@@ -61,7 +61,7 @@ def test_a_call_is_unfinished_if_the_vendor_has_not_ended_it(
 ) -> None:
     """Either the relay or a gateway has given up waiting for the vendor."""
     with raw(answer) as server, pytest.raises(RelayError) as raised:
-        HttpPushApi(server.address, Account(read_timeout=1)).send(PUSH, CREDENTIALS, "-", 2.0)
+        HttpPushApi(server.address, Account(read_timeout_secs=1)).send(PUSH, CREDENTIALS, "-", 2.0)
     assert raised.value.unfinished is is_unfinished
 
 

@@ -13,7 +13,7 @@ DOCUMENT = """\
 [account.default]
 daily_calls = 1000
 time_zone = "Europe/Berlin"
-reserve_percent = 20
+reserved_percent = 20
 delivery_unknown = "hold"
 max_age = "2h"
 
@@ -41,7 +41,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     """Durations are converted to seconds, and choices to booleans."""
     routing = read(tmp_path, DOCUMENT)
     account = routing.account
-    assert (account.daily_calls, account.reserve, account.time_zone) == (1000, 20, "Europe/Berlin")
+    assert (account.daily_calls, account.reserved_percent, account.time_zone) == (1000, 20, "Europe/Berlin")
     assert (account.hold_unknown, account.max_age) == (True, 7200)
     assert [(route.high, route.max_age) for route in routing.routes] == [(True, 600), (False, None)]
 
@@ -50,7 +50,7 @@ def test_the_defaults_are_the_vendor_s_limits(tmp_path: Path) -> None:
     """An empty file is a valid configuration, with 2,500 calls per day and 3 connections."""
     account = read(tmp_path, "").account
     assert account == Account()
-    assert (account.daily_calls, account.reserve, account.connections) == (2500, 10, 3)
+    assert (account.daily_calls, account.reserved_percent, account.connections) == (2500, 10, 3)
     assert (account.time_zone, account.hold_unknown, account.max_age) == ("UTC", False, 604_800)
 
 
@@ -62,12 +62,12 @@ def test_the_defaults_are_the_vendor_s_limits(tmp_path: Path) -> None:
         ('"Europe/Berlin"', '"Berlin"', 3, "account.default.time_zone: `Berlin` is not a time zone"),
         ('"Europe/Berlin"', '"../etc/passwd"', 3, "account.default.time_zone: `../etc/passwd` is not a"),
         ('"Europe/Berlin"', "1", 3, "account.default.time_zone: is not a text"),
-        ("_percent = 20", "_percent = 100", 4, "account.default.reserve_percent: is not less than 100"),
-        ("_percent = 20", "_percent = -1", 4, "account.default.reserve_percent: is less than 0"),
-        ('"hold"', '"ask"', 5, "account.default.delivery_unknown: is neither `resend` nor `hold`"),
+        ("_percent = 20", "_percent = 100", 4, "account.default.reserved_percent: is more than 99"),
+        ("_percent = 20", "_percent = -1", 4, "account.default.reserved_percent: is less than 0"),
+        ('"hold"', '"ask"', 5, "account.default.delivery_unknown: `ask` is not one of: resend, hold"),
         ('"2h"', '"2 hours"', 6, "account.default.max_age: `2 hours` is not a duration"),
         ('"2h"', "7200", 6, "account.default.max_age: is not a text"),
-        ('"high"', '"low"', 11, "route[1].priority: is neither `normal` nor `high`"),
+        ('"high"', '"low"', 11, "route[1].priority: `low` is not one of: normal, high"),
         ('"10m"', '"0m"', 12, "route[1].max_age: `0m` is not a duration"),
         ('"normal"', "1", 17, "route[2].priority: is not a text"),
     ],
@@ -101,4 +101,4 @@ def test_resends_and_hold_contradict_each_other(tmp_path: Path) -> None:
 def test_the_reserve_can_be_from_0_to_99_percent(tmp_path: Path, percent: int) -> None:
     """With 100 percent, no push of normal priority could be sent."""
     document = DOCUMENT.replace("_percent = 20", f"_percent = {percent}")
-    assert read(tmp_path, document).account.reserve == percent
+    assert read(tmp_path, document).account.reserved_percent == percent

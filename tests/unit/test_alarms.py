@@ -50,7 +50,7 @@ def quota(*calls: int) -> Callable[[Telemetry], None]:
 
     def cause(telemetry: Telemetry) -> None:
         for used in calls:
-            telemetry.quota(used, 100)
+            telemetry.quota("default", used, 100)
             telemetry.flush()
 
     return cause
@@ -127,7 +127,7 @@ def test_the_functions_write_the_names_that_the_alarms_use() -> None:
     settings = Settings.read({"STACK_NAME": STACK, "RELAY_CONFIG": str(SAMPLES / "relay.toml")})
     common = Common.of(settings)
     with captured() as output:
-        common.telemetry.quota(1, 2)
+        common.telemetry.quota("default", 1, 2)
         common.telemetry.flush()
     assert [line["stack"] for line in output.metrics] == [STACK]
 

@@ -24,7 +24,7 @@ def budgets(directory: Path, document: str) -> dict[str, int]:
     """Return the budgets in a relay.toml with the given content."""
     file = directory / "relay.toml"
     file.write_text(document)
-    return dict(read_routing_file(file).budgets)
+    return dict(read_routing_file(file).budgets["default"])
 
 
 def routes(*sources: str) -> str:
@@ -44,7 +44,7 @@ def test_each_of_several_sources_may_use_half_of_the_unreserved_calls(tmp_path: 
 
 @pytest.mark.parametrize(
     ("account", "budget"),
-    [("daily_calls = 1000", 450), ("reserve_percent = 0", 1250), ("daily_calls = 1", 1)],
+    [("daily_calls = 1000", 450), ("reserved_percent = 0", 1250), ("daily_calls = 1", 1)],
 )
 def test_the_default_follows_from_the_account(tmp_path: Path, account: str, budget: int) -> None:
     """It is half of the calls that are not reserved, and at least one."""

@@ -137,8 +137,8 @@ def scenes() -> Iterator[tuple[dict[str, Any], Request, int]]:
     graph = {"verify": QUERY_TOKEN, "top": 'handshake = "microsoft-graph"'}
     yield graph, request(b"{}", {}, {"validationToken": "canary-\u00e9", "token": SECRET.decode()}), 400
     yield graph, request(b"{}", {}, {"validationToken": "canary-token", "token": "canary-guess"}), 401
-    yield {**github, "event": 'form = "payload"'}, signed(form, content_type=_FORM), 400
-    yield {**github, "event": 'form = "other"'}, signed(form, content_type=_FORM), 400
+    yield {**github, "event": 'form_field = "payload"'}, signed(form, content_type=_FORM), 400
+    yield {**github, "event": 'form_field = "other"'}, signed(form, content_type=_FORM), 400
     yield github, signed(form, content_type="canary/type; charset=canary"), 415
     yield github, signed(gzip.compress(form), content_encoding="gzip"), 400
     yield github, signed(form, content_encoding="gzip"), 400

@@ -19,7 +19,7 @@ JOURNAL: list[dict[str, Any]] = [
 ]
 
 
-def test_pushes_without_a_receipt_count_as_in_hand_if_the_worker_was_killed() -> None:
+def test_pushes_without_a_receipt_are_accounted_for_if_the_worker_was_killed() -> None:
     """The journal ends without an answer, so its last push is the only one that may have no receipt."""
     run = GoodRun()
     _Reading(run.evidence, "one").read(JOURNAL)

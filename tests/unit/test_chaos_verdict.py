@@ -90,29 +90,29 @@ FAULTS: list[tuple[Callable[[GoodRun], None], str]] = [
     (send_too_often, "sent more often than the cap"),
     (show_again, "shown twice without a reason"),
     (show_to_somebody_else, "shown to the wrong person"),
-    (refuse_twice, "refused for good, and tried again"),
+    (refuse_twice, "refused permanently, and tried again"),
     (receive_too_often, "received too often"),
     (dead_letter_without_a_source, "dead-lettered without a reason"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "check"), FAULTS, ids=[check for _, check in FAULTS])
+@pytest.mark.parametrize(("inject", "check"), FAULTS, ids=[check for _, check in FAULTS])
 def test_a_fault_fails_the_run_with_the_name_of_the_check(
-    spoil: Callable[[GoodRun], None], check: str
+    inject: Callable[[GoodRun], None], check: str
 ) -> None:
     """The verdict names the event too, so that its journals can be printed."""
     run = GoodRun()
-    spoil(run)
+    inject(run)
     verdict = run.verdict()
     assert not verdict.holds
     assert verdict.failures == {check: [MARKER]}
 
 
-@pytest.mark.parametrize("spoil", [exceed_the_quota, exceed_the_connections])
-def test_an_exceeded_limit_fails_the_run(spoil: Callable[[GoodRun], None]) -> None:
+@pytest.mark.parametrize("inject", [exceed_the_quota, exceed_the_connections])
+def test_an_exceeded_limit_fails_the_run(inject: Callable[[GoodRun], None]) -> None:
     """The sandbox counts the calls and connections for the whole run, so no event is named."""
     run = GoodRun()
-    spoil(run)
+    inject(run)
     assert not run.verdict().holds
 
 

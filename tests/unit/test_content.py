@@ -113,7 +113,7 @@ def test_another_coding_is_415(coding: str, tmp_path: Path) -> None:
 @ANY_GATEWAY
 def test_the_form_of_github_has_the_document_in_a_field(gateway: Gateway, tmp_path: Path) -> None:
     """GitHub can send the field `payload` of a form instead of JSON, and signs the form."""
-    here = github(tmp_path, 'form = "payload"')
+    here = github(tmp_path, 'form_field = "payload"')
     body = urlencode({"payload": '{"note": "planted é"}'}).encode()
     assert here.receive(gateway(signed(body, FORM)))["statusCode"] == 202
     assert data(here) == {"note": "planted é"}
@@ -121,7 +121,7 @@ def test_the_form_of_github_has_the_document_in_a_field(gateway: Gateway, tmp_pa
 
 def test_a_form_may_be_compressed(tmp_path: Path) -> None:
     """The content type and the content coding are independent."""
-    here = github(tmp_path, 'form = "payload"')
+    here = github(tmp_path, 'form_field = "payload"')
     assert (
         here.receive(api_gateway_v2(signed(gzip.compress(b"payload={}"), FORM | GZIP)))["statusCode"] == 202
     )
@@ -153,7 +153,7 @@ def test_the_fields_of_a_form_can_be_the_document(gateway: Gateway, tmp_path: Pa
 )
 def test_an_ambiguous_or_empty_form_is_malformed(body: bytes, code: str, tmp_path: Path) -> None:
     """A field may be there twice, be missing, or hold no JSON; or there are too many fields."""
-    assert refused(github(tmp_path, 'form = "payload"'), signed(body, FORM)) == (400, code)
+    assert refused(github(tmp_path, 'form_field = "payload"'), signed(body, FORM)) == (400, code)
 
 
 def test_a_form_is_415_if_the_source_has_no_field_for_it(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_the_table_has_the_counts_and_the_oldest_messages() -> None:
     ).startswith("1 parked push (s)")
 
 
-def test_the_list_of_parked_pushes_says_what_it_does_not_contain() -> None:
+def test_the_list_of_parked_pushes_names_the_ones_that_it_does_not_contain() -> None:
     """The ledger contains only pushes that were claimed. The queue's counts show that there is more."""
     listing = Listing("parked", "s", [], NOW, queue=Counts(1, 2, has_redrive_policy=True, delayed=3))
     text = " ".join(printed(listing).split())

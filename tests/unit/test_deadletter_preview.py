@@ -55,7 +55,7 @@ def test_a_delivered_push_would_be_a_duplicate_unless_forced() -> None:
 def test_a_push_of_a_route_with_a_batch_window_would_be_batched(tmp_path: Path) -> None:
     """A push that was batched before would be batched again only with --force."""
     routes = tmp_path / "relay.toml"
-    routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\ndigest = "5m"\n')
+    routes.write_text('[[route]]\nsource = "bakery"\nto = ["user:one", "user:two"]\nbatch = "5m"\n')
     translator = World(routes=routes).translator
     first = Previewer(translator, lambda *_: None, lambda: NOW).preview(packed())
     assert (str(first), first.titles) == ("would be batched for 2", ("Bread",))

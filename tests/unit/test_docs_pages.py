@@ -16,7 +16,7 @@ from push_relay.core.push import BATCHED
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 #: Imported by Lambda alone: these build the application from the environment.
-HANDLERS = {"push_relay.main", "push_relay.receive", "push_relay.deliver"}
+HANDLERS = {"push_relay.receive", "push_relay.deliver"}
 
 
 def read(name: str) -> str:

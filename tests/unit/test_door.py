@@ -229,7 +229,7 @@ def test_the_url_behind_a_proxy_can_be_configured(case: Case, gateway: Gateway, 
     sent = replace(genuine, url=genuine.url.replace(address, address.replace("https://", "https://inner.")))
     unaware = world_of(tmp_path / "unaware", case)
     assert_refused(unaware.receive(gateway(sent)), SignatureInvalid)
-    aware = world_of(tmp_path / "aware", case, policy=f'address = "{address}"')
+    aware = world_of(tmp_path / "aware", case, policy=f'url = "{address}"')
     assert aware.receive(gateway(sent))["statusCode"] == 202
     assert_refused(aware.receive(gateway(replace(sent, body=b"a=b"))), SignatureInvalid)
 

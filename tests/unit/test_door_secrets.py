@@ -10,7 +10,7 @@ from fakes import captured
 from front_door import PLANTED, api_gateway_v2, world
 from push_relay.core.outcomes import Outcome
 from push_relay.core.secret import MIN_REFETCH_SECS
-from push_relay.core.trust.proofs import WITHOUT_SECRET
+from push_relay.core.trust.verify_table import WITHOUT_SECRET
 from secret_store import SecretsManager, rotating, status
 from signers import CASES, Case, whsec
 

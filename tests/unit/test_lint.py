@@ -14,7 +14,7 @@ MAKING_MACS = {"body_hmac", "header_hmac", "standard_webhooks", "timestamped_hma
 SIGNING = {"challenge"}
 MAX_LINES = 400
 #: Files that are still being split.
-NOT_YET = {"fakes.py", "test_deadletters.py", "test_push_http.py", "test_quota.py", "test_replay.py"}
+NOT_YET = {"test_push_http.py", "test_quota.py"}
 
 WRONG = [
     "hmac.new(key, body, 'sha256').hexdigest() == offered",

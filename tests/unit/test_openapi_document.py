@@ -1,4 +1,4 @@
-"""The OpenAPI document of any source folders: every scheme, every form of a body, every handshake."""
+"""The OpenAPI document covers any source folder: every scheme, body format and handshake."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ NESTED = {
 
 
 def folder(root: Path, name: str, schema: Any = None, **tables: Any) -> None:
-    """Write a source folder; a table is written in TOML's own JSON-like form."""
+    """Write a source folder. The values of a table are written as JSON, which TOML reads too."""
     made = root / name
     made.mkdir()
     lines = [f'title = "{name}"', 'docs = "https://example.com"']
@@ -39,20 +39,20 @@ def folder(root: Path, name: str, schema: Any = None, **tables: Any) -> None:
 
 
 def valid(root: Path) -> Any:
-    """Return the document of the folders, which OpenAPI's own schema finds no fault with."""
+    """Return the document of the folders, after a check by OpenAPI's own schema."""
     document = build(root)
     schemathesis.openapi.from_dict(document).validate()
     return document
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_header_of_a_proof_is_told(case: Any, tmp_path: Path) -> None:
-    """What a genuine sender adds to a request is what the document asks for."""
+def test_every_header_of_a_proof_is_documented(case: Any, tmp_path: Path) -> None:
+    """The document requires exactly the headers that a genuine sender adds to its requests."""
     folder(tmp_path, "planted", verify=case.verify)
     document = valid(tmp_path)
     proofs = document["components"]["securitySchemes"]
-    (asked,) = document["paths"]["/webhooks/planted"]["post"]["security"] or [{}]
-    assert set(asked) == set(proofs)
+    (required,) = document["paths"]["/webhooks/planted"]["post"]["security"] or [{}]
+    assert set(required) == set(proofs)
     request = case.genuine(NOW)
     sent = {name.lower() for name in (*request.headers, *request.query)} - {"content-type"}
     assert {proof.get("name", "authorization").lower() for proof in proofs.values()} == (
@@ -62,17 +62,17 @@ def test_every_header_of_a_proof_is_told(case: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [None, "payload", "*"])
 @pytest.mark.parametrize("body_format", FORMATS)
-def test_every_form_of_a_body_is_told(body_format: str, form: str | None, tmp_path: Path) -> None:
-    """With a form, and without."""
-    event = {"format": body_format} | ({"form": form} if form else {})
+def test_every_body_format_is_documented(body_format: str, form: str | None, tmp_path: Path) -> None:
+    """A body format can be combined with a form, and then both are documented."""
+    event = {"format": body_format} | ({"form_field": form} if form else {})
     folder(tmp_path, "planted", verify={"scheme": "github"}, event=event)
     operation = valid(tmp_path)["paths"]["/webhooks/planted"]["post"]
     assert ("application/x-www-form-urlencoded" in operation["requestBody"]["content"]) is (form is not None)
 
 
 @pytest.mark.parametrize("handshake", HANDSHAKES)
-def test_every_handshake_is_told(handshake: str, tmp_path: Path) -> None:
-    """By OPTIONS where the sender asks so, else as an answer to POST."""
+def test_every_handshake_is_documented(handshake: str, tmp_path: Path) -> None:
+    """Some senders ask by OPTIONS. The other handshakes are answers to a POST."""
     scheme = "sns-http" if handshake == "sns" else "github"
     folder(tmp_path, "planted", verify={"scheme": scheme}, handshake=handshake)
     path = valid(tmp_path)["paths"]["/webhooks/planted"]
@@ -80,14 +80,14 @@ def test_every_handshake_is_told(handshake: str, tmp_path: Path) -> None:
     assert f"`{handshake}`" in path["post"]["description"]
 
 
-def test_a_source_that_takes_no_webhooks_has_no_path(tmp_path: Path) -> None:
-    """AWS delivers its events."""
+def test_a_source_without_webhooks_has_no_path(tmp_path: Path) -> None:
+    """AWS delivers its events, and not HTTP."""
     folder(tmp_path, "planted")
     assert list(valid(tmp_path)["paths"]) == ["/health"]
 
 
-def test_references_of_a_schema_lead_on_from_where_it_stands(tmp_path: Path) -> None:
-    """What only looks like one, in a constant or as a property's name, stays."""
+def test_references_in_a_schema_are_adjusted_to_its_place_in_the_document(tmp_path: Path) -> None:
+    """A constant or a property's name may look like a reference, and must not be changed."""
     folder(tmp_path, "planted", NESTED, verify={"scheme": "github"})
     schema = valid(tmp_path)["components"]["schemas"]["planted"]
     moved = {"$ref": "#/components/schemas/planted/$defs/node"}
@@ -100,14 +100,16 @@ def test_references_of_a_schema_lead_on_from_where_it_stands(tmp_path: Path) -> 
     assert "$schema" not in schema
 
 
-def test_a_schema_with_an_id_stays_as_it_is(tmp_path: Path) -> None:
-    """It is a document in the document."""
+def test_a_schema_with_an_id_is_not_changed(tmp_path: Path) -> None:
+    """With an `$id`, references are relative to the schema itself."""
     folder(tmp_path, "planted", NESTED | {"$id": "urn:planted"}, verify={"scheme": "github"})
     assert valid(tmp_path)["components"]["schemas"]["planted"] == NESTED | {"$id": "urn:planted"}
 
 
-def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that the file does not name is only mentioned; a changed or removed one is a mistake."""
+def test_the_command_writes_and_checks_the_document(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new folder is only mentioned, as it may be unfinished. A changed or removed one is a mistake."""
     sources, file = tmp_path / "sources", tmp_path / "openapi.json"
     sources.mkdir()
     folder(sources, "planted", verify={"scheme": "github"})

@@ -1,4 +1,4 @@
-"""What goes out together: urgent first, only what is left, only while connections are held."""
+"""The order and number of calls: urgent pushes first, only remaining pushes, and only on held connections."""
 
 from contextlib import nullcontext
 from copy import copy
@@ -43,24 +43,24 @@ to = ["user:first", "user:second"]
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Return a world with urgent routes and two connections."""
+    """Return a world with normal and urgent routes, and two connections."""
     routes = tmp_path / "relay.toml"
     routes.write_text(ROUTES)
     return World(routes=routes)
 
 
 def event(kind: str = "baked", identity: str = "1", **more: Any) -> Event:
-    """Return an event of the bakery's."""
+    """Return an event of the bakery."""
     return Event("bakery", identity, kind, {"kind": kind, "words": identity}, NOW, identity, **more)
 
 
 def deliver(world: World, *events: Event) -> list[list[Receipt]]:
-    """Deliver events together."""
+    """Deliver events in one batch."""
     return [list(receipts) for receipts in world.relay.deliver(events, world.time_left)]
 
 
-def test_what_is_urgent_goes_first_and_the_rest_in_order(world: World) -> None:
-    """Over all events of a batch; each receipt goes to its own event all the same."""
+def test_urgent_pushes_are_sent_first_and_the_others_in_order(world: World) -> None:
+    """The order covers all events of a batch, but each receipt belongs to its own event."""
     receipts = deliver(
         world, event("baked", "1"), event("loud", "2"), event("baked", "3"), event("loud", "4")
     )
@@ -69,8 +69,8 @@ def test_what_is_urgent_goes_first_and_the_rest_in_order(world: World) -> None:
     assert [receipt.push.high for (receipt,) in receipts if receipt.push] == [False, True, False, True]
 
 
-def test_only_what_is_left_of_an_event_is_sent(world: World) -> None:
-    """The other push is not even asked after."""
+def test_only_the_remaining_pushes_of_an_event_are_sent(world: World) -> None:
+    """The ledger is not even asked about the other push."""
     ((first, second),) = deliver(world, event("mail"))
     again = World()
     again.change_routing(world.routing)
@@ -79,8 +79,8 @@ def test_only_what_is_left_of_an_event_is_sent(world: World) -> None:
     assert first.key not in again.ledger.states
 
 
-def test_a_push_that_no_route_leads_to_any_longer_is_filtered(world: World) -> None:
-    """The routes were changed while it waited; nobody else is told for its sake."""
+def test_a_push_that_has_no_route_any_longer_is_filtered(world: World) -> None:
+    """The routes were changed while the push was parked. No other recipient may get it instead."""
     ((receipt,),) = deliver(world, event("mail", only=("gone",)))
     assert (receipt.outcome, receipt.push) == (Outcome.FILTERED, None)
     assert "no longer" in (receipt.detail or "")
@@ -96,8 +96,10 @@ def test_a_push_that_no_route_leads_to_any_longer_is_filtered(world: World) -> N
         ("baked", 1801, Outcome.EXPIRED),
     ],
 )
-def test_a_routes_age_goes_before_its_sources(world: World, kind: str, age: float, outcome: Outcome) -> None:
-    """The source says half an hour; one of the routes says less."""
+def test_the_max_age_of_a_route_overrides_that_of_its_source(
+    world: World, kind: str, age: float, outcome: Outcome
+) -> None:
+    """The source allows half an hour, and one of its routes less."""
     world.change_sources(Aged(world.sources, 1800.0))
     world.clock.time = NOW + age
     ((receipt,),) = deliver(world, event(kind))
@@ -105,36 +107,33 @@ def test_a_routes_age_goes_before_its_sources(world: World, kind: str, age: floa
 
 
 @pytest.mark.parametrize(("age", "outcome"), [(3600, Outcome.DELIVERED), (3601, Outcome.EXPIRED)])
-def test_the_accounts_age_holds_where_nobody_else_says_one(
-    world: World, age: float, outcome: Outcome
-) -> None:
-    """An hour, here."""
+def test_the_max_age_of_the_account_is_the_default(world: World, age: float, outcome: Outcome) -> None:
+    """Here the account allows an hour, and neither the route nor the source has a limit."""
     world.clock.time = NOW + age
     ((receipt,),) = deliver(world, event())
     assert receipt.outcome is outcome
 
 
 class Aged:
-    """Sources whose events are not worth telling after a while."""
+    """Sources with a maximum age for their events."""
 
     def __init__(self, sources: Any, max_age: float) -> None:
-        """Stand before the sources."""
+        """Wrap the sources."""
         self.sources, self.max_age = sources, max_age
 
     def named(self, name: str) -> Any:
-        """Return a source with the age."""
+        """Return a source with the maximum age."""
         source = copy(self.sources.named(name))
-        source.rules = copy(source.rules)
-        source.rules.max_age = self.max_age
+        source.max_age = self.max_age
         return source
 
     def all(self) -> Any:
-        """Return none: no test asks."""
+        """Return nothing, because no test needs it."""
         return ()
 
 
-def test_no_more_go_at_a_time_than_the_account_has_connections(world: World) -> None:
-    """Each push is sent on a connection of its own, and names its urgency when it asks for one."""
+def test_the_accounts_connections_limit_the_calls_at_a_time(world: World) -> None:
+    """Each push is sent on a separate connection, and its priority decides who gets one first."""
     at_a_time: list[int] = []
     in_use: list[int] = []
 
@@ -154,16 +153,16 @@ def test_no_more_go_at_a_time_than_the_account_has_connections(world: World) -> 
     assert world.connections.urgent == [False, True, *[False] * 6]
 
 
-def test_a_push_that_gets_no_connection_leaves_the_others_alone(world: World) -> None:
-    """The receipt of each says what became of it alone."""
+def test_a_push_without_a_connection_does_not_affect_the_others(world: World) -> None:
+    """Each receipt has the outcome of its own push."""
     world.vendor.judge = lambda _push, _credentials: setattr(world.connections, "free", 0)
     receipts = deliver(world, event(identity="1"), event(identity="2"))
     assert [receipt.outcome for (receipt,) in receipts] == [Outcome.DELIVERED, Outcome.PARKED]
     assert receipts[1][0].error_code == "connections_busy"
 
 
-def test_the_connection_bounds_the_time_of_the_call(world: World) -> None:
-    """A lease covers one call, which must end before the lease does."""
+def test_the_lease_of_a_connection_limits_the_time_of_the_call(world: World) -> None:
+    """A lease covers one call, so the call must end before the lease does."""
 
     class Leased:
         def call(self, seconds: float) -> Any:
@@ -175,7 +174,7 @@ def test_the_connection_bounds_the_time_of_the_call(world: World) -> None:
 
 
 def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
-    """Nothing is claimed; each names its push, so that it alone comes again."""
+    """No push is claimed. Each receipt has the key of its push, so that only these are tried again."""
     world.connections.free = 0
     ((first, second), (third,)) = deliver(world, event("mail"), event("unspoken", "2"))
     assert {first.error_code, second.error_code} == {"connections_busy"}
@@ -191,10 +190,8 @@ def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
     [(LedgerUnavailable("down"), "ledger_unavailable"), (RuntimeError("planted"), "internal_error")],
     ids=["down", "unknown"],
 )
-def test_where_nobody_can_count_connections_nothing_is_sent(
-    world: World, error: Exception, code: str
-) -> None:
-    """Every push is parked, with the trouble told and not its text."""
+def test_no_push_is_sent_if_connections_cannot_be_counted(world: World, error: Exception, code: str) -> None:
+    """Every push is parked. The receipts have the error code, and not the text of a foreign error."""
     world.connections.error = error
     receipts = deliver(world, event("mail"), event())
     assert {receipt.error_code for own in receipts for receipt in own} == {code}
@@ -203,15 +200,15 @@ def test_where_nobody_can_count_connections_nothing_is_sent(
     assert not world.vendor.calls
 
 
-def test_no_connection_is_held_for_nothing(world: World) -> None:
-    """Where no push is to be sent, nobody waits for one."""
+def test_no_connection_is_held_if_there_is_no_push(world: World) -> None:
+    """Waiting for a connection would delay the batch for nothing."""
     world.connections.error = RuntimeError("nobody should ask")
     ((receipt,),) = deliver(world, event("unspoken"))
     assert receipt.outcome is Outcome.FILTERED
 
 
-def test_what_stops_calls_stops_the_rest_of_the_batch_as_well(world: World) -> None:
-    """The others take no connection any more, and wait as long as the first."""
+def test_a_cool_down_also_stops_the_rest_of_the_batch(world: World) -> None:
+    """The others no longer take a connection, and wait as long as the first."""
 
     class Stopping(Unpaced):
         stopped: NotNow | None = None
@@ -241,7 +238,7 @@ def test_what_stops_calls_stops_the_rest_of_the_batch_as_well(world: World) -> N
 def test_a_push_without_a_connection_waits_for_the_account_if_calls_are_stopped(
     world: World, wait: float | None, *, is_paced: bool
 ) -> None:
-    """The calls that were lost keep the connections; else it is tried again soon."""
+    """The lost calls keep the connections until then. Otherwise the push is tried again soon."""
 
     class Stopped(Unpaced):
         def wait(self) -> float | None:  # type: ignore[override]
@@ -253,8 +250,8 @@ def test_a_push_without_a_connection_waits_for_the_account_if_calls_are_stopped(
     assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == ("connections_busy", wait, is_paced)
 
 
-def test_what_is_known_to_wait_takes_no_connection(world: World) -> None:
-    """Others of the batch are sent."""
+def test_a_push_that_is_known_to_wait_takes_no_connection(world: World) -> None:
+    """Other pushes of the batch are sent."""
 
     class Stopped(Unpaced):
         def refusal(self, push: Push) -> NotNow | None:  # type: ignore[override]

@@ -115,8 +115,8 @@ def test_values_that_prove_nothing_may_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("event", "header", "cause"),
     [
-        ({}, "X-Correlation-Id", "`x-correlation-id` would be logged, and given back"),
-        ({}, "X-Request-ID", "`x-request-id` would be logged, and given back"),
+        ({}, "X-Correlation-Id", "`x-correlation-id` would be logged, and returned"),
+        ({}, "X-Request-ID", "`x-request-id` would be logged, and returned"),
         ({"format": "cloudevents"}, "ce-token", "`ce-token` would become a part of the event"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The front door: every error of the design's table as a problem detail, and nothing of the request in it."""
+"""`receive` answers every error of the design's table with a problem detail that quotes no request."""
 
 import json
 import random
@@ -29,7 +29,7 @@ GOOD = {"kind": "baked", "id": "e-1", "words": "warm"}
 
 
 def problem(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return a problem detail, whose form RFC 9457 tells."""
+    """Return the content of a problem detail, after a check of its format by RFC 9457."""
     content: dict[str, Any] = json.loads(answer["body"])
     assert answer["headers"]["Content-Type"] == "application/problem+json"
     assert answer["headers"]["Cache-Control"] == "no-store"
@@ -45,7 +45,7 @@ def direct() -> World:
 
 
 def test_a_webhook_is_accepted_and_queued() -> None:
-    """202, with the ids that follow it from here on."""
+    """The answer is 202, with the ids by which the event can be followed."""
     world = World()
     answer = world.receive(webhook(GOOD, headers={"X-Correlation-Id": "c-9"}))
     assert answer["statusCode"] == 202
@@ -77,8 +77,8 @@ def test_a_webhook_is_accepted_and_queued() -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_is_not_let_in_is_told_why(invocation: Any, status: int, code: str) -> None:
-    """By status and code; rejected, counted, not queued, not quoted."""
+def test_a_rejected_request_is_answered_with_its_cause(invocation: Any, status: int, code: str) -> None:
+    """The answer has status and code. The request is counted as rejected, not queued, and not quoted."""
     world = World()
     answer = world.receive(invocation)
     assert (problem(answer)["status"], problem(answer)["code"]) == (status, code)
@@ -88,16 +88,16 @@ def test_what_is_not_let_in_is_told_why(invocation: Any, status: int, code: str)
     assert not world.messages.queued
 
 
-def test_a_webhook_without_a_signature_is_refused() -> None:
-    """Missing is told apart from wrong."""
+def test_a_webhook_without_a_signature_is_rejected() -> None:
+    """A missing signature and a wrong one have different codes."""
     world = World()
     invocation = webhook(GOOD)
     del invocation["headers"]["x-hub-signature-256"]
     assert problem(world.receive(invocation))["code"] == "signature_missing"
 
 
-def test_every_breach_of_the_schema_is_told_with_its_pointer() -> None:
-    """And its rule, without the value."""
+def test_every_violation_of_the_schema_is_reported_with_its_pointer() -> None:
+    """The rule is reported too, but not the value."""
     answer = World().receive(webhook({"words": 1, "baker": ["planted"]}))
     errors = problem(answer)["errors"]
     assert sorted((e["pointer"], e["rule"]) for e in errors) == [
@@ -108,8 +108,8 @@ def test_every_breach_of_the_schema_is_told_with_its_pointer() -> None:
 
 
 @pytest.mark.parametrize("breaking", ["secrets", "queue"])
-def test_what_is_not_the_senders_fault_is_503_with_a_time_to_come_back(breaking: str) -> None:
-    """Nothing is accepted that is not stored, nothing verified without a secret."""
+def test_a_temporary_failure_of_the_relay_is_a_503_with_retry_after(breaking: str) -> None:
+    """An event that cannot be stored is not accepted, and without a secret nothing is verified."""
     world = World()
     if breaking == "secrets":
         world.secrets.missing = True
@@ -120,13 +120,13 @@ def test_what_is_not_the_senders_fault_is_503_with_a_time_to_come_back(breaking:
     assert (problem(answer)["status"], problem(answer)["code"]) == (503, code)
     assert answer["headers"]["Retry-After"] == "60"
     assert world.witness.outcomes == [Outcome.PARKED]
-    # Anybody may be asking: what is wrong with the deployer's secrets is for the log.
+    # Anyone may send the request, so a cause in the deployer's secrets is only logged.
     assert "detail" not in problem(answer)
     assert world.witness.receipts[0].detail
 
 
 def test_an_unknown_exception_is_an_opaque_500() -> None:
-    """Neither its text nor its place is the sender's business; the log has the place."""
+    """The sender gets neither its text nor its place. The log has the place."""
     world = World()
     world.messages.error = RuntimeError("planted")
     answer = world.receive(webhook(GOOD))
@@ -135,8 +135,8 @@ def test_an_unknown_exception_is_an_opaque_500() -> None:
     assert "RuntimeError at queues.py" in (world.witness.receipts[0].detail or "")
 
 
-def test_what_the_source_cannot_map_is_accepted_and_fails_when_it_is_delivered() -> None:
-    """The sender can't help, so it is queued like any other; the back door dead-letters it."""
+def test_an_event_that_cannot_be_mapped_is_accepted_and_fails_when_delivered() -> None:
+    """The sender cannot correct it, so the event is queued like any other, and `deliver` dead-letters it."""
     world = World()
     answer = world.receive(webhook({"kind": ["upper() takes none"], "words": "kept"}))
     assert answer["statusCode"] == 202
@@ -157,8 +157,10 @@ def test_what_the_source_cannot_map_is_accepted_and_fails_when_it_is_delivered()
         ("GET", "/webhooks", 404, "not_found"),
     ],
 )
-def test_what_is_no_webhook_is_told_and_not_counted(method: str, path: str, status: int, code: str) -> None:
-    """Before there is any event there is no outcome."""
+def test_a_request_that_is_not_a_webhook_is_answered_and_not_counted(
+    method: str, path: str, status: int, code: str
+) -> None:
+    """There is no event yet, so there is no outcome."""
     world = World()
     context = {"http": {"method": method, "path": path}}
     answer = world.receive(webhook(GOOD) | {"requestContext": context, "rawPath": path})
@@ -168,8 +170,8 @@ def test_what_is_no_webhook_is_told_and_not_counted(method: str, path: str, stat
 
 
 @pytest.mark.parametrize("path", ["/health", "/prod/health", "/health/"])
-def test_health_says_that_it_lives(path: str) -> None:
-    """For load balancers and people."""
+def test_the_health_check_answers_ok(path: str) -> None:
+    """Load balancers and people use it."""
     context = {"http": {"method": "GET", "path": path}}
     answer = World().receive({"requestContext": context, "rawPath": path})
     assert answer["statusCode"] == 200
@@ -177,7 +179,7 @@ def test_health_says_that_it_lives(path: str) -> None:
 
 
 def test_direct_mode_answers_with_the_receipts() -> None:
-    """Delivered inside the call: nothing is queued."""
+    """The pushes are delivered inside the call, and nothing is queued."""
     world = direct()
     answer = world.receive(webhook(GOOD | {"kind": "everybody"}))
     assert answer["statusCode"] == 200
@@ -194,7 +196,7 @@ def attributes(given: dict[str, str]) -> dict[str, Any]:
 
 
 def answered(answer: dict[str, Any]) -> tuple[int, str]:
-    """Return an answer's status and what it says about the event."""
+    """Return the status of an answer, and the status of the event in it."""
     return answer["statusCode"], json.loads(answer["body"]).get("status")
 
 
@@ -209,8 +211,8 @@ def answered(answer: dict[str, Any]) -> tuple[int, str]:
     ],
     ids=str,
 )
-def test_direct_mode_queues_what_cannot_be_delivered_now(error: Exception) -> None:
-    """As `deliver` parks it. Few senders retry, and one that does would retry until it gives up for good."""
+def test_direct_mode_parks_pushes_that_cannot_be_sent_now(error: Exception) -> None:
+    """They are parked as by `deliver`. Few senders retry, and one that does may give up too early."""
     world = direct()
     world.vendor.judge = lambda _push, _credentials: error
     answer = world.receive(webhook(GOOD))
@@ -228,24 +230,26 @@ def test_direct_mode_queues_what_cannot_be_delivered_now(error: Exception) -> No
 
 
 @pytest.mark.parametrize("error", [VendorRejected("no"), DeliveryHeld("lost")], ids=str)
-def test_direct_mode_dead_letters_what_has_failed(error: Exception) -> None:
-    """No retry of the sender's can mend it, and `relayctl replay` releases it as in queue mode."""
+def test_direct_mode_dead_letters_failed_pushes(error: Exception) -> None:
+    """A retry by the sender cannot help, and `relayctl replay` sends it again as in queue mode."""
     world = direct()
     world.vendor.errors = [error]
     assert answered(world.receive(webhook(GOOD))) == (202, "failed")
-    (buried,) = world.messages.dead_letters
-    event = unwrap_sqs({**sqs_record(buried.body), "messageAttributes": attributes(buried.attributes)})
+    (dead_letter,) = world.messages.dead_letters
+    event = unwrap_sqs(
+        {**sqs_record(dead_letter.body), "messageAttributes": attributes(dead_letter.attributes)}
+    )
     assert isinstance(event, Event)
     assert event.only == (world.vendor.calls[0].push.key,)
     world.deliver(sqs_batch(sqs_queued(replace(event, only=(), replay=Replay.FAILED, replay_id="r-1"))))
     assert world.witness.outcomes == [Outcome.FAILED, Outcome.DELIVERED]
-    # What a person has released is a duplicate to its sender.
+    # A push that a person has replayed is a duplicate for its sender.
     assert answered(world.receive(webhook(GOOD))) == (200, "duplicate")
 
 
 @pytest.mark.parametrize("error", [VendorRejected("no"), DeliveryHeld("lost")], ids=str)
 def test_a_retry_in_direct_mode_sends_nothing_again(error: Exception) -> None:
-    """It is answered as before, and dead-lettered once more: the first answer may have been lost halfway."""
+    """It has the same answer and another dead letter, because the first attempt may have ended halfway."""
     world = direct()
     world.vendor.errors = [error]
     answers = [answered(world.receive(webhook(GOOD))) for _ in range(2)]
@@ -255,8 +259,8 @@ def test_a_retry_in_direct_mode_sends_nothing_again(error: Exception) -> None:
     assert first == second
 
 
-def test_a_retry_in_direct_mode_sends_what_is_parked() -> None:
-    """Nobody has it in hand. The parked message is a duplicate then."""
+def test_a_retry_in_direct_mode_sends_a_parked_push() -> None:
+    """No worker is handling it, and the parked message is a duplicate later."""
     world = direct()
     world.vendor.errors = [VendorUnavailable("down")]
     assert answered(world.receive(webhook(GOOD))) == (202, "parked")
@@ -266,8 +270,8 @@ def test_a_retry_in_direct_mode_sends_what_is_parked() -> None:
     assert world.witness.outcomes[2:] == [Outcome.DUPLICATE]
 
 
-def test_direct_mode_keeps_each_push_as_it_ended() -> None:
-    """One of three is dead-lettered, one parked, one done; the gravest names the event's status."""
+def test_direct_mode_handles_each_push_by_its_outcome() -> None:
+    """One of three is dead-lettered, one parked and one delivered. The worst outcome is the status."""
     world = direct()
     world.vendor.errors = [VendorUnavailable("down"), VendorRejected("no"), None]
     answer = world.receive(webhook(GOOD | {"kind": "everybody"}))
@@ -279,16 +283,16 @@ def test_direct_mode_keeps_each_push_as_it_ended() -> None:
     assert [event.only for event, _, _ in world.messages.parked] == [(keys[0],)]
 
 
-def test_direct_mode_keeps_what_cannot_be_mapped() -> None:
-    """The sender cannot help it: the event is dead-lettered."""
+def test_direct_mode_dead_letters_an_event_that_cannot_be_mapped() -> None:
+    """The sender cannot correct it."""
     world = direct()
     assert answered(world.receive(webhook(GOOD | {"kind": "broken"}))) == (202, "failed")
-    assert [buried.error_code for buried in world.messages.dead_letters] == ["mapping_failed"]
+    assert [dead_letter.error_code for dead_letter in world.messages.dead_letters] == ["mapping_failed"]
 
 
 @pytest.mark.parametrize("error", [VendorRejected("no"), VendorUnavailable("down")], ids=["dead", "parked"])
-def test_direct_mode_asks_for_a_retry_of_what_it_could_not_keep(error: Exception) -> None:
-    """What was delivered stays so; what was not kept is parked nowhere, so only its sender has it."""
+def test_direct_mode_asks_for_a_retry_if_it_cannot_park_or_dead_letter(error: Exception) -> None:
+    """Only the sender still has these pushes. The delivered ones are not sent again."""
     world = direct()
     world.messages.break_down()
     world.vendor.errors = [None, error, None]
@@ -307,8 +311,8 @@ def test_direct_mode_asks_for_a_retry_of_what_it_could_not_keep(error: Exception
     assert len(world.messages.dead_letters) == isinstance(error, VendorRejected)
 
 
-def test_direct_mode_refuses_what_no_queue_message_can_hold() -> None:
-    """Before anything is sent: it could be neither parked nor dead-lettered."""
+def test_direct_mode_rejects_an_event_that_does_not_fit_in_a_queue_message() -> None:
+    """It is rejected before a push is sent, because it could be neither parked nor dead-lettered."""
     world = direct()
     noise = random.Random(0).randbytes(900_000).hex()  # noqa: S311 (repeatable)
     answer = world.receive(webhook(GOOD | {"more": noise}))
@@ -316,10 +320,10 @@ def test_direct_mode_refuses_what_no_queue_message_can_hold() -> None:
     assert not world.vendor.calls
 
 
-def test_direct_mode_accepts_what_is_gathered(tmp_path: Path) -> None:
-    """It waits for the others of its digest: that is no error."""
+def test_direct_mode_accepts_a_batched_push(tmp_path: Path) -> None:
+    """The push waits for the others of its batch window, which is not an error."""
     routes = tmp_path / "relay.toml"
-    routes.write_text('[[route]]\nsource = "bakery"\nto = ["external:4711"]\ndigest = "5m"\n')
+    routes.write_text('[[route]]\nsource = "bakery"\nto = ["external:4711"]\nbatch = "5m"\n')
     answer = World(mode=DeliveryMode.DIRECT, routes=routes).receive(webhook(GOOD))
     assert answer["statusCode"] == 202
     receipts = json.loads(answer["body"])["receipts"]
@@ -327,14 +331,14 @@ def test_direct_mode_accepts_what_is_gathered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unspoken", "silent"])
-def test_direct_mode_tells_that_nobody_was_told(kind: str) -> None:
-    """Filtered is a success."""
+def test_direct_mode_answers_that_an_event_is_filtered(kind: str) -> None:
+    """A filtered event is a success."""
     answer = direct().receive(webhook(GOOD | {"kind": kind}))
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (200, "filtered")
 
 
-def test_no_answer_says_anything_of_the_secret() -> None:
-    """Not even of its length."""
+def test_no_answer_reveals_anything_about_the_secret() -> None:
+    """The answers are the same for signatures of any length."""
     world = World()
     answers = [
         world.receive(webhook(GOOD, headers={"x-hub-signature-256": s})) for s in ("", "x", "sha256=0")

@@ -14,7 +14,7 @@ from push_relay.core import errors, queue_format
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome, verdict
-from push_relay.core.push import Receipt
+from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 from push_relay.entrypoints import http_endpoint
 from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
@@ -30,6 +30,7 @@ RECEIPT = Receipt(
     vendor_code="V",
     violations=(errors.Violation("/a", "type"),),
     retry_after=1.0,
+    push=Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "k"),
     latency_ms=1.0,
 )
 
@@ -112,8 +113,9 @@ def everything(reporter: Telemetry) -> None:
     reporter.accepted(Event("bakery", "e-1", "", {}, 1.0, "i"))
     reporter.handshake("bakery", "c-1")
     reporter.unsubscribed("bakery", "c-1")
-    reporter.quota(1, 2)
+    reporter.quota("default", 1, 2)
     reporter.trouble("what", error_code="queue_unavailable", detail="why")
+    reporter.outdated("why")
     reporter.flush()
 
 

@@ -18,7 +18,6 @@ from front_door import world_of
 from push_relay import __version__
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.registry import read_scheme
 from relayctl import demonstration, local_state, senders, shell_commands
 from relayctl.__main__ import main
@@ -59,7 +58,7 @@ def received(sent: Webhook) -> Request:
 def test_a_signed_request_is_accepted_by_its_scheme(case: Case) -> None:
     """The cases include schemes whose signature covers a timestamp or an id."""
     sent = senders.sign(Webhook({}, case.body), case.verify, case.secret.decode(), NOW)
-    read_scheme(TomlTable(dict(case.verify)))(received(sent), case.evidence())
+    read_scheme(dict(case.verify))(received(sent), case.evidence())
 
 
 @pytest.mark.parametrize("case", SIGNED, ids=lambda case: case.name)
@@ -69,7 +68,7 @@ def test_a_new_secret_is_valid_for_its_scheme(case: Case) -> None:
     assert senders.is_valid_secret(secret, case.verify)
     sent = senders.sign(Webhook({}, case.body), case.verify, secret, NOW)
     evidence = case.evidence(NOW, secret.encode())
-    read_scheme(TomlTable(dict(case.verify)))(received(sent), evidence)
+    read_scheme(dict(case.verify))(received(sent), evidence)
 
 
 def test_the_error_for_an_unsignable_scheme_contains_its_name() -> None:
@@ -224,7 +223,7 @@ def test_the_request_of_a_pasted_command_is_accepted_by_its_scheme(case: Case, t
     request = Request(body, {name.lower(): value for name, value in headers.items()}, {}, URL)
     timestamp = next((v for k, v in request.headers.items() if re.search("time", k)), None)
     now = read_timestamp(timestamp) if timestamp else NOW
-    read_scheme(TomlTable(dict(case.verify)))(request, case.evidence(now))
+    read_scheme(dict(case.verify))(request, case.evidence(now))
 
 
 def read_timestamp(text: str) -> float:

@@ -232,7 +232,7 @@ def test_a_failed_push_is_remembered_for_the_same_time(tmp_path: Path) -> None:
 def test_a_batched_push_is_batched_again_later(tmp_path: Path) -> None:
     """It is added to the batch window of that time."""
     relay(tmp_path)
-    (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1"]\ndigest = "10m"\n')
+    (tmp_path / "relay.toml").write_text('[[route]]\nsource = "planted"\nto = ["user:1"]\nbatch = "10m"\n')
     here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
     here.secrets.secrets = (b"secret",)
     arrivals(here, 0, 60, HOUR)

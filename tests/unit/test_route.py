@@ -17,7 +17,7 @@ def recipients(to: list[str], data: dict[str, Any] | None = None, **more: Any) -
     """Return the recipients of one route, none of which may fail."""
     routed = route([{"to": to, **more}], data)
     assert routed.failures == ()
-    return tuple(routed.recipients)
+    return tuple(recipient for _, recipient in routed.recipients)
 
 
 def route(routes: list[dict[str, Any]], data: dict[str, Any] | None = None) -> Routed:
@@ -74,7 +74,7 @@ def test_a_recipient_gets_one_push_for_an_event() -> None:
         }
     )
     found = routing.route(Event("shop", "1", "", {}, 1.0, "i")).recipients
-    assert [(r.kind, r.value) for r in found] == [
+    assert [(r.kind, r.value) for _, r in found] == [
         ("external", "4711"),
         ("user", "1"),
         ("email", "ada@example.com"),
@@ -126,7 +126,7 @@ def test_an_invalid_recipient_does_not_affect_the_others() -> None:
         ],
         {"mail": "planted", "list": ["planted"]},
     )
-    assert [recipient.value for recipient in routed.recipients] == ["1", "3"]
+    assert [recipient.value for _, recipient in routed.recipients] == ["1", "3"]
     assert [error.detail for error in routed.failures] == [
         "route[1].to[1]: a recipient's email address is invalid",
         "route[1].to[3]: `upper(data.list)` cannot be evaluated on this event",
@@ -141,8 +141,8 @@ def test_routes_are_counted_over_all_sources() -> None:
 
 
 URGENT = {"priority": "high", "max_age": "2m"}
-SLOW = {"digest": "10m", "max_age": "10m"}
-QUICK = {"digest": "5m", "max_age": "5m"}
+SLOW = {"batch": "10m", "max_age": "10m"}
+QUICK = {"batch": "5m", "max_age": "5m"}
 PLAIN = {"max_age": "3m"}
 
 
@@ -191,6 +191,6 @@ def test_a_wrong_recipient_is_found_at_build_time(to: str, cause: str) -> None:
 def test_a_source_that_does_not_exist_is_found_at_build_time() -> None:
     """The check is made only if the names of the sources are given."""
     document = {"route": [{"source": "gihtub", "to": "user:1"}]}
-    with pytest.raises(ConfigurationInvalid, match="there is no source `gihtub`; there are: github"):
+    with pytest.raises(ConfigurationInvalid, match="there is no source `gihtub`; did you mean `github`"):
         read_routing(document, {"github"})
     read_routing(document)

@@ -49,11 +49,10 @@ def test_receive_compiles_no_message_rule(tmp_path: Path) -> None:
 
 def test_deliver_compiles_neither_scheme_nor_body_format_nor_schema(tmp_path: Path) -> None:
     """`receive` has verified a queued event and checked it against the schema."""
-    wrong = catalog(tmp_path, "{", verify='scheme = "nosuch"', event='format = "nosuch"\nremember = "5m"')
-    source = wrong.named("shop")
+    source = catalog(tmp_path, "{", verify='scheme = "token"\nheader = "x-request-id"').named("shop")
     assert source.wording(EVENT).wording is not None
     assert source.remembers(EVENT) == 300
-    for part, place in (("verify", "source.toml:6: event.format"), ("schema", "schema.json:1: is not JSON")):
+    for part, place in (("verify", "source.toml:5: verify.header"), ("schema", "schema.json:1: is not JSON")):
         with pytest.raises(ConfigurationInvalid, match=place):
             getattr(source, part)
 

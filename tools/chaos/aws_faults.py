@@ -76,7 +76,7 @@ def hook_faults(injector: FaultInjector) -> None:
 
 
 def hook_delays(injector: FaultInjector) -> None:
-    """Replace SQS's delay of a message by an attribute that tells the driver how long to hold the message.
+    """Replace SQS's delay of a message by an attribute with the time from which the driver hands it out.
 
     SQS delays a message by at most 15 minutes, so a message that waits for midnight would be requeued a
     hundred times. Here, a wait of more than 15 minutes takes at most MAX_DELAY_SECS at once: a few rounds

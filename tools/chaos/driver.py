@@ -37,7 +37,7 @@ _OUTSIDE_KILL_PROBABILITY: Final = 0.002
 _EMPTY_POLL_INTERVAL_SECS: Final = 0.05
 #: The clock may jump this much further, so that several messages become due together.
 _BATCHING_SECS: Final = 30.0
-#: No more messages are received while this many are ready for the workers.
+#: While this many messages are ready for the workers, no others are received.
 _MAX_READY: Final = 100
 
 
@@ -55,7 +55,7 @@ class Sending:
 
 @dataclass(slots=True)
 class Facts:
-    """What the driver knows at the end of a run.
+    """The driver's own record of a run.
 
     accepted     the markers of the events that the relay or a queue has accepted
     refused      the HTTP status by marker, for forged webhooks that were refused

@@ -135,7 +135,7 @@ class EventSource:
 
     @property
     def next_due(self) -> float | None:
-        """The next time at which a message is due; None if there is none."""
+        """The next time at which a message is due; None if no message is."""
         due_times = [heap[0][0] for heap in (self._delayed, self._hidden) if heap]
         return min(due_times, default=None)
 

@@ -47,11 +47,11 @@ class Evidence:
     """The evidence of a run.
 
     shown       how often the vendor has shown each push
-    refused     how often the vendor has refused each push for good
+    refused     how often the vendor has refused each push permanently
     doubts      for each push, one reason for each attempt after which it may be sent again
     closed      the outcomes of each push's receipts
     order       the number of the call that has shown each push first
-    unknown     how often each push was sent without an answer that says whether it was shown
+    unknown     how often each push was sent without an answer that shows whether it was accepted
     replayed    how often each push was claimed for a replay
     push_ids    the pushes that a key of the ledger stands for; a batch push has several
     filtered    the ids of the events that were filtered

@@ -105,7 +105,7 @@ class FifoSource:
 
     @property
     def next_due(self) -> float | None:
-        """The next time at which the head of a group is visible; None if there is none."""
+        """The next time at which the head of a group is visible; None if no group has one."""
         free = (queue for name, queue in self._groups.items() if queue and not self._in_flight[name])
         return min((queue[0].visible_at for queue in free), default=None)
 

@@ -27,7 +27,7 @@ _COPY_PROBABILITY: Final = 0.15
 
 
 class Kind(StrEnum):
-    """What an event is for."""
+    """The purpose of an event."""
 
     PLAIN = "plain"
     FAN = "fan"  # has several recipients

@@ -197,7 +197,7 @@ def _table(verdict: Verdict) -> Table:
 def _invariant(verdict: Verdict) -> str:
     taken_up, in_hand = (verdict.details.get(name, 0) for name in ("taken_up", "in_hand_when_killed"))
     receipts = sum(verdict.details.get("receipts", {}).values())
-    return f"{taken_up} taken up = {receipts} receipts + {in_hand} in hand when their worker was killed"
+    return f"{taken_up} taken up = {receipts} receipts + {in_hand} unfinished when their worker was killed"
 
 
 def _failure_lines(

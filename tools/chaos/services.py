@@ -73,7 +73,7 @@ max_age = "1h"
 source = "push"
 when = "ends_with(data.Title, ' storm')"
 to = ["{storm}"]
-digest = "5m"
+batch = "5m"
 
 [[route]]
 source = "push"

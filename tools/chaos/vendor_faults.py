@@ -111,7 +111,7 @@ class VendorFaults:
 
     @property
     def next_due(self) -> float | None:
-        """The next time at which a fault begins or ends by the clock; None if there is none."""
+        """The next time at which a fault begins or ends by the clock; None if none does."""
         due_times = [self._new_key[0]] if self._new_key else []
         due_times += [self._outage.ends_at] if self._outage else []
         return min(due_times, default=None)

@@ -1,4 +1,4 @@
-"""The verdict of a run: every planned push is compared with the evidence of what became of it."""
+"""The verdict of a run: the outcome of every planned push, by the evidence."""
 
 import math
 from collections import Counter
@@ -124,7 +124,7 @@ def _outcome_of_push(
         verdict.duplicates_unexplained += unexplained
         verdict.fail("shown twice without a reason", marker)
     if evidence.refused[push_id] > 1 + len(doubts):
-        verdict.fail("refused for good, and tried again", marker)
+        verdict.fail("refused permanently, and tried again", marker)
     if shown:
         return Outcome.DELIVERED
     if dead_letter and _has_crashed(dead_letter):

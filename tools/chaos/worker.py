@@ -22,7 +22,7 @@ MAX_SKEW_SECS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What a worker is started with.
+    """The options of a worker.
 
     clock_file        the file of the run's clock
     slot              the worker's index in the clock

@@ -46,11 +46,13 @@ def _check(
     for path in files(ROOT):
         if chosen and not any(PurePath(path).is_relative_to(folder) for folder in chosen):
             continue
-        is_checked = everything or not vocabulary.is_exempt(path)
+        if not everything and vocabulary.is_exempt(path):
+            unused = {place: allowance for place, allowance in unused.items() if place[0] != path}
+            continue
         for finding in sorted(findings(path, (ROOT / path).read_text("utf-8"), vocabulary)):
             place = (path, finding.term.find)
             unused.pop(place, None)
-            if is_checked and place not in allowed:
+            if place not in allowed:
                 found.append(finding)
     return found, list(unused.values())
 

@@ -36,29 +36,29 @@ class Allowance:
 
 
 class Phrases:
-    """Words and phrases, found in prose without regard to case and line breaks."""
+    """Words and phrases, found in prose across line breaks. The first letter may be a capital."""
 
-    def __init__(self, entries: Iterable[Term]) -> None:
+    def __init__(self, terms: Iterable[Term]) -> None:
+        self.terms = tuple(terms)
         self._by_first_word: dict[str, list[tuple[re.Pattern[str], Term]]] = defaultdict(list)
-        self.terms = tuple(entries)
         # The longest phrase comes first, so that a longer phrase that is fine wins over the banned one in it.
-        for entry in sorted(self.terms, key=lambda entry: -len(entry.find)):
-            first = _WORD.match(entry.find.lower())
+        for term in sorted(self.terms, key=lambda term: -len(term.find)):
+            first = _WORD.match(term.find)
             if first is None:
-                raise ValueError(f"docs/vocabulary.toml: {entry.find!r} does not begin with a letter")
-            self._by_first_word[first[0]].append((_pattern(entry.find), entry))
+                raise ValueError(f"docs/vocabulary.toml: {term.find!r} does not begin with a letter")
+            self._by_first_word[first[0].lower()].append((_pattern(term.find), term))
 
     def search(self, prose: str) -> Iterator[tuple[int, Term]]:
-        """Yield the offset and entry of each banned phrase."""
+        """Yield the offset and term of each banned phrase."""
         end = 0
         for word in _WORD.finditer(prose):
             if word.start() < end:
                 continue
-            for pattern, entry in self._by_first_word.get(word[0].lower(), ()):
+            for pattern, term in self._by_first_word.get(word[0].lower(), ()):
                 if found := pattern.match(prose, word.start()):
                     end = found.end()
-                    if not entry.is_fine:
-                        yield word.start(), entry
+                    if not term.is_fine:
+                        yield word.start(), term
                     break
 
 

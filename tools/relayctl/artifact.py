@@ -47,7 +47,7 @@ _UNUSED: Final = (
 
 
 class BuildFailedError(Exception):
-    """The artifact cannot be built. The text says why."""
+    """The artifact cannot be built. The text contains the reason."""
 
 
 def build(platform: str, into: Path) -> None:

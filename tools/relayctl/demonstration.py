@@ -22,7 +22,7 @@ _CHECK_INTERVAL_SECS: Final = 1.0
 def expected_push(example: Example, results: list[Push | Receipt]) -> Push:
     """Return the first push among the results of translating an example.
 
-    Raises StepFailedError, with the reasons, if there is none.
+    Raises StepFailedError, with the reasons, if the example becomes no push.
     """
     push = next((result for result in results if isinstance(result, Push)), None)
     if push is None:
@@ -68,21 +68,21 @@ def stay_up(progress: Progress, stack: LocalStack, example: Example, push: Push)
     Raises StepFailedError if the local AWS ends.
     """
     progress.heading("The sandbox's phone")
-    progress.say(f"  {stack.sandbox.address}")
+    progress.print_text(f"  {stack.sandbox.address}")
     progress.heading("Signing secrets of this stack (random; the same in every run from this checkout)")
     for line in shell_commands.secret_lines(stack):
-        progress.say(line)
+        progress.print_text(line)
     if not example.through_aws and (command := shell_commands.curl_command(stack, example, push)):
         progress.heading(f"Try next: send {example.label} from another terminal, signed when you paste this")
-        progress.say(command)
+        progress.print_text(command)
     progress.heading("List and replay dead letters (docs/operations.md) from another terminal")
-    progress.say(shell_commands.relayctl_commands(stack))
+    progress.print_text(shell_commands.relayctl_commands(stack))
     progress.heading("The stack stays up until Ctrl-C. Further pushes are printed when they arrive")
     seen = stack.sandbox.record.last
     while stack.aws.program.is_running:
         for call in _calls(stack.sandbox.record, seen):
             seen = call.number
-            progress.say(f"\n  push {call.number}: {'shown' if call.accepted else _refusal(call)}")
+            progress.print_text(f"\n  push {call.number}: {'shown' if call.accepted else _refusal(call)}")
             _show(progress, call)
     raise StepFailedError(f"MiniStack has ended. Its last output:\n{stack.aws.program.tail()}")
 
@@ -112,7 +112,7 @@ def _send(stack: LocalStack, example: Example) -> webhook.Answer:
 def first_call(stack: LocalStack, timeout_secs: float = _DELIVERY_TIMEOUT_SECS) -> Call:
     """Wait for the first call of the sandbox's API, and return it.
 
-    Raises StepFailedError, with the cause, if there is none in time or if the sandbox refused it.
+    Raises StepFailedError, with the cause, if no call arrives in time or if the sandbox has refused it.
     """
     try:
         stack.sandbox.record.wait_until(lambda counts: counts.calls > 0, timeout_secs)
@@ -142,4 +142,4 @@ def _refusal(call: Call) -> str:
 
 def _show(progress: Progress, call: Call) -> None:
     for name, value in (call.push or {}).items():
-        progress.say(f"  {name:<16} {value}")
+        progress.print_text(f"  {name:<16} {value}")

@@ -1,4 +1,4 @@
-"""What the local stack keeps from run to run: its ports and its random secrets, in `.run/local-state.json`.
+"""The ports and the random secrets of the local stack, which every run uses again: `.run/local-state.json`.
 
 Only the file's owner can read it. `make clean` deletes it, and the next run makes new values.
 """

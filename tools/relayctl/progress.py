@@ -47,7 +47,7 @@ class Progress:
             raise
         self._line("green", "✓", name, f"{step.result} ({time.monotonic() - began:.1f} s)")
 
-    def say(self, text: str = "") -> None:
+    def print_text(self, text: str = "") -> None:
         """Print plain text."""
         self.console.print(text, markup=False)
 

@@ -12,11 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.proofs import WITHOUT_SECRET
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac
 from push_relay.core.trust.schemes.moment import iso8601, unix_ms
 from push_relay.core.trust.schemes.registry import read_scheme
+from push_relay.core.trust.verify_table import WITHOUT_SECRET
 from relayctl.webhook import Webhook
 
 #: A source's `[verify]` table, as parsed from TOML.
@@ -28,17 +27,17 @@ _WHSEC: Final = "whsec_"
 
 
 class CannotSignError(Exception):
-    """A request cannot be signed for this scheme on this machine. The text says why."""
+    """A request cannot be signed for this scheme on this machine. The text contains the reason."""
 
 
 def new_secret(verify: Verify) -> str:
     """Return a new random signing secret that is valid for the scheme."""
-    return read_scheme(TomlTable(dict(verify))).secret.example(secrets.token_bytes(_SECRET_BYTES))
+    return read_scheme(dict(verify)).secret.example(secrets.token_bytes(_SECRET_BYTES))
 
 
 def is_valid_secret(secret: str, verify: Verify) -> bool:
     """Return whether `sign` can use a secret unchanged with the scheme."""
-    return secret.encode() in read_scheme(TomlTable(dict(verify))).secret.readings(secret.encode())
+    return secret.encode() in read_scheme(dict(verify)).secret.readings(secret.encode())
 
 
 def needs_secret(verify: Verify) -> bool:
@@ -53,7 +52,7 @@ def sign(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
 
     Raises CannotSignError.
     """
-    scheme = read_scheme(TomlTable(dict(verify)))
+    scheme = read_scheme(dict(verify))
     if isinstance(scheme.verify, HeaderHmac):
         return _header_hmac(webhook, scheme.verify, secret, now)
     name = str(verify["scheme"])

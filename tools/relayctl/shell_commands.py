@@ -7,7 +7,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from push_relay.core.push import Push
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac
 from push_relay.core.trust.schemes.moment import iso8601, unix_ms
 from push_relay.core.trust.schemes.proof import hexadecimal
@@ -108,7 +107,7 @@ def _texts(value: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _proof_headers(verify: Mapping[str, Any], secret_file: Path, body_file: Path) -> dict[str, str] | None:
     """Return the headers that prove a request, as shell expressions; None if a shell cannot compute them."""
-    scheme = read_scheme(TomlTable(dict(verify))).verify if verify else None
+    scheme = read_scheme(dict(verify)).verify if verify else None
     secret = f"$(cat '{secret_file}')"
     if isinstance(scheme, HeaderHmac):
         return _header_hmac(scheme, secret, body_file)

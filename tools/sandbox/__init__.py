@@ -1,7 +1,7 @@
-"""Stand in for the vendor's Push API on this machine, strictly, and show its pushes on a phone.
+"""A local, strict sandbox of the vendor's Push API, with a page that shows the pushes on a phone.
 
-It knows nothing of the relay: it holds the vendor's documented contract by itself, so that it can't share
-the relay's mistakes. `SandboxServer` runs it inside a test; `python -m sandbox` runs it on its own.
+It imports nothing from the relay. It implements the vendor's documented contract independently, so that it
+cannot have the relay's mistakes. `SandboxServer` runs it inside a test; `python -m sandbox` runs it alone.
 """
 
 from sandbox.account import Account, Refusal

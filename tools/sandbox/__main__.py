@@ -1,4 +1,4 @@
-"""Run the Push API sandbox on its own; the integration key comes from SANDBOX_INTEGRATION_KEY."""
+"""Run the sandbox of the Push API. The integration key is read from SANDBOX_INTEGRATION_KEY."""
 
 import argparse
 import errno
@@ -17,11 +17,11 @@ from sandbox.server import SandboxServer
 
 KEY_VARIABLE: Final = "SANDBOX_INTEGRATION_KEY"
 _USAGE_ERROR: Final = 2
-_HIGHEST_PORT: Final = 65_535
+_MAX_PORT: Final = 65_535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C, and return the exit code: 2 when it could not start."""
+    """Run until Ctrl-C, and return the exit code: 0, or 2 if the sandbox could not start."""
     options = _parser().parse_args(arguments)
     integration_key = os.environ.get(KEY_VARIABLE, "")
     if not integration_key:
@@ -31,16 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         record = Record(file=options.record)
     except OSError as exc:
-        return _fail(f"can't write the record: {exc.strerror}: {options.record}")
+        return _fail(f"cannot write the record: {exc.strerror}: {options.record}")
     try:
         faults = Faults(seed=options.seed)
         server = SandboxServer(account, port=options.port, root=options.root, record=record, faults=faults)
     except OSError as exc:
         record.close()
         if exc.errno == errno.EADDRINUSE:
-            return _fail(f"port {options.port} is taken; choose another with --port, or 0 for a free one")
-        return _fail(f"can't listen on port {options.port}: {exc.strerror}")
-    print(f"Push API sandbox: {server.address}  (the phone is on this page; Ctrl-C ends it)", flush=True)
+            return _fail(f"port {options.port} is in use; choose another with --port, or 0 for a free one")
+        return _fail(f"cannot listen on port {options.port}: {exc.strerror}")
+    print(f"Push API sandbox: {server.address}  (open this page to see the phone; Ctrl-C ends)", flush=True)
     try:
         server.run()
     except KeyboardInterrupt:
@@ -55,38 +55,49 @@ def _fail(message: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("--port", type=_port, default=8025, help="on 127.0.0.1; 0 takes a free one (8025)")
-    parser.add_argument("--company-id", type=int, default=4711, help="the organisation's id (4711)")
-    parser.add_argument("--root", default="Push", help="the XML root element's name (Push)")
     parser.add_argument(
-        "--daily-calls", type=int, default=DAILY_CALLS, help=f"calls allowed a day ({DAILY_CALLS})"
+        "--port", type=_port, default=8025, help="the port on 127.0.0.1; 0 means a free one (default: 8025)"
+    )
+    parser.add_argument("--company-id", type=int, default=4711, help="the organisation's id (default: 4711)")
+    parser.add_argument("--root", default="Push", help="the XML root element's name (default: Push)")
+    parser.add_argument(
+        "--daily-calls",
+        type=int,
+        default=DAILY_CALLS,
+        help=f"the limit of calls for a day (default: {DAILY_CALLS})",
     )
     parser.add_argument(
-        "--connections", type=int, default=CONNECTIONS, help=f"connections allowed at a time ({CONNECTIONS})"
+        "--connections",
+        type=int,
+        default=CONNECTIONS,
+        help=f"the limit of connections at a time (default: {CONNECTIONS})",
     )
     parser.add_argument(
-        "--time-zone", type=_time_zone, default=UTC, help="in which the organisation's day ends (UTC)"
+        "--time-zone",
+        type=_time_zone,
+        default=UTC,
+        help="the organisation's time zone, in which its day begins (default: UTC)",
     )
     parser.add_argument("--record", type=Path, metavar="FILE", help="append each call to FILE as a JSON line")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the faults that are ordered with a probability"
+        "--seed", type=int, default=0, help="the seed for faults that have a probability (default: 0)"
     )
     return parser
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_HIGHEST_PORT}: {text}")
+    if not text.isdecimal() or not 0 <= int(text) <= _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a port from 0 to {_MAX_PORT}")
     return int(text)
 
 
 def _time_zone(name: str) -> tzinfo:
     if name == "UTC":
-        return UTC  # known even where the system has no time zone database
+        return UTC  # this works even if the system has no time zone database
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        raise argparse.ArgumentTypeError(f"unknown time zone: {name}") from None
+        raise argparse.ArgumentTypeError(f"`{name}` is not a time zone") from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Keep the organisation's account: its credentials, its daily quota and its connections.
+"""The organisation's account: its credentials, its daily calls and its connections.
 
-Unknown of the vendor, and so settings here: what a breach of either limit is answered with. Every call
-that reaches the endpoint spends quota, refused ones included ("every attempt counts").
+The vendor does not document how it answers a call beyond a limit, so these answers are options. Every call of
+the endpoint counts, also a refused one ("every attempt counts").
 """
 
 import hmac
@@ -19,7 +19,7 @@ TOO_MANY_REQUESTS: Final = 429
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a call beyond a limit is answered with; `retry_after` is seconds, or an HTTP date."""
+    """The answer to a call beyond a limit. `retry_after`: seconds, or an HTTP date."""
 
     status: int = TOO_MANY_REQUESTS
     retry_after: int | str | None = None
@@ -27,7 +27,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The account's limits (None for no limit) and the answers to their breach."""
+    """The account's limits, and the answers to calls beyond them. None means no limit."""
 
     daily_calls: int | None = DAILY_CALLS
     connections: int | None = CONNECTIONS
@@ -37,17 +37,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """How a call stood against the limits when it came in."""
+    """How a call compares with the limits at the time of its arrival.
+
+    open_connections  the number of connections with an unfinished request, including this one
+    """
 
     open_connections: int
-    """Connections with an unfinished request, this one included."""
     over_quota: bool
     over_connections: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the account has used so far."""
+    """The account's calls of today and its connections."""
 
     calls_today: int
     open_connections: int
@@ -59,9 +61,10 @@ def _utc_now() -> datetime:
 
 
 class Account:
-    """One organisation at the vendor. Safe to use from the test's thread while the server runs.
+    """One organisation at the vendor. A test may use it from its own thread while the server runs.
 
-    `clock` returns the current time with its zone; `time_zone` is the organisation's, in which its day ends.
+    time_zone  the organisation's time zone, in which its day begins
+    clock      returns the current time with its time zone
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Account:
 
     @property
     def limits(self) -> Limits:
-        """The limits in force; assign to change them, also while the server runs."""
+        """The current limits. They can be changed by assignment, also while the server runs."""
         with self._lock:
             return self._limits
 
@@ -96,19 +99,19 @@ class Account:
             self._limits = limits
 
     def change_credentials(self, company_id: int, integration_key: str) -> None:
-        """Take only these credentials from now on, as after a rotation at the vendor."""
+        """Accept only these credentials from now on, as after a rotation at the vendor."""
         with self._lock:
             self._company_id, self._integration_key = company_id, integration_key
 
-    def knows(self, company_id: int, integration_key: str) -> bool:
-        """Tell whether the credentials are the account's, comparing the key in constant time."""
+    def accepts(self, company_id: int, integration_key: str) -> bool:
+        """Return whether the credentials are the account's. The key is compared in constant time."""
         with self._lock:
             right_key = hmac.compare_digest(integration_key.encode(), self._integration_key.encode())
             return right_key and company_id == self._company_id
 
     @contextmanager
     def call(self) -> Iterator[Admission]:
-        """Count a call against the quota and, while the block runs, against the connections."""
+        """Count a call of today and, until the end of the block, an open connection."""
         with self._lock:
             self._turn_day()
             self._calls_today += 1
@@ -127,12 +130,12 @@ class Account:
                 self._open -= 1
 
     def usage(self) -> Usage:
-        """Tell what is used. After midnight yesterday's count stands until the first call, as documented."""
+        """Return what is used. As documented, a day's count starts with the first call after midnight."""
         with self._lock:
             return Usage(self._calls_today, self._open, self._max_open)
 
     def set_calls_today(self, calls: int) -> None:
-        """Pretend that so many calls were made today."""
+        """Set the number of calls of today."""
         with self._lock:
             self._turn_day()
             self._calls_today = calls

@@ -1,7 +1,8 @@
-"""Write the vendor's answers, in the format that the caller asked for.
+"""The vendor's answers, in the format that the caller has asked for.
 
-A successful push's body is unknown; this one is the sibling envelope with nothing in it. In XML the
-envelope's children carry a namespace prefix, as the siblings' may, so that a reader must go by local names.
+The vendor does not document the body of a success. Here it is the envelope of the sibling resources, without
+content. In XML, the envelope's children have a namespace prefix, because those of the sibling resources may
+have one; a reader must therefore use local names.
 """
 
 import json
@@ -15,12 +16,12 @@ _ENVELOPE_NAMESPACE: Final = "urn:push-api-sandbox:response-status"
 
 
 def media_type(answer_format: str) -> str:
-    """Name the Content-Type of an answer."""
+    """Return the Content-Type of an answer."""
     return f"application/{answer_format}; charset=utf-8"
 
 
 def success(answer_format: str, root: str) -> bytes:
-    """Write the body that tells success."""
+    """Return the body of a success."""
     if answer_format == "json":
         return b'{"ResponseStatus":{}}'
     return _xml(root, "")
@@ -29,7 +30,7 @@ def success(answer_format: str, root: str) -> bytes:
 def error(
     answer_format: str, root: str, code: str, message: str, violations: list[Violation] | None = None
 ) -> bytes:
-    """Write the sibling resources' error envelope."""
+    """Return the body of an error, in the sibling resources' envelope."""
     violations = violations or []
     if answer_format == "json":
         errors = [

@@ -1,16 +1,16 @@
-"""Hold the vendor's contract of a push: names, exact types, what is required, in JSON and in XML.
+"""The vendor's contract of a push: field names, exact types and required fields, in JSON and in XML.
 
-Strict where the documentation is explicit. Where it is silent, a choice was made, always the one that
-a careful sender meets anyway:
+If the documentation is explicit, it is enforced strictly. If it is silent, the choice is one that every
+careful sender complies with anyway:
 
-- the root's name is the caller's to choose, and the elements stand in no namespace;
-- only `application/json` and `application/xml` are media types, and UTF-8 is the only charset;
-- unknown fields, duplicates, nulls, attributes and a document type are refused: nothing says that they
-  would be ignored;
-- an XML integer has no sign but a minus and no leading zero; any integer fits 64 bits;
-- `ExpirySecs` may be 0, whose meaning is unknown, and may not be negative;
-- several identifiers are accepted; an empty one does not count as one;
-- nothing limits the length of `Title` and `Body`, and blank text is text.
+- The XML root's name is an option. The elements are in no namespace. - The only media types are
+`application/json` and `application/xml`. The only charset is UTF-8. - Unknown fields, duplicates, nulls,
+attributes and a document type are refused, because nothing documents that the vendor
+  ignores them.
+- An XML integer may have a minus sign, and no other sign or leading zero. Every integer must fit into 64
+bits. - `ExpirySecs` may be 0, although its meaning is unknown. It must not be negative. - Several identifiers
+are accepted. An empty one does not count. - The length of `Title` and `Body` is not limited, and a blank text
+is accepted.
 """
 
 import re
@@ -19,6 +19,7 @@ from typing import Final, cast
 
 from sandbox.documents import Document, Rule, Violation, read_json, read_xml
 
+#: Every documented field and its type, in the alphabetical order that XML requires.
 FIELDS: Final[dict[str, type[str] | type[bool] | type[int]]] = {
     "Body": str,
     "CompanyId": int,
@@ -30,12 +31,11 @@ FIELDS: Final[dict[str, type[str] | type[bool] | type[int]]] = {
     "UserExternalId": str,
     "UserId": str,
 }
-"""Every documented field and its type, in the alphabetical order that XML requires."""
 
 REQUIRED: Final = ("Body", "CompanyId", "IntegrationKey", "Title")
 IDENTIFIERS: Final = ("UserEmail", "UserExternalId", "UserId")
 
-_TYPE_WORDS: Final = {str: "a string", bool: "a boolean, true or false", int: "an integer"}
+_TYPE_NAMES: Final = {str: "a string", bool: "a boolean, true or false", int: "an integer"}
 _XML_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _INT64: Final = 2**63
@@ -43,7 +43,7 @@ _INT64: Final = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A push that keeps the contract; `None` stands for a field that was left out."""
+    """A push that complies with the contract. A field that was left out is None."""
 
     title: str
     body: str
@@ -56,7 +56,7 @@ class Push:
     expiry_secs: int | None = None
 
     def shown(self) -> dict[str, str | int | bool]:
-        """List the fields that were sent, under the vendor's names, without the integration key."""
+        """Return the fields that were sent, by the vendor's names, without the integration key."""
         fields: dict[str, str | int | bool | None] = {
             "Body": self.body,
             "CompanyId": self.company_id,
@@ -71,9 +71,10 @@ class Push:
 
 
 def read_push(body: bytes, content_type: str | None, root: str = "Push") -> Push | list[Violation]:
-    """Read a push from a request's body, or list everything in which it breaks the contract.
+    """Read a push from a request's body, or return all violations of the contract.
 
-    Without a Content-Type the body is taken for XML. `root` is the XML root element's name.
+    content_type  the header's value; without one, the body is read as XML
+    root          the XML root element's name
     """
     media_type = _media_type(content_type)
     if media_type == "application/json":
@@ -91,7 +92,7 @@ def read_push(body: bytes, content_type: str | None, root: str = "Push") -> Push
 
 
 def _media_type(content_type: str | None) -> str | None:
-    """Name the media type; None when it is not documented or asks for another charset than UTF-8."""
+    """Return the media type, or None if the charset is not UTF-8."""
     if content_type is None:
         return "application/xml"
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
@@ -103,7 +104,10 @@ def _media_type(content_type: str | None) -> str | None:
 
 
 def _read_fields(document: Document, *, from_text: bool) -> dict[str, object]:
-    """Check each value's name and type, and return those that are right, the first of duplicates."""
+    """Check the name and type of each value, and return the fields. Of duplicates, the first one counts.
+
+    A field with a wrong type is None, so that it is not reported as missing too.
+    """
     fields: dict[str, object] = {}
     seen: set[str] = set()
     for name, value in document.values:
@@ -116,17 +120,16 @@ def _read_fields(document: Document, *, from_text: bool) -> dict[str, object]:
             document.refuse(name, Rule.UNKNOWN, "There is no such field.")
             continue
         typed = _from_xml(cast("str", value), kind) if from_text else value
-        if type(typed) is not kind:  # exactly: True is an int to isinstance
-            document.refuse(name, Rule.TYPE, f"It must be {_TYPE_WORDS[kind]}.")
+        if type(typed) is not kind:  # not isinstance: True would be an integer
+            document.refuse(name, Rule.TYPE, f"It must be {_TYPE_NAMES[kind]}.")
             continue
         fields[name] = typed
         _check_value(document, name, typed)
-    # A field of the wrong type is told as that, and not as missing too.
     return {name: fields.get(name) for name in seen if name in FIELDS}
 
 
 def _from_xml(text: str, kind: type) -> str | int | bool | None:
-    """Read an element's text as the field's type; None when it is not of that type."""
+    """Return an element's text as a value of the field's type, or None if it is not of that type."""
     if kind is str:
         return text
     if kind is bool:
@@ -137,11 +140,11 @@ def _from_xml(text: str, kind: type) -> str | int | bool | None:
 def _check_value(document: Document, name: str, value: str | int | bool) -> None:  # noqa: FBT001 - a field's value
     if isinstance(value, str):
         if _SURROGATE.search(value):
-            document.refuse(name, Rule.ENCODING, "It holds half of a surrogate pair.")
+            document.refuse(name, Rule.ENCODING, "It contains half of a surrogate pair.")
         elif not value and name in REQUIRED:
             document.refuse(name, Rule.EMPTY, "It must not be empty.")
     elif not -_INT64 <= value < _INT64:
-        document.refuse(name, Rule.RANGE, "It does not fit 64 bits.")
+        document.refuse(name, Rule.RANGE, "It does not fit into 64 bits.")
     elif name == "ExpirySecs" and value < 0:
         document.refuse(name, Rule.RANGE, "It must not be negative.")
 
@@ -152,7 +155,7 @@ def _check_presence(document: Document, fields: dict[str, object]) -> None:
             document.refuse(name, Rule.REQUIRED, "It is required.")
     identified = any(fields.get(name) for name in IDENTIFIERS)
     if not identified and not any(name in fields and fields[name] is None for name in IDENTIFIERS):
-        message = f"One of {', '.join(IDENTIFIERS)} is required, and not empty."
+        message = f"One of {', '.join(IDENTIFIERS)} is required and must not be empty."
         document.refuse("UserId", Rule.NO_IDENTIFIER, message)
 
 

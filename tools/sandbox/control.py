@@ -1,7 +1,7 @@
-"""Serve the page and the control surface: what a person or a test asks of the sandbox itself.
+"""The sandbox's page and its control API, with which a person or a test controls the sandbox.
 
-No web page elsewhere may drive it: the Host must be this machine's (DNS rebinding), a browser's request
-must come from this very page, and a body must be JSON, which no plain form can send.
+No other web page can use the control API: the Host must be this machine (against DNS rebinding), a browser's
+request must come from the sandbox's own page, and a body must be JSON, which a plain form cannot send.
 """
 
 import asyncio
@@ -25,13 +25,15 @@ from sandbox.record import Record
 
 PREFIX: Final = "/_sandbox/"
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
-PING_SECS: Final = 15.0
-"""How often a silent event stream says that it lives."""
-REPLAYED_CALLS: Final = 300
-"""How many calls a page that has just opened is told of."""
+#: An event stream sends a summary at least this often, so that a broken connection is noticed.
+SUMMARY_INTERVAL_SECS: Final = 15.0
+#: How many earlier calls a new event stream begins with.
+EARLIER_CALLS: Final = 300
 _PAGE: Final = Path(__file__).parent / "page"
 _PAGE_FILES: Final = ("style.css", "phone.js", "log.js", "stream.js", "icon.svg")
-_CALLS_AT_A_TIME: Final = 1_000
+_DEFAULT_CALLS: Final = 1_000
+#: Python is slow to read an integer of thousands of digits, and no count has that many.
+_MAX_DIGITS: Final = 15
 _HEADERS: Final = {
     "cache-control": "no-store",
     "content-security-policy": (
@@ -45,33 +47,33 @@ _HEADERS: Final = {
 
 
 class WrongRequestError(Exception):
-    """A control request that can't be carried out; its text says why."""
+    """A request to the control API is invalid. The text contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalOnly:
-    """Let only this machine's own callers and this very page through, and send the strict headers."""
+    """Refuses requests for other hosts and from other web pages."""
 
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse or pass on one request (ASGI)."""
-        response = _refuse_stranger(Request(scope))
+        """Refuse one request, or pass it on (ASGI)."""
+        response = _refuse_other_sites(Request(scope))
         if response is not None:
             await response(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
 
-def _refuse_stranger(request: Request) -> Response | None:
+def _refuse_other_sites(request: Request) -> Response | None:
     host = request.headers.get("host", "")
     if urlsplit(f"//{host}").hostname not in LOCAL_HOSTS:
         return _error(421, "the Host must be 127.0.0.1 or localhost")
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":
-        return _error(403, "a page of another origin can't use the sandbox")
+        return _error(403, "a page of another origin cannot use the sandbox")
     if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        return _error(403, "a page of another site can't use the sandbox")
+        return _error(403, "a page of another site cannot use the sandbox")
     return None
 
 
@@ -84,10 +86,7 @@ def _json(content: object, status: int = 200) -> Response:
 
 
 async def _body(request: Request) -> Any:
-    """Read a JSON body.
-
-    Raises WrongRequestError.
-    """
+    """Return the body's JSON value. Raises WrongRequestError."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise WrongRequestError("Content-Type must be application/json")
     try:
@@ -97,26 +96,23 @@ async def _body(request: Request) -> Any:
 
 
 async def _object(request: Request, allowed: frozenset[str]) -> dict[str, Any]:
-    """Read a JSON object that has only the allowed members.
-
-    Raises WrongRequestError.
-    """
+    """Return the body's JSON object, which may have the allowed members only. Raises WrongRequestError."""
     body = await _body(request)
     if not isinstance(body, dict) or set(body) - allowed:
-        raise WrongRequestError(f"the body must be an object of {', '.join(sorted(allowed))}")
+        raise WrongRequestError(f"the body must be an object with only {', '.join(sorted(allowed))}")
     return body
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The handlers of the control surface."""
+    """The handlers of the control API."""
 
     account: Account
     record: Record
     faults: Faults
 
     def app(self) -> ASGIApp:
-        """Build the application that serves the page and everything under `/_sandbox/`."""
+        """Return the application for the page and for all paths under `/_sandbox/`."""
         routes = [
             Route("/", _page_file("index.html")),
             *(Route(f"{PREFIX}page/{name}", _page_file(name)) for name in _PAGE_FILES),
@@ -131,70 +127,70 @@ class Control:
             Route(f"{PREFIX}credentials", self.change_credentials, methods=["PUT"]),
             Route(f"{PREFIX}limits", self.change_limits, methods=["PUT"]),
         ]
-        wrong = {WrongRequestError: _tell_wrong, WrongOrderError: _tell_wrong}
-        return LocalOnly(Starlette(routes=routes, exception_handlers=wrong))
+        handlers = {WrongRequestError: _answer_wrong, WrongOrderError: _answer_wrong}
+        return LocalOnly(Starlette(routes=routes, exception_handlers=handlers))
 
-    def summarised(self) -> dict[str, Any]:
-        """Gather the counters that the page and the tests look at."""
+    def counters(self) -> dict[str, Any]:
+        """Return the counters, the limits and the fault orders as JSON."""
         limits = self.account.limits
         return {
             **asdict(self.record.counts),
             **asdict(self.account.usage()),
             "last": self.record.last,
             "limits": asdict(limits),
-            "orders": [order.described() for order in self.faults.in_force()],
+            "orders": [order.as_json() for order in self.faults.in_force()],
         }
 
     async def health(self, _request: Request) -> Response:
-        """Tell that the sandbox answers."""
+        """Answer that the sandbox is running."""
         return _json({"status": "ok"})
 
     async def summary(self, _request: Request) -> Response:
-        """Tell the counters."""
-        return _json(self.summarised())
+        """Return the counters."""
+        return _json(self.counters())
 
     async def calls(self, request: Request) -> Response:
-        """List calls after a number, oldest first, at most `limit` of them (1,000)."""
+        """Return the calls after the number `after`, oldest first, at most `limit` (default: 1,000)."""
         after = _number(request, "after", 0)
-        limit = _number(request, "limit", _CALLS_AT_A_TIME)
+        limit = _number(request, "limit", _DEFAULT_CALLS)
         calls = self.record.calls(after)
         listed = [call.as_json() for call in calls[:limit]]
         return _json({"calls": listed, "more": len(calls) > limit, "last": self.record.last})
 
     async def clear_calls(self, _request: Request) -> Response:
-        """Forget the recorded calls; the account's count of today stays."""
+        """Delete the recorded calls. The account's count of today does not change."""
         self.record.clear()
-        return _json(self.summarised())
+        return _json(self.counters())
 
     async def list_faults(self, _request: Request) -> Response:
-        """List the orders in force."""
-        return _json([order.described() for order in self.faults.in_force()])
+        """Return the fault orders that are not used up."""
+        return _json([order.as_json() for order in self.faults.in_force()])
 
     async def order_faults(self, request: Request) -> Response:
-        """Put one order or a list of them into force, all or none."""
+        """Add one fault order or a list of them. If one of them is invalid, none is added."""
         body = await _body(request)
         orders = [FaultOrder.read(order) for order in (body if isinstance(body, list) else [body])]
         self.faults.add(orders)
         self.record.announce()
-        return _json([order.described() for order in self.faults.in_force()], 201)
+        return _json([order.as_json() for order in self.faults.in_force()], 201)
 
     async def clear_faults(self, _request: Request) -> Response:
-        """Take back every order."""
+        """Delete all fault orders."""
         self.faults.clear()
         self.record.announce()
         return _json([])
 
     async def change_credentials(self, request: Request) -> Response:
-        """Take only the given credentials from now on."""
+        """Accept only the given credentials from now on."""
         wanted = await _object(request, frozenset({"company_id", "integration_key"}))
         company_id, key = wanted.get("company_id"), wanted.get("integration_key")
         if type(company_id) is not int or not isinstance(key, str) or not key:
-            raise WrongRequestError("company_id must be an integer and integration_key a string, not empty")
+            raise WrongRequestError("company_id must be an integer and integration_key a non-empty string")
         self.account.change_credentials(company_id, key)
         return _json({"company_id": company_id})
 
     async def change_limits(self, request: Request) -> Response:
-        """Change those limits that are given, and what their breach is answered with."""
+        """Change the given limits, and the answers to calls beyond them."""
         members = frozenset({"daily_calls", "connections", "over_quota", "over_connections", "calls_today"})
         wanted = await _object(request, members)
         calls_today = _limit(wanted.pop("calls_today", None))
@@ -206,18 +202,18 @@ class Control:
         if calls_today is not None:
             self.account.set_calls_today(calls_today)
         self.record.announce()
-        return _json(self.summarised())
+        return _json(self.counters())
 
     async def events(self, request: Request) -> Response:
-        """Stream the calls as server-sent events, resuming after `Last-Event-ID`."""
+        """Stream the calls as server-sent events. The stream resumes after `Last-Event-ID`."""
         stream = self._follow(request.headers.get("last-event-id", ""))
         return StreamingResponse(stream, headers=_HEADERS, media_type="text/event-stream")
 
     async def _follow(self, last_event_id: str) -> AsyncIterator[str]:
-        """Write each call as an event `call`, and after each batch an event `summary`.
+        """Yield an event `call` for each call, and an event `summary` after them.
 
-        An event's id is `<run>-<number>`. From another run, or without an id, the stream begins with
-        `cleared` and the most recent calls, so that the page and the record agree again.
+        An event's id is `<run>-<number>`. If `last_event_id` is of another run or missing, the stream begins
+        with an event `cleared` and the most recent calls, so that the page shows what the record contains.
         """
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
         clearings = self.record.clearings
@@ -230,7 +226,7 @@ class Control:
         with self.record.followed_by(wake):
             yield "retry: 1000\n\n"
             if after is None:
-                after = max(0, self.record.last - REPLAYED_CALLS)
+                after = max(0, self.record.last - EARLIER_CALLS)
                 yield _event("cleared", {})
             while True:
                 changed.clear()
@@ -240,41 +236,41 @@ class Control:
                 for call in self.record.calls(after):
                     after = call.number
                     yield _event("call", call.as_json(), f"{self.record.run}-{after}")
-                yield _event("summary", self.summarised())
+                yield _event("summary", self.counters())
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(PING_SECS):
+                    async with asyncio.timeout(SUMMARY_INTERVAL_SECS):
                         await changed.wait()
 
 
 def _event(name: str, content: object, number: str | None = None) -> str:
-    """Write one event (WHATWG HTML, 9.2.5). JSON holds no bare line break, so one data line does."""
+    """Return one event (WHATWG HTML, 9.2.5). JSON contains no line break, so one data line is enough."""
     identity = f"id: {number}\n" if number else ""
     return f"{identity}event: {name}\ndata: {json.dumps(content)}\n\n"
 
 
 def _number(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) < 16):  # noqa: PLR2004 - beyond any count
-        raise WrongRequestError(f"{name} must be a whole number")
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise WrongRequestError(f"{name} must be an integer of at least 0")
     return int(text)
 
 
 def _limit(value: object) -> int | None:
     if value is not None and (type(value) is not int or value < 0):
-        raise WrongRequestError("a limit must be a whole number, or null for none")
+        raise WrongRequestError("a limit must be an integer of at least 0, or null for no limit")
     return value
 
 
 def _refusal(value: object) -> Refusal:
     if not isinstance(value, dict) or set(value) - {"status", "retry_after"}:
-        raise WrongRequestError("over_quota and over_connections are objects of status and retry_after")
-    if "status" in value and value["status"] is None:  # which an order of a fault may leave open
+        raise WrongRequestError("over_quota and over_connections must be objects with status and retry_after")
+    if "status" in value and value["status"] is None:  # the check below allows None, for fault orders
         raise WrongRequestError("status must be an integer from 200 to 599")
     check_status_and_retry_after(value.get("status"), value.get("retry_after"))
     return Refusal(**value)
 
 
-async def _tell_wrong(_request: Request, exc: Exception) -> Response:
+async def _answer_wrong(_request: Request, exc: Exception) -> Response:
     return _error(400, str(exc))
 
 

@@ -1,6 +1,6 @@
-"""Read a request's body, JSON or XML, into its named values, and say what is wrong with its form.
+"""Read a request's body, JSON or XML, into named values, and report what is wrong with its format.
 
-This module knows documents; which names and types a push has is `contract`'s business.
+The module `contract` knows which names and types a push has. This module does not.
 """
 
 import json
@@ -12,11 +12,11 @@ from xml.parsers import expat
 
 INSTANCE_NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _MAX_INT_DIGITS: Final = 19
-_LONGEST_NAME_QUOTED: Final = 60
+_MAX_NAME_CHARS: Final = 60
 
 
 class Rule(StrEnum):
-    """What a call can break; the vendor's envelope carries it as `ErrorCode`."""
+    """The rules that a call can violate. They are the `ErrorCode` in the vendor's envelope."""
 
     ATTRIBUTE = "Attribute"
     DOCTYPE = "Doctype"
@@ -42,37 +42,41 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One way in which a call breaks the contract. Its text never quotes a value: a body is a secret."""
+    """One violation of the contract. Its text never contains a value, because a body is a secret.
+
+    field  the field or element; empty if the violation is about the whole call
+    """
 
     field: str
-    """The field or element, or empty when the whole call is meant."""
     rule: Rule
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A body's named values in the order in which they stand, duplicates included."""
+    """A body's named values in their order, including duplicates, and the violations.
+
+    values  from JSON the decoded value, from XML the element's text
+    """
 
     values: list[tuple[str, object]] = field(default_factory=list)
-    """From JSON the decoded value, from XML the element's text."""
     violations: list[Violation] = field(default_factory=list)
 
     def refuse(self, name: str, rule: Rule, message: str) -> None:
         """Add a violation."""
-        self.violations.append(Violation(quoted_name(name), rule, message))
+        self.violations.append(Violation(printable_name(name), rule, message))
 
 
-def quoted_name(name: str) -> str:
-    """Make a sender's field name fit to be told back: printable and short."""
+def printable_name(name: str) -> str:
+    """Return a sender's field name, printable and short, for an answer."""
     printable = "".join(character if character.isprintable() else "?" for character in name)
-    if len(printable) <= _LONGEST_NAME_QUOTED:
+    if len(printable) <= _MAX_NAME_CHARS:
         return printable
-    return printable[:_LONGEST_NAME_QUOTED] + "…"
+    return printable[:_MAX_NAME_CHARS] + "…"
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a duplicate key is seen instead of swallowed."""
+    """A JSON object as a list of pairs. A dict would hide duplicate keys."""
 
 
 def read_json(body: bytes) -> Document:
@@ -103,7 +107,7 @@ def _refuse_constant(_name: str) -> NoReturn:
 
 
 def _bounded_int(digits: str) -> int | float:
-    """Read an integer; one longer than 64 bits could hold becomes a float, which no field accepts."""
+    """Read an integer. One with too many digits for 64 bits becomes a float, which no field accepts."""
     return int(digits) if len(digits.lstrip("-")) <= _MAX_INT_DIGITS else float("inf")
 
 
@@ -112,12 +116,11 @@ class _DoctypeFoundError(Exception):
 
 
 def read_xml(body: bytes, root: str) -> Document:
-    """Read a flat XML document: a root, its elements in alphabetical order, and nothing else.
+    """Read a flat XML document: a root, and its elements in alphabetical order.
 
-    A document that can't be read to its end yields violations and no values.
-
-    A document type is refused unread, so no entity is ever expanded. Comments, CDATA, an XML declaration
-    and a byte order mark are well-formed XML and change nothing.
+    If the document cannot be read to its end, the result has violations and no values. A document type is
+    refused before it is read, so no entity is ever expanded. Comments, CDATA, an XML declaration and a byte
+    order mark are accepted, because they are well-formed XML.
     """
     reader = _FlatXml(root)
     try:
@@ -140,7 +143,7 @@ def read_xml(body: bytes, root: str) -> Document:
 
 
 class _FlatXml:
-    """The handlers of one parse. A name that carries a namespace arrives as `namespace name`."""
+    """The handlers of one parser run. The parser passes a name in a namespace as `namespace name`."""
 
     def __init__(self, root: str) -> None:
         self.document = Document()
@@ -158,16 +161,16 @@ class _FlatXml:
         self._instance_declared = False
 
     def check_order(self) -> None:
-        """Refuse each element that stands after one which the alphabet puts later."""
+        """Refuse each element that follows an element with an alphabetically greater name."""
         highest = ""
         for name, _ in self.document.values:
             if name < highest:
-                self.document.refuse(name, Rule.ORDER, f"It must stand before {quoted_name(highest)}.")
+                self.document.refuse(name, Rule.ORDER, f"It must come before {printable_name(highest)}.")
             highest = max(highest, name)
 
     def _on_declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() not in {"utf-8", "utf8", "us-ascii"}:
-            self.document.refuse("", Rule.ENCODING, "The XML declaration must name UTF-8 or nothing.")
+            self.document.refuse("", Rule.ENCODING, "The XML declaration's encoding must be UTF-8.")
 
     def _on_doctype(self, *_: object) -> None:
         raise _DoctypeFoundError
@@ -185,11 +188,12 @@ class _FlatXml:
         if name != local:
             self.document.refuse(local, Rule.NAMESPACE, "An element must be in no namespace.")
         for attribute in attributes:
-            self.document.refuse(attribute.rpartition(" ")[2], Rule.ATTRIBUTE, "No attribute is documented.")
+            local_name = attribute.rpartition(" ")[2]
+            self.document.refuse(local_name, Rule.ATTRIBUTE, "An attribute is not allowed.")
         if self._depth == 0:
             self._check_root(local)
         elif self._depth > 1:
-            self.document.refuse(local, Rule.NESTED, "An element can't stand inside a field.")
+            self.document.refuse(local, Rule.NESTED, "An element inside a field is not allowed.")
         self._depth += 1
 
     def _check_root(self, name: str) -> None:
@@ -210,4 +214,4 @@ class _FlatXml:
         if self._depth > 1:
             self._text += text
         elif not re.fullmatch(r"[ \t\r\n]*", text):
-            self.document.refuse("", Rule.NESTED, "Text can't stand between the elements.")
+            self.document.refuse("", Rule.NESTED, "Text between the elements is not allowed.")

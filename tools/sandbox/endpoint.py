@@ -1,11 +1,12 @@
-"""Answer calls of the Push API: judge each by the contract and the account, and let faults befall it.
+"""The endpoint of the Push API: it checks each call by the contract and the account, and injects faults.
 
-The order of the vendor's own checks is unknown. Here it is: quota and connections, then the faults that
-were ordered, then `format`, the body, the credentials.
+The order of the vendor's own checks is unknown. Here, the limits are checked first, then `format` and the
+body, and then the credentials. An injected fault changes the answer after that.
 """
 
 import asyncio
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -23,14 +24,16 @@ from sandbox.record import Call, Record
 PUSH_PATH: Final = "/api/v2/push"
 MAX_BODY_BYTES: Final = 1_048_576
 _GARBAGE: Final = bytes(range(128, 256)) + b"\x00\x1b{<"
-_LONGEST_RECORDED: Final = 200
+_FAULT_MESSAGE: Final = "This fault was ordered from the sandbox."
+#: Texts of a request are cut to this length in the record.
+_MAX_RECORDED_CHARS: Final = 200
+#: The statuses of answers without a body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5).
 _WITHOUT_BODY: Final = frozenset({204, 205, 304})
-"""Statuses whose answer has no body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What a call is answered with when no fault befalls it."""
+class _Answer:
+    """The answer to a call if no fault is injected. `code`: the envelope's ErrorCode, empty for a success."""
 
     status: int
     code: str = ""
@@ -42,7 +45,7 @@ class _Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PushEndpoint:
-    """The whole of the vendor's host: one endpoint, and 405 for everything else."""
+    """The vendor's host: one endpoint, and 405 for everything else. `root`: the XML root element's name."""
 
     account: Account
     record: Record
@@ -55,8 +58,8 @@ class PushEndpoint:
         if request.url.path != PUSH_PATH or request.method != "POST":
             await self._answer_no_such_endpoint(request)(scope, receive, send)
             return
-        # The last byte of an answer and the end of this block fall into one turn of the event loop, so a
-        # caller that has its answer never finds its old connection still counted.
+        # The last byte of an answer is sent in the same step of the event loop in which this block ends. So
+        # when a caller has its answer, its connection is no longer counted.
         with self.account.call() as admission:
             drawn = self.faults.draw()
             if drawn.fault is not None and drawn.fault.kind == "reset_before_read":
@@ -68,16 +71,16 @@ class PushEndpoint:
             if body is None:
                 self._note(request, None, Drawn(), admission)
                 return
-            verdict = self._judge(request, body, admission)
-            self._note(request, verdict, drawn, admission)
+            answer = self._check(request, body, admission)
+            self._note(request, answer, drawn, admission)
             if await self._delay(request, drawn):
-                await self._answer(request, send, verdict, drawn.fault)
+                await self._send(request, send, answer, drawn.fault)
 
-    def _judge(self, request: Request, body: bytes, admission: Admission) -> _Verdict:
-        """Decide what the call deserves; its push is set whenever the body keeps the contract."""
+    def _check(self, request: Request, body: bytes, admission: Admission) -> _Answer:
+        """Return the answer to a call. Its push is set if the body complies with the contract."""
         if len(body) > MAX_BODY_BYTES:
             violation = Violation("", Rule.TOO_LARGE, f"The body is longer than {MAX_BODY_BYTES} bytes.")
-            return _Verdict(413, "RequestTooLarge", "The request is too large.", (violation,))
+            return _Answer(413, "RequestTooLarge", "The request is too large.", (violation,))
         read = read_push(body, request.headers.get("content-type"), self.root)
         violations = read if isinstance(read, list) else []
         if _answer_format(request) is None:
@@ -89,37 +92,40 @@ class PushEndpoint:
             return _refusal(self.account.limits.over_connections, "TooManyConnections", violations, push)
         if violations or push is None:
             message = "A parameter is missing or invalid."
-            return _Verdict(400, "InvalidParameter", message, tuple(violations), push)
-        if not self.account.knows(push.company_id, push.integration_key):
+            return _Answer(400, "InvalidParameter", message, tuple(violations), push)
+        if not self.account.accepts(push.company_id, push.integration_key):
             message = "The integration key or the company id is invalid."
-            return _Verdict(401, "Unauthorized", message, push=push)
-        return _Verdict(200, push=push)
+            return _Answer(401, "Unauthorized", message, push=push)
+        return _Answer(200, push=push)
 
-    def _note(self, request: Request, verdict: _Verdict | None, drawn: Drawn, admission: Admission) -> None:
-        """Record the call before its answer leaves, so that who has the answer finds the call."""
+    def _note(self, request: Request, answer: _Answer | None, drawn: Drawn, admission: Admission) -> None:
+        """Record a call. It is recorded before its answer is sent, so that its caller always finds it.
+
+        answer  None if the body was not read
+        """
         fault = drawn.fault
-        status = verdict.status if verdict else None
+        status = answer.status if answer else None
         if fault is not None:
-            status = _status_under(fault, status)
-        untouched = fault is None or fault.kind in AFTER_ACCEPTANCE
+            status = _status_with_fault(fault, status)
+        can_accept = fault is None or fault.kind in AFTER_ACCEPTANCE
         self.record.add(
             replace(
-                _bare_call(request),
-                push=verdict.push.shown() if verdict and verdict.push else None,
+                _new_call(request),
+                push=answer.push.shown() if answer and answer.push else None,
                 status=status,
                 fault=fault.kind if fault else None,
                 latency_secs=drawn.latency_secs,
-                valid=verdict is not None and not verdict.violations,
-                accepted=verdict is not None and verdict.status == 200 and untouched,  # noqa: PLR2004 - OK
+                valid=answer is not None and not answer.violations,
+                accepted=answer is not None and answer.status == HTTPStatus.OK and can_accept,
                 over_quota=admission.over_quota,
                 over_connections=admission.over_connections,
                 open_connections=admission.open_connections,
-                violations=verdict.violations if verdict else (),
+                violations=answer.violations if answer else (),
             )
         )
 
     async def _delay(self, request: Request, drawn: Drawn) -> bool:
-        """Wait as ordered; tell whether the caller is still there to be answered."""
+        """Wait for the call's latency. Returns whether the caller is still connected."""
         if not drawn.latency_secs:
             return True
         try:
@@ -129,61 +135,60 @@ class PushEndpoint:
             return True
         return False
 
-    async def _answer(
-        self, request: Request, send: Send, verdict: _Verdict, fault: FaultOrder | None
-    ) -> None:
+    async def _send(self, request: Request, send: Send, answer: _Answer, fault: FaultOrder | None) -> None:
         if fault is not None and fault.kind == "reset_after_read":
             await reset_connection(request)
             return
-        response = self._response(request, verdict)
+        response = self._response(request, answer)
         if fault is not None and fault.kind == "cut":
             await cut_connection(request, send, response)
             return
         if fault is not None and fault.kind == "interim":
             send_interim(request, fault.status or 103)
         elif fault is not None:
-            response = self._faulty(request, fault, response)
+            response = self._faulty_response(request, fault, response)
         await response(request.scope, request.receive, send)
 
-    def _response(self, request: Request, verdict: _Verdict) -> Response:
+    def _response(self, request: Request, answer: _Answer) -> Response:
         answer_format = _answer_format(request) or "json"
-        if verdict.code:
-            violations = list(verdict.violations)
-            body = answers.error(answer_format, self.root, verdict.code, verdict.message, violations)
+        if answer.code:
+            violations = list(answer.violations)
+            body = answers.error(answer_format, self.root, answer.code, answer.message, violations)
         else:
             body = answers.success(answer_format, self.root)
         return Response(
             body,
-            verdict.status,
-            _retry_after(verdict.retry_after),
+            answer.status,
+            _retry_after(answer.retry_after),
             media_type=answers.media_type(answer_format),
         )
 
-    def _faulty(self, request: Request, fault: FaultOrder, deserved: Response) -> Response:
+    def _faulty_response(self, request: Request, fault: FaultOrder, normal: Response) -> Response:
         answer_format = _answer_format(request) or "json"
-        told = answers.media_type(answer_format)
+        media_type = answers.media_type(answer_format)
         match fault.kind:
             case "garbage":
-                return Response(_GARBAGE, deserved.status_code, _named_wait(deserved), told)
+                return Response(_GARBAGE, normal.status_code, _retry_after_of(normal), media_type)
             case "empty":
-                return Response(b"", deserved.status_code, _named_wait(deserved), told)
+                return Response(b"", normal.status_code, _retry_after_of(normal), media_type)
             case "html":
                 return Response(answers.HTML, fault.status or 502, media_type="text/html")
             case "redirect":
                 return Response(b"", fault.status or 307, {"location": fault.location or "/"})
             case "error_code":
-                message = fault.message or "Ordered from the sandbox."
+                message = fault.message or _FAULT_MESSAGE
                 body = answers.error(answer_format, self.root, fault.error_code or "", message)
-                return Response(body, media_type=told)
+                return Response(body, media_type=media_type)
             case _:
                 body = b""
                 if fault.status not in _WITHOUT_BODY:
-                    body = answers.error(answer_format, self.root, "Fault", "Ordered from the sandbox.")
-                return Response(body, fault.status or 500, _retry_after(fault.retry_after), media_type=told)
+                    body = answers.error(answer_format, self.root, "Fault", _FAULT_MESSAGE)
+                retry_after = _retry_after(fault.retry_after)
+                return Response(body, fault.status or 500, retry_after, media_type=media_type)
 
     def _answer_no_such_endpoint(self, request: Request) -> Response:
         violation = Violation("", Rule.NO_SUCH_ENDPOINT, f"Only POST {PUSH_PATH} is documented.")
-        self.record.add(replace(_bare_call(request), status=405, violations=(violation,)))
+        self.record.add(replace(_new_call(request), status=405, violations=(violation,)))
         answer_format = _answer_format(request) or "json"
         body = answers.error(
             answer_format, self.root, "NoSuchEndpoint", "There is no such endpoint.", [violation]
@@ -192,22 +197,22 @@ class PushEndpoint:
         return Response(body, 405, allow, media_type=answers.media_type(answer_format))
 
 
-def _refusal(refusal: Refusal, code: str, violations: list[Violation], push: Push | None) -> _Verdict:
+def _refusal(refusal: Refusal, code: str, violations: list[Violation], push: Push | None) -> _Answer:
     message = "The account's limit is reached."
-    return _Verdict(refusal.status, code, message, tuple(violations), push, refusal.retry_after)
+    return _Answer(refusal.status, code, message, tuple(violations), push, refusal.retry_after)
 
 
 def _retry_after(retry_after: int | str | None) -> dict[str, str] | None:
     return None if retry_after is None else {"retry-after": str(retry_after)}
 
 
-def _named_wait(answer: Response) -> dict[str, str] | None:
-    """Return the header that an answer keeps when its body is spoilt."""
-    return _retry_after(answer.headers.get("retry-after"))
+def _retry_after_of(response: Response) -> dict[str, str] | None:
+    """Return the header that a response keeps if a fault changes its body only."""
+    return _retry_after(response.headers.get("retry-after"))
 
 
-def _status_under(fault: FaultOrder, status: int | None) -> int | None:
-    """Tell which status the caller sees when the fault befalls a call that deserved `status`."""
+def _status_with_fault(fault: FaultOrder, status: int | None) -> int | None:
+    """Return the status that the caller gets. `status`: the one without the fault."""
     if fault.kind.startswith("reset"):
         return None
     if fault.kind in AFTER_ACCEPTANCE:
@@ -216,17 +221,20 @@ def _status_under(fault: FaultOrder, status: int | None) -> int | None:
 
 
 def _answer_format(request: Request) -> str | None:
-    """Read the query's `format`; None when it is absent, repeated or not documented."""
-    asked = request.query_params.getlist("format")
-    return asked[0] if len(asked) == 1 and asked[0] in answers.FORMATS else None
+    """Return the query's `format`, or None if it is missing, repeated or not documented."""
+    values = request.query_params.getlist("format")
+    return values[0] if len(values) == 1 and values[0] in answers.FORMATS else None
 
 
-def _bare_call(request: Request) -> Call:
-    """Begin the record of a call with what its head tells, cut short: the sender chose these texts."""
+def _new_call(request: Request) -> Call:
+    """Return a record of a call with the texts of the request's head.
+
+    The sender chose them, so they are cut.
+    """
     headers = request.headers
     return Call(
         method=request.method,
-        path=request.url.path[:_LONGEST_RECORDED],
+        path=request.url.path[:_MAX_RECORDED_CHARS],
         format=_short(request.query_params.get("format")),
         content_type=_short(headers.get("content-type")),
         correlation_id=_short(headers.get("x-correlation-id")),
@@ -234,11 +242,11 @@ def _bare_call(request: Request) -> Call:
 
 
 def _short(text: str | None) -> str | None:
-    return text and text[:_LONGEST_RECORDED]
+    return text and text[:_MAX_RECORDED_CHARS]
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """Read the body, at most one chunk beyond what is allowed; None when the caller went away."""
+    """Return the body, or None if the caller has closed the connection. A body that is too long is cut."""
     body = bytearray()
     try:
         async for chunk in request.stream():

@@ -1,9 +1,14 @@
-"""Take orders of faults, and decide for each call which of them befall it.
+"""The faults that are ordered, and the choice of the faults for each call.
 
-A fault happens before the push is accepted (`status`, `html`, `redirect`, `error_code`,
-`reset_before_read`) or after (`cut`, `garbage`, `empty`, `reset_after_read`): after it, the phone has shown
-the push although the caller can't know; a call that is refused anyway is so under the same status. `latency`
-delays whichever answer the call gets; `interim` puts answers of the class 1xx before it.
+| fault                                              | effect on a call that would be accepted      |
+|----------------------------------------------------|----------------------------------------------|
+| `status`, `html`, `redirect`, `error_code`         | the push is not shown                        |
+| `reset_before_read`                                | the push is not shown                        |
+| `cut`, `garbage`, `empty`, `reset_after_read`      | it is shown, and the caller cannot know that |
+| `interim`                                          | answers of the class 1xx come first          |
+| `latency`                                          | the answer is delayed                        |
+
+A call that would be refused anyway keeps its status with `cut`, `garbage` and `empty`.
 """
 
 import random
@@ -13,6 +18,7 @@ from dataclasses import dataclass, fields, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Self
 
+#: The kinds of faults, and the parameters of each.
 KINDS: Final[dict[str, frozenset[str]]] = {
     "latency": frozenset({"seconds"}),
     "status": frozenset({"status", "retry_after"}),
@@ -26,45 +32,45 @@ KINDS: Final[dict[str, frozenset[str]]] = {
     "error_code": frozenset({"error_code", "message"}),
     "interim": frozenset({"status"}),
 }
-"""Each kind of fault and its own parameters."""
 
+#: The faults that happen after the push is accepted, so that the phone shows it.
 AFTER_ACCEPTANCE: Final = frozenset({"cut", "garbage", "empty", "reset_after_read", "interim"})
-_NEEDED: Final = {"latency": "seconds", "status": "status", "error_code": "error_code"}
+_REQUIRED: Final = {"latency": "seconds", "status": "status", "error_code": "error_code"}
 _DEFAULT_STATUS: Final = {"html": 502, "redirect": 307, "interim": 103}
-_INTERIM: Final = frozenset({100, 102, 103, 199})
-_LONGEST_LATENCY_SECS: Final = 3_600
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_INTERIM_STATUSES: Final = frozenset({100, 102, 103, 199})
+_MAX_LATENCY_SECS: Final = 3_600
+_REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class WrongOrderError(ValueError):
-    """An order of a fault that can't be carried out; its text says why."""
+    """A fault order is invalid. The text contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultOrder:
-    """An order: a kind, how often, how likely, and the kind's parameters. Made by `read`.
+    """An order to inject a fault into calls. It is made by `read`.
 
-    Raises WrongOrderError when made with a parameter that is not the kind's, or out of range.
+    times        the number of calls after which the order is used up; None for every call
+    probability  the probability for each call, above 0 and up to 1
+    seconds      the latency
+    retry_after  seconds, or an HTTP date (RFC 9110, 10.2.3)
+
+    Raises WrongOrderError if a parameter does not belong to the kind or is out of range.
     """
 
     kind: str
     times: int | None = None
-    """Calls that it befalls before it is used up; None for every one."""
     probability: float = 1.0
     seconds: float | None = None
     status: int | None = None
     retry_after: int | str | None = None
-    """Seconds, or an HTTP date as it stands in the header (RFC 9110, 10.2.3)."""
     location: str | None = None
     error_code: str | None = None
     message: str | None = None
 
     @classmethod
     def read(cls, order: object) -> Self:
-        """Read an order as it stands in JSON.
-
-        Raises WrongOrderError, whose text names the parameter.
-        """
+        """Read an order from its JSON object. Raises WrongOrderError, whose text names the parameter."""
         if not isinstance(order, Mapping):
             raise WrongOrderError("a fault order must be a JSON object")
         known = {parameter.name for parameter in fields(cls)}
@@ -80,23 +86,21 @@ class FaultOrder:
         _check_frequency(self.times, self.probability)
         for name in ("seconds", "status", "retry_after", "location", "error_code", "message"):
             if getattr(self, name) is not None and name not in KINDS[self.kind]:
-                raise WrongOrderError(f"{name} is no parameter of {self.kind}")
-        needed = _NEEDED.get(self.kind)
-        if needed and getattr(self, needed) is None:
-            raise WrongOrderError(f"{self.kind} needs {needed}")
+                raise WrongOrderError(f"{name} is not a parameter of {self.kind}")
+        required = _REQUIRED.get(self.kind)
+        if required and getattr(self, required) is None:
+            raise WrongOrderError(f"{self.kind} needs {required}")
         if self.status is None and self.kind in _DEFAULT_STATUS:
             object.__setattr__(self, "status", _DEFAULT_STATUS[self.kind])
         if self.location is None and self.kind == "redirect":
             object.__setattr__(self, "location", "/elsewhere")
         _check_parameters(self)
 
-    def described(self) -> dict[str, Any]:
-        """Write the order as JSON would have it, unused parameters left out and `times` always told."""
-        own = KINDS[self.kind]
-        described: dict[str, Any] = {"kind": self.kind, "times": self.times, "probability": self.probability}
-        return described | {
-            name: getattr(self, name) for name in sorted(own) if getattr(self, name) is not None
-        }
+    def as_json(self) -> dict[str, Any]:
+        """Return the order's JSON object: `kind`, `times`, `probability` and the given parameters."""
+        parameters = {name: getattr(self, name) for name in sorted(KINDS[self.kind])}
+        common: dict[str, Any] = {"kind": self.kind, "times": self.times, "probability": self.probability}
+        return common | {name: value for name, value in parameters.items() if value is not None}
 
 
 def _check_frequency(times: object, probability: object) -> None:
@@ -108,12 +112,12 @@ def _check_frequency(times: object, probability: object) -> None:
 
 def _check_parameters(order: FaultOrder) -> None:
     if order.seconds is not None and (
-        type(order.seconds) not in {int, float} or not 0 <= order.seconds <= _LONGEST_LATENCY_SECS
+        type(order.seconds) not in {int, float} or not 0 <= order.seconds <= _MAX_LATENCY_SECS
     ):
-        raise WrongOrderError(f"seconds must be a number from 0 to {_LONGEST_LATENCY_SECS}")
-    if order.kind == "redirect" and order.status not in _REDIRECTS:
+        raise WrongOrderError(f"seconds must be a number from 0 to {_MAX_LATENCY_SECS}")
+    if order.kind == "redirect" and order.status not in _REDIRECT_STATUSES:
         raise WrongOrderError("status of a redirect must be 301, 302, 303, 307 or 308")
-    if order.kind == "interim" and order.status not in _INTERIM:
+    if order.kind == "interim" and order.status not in _INTERIM_STATUSES:
         raise WrongOrderError("status of an interim answer must be 100, 102, 103 or 199")
     final = None if order.kind == "interim" else order.status
     check_status_and_retry_after(final, order.retry_after)
@@ -122,13 +126,13 @@ def _check_parameters(order: FaultOrder) -> None:
         if value is None:
             continue
         if not isinstance(value, str) or not value or not value.isprintable():
-            raise WrongOrderError(f"{name} must be a printable string that is not empty")
+            raise WrongOrderError(f"{name} must be a printable, non-empty string")
     if order.location is not None and not order.location.isascii():
-        raise WrongOrderError("location must be ASCII, as it stands in the header")
+        raise WrongOrderError("location must be ASCII")
 
 
 def check_status_and_retry_after(status: object, retry_after: object) -> None:
-    """Refuse a status that can't be a final answer's, and a Retry-After that is neither form.
+    """Check the status of a final answer and a Retry-After, which are both optional.
 
     Raises WrongOrderError.
     """
@@ -147,17 +151,17 @@ def check_status_and_retry_after(status: object, retry_after: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What befalls one call: a delay before its answer in seconds, and at most one other fault."""
+    """The faults of one call: the latency of its answer, and at most one other fault."""
 
     latency_secs: float = 0.0
     fault: FaultOrder | None = None
 
 
 class Faults:
-    """The orders in force. Safe to use from the test's thread while the server runs.
+    """The orders that are not used up. A test may use them from its own thread while the server runs.
 
-    Latencies add up; of the other kinds the oldest order whose dice fall right befalls the call. The same
-    `seed` and the same sequence of calls give the same faults.
+    Several latencies of one call are added up. Of the other kinds, a call gets the oldest order whose
+    probability chooses it. The same `seed` and the same sequence of calls give the same faults.
     """
 
     def __init__(self, *, seed: int = 0) -> None:
@@ -166,7 +170,7 @@ class Faults:
         self._orders: list[FaultOrder] = []
 
     def order(self, kind: str, **parameters: Any) -> FaultOrder:
-        """Order a fault, for example `order("status", status=503, retry_after=2, times=1)`.
+        """Add an order, for example with `order("status", status=503, retry_after=2, times=1)`.
 
         Raises WrongOrderError.
         """
@@ -175,29 +179,29 @@ class Faults:
         return order
 
     def add(self, orders: list[FaultOrder]) -> None:
-        """Put orders into force, together."""
+        """Add several orders at once."""
         with self._lock:
             self._orders.extend(orders)
 
     def in_force(self) -> list[FaultOrder]:
-        """List the orders that are not used up, each with the times that it has left."""
+        """Return the orders that are not used up, each with its remaining `times`."""
         with self._lock:
             return list(self._orders)
 
     def clear(self) -> None:
-        """Take back every order."""
+        """Delete all orders."""
         with self._lock:
             self._orders.clear()
 
     def draw(self) -> Drawn:
-        """Decide what befalls the next call."""
+        """Choose the faults of the next call, and count them against their orders' `times`."""
         latency_secs: float = 0.0
         fault: FaultOrder | None = None
         left: list[FaultOrder] = []
         with self._lock:
             for order in self._orders:
-                waits = fault is not None and order.kind != "latency"
-                if waits or self._random.random() >= order.probability:
+                is_blocked = fault is not None and order.kind != "latency"
+                if is_blocked or self._random.random() >= order.probability:
                     left.append(order)
                     continue
                 if order.seconds is not None:

@@ -1,4 +1,4 @@
-"""Record every call, count what became of them, and let others wait for or follow the record."""
+"""The record of all calls and their counts. Others can wait for a change of it, or follow it."""
 
 import json
 import os
@@ -19,35 +19,39 @@ KEPT_CALLS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the endpoint, and what became of it. Never holds the integration key."""
+    """One call of the endpoint. It never contains the integration key.
+
+    format          the query's `format`, unchecked
+    correlation_id  the request's `X-Correlation-Id`
+    push            by the vendor's field names; None if the body violates the contract or was not read
+    status          of the answer; None if there was no answer
+    fault           the kind of the injected fault
+    valid           whether the body was read and complies with the contract, whatever its credentials and
+                    limits
+    accepted        whether the phone shows the push, whatever the answer was
+    number          counts up from 1, also after the record was cleared; set by the record
+    """
 
     method: str
     path: str
     format: str | None = None
-    """The query's `format`, as given."""
     content_type: str | None = None
     correlation_id: str | None = None
-    """The request's `X-Correlation-Id`."""
     push: dict[str, str | int | bool] | None = None
-    """The push under the vendor's field names, when it kept the contract."""
     status: int | None = None
-    """The status answered; None where the connection was reset instead."""
     fault: str | None = None
     latency_secs: float = 0.0
     valid: bool = False
-    """It was read and keeps the contract; says nothing about credentials and limits."""
     accepted: bool = False
-    """The phone shows the push, whatever the caller was told."""
     over_quota: bool = False
     over_connections: bool = False
     open_connections: int = 0
     violations: tuple[Violation, ...] = ()
     number: int = 0
-    """Counts up from 1 over the record's life, clearing included. Given by the record."""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_json(self) -> dict[str, Any]:
-        """Write the call for the control surface and the JSON-lines file; the time is ISO 8601, UTC."""
+        """Return the call's JSON object. The time is in ISO 8601 and UTC."""
         return {
             "number": self.number,
             "time": self.time.isoformat(timespec="milliseconds"),
@@ -74,36 +78,38 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many calls there were since the record was last cleared, those no longer kept included."""
+    """The numbers of calls since the record was last cleared, including those that are no longer kept.
+
+    invalid  calls that violate the contract; `calls - valid - invalid` were not read because of a reset
+    faults   calls with a fault other than latency
+    """
 
     calls: int = 0
     valid: int = 0
     invalid: int = 0
-    """Read, and in breach of the contract. `calls - valid - invalid` were never read (a reset)."""
     accepted: int = 0
     faults: int = 0
-    """Befallen by a fault other than latency."""
     over_quota: int = 0
     over_connections: int = 0
 
 
 class Record:
-    """The calls, oldest first. Safe to use from the test's thread while the server runs.
+    """The calls, oldest first. A test may use it from its own thread while the server runs.
 
-    At most `keep` calls stay in memory (None for all). `file` gets one JSON line for each call; it is made
-    readable by its owner only, because pushes speak of people.
+    keep  how many calls stay in memory; None for all
+    file  gets a JSON line for each call; only its owner can read it, because pushes contain personal data
+    run   a random id, because another server's calls have the same numbers
     """
 
     def __init__(self, *, keep: int | None = KEPT_CALLS, file: Path | None = None) -> None:
         self.run = token_hex(4)
-        """Tells this record from an earlier server's, whose numbers were the same."""
         self._changed = threading.Condition()
         self._calls: deque[Call] = deque(maxlen=keep)
         self._last = 0
         self._clearings = 0
         self._counts = Counts()
         self._followers: list[Callable[[], None]] = []
-        # Line-buffered: who follows the file sees a call as soon as it is answered.
+        # It is line-buffered, so that each call is in the file as soon as it is answered.
         self._file = (
             open(file, "a", buffering=1, encoding="utf-8", opener=_owner_only)  # noqa: SIM115 - kept open
             if file
@@ -111,7 +117,7 @@ class Record:
         )
 
     def add(self, call: Call) -> Call:
-        """Keep the call under the next number, and wake whoever waits."""
+        """Store a call with the next number, and wake all waiting threads and followers."""
         with self._changed:
             self._last += 1
             numbered = replace(call, number=self._last)
@@ -123,7 +129,10 @@ class Record:
         return numbered
 
     def calls(self, after: int = 0) -> list[Call]:
-        """List the kept calls whose number is greater than `after`; costs only what it returns."""
+        """Return the kept calls whose number is greater than `after`.
+
+        The cost depends on their number only.
+        """
         newer: list[Call] = []
         with self._changed:
             for call in reversed(self._calls):
@@ -134,7 +143,7 @@ class Record:
         return newer
 
     def pushes(self) -> list[dict[str, str | int | bool]]:
-        """List the pushes that the phone has shown, oldest first."""
+        """Return the pushes that the phone has shown, oldest first."""
         return [call.push for call in self.calls() if call.accepted and call.push is not None]
 
     @property
@@ -145,7 +154,7 @@ class Record:
 
     @property
     def last(self) -> int:
-        """The number of the last call, kept or not; 0 before the first."""
+        """The number of the last call, also if it is no longer kept; 0 before the first call."""
         with self._changed:
             return self._last
 
@@ -156,7 +165,7 @@ class Record:
             return self._clearings
 
     def clear(self) -> None:
-        """Forget the calls and the counts. Numbers go on, so that `after` keeps its meaning."""
+        """Delete the calls and the counts. The numbering goes on, so that `after` stays valid."""
         with self._changed:
             self._calls.clear()
             self._counts = Counts()
@@ -164,23 +173,22 @@ class Record:
             self._wake()
 
     def announce(self) -> None:
-        """Wake the followers because something beside the calls has changed."""
+        """Wake the followers after a change that is not a call."""
         with self._changed:
             self._wake()
 
     def wait_until(self, condition: Callable[[Counts], bool], timeout_secs: float = 10.0) -> Counts:
-        """Wait until the counts meet the condition, and return them.
-
-        Raises TimeoutError.
-        """
+        """Wait until a condition holds for the counts, and return them. Raises TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: condition(self._counts), timeout_secs):
-                raise TimeoutError(f"not within {timeout_secs} s; the counts are {self._counts}")
+                raise TimeoutError(
+                    f"the condition did not hold within {timeout_secs} s; the counts are {self._counts}"
+                )
             return self._counts
 
     @contextmanager
     def followed_by(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Call `wake` at each change while the block runs, on the thread that made the change."""
+        """Call `wake` at each change until the end of the block, on the thread that makes the change."""
         with self._changed:
             self._followers.append(wake)
         try:
@@ -190,7 +198,7 @@ class Record:
                 self._followers.remove(wake)
 
     def close(self) -> None:
-        """Close the file. The calls stay readable."""
+        """Close the file. The calls in memory stay readable."""
         if self._file:
             self._file.close()
 

@@ -1,4 +1,4 @@
-"""Run the sandbox: in a thread for a test, or on the main thread for the command line."""
+"""The sandbox's server. It runs in a thread for a test, or on the main thread for the command line."""
 
 import socket
 import threading
@@ -15,16 +15,20 @@ from sandbox.faults import Faults
 from sandbox.record import Record
 
 HOST: Final = "127.0.0.1"
-_START_SECS: Final = 10.0
+_START_TIMEOUT_SECS: Final = 10.0
+#: Longer than the connections of a test are idle, so that a connection is closed only by an ordered fault.
 _KEEP_ALIVE_SECS: Final = 75
-"""Longer than a caller's pool idles in a test, so that no connection is lost but by order."""
 
 
 class SandboxServer:
-    """The sandbox on 127.0.0.1, from `with` to the end of the block.
+    """The sandbox on 127.0.0.1. Use it in a `with`, which starts and stops it.
 
-    The port is taken when the object is made, so `address` is good from then on; `port=0` takes a free one.
-    Raises OSError when the port is taken.
+    The constructor binds the port, so `address` is valid before the start. `port=0` means any free port.
+
+    address       the base URL, and the URL of the page
+    push_address  the URL of the endpoint
+
+    Raises OSError if the port is in use.
     """
 
     def __init__(
@@ -43,20 +47,19 @@ class SandboxServer:
         self._endpoint = PushEndpoint(self.account, self.record, self.faults, root)
         self._socket = _listen(port)
         self.address = f"http://{HOST}:{self._socket.getsockname()[1]}"
-        """The base URL, and the page's address."""
         self.push_address = f"{self.address}{PUSH_PATH}"
         self._server = _Server(self)
         self._thread = threading.Thread(target=self.run, name="sandbox", daemon=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request to the control surface or to the vendor's endpoint (ASGI)."""
+        """Pass one request to the control API or to the vendor's endpoint (ASGI)."""
         is_page = scope["path"] == "/" and scope["method"] in {"GET", "HEAD"}
         app = self._control if is_page or scope["path"].startswith(PREFIX) else self._endpoint
         await app(scope, receive, send)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._server.ready.wait(_START_SECS):
+        if not self._server.ready.wait(_START_TIMEOUT_SECS):
             raise RuntimeError("the sandbox did not start")
         return self
 
@@ -65,7 +68,10 @@ class SandboxServer:
         self._thread.join()
 
     def run(self) -> None:
-        """Serve on this thread until stopped; on the main thread, by Ctrl-C or SIGTERM."""
+        """Serve on this thread until the server is stopped.
+
+        On the main thread, Ctrl-C and SIGTERM stop it.
+        """
         try:
             self._server.run(sockets=[self._socket])
         finally:
@@ -74,7 +80,7 @@ class SandboxServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which tells when it listens, and at its end waits for nobody."""
+    """A uvicorn server that signals when it is ready, and that stops without waiting for open requests."""
 
     def __init__(self, app: SandboxServer) -> None:
         super().__init__(
@@ -94,12 +100,12 @@ class _Server(uvicorn.Server):
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
+        """Start the server, and set `ready`."""
         await super().startup(sockets)
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Abort the connections whose request is unfinished: event streams and ordered delays never end."""
+        """Abort the connections with an unfinished request: event streams and long latencies do not end."""
         for connection in list(self.server_state.connections):
             if isinstance(connection, TransportInScope) and connection.is_answering:
                 connection.transport.abort()
@@ -107,8 +113,8 @@ class _Server(uvicorn.Server):
 
 
 def _listen(port: int) -> socket.socket:
-    # With the protocol left at 0, asyncio doesn't know its connections for TCP and leaves Nagle's delay on:
-    # 40 ms on each answer, whose head and body are two writes.
+    # If the protocol is 0, asyncio does not recognise the connections as TCP and does not switch off Nagle's
+    # algorithm. Each answer would then take 40 ms longer, because its head and its body are two writes.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,15 +3,24 @@
 import json
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
-from push_relay.core.rules.configuration import Key, Place, TomlTable
 from push_relay.core.rules.expression import RequestFields
+from push_relay.core.rules.findings import (
+    INVALID_VALUE,
+    UNREADABLE_FILE,
+    Finding,
+    Locate,
+    Mistakes,
+    Report,
+    Step,
+)
 from push_relay.core.rules.route import Routing, read_routing
 from push_relay.core.rules.source import Source
+from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
 
 if TYPE_CHECKING:
@@ -21,10 +30,14 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
 class Catalog:
-    """The source folders. Each is read when it is first needed, and its parts are compiled when they are."""
+    """The source folders. Each is read when it is first needed, and its parts are compiled when they are.
 
-    def __init__(self, directory: Path) -> None:
+    `warn` is called with what still works in a source's file and has to be changed.
+    """
+
+    def __init__(self, directory: Path, warn: Callable[[Finding], None] = lambda _warning: None) -> None:
         self._directory = directory
+        self._warn = warn
         self._sources: dict[str, Source] = {}
 
     def names(self) -> list[str]:
@@ -39,6 +52,9 @@ class Catalog:
         if not _NAME.fullmatch(name) or not (folder / "source.toml").is_file():
             raise UnknownSource("there is no source of that name")
         source = open_source_folder(folder)
+        source.raise_mistakes()
+        for warning in source.warnings:
+            self._warn(warning)
         self._sources[name] = source
         return source
 
@@ -48,41 +64,39 @@ class Catalog:
 
 
 def open_source_folder(folder: Path) -> Source:
-    """Return a folder's source, of which nothing is compiled yet.
+    """Return a folder's source, of which nothing is compiled yet. The source knows the mistakes in its files.
 
-    Raises ConfigurationInvalid with file, line and cause, and so does the source when it compiles a part.
+    Raises Mistakes for a file that cannot be read.
     """
     file = folder / "source.toml"
     text, document = _read_toml(file)
-    return Source(
-        folder.name,
-        TomlTable(document, place=_place(file, text)),
-        lambda: _compiled_schema(folder / "schema.json"),
-    )
+    report = Report(_locate(file, text))
+    return Source(folder.name, SourceFile(document, report), lambda: _schema(folder / "schema.json"))
 
 
 def read_source_folder(folder: Path) -> Source:
-    """Return a folder's source, compiled. Raises ConfigurationInvalid with file, line and cause."""
+    """Return a folder's source, of which every part is compiled. Raises Mistakes with all of them."""
     source = open_source_folder(folder)
-    source.compile_all()
+    if mistakes := source.mistakes():
+        raise Mistakes(mistakes)
     return source
 
 
 def read_routing_file(
     file: Path, known: Collection[str] | None = None, proofs: Mapping[str, RequestFields] | None = None
 ) -> Routing:
-    """Read relay.toml, and where they are given hold it against the sources (see `read_routing`).
+    """Read relay.toml, and check it against the sources if they are given (see `read_routing`).
 
-    Raises ConfigurationInvalid with file, line and cause.
+    Raises Mistakes with all of them.
     """
     text, document = _read_toml(file)
-    return read_routing(document, known, proofs, _place(file, text))
+    return read_routing(document, known, proofs, _locate(file, text))
 
 
-def line_of(text: str, path: tuple[Key, ...]) -> int:
-    """Return the line of a TOML text (from 1) where a key stands, or the nearest table that should have it.
+def line_of(text: str, path: tuple[Step, ...]) -> int:
+    """Return the line of a TOML text (from 1) that has a key, or of the nearest table that should have it.
 
-    The standard library's reader does not tell where a value stood, so this finds the table's header and,
+    The standard library's reader does not return the lines of values, so this finds the table's header and,
     below it, the key.
     """
     lines = text.splitlines()
@@ -92,7 +106,7 @@ def line_of(text: str, path: tuple[Key, ...]) -> int:
         name = re.escape(".".join(headers[:depth]))
         nth = next((key for key in path if isinstance(key, int)), 0)
         found = [i for i, line in enumerate(lines) if re.match(rf"\s*\[\[?\s*{name}\s*\]\]?", line)]
-        # A table that only stands there as a part of others' names: `[name.other]`.
+        # A table that has no header of its own, only as a part of others' names: `[name.other]`.
         found = found or [i for i, line in enumerate(lines) if re.match(rf"\s*\[\[?\s*{name}\s*\.", line)]
         if len(found) > nth:
             position, best = found[nth], found[nth] + 1
@@ -108,8 +122,8 @@ def line_of(text: str, path: tuple[Key, ...]) -> int:
     return best
 
 
-def _place(file: Path, text: str) -> Place:
-    return lambda path: f"{_shown(file)}:{line_of(text, path)}: "
+def _locate(file: Path, text: str) -> Locate:
+    return lambda path: (_shown(file), line_of(text, path))
 
 
 def _read_toml(file: Path) -> tuple[str, JsonObject]:
@@ -117,15 +131,15 @@ def _read_toml(file: Path) -> tuple[str, JsonObject]:
         text = file.read_text("utf-8")
         return text, tomllib.loads(text)
     except OSError as exc:
-        raise ConfigurationInvalid(f"{_shown(file)}: cannot be read: {exc.strerror}") from exc
+        raise _unreadable(file, 0, f"cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
-        raise ConfigurationInvalid(f"{_shown(file)}: is not UTF-8") from exc
+        raise _unreadable(file, 0, "is not UTF-8") from exc
     except tomllib.TOMLDecodeError as exc:
         line = re.search(r"line (\d+)", str(exc))
-        raise ConfigurationInvalid(f"{_shown(file)}:{line[1] if line else 1}: is not TOML: {exc}") from exc
+        raise _unreadable(file, int(line[1]) if line else 1, f"is not TOML: {exc}") from exc
 
 
-def _compiled_schema(file: Path) -> "Schema":
+def _schema(file: Path) -> "Schema":
     # Imported here: an event that `receive` has queued needs no schema again.
     from push_relay.core.rules.schema import Schema  # noqa: PLC0415
 
@@ -133,20 +147,24 @@ def _compiled_schema(file: Path) -> "Schema":
     try:
         return Schema.compile(document)
     except ConfigurationInvalid as exc:
-        raise ConfigurationInvalid(f"{_shown(file)}:1: {exc.detail}") from exc
+        raise Mistakes([Finding(_shown(file), 1, "", INVALID_VALUE, exc.detail)]) from exc
 
 
 def _read_schema(file: Path) -> JsonObject:
     try:
         document = json.loads(file.read_bytes())
     except OSError as exc:
-        raise ConfigurationInvalid(f"{_shown(file)}: cannot be read: {exc.strerror}") from exc
+        raise _unreadable(file, 0, f"cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         line = exc.lineno if isinstance(exc, json.JSONDecodeError) else 1
-        raise ConfigurationInvalid(f"{_shown(file)}:{line}: is not JSON: {exc}") from exc
+        raise _unreadable(file, line, f"is not JSON: {exc}") from exc
     if not isinstance(document, dict):
-        raise ConfigurationInvalid(f"{_shown(file)}:1: is not an object")
+        raise _unreadable(file, 1, "is not an object")
     return document
+
+
+def _unreadable(file: Path, line: int, message: str) -> Mistakes:
+    return Mistakes([Finding(_shown(file), line, "", UNREADABLE_FILE, message)])
 
 
 def _shown(file: Path) -> str:

@@ -89,7 +89,7 @@ class HttpPushApi:
         try:
             connection = self._connection(deadline)
             try:
-                by = min(deadline, time.monotonic() + self._account.read_timeout)
+                by = min(deadline, time.monotonic() + self._account.read_timeout_secs)
                 return connection.call(
                     self._target, self._headers(correlation_id), body, by, MAX_ANSWER_BYTES
                 )
@@ -114,7 +114,7 @@ class HttpPushApi:
         _close_all(useless)
         if taken is None:
             taken = Connection(self._url, self._context, self._now)
-            taken.open(min(deadline, time.monotonic() + self._account.connect_timeout))
+            taken.open(min(deadline, time.monotonic() + self._account.connect_timeout_secs))
         return taken
 
     def _keep(self, connection: Connection) -> None:

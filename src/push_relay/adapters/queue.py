@@ -41,7 +41,7 @@ class SqsQueue:
         Raises QueueUnavailable, PayloadTooLarge. SQS delays for at most 15 minutes, so a message
         that is received before it is due is requeued.
         """
-        self._send(self._url, queue_format.park(event, attempt, due, error_code), due - self._now())
+        self._send(self._url, queue_format.parked(event, attempt, due, error_code), due - self._now())
 
     def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message as it was received, with its error and the time. Raises QueueUnavailable."""

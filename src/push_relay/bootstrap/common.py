@@ -1,4 +1,4 @@
-"""What both functions need: the configuration, the sources, the queues, the telemetry and the clock."""
+"""The parts that both functions need: configuration, sources, queues, telemetry and clock."""
 
 from dataclasses import dataclass
 
@@ -30,12 +30,16 @@ class Common:
         clock  the chaos run's own, by which a day passes in a second
         """
         clock = clock or SystemClock()
+        telemetry = Telemetry(settings.stack)
+        routing = read_routing_file(settings.config_file)
+        for warning in routing.warnings:
+            telemetry.outdated(warning)
         return cls(
             settings,
-            read_routing_file(settings.config_file),
-            Catalog(settings.sources_directory),
+            routing,
+            Catalog(settings.sources_directory, telemetry.outdated),
             SqsQueue(settings.queue_url, settings.dead_letter_queue_url, clock.now),
-            Telemetry(settings.stack),
+            telemetry,
             clock,
         )
 

@@ -1,5 +1,7 @@
 """Wire the function `deliver`, and the back half for `receive` in the mode `direct`."""
 
+from functools import partial
+
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.batches import DynamoDbBatches
 from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
@@ -19,7 +21,6 @@ from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.delivery.share import SharedConnections
-from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.translator import Translator
@@ -42,25 +43,25 @@ def build_relay(common: Common) -> Relay:
     """Wire the back half."""
     table = LedgerTable(common.settings.ledger_table)
     ledger = DynamoDbLedger(table, common.clock.now)
-    lanes = {DEFAULT_ACCOUNT: _lane(common, common.routing.account, table, ledger)}
+    lanes = {name: _lane(common, account, table, ledger) for name, account in common.routing.accounts.items()}
     translator = Translator(common.sources, common.routing)
     return Relay(translator, lanes, ledger, Threads(len(lanes)))
 
 
 def _lane(common: Common, account: Account, table: LedgerTable, ledger: DynamoDbLedger) -> Lane:
     settings, clock = common.settings, common.clock
-    name = DEFAULT_ACCOUNT
+    name, secret = account.name, account.credentials_secret or settings.push_credentials_arn
     vendor = DailyQuota(
-        HttpPushApi(settings.push_base_url, account),
+        HttpPushApi(account.base_url or settings.push_base_url, account),
         DynamoDbCallCounter(table, name, clock.now),
-        Quota(account, common.routing.budgets),
+        Quota(account, common.routing.budgets[name]),
         clock,
-        common.telemetry.quota,
+        partial(common.telemetry.quota, name),
     )
     breaker = CircuitBreaker(vendor, DynamoDbCooldown(table, name, clock.now), account, clock, vendor.check)
     sender = Sender(
         ledger=ledger,
-        credentials=StoredPushCredentials(common.secret(settings.push_credentials_arn)),
+        credentials=StoredPushCredentials(common.secret(secret)),
         push_api=breaker,
         pace=breaker,
         clock=clock,

@@ -1,1 +1,1 @@
-"""Turn an event into pushes and settle what becomes of each. No I/O in here."""
+"""Turn requests into events, events into pushes, and pushes into receipts. Nothing here does I/O."""

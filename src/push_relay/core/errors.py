@@ -5,17 +5,17 @@
     ├── MalformedRequest              not JSON, wrong charset, unknown envelope
     │   ├── UnsupportedMediaType
     │   └── PayloadTooLarge
-    ├── Unauthenticated               whoever sent this did not prove that they hold the secret
+    ├── Unauthenticated               the sender did not prove that it has the secret
     │   ├── SignatureMissing
     │   ├── SignatureInvalid
     │   ├── Stale
     │   └── AddressNotAllowed
     ├── UnknownAccount                relay.toml no longer has the account of a batch window
     ├── UnknownSource                 no such source, or not reachable this way
-    │   └── AmbiguousSource           several sources claim the event
-    ├── SchemaViolation               the event is not what its source says
-    ├── MappingFailed                 a message, route or push cannot be made of the event
-    ├── NotNow                        nothing is wrong with the event: try again later
+    │   └── AmbiguousSource           match rules of several sources fit the event
+    ├── SchemaViolation               the event breaks its source's schema
+    ├── MappingFailed                 a wording, recipient or push cannot be made of the event
+    ├── NotNow                        nothing is wrong with the event: it is tried again later
     │   ├── CredentialsUnavailable
     │   ├── QueueUnavailable
     │   ├── LedgerUnavailable
@@ -29,13 +29,13 @@
     │   ├── VendorThrottled
     │   └── VendorUnavailable
     ├── DeliveryUnknown               the connection was lost after the request was sent
-    │   └── DeliveryHeld              the same, where the deployer wants a person to look
-    ├── VendorRejected                the vendor refused the push for good
+    │   └── DeliveryHeld              the same, and a person has to decide
+    ├── VendorRejected                the vendor refused the push permanently
     └── Crashed                       the function died each time that it had the message
 
 An error's text is written by the relay alone and is safe to log and to answer with: it never quotes a
-payload, a header, an address or a secret. What each error means for the sender, the queue and the
-metrics stands in `outcomes.py`, by type.
+payload, a header, an address or a secret. The table in `outcomes.py` maps each type of error to its meaning
+for the sender, the queue and the metrics.
 """
 
 from collections.abc import Iterator
@@ -46,8 +46,8 @@ from typing import ClassVar
 class RelayError(Exception):
     """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show.
 
-    `sender_is_proven` is whether the sender of a webhook had proven itself when this was raised. Anybody can
-    cause what is raised before that, so it is logged in samples.
+    `sender_is_proven` is whether the sender of a webhook had proven its origin when this was raised. Anybody
+    can cause errors before that, so these are logged in samples.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -61,9 +61,9 @@ class RelayError(Exception):
 
 
 class ConfigurationInvalid(RelayError):
-    """Tell what is wrong in a source folder or in relay.toml: file, line, cause.
+    """A source folder or relay.toml is wrong; the text has the file, the line and the cause.
 
-    Unlike its siblings it may quote: what it quotes is the deployer's own file.
+    Unlike the other errors it may quote, because it quotes the deployer's own file.
     """
 
     code = "configuration_invalid"
@@ -82,13 +82,13 @@ class UnsupportedMediaType(MalformedRequest):
 
 
 class PayloadTooLarge(MalformedRequest):
-    """The body is larger than the relay takes or than a queue message holds."""
+    """The body is larger than the relay accepts or than a queue message can hold."""
 
     code = "payload_too_large"
 
 
 class Unauthenticated(RelayError):
-    """The sender did not prove that they hold the source's secret.
+    """The sender did not prove that it has the source's secret.
 
     `challenge` is what HTTP's `WWW-Authenticate` asks the sender for, or None.
     """
@@ -110,7 +110,7 @@ class SignatureInvalid(Unauthenticated):
 
 
 class Stale(Unauthenticated):
-    """The proof is from too long ago, or from the future."""
+    """The proof's timestamp is too old, or in the future."""
 
     code = "stale"
 
@@ -122,13 +122,13 @@ class AddressNotAllowed(Unauthenticated):
 
 
 class UnknownSource(RelayError):
-    """No source of that name, or none that takes events this way."""
+    """There is no source of that name, or it does not accept events this way."""
 
     code = "unknown_source"
 
 
 class UnknownAccount(RelayError):
-    """No account of that name: relay.toml had it when the event was parked."""
+    """relay.toml no longer has the account of a batch window that has ended."""
 
     code = "unknown_account"
 
@@ -148,7 +148,7 @@ class Violation:
 
 
 class SchemaViolation(RelayError):
-    """The event is not what its source's schema says; `violations` lists where, bounded."""
+    """The event breaks its source's schema; `violations` lists the first places."""
 
     code = "schema_violation"
 
@@ -159,15 +159,15 @@ class SchemaViolation(RelayError):
 
 
 class MappingFailed(RelayError):
-    """A message, a route or a push cannot be made of the event: the mapping is wrong, not the sender."""
+    """A wording, a recipient or a push cannot be made of the event: the mapping is wrong, not the sender."""
 
     code = "mapping_failed"
 
 
 class NotNow(RelayError):
-    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, where that is known.
+    """Nothing is wrong with the event; `retry_after` (seconds) is how long to wait, if that is known.
 
-    is_paced  whether `retry_after` is when the account may call again: it depends on no push's own attempts
+    is_paced  whether `retry_after` is when the account may call again, whatever the push's own attempts
     """
 
     code = "not_now"
@@ -185,13 +185,13 @@ class CredentialsUnavailable(NotNow):
 
 
 class QueueUnavailable(NotNow):
-    """The queue did not take the event."""
+    """The queue did not accept the event."""
 
     code = "queue_unavailable"
 
 
 class LedgerUnavailable(NotNow):
-    """The ledger did not answer, so nothing may be sent."""
+    """The ledger did not answer, so nothing was sent."""
 
     code = "ledger_unavailable"
 
@@ -215,7 +215,7 @@ class ConnectionsBusy(NotNow):
 
 
 class QuotaExhausted(NotNow):
-    """The account's calls of the day are used up, or what is left is kept for what is urgent."""
+    """The account's calls of the day are used up, or the rest is reserved for urgent pushes."""
 
     code = "quota_exhausted"
     is_paced = True
@@ -236,7 +236,7 @@ class CircuitOpen(NotNow):
 
 
 class VendorUnauthorized(NotNow):
-    """The vendor refused the credentials (401, 403), with freshly read ones too.
+    """The vendor refused the credentials (401, 403), also after they were read again.
 
     It is paced if the push was not sent, because others with the same credentials were refused before.
     """
@@ -279,13 +279,13 @@ class DeliveryUnknown(RelayError):
 
 
 class DeliveryHeld(DeliveryUnknown):
-    """A push of unknown fate, which the deployer's policy `hold` leaves to a person."""
+    """A push of unknown fate that is not sent again: a person has to decide."""
 
     code = "delivery_held"
 
 
 class VendorRejected(RelayError):
-    """The vendor refused the push for good; `vendor_code` is its error code, made safe to log."""
+    """The vendor refused the push permanently; `vendor_code` is its error code, made safe to log."""
 
     code = "vendor_rejected"
 

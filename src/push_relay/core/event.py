@@ -1,4 +1,4 @@
-"""The event: one inbound JSON document, whoever sent it and however it came."""
+"""The event: one inbound JSON document, from any sender and by any transport."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ _SAFE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Replay(StrEnum):
-    """What a person's wish to have an event again overrules in the ledger."""
+    """The ledger records that a person's replay of an event overrules."""
 
     NO = "no"
     FAILED = "failed"  # what failed is tried again; what was delivered is a duplicate
@@ -21,14 +21,14 @@ class Replay(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A document as it came, before it is known to be a good event of a source.
+    """A document as received, before it is known to be a valid event of a source.
 
-    source       the name that the path or a message attribute gives; on a queue it may be no source's
-    headers      HTTP headers, or what the AWS envelope says (`sns-topic`, `eventbridge-source`, ...)
-    fallback_id  the id of the event where the document brings none
-    identity     what makes two arrivals the same event; from authenticated material alone
+    source       the name in the path or in a message attribute; on a queue there may be no such source
+    headers      HTTP headers, or fields of the AWS envelope (`sns-topic`, `eventbridge-source`, ...)
+    fallback_id  the event's id if the document has none
+    identity     what makes two arrivals the same event; from authenticated content only
     enclosed     of an SNS message that looks like an EventBridge event: the same with that envelope removed.
-                 The author of the message's text wrote this, so it counts only if the deployer says so
+                 The author of the message's text wrote it, so it counts only if the deployer allows it
     """
 
     source: str | None
@@ -42,29 +42,29 @@ class Arrival:
     enclosed: "Arrival | None" = None
 
     def scope(self) -> JsonObject:
-        """Return what expressions see before the source has said what id and type are."""
+        """Return the scope of the expressions that determine the event's id and type."""
         return {"data": self.data, "headers": self.headers, "query": self.query}
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One inbound JSON document with where it came from.
+    """One inbound JSON document with its origin.
 
     source          name of the source's folder
-    id              what the sender calls this event; safe to log (see `safe_id`)
-    type            what kind of event it is, in the sender's words; may be empty; None where the source's
-                    expression for it fails on this event
+    id              the sender's id of this event; safe to log (see `safe_id`)
+    type            the sender's name for this kind of event; may be empty; None if the source's expression
+                    for it fails on this event
     data            the document
-    headers, query  only those that the source's expressions name; lower-case header names
+    headers, query  only those that expressions of the source and its routes read; lower-case header names
     received_at     seconds since the epoch, UTC
-    identity        what makes two arrivals the same event; from authenticated material alone.
-                    `<service>:<id>` is an id that no other event has; without a colon it is a digest of what
-                    the event holds
+    identity        what makes two arrivals the same event; from authenticated content only.
+                    `<service>:<id>` is an id that no other event has; without a colon it is a hash of the
+                    event's content
     correlation_id  follows the event from its sender to the push
     only            keys of the pushes that are still to be settled; empty: all
-    skip            keys of the pushes that this message is not for: they have ended, or wait in another one
-    replay          whether a person asked for it again, and how much is to be forgotten
-    replay_id       which asking that was: it overrules what the ledger says of a push once
+    skip            keys of the pushes that this message is not for: they are settled, or in another message
+    replay          whether a person replayed it, and which of the ledger's records that overrules
+    replay_id       the replay's id: each replay overrules the record of a push once
     """
 
     source: str
@@ -87,11 +87,11 @@ class Event:
         return ":" in self.identity
 
     def is_for(self, key: str) -> bool:
-        """Tell whether a push of this key is to be made of it."""
+        """Return whether this message is for the push of a key."""
         return (not self.only or key in self.only) and key not in self.skip
 
     def scope(self) -> JsonObject:
-        """Return what the source's and the routes' expressions see."""
+        """Return the scope of the source's and the routes' expressions."""
         return {
             "source": self.source,
             "id": self.id,
@@ -103,10 +103,10 @@ class Event:
 
 
 def safe_id(given: object, fallback: str) -> str:
-    """Return an id that is safe to log: the given one if it looks like an id, else a digest of it.
+    """Return an id that is safe to log: the given one if it looks like an id, else its hash.
 
-    Senders put what they like into ids (an order's email address, a line break): what does not look
-    like an id is told apart by its digest and never shown. Where none is given, `fallback` is it.
+    Senders write anything into ids (an order's email address, a line break). A text that does not look like
+    an id is identified by its hash and never shown. If none is given, the id is `fallback`.
     """
     if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
         return fallback

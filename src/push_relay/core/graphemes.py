@@ -1,8 +1,8 @@
-"""Text as a reader sees it: cut at a character's end, and blank if nothing of it is visible."""
+"""Text as a reader sees it: cut at a character's end, and blank if no part of it is visible."""
 
 ELLIPSIS = "…"
-#: Code points that a cluster has on average, at the most: a family of four has 7, an accented letter 2.
-#: To find the end of one takes time by the square of its length, and strangers write the text.
+#: The highest average number of code points in a cluster: a family of four has 7, an accented letter 2. The
+#: time to find the end of a cluster grows with the square of its length, and strangers write the text.
 MAX_CLUSTER = 32
 
 

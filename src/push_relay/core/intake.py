@@ -2,8 +2,8 @@
 
     receive -> verify -> parse -> validate -> forward
 
-`entrypoints/http_endpoint.py` turns what this returns and raises into HTTP answers. What happens to a queued
-event is the back half's business, which starts in `rules/recognition.py`.
+`entrypoints/http_endpoint.py` turns results and errors into HTTP answers. The back half takes the event from
+the queue (`entrypoints/batch_consumer.py`).
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Subscriptions(Protocol):
 
 
 class Forwarded(NamedTuple):
-    """What became of an accepted event.
+    """The result of forwarding an accepted event.
 
     receipts  the receipts of its pushes; none if the event is queued
     lost      the error if pushes had to be kept in a queue and could not be: the sender has to retry
@@ -52,7 +52,7 @@ class Forwarded(NamedTuple):
 
 
 class Forward(Protocol):
-    """Where accepted events go."""
+    """Takes accepted events."""
 
     def __call__(self, event: Event, time_left: TimeLeft) -> Forwarded:
         """Forward an event. Raises QueueUnavailable, and PayloadTooLarge if no message can hold it."""
@@ -74,7 +74,7 @@ class QueueForward:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An accepted event and what became of it."""
+    """An accepted event, and the result of forwarding it."""
 
     event: Event
     forwarded: Forwarded
@@ -110,7 +110,7 @@ class Intake:
             raise
 
     def preflight(self, request: HttpRequest) -> Reply | None:
-        """Answer a sender that asks by OPTIONS whether it may send; None if it may not.
+        """Answer a sender that asks by OPTIONS whether it may send; None if it is refused.
 
         Raises UnknownSource and AddressNotAllowed, as the sender's events would.
         """

@@ -1,4 +1,4 @@
-"""What every error means: the one table from an error's type to outcome, HTTP status and queue.
+"""The meaning of every error: the one table from an error's type to outcome, HTTP status and title.
 
 Errors become outcomes here, by type, and nowhere else.
 """
@@ -12,7 +12,7 @@ from push_relay.core.errors import RelayError
 
 
 class Outcome(StrEnum):
-    """What became of one push, or of an event that never became a push. Exactly one each.
+    """How one push ended, or an event that never became a push. Each has exactly one outcome.
 
     The invariant: received = delivered + duplicate + filtered + rejected + expired + failed + parked.
     """
@@ -27,14 +27,14 @@ class Outcome(StrEnum):
 
 
 class Disposition(StrEnum):
-    """What is done with the message that carried the event."""
+    """How the message that carried the event is ended."""
 
     ACKNOWLEDGE = "acknowledge"
     DEAD_LETTER = "dead_letter"
     PARK = "park"
 
 
-#: What is done with the message that carried a push of this outcome.
+#: How the message that carried a push of this outcome is ended.
 DISPOSITIONS: dict[Outcome, Disposition] = {
     Outcome.DELIVERED: Disposition.ACKNOWLEDGE,
     Outcome.DUPLICATE: Disposition.ACKNOWLEDGE,
@@ -48,7 +48,7 @@ DISPOSITIONS: dict[Outcome, Disposition] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one type of error means: the outcome, and the status and title that an HTTP sender gets."""
+    """The meaning of one type of error: the outcome, and the status and title that an HTTP sender gets."""
 
     outcome: Outcome
     status: int
@@ -77,7 +77,7 @@ VERDICTS: dict[type[RelayError], Verdict] = {
 
 
 def verdict(error: BaseException | type[BaseException]) -> Verdict:
-    """Return what an error means; what the relay does not know is parked and alarmed, never acknowledged."""
+    """Return the meaning of an error. An unknown error is parked and alarmed, never acknowledged."""
     kind = error if isinstance(error, type) else type(error)
     for ancestor in kind.__mro__:
         if ancestor in VERDICTS:
@@ -86,17 +86,20 @@ def verdict(error: BaseException | type[BaseException]) -> Verdict:
 
 
 def verdict_of_code(code: str) -> Verdict:
-    """Return what the error of a code means."""
+    """Return the meaning of the error with a code."""
     return verdict(errors.CODES.get(code, RelayError))
 
 
 def code_of(error: BaseException) -> str:
-    """Return an error's stable code; `internal_error` for whatever is not the relay's own."""
+    """Return an error's stable code; `internal_error` if it is not the relay's own."""
     return error.code if isinstance(error, RelayError) else RelayError.code
 
 
 def safe_detail(error: BaseException) -> str:
-    """Return what may be told of an error: our own sentence, else its type and place, never its text."""
+    """Return a text about an error that is safe to log: our own sentence, else its type and place.
+
+    The text of a foreign error is never used, because it may quote the payload.
+    """
     if isinstance(error, RelayError):
         return error.detail
     trace = error.__traceback__

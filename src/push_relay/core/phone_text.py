@@ -14,7 +14,7 @@ from push_relay.core.errors import MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.push import Wording
 
-#: What stands for a character that cannot be shown.
+#: The replacement of a character that cannot be shown.
 REPLACEMENT = "\ufffd"
 
 #: Characters of a text that are looked at one by one: more than any phone shows.
@@ -42,15 +42,15 @@ _DIRECTION_MARKS = "\u061c\u200e\u200f"
 _BLACK_FLAG, _LAST_TAG = "\U0001f3f4", "\U000e007f"
 
 
-def fit(message: Wording, title_limit: int, body_limit: int) -> Wording:
-    """Return a message as a phone can show it: cleaned, then cut to limits in grapheme clusters.
+def fit(wording: Wording, title_limit: int, body_limit: int) -> Wording:
+    """Return a wording as a phone can show it: cleaned, then cut to limits in grapheme clusters.
 
     Raises MappingFailed if nothing visible is left of its title or its body.
     """
-    title, body = clean_line(message.title), clean_text(message.body)
+    title, body = clean_line(wording.title), clean_text(wording.body)
     if not title or not body:
-        raise MappingFailed(f"the message's {'body' if title else 'title'} came out empty")
-    return replace(message, title=cut(title, title_limit), body=cut(body, body_limit))
+        raise MappingFailed(f"the wording's {'body' if title else 'title'} is empty")
+    return replace(wording, title=cut(title, title_limit), body=cut(body, body_limit))
 
 
 def clean_line(text: str) -> str:
@@ -69,13 +69,13 @@ def clean_text(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Tell whether nothing of a text would be visible on a phone."""
-    # Most texts show something at once, and some are a megabyte long.
+    """Return whether a phone would show no part of a text."""
+    # Most texts have a visible character near the beginning, and some are a megabyte long.
     return not clean_text(text[:_GLANCE]) and not clean_text(text)
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether a text is of printable Latin characters alone, as most are: no pattern is made for it."""
+    """Return whether a text has only printable Latin characters, as most have: it needs no pattern."""
     return text.isprintable() and max(text, default="") < _COMBINING_GRAPHEME_JOINER
 
 
@@ -96,7 +96,7 @@ class _Patterns:
 
     @cached_property
     def invisible(self) -> "re.Pattern[str]":
-        # But for what an escape sequence is made of, and the line feed.
+        # Except the characters of escape sequences, and the line feed.
         return re.compile(f"(?:(?![\n\x07\x1b\x90\x98\x9b-\x9f])[{_CONTROLS}{_NEVER}])+")
 
     @cached_property
@@ -167,7 +167,7 @@ def _cleaned(text: str) -> str:
     text = _patterns.escape_sequence.sub("", text)
     text = _patterns.control.sub("", text)
     text = _patterns.no_character.sub(REPLACEMENT, text)
-    # What follows takes a microsecond a character, and strangers write the text.
+    # The steps below take a microsecond for each character, and strangers write the text.
     text = text[:_LONGEST]
     right_to_left = _patterns.right_to_left.search(text) is not None
     return _patterns.sometimes.sub(lambda run: _needed(run, right_to_left=right_to_left), text)
@@ -190,7 +190,7 @@ def _needed(run: "re.Match[str]", *, right_to_left: bool) -> str:
 
 
 def _is_needed(character: str, base: str, kept: str, following: str, *, right_to_left: bool) -> bool:
-    """Tell whether a character without a width is needed where it stands: between two others it may hide.
+    """Return whether a character without a width is needed at its place; elsewhere it may hide text.
 
     `base` is the visible character before its run and `following` the one after it; `kept` is the run's part
     that is kept so far.

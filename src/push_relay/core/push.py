@@ -1,4 +1,4 @@
-"""The push: what one person is told, and the receipt that says what became of it."""
+"""The push: a wording for one recipient of one account; and its receipt."""
 
 import re
 from collections.abc import Sequence
@@ -13,13 +13,21 @@ from push_relay.core.errors import (
     VendorRejected,
     Violation,
 )
-from push_relay.core.event import Event
+from push_relay.core.event import Event, sha256_hex
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, safe_detail, verdict
 
 #: The name of the account of a route that names none.
 DEFAULT_ACCOUNT = "default"
-#: The error code of a push that waits in a digest's window.
+#: The error code, and the status in the ledger, of a push in a batch window. The ledger has stored the word.
 BATCHED = "gathered"
+
+
+def of_account(key: str, account: str) -> str:
+    """Return the key of an account's push or window, given the key of the default account's (64 hex digits).
+
+    So two accounts never share a key, and the default account's keys are those of versions without accounts.
+    """
+    return key if account == DEFAULT_ACCOUNT else sha256_hex(f"{key}\0{account}".encode())
 
 
 class RecipientKind(StrEnum):
@@ -51,9 +59,9 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What is said, whoever is told: a source's words for one event.
+    """The text that a source's message rule writes for one event, the same for each recipient.
 
-    `sound` and `expiry_secs` are left out of the push where they are None: their defaults are the vendor's.
+    `sound` and `expiry_secs` are left out of the call if they are None: their defaults are the vendor's.
     """
 
     title: str
@@ -64,13 +72,13 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One message to one recipient. `key` is the same whenever the same event is relayed again.
+    """One wording for one recipient. `key` is the same whenever the same event is relayed again.
 
-    high     whether it may use the quota that is kept for what is urgent, and goes first
+    high     whether it is urgent: it is sent first, and may use the reserved calls of the day
     max_age  seconds after which it is not worth sending
-    digest   seconds in which it is gathered with others to the same recipient; None: it goes by itself
+    batch_secs  seconds of its batch window; None: it is sent alone
     account  the name of the account that sends it
-    sources  whose budgets its call counts for: its event's source, or all that a batch window gathers from
+    sources  whose budgets its call counts for: its event's source, or all sources of a batch push
     remember seconds after its settlement in which an event that arrives with its key is a duplicate; None: as
              long as the ledger remembers
     """
@@ -86,26 +94,26 @@ class Push:
     remember: float | None = None
 
     def forget_before(self, event: Event) -> float:
-        """Return the moment before which its settlement is another event's; 0 if there is none.
+        """Return the time before which a settlement was another event's; 0 if there is no such time.
 
-        What counts is when the event arrived, and not when it is tried: a message that comes back is the same
-        arrival, however late.
+        The time of arrival counts, and not the time of the attempt: a message that is received again is the
+        same arrival, however late.
         """
         return 0.0 if self.remember is None else event.received_at - self.remember
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one push, or of an event that never became one. Safe to log whole.
+    """How one push ended, or an event that never became one. Safe to log, except for `push`.
 
-    error_code   stable code of the error, where there was one
-    detail       the error's own sentence, or why nobody was told
+    error_code   stable code of the error, if there was one
+    detail       the error's own sentence, or why the event became no push
     vendor_code  the vendor's error code, made safe
     violations   where the event breaks its source's schema
-    retry_after  seconds to wait before the next try, where somebody named them
-    is_paced     whether that is when the account may call again, which is waited for whatever the attempt
-    latency_ms   how long the vendor took, where it was called
-    push         the push, where it got so far; not to be logged
+    retry_after  seconds to wait before the next attempt, if they are known
+    is_paced     whether that is when the account may call again, whatever the attempt's number
+    latency_ms   duration of the call to the vendor, if there was one
+    push         the push, if the event became one; never logged
     """
 
     source: str
@@ -123,13 +131,18 @@ class Receipt:
 
     @property
     def key(self) -> str | None:
-        """The push's key, where it got so far."""
+        """The push's key, if there is a push."""
         return self.push.key if self.push else None
 
     @property
+    def account(self) -> str | None:
+        """The account of the push, if there is a push."""
+        return self.push.account if self.push else None
+
+    @property
     def disposition(self) -> Disposition:
-        """What it asks to be done with the message that carried the event."""
-        # What waits in a digest's window is kept there.
+        """How the message that carried the event has to be ended."""
+        # A batched push is stored in its window, so no message has to keep it.
         return Disposition.ACKNOWLEDGE if self.error_code == BATCHED else DISPOSITIONS[self.outcome]
 
     @classmethod
@@ -151,7 +164,7 @@ class Receipt:
     ) -> "Receipt":
         """Make the receipt of an error, by the table of outcomes.
 
-        A source that does not exist is `unknown`: strangers must not be able to make metrics.
+        If the source does not exist, its name is `unknown`: strangers must not be able to make metrics.
         """
         return cls(
             source=source if source and not isinstance(error, UnknownSource) else "unknown",
@@ -168,10 +181,10 @@ class Receipt:
 
 
 def part_of(event: Event, part: Sequence[Receipt], receipts: Sequence[Receipt]) -> Event:
-    """Return an event as a message carries it that is for some of its receipts alone.
+    """Return an event for a message that is for some of its receipts only.
 
-    A receipt without a push (a recipient that cannot be made, for example) has no key to name it by. Then the
-    message is for all that the other receipts are not about.
+    A receipt without a push (its recipient could not be determined, for example) has no key. Then the message
+    is for everything that the other receipts do not cover.
     """
     keys = tuple(dict.fromkeys(receipt.key for receipt in part if receipt.key))
     if all(receipt.key for receipt in part):

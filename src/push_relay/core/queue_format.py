@@ -150,7 +150,7 @@ def message_id(record: Mapping[str, Any]) -> object:
 
 
 def sent_at(record: Mapping[str, Any]) -> float:
-    """Return when a record's message was first sent (seconds since the epoch); 0 if nothing says so.
+    """Return when a record's message was first sent (seconds since the epoch); 0 if that is unknown.
 
     If a replay claims another time than SQS's own, the earlier one counts: a claim makes no message younger.
     """
@@ -186,7 +186,7 @@ def origin(record: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in kept.items() if value}
 
 
-def park(event: Event, attempt: int, due: float, error_code: str) -> Packed:
+def parked(event: Event, attempt: int, due: float, error_code: str) -> Packed:
     """Write an event that waits for its next attempt. Raises PayloadTooLarge.
 
     due  seconds since the epoch
@@ -211,7 +211,7 @@ def copy(record: Mapping[str, Any], crashes: int) -> Packed:
 
 
 def as_received(content: Mapping[str, Any]) -> Packed:
-    """Write a message as it was received, or the whole invocation if it was no message.
+    """Write a message as it was received, or the whole invocation if it was not a message.
 
     A dead letter gets an id and a time of its own, and a replay needs those of the message. A replay begins
     to count crashes again.

@@ -83,11 +83,11 @@ class Relay:
     def _clear_dropped(self, event: Event, receipts: Sequence[Receipt]) -> None:
         """Clear the parked pushes that an event was parked for and that it has no longer. Never raises.
 
-        A route or a mapping has changed while they waited: they would be listed as parked for good.
+        A route or a mapping has changed while they waited: they would stay in the list of parked pushes.
         """
         if any(receipt.push is None and receipt.disposition is Disposition.PARK for receipt in receipts):
             return  # it is not known what the event becomes, and all of it is tried again
         for key in set(event.only) - {receipt.key for receipt in receipts}:
-            # These records are for people alone, and an error may not take down the other events.
+            # These records are for people only, and an error must not stop the other events.
             with suppress(Exception):
                 self.ledger.clear_parked(key)

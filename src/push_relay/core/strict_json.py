@@ -18,7 +18,7 @@ type JsonObject = dict[str, Any]
 
 
 class Limits(NamedTuple):
-    """What a JSON value may have at most.
+    """The limits of a JSON value.
 
     depth  containers inside containers
     parts  lists, objects and members: brackets that open and commas that separate
@@ -66,7 +66,7 @@ def parse(raw: bytes, *, lenient: bool = False, charset: str = "", limits: Limit
              null; half of a surrogate pair, and what is not UTF-8, is U+FFFD. UTF-16 and UTF-32 are read
     charset  what the sender named, lower-case; counts if the reading is lenient and the bytes are not UTF-8
 
-    Raises MalformedRequest, whose text tells what and where and quotes nothing of the content;
+    Raises MalformedRequest, whose text has the cause and the place and never quotes the content;
     PayloadTooLarge for too many parts, before they are parsed.
     """
     text = decode_leniently(raw, charset) if lenient else decode(raw)
@@ -130,7 +130,7 @@ def decode(raw: bytes) -> str:
 
 
 def decode_leniently(raw: bytes, charset: str) -> str:
-    """Return the text that a sender has encoded. What reads as UTF-8 is UTF-8, whatever charset is named."""
+    """Return the text that a sender has encoded. Valid UTF-8 is read as UTF-8, whatever charset is given."""
     # By the byte order mark, or the zero bytes that ASCII has in UTF-16 and UTF-32 and JSON in UTF-8 never
     # has.
     encoding = json.detect_encoding(raw)
@@ -170,7 +170,7 @@ def _punctuation(text: str) -> int:
 
 
 def _loads(text: str, limits: Limits) -> Json:
-    hooks = {"parse_constant": _no_constant, "parse_float": _finite, "parse_int": _whole}
+    hooks = {"parse_constant": _no_constant, "parse_float": _finite, "parse_int": _integer}
     value: Json = _reading(text, limits, object_pairs_hook=_unique, **hooks)
     if _may_hold_half_pairs(text):
         _check_surrogates(value)
@@ -181,9 +181,9 @@ def _loads_leniently(text: str, limits: Limits) -> Json:
     value: Json = _reading(text, limits, **_LENIENT_HOOKS)
     if _may_hold_half_pairs(text):
         written = json.dumps(value, ensure_ascii=False)
-        mended = replace_half_pairs(written)
+        replaced = replace_half_pairs(written)
         # Read again, rather than walked through: keys that have become the same are one, as above.
-        value = value if mended == written else _reading(mended, limits, **_LENIENT_HOOKS)
+        value = value if replaced == written else _reading(replaced, limits, **_LENIENT_HOOKS)
     return value
 
 
@@ -224,13 +224,13 @@ def _finite_or_null(digits: str) -> float | None:
     return None if math.isinf(number) else number
 
 
-def _whole(digits: str) -> int:
+def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise MalformedRequest("the body holds a number that is too large")
     return int(digits)
 
 
-def _whole_or_null(digits: str) -> int | None:
+def _integer_or_null(digits: str) -> int | None:
     # Beyond these, most libraries read infinity, which JSON cannot write.
     return int(digits) if len(digits) <= MAX_DIGITS else None
 
@@ -238,7 +238,7 @@ def _whole_or_null(digits: str) -> int | None:
 _LENIENT_HOOKS: dict[str, Any] = {
     "parse_constant": _null,
     "parse_float": _finite_or_null,
-    "parse_int": _whole_or_null,
+    "parse_int": _integer_or_null,
 }
 
 

@@ -11,7 +11,7 @@ from push_relay.core.delivery.batching import can_be_batched
 from push_relay.core.event import Event, sha256_hex
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
-from push_relay.core.push import Push, Receipt, Recipient, Wording
+from push_relay.core.push import Push, Receipt, Recipient, Wording, of_account
 from push_relay.core.rules.recognition import Sources
 from push_relay.core.rules.route import Route, Routing
 from push_relay.core.rules.source import Source
@@ -39,9 +39,11 @@ class Translator:
             if written.wording is None:
                 yield Receipt.of(event, Outcome.FILTERED, detail="no message rule holds for it")
                 return
-            account = self.routing.account
-            fitted = fit(written.wording, account.title_limit, account.body_limit)
-            pushes = [self._push(event, source, fitted, *pair) for pair in routed.recipients.items()]
+            wording = written.wording
+            pushes = [
+                self._push(event, source, wording, recipient, route)
+                for (_, recipient), route in routed.recipients.items()
+            ]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield Receipt.of_error(event, exc)
             return
@@ -62,21 +64,27 @@ class Translator:
     def _push(
         self, event: Event, source: Source, wording: Wording, recipient: Recipient, route: Route
     ) -> Push:
-        ages = (route.max_age, source.max_age, self.routing.account.max_age)
+        account = self.routing.accounts[route.account]
+        ages = (route.max_age, source.max_age, account.max_age)
         max_age = next(age for age in ages if age is not None)
+        fitted = fit(wording, account.title_limit, account.body_limit)
         return Push(
             recipient,
-            wording,
-            _key(event, recipient),
+            fitted,
+            of_account(_key(event, recipient), route.account),
             high=route.high,
             max_age=max_age,
-            batch_secs=route.batch_secs if can_be_batched(wording) else None,
+            batch_secs=route.batch_secs if can_be_batched(fitted) else None,
+            account=route.account,
             sources=(event.source,),
             remember=source.remembers(event),
         )
 
 
 def _key(event: Event, recipient: Recipient) -> str:
-    """Return a push's key. It is made of what cannot be forged: its event's identity and its recipient."""
+    """Return the key of the default account's push, made of its event's identity and its recipient.
+
+    Neither can be forged.
+    """
     parts = (event.source, event.identity, recipient.kind, recipient.value)
     return sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))

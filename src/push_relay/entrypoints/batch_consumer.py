@@ -114,13 +114,13 @@ class BatchConsumer:
             if parked and not record.event:
                 raise InvocationFailed("the invocation could not be read, for an unknown reason")
             if parked:
-                self._ending.park(record, parked)
+                self._ending.requeue(record, parked)
         return {"batchItemFailures": []}
 
     # --- from a record to its receipts ------------------------------------------------------------------
 
     def _deliver(self, batch: Sequence[QueueRecord], unwrap: Unwrap, left: TimeLeft) -> None:
-        """Make events of records and deliver them together; note on each record what became of it."""
+        """Make events of records and deliver them together; note its receipts on each record."""
         for record in batch:
             self._recognise(record, unwrap)
         carrying = [record for record in batch if record.event]
@@ -148,7 +148,7 @@ class BatchConsumer:
     def _crashed(self, record: QueueRecord) -> Receipt:
         """Return the receipt of a record that is not even read: reading it may be what kills the function."""
         error = Crashed(f"the function had the message {record.crashes} times and did not answer")
-        # Any program that may send to the queue writes any name, and may not make metrics with it.
+        # Any program that may send to the queue writes any name, and must not make metrics with it.
         source = record.source if self.recogniser.has_source(record.source) else ""
         about = record.message_id
         return Receipt.failure(error, source=source, event_id=about, correlation_id=about)
@@ -190,7 +190,7 @@ class BatchConsumer:
             return True
         if record.event is None:
             return False
-        self._ending.park(record, parked)
+        self._ending.requeue(record, parked)
         return True
 
     def _wait(self, record: QueueRecord) -> bool:
@@ -231,6 +231,6 @@ def _records(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, A
     if not isinstance(invocation, Mapping) or not isinstance(invocation.get("Records"), list):
         return None
     records = invocation["Records"]
-    # An invocation with anything else in it is dead-lettered as a whole, and nothing of it is passed over.
+    # An invocation with anything else in it is dead-lettered as a whole, and no part of it is skipped.
     ours = all(isinstance(record, Mapping) and record.get(key) == service for record in records)
     return records if ours else None

@@ -30,7 +30,7 @@ class DirectForward:
         try:
             self.ending.dead_letter(record)
             if parked := record.asking_for(Disposition.PARK):
-                self.ending.park(record, parked)
+                self.ending.requeue(record, parked)
         except (QueueUnavailable, PayloadTooLarge) as exc:
             lost = QueueUnavailable(exc.detail)
             return Forwarded([_not_kept(receipt, lost) for receipt in receipts], lost)

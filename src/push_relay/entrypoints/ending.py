@@ -20,17 +20,14 @@ class Ending:
     queues: Queues
     clock: Clock
 
-    def park(self, record: QueueRecord, parked: Sequence[Receipt]) -> None:
+    def requeue(self, record: QueueRecord, parked: Sequence[Receipt]) -> None:
         """Queue a record's event for the next attempt of the parked pushes.
 
-        Urgent pushes get a message of their own, because the others may have to wait until midnight.
+        Urgent pushes get a message of their own, because the others may have to wait until midnight. So do
+        the pushes of each account, because each waits for its own vendor and its own midnight.
         """
-        urgent = [receipt for receipt in parked if receipt.push and receipt.push.high]
-        others = [receipt for receipt in parked if receipt not in urgent]
-        # A receipt without a push stands for all of the event's pushes, so the whole event is queued once.
-        is_whole = any(receipt.push is None for receipt in parked)
-        for part in [parked] if is_whole else [urgent, others]:
-            event = record.event_for(part) if part else None
+        for part in _parts(parked):
+            event = record.event_for(part)
             if event:
                 due = self.clock.now() + record.delay(part)
                 self.queues.requeue(event, record.next_attempt(part), due, _code(part))
@@ -56,6 +53,17 @@ class Ending:
             raise PayloadTooLarge("the event is larger than a queue message can hold")
         packed = as_received(record.content)
         self.queues.dead_letter(packed.body, packed.attributes, _code(dead), record.event_id)
+
+
+def _parts(parked: Sequence[Receipt]) -> list[Sequence[Receipt]]:
+    """Split parked receipts by what they wait for, urgent ones first."""
+    parts: dict[tuple[bool, str], list[Receipt]] = {}
+    for receipt in parked:
+        if receipt.push is None:
+            # It stands for all of the event's pushes, so the whole event is queued once.
+            return [parked]
+        parts.setdefault((not receipt.push.high, receipt.push.account), []).append(receipt)
+    return [parts[name] for name in sorted(parts)]
 
 
 def _code(receipts: Sequence[Receipt]) -> str:

@@ -145,7 +145,7 @@ def _answer_lost(event: Event, receipts: Sequence[Receipt], lost: QueueUnavailab
 def _answer_with_receipts(event: Event, receipts: Sequence[Receipt]) -> Response:
     """Answer in direct mode: 202 if a push is kept in a queue, whatever the reason, else 200.
 
-    A failed push is no error to its sender, who would only retry it: a person has to release it.
+    A failed push is not an error of its sender, which would only retry it: a person has to replay it.
     """
     worst = max(receipts, key=_gravity)
     status = HTTPStatus.ACCEPTED if any(_gravity(worst)) else HTTPStatus.OK
@@ -176,9 +176,9 @@ def _public_detail(receipt: Receipt) -> str | None:
 
 
 def _refusal(error: Exception, correlation_id: str) -> Response:
-    """Answer with an error: in words where the sender can mend it.
+    """Answer with an error, and with its detail if the sender can correct it.
 
-    What only the deployer can mend (a secret that is not there) is for the log: anybody may be asking.
+    A detail that only the deployer needs (a missing secret) is for the log: anybody may be asking.
     """
     status = verdict(error).status
     is_theirs = status < HTTPStatus.INTERNAL_SERVER_ERROR

@@ -24,7 +24,7 @@ from push_relay.telemetry import Telemetry
 _GRACE_SECS = 5.0
 #: Receives after which a suspect is copied instead of handled, before SQS moves it to a dead-letter queue.
 _MAX_RECEIVES = 2
-#: Failed copies after which no more are tried. Each may take seconds, and what is left is handled with care.
+#: Failed copies after which no other is tried. Each may take seconds, and the rest is handled one by one.
 _MAX_FAILURES = 2
 
 
@@ -38,7 +38,7 @@ class Isolation:
     def isolate(self, batch: Sequence[QueueRecord]) -> list[QueueRecord]:
         """Return the records of a standard queue to handle in this invocation; replace the others by copies.
 
-        These are one suspect, or else all records that are no suspects. Records that are only dead-lettered,
+        These are one suspect, or else all records that are not suspects. Records that are only dead-lettered,
         and those that could not be copied, are handled as well.
         """
         doomed = [record for record in batch if record.is_doomed]

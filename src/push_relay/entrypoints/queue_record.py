@@ -1,4 +1,4 @@
-"""One message of an invocation on its way: what it carries, then what became of it, then what is done."""
+"""One message of an invocation: its content, then its event, then the receipts of the event's pushes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ _random = SystemRandom().random
 
 @dataclass(slots=True)
 class QueueRecord:
-    """A message, its event where it got so far, and the receipts of the event's pushes.
+    """A message, its event if it could be read, and the receipts of the event's pushes.
 
     attempt  how many times its event has been tried, this time included
-    due      seconds since the epoch before which it is not to be tried
-    reason   why it was parked, as the message has it: handed on, and for people alone
+    due      seconds since the epoch before which it must not be tried
+    reason   the error code for which it was parked; it is passed on, for people only
     group    its message group in a FIFO queue; None in any other
     receives how often SQS has handed it out
-    crashes  how often the function died on it, as far as is known; always 0 in a FIFO queue, where a message
-             that waits is received again as well
+    crashes  how often the function died on it, if that is known; always 0 in a FIFO queue, where a message
+             that waits is received again too
     behind   the later messages of its group in the same batch
     """
 
@@ -47,7 +47,7 @@ class QueueRecord:
 
     @classmethod
     def of_sqs(cls, record: Mapping[str, Any]) -> "QueueRecord":
-        """Read what an SQS record says of itself."""
+        """Read an SQS record."""
         attributes = record.get("attributes")
         system = attributes if isinstance(attributes, Mapping) else {}
         progress = queue_format.progress(record)
@@ -95,7 +95,7 @@ class QueueRecord:
 
     @property
     def event_id(self) -> str:
-        """The event's id, where it got so far."""
+        """The event's id, if it could be read."""
         return self.event.id if self.event else "-"
 
     def asking_for(self, disposition: Disposition) -> list[Receipt]:
@@ -119,7 +119,7 @@ class QueueRecord:
         return max(waits)
 
     def next_attempt(self, parked: Sequence[Receipt]) -> int:
-        """Return the number of the next attempt. What waits for the account alone has not used one up."""
+        """Return the number of the next attempt. A wait for the account has not used up an attempt."""
         return self.attempt + any(not receipt.is_paced for receipt in parked)
 
 

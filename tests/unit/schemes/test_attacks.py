@@ -4,10 +4,9 @@ import pytest
 
 from attacks import ATTACKS, Attack
 from push_relay.core.errors import SignatureInvalid, Stale, Unauthenticated
-from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.proofs import WITHOUT_SECRET
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
+from push_relay.core.trust.verify_table import WITHOUT_SECRET
 from signers import CASES, WORD, Case
 from sns_sender import NOW
 
@@ -30,7 +29,7 @@ SIGNED_AGAIN = pytest.mark.parametrize(
 
 def scheme(case: Case) -> Scheme:
     """Return the scheme that the case's source folder configures."""
-    return read_scheme(TomlTable(case.verify))
+    return read_scheme(case.verify)
 
 
 @EVERY

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import Unauthenticated
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.registry import read_scheme
 from signers import CASES, Case
 from sns_sender import NOW, Request
@@ -29,7 +28,7 @@ BODIES = st.one_of(
 def refused_or_accepted(case: Case, request: Request, now: float = NOW) -> bool:
     """Return whether a request is accepted. Any exception other than a refusal fails the test."""
     try:
-        read_scheme(TomlTable(case.verify))(request, case.evidence(now))
+        read_scheme(case.verify)(request, case.evidence(now))
     except Unauthenticated:
         return False
     return True

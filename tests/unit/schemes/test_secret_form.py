@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.proofs import WITHOUT_SECRET
 from push_relay.core.trust.schemes.proof import MAX_PROOF
 from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
 from push_relay.core.trust.schemes.secret_form import visible
+from push_relay.core.trust.verify_table import WITHOUT_SECRET
 from signers import CASES, Case, ed25519_pairs, whsec
 from sns_sender import NOW
 
@@ -41,7 +40,7 @@ ROUND = (
 def readings(case: Case, stored: str | bytes) -> list[bytes]:
     """Return the possible readings of a stored secret for a case's scheme."""
     given = stored.encode() if isinstance(stored, str) else stored
-    return read_scheme(TomlTable(dict(case.verify))).secret.readings(given)
+    return read_scheme(dict(case.verify)).secret.readings(given)
 
 
 def of_scheme(name: str, **verify: str) -> Case:
@@ -62,7 +61,7 @@ def test_one_reading_ignores_characters_around_a_secret(case: Case, form: str) -
     """White space or quotes are often added by mistake. The sender signs without them, and is accepted."""
     found = readings(case, form.format(case.secret.decode()))
     assert case.secret in found
-    assert read_scheme(TomlTable(dict(case.verify)))(case.genuine(), case.evidence(NOW, *found))
+    assert read_scheme(dict(case.verify))(case.genuine(), case.evidence(NOW, *found))
 
 
 @pytest.mark.parametrize("secret", [b" spaced ", b'"quoted"', b"line\n", b"'"])
@@ -70,7 +69,7 @@ def test_one_reading_keeps_characters_around_a_secret(secret: bytes) -> None:
     """White space or quotes may belong to the secret, and the sender then signs with them."""
     github = of_scheme("github")
     found = readings(github, secret)
-    verify = read_scheme(TomlTable(dict(github.verify)))
+    verify = read_scheme(dict(github.verify))
     assert verify(github.genuine(secret=secret), github.evidence(NOW, *found))
 
 
@@ -100,7 +99,7 @@ def test_a_secret_outside_utf8_has_no_reading(case: Case) -> None:
 def test_every_scheme_generates_an_example_that_it_accepts(name: str) -> None:
     """The local stack and people who need a new secret use the example."""
     more = {"hmac": {"header": "X-S"}, "token": {"header": "X-T", "prefix": "Bearer "}}.get(name, {})
-    form = read_scheme(TomlTable({"scheme": name, **more})).secret
+    form = read_scheme({"scheme": name, **more}).secret
     example = form.example(secrets.token_bytes(24))
     assert form.readings(example.encode())[0] == example.encode()
     assert len(example) >= 32

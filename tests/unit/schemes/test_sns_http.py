@@ -13,7 +13,6 @@ from push_relay.core.errors import (
     Stale,
     Unauthenticated,
 )
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.registry import read_scheme
 from push_relay.core.trust.schemes.sns_http import MAX_BYTES
 from signers import CASES, Place, ed25519_pairs
@@ -29,7 +28,7 @@ from sns_sender import (
     sns_signed,
 )
 
-VERIFY = read_scheme(TomlTable({"scheme": "sns-http"}))
+VERIFY = read_scheme({"scheme": "sns-http"})
 CASE = next(case for case in CASES if case.name == "sns-http version 2")
 EVIDENCE = CASE.evidence()
 
@@ -259,7 +258,7 @@ def test_no_certificate_is_fetched_for_a_stale_message() -> None:
 
 def test_a_source_can_require_sha256() -> None:
     """Version 1 signs with SHA-1, which need not be accepted if the topic uses version 2."""
-    strict = read_scheme(TomlTable({"scheme": "sns-http", "minimum_version": 2}))
+    strict = read_scheme({"scheme": "sns-http", "minimum_version": 2})
     strict(signed(), EVIDENCE)
     with pytest.raises(SignatureInvalid):
         strict(signed(SignatureVersion="1"), EVIDENCE)

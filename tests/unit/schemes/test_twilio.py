@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from front_door import GATEWAYS, Gateway, world
 from push_relay.core.errors import PayloadTooLarge, SignatureInvalid, Unauthenticated
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.proof import Evidence
 from push_relay.core.trust.schemes.registry import read_scheme
 from push_relay.core.trust.schemes.twilio import MAX_FORM_BYTES
@@ -20,7 +19,7 @@ from signers import CASES, FORM_BODY, mac
 from sns_sender import NOW, URL, Request, b64
 
 BY_NAME = {case.name: case for case in CASES}
-VERIFY = read_scheme(TomlTable({"scheme": "twilio"}))
+VERIFY = read_scheme({"scheme": "twilio"})
 SECRET = b"planted secret"
 EVIDENCE = Evidence([SECRET], NOW)
 ADDRESS = "https://relay.example.com/webhooks/planted"
@@ -150,7 +149,7 @@ def test_a_query_parameter_is_never_read_as_a_field(cuts: list[int], query: str)
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
 def test_a_source_for_forms_rejects_a_body_hash(gateway: Gateway, tmp_path: Path) -> None:
     """The signed text of a form without `AccountSid`, as of a Studio flow, could end like a body hash."""
-    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"')
+    here = world(tmp_path, {"scheme": "twilio"}, event='form_field = "*"')
     here.secrets.secrets = (SECRET,)
     text = text_of(ADDRESS + "?x=1", {"phone": "1", "text": f"&{HASH}"})
     for named in (JSON, FORM):
@@ -212,10 +211,10 @@ def test_the_size_of_a_form_is_checked_before_it_is_parsed() -> None:
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
-@pytest.mark.parametrize("policy", ["", f'address = "{ADDRESS}"'])
+@pytest.mark.parametrize("policy", ["", f'url = "{ADDRESS}"'])
 def test_the_verified_fields_are_the_document(gateway: Gateway, policy: str, tmp_path: Path) -> None:
     """A JSON body with the signature of a form is rejected."""
-    here = world(tmp_path, {"scheme": "twilio"}, event='form = "*"', policy=policy)
+    here = world(tmp_path, {"scheme": "twilio"}, event='form_field = "*"', policy=policy)
     here.secrets.secrets = (SECRET,)
     sms = SMS | {"Body": f"&{HASH}&"}
     text = text_of(ADDRESS + "?x=1", sms)
@@ -303,7 +302,7 @@ def test_two_body_hashes_are_refused_even_if_they_are_signed(order: str) -> None
     signature = b64(mac(b"planted secret", url.encode(), "sha1"))
     request = Request(b"body", {"x-twilio-signature": signature}, url=url)
     with pytest.raises(SignatureInvalid):
-        read_scheme(TomlTable({"scheme": "twilio"}))(request, Evidence([b"planted secret"], NOW))
+        read_scheme({"scheme": "twilio"})(request, Evidence([b"planted secret"], NOW))
 
 
 def test_invalid_utf8_is_not_read_as_the_replacement_character() -> None:

@@ -1,11 +1,12 @@
 """Check every source folder and config/relay.toml. The build runs this check too.
 
-Every mistake is printed with its file, line and cause. The exit code is 0 if there is none, else 1.
+All mistakes are printed, each with its file, line and cause. The exit code is 1 if there is a mistake, else
+0. A warning is about a key that works for one more version. With --json the output is one JSON document,
+which docs/configuration.md describes.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from relayctl.project import ROOT
@@ -17,31 +18,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, default=ROOT / "config/relay.toml", help="the relay.toml to use"
     )
+    parser.add_argument("--json", action="store_true", help="write one JSON document with every finding")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check the files, and return the exit code."""
-    problems = list(_problems(arguments.sources, arguments.config))
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if problems:
-        return 1
-    print(f"check: {arguments.config.name} and all sources are valid")
-    return 0
+    """Check, and return the exit code."""
+    from relayctl.checking import check
 
-
-def _problems(sources: Path, config: Path) -> Iterator[str]:
-    from push_relay.adapters.catalog import read_routing_file, read_source_folder
-    from push_relay.core.errors import ConfigurationInvalid
-
-    folders = sorted(path for path in sources.iterdir() if path.is_dir())
-    proofs = {}
-    for folder in folders:
-        try:
-            proofs[folder.name] = read_source_folder(folder).proof
-        except ConfigurationInvalid as exc:
-            yield exc.detail
-    try:
-        read_routing_file(config, {folder.name for folder in folders}, proofs)
-    except ConfigurationInvalid as exc:
-        yield exc.detail
+    result = check(arguments.sources, arguments.config)
+    if arguments.json:
+        print(result.json())
+        return 0 if result.ok else 1
+    for finding in result.findings:
+        print(finding, file=sys.stderr)
+    if result.ok:
+        print(f"check: {arguments.config.name} and all sources are valid")
+    return 0 if result.ok else 1

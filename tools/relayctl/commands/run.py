@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress.failure(str(exc))
         return 1
     except InterruptedRunError:
-        progress.say("\nstopped; nothing is left running")
+        progress.print_text("\nstopped; nothing is left running")
         return _INTERRUPTED if arguments.once else 0
     return 0
 

@@ -93,7 +93,7 @@ def _origin(dead_letter: DeadLetter) -> dict[str, Mapping[str, Any]]:
     """Return the attributes for the original message id and the time at which it was sent.
 
     `deliver` stores them when it dead-letters a message. If SQS moved the message, its own id and time are
-    still the original ones. If no queue held the message before, the dead letter's id and time are used.
+    still the original ones. If no queue held the message before, the id and time of the dead letter are used.
     """
     message = record(dead_letter.message_id, dead_letter.body, dead_letter.attributes, dead_letter.sent_at)
     return {name: _text(value) for name, value in origin(message).items()}

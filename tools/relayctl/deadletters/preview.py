@@ -32,7 +32,7 @@ _DESCRIPTIONS: Final = {PUSHED: "would be pushed to {}", BATCHED: "would be batc
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a replay of a dead letter would do.
+    """The result that a replay of a dead letter would have.
 
     outcomes  the number of pushes by outcome; also the keys `pushed`, `gathered` and `unreadable`
     reasons   why pushes would not be sent

@@ -17,7 +17,10 @@ _ID: JsonObject = {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"}
 _SOURCE: JsonObject = {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"}
 _CODES = sorted({*CODES, METHOD_NOT_ALLOWED, NOT_FOUND})
 _OUTCOMES = [str(outcome) for outcome in Outcome]
-_KEPT = [str(Outcome.PARKED), *(str(o) for o, d in DISPOSITIONS.items() if d is Disposition.DEAD_LETTER)]
+_STORED_OUTCOMES = [
+    str(Outcome.PARKED),
+    *(str(o) for o, d in DISPOSITIONS.items() if d is Disposition.DEAD_LETTER),
+]
 
 #: The schemas of bodies, by component name. Source names are lower-case, so they cannot collide with these.
 SCHEMAS: JsonObject = {
@@ -33,7 +36,7 @@ SCHEMAS: JsonObject = {
         "type": "object",
         "required": ["status", "id", "source"],
         "properties": {
-            "status": {"enum": ["accepted", *_KEPT]},
+            "status": {"enum": ["accepted", *_STORED_OUTCOMES]},
             "id": {"$ref": "#/components/schemas/EventId"},
             "source": {"$ref": "#/components/schemas/SourceName"},
             "receipts": {"$ref": "#/components/schemas/Receipts"},
@@ -45,7 +48,7 @@ SCHEMAS: JsonObject = {
         "type": "object",
         "required": ["status", "id", "source", "receipts"],
         "properties": {
-            "status": {"enum": [outcome for outcome in _OUTCOMES if outcome not in _KEPT]},
+            "status": {"enum": [outcome for outcome in _OUTCOMES if outcome not in _STORED_OUTCOMES]},
             "id": {"$ref": "#/components/schemas/EventId"},
             "source": {"$ref": "#/components/schemas/SourceName"},
             "receipts": {"$ref": "#/components/schemas/Receipts"},

@@ -1,9 +1,9 @@
-// Beside the phone: the counters, the faults in force, and every call with what became of it.
+// The panel beside the phone: the counters, the ordered faults, and all calls.
 
 import { element, recipient } from "./phone.js";
 
-const KEPT_ROWS = 300;
-const FAULT_WORDS = {
+const MAX_ROWS = 300;
+const FAULT_NAMES = {
   status: "ordered status",
   reset_before_read: "reset before reading",
   reset_after_read: "reset after reading",
@@ -28,7 +28,7 @@ function put(id, text) {
 
 export function list(call) {
   log.prepend(row(call));
-  while (log.children.length > KEPT_ROWS) log.lastElementChild.remove();
+  while (log.children.length > MAX_ROWS) log.lastElementChild.remove();
   document.getElementById("log-empty").hidden = true;
 }
 
@@ -65,11 +65,11 @@ function traits(call) {
   chip((call.content_type ?? "no type").replace("application/", "").replace(/;.*/, "").toUpperCase());
   if (call.push) made.append(element("bdi", "chip plain", recipient(call.push)));
   if (call.latency_secs) chip(`${call.latency_secs} s late`, "fault");
-  if (call.fault) chip(FAULT_WORDS[call.fault] ?? call.fault, "fault");
+  if (call.fault) chip(FAULT_NAMES[call.fault] ?? call.fault, "fault");
   if (call.over_quota) chip("over quota", "broken");
   if (call.over_connections) chip("too many connections", "broken");
   if (call.status === 401 && !call.fault) chip("wrong credentials", "broken");
-  if (call.accepted && call.fault) chip("shown, though the caller can not know", "plain");
+  if (call.accepted && call.fault) chip("shown, but the caller cannot know", "plain");
   if (call.correlation_id) {
     const id = element("span", "chip plain id", call.correlation_id);
     id.title = "X-Correlation-Id";
@@ -115,12 +115,12 @@ export function count(summary) {
   const orders = summary.orders.map((order) => {
     const often = { null: "every call", 1: "once" }[order.times] ?? `${order.times} times`;
     const likely = order.probability < 1 ? `, ${Math.round(order.probability * 100)} %` : "";
-    return `${FAULT_WORDS[order.kind]} (${often}${likely})`;
+    return `${FAULT_NAMES[order.kind]} (${often}${likely})`;
   });
   put("in-force", orders.length ? `Ordered: ${orders.join(", ")}` : "");
 }
 
-// --- what can be asked of the sandbox ---------------------------------------------------------------
+// --- requests to the control API ---------------------------------------------------------------------
 
 async function ask(method, path, body) {
   const json = body && { "Content-Type": "application/json" };

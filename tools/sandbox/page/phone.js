@@ -1,16 +1,16 @@
-// The phone: a lock screen on which pushes appear, and leave when they expire.
-// What a push says reaches the page as text only (textContent), never as markup.
+// The phone: a lock screen that shows pushes until they expire.
+// The texts of a push are set with textContent only, so that they are never read as markup.
 
-const KEPT_CARDS = 200;
+const MAX_CARDS = 200;
 const FOLDED_CARDS = 3;
 
 const list = document.getElementById("notifications");
 const older = document.getElementById("older");
 const empty = document.getElementById("empty");
-const aloud = document.getElementById("aloud");
+const announcement = document.getElementById("announcement");
 const chimeButton = document.getElementById("chime");
 
-let audio = null; // made by the button's click: browsers allow no sound before one
+let audio = null; // created when the button is clicked, because browsers allow no sound before a click
 
 export function element(name, className, text) {
   const made = document.createElement(name);
@@ -41,21 +41,21 @@ export function recipient(push) {
 
 // --- notifications ----------------------------------------------------------------------------------
 
-// `fresh` is false for calls that were made before the page was opened: those make no sound.
-export function show(call, fresh) {
+// `isNew` is false for calls that were made before the page was opened. They are not announced and make no sound.
+export function show(call, isNew) {
   const arrived = Date.parse(call.time);
-  // What 0 means is unknown, so such a push stays.
+  // The meaning of 0 is unknown, so such a push stays.
   const expires = call.push.ExpirySecs > 0 ? arrived + call.push.ExpirySecs * 1000 : Infinity;
   if (expires <= Date.now()) return;
   const made = card(call.push, arrived, expires);
   list.prepend(made);
   offerRest(made);
-  while (list.children.length > KEPT_CARDS) list.lastElementChild.remove();
+  while (list.children.length > MAX_CARDS) list.lastElementChild.remove();
   tick();
   arrange();
-  if (!fresh) return;
+  if (!isNew) return;
   document.getElementById("shelf").scrollTo({ top: 0 });
-  aloud.textContent = `${call.push.Title}: ${call.push.Body}`;
+  announcement.textContent = `${call.push.Title}: ${call.push.Body}`;
   if (call.push.Sound) chime();
 }
 
@@ -71,15 +71,15 @@ function card(push, arrived, expires) {
   head.append(element("span", "app-icon"), element("span", "app", "Push"), element("span", "ago"));
   head.querySelector(".app-icon").append(icon("bell"));
   const title = element("h3", "", push.Title);
-  const body = element("p", "said", push.Body);
+  const body = element("p", "text", push.Body);
   title.dir = body.dir = "auto";
   made.append(head, title, body, foot(push, expires));
   return made;
 }
 
-// Offer the rest of a body that is longer than a card shows; it can be measured once it is on the page.
+// Add a button for the rest of a body that is longer than its card. It can be measured only on the page.
 function offerRest(made) {
-  const body = made.querySelector(".said");
+  const body = made.querySelector(".text");
   if (body.scrollHeight <= body.clientHeight + 1) return;
   const rest = element("button", "rest", "Read all");
   rest.type = "button";

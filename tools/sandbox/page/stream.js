@@ -1,25 +1,25 @@
-// Follow the sandbox's event stream, for as long as the page is open.
-// The browser reconnects by itself and says where it stopped (Last-Event-ID); where it gives up, we don't.
+// The sandbox's event stream, which is followed while the page is open.
+// The browser reconnects with the id of the last event (Last-Event-ID). If it gives up, a new stream is opened.
 
 import { clearLog, count, list } from "./log.js";
 import { clearPhone, show } from "./phone.js";
 
-const WORDS = { connecting: "Connecting…", live: "Live", lost: "Reconnecting…" };
-const AGAIN_AFTER_MS = 1500;
+const STATES = { connecting: "Connecting…", live: "Live", lost: "Reconnecting…" };
+const RETRY_AFTER_MS = 1500;
 
-let caughtUp = false; // the calls before the first summary were made before this page was opened
+let caughtUp = false; // calls before the first summary were made before this page was opened
 
-function tell(connection) {
-  document.body.dataset.connection = connection;
-  document.getElementById("connection").textContent = WORDS[connection];
+function showConnection(state) {
+  document.body.dataset.connection = state;
+  document.getElementById("connection").textContent = STATES[state];
 }
 
 function follow() {
   const stream = new EventSource("/_sandbox/events");
-  stream.addEventListener("open", () => tell("live"));
+  stream.addEventListener("open", () => showConnection("live"));
   stream.addEventListener("error", () => {
-    tell("lost");
-    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN_AFTER_MS);
+    showConnection("lost");
+    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, RETRY_AFTER_MS);
   });
   stream.addEventListener("cleared", () => {
     clearLog();

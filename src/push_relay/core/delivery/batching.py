@@ -1,11 +1,11 @@
-"""Digests: what a route gathers for one recipient in a while becomes one push: a storm costs one call.
+"""Batch windows: pushes to one recipient in a time become one push, so that a storm costs one call.
 
-A window is a stretch of time of one recipient's. The first push that comes in it opens it and schedules an
-event of the relay's own, due when it ends; that event is delivered like any other, and then every gathered
-push has its receipt. Each step can be repeated: a worker that dies on the way loses nothing.
+The first push of a window opens it, and schedules an event of the relay's own that is due when the window
+ends. That event is delivered like any other, and then every batched push has its receipt. Each step can be
+repeated, so a worker that dies loses nothing.
 
-A push lies in one window at the most, whoever comes to gather it and whenever: the ledger notes the window
-before the push is put there, and another one only when that one has closed, or is full, without it.
+A push is in at most one window, however often workers add it: the ledger notes the window before the push is
+stored there, and notes another one only if the first has closed, or is full, without it.
 """
 
 import math
@@ -24,24 +24,24 @@ from push_relay.core.event import Event, sha256_hex
 from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
-from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording
+from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording, of_account
 
-#: The source of the relay's own events; no folder can have this name.
+#: The source of the relay's own events, which no folder can have. The version before wrote the same word.
 SOURCE = ".digest"
-#: Segments that are tried before a push is parked: full, or closed by a faster clock.
+#: Segments that are tried before a push is parked. They can be full, or closed by a faster clock.
 TRIES = 20
-#: Pushes of a refused digest that are tried before the others. If the vendor refuses all of them, it may be
-#: the recipient that it refuses, and each of the others would cost a call for nothing.
+#: Pushes of a refused batch push that are tried before the others. If the vendor refuses all of them, it may
+#: refuse the recipient, and each of the others would waste a call.
 TRIALS = 3
-#: Characters that a gathered push may have: a title is what a digest shows of it.
+#: Characters that a batched push may have. The batch push shows only its title.
 LONGEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class BatchedPush:
-    """One gathered push: what it says, and whose it is.
+    """One push in a batch window.
 
-    expires  seconds since the epoch from which on it is not worth sending; None: it always is
+    expires  seconds since the epoch after which it is not worth sending; None: it always is
     """
 
     key: str
@@ -54,7 +54,7 @@ class BatchedPush:
 
 @dataclass(frozen=True, slots=True)
 class BatchPush(Push):
-    """The push that a window becomes, with what it speaks of, and what came too late for it."""
+    """The push that a window becomes, with the pushes that it reports and those that are too old."""
 
     entries: tuple[BatchedPush, ...] = ()
     expired: tuple[BatchedPush, ...] = ()
@@ -62,17 +62,17 @@ class BatchPush(Push):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinglePush(Push):
-    """A gathered push that is sent alone, because the vendor refused its digest."""
+    """A batched push that is sent alone, because the vendor refused the batch push."""
 
     entry: BatchedPush
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time in which one recipient's pushes are gathered.
+    """A time in which one recipient's pushes are collected.
 
     due      seconds since the epoch
-    segment  the part of it that a push is put into; they end together, and become one digest
+    segment  the part that stores a push; all parts end together, and become one batch push
     """
 
     id: str
@@ -80,30 +80,31 @@ class Window:
     due: float
     high: bool = False
     segment: int = 0
+    account: str = DEFAULT_ACCOUNT
 
 
 class Added(StrEnum):
-    """What became of an entry that was added to a window."""
+    """The result of adding a push to a window."""
 
-    SCHEDULED = "scheduled"  # it lies there, and the window's end is scheduled
-    UNSCHEDULED = "unscheduled"  # it lies there, and the window's end is not scheduled yet
+    SCHEDULED = "scheduled"  # it is stored, and the window's end is scheduled
+    UNSCHEDULED = "unscheduled"  # it is stored, and the window's end is not scheduled yet
     CLOSED = "closed"  # the window has closed without it
-    FULL = "full"  # the segment has no room for it, and never will
+    FULL = "full"  # the segment never has room for it
 
 
 class BatchStore(Protocol):
-    """Where windows are kept. Every method that needs the store raises LedgerUnavailable."""
+    """The store of windows. Every method that does I/O raises LedgerUnavailable."""
 
     def latest(self, window: Window) -> Window:
-        """Return where a window's next push is tried first, as far as this worker knows. No I/O."""
+        """Return the segment to try first for a window's next push, as far as this worker knows. No I/O."""
         ...
 
     def further(self, window: Window) -> Window:
-        """Return where a push goes for which a segment has no room, maybe in another window. No I/O."""
+        """Return the segment to try after a full one, perhaps in another window. No I/O."""
         ...
 
     def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add an entry to a segment, once. Adding it again returns that it lies there, even after the end."""
+        """Add a push to a segment, once. If it is stored there already, return that, even after the end."""
         ...
 
     def scheduled(self, window: Window) -> None:
@@ -111,7 +112,7 @@ class BatchStore(Protocol):
         ...
 
     def close(self, window_id: str) -> tuple[Window, Sequence[BatchedPush]] | None:
-        """Let no more in, and return what was gathered; None where there is no such window."""
+        """Close a window and return its pushes; None if there is no such window."""
         ...
 
 
@@ -119,13 +120,13 @@ class Scheduler(Protocol):
     """The queue, where an event waits until it is due. Raises QueueUnavailable."""
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Queue an event, not to be seen before a moment (seconds since the epoch), with why it waits."""
+        """Queue an event, not before `due` (seconds since the epoch), with the code for which it waits."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Batcher:
-    """Gathers pushes into windows, and makes of a window that ends the one push that it becomes."""
+    """Adds pushes to batch windows, and writes the one push of a window that ends."""
 
     store: BatchStore
     ledger: Ledger
@@ -144,29 +145,29 @@ class Batcher:
             self.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             return self.sender.recorded(push, Receipt.of_error(event, exc, push))
-        detail = "gathered with others to the same recipient"
+        detail = "in a batch window with others to the same recipient"
         return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=BATCHED, push=push)
 
     def _put(self, push: Push, entry: BatchedPush) -> None:
-        """Put an entry into the window that the ledger notes for it, else into the first that takes it."""
+        """Add a push to the window that the ledger notes for it, else to the first that accepts it."""
         now = self.clock.now
         window = self._noted(push, self.store.latest(window_of(push, now())))
         for _ in range(TRIES):
             added = self.store.add(window, entry)
             if added is Added.UNSCHEDULED:
-                # In this order, so that a worker that dies in between leaves a second event, and not none.
+                # In this order, a worker that dies in between leaves a second event instead of none.
                 self.queue.requeue(closing_event(window), 1, window.due, BATCHED)
                 self.store.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return
-            # By this worker's clock the closed one may last a while yet: the next begins when it is due.
+            # By this worker's clock the closed window is perhaps still open. The next one begins at its end.
             next_one = window_of(push, max(now(), window.due))
             other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)
             window = self._noted(push, other, overwrite=True)
-        raise LedgerUnavailable("no window of the digest has taken the push")
+        raise LedgerUnavailable("no batch window has accepted the push")
 
     def _noted(self, push: Push, window: Window, *, overwrite: bool = False) -> Window:
-        """Note the window that a push goes into before it lies there; return the one that it is bound to."""
+        """Note a push's window before the push is stored there; return the window that is noted."""
         segment = f"#{window.segment}" if window.segment else ""
         noted = self.ledger.note_window(push.key, f"{window.due!r} {window.id}{segment}", overwrite=overwrite)
         due, _, name = noted.partition(" ")
@@ -174,14 +175,14 @@ class Batcher:
         return replace(window, id=window_id, due=float(due), segment=int(number or 0))
 
     def end(self, event: Event, account: Account) -> list[Push | Receipt]:
-        """Write the push that a window becomes; receipts instead where it becomes none. Never raises.
+        """Write the push that a window becomes, or receipts if it becomes none. Never raises.
 
-        If the event waited or failed for pushes of a refused digest, those are written instead.
+        If the event waited or failed for pushes of a refused batch push, those are written instead.
         """
         try:
             found = self.store.close(str(event.data.get("window")))
             if found is None or not found[1]:
-                return [Receipt.of(event, Outcome.FILTERED, detail="nothing was gathered")]
+                return [Receipt.of(event, Outcome.FILTERED, detail="the batch window is empty")]
             push = _written(event, *found, self.clock.now(), account)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             return [Receipt.of_error(event, exc)]
@@ -191,25 +192,27 @@ class Batcher:
 
 
 def window_of(push: Push, now: float) -> Window:
-    """Return the window that a push falls into."""
+    """Return the window of a push that is added now (seconds since the epoch)."""
     seconds = push.batch_secs or 1.0
     number = math.floor(now / seconds)
     parts = (push.recipient.kind, push.recipient.value, str(seconds), str(number), str(push.high))
+    name = sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))
     return Window(
-        sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass")),
+        of_account(name, push.account),
         push.recipient,
         (number + 1) * seconds,
         push.high,
+        account=push.account,
     )
 
 
 def overflow(window: Window) -> Window:
-    """Return the window of the same stretch of time that goes on where a full one has no room."""
+    """Return the window that continues a full one, in the same time."""
     return replace(window, id=sha256_hex(window.id.encode()), segment=0)
 
 
 def account_of(event: Event) -> str:
-    """Return the account of the window whose end an event is."""
+    """Return the account of the window that ends with an event."""
     return str(event.data.get("account", DEFAULT_ACCOUNT))
 
 
@@ -219,21 +222,23 @@ def closing_event(window: Window) -> Event:
         source=SOURCE,
         id=window.id[:32],
         type=SOURCE,
-        data={"window": window.id},
+        # Without the default account, as the version before writes and reads it.
+        data={"window": window.id}
+        | ({} if window.account == DEFAULT_ACCOUNT else {"account": window.account}),
         received_at=window.due,
         identity=window.id,
     )
 
 
 def can_be_batched(wording: Wording) -> bool:
-    """Tell whether a digest may gather a message: one that is too long goes by itself."""
+    """Return whether a batch window accepts a wording. One that is too long is sent alone."""
     return len(wording.title) + len(wording.body) <= LONGEST
 
 
 def _written(
     event: Event, window: Window, entries: Sequence[BatchedPush], now: float, account: Account
 ) -> BatchPush:
-    # Each time anew: a digest that has waited for a day speaks of less than it would have at first.
+    # At each attempt, because pushes expire while the batch push waits.
     fresh = tuple(entry for entry in entries if now <= (entry.expires or math.inf))
     expired = tuple(entry for entry in entries if now > (entry.expires or math.inf))
     return BatchPush(
@@ -241,6 +246,7 @@ def _written(
         fit(summary(fresh or expired), account.title_limit, account.body_limit),
         event.identity,
         high=window.high,
+        account=account_of(event),
         sources=tuple(sorted({entry.source for entry in fresh})),
         entries=fresh,
         expired=expired,
@@ -248,11 +254,11 @@ def _written(
 
 
 def summary(entries: Sequence[BatchedPush]) -> Wording:
-    """Write the one message of several: a lone one as it is, else their titles, each once with its number."""
+    """Write one wording for several: a single one unchanged, else their titles, each once with its number."""
     wordings = [entry.wording for entry in entries]
     if len(wordings) == 1:
         return wordings[0]
-    # The version before has gathered titles as they came.
+    # The version before stored titles that were not cleaned.
     titles = Counter(clean_line(wording.title) or ELLIPSIS for wording in wordings)
     expiries = [wording.expiry_secs for wording in wordings if wording.expiry_secs is not None]
     return Wording(
@@ -264,9 +270,9 @@ def summary(entries: Sequence[BatchedPush]) -> Wording:
 
 
 def split_refused_batch(event: Event, receipt: Receipt) -> list[SinglePush]:
-    """Return the pushes of a digest that the vendor refused: each is sent alone. Empty for any other receipt.
+    """Return the pushes of a batch push that the vendor refused. Empty for any other receipt.
 
-    A call of unknown fate is no refusal: the vendor may have shown the digest.
+    Each is sent alone. A call of unknown fate is not a refusal, because the vendor may have shown the push.
     """
     push = receipt.push
     if not isinstance(push, BatchPush) or receipt.error_code != VendorRejected.code or len(push.entries) == 1:
@@ -275,7 +281,7 @@ def split_refused_batch(event: Event, receipt: Receipt) -> list[SinglePush]:
 
 
 def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
-    """Return a push in the relay's own words to the recipient of a refused digest, one for each digest."""
+    """Return a push in the relay's own words to the recipient of a refused batch push."""
     first = pushes[0]
     return Push(
         first.recipient,
@@ -284,17 +290,18 @@ def notice(event: Event, pushes: Sequence[SinglePush]) -> Push:
         ),
         sha256_hex(f"{event.identity}\0".encode()),
         high=first.high,
+        account=first.account,
         sources=tuple(sorted({source for push in pushes for source in push.sources})),
     )
 
 
 def is_for_single_pushes(event: Event) -> bool:
-    """Tell whether a window's event is for pushes of its refused digest, and not for the digest itself."""
+    """Return whether a window's event is for the pushes of a refused batch push, and not for that itself."""
     return bool(event.only) and event.identity not in event.only
 
 
 def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
-    """Return a digest's pushes that an event is for. Those that are too old expire when they are tried."""
+    """Return a batch push's pushes that an event is for. Those that are too old expire at their attempt."""
     entries = [*push.entries, *push.expired]
     keys = [sha256_hex(f"{event.identity}\0{entry.key}".encode()) for entry in entries]
     wanted = set(event.only) if is_for_single_pushes(event) else set(keys)
@@ -305,6 +312,7 @@ def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
             key,
             high=push.high,
             max_age=None if entry.expires is None else entry.expires - event.received_at,
+            account=push.account,
             sources=(entry.source,),
             entry=entry,
         )
@@ -314,13 +322,13 @@ def _single_pushes(event: Event, push: BatchPush) -> list[SinglePush]:
 
 
 def receipts_of_batch(receipt: Receipt) -> list[Receipt]:
-    """Return each gathered push's receipt of the digest's end; one that waits goes on waiting as one.
+    """Return the receipt of each push of a batch push that has ended.
 
-    The receipt of any other push is its own.
+    A parked batch push keeps its one receipt. The receipt of any other push is returned unchanged.
     """
     push = receipt.push
     if isinstance(push, SinglePush):
-        detail = receipt.detail or "sent alone, because the vendor refused the digest"
+        detail = receipt.detail or "sent alone, because the vendor refused the batch push"
         return [replace(_about(push.entry, receipt), detail=detail)]
     if not isinstance(push, BatchPush) or receipt.outcome is Outcome.PARKED:
         return [receipt]
@@ -333,7 +341,7 @@ def _about(entry: BatchedPush, receipt: Receipt) -> Receipt:
 
 
 def _left_out(push: BatchPush) -> list[Receipt]:
-    """Make the receipts of what came too late for a digest: of its key, in words of their own."""
+    """Make the receipts of the pushes that were too old for a batch push. They have its key."""
     return [
         Receipt(
             entry.source,

@@ -44,10 +44,10 @@ class Quota(NamedTuple):
         if push.high:
             return Allowance(self.account.daily_calls, counted)
         bounded = counted if len(counted) == len(push.sources) else ()
-        total = self.account.daily_calls * (100 - self.account.reserve) // 100
+        total = self.account.daily_calls * (100 - self.account.reserved_percent) // 100
         return Allowance(total, counted, {source: self.budgets[source] for source in bounded})
 
 
 def default_budget(account: Account) -> int:
     """Return the budget of a source for which none is configured, if several sources have routes."""
-    return max(1, account.daily_calls * (100 - account.reserve) * DEFAULT_SHARE_PERCENT // 10_000)
+    return max(1, account.daily_calls * (100 - account.reserved_percent) * DEFAULT_SHARE_PERCENT // 10_000)

@@ -1,4 +1,4 @@
-"""Send one push: claim it, send it, record what became of it. docs/reliability.md lists the second pushes."""
+"""Send one push: claim it, send it, and record its outcome. docs/reliability.md lists the second pushes."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -42,13 +42,13 @@ class PushCredentials(Protocol):
 
 
 class PushApi(Protocol):
-    """The vendor. Sending spends quota, and nobody can take a push back."""
+    """The vendor. A call uses the day's quota, and a push cannot be taken back."""
 
     def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
 
 
 class Pace(Protocol):
-    """What this worker knows of when the account may call, without asking anybody."""
+    """This worker's knowledge of when the account may call. No I/O."""
 
     def refusal(self, push: Push) -> NotNow | None:
         """Return why a push cannot be sent now; None if it can be tried."""
@@ -73,8 +73,8 @@ class Unpaced:
 class Sender:
     """Sends pushes, one a call; safe to call from several threads.
 
-    Where a worker is killed between two of its steps, the claim's lease ends by itself and the push is tried
-    again. docs/reliability.md tells where a second one is possible.
+    If a worker is killed between two of its steps, the claim's lease ends and the push is tried again.
+    docs/reliability.md lists the cases in which a second push is possible.
     """
 
     ledger: Ledger
@@ -107,7 +107,7 @@ class Sender:
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             receipt = Receipt.of_error(event, exc, push)
-        # What only waits for the account was not sent, even if its code is that of the call before it.
+        # A paced push was not sent, even if its code is that of the call before it.
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called and not receipt.is_paced:
             latency = (self.clock.monotonic() - started) * 1000
@@ -116,7 +116,8 @@ class Sender:
     def waiting(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
 
-        It takes no connection, and no write for what has waited before: the ledger has it. Never raises.
+        It needs no connection. A push that has waited before needs no write, because the ledger has it. Never
+        raises.
         """
         refusal = self.pace.refusal(push)
         if refusal is None:
@@ -127,7 +128,7 @@ class Sender:
         return self.claim(event, push, time_left) or self.recorded(push, receipt)
 
     def paced(self, receipt: Receipt) -> Receipt:
-        """If calls are stopped by now, let what the vendor did not take wait until one may be tried."""
+        """If calls are stopped, park a push that the vendor did not accept until a call may be tried."""
         wait = self.pace.wait()
         # Calls that ended without an answer keep their connections busy, so others find none.
         concerned = receipt.error_code in VENDOR_CODES or receipt.error_code == ConnectionsBusy.code
@@ -139,7 +140,7 @@ class Sender:
         return push.max_age is not None and self.clock.now() - event.received_at > push.max_age
 
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
-        """Claim a push; return its receipt where it is not this worker's to send. Never raises."""
+        """Claim a push; return its receipt if this worker must not send it. Never raises."""
         if self._is_expired(event, push):
             return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
         try:
@@ -148,7 +149,7 @@ class Sender:
                 return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
             if claim is Claim.FAILED:
                 return self._failed_before(event, push)
-        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; the error is the push's outcome)
             return Receipt.of_error(event, exc, push)
         return None
 
@@ -164,8 +165,8 @@ class Sender:
         return claim
 
     def _failed_before(self, event: Event, push: Push) -> Receipt:
-        """Tell again that a push has failed: who settled that may have died before dead-lettering it."""
-        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed for good before")
+        """Report again that a push has failed: its worker may have died before dead-lettering it."""
+        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed before")
         return replace(
             receipt, error_code=self.ledger.error_code_of(push.key) or VendorRejected.code, push=push
         )
@@ -195,13 +196,13 @@ class Sender:
             raise self._unknown(push, exc) from None
 
     def _unknown(self, push: Push, lost: DeliveryUnknown) -> DeliveryUnknown:
-        """Return what a call of unknown fate means: the push is sent again, or held for a person."""
+        """Return the error of a call of unknown fate: the push is sent again, or held for a person."""
         if self.hold_unknown:
             return DeliveryHeld(lost.detail)
         try:
             sent = self.ledger.count_unknown(push.key)
         except LedgerUnavailable:
-            # The call is not counted, as if the worker had been killed here.
+            # The call is not counted, as it would be if the worker were killed here.
             return lost
         if sent <= self.resends:
             return lost
@@ -209,9 +210,10 @@ class Sender:
         return DeliveryHeld(f"{lost.detail}; it was sent {times} without a clear answer")
 
     def recorded(self, push: Push, receipt: Receipt) -> Receipt:
-        """Settle the claim or give it back, as the receipt says, which tells too if that went wrong.
+        """Settle or release the claim, as the receipt demands.
 
-        The push's outcome stands all the same: where the ledger fails, the claim's lease ends by itself.
+        If the ledger fails, the receipt's detail has that. The push's outcome is the same then, because the
+        claim's lease ends without the ledger.
         """
         try:
             if receipt.outcome is Outcome.PARKED:
@@ -220,7 +222,7 @@ class Sender:
                 self.ledger.clear_parked(push.key)
             else:
                 self.ledger.settle(push.key, receipt.outcome, receipt.error_code or "")
-        except Exception as exc:  # noqa: BLE001 (it may not take down the batch's other pushes; it is told)
+        except Exception as exc:  # noqa: BLE001 (it must not stop the other pushes; the receipt has it)
             trouble = f"not recorded: {safe_detail(exc) or code_of(exc)}"
             return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
         return receipt
@@ -228,7 +230,7 @@ class Sender:
     def confirmed(self, event: Event, receipt: Receipt) -> Receipt:
         """Return the receipt of a failed push if the ledger has its failure, else a parked one. Never raises.
 
-        What follows from a failure must not be done before every worker can know of it.
+        No step that depends on a failure may be taken before every worker can read it.
         """
         try:
             if self.ledger.error_code_of(receipt.key or "") == receipt.error_code:

@@ -117,7 +117,7 @@ class WorkerLeases:
     def __init__(self, record: LeaseRecord, account: Account, times: Times) -> None:
         self._record = record
         self._limit = account.connections
-        self._call_secs = float(account.connect_timeout + account.read_timeout)
+        self._call_secs = float(account.connect_timeout_secs + account.read_timeout_secs)
         self._finish_secs = account.vendor_finish_secs
         self._times = times
         self._lock = threading.Lock()

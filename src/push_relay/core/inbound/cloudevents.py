@@ -19,7 +19,7 @@ STRUCTURED = "application/cloudevents+json"
 #: Attributes that are URIs or URI references. These have escapes of their own.
 _URIS = frozenset({"source", "dataschema"})
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
-#: What a sender has to escape in a header (the binding, 3.1.3.2), beside what is not ASCII.
+#: Characters that a sender has to escape in a header (the binding, 3.1.3.2), beside those that are not ASCII.
 _ESCAPED = frozenset({" ", '"', "%"})
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)

@@ -1,15 +1,15 @@
 """Remove the envelope that AWS put round an event: SNS's or EventBridge's, directly or from an SQS queue.
 
-At most one envelope is removed, and only if the transport says that it is one:
+At most one envelope is removed, and only if the transport shows that it is one:
 
     invoked by SNS                   SNS's envelope
     invoked by anything else         EventBridge's envelope
     SQS, with message attributes     no envelope: SNS and EventBridge set none, so a program wrote the body
     SQS, without                     SNS's or EventBridge's envelope if the body has its shape, else none
 
-What is inside is data, whatever it looks like. The one exception has to be configured: an EventBridge event
-that a rule published to an SNS topic. `Arrival.enclosed` holds that reading of the message, and
-`recognition.py` decides which reading counts.
+The content is data, even if it looks like an envelope. The one exception has to be configured: an
+EventBridge event that a rule published to an SNS topic. `Arrival.enclosed` holds that reading of the message,
+and `recognition.py` decides which reading counts.
 
 The envelope's fields become headers for match rules and expressions: `sns-topic`, `sns-subject`,
 `eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`, `eventbridge-region`,
@@ -40,7 +40,7 @@ from push_relay.core.queue_format import (
 from push_relay.core.strict_json import JsonObject, parse_object
 
 _EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")
-#: What SNS sends to an endpoint beside notifications.
+#: The messages that SNS sends to an endpoint beside notifications.
 _SUBSCRIPTION_TYPES = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 
 
@@ -93,7 +93,7 @@ def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
     event = parse_object(_written(document), lenient=True)
     if not _is_eventbridge(event, ("id", "source", "detail-type")):
         raise MalformedRequest(
-            "the invocation is neither from SQS nor from SNS, and it is no EventBridge event"
+            "the invocation is neither from SQS nor from SNS, and it is not an EventBridge event"
         )
     return _from_eventbridge(event, 0.0)
 
@@ -122,7 +122,7 @@ def _is_topic(value: object) -> bool:
 
 
 def _check_subscription(document: Mapping[str, Any]) -> None:
-    """Raise UnknownSource for SNS's message about a subscription, which is no event.
+    """Raise UnknownSource for SNS's message about a subscription, which is not an event.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-confirmation-json.html
     """
@@ -155,7 +155,7 @@ def _from_sns(document: JsonObject, sent_at: float) -> Arrival:
     event = arrival.data
     if own or not _is_eventbridge(event):
         return arrival
-    # Identity and age stay SNS's: the event's own id and time are words of whoever wrote the message.
+    # Identity and age stay SNS's, because the author of the message wrote the event's own id and time.
     enclosed = replace(arrival, data=event["detail"], headers=headers | _eventbridge_headers(event))
     return replace(arrival, enclosed=enclosed)
 

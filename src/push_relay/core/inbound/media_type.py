@@ -15,10 +15,10 @@ _JSON = re.compile(r"(?:[a-z]+/(?:x-)?json|[a-z]+/[a-z0-9.!#$&^_-]+\+json)")
 
 
 class MediaType(NamedTuple):
-    """What a Content-Type header names, lower-case.
+    """The content of a Content-Type header, lower-case.
 
     name     such as `application/json`; empty if there is no header, or if it names several that differ
-    charset  the parameter of that name without its quotes; empty if there is none
+    charset  the parameter of that name without its quotes; empty if it is missing
     """
 
     name: str
@@ -63,6 +63,6 @@ def _parameters(value: str) -> tuple[str, str]:
 def looks_like_json(content: bytes) -> bool:
     """Return whether bytes begin as a JSON object or list does, which a form never does: it escapes brackets.
 
-    A content type is seldom signed. So where both could be meant, the bytes decide, and there is one reading.
+    A content type is rarely signed. So where both could be meant, the bytes decide, and there is one reading.
     """
     return content[:64].lstrip(_BEFORE_JSON)[:1] in (b"{", b"[")

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.strict_json import replace_half_pairs
 
-#: Bytes of a body, as received and decompressed. What is larger than a queue message, compressed, is
+#: Bytes of a body, as received and decompressed. A body that no queue message can hold, compressed, is
 #: refused when it is queued.
 MAX_BODY = 4 * 1024 * 1024
 #: Bytes of a body, decompressed, of a source that is open to everybody: anybody may have it parsed.
@@ -33,7 +33,7 @@ class HttpRequest:
     """One HTTP request. Header names are lower-case; a repeated header's values are joined with `, `.
 
     url     as the sender called it, with its query string
-    caller  the address that API Gateway vouches for, not what X-Forwarded-For says
+    caller  the address that API Gateway vouches for, not the one in X-Forwarded-For
     """
 
     method: str
@@ -48,7 +48,7 @@ class HttpRequest:
 
 
 def is_http(invocation: Any) -> bool:
-    """Tell whether an invocation comes from API Gateway or a function URL."""
+    """Return whether an invocation comes from API Gateway or a function URL."""
     if not isinstance(invocation, Mapping):
         return False
     context = invocation.get("requestContext")
@@ -58,8 +58,8 @@ def is_http(invocation: Any) -> bool:
 def unwrap(invocation: Mapping[str, Any]) -> HttpRequest:
     """Return the request of an API Gateway (1.0, 2.0) or function URL invocation.
 
-    Raises MalformedRequest where the body is not what the envelope's base64 flag says, and
-    PayloadTooLarge past MAX_BODY.
+    Raises MalformedRequest if the body contradicts the envelope's base64 flag, and PayloadTooLarge if it is
+    larger than MAX_BODY.
     """
     context = _mapping(invocation.get("requestContext"))
     http = _mapping(context.get("http"))
@@ -118,7 +118,7 @@ def _query(invocation: Mapping[str, Any]) -> Mapping[str, str]:
 def _url(invocation: Mapping[str, Any], context: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     """Write the address as the sender called it: some schemes sign it.
 
-    1.0 does not hand the query string over as it was, so it is written anew: same parameters, same order.
+    Payload 1.0 does not contain the query string, so it is composed again: same parameters, same order.
     """
     scheme = "http" if headers.get("x-forwarded-proto") == "http" else "https"
     host = headers.get("host") or _text(context.get("domainName"))

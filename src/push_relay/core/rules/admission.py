@@ -1,23 +1,22 @@
 """How a source's webhooks are admitted: its scheme, its handshake and the format of its bodies.
 
-`receive` alone uses this. What an event is once it has been admitted is in `event_rules.py`.
+Only `receive` uses this. `event_rules.py` has the rules for the events of an admitted request.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from push_relay.core.inbound.body import BodyFormat
-from push_relay.core.inbound.formats.registry import DEFAULT_FORMAT, FORMATS
 from push_relay.core.inbound.request import CORRELATION_HEADERS
-from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.trust.handshakes.base import Handshake
 from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
-from push_relay.core.trust.proofs import Proof
 from push_relay.core.trust.schemes.proof import Scheme
-from push_relay.core.trust.schemes.registry import read_scheme
+from push_relay.core.trust.schemes.registry import make_scheme
+from push_relay.core.trust.verify_table import Verify
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """How webhooks of one source are verified and read.
 
     verify     None if the source takes no webhooks, because AWS delivers its events
@@ -29,39 +28,31 @@ class Admission:
     body_format: BodyFormat
 
 
-def read_admission(source: TomlTable, proof: Proof | None) -> Admission:
-    """Compile the first half of source.toml. Raises WrongKey."""
-    body_format = _body_format(source.table("event"))
-    verify = _scheme(source.table("verify"), proof, body_format) if proof else None
-    return Admission(verify, _handshake(source, proof), body_format)
+def read_admission(file: SourceFile) -> Admission:
+    """Compile the first part of a source. Mistakes are added to the file's report."""
+    body_format = BodyFormat(file.event.format, file.event.form_field)
+    verify = _scheme(file.verify, body_format) if file.verify else None
+    return Admission(verify, _handshake(file), body_format)
 
 
-def _body_format(event: TomlTable) -> BodyFormat:
-    name = event.text("format", DEFAULT_FORMAT)
-    if name not in FORMATS:
-        raise event.wrong("format", f"is not one of: {', '.join(FORMATS)}")
-    return BodyFormat(name, event.text("form") if "form" in event else None)
-
-
-def _scheme(verify: TomlTable, proof: Proof, body_format: BodyFormat) -> Scheme:
-    scheme = read_scheme(verify)
-    header = proof.header or ""
+def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
+    if verify.is_wrong:
+        return None
+    header = verify.proof_header or ""
     if header in CORRELATION_HEADERS:
-        raise verify.wrong("header", f"`{header}` would be logged, and given back: name another")
+        verify.wrong("header", f"`{header}` would be logged, and returned: name another")
     if body_format.format.becomes_data(header):
-        raise verify.wrong("header", f"`{header}` would become a part of the event: name another")
+        verify.wrong("header", f"`{header}` would become a part of the event: name another")
+    scheme = make_scheme(verify)
     if body_format.form_field and scheme.form_verify:
         return replace(scheme, verify=scheme.form_verify)
     return scheme
 
 
-def _handshake(source: TomlTable, proof: Proof | None) -> Handshake:
-    if "handshake" not in source:
+def _handshake(file: SourceFile) -> Handshake:
+    if file.handshake is None:
         return NO_HANDSHAKE
-    name = source.text("handshake")
-    if name not in HANDSHAKES:
-        raise source.wrong("handshake", f"is not one of: {', '.join(HANDSHAKES)}")
-    handshake = HANDSHAKES[name]
-    if handshake.scheme not in (None, proof and proof.scheme):
-        raise source.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
+    handshake = HANDSHAKES[file.handshake]
+    if handshake.scheme not in (None, file.verify and file.verify.scheme):
+        file.wrong("handshake", f"`{file.handshake}` is only safe with the scheme `{handshake.scheme}`")
     return handshake

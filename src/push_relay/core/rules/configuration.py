@@ -1,130 +1,294 @@
-"""Read tables of TOML documents with types, and say which key is wrong."""
+"""Tables of configuration files, read by their declarations.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+A table is a class whose attributes are its keys:
+
+    class RouteTable(Table):
+        source = required(Text(), "The source whose events the route is about.")
+
+`RouteTable(document, report)` reads a table of a file. Its attributes are the values, and the report has
+every mistake: a key that is unknown, missing, of another type or out of range. `RouteTable.source` is the
+declaration, from which `relayctl reference` writes the documentation and the JSON Schemas.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, overload
 
 from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.rules.findings import (
+    MISSING_KEY,
+    RENAMED_KEY,
+    UNKNOWN_KEY,
+    WARNING,
+    Path,
+    Report,
+    choices,
+)
+from push_relay.core.rules.kinds import Kind, Text
 
-type Key = str | int
+if TYPE_CHECKING:
+
+    class KindOf[T](Protocol):
+        """A kind whose values have the type T."""
+
+        placeholder: Any
+
+        def read(self, value: object) -> T:
+            """Return a value."""
 
 
-#: Returns the place of a key in its file, such as `relay.toml:7: `; empty if there is no file.
-type Place = Callable[[tuple[Key, ...]], str]
+class Key[T]:
+    """The declaration of one key.
 
+    default    the value if the key is absent
+    required   whether the key must be present
+    doc        documentation, in one or two sentences
+    without    what holds if the key is absent, for the documentation; empty: the default is shown
+    old_names  names that the key had before. They work for one version, with a warning
+    """
 
-def nowhere(_path: tuple[Key, ...]) -> str:
-    """Return no place: the document is in no file."""
-    return ""
+    __slots__ = ("default", "doc", "kind", "name", "old_names", "required", "without")
 
+    def __init__(  # noqa: PLR0913 (a declaration; three functions below call it)
+        self,
+        kind: "KindOf[Any]",
+        default: T,
+        doc: str,
+        *,
+        required: bool = False,
+        without: str = "",
+        old_names: tuple[str, ...] = (),
+    ) -> None:
+        self.kind = kind
+        self.default = default
+        self.required = required
+        self.doc = doc
+        self.without = without
+        self.old_names = old_names
+        self.name = ""
 
-class WrongKey(ConfigurationInvalid):
-    """A key of a document is wrong; `path` leads to it, and `place` is its file and line."""
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
 
-    def __init__(self, path: tuple[Key, ...], cause: str, place: str = "") -> None:
-        super().__init__(place + (f"{dotted(path)}: {cause}" if path else cause))
-        self.path = path
-        self.cause = cause
-
-
-class TomlTable:
-    """One table of a document: typed access, and `refuse_unknown_keys` for those that nobody asked for."""
-
-    def __init__(self, value: object, path: tuple[Key, ...] = (), place: Place = nowhere) -> None:
-        self.path = path
-        self._place = place
-        if not isinstance(value, Mapping):
-            raise self.mistake("is not a table")
-        self._value: Mapping[str, Any] = value
-        self._asked: set[str] = set()
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._value)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """Return a text that is not empty."""
-        value = self._get(key, str, "a text", default)
-        if not value and default is None:
-            raise self.wrong(key, "is empty")
+    @overload
+    def __get__(self, table: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, table: "Table", owner: type) -> T: ...
+    def __get__(self, table: "Table | None", owner: type) -> Self | T:
+        if table is None:
+            return self
+        value: T = table.values[self.name]
         return value
 
-    def compiled[T](self, key: str, compiler: Callable[[str], T]) -> T:
-        """Return what a compiler makes of a text; its complaint becomes one about this key."""
-        text = self.text(key)
+
+def required[T](kind: "KindOf[T]", doc: str) -> Key[T]:
+    """Declare a key that must be present."""
+    return Key(kind, kind.placeholder, doc, required=True)
+
+
+def optional[T](kind: "KindOf[T]", doc: str, without: str = "", old: tuple[str, ...] = ()) -> Key[T | None]:
+    """Declare a key whose value is None if it is absent."""
+    return Key(kind, None, doc, without=without, old_names=old)
+
+
+def default[T](kind: "KindOf[T]", value: T, doc: str, without: str = "", old: tuple[str, ...] = ()) -> Key[T]:
+    """Declare a key with a default."""
+    return Key(kind, value, doc, without=without, old_names=old)
+
+
+class Table:
+    """A table of a file, read. Subclasses declare the keys.
+
+    is_wrong  whether the table itself has a mistake; its subtables don't count
+    """
+
+    #: The keys by name.
+    keys: ClassVar[dict[str, Key[Any]]] = {}
+    #: Whether keys that are not declared are ignored.
+    is_open: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Key)}
+        cls.keys = {**cls.keys, **own}
+
+    def __init__(self, given: object, report: Report | None = None, path: Path = ()) -> None:
+        self.report = report or Report()
+        self.path = path
+        self.is_wrong = False
+        self.values = {name: key.default for name, key in self.keys.items()}
+        #: The names of the keys that the file has, by their declared names: an old name works too.
+        self._written: dict[str, str] = {}
+        fields = given if isinstance(given, Mapping) else {}
+        for name, key in self.keys.items():
+            self._read(name, key, fields)
+        if fields is given:
+            self._add_missing_keys()
+        else:
+            self.mistake("is not a table")
+        if not self.is_open:
+            self._refuse_unknown_keys(fields)
+        self.check()
+
+    @classmethod
+    def for_document(cls, given: object) -> type[Self]:
+        """Return the class that reads a table, for tables that have variants."""
+        del given
+        return cls
+
+    def check(self) -> None:
+        """Add mistakes that concern several keys."""
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether the file has a key, be its value right or wrong."""
+        return name in self._written
+
+    def wrong(self, name: str, message: str) -> None:
+        """Add a mistake in a key."""
+        self.is_wrong = True
+        self.report.add((*self.path, self._written.get(name, name)), message)
+
+    def mistake(self, message: str) -> None:
+        """Add a mistake of the table as a whole."""
+        self.is_wrong = True
+        self.report.add(self.path, message)
+
+    def compiled[T](self, name: str, compiler: Callable[[str], T], placeholder: T) -> T:
+        """Return what a compiler makes of a key's text; if it is absent or wrong, the placeholder.
+
+        The compiler's error is a mistake in the key.
+        """
+        text = self.values[name]
+        if not text:
+            return placeholder
         try:
             return compiler(text)
         except ConfigurationInvalid as exc:
-            raise self.wrong(key, exc.detail) from exc
+            self.wrong(name, exc.detail)
+        return placeholder
 
-    def integer(self, key: str, default: int, *, at_least: int = 0) -> int:
-        """Return a whole number."""
-        value = self._get(key, int, "a whole number", default)
-        if value < at_least:
-            raise self.wrong(key, f"is less than {at_least}")
-        return value
+    def _read(self, name: str, key: Key[Any], given: Mapping[str, object]) -> None:
+        written = self._written_name(name, key, given)
+        if isinstance(key.kind, Nested):
+            path = (*self.path, written or name)
+            self.values[name] = key.kind.read_at(given.get(written or name), self.report, path)
+        elif written is not None:
+            self._written[name] = written
+            try:
+                self.values[name] = key.kind.read(given[written])
+            except ConfigurationInvalid as exc:
+                self.wrong(name, exc.detail)
 
-    def boolean(self, key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 (as the others have it)
-        """Return true or false."""
-        return self._get(key, bool, "true or false", default=default)
+    def _add_missing_keys(self) -> None:
+        for name, key in self.keys.items():
+            if key.required and name not in self._written:
+                self.is_wrong = True
+                self.report.add(self.path, f"`{name}` is missing", MISSING_KEY)
 
-    def raw(self, key: str) -> object:
-        """Return whatever stands there, or None."""
-        self._asked.add(key)
-        return self._value.get(key)
+    def _written_name(self, name: str, key: Key[Any], given: Mapping[str, object]) -> str | None:
+        """Return the name that the file has for a key. An old name adds a warning."""
+        written = name if name in given else None
+        for old in key.old_names:
+            if old not in given:
+                continue
+            path = (*self.path, old)
+            if written is None:
+                written = old
+                message = f"is now called `{name}`; the old name works for one more version"
+                self.report.add(path, message, RENAMED_KEY, WARNING)
+            else:
+                self.is_wrong = True
+                message = f"is the old name of `{name}`, which is there too: remove `{old}`"
+                self.report.add(path, message, RENAMED_KEY)
+        return written
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts; a lone text is a list of one; absent is empty."""
-        value = self.raw(key)
-        listed = [value] if isinstance(value, str) else [] if value is None else value
-        if not isinstance(listed, list) or not all(isinstance(item, str) and item for item in listed):
-            raise self.wrong(key, "is not a text or a list of texts")
-        return tuple(listed)
-
-    def table(self, key: str) -> "TomlTable":
-        """Return a table; an absent one is empty."""
-        return TomlTable(self._get(key, dict, "a table", {}), (*self.path, key), self._place)
-
-    def tables(self, key: str) -> Sequence["TomlTable"]:
-        """Return an array of tables; absent is empty."""
-        value = self._get(key, list, "an array of tables ([[...]])", [])
-        return [TomlTable(item, (*self.path, key, index), self._place) for index, item in enumerate(value)]
-
-    def refuse_unknown_keys(self) -> None:
-        """Raise WrongKey for a key that nobody asked for: a misspelt key must not be passed over."""
-        for key in self._value:
-            if key not in self._asked:
-                known = ", ".join(sorted(self._asked)) or "none"
-                raise self.wrong(key, f"is not a key here; there are: {known}")
-
-    def allow(self, *keys: str) -> None:
-        """Count keys as asked for: another part of the relay reads them later."""
-        self._asked.update(keys)
-
-    def wrong(self, key: str, cause: str) -> WrongKey:
-        """Make the error for one of the keys."""
-        path = (*self.path, key)
-        return WrongKey(path, cause, self._place(path))
-
-    def mistake(self, cause: str) -> WrongKey:
-        """Make the error for the table as a whole."""
-        return WrongKey(self.path, cause, self._place(self.path))
-
-    def _get[T](self, key: str, kind: type[T], called: str, default: T | None) -> T:
-        value = self.raw(key)
-        if value is None and default is not None:
-            return default
-        if value is None:
-            raise self.mistake(f"`{key}` is missing")
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.wrong(key, f"is not {called}")
-        return value
+    def _refuse_unknown_keys(self, given: Mapping[str, object]) -> None:
+        # A misspelt key must not be ignored.
+        old_names = {old for key in self.keys.values() for old in key.old_names}
+        for name in given:
+            if name not in self.keys and name not in old_names:
+                self.is_wrong = True
+                self.report.add(
+                    (*self.path, name), f"is not a key here; {choices(name, self.keys)}", UNKNOWN_KEY
+                )
 
 
-def dotted(path: tuple[Key, ...]) -> str:
-    """Write a key's path as a person would: `route[2].to`."""
-    shown = ""
-    for key in path:
-        shown += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if shown else key
-    return shown
+class Nested(Kind):
+    """A kind that consists of tables."""
+
+    def __init__(self, table: type[Table]) -> None:
+        self.table = table
+
+    def read_at(self, value: object, report: Report, path: Path) -> Any:
+        """Read the tables, and add their mistakes to the report. None means that the file has none."""
+        raise NotImplementedError
+
+    def _one(self, value: object, report: Report, path: Path) -> Any:
+        return self.table.for_document(value)(value, report, path)
+
+
+class One(Nested):
+    """One table. An absent one is read as an empty one."""
+
+    def read_at(self, value: object, report: Report, path: Path) -> Any:
+        """Read the table."""
+        return self._one({} if value is None else value, report, path)
+
+
+class Maybe(Nested):
+    """One table, or None."""
+
+    def read_at(self, value: object, report: Report, path: Path) -> Any:
+        """Read the table."""
+        return None if value is None else self._one(value, report, path)
+
+
+class Named(Nested):
+    """Tables by names that the file gives them. `name` is their kind."""
+
+    def __init__(self, table: type[Table], name: Text) -> None:
+        super().__init__(table)
+        self.name = name
+
+    def read_at(self, value: object, report: Report, path: Path) -> Any:
+        """Read the tables."""
+        if not isinstance(value, Mapping | None):
+            report.add(path, "is not a table")
+            return {}
+        tables = {}
+        for name, given in (value or {}).items():
+            try:
+                self.name.read(name)
+            except ConfigurationInvalid as exc:
+                report.add((*path, name), exc.detail)
+            tables[name] = self._one(given, report, (*path, name))
+        return tables
+
+
+class Listed(Nested):
+    """An array of tables."""
+
+    def read_at(self, value: object, report: Report, path: Path) -> Any:
+        """Read the tables."""
+        if not isinstance(value, list | None):
+            report.add(path, "is not an array of tables ([[...]])")
+            return ()
+        return tuple(self._one(given, report, (*path, index)) for index, given in enumerate(value or ()))
+
+
+def one[T: Table](table: type[T], doc: str) -> Key[T]:
+    """Declare a table."""
+    return Key(One(table), None, doc)  # type: ignore[arg-type] # `Table` replaces None, as for the next two
+
+
+def maybe[T: Table](table: type[T], doc: str) -> Key[T | None]:
+    """Declare a table that may be absent."""
+    return Key(Maybe(table), None, doc)
+
+
+def named[T: Table](table: type[T], name: Text, doc: str) -> Key[Mapping[str, T]]:
+    """Declare tables by name."""
+    return Key(Named(table, name), {}, doc)
+
+
+def listed[T: Table](table: type[T], doc: str) -> Key[tuple[T, ...]]:
+    """Declare an array of tables."""
+    return Key(Listed(table), (), doc)

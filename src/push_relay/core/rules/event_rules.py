@@ -1,4 +1,4 @@
-"""What the events of a source are: schema, id and type, match rules, and what an event keeps of its request.
+"""The events of a source: schema, id and type, match rules, and the parts of a request that an event keeps.
 
 Both halves need it: `receive` for webhooks, `deliver` for what AWS delivers. Each part is compiled when it is
 first used, because an event that `receive` has queued needs neither the schema nor the match rules again.
@@ -6,16 +6,13 @@ first used, because an event that `receive` has queued needs neither the schema 
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.duration import seconds
-from push_relay.core.errors import ConfigurationInvalid, MappingFailed
+from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.inbound.formats import WITH_OWN_IDS
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.rules.expression import (
     NO_FIELDS,
     Expression,
@@ -24,29 +21,17 @@ from push_relay.core.rules.expression import (
     read_expression,
     read_template,
 )
-from push_relay.core.trust.proofs import Proof
+from push_relay.core.rules.source_file import MATCH_KEYS, MatchTable, SourceFile
 
 if TYPE_CHECKING:
     from push_relay.core.rules.schema import Schema
-
-#: The envelope's headers that a match rule may name, by the key that it uses for each.
-MATCH_KEYS = {
-    "sns_topic": "sns-topic",
-    "sqs_queue": "sqs-queue",
-    "eventbridge_source": "eventbridge-source",
-    "eventbridge_detail_type": "eventbridge-detail-type",
-}
-
-#: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
-LEAST_REMEMBER_SECS = 60.0
 
 #: An expression that reads a header or a query parameter has one of these in its text. A quoted name may be
 #: written with escapes.
 _SIGNS_OF_A_REQUEST = ("headers", "query", "\\")
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit."""
 
     patterns: tuple[tuple[str, str], ...]
@@ -71,25 +56,17 @@ class Match:
 
 
 class EventRules:
-    """What the events of one source are.
+    """The events of one source.
 
-    max_age   seconds after which they are not worth a push; None: the route's or the account's
-    remember  seconds for which the same content is the same event; None: `remembers` has the default
+    A part that is wrong raises ConfigurationInvalid when it is first used.
     """
 
-    def __init__(
-        self, name: str, source: TomlTable, proof: Proof | None, schema: Callable[[], "Schema"]
-    ) -> None:
-        event = source.table("event")
+    def __init__(self, name: str, file: SourceFile, schema: Callable[[], "Schema"]) -> None:
         self._name = name
-        self._source = source
-        self._event = event
-        self._proof = proof
+        self._file = file
         self._schema = schema
-        self.max_age = event.compiled("max_age", seconds) if "max_age" in event else None
-        self.remember = event.compiled("remember", _remember) if "remember" in event else None
-        event.allow("id", "type", "format", "form")
-        event.refuse_unknown_keys()
+        #: The headers and query parameters that carry the sender's proof, which its events never keep.
+        self.proof = file.verify.proof if file.verify else NO_FIELDS
 
     @cached_property
     def schema(self) -> "Schema":
@@ -99,42 +76,41 @@ class EventRules:
     @cached_property
     def event_id(self) -> Expression | None:
         """The expression for an event's id."""
-        return read_expression(self._event, "id", self.proof)
+        with self._file.report.part():
+            return read_expression(self._file.event, "id", self.proof)
 
     @cached_property
     def event_type(self) -> Expression | None:
         """The expression for an event's type."""
-        return read_expression(self._event, "type", self.proof)
+        with self._file.report.part():
+            return read_expression(self._file.event, "type", self.proof)
 
     @cached_property
     def matches(self) -> tuple[Match, ...]:
         """The match rules."""
-        return tuple(_match(rule) for rule in self._source.tables("match"))
-
-    @property
-    def proof(self) -> RequestFields:
-        """The headers and query parameters that carry the sender's proof, which its events never keep."""
-        return self._proof.fields if self._proof else NO_FIELDS
+        with self._file.report.part():
+            return tuple(_match(rule) for rule in self._file.match)
 
     @cached_property
     def reads(self) -> RequestFields:
         """The only headers and query parameters that events keep, beside those that routes read."""
         own = [expression for expression in (self.event_id, self.event_type) if expression]
-        return RequestFields.of([*own, *self._message_expressions()])
+        with self._file.report.part():
+            read_by_messages = list(self._message_expressions())
+        return RequestFields.of([*own, *read_by_messages])
 
     def _message_expressions(self) -> Iterator[Expression]:
         """Yield the message rules' expressions that may read the request.
 
         The others are not compiled here: most rules read the document only, and `receive` needs no wording.
         """
-        for rule in self._source.tables("message"):
-            for key in rule:
-                text = rule.raw(key)
+        for rule in self._file.message:
+            for name, text in rule.values.items():
                 if not isinstance(text, str) or not any(sign in text for sign in _SIGNS_OF_A_REQUEST):
                     continue
-                if key != "when":
-                    yield from read_template(rule, key, self.proof).expressions
-                elif expression := read_expression(rule, key, self.proof):
+                if name != "when":
+                    yield from read_template(rule, name, self.proof).expressions
+                elif expression := read_expression(rule, name, self.proof):
                     yield expression
 
     def event(self, arrival: Arrival, also: RequestFields = NO_FIELDS) -> Event:
@@ -178,39 +154,24 @@ class EventRules:
         also holds for one whose document has an id (`[event] id`), and for one whose sender signs the content
         without a timestamp.
         """
-        if event.has_unique_id or self._event.text("format", "") in WITH_OWN_IDS:
+        table, verify = self._file.event, self._file.verify
+        if event.has_unique_id or table.format in WITH_OWN_IDS:
             return None
-        if self.remember is not None:
-            return self.remember
-        if self._proof is None or self._has_id(event):
-            return None
-        return self._proof.remember_secs
+        if table.remember is not None:
+            return table.remember
+        return None if verify is None or self._has_id(event) else verify.remember_secs
 
     def _has_id(self, event: Event) -> bool:
-        """Return whether an event's document has an id. One in a header may not be covered by the proof."""
+        """Return whether an event's document has an id. The proof does not always cover one in a header."""
         named = self.event_id
         if named is None or named.names("headers") or named.names("query"):
             return False
         return safe_id(_evaluate_or_none(named, event.scope()), "") != ""
 
 
-def _remember(text: str) -> float:
-    remember = seconds(text)
-    if remember < LEAST_REMEMBER_SECS:
-        raise ConfigurationInvalid(
-            f"`{text}` is less than a minute: a sender's second attempt would be another event"
-        )
-    return remember
-
-
-def _match(rule: TomlTable) -> Match:
-    patterns = tuple((header, rule.text(key)) for key, header in MATCH_KEYS.items() if key in rule)
-    match = Match(patterns, rule.compiled("when", Expression.compile) if "when" in rule else None)
-    if not patterns:
-        raise rule.mistake(f"names none of: {', '.join(MATCH_KEYS)}")
-    rule.allow(*MATCH_KEYS)
-    rule.refuse_unknown_keys()
-    return match
+def _match(rule: MatchTable) -> Match:
+    patterns = tuple((header, rule.values[name]) for name, header in MATCH_KEYS.items() if name in rule)
+    return Match(patterns, rule.compiled("when", Expression.compile, None))
 
 
 def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:

@@ -6,9 +6,8 @@ give null back, because a webhook's fields are null as often as not.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import jmespath
 from jmespath import exceptions, functions
@@ -17,7 +16,7 @@ from jmespath.parser import ParsedResult
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.phone_text import is_blank
-from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.rules.configuration import Table
 
 type Scope = Mapping[str, Any]
 
@@ -91,12 +90,14 @@ FUNCTIONS = tuple(name.removeprefix("_func_") for name in vars(_Functions) if na
 _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 
-@dataclass(frozen=True, slots=True)
 class Expression:
     """One compiled expression. Call it with a scope to get a JSON value."""
 
-    text: str
-    _compiled: ParsedResult
+    __slots__ = ("_compiled", "text")
+
+    def __init__(self, text: str, compiled: ParsedResult) -> None:
+        self.text = text
+        self._compiled = compiled
 
     @classmethod
     def compile(cls, text: str) -> "Expression":
@@ -126,29 +127,28 @@ class Expression:
     def names(self, root: str) -> frozenset[str]:
         """Return the members of `root` that the expression reads: `headers.a || data.headers.b` reads a.
 
-        Raises ConfigurationInvalid where it takes `root` whole, since then nobody can say which are kept.
+        Raises ConfigurationInvalid if it takes `root` whole, because the ones to keep are not known then.
         """
         return frozenset(_members(self._compiled.parsed, root, self.text))
 
     def forbid(self, proof: "RequestFields") -> None:
-        """Raise ConfigurationInvalid where the expression reads what carries the sender's proof."""
+        """Raise ConfigurationInvalid if the expression reads a field that carries the sender's proof."""
         for name in (*self.names("headers") & proof.headers, *self.names("query") & proof.query):
             raise ConfigurationInvalid(
                 f"`{self.text}` reads `{name}`, which carries the sender's proof: it would be queued, "
-                "and perhaps shown or logged; read another header or parameter, or what stands in `data`"
+                "and perhaps shown or logged; read another header or parameter, or a field of `data`"
             )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFields:
-    """Members of `headers` and `query`: those that expressions read, or that they must leave alone."""
+class RequestFields(NamedTuple):
+    """Members of `headers` and `query`: those that expressions read, or those that they must not read."""
 
     headers: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, expressions: Iterable[Expression]) -> "RequestFields":
-        """Gather what expressions read. Raises ConfigurationInvalid where one takes either whole."""
+        """Collect what expressions read. Raises ConfigurationInvalid if one takes either whole."""
         read = list(expressions)
         return cls(
             frozenset(name for expression in read for name in expression.names("headers")),
@@ -156,12 +156,11 @@ class RequestFields:
         )
 
 
-#: Of what reads neither.
+#: No members of either.
 NO_FIELDS = RequestFields()
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """Text with expressions in `{{ }}`, or a constant. Call it with a scope."""
 
     text: str
@@ -176,15 +175,15 @@ class Template:
         """Return the text with each expression's value in its place; null is nothing.
 
         A value can only ever become text: it cannot open another expression. Raises MappingFailed for a
-        value that is no text, number or truth.
+        value that is not a text, a number or a boolean.
         """
         return "".join(part if isinstance(part, str) else self._as_text(part(scope)) for part in self.parts)
 
     def value(self, scope: Scope) -> object:
-        """Return the lone expression's value with its JSON type, or the text where there is more to it."""
+        """Return a single expression's value with its JSON type, or else the text."""
         match self.parts:
-            case (Expression() as lone,):
-                return lone(scope)
+            case (Expression() as single,):
+                return single(scope)
             case _:
                 return self(scope)
 
@@ -275,27 +274,33 @@ def _first_line(exc: Exception) -> str:
     return next(iter(str(exc).splitlines()), type(exc).__name__)
 
 
-def read_expression(table: TomlTable, key: str, proof: RequestFields) -> Expression | None:
-    """Compile an expression that may read headers and query parameters, but not the sender's proof.
+def read_expression(table: Table, name: str, proof: RequestFields) -> Expression | None:
+    """Compile a key's expression, which can read headers and query parameters, but not the sender's proof.
 
-    Raises WrongKey.
+    A mistake is added to the table's report, and the result is None then.
     """
-    expression = table.compiled(key, Expression.compile) if key in table else None
-    check_reads(table, key, [expression] if expression else (), proof)
-    return expression
+    return table.compiled(name, lambda text: _without(proof, Expression.compile(text)), None)
 
 
-def read_template(table: TomlTable, key: str, proof: RequestFields) -> Template:
-    """Compile a template, whose expressions may not read the sender's proof either. Raises WrongKey."""
-    template = table.compiled(key, Template.compile)
-    check_reads(table, key, template.expressions, proof)
+def read_template(table: Table, name: str, proof: RequestFields) -> Template:
+    """Compile a key's template, which must not read the sender's proof either.
+
+    A mistake is added to the table's report, and the result is an empty template then.
+    """
+    return table.compiled(name, lambda text: compile_template(text, proof), _EMPTY)
+
+
+def compile_template(text: str, proof: RequestFields) -> Template:
+    """Compile a template that must not read the sender's proof. Raises ConfigurationInvalid."""
+    template = Template.compile(text)
+    for expression in template.expressions:
+        _without(proof, expression)
     return template
 
 
-def check_reads(table: TomlTable, key: str, expressions: Iterable[Expression], proof: RequestFields) -> None:
-    """Check that the expressions of a key read nothing that carries the sender's proof. Raises WrongKey."""
-    for expression in expressions:
-        try:
-            expression.forbid(proof)
-        except ConfigurationInvalid as exc:
-            raise table.wrong(key, exc.detail) from exc
+def _without(proof: RequestFields, expression: Expression) -> Expression:
+    expression.forbid(proof)
+    return expression
+
+
+_EMPTY = Template("", ())

@@ -11,7 +11,7 @@ from push_relay.core.rules.route import Routing
 
 @dataclass(frozen=True, slots=True)
 class Recogniser:
-    """The source folders with their match rules, and what relay.toml says of sources and topics.
+    """The source folders with their match rules, and the policies for sources and topics in relay.toml.
 
     now  returns the seconds since the epoch
     """

@@ -11,17 +11,12 @@ anyone who writes the text of a message can write such an event. So EventBridge'
   the source accepts AWS's own events from that topic. No other rule ever sees the message in this reading.
 """
 
-import re
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from push_relay.core.errors import AmbiguousSource, UnknownSource
 from push_relay.core.event import Arrival
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.rules.source import Source
-
-#: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html#amazonsns-resources-for-iam-policies
-_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 
 
 class Sources(Protocol):
@@ -34,18 +29,6 @@ class Sources(Protocol):
     def all(self) -> Iterable[Source]:
         """Return every source."""
         ...
-
-
-def read_eventbridge_topics(aws: TomlTable) -> frozenset[str]:
-    """Read `[aws] eventbridge_topics`: ARNs of SNS topics that EventBridge alone may publish to.
-
-    Raises ConfigurationInvalid.
-    """
-    topics = aws.texts("eventbridge_topics")
-    for topic in topics:
-        if not _TOPIC.fullmatch(topic):
-            raise aws.wrong("eventbridge_topics", f"`{topic}` is not the ARN of an SNS topic")
-    return frozenset(topics)
 
 
 def recognised(

@@ -1,50 +1,52 @@
-"""Routes: the deployer's rules of who is told. Read from config/relay.toml, with the people they name."""
+"""Routes: the deployer's rules of who receives pushes. Read from relay.toml, with the people they name."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from push_relay.core.account import Account, read_account
 from push_relay.core.delivery.quota import default_budget
-from push_relay.core.duration import seconds
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.phone_text import is_blank
-from push_relay.core.push import Recipient, RecipientKind
-from push_relay.core.rules.configuration import Place, TomlTable, nowhere
+from push_relay.core.push import DEFAULT_ACCOUNT, Recipient, RecipientKind
 from push_relay.core.rules.expression import (
     NO_FIELDS,
     Expression,
     RequestFields,
     Scope,
     Template,
-    check_reads,
+    compile_template,
+    read_expression,
 )
-from push_relay.core.rules.recognition import read_eventbridge_topics
+from push_relay.core.rules.findings import Finding, Locate, Report, choices, nowhere
+from push_relay.core.rules.relay_file import PersonTable, RelayFile, RouteTable
 from push_relay.core.strict_json import JsonObject
-from push_relay.core.trust.policy import STRICT, Policy, read_policies
+from push_relay.core.trust.policy import STRICT, Policy, read_policy
 
 _PERSON = "person"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Who is told of a source's events when a condition holds.
+class Route(NamedTuple):
+    """The recipients of the pushes of a source's events, if a condition holds.
 
-    high     whether its pushes go first, and may use the quota that is kept for what is urgent
-    max_age  seconds after which its pushes are not worth sending; None: the account's
-    digest   seconds in which what it says to one recipient becomes one push; None: each by itself
+    account     the account by which they are sent
+    high        whether they go first, and may use the quota that is reserved for what is urgent
+    max_age     seconds after which they are not worth sending; None: the source's or the account's
+    batch_secs  seconds in which its pushes to one recipient become one push; None: each is sent on its own
     """
 
     source: str
     when: Expression | None
     to: tuple[Template, ...]
+    account: str = DEFAULT_ACCOUNT
     high: bool = False
     max_age: float | None = None
     batch_secs: float | None = None
 
     @property
     def urgency(self) -> tuple[float, bool]:
-        """Sorts the more urgent route first: without a digest, then by the shorter one, then by priority."""
+        """Sorts the more urgent first: without a batch window, then the shorter one, then by priority."""
         return self.batch_secs or 0.0, not self.high
 
     @property
@@ -54,36 +56,38 @@ class Route:
         return (*when, *(expression for template in self.to for expression in template.expressions))
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """Where the routes lead an event.
+class Routed(NamedTuple):
+    """The recipients to which the routes lead an event.
 
-    recipients  each of them once, with the most urgent route that leads to it
+    recipients  each account's recipients, each once, with the most urgent route that leads to it
     failures    one error for each condition and each recipient that fails on this event
     """
 
-    recipients: Mapping[Recipient, Route]
+    recipients: Mapping[tuple[str, Recipient], Route]
     failures: tuple[MappingFailed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(NamedTuple):
     """All of relay.toml, compiled.
 
-    budgets  calls of a day that the pushes of a source may use, by source; without one it may use all
+    account   the account `default`, which is always in `accounts`
+    budgets   by account: calls of its day that the pushes of a source may use; without one it may use all
     eventbridge_topics  ARNs of SNS topics that EventBridge alone publishes to
+    warnings  what still works and has to be changed
     """
 
     account: Account
+    accounts: Mapping[str, Account]
     routes: tuple[Route, ...]
     people: Mapping[str, Recipient]
-    policies: Mapping[str, Policy] = field(default_factory=dict)
-    read_by_routes: Mapping[str, RequestFields] = field(default_factory=dict)
-    budgets: Mapping[str, int] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = {}
+    read_by_routes: Mapping[str, RequestFields] = {}
+    budgets: Mapping[str, Mapping[str, int]] = {}
     eventbridge_topics: frozenset[str] = frozenset()
+    warnings: tuple[Finding, ...] = ()
 
     def policy(self, source: str) -> Policy:
-        """Return what the deployer says of a source."""
+        """Return what the deployer allows to a source."""
         return self.policies.get(source, STRICT)
 
     def reads(self, source: str) -> RequestFields:
@@ -98,14 +102,14 @@ class Routing:
         """Return the recipients of an event. A condition or a recipient that fails leaves the others alone.
 
         A recipient whose value is empty and a `person:` who is not listed are left out. Neither is a mistake:
-        an issue may have no assignee, or one who wants no pushes. If several routes lead to a recipient, the
-        most urgent one applies; of equally urgent ones the first.
+        an issue may have no assignee, or one who wants no pushes. If several routes of one account lead
+        to a recipient, the most urgent one applies; of equally urgent ones the first.
         Raises MappingFailed if the event's type is not known: every condition may depend on it.
         """
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
-        best: dict[Recipient, Route] = {}
+        best: dict[tuple[str, Recipient], Route] = {}
         failures: list[MappingFailed] = []
         for number, route in enumerate(self.routes, start=1):
             if route.source != event.source:
@@ -113,8 +117,8 @@ class Routing:
             for found in self._recipients(route, f"route[{number}]", scope):
                 if isinstance(found, MappingFailed):
                     failures.append(found)
-                elif found not in best or route.urgency < best[found].urgency:
-                    best[found] = route
+                elif (at := (route.account, found)) not in best or route.urgency < best[at].urgency:
+                    best[at] = route
         return Routed(best, tuple(failures))
 
     def _recipients(self, route: Route, place: str, scope: Scope) -> Iterator[Recipient | MappingFailed]:
@@ -146,116 +150,136 @@ def read_routing(
     document: JsonObject,
     known: Collection[str] | None = None,
     proofs: Mapping[str, RequestFields] | None = None,
-    place: Place = nowhere,
+    locate: Locate = nowhere,
 ) -> Routing:
-    """Compile relay.toml. Raises ConfigurationInvalid.
+    """Compile relay.toml. Raises ConfigurationInvalid with all mistakes.
 
     known   the sources that routes may name
     proofs  what carries the proof of each source's sender: routes must not read it, and get null for it
-    place   returns the place of a key in the file, for the error's text
+    locate  returns the place of a key in the file, for the error's text
     """
-    table = TomlTable(document, place=place)
-    accounts = table.table("account")
-    account = read_account(accounts.table("default"))
-    accounts.refuse_unknown_keys()
-    people_table = table.table("people")
-    people = {name: _person(people_table.table(name)) for name in people_table}
-    routes = tuple(_route(route, people, known, proofs or {}) for route in table.tables("route"))
-    policies = read_policies(table.table("source"))
-    for name in policies if known is not None else ():
-        if name not in (known or ()):
-            raise table.table("source").wrong(name, _no_source(name, known or ()))
-    aws = table.table("aws")
-    eventbridge_topics = read_eventbridge_topics(aws)
-    aws.refuse_unknown_keys()
-    table.refuse_unknown_keys()
-    sources = {route.source for route in routes}
-    read_by_routes = {
-        name: RequestFields.of(e for route in routes if route.source == name for e in route.expressions)
-        for name in sources
-    }
-    budgets = _budgets(account, sources, policies, table.table("source"))
-    return Routing(account, routes, people, policies, read_by_routes, budgets, eventbridge_topics)
+    report = Report(locate)
+    file = RelayFile(document, report)
+    # Cross-references are checked even if a table has other mistakes, so that all are reported at once.
+    accounts = {name: read_account(name, table) for name, table in file.account.items()}
+    accounts.setdefault(DEFAULT_ACCOUNT, Account())
+    people = {name: _person(table) for name, table in file.people.items()}
+    routes = [_route(table, people, accounts, proofs or {}) for table in file.route]
+    if known is not None:
+        _check_sources(file, known)
+    budgets = _budgets(file, accounts)
+    report.raise_mistakes()
+    return Routing(
+        account=accounts[DEFAULT_ACCOUNT],
+        accounts=accounts,
+        routes=tuple(routes),
+        people=people,
+        policies={name: read_policy(table) for name, table in file.source.items()},
+        read_by_routes=_read_by_routes(routes),
+        budgets=budgets,
+        eventbridge_topics=frozenset(file.aws.eventbridge_topics),
+        warnings=report.warnings,
+    )
 
 
-def _budgets(
-    account: Account, sources: Collection[str], policies: Mapping[str, Policy], table: TomlTable
-) -> Mapping[str, int]:
-    """Return the budgets of sources: configured ones, else a share if several sources have routes."""
-    budgets = dict.fromkeys(sources, default_budget(account)) if len(sources) > 1 else {}
-    for name, policy in policies.items():
-        if policy.daily_calls is None:
-            continue
-        if policy.daily_calls > account.daily_calls:
-            raise table.table(name).wrong(
-                "daily_calls", f"is more than the account's daily_calls ({account.daily_calls})"
-            )
-        budgets[name] = policy.daily_calls
-    return budgets
+def _read_by_routes(routes: Iterable[Route]) -> Mapping[str, RequestFields]:
+    read: defaultdict[str, list[Expression]] = defaultdict(list)
+    for route in routes:
+        read[route.source] += route.expressions
+    return {source: RequestFields.of(expressions) for source, expressions in read.items()}
 
 
-def _person(table: TomlTable) -> Recipient:
-    kinds = [kind for kind in RecipientKind if kind in table]
-    if len(kinds) != 1:
-        raise table.mistake(f"has to have exactly one of: {', '.join(RecipientKind)}")
-    value = table.text(kinds[0])
-    table.refuse_unknown_keys()
-    try:
-        return Recipient.parse(f"{kinds[0]}:{value}")
-    except MappingFailed as exc:
-        raise table.wrong(kinds[0], exc.detail) from exc
-
-
-def _route(
-    table: TomlTable,
-    people: Mapping[str, Recipient],
-    known: Collection[str] | None,
-    proofs: Mapping[str, RequestFields],
-) -> Route:
-    source = table.text("source")
-    if known is not None and source not in known:
-        raise table.wrong("source", _no_source(source, known))
-    when = table.compiled("when", Expression.compile) if "when" in table else None
-    texts = table.texts("to")
-    if not texts:
-        raise table.wrong("to", "names nobody")
-    to = tuple(_recipient_template(text, people, table) for text in texts)
-    priority = table.text("priority", "normal")
-    if priority not in ("normal", "high"):
-        raise table.wrong("priority", "is neither `normal` nor `high`")
-    max_age = table.compiled("max_age", seconds) if "max_age" in table else None
-    digest = table.compiled("digest", seconds) if "digest" in table else None
-    table.refuse_unknown_keys()
-    proof = proofs.get(source, NO_FIELDS)
-    check_reads(table, "when", [when] if when else [], proof)
-    check_reads(table, "to", [e for template in to for e in template.expressions], proof)
-    return Route(source, when, to, high=priority == "high", max_age=max_age, batch_secs=digest)
+def _check_sources(file: RelayFile, known: Collection[str]) -> None:
+    for table in file.route:
+        if table.source and table.source not in known:
+            table.wrong("source", _no_source(table.source, known))
+    for name, policy in file.source.items():
+        if name not in known:
+            policy.mistake(_no_source(name, known))
 
 
 def _no_source(name: str, known: Collection[str]) -> str:
-    return f"there is no source `{name}`; there are: {', '.join(sorted(known))}"
+    return f"there is no source `{name}`; {choices(name, sorted(known))}"
 
 
-def _recipient_template(text: str, people: Mapping[str, Recipient], table: TomlTable) -> Template:
-    try:
-        template = Template.compile(text)
-    except ConfigurationInvalid as exc:
-        raise table.wrong("to", exc.detail) from exc
-    _check_recipient(template, people, table)
-    return template
+def _budgets(file: RelayFile, accounts: Mapping[str, Account]) -> Mapping[str, Mapping[str, int]]:
+    """Return the budgets of sources in each account.
+
+    A configured budget holds in every account. Without one, a source gets a default share of an account's
+    calls if routes of several sources lead to that account, else all of them.
+    """
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    for route in file.route:
+        users[route.account].add(route.source)
+    budgets: dict[str, dict[str, int]] = {}
+    for name, account in accounts.items():
+        sources = users[name]
+        budgets[name] = dict.fromkeys(sources, default_budget(account)) if len(sources) > 1 else {}
+    for source, policy in file.source.items():
+        if policy.daily_calls is None:
+            continue
+        used = [accounts[name] for name in users if source in users[name] and name in accounts]
+        most = max(account.daily_calls for account in used or [accounts[DEFAULT_ACCOUNT]])
+        if policy.daily_calls > most:
+            policy.wrong("daily_calls", f"is more than the account's daily_calls ({most})")
+        for name, account in accounts.items():
+            budgets[name][source] = min(policy.daily_calls, account.daily_calls)
+    return budgets
 
 
-def _check_recipient(to: Template, people: Mapping[str, Recipient], table: TomlTable) -> None:
-    """Find at build time what can be found: a prefix that is none, a person whom nobody listed."""
+def _person(table: PersonTable) -> Recipient:
+    for kind in RecipientKind:
+        if value := table.values[kind]:
+            try:
+                return Recipient.parse(f"{kind}:{value}")
+            except MappingFailed as exc:
+                table.wrong(kind, exc.detail)
+    # Of a table with a mistake: nobody ever sends to it.
+    return Recipient(RecipientKind.USER, "")
+
+
+def _route(
+    table: RouteTable,
+    people: Mapping[str, Recipient],
+    accounts: Mapping[str, Account],
+    proofs: Mapping[str, RequestFields],
+) -> Route:
+    if table.account not in accounts:
+        table.wrong("account", f"there is no [account.{table.account}]; {choices(table.account, accounts)}")
+    proof = proofs.get(table.source, NO_FIELDS)
+    return Route(
+        source=table.source,
+        when=read_expression(table, "when", proof),
+        to=tuple(_to(table, people, proof)),
+        account=table.account,
+        high=table.priority == "high",
+        max_age=table.max_age,
+        batch_secs=table.batch,
+    )
+
+
+def _to(table: RouteTable, people: Mapping[str, Recipient], proof: RequestFields) -> Iterator[Template]:
+    for text in table.to:
+        try:
+            template = compile_template(text, proof)
+            _check_recipient(template, people)
+        except ConfigurationInvalid as exc:
+            table.wrong("to", exc.detail)
+        else:
+            yield template
+
+
+def _check_recipient(to: Template, people: Mapping[str, Recipient]) -> None:
+    """Raise ConfigurationInvalid for what can be found at build time: a wrong prefix, a person not listed."""
     prefix, colon, value = to.text.partition(":")
     if not colon or prefix not in (*RecipientKind, _PERSON):
-        raise table.wrong("to", f"`{to.text}` begins with none of: user:, email:, external:, person:")
+        raise ConfigurationInvalid(f"`{to.text}` begins with none of: user:, email:, external:, person:")
     if to.expressions:
         return
     if prefix == _PERSON and value not in people:
-        raise table.wrong("to", f"`{to.text}` is not in [people]")
+        raise ConfigurationInvalid(f"`{to.text}` is not in [people]; {choices(value, people)}")
     if prefix != _PERSON:
         try:
             Recipient.parse(to.text)
         except MappingFailed as exc:
-            raise table.wrong("to", f"`{to.text}`: {exc.detail}") from exc
+            raise ConfigurationInvalid(f"`{to.text}`: {exc.detail}") from exc

@@ -1,4 +1,4 @@
-"""Check an event against its source's JSON Schema: compiled once, every violation told, no value shown.
+"""Check an event against its source's JSON Schema: every violation is reported, and no value is shown.
 
 The validator is jsonschema-rs: 2020-12 and the older drafts by `$schema`, `format` asserted, patterns
 matched by an engine that is linear in the text, so that no pattern can run away.
@@ -16,9 +16,9 @@ from push_relay.core.strict_json import Json, JsonObject
 
 _Required = jsonschema_rs.ValidationErrorKind.Required
 
-#: Violations listed at the most.
+#: Violations that are listed at most.
 MAX_VIOLATIONS = 50
-#: Size (characters, and _NODE for each value) beyond which the first violation alone is told: the validator
+#: Size (characters, and _NODE for each value) beyond which only the first violation is listed: the validator
 #: makes all of them at once, each with a copy of what it is about, and half a million fill a function.
 MAX_LISTED = 512 * 1024
 _NODE = 16

@@ -1,4 +1,4 @@
-"""A source: what a kind of sender says. Read from its folder; knows no person, holds no code.
+"""A source: a kind of sender. It is read from its folder, names no person and holds no code.
 
 It has three parts, each compiled when it is first used, so that a function compiles only what it needs:
 
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Arrival, Event
-from push_relay.core.rules.configuration import Place, TomlTable, nowhere
 from push_relay.core.rules.event_rules import EventRules, Match
 from push_relay.core.rules.expression import NO_FIELDS, RequestFields
+from push_relay.core.rules.findings import Finding, Locate, Mistakes, Report, nowhere
+from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
-from push_relay.core.trust.proofs import OPEN, WITHOUT_SECRET, read_proof
+from push_relay.core.trust.verify_table import OPEN, WITHOUT_SECRET
 
 if TYPE_CHECKING:
     from push_relay.core.inbound.body import BodyFormat
@@ -31,30 +32,54 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """One kind of sender. Any access may raise ConfigurationInvalid if `compile_all` has not been called.
+    """One kind of sender. A part that is wrong raises ConfigurationInvalid when it is first used.
 
     scheme     the name of its scheme; None if it takes no webhooks, because AWS delivers its events
     handshake  what the sender asks before it sends events, if it asks
+    max_age    seconds after which its events are not worth a push; None: the route's or the account's
     rules      what its events are
     """
 
-    def __init__(self, name: str, table: TomlTable, schema: Callable[[], "Schema"]) -> None:
-        """Read what costs nothing. `schema` compiles the source's schema when it is first used."""
+    def __init__(self, name: str, file: SourceFile, schema: Callable[[], "Schema"]) -> None:
+        """Compile nothing yet. `schema` compiles the source's schema when it is first used."""
         self.name = name
-        self.title = table.text("title")
-        self.docs = table.text("docs")
-        self.handshake = table.text("handshake") if "handshake" in table else None
-        self._table = table
-        self._proof = read_proof(table.table("verify")) if "verify" in table else None
-        self.scheme = self._proof.scheme if self._proof else None
-        self.rules = EventRules(name, table, self._proof, schema)
-        table.allow("handshake", "verify", "event", "message", "match")
-        table.refuse_unknown_keys()
+        self.title = file.title
+        self.docs = file.docs
+        self.handshake = file.handshake
+        self.scheme = file.verify.scheme if file.verify else None
+        self.max_age = file.event.max_age
+        self.rules = EventRules(name, file, schema)
+        self._file = file
 
-    def compile_all(self) -> None:
-        """Compile every part. Raises ConfigurationInvalid."""
+    def raise_mistakes(self) -> None:
+        """Raise ConfigurationInvalid if a key of source.toml is wrong, without compiling anything."""
+        self._file.report.raise_mistakes()
+
+    def mistakes(self) -> tuple[Finding, ...]:
+        """Compile every part, and return the mistakes of all of them."""
         rules = self.rules
-        _ = self.admission, self.messages, rules.matches, rules.reads, rules.schema
+        parts: tuple[Callable[[], object], ...] = (
+            self.raise_mistakes,
+            lambda: self.admission,
+            lambda: rules.event_id,
+            lambda: rules.event_type,
+            lambda: rules.matches,
+            lambda: rules.reads,
+            lambda: self.messages,
+            lambda: rules.schema,
+        )
+        found: list[Finding] = []
+        for part in parts:
+            try:
+                part()
+            except Mistakes as exc:
+                found += exc.findings
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The warnings about its file."""
+        return self._file.report.warnings
 
     # --- the front half ----------------------------------------------------------------------------
 
@@ -64,7 +89,8 @@ class Source:
         # Imported here: `deliver` loads no scheme.
         from push_relay.core.rules.admission import read_admission  # noqa: PLC0415
 
-        return read_admission(self._table, self._proof)
+        with self._file.report.part():
+            return read_admission(self._file)
 
     @property
     def verify(self) -> "Scheme | None":
@@ -135,12 +161,8 @@ class Source:
         # Imported here: `receive` writes no wording.
         from push_relay.core.rules.wording import read_message_rule  # noqa: PLC0415
 
-        return tuple(read_message_rule(rule, self.proof) for rule in self._table.tables("message"))
-
-    @property
-    def max_age(self) -> float | None:
-        """Seconds after which its events are not worth a push; None: the route's or the account's."""
-        return self.rules.max_age
+        with self._file.report.part():
+            return tuple(read_message_rule(rule, self.proof) for rule in self._file.message)
 
     def remembers(self, event: Event) -> float | None:
         """Return the seconds for which an arrival with an event's content is the same event."""
@@ -158,10 +180,11 @@ class Source:
         return write(self.messages, event.scope(), self.name)
 
 
-def read_source(name: str, document: JsonObject, schema: JsonObject, place: Place = nowhere) -> Source:
-    """Compile every part of a source. Raises ConfigurationInvalid."""
+def read_source(name: str, document: JsonObject, schema: JsonObject, locate: Locate = nowhere) -> Source:
+    """Return a source of which every part is compiled. Raises ConfigurationInvalid with all mistakes."""
     from push_relay.core.rules.schema import Schema  # noqa: PLC0415 (not every function needs it)
 
-    source = Source(name, TomlTable(document, place=place), lambda: Schema.compile(schema))
-    source.compile_all()
+    source = Source(name, SourceFile(document, Report(locate)), lambda: Schema.compile(schema))
+    if mistakes := source.mistakes():
+        raise Mistakes(mistakes)
     return source

@@ -4,12 +4,11 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Wording
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.rules.expression import (
     Expression,
     RequestFields,
@@ -18,20 +17,20 @@ from push_relay.core.rules.expression import (
     read_expression,
     read_template,
 )
+from push_relay.core.rules.source_file import MessageTable
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRule:
-    """The message of an event for which a condition holds."""
+class MessageRule(NamedTuple):
+    """The wording of an event for which a condition holds."""
 
     when: Expression | None
     title: Template
     body: Template
-    sound: Template | bool | None
+    sound: Template | int | None
     expiry_secs: Template | int | None
 
     def wording(self, scope: Scope) -> Wording:
-        """Write the message. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
+        """Write the wording. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
         wording = Wording(
             title=self.title(scope),
             body=self.body(scope),
@@ -44,11 +43,10 @@ class MessageRule:
         return wording
 
 
-@dataclass(frozen=True, slots=True)
-class WordingResult:
-    """What a source's message rules write for an event.
+class WordingResult(NamedTuple):
+    """The wording that a source's message rules write for an event.
 
-    message  by the first rule that holds; None if there is no such rule
+    wording  by the first rule that holds; None if there is no such rule
     errors   one for each rule before it whose condition cannot be evaluated on this event
     """
 
@@ -57,7 +55,7 @@ class WordingResult:
 
 
 def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingResult:
-    """Write a message by the first rule that holds.
+    """Write the wording by the first rule that holds.
 
     A rule whose condition fails on this event is passed over. Less exact words are better than no push, and
     the error is reported beside the push.
@@ -83,28 +81,21 @@ def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingRes
     return WordingResult(None)
 
 
-def read_message_rule(rule: TomlTable, proof: RequestFields) -> MessageRule:
-    """Compile a `[[message]]` table. Raises ConfigurationInvalid."""
-    made = MessageRule(
-        when=read_expression(rule, "when", proof),
-        title=read_template(rule, "title", proof),
-        body=read_template(rule, "body", proof),
-        sound=_constant_or_template(rule, "sound", bool, proof),
-        expiry_secs=_constant_or_template(rule, "expiry_secs", int, proof),
+def read_message_rule(table: MessageTable, proof: RequestFields) -> MessageRule:
+    """Compile a `[[message]]` table. Mistakes are added to the table's report."""
+    return MessageRule(
+        when=read_expression(table, "when", proof),
+        title=read_template(table, "title", proof),
+        body=read_template(table, "body", proof),
+        sound=_constant_or_template(table, "sound", table.sound, proof),
+        expiry_secs=_constant_or_template(table, "expiry_secs", table.expiry_secs, proof),
     )
-    rule.refuse_unknown_keys()
-    return made
 
 
-def _constant_or_template[T](
-    table: TomlTable, key: str, kind: type[T], proof: RequestFields
-) -> Template | T | None:
-    value = table.raw(key)
-    if value is None or type(value) is kind:
-        return value
-    if not isinstance(value, str):
-        raise table.wrong(key, f"is neither {kind.__name__} nor an expression in {{{{ }}}}")
-    return read_template(table, key, proof)
+def _constant_or_template(
+    table: MessageTable, name: str, value: int | str | None, proof: RequestFields
+) -> Template | int | None:
+    return read_template(table, name, proof) if isinstance(value, str) else value
 
 
 def _value(part: Template | int | None, scope: Scope) -> object:

@@ -1,4 +1,4 @@
-"""The door: let in whoever holds the source's secret, and no one else."""
+"""The verification of webhooks: accept a sender that has the source's secret, and no other."""
 
 import itertools
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ class Certificates(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Admitted:
-    """A request that was let in. Has no repr that could be logged.
+    """A verified request. It has no repr, so that it cannot be logged.
 
-    verified  what its proof covers
-    secret    the one that it fits, which is the one that its sender knows; empty where none takes part
+    verified  the content that its proof covers
+    secret    the secret that it fits, which its sender knows; empty if the scheme has no secret
     """
 
     verified: Verified
@@ -50,7 +50,7 @@ class Door:
     def approach(self, source: "Source", policy: "Policy", request: "HttpRequest") -> Scheme:
         """Return the scheme by which a source's callers prove themselves.
 
-        Raises UnknownSource where it takes no webhooks, and AddressNotAllowed.
+        Raises UnknownSource if it accepts no webhooks, and AddressNotAllowed.
         """
         if source.verify is None or (source.open_to_all and not policy.unverified):
             raise UnknownSource("the source takes no webhooks")
@@ -58,7 +58,7 @@ class Door:
         return source.verify
 
     def verify(self, source: "Source", policy: "Policy", request: "HttpRequest", now: float) -> Admitted:
-        """Let a request in that proves itself.
+        """Accept a request that proves its origin.
 
         Raises Unauthenticated, and CredentialsUnavailable if there is no secret that it could fit. If no
         known secret fits, they are read again, because somebody may have changed them just now.
@@ -88,11 +88,11 @@ class Door:
 def _fitting(
     source: str, scheme: Scheme, request: "HttpRequest", evidence: Evidence, stored: Sequence[bytes]
 ) -> Admitted:
-    """Compare a request with each secret in turn: an answer may have to be signed by the one that it fits.
+    """Compare a request with each secret in turn; return the one that it fits, which may sign an answer.
 
     Only a signature that does not fit is a reason to try another secret: a stale one has fitted. If a stored
-    secret cannot fit any request, a request that fits none of the others may be signed by it: that is no
-    forgery, and its sender is asked to send again.
+    secret cannot fit any request, a request that fits none of the others may be signed by it. It may be
+    genuine, so its sender is asked to send again.
     """
     readings = [scheme.secret.readings(secret) for secret in stored]
     for secret in itertools.chain.from_iterable(readings):

@@ -1,53 +1,43 @@
-"""What the deployer says of a source in relay.toml: who may call, and what is trusted."""
+"""The deployer's policy for a source in relay.toml: the callers and the topics that are trusted."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.errors import AddressNotAllowed, ConfigurationInvalid
-from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.errors import AddressNotAllowed
+from push_relay.core.rules.relay_file import SourcePolicyTable
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
 
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/[^\s?#]*")
+class Policy(NamedTuple):
+    """The deployer's policy for one source. A field has the meaning of its key in `SourcePolicyTable`.
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The deployer's word on one source.
-
-    addresses   networks (CIDR) that may call; empty: all may, and are verified all the same
-    topics      SNS topics (ARNs) that the source trusts; those that anybody owns are signed alike
-    origins     hosts that CloudEvents' abuse protection lets send; empty: all
-    unverified  whether the scheme `none` may let everybody in: the source's folder alone never opens the door
-    address     the webhook's address as its sender has it, where the request does not tell it
-    daily_calls  calls of the account's day that the source's pushes may use; None: the default share
+    addresses   the networks of `allow_ips`; empty: everybody may call, and is verified nevertheless
+    topics      a list is required, because SNS signs the messages of everybody's topics in the same way
+    unverified  required for the scheme `none`, because a source's folder alone must never accept everybody
     """
 
     addresses: tuple["IPv4Network | IPv6Network", ...] = ()
     topics: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     unverified: bool = False
-    address: str | None = None
+    url: str | None = None
     daily_calls: int | None = None
 
     def url_of(self, url: str) -> str:
-        """Return the address that a sender has called, with the query string that came.
+        """Return the URL that a sender has called, with the query string that came.
 
-        Neither what a proxy was called by is told, nor the path of a custom domain's API mapping.
+        The request does not reveal a proxy's public URL or a custom domain's path prefix.
         """
-        if self.address is None:
+        if self.url is None:
             return url
         _, mark, query = url.partition("?")
-        return f"{self.address}{mark}{query}"
+        return f"{self.url}{mark}{query}"
 
     def check_address(self, address: str) -> None:
-        """Raise AddressNotAllowed unless an address is in the allow-list, or there is none.
+        """Raise AddressNotAllowed if there is an allow-list and an address is not in it.
 
-        The address has to be the one that API Gateway vouches for: whoever calls writes X-Forwarded-For.
+        The address has to be the one that API Gateway vouches for. A caller can write any X-Forwarded-For.
         """
         if not self.addresses:
             return
@@ -62,38 +52,17 @@ class Policy:
             raise AddressNotAllowed("the caller's address is not in the source's allow-list")
 
 
-#: Of a source on which the deployer says nothing.
+#: The policy for a source that relay.toml does not mention.
 STRICT = Policy()
 
 
-def read_policies(table: TomlTable) -> Mapping[str, Policy]:
-    """Read the `[source.NAME]` tables. Raises ConfigurationInvalid."""
-    return {name: _policy(table.table(name)) for name in table}
-
-
-def _policy(table: TomlTable) -> Policy:
-    policy = Policy(
-        addresses=tuple(_network(text, table) for text in table.texts("allow_ips")),
-        topics=frozenset(table.texts("topics")),
-        origins=frozenset(table.texts("origins")),
-        unverified=table.boolean("unverified"),
-        address=table.compiled("address", _address) if "address" in table else None,
-        daily_calls=table.integer("daily_calls", 0, at_least=1) if "daily_calls" in table else None,
+def read_policy(table: SourcePolicyTable) -> Policy:
+    """Return the policy of a `[source.NAME]` table."""
+    return Policy(
+        addresses=table.allow_ips,
+        topics=frozenset(table.topics),
+        origins=frozenset(table.origins),
+        unverified=table.unverified,
+        url=table.url,
+        daily_calls=table.daily_calls,
     )
-    table.refuse_unknown_keys()
-    return policy
-
-
-def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text):
-        raise ConfigurationInvalid(f"`{text}` is not https://HOST/PATH, without a query")
-    return text
-
-
-def _network(text: str, table: TomlTable) -> "IPv4Network | IPv6Network":
-    from ipaddress import ip_network  # noqa: PLC0415 (few deployers list addresses)
-
-    try:
-        return ip_network(text)
-    except ValueError as exc:
-        raise table.wrong("allow_ips", f"`{text}` is not a network in CIDR form: {exc}") from exc

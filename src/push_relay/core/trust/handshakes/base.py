@@ -1,4 +1,4 @@
-"""What a handshake is: how one kind of sender asks whether this endpoint wants its events.
+"""The handshakes: how a kind of sender asks whether this endpoint wants its events.
 
 A source's folder names its handshake. A question is answered only after the source's verification, so that
 only a sender that knows the secret gets an answer. The exception is the preflight, which has no proof.
@@ -13,12 +13,12 @@ from typing import Protocol
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.strict_json import JsonObject, parse
 
-#: What may be sent back as it was received: printable ASCII, bounded.
+#: A text that may be sent back unchanged: printable ASCII, bounded.
 _TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
 
 
 class Notice(Enum):
-    """What a handshake reports to the deployer."""
+    """A report of a handshake to the deployer."""
 
     UNSUBSCRIBED = "SNS has ended a subscription"
     UNPROTECTED = "a subscription was confirmed, and anybody who sees one of its messages can end it"
@@ -84,7 +84,7 @@ class Handshake:
 
 
 def json_object(request: HandshakeRequest) -> JsonObject:
-    """Return the body if it is a JSON object, else an empty one: such a request is no handshake."""
+    """Return the body if it is a JSON object, else an empty one: such a request is not a handshake."""
     try:
         document = parse(request.body)
     except MalformedRequest:

@@ -1,11 +1,9 @@
 """The commonest kind of scheme: one header holds one HMAC of the body, perhaps with a timestamp's header."""
 
 import hmac
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.moment import require_fresh
 from push_relay.core.trust.schemes.proof import (
     Encoding,
@@ -19,8 +17,6 @@ from push_relay.core.trust.schemes.proof import (
     keys,
     require,
 )
-
-_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +63,3 @@ class HeaderHmac:
         if self.timestamp:
             require_fresh(moment, evidence.now, self.timestamp.tolerance)
         return Verified(request.body)
-
-
-def header_name(table: TomlTable, key: str, default: str | None = None) -> str:
-    """Read the name of a header, lower-case. Raises WrongKey."""
-    name = table.text(key, default)
-    if not _HEADER_NAME.fullmatch(name):
-        raise table.wrong(key, "is not a header's name")
-    return name.lower()

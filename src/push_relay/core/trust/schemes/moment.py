@@ -5,12 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from push_relay.core.errors import Stale
-from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.proofs import TOLERANCE
 from push_relay.core.trust.schemes.proof import require
-
-#: Seconds that `tolerance_secs` may allow: past a day, a timestamp no longer keeps replays out.
-MAX_TOLERANCE = 86_400
 
 # No sign, no leading zero, no other script's digits; 11 digits last until the year 5138.
 _SECONDS = re.compile(r"0|[1-9][0-9]{0,10}")
@@ -51,11 +46,3 @@ def require_fresh(moment: float, now: float, past: float, future: float | None =
     """
     if not -(past if future is None else future) <= now - moment <= past:
         raise Stale("the request was signed too long ago, or in the future")
-
-
-def tolerance(table: TomlTable, default: int = TOLERANCE) -> int:
-    """Read `tolerance_secs`. Raises WrongKey."""
-    seconds = table.integer("tolerance_secs", default, at_least=1)
-    if seconds > MAX_TOLERANCE:
-        raise table.wrong("tolerance_secs", f"is more than {MAX_TOLERANCE}")
-    return seconds

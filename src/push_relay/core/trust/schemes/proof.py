@@ -1,4 +1,4 @@
-"""What every scheme works with: the request as received, the evidence to hold it against, the result."""
+"""The types that every scheme uses: the request as received, the evidence to compare it with, the result."""
 
 import base64
 import hmac
@@ -14,7 +14,7 @@ MAX_PROOF = 4096
 
 
 class SignedRequest(Protocol):
-    """What a scheme may look at.
+    """The parts of a request that a scheme may read.
 
     url     as the sender called it, with its query string
     headers, query  header names are lower-case; a repeated header's values are joined with `, `
@@ -33,12 +33,12 @@ class SignedRequest(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evidence:
-    """What a request is held against. Has no repr that could be logged.
+    """The values that a request is compared with. It has no repr, so that it cannot be logged.
 
-    secrets      of which any may fit: the old and the new one while they are rotated
+    secrets      any of them may fit: during a rotation there are an old and a new one
     now          seconds since the epoch
-    certificate  fetches a PEM certificate by its address; only called for an address that a scheme has
-                 pinned, and what it raises passes through the scheme
+    certificate  fetches a PEM certificate by its URL. It is called only for a URL that a scheme has
+                 pinned, and its errors pass through the scheme
     topics       the SNS topics that the deployer has allow-listed for the source
     """
 
@@ -50,12 +50,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a proof covers: the event itself, and the sender's id of it where that is covered too.
+    """The content that a proof covers, and the sender's id of the event if that is covered too.
 
-    signed  what is the same each time that the sender tries to deliver one event: the body in most schemes.
-            The time of signing is covered as well and is not in here: senders sign every attempt anew, and
-            the second one would be another event
-    content whether the content is covered at all: a shared token proves the sender alone
+    signed  the bytes that are the same in each attempt to deliver one event: the body in most schemes. The
+            time of signing is covered too and is not part of it, because senders sign every attempt again,
+            and the second attempt would be another event
+    content whether the content is covered at all: a shared token proves only the sender
     """
 
     signed: bytes
@@ -69,14 +69,13 @@ type Verify = Callable[[SignedRequest, Evidence], Verified]
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How the genuine sender's requests are told from a forger's. Call it as its `verify`.
+    """How a genuine sender's requests are distinguished from forged ones. Call it like its `verify`.
 
     `trust/proofs.py` has the rest of what is known about a scheme: where its proof is.
 
-    secret       the form of the deployer's secret, if one takes part
-    form_verify  instead of `verify` for a source that takes forms, if the scheme signs forms in another way
-    challenge    what `WWW-Authenticate` asks for if a request is refused; None for a scheme
-                 that is not HTTP's
+    secret       the form of the deployer's secret, if the scheme has one
+    form_verify  used instead of `verify` for a source that accepts forms, if forms are signed differently
+    challenge    the value of `WWW-Authenticate` if a request is refused; None for a scheme that is not HTTP's
     """
 
     verify: Verify
@@ -89,7 +88,7 @@ class Scheme:
         return self.verify(request, evidence)
 
 
-#: Writes a digest as its header has it. Proofs are compared as written, so that each has one spelling.
+#: Writes a hash in the form of its header. Proofs are compared as written, so that each has one spelling.
 type Encoding = Callable[[bytes], bytes]
 
 
@@ -99,7 +98,7 @@ def header(request: SignedRequest, name: str) -> str:
 
 
 def proof(values: Mapping[str, str], name: str) -> str:
-    """Return what carries a proof: present, not empty, bounded, ASCII. Raises like `header`."""
+    """Return a value that carries a proof: present, not empty, bounded, ASCII. Raises like `header`."""
     value = values.get(name)
     if value is None:
         raise SignatureMissing("the request is not signed")
@@ -108,33 +107,33 @@ def proof(values: Mapping[str, str], name: str) -> str:
 
 
 def keys(evidence: Evidence) -> Sequence[bytes]:
-    """Return the secrets. An empty one is none: an HMAC with an empty key is anybody's."""
+    """Return the secrets except empty ones, because anybody can make an HMAC with an empty key."""
     return [secret for secret in evidence.secrets if secret]
 
 
 def fits(offered: Iterable[str], expected: Iterable[bytes]) -> bool:
-    """Tell whether any proof offered (ASCII) is any of those expected, each compared in constant time."""
+    """Return whether any offered proof (ASCII) is an expected one; each is compared in constant time."""
     wanted = list(expected)
     return any(hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted)
 
 
-def hexadecimal(digest: bytes) -> bytes:
-    """Write a digest as lower-case hexadecimal digits."""
-    return digest.hex().encode("ascii")
+def hexadecimal(content: bytes) -> bytes:
+    """Write a hash as lower-case hexadecimal digits."""
+    return content.hex().encode("ascii")
 
 
-def base64_text(digest: bytes) -> bytes:
-    """Write a digest as base64 with padding (RFC 4648, 4)."""
-    return base64.b64encode(digest)
+def base64_text(content: bytes) -> bytes:
+    """Write a hash as base64 with padding (RFC 4648, 4)."""
+    return base64.b64encode(content)
 
 
 def from_base64(text: str) -> bytes | None:
-    """Return what canonical base64 (ASCII) holds; None for any other spelling of it."""
+    """Return the content of canonical base64 (ASCII); None for any other spelling of it."""
     try:
         value = base64.b64decode(text, validate=True)
     except ValueError:
         return None
-    # The decoder passes over bits after the last byte; an encoder never sets them.
+    # The decoder ignores bits after the last byte; an encoder never sets them.
     return value if base64.b64encode(value).decode("ascii") == text else None
 
 

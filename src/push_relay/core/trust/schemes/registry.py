@@ -1,8 +1,9 @@
 """The schemes by name, as a source's `[verify]` table names them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from push_relay.core.rules.configuration import TomlTable
+from push_relay.core.rules.findings import Report
 from push_relay.core.trust.schemes import (
     body_hmac,
     shared,
@@ -12,9 +13,10 @@ from push_relay.core.trust.schemes import (
     twilio,
 )
 from push_relay.core.trust.schemes.proof import Scheme
+from push_relay.core.trust.verify_table import Verify
 
-#: Makes a scheme of the options in a `[verify]` table. Raises ConfigurationInvalid.
-SCHEMES: dict[str, Callable[[TomlTable], Scheme]] = {
+#: Makes a scheme of a `[verify]` table, which the class in VERIFY_TABLES has read.
+SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "github": body_hmac.github,
     "stripe": timestamped_hmac.stripe,
     "slack": timestamped_hmac.slack,
@@ -32,14 +34,14 @@ SCHEMES: dict[str, Callable[[TomlTable], Scheme]] = {
 }
 
 
-def read_scheme(verify: TomlTable) -> Scheme:
-    """Make the scheme that a `[verify]` table names. Raises ConfigurationInvalid.
+def make_scheme(verify: Verify) -> Scheme:
+    """Make the scheme of a table without mistakes."""
+    return SCHEMES[verify.scheme](verify)
 
-    Refuses keys that nobody has asked for: a caller with keys of its own in the table asks for them first.
-    """
-    name = verify.text("scheme")
-    if name not in SCHEMES:
-        raise verify.wrong("scheme", f"`{name}` does not exist; there are: {', '.join(SCHEMES)}")
-    scheme = SCHEMES[name](verify)
-    verify.refuse_unknown_keys()
-    return scheme
+
+def read_scheme(document: Mapping[str, object]) -> Scheme:
+    """Make the scheme of a `[verify]` table's document. Raises ConfigurationInvalid."""
+    report = Report()
+    verify = Verify.for_document(document)(document, report, ("verify",))
+    report.raise_mistakes()
+    return make_scheme(verify)

@@ -17,10 +17,10 @@ _PUBLIC_KEY_BYTES = 32
 
 
 class SecretForm(NamedTuple):
-    """What a scheme's secret has to look like.
+    """The form of a scheme's secret.
 
-    needs     what it has to be, to follow "it must be" in a log line
-    readings  returns the secrets that a stored one can mean, the likeliest first; none if it can never fit
+    needs     a description of the form, which follows "it must be" in a log line
+    readings  returns the secrets that a stored one can mean, the likeliest first; empty if it can never fit
     example   makes a secret of this form from random bytes, 24 or more
     """
 
@@ -30,7 +30,7 @@ class SecretForm(NamedTuple):
 
 
 def text_form(*, prefix: str = "") -> SecretForm:
-    """Return the form of a text of any characters, to which its sender always puts this prefix."""
+    """Return the form of a text of any characters, before which its sender always puts this prefix."""
 
     def readings(stored: bytes) -> list[bytes]:
         texts = list(_spellings(stored, prefix))
@@ -41,7 +41,7 @@ def text_form(*, prefix: str = "") -> SecretForm:
 
 
 def token_form(*, prefix: str, longest: int) -> SecretForm:
-    """Return the form of a token that is sent as it is, after this prefix, which is no part of the secret."""
+    """Return the form of a token that is sent after this prefix, which is not part of the secret."""
 
     def readings(stored: bytes) -> list[bytes]:
         texts = list(_spellings(stored, prefix))
@@ -67,7 +67,7 @@ def _standard_readings(stored: bytes) -> list[bytes]:
     """Return a Standard Webhooks secret as the standard writes it, in base64 with its prefix.
 
     Without a prefix it is a key of HMAC, as the standard's libraries take it. That excepts 32 bytes, which
-    can be an Ed25519 public key too: whoever knows that could sign with it.
+    can be an Ed25519 public key too: anyone who knows the public key could sign with it.
     """
     return _encoded(filter(None, map(_standard, _spellings(stored))))
 

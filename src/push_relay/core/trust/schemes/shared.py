@@ -1,12 +1,10 @@
 """Schemes that prove the sender and not the content: a shared token, Basic authentication, and none.
 
-The secret itself travels, so TLS is all that keeps it; whoever has seen one request can make others.
+The secret itself is sent, so only TLS protects it: anyone who has seen one request can make others.
 """
 
 from functools import partial
 
-from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.schemes.header_hmac import header_name
 from push_relay.core.trust.schemes.proof import (
     MAX_PROOF,
     Evidence,
@@ -21,26 +19,20 @@ from push_relay.core.trust.schemes.proof import (
     require,
 )
 from push_relay.core.trust.schemes.secret_form import PASSWORD, token_form
+from push_relay.core.trust.verify_table import HEADERS, VerifyPlain, VerifyToken
 
 
-def token(table: TomlTable) -> Scheme:
+def token(table: VerifyToken) -> Scheme:
     """Make the scheme of a shared token, in a `header` or a `query` parameter.
 
-    A `prefix`, such as `Bearer `, may stand before it. Prefer the header: addresses end up in logs.
+    A `prefix`, such as `Bearer `, may precede it. Prefer the header, because URLs are logged.
     GitLab's, as an example, is in X-Gitlab-Token.
     https://docs.gitlab.com/user/project/integrations/webhooks/
     """
-    if ("header" in table) == ("query" in table):
-        raise table.mistake("name either a `header` or a `query` parameter for the token")
-    prefix = table.text("prefix", "")
-    form = token_form(prefix=prefix, longest=MAX_PROOF)
-    if "query" in table:
-        name = table.text("query")
-        verify = partial(_verify_query, name=name, prefix=prefix)
-        return Scheme(verify, secret=form)
-    name = header_name(table, "header")
-    verify = partial(_verify_header, name=name, prefix=prefix)
-    return Scheme(verify, secret=form)
+    form = token_form(prefix=table.prefix, longest=MAX_PROOF)
+    if table.query:
+        return Scheme(partial(_verify_query, name=table.query, prefix=table.prefix), secret=form)
+    return Scheme(partial(_verify_header, name=table.header or "", prefix=table.prefix), secret=form)
 
 
 def _verify_header(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
@@ -56,7 +48,7 @@ def _verify_token(offered: str, request: SignedRequest, evidence: Evidence, pref
     return Verified(request.body, content=False)
 
 
-def basic(_table: TomlTable) -> Scheme:
+def basic(_table: VerifyPlain) -> Scheme:
     """Make the scheme `Authorization: Basic <base64 of user:password>`; the secret is `user:password`.
 
     The word `Basic` may be in any case (RFC 7617, 2). Some senders, SNS and Twilio among them, send the
@@ -71,17 +63,17 @@ def basic(_table: TomlTable) -> Scheme:
 
 
 def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
-    word, _, offered = header(request, "authorization").partition(" ")
+    word, _, offered = header(request, HEADERS["basic"]).partition(" ")
     require(word.lower() == "basic")
     require(fits([offered], (base64_text(key) for key in keys(evidence) if b":" in key)))
     return Verified(request.body, content=False)
 
 
-def none(_table: TomlTable) -> Scheme:
-    """Make the scheme that lets everybody in.
+def none(_table: VerifyPlain) -> Scheme:
+    """Make the scheme that accepts every request.
 
-    Whoever calls it decides whether the deployer's configuration says so too: a source folder alone must
-    never open the door.
+    Its caller checks that the deployer's configuration allows it too: a source folder alone must never
+    disable the verification.
     """
     return Scheme(_verify_nothing)
 

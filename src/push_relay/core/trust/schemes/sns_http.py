@@ -1,7 +1,7 @@
 """Amazon SNS over HTTP(S): an RSA signature inside the JSON, by a certificate that SNS serves.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html
-Held against AWS's own validator and its recorded messages:
+Tested against AWS's own validator and its recorded messages:
 https://github.com/aws/aws-sdk-java-v2/tree/master/services-custom/sns-message-manager
 """
 
@@ -11,10 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
-from push_relay.core.trust.proofs import TOLERANCE
-from push_relay.core.trust.schemes.moment import iso8601, require_fresh, tolerance
+from push_relay.core.trust.schemes.moment import iso8601, require_fresh
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -23,13 +21,10 @@ from push_relay.core.trust.schemes.proof import (
     from_base64,
     require,
 )
+from push_relay.core.trust.verify_table import TOLERANCE_SECS, VerifySnsHttp
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
-#: Seconds for which SNS may go on trying to deliver: "a hard limit and cannot be increased".
-#: https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
-LONGEST_RETRY = 3600
 
 #: Bytes of a body, which is parsed before it is verified: a message of the largest size that a topic may
 #: allow (1 MiB), each character escaped, and the envelope.
@@ -43,15 +38,15 @@ _SIGNED = {
     "SubscriptionConfirmation": _CONFIRMATION,
     "UnsubscribeConfirmation": _CONFIRMATION,
 }
-_DIGESTS = {"1": "SHA1", "2": "SHA256"}
+_HASHES = {"1": "SHA1", "2": "SHA256"}
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TOPIC = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_.-]{1,256}")
 _CERTIFICATE = re.compile(r"SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
-# What AWS's validator expects by region: sns.amazonaws.com, sns-signing.<region>.amazonaws.com and so on.
+# The subjects that AWS's validator accepts: sns.amazonaws.com, sns-signing.<region>.amazonaws.com and so on.
 _SUBJECT = re.compile(r"sns(-signing)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
 
 
-def sns_http(table: TomlTable) -> Scheme:
+def sns_http(table: VerifySnsHttp) -> Scheme:
     r"""Make the scheme of SNS messages: RSA over `name\nvalue\n` of each documented field.
 
     Raw message delivery carries no signature, and MessageAttributes and UnsubscribeURL are not covered by
@@ -63,25 +58,24 @@ def sns_http(table: TomlTable) -> Scheme:
     a timestamp ahead of the clock has no such reason, and is stale after 300 seconds.
     `minimum_version = 2` refuses SHA-1, which SNS uses unless the topic's SignatureVersion is set to 2.
     """
-    minimum = table.integer("minimum_version", 1, at_least=1)
-    if str(minimum) not in _DIGESTS:
-        raise table.wrong("minimum_version", "is neither 1 nor 2")
-    return Scheme(partial(_verify, tolerance=tolerance(table, LONGEST_RETRY), minimum=minimum))
+    return Scheme(partial(_verify, tolerance=table.tolerance_secs, minimum=table.minimum_version))
 
 
 def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, minimum: int) -> Verified:
     message = _message(request.body)
     version = _text(message, "SignatureVersion")
-    require(version in _DIGESTS and int(version) >= minimum)
+    require(version in _HASHES and int(version) >= minimum)
     signature = from_base64(_text(message, "Signature"))
     signed, event_id = _canonical(message), _text(message, "MessageId")
     require(bool(signature) and _MESSAGE_ID.fullmatch(event_id) is not None)
-    # Before the signature, because that costs a fetch; it tells nobody more than what they sent.
-    require_fresh(iso8601(_text(message, "Timestamp")), evidence.now, tolerance, min(tolerance, TOLERANCE))
+    # Before the signature, because that costs a fetch. The answer reveals only what the sender wrote.
+    require_fresh(
+        iso8601(_text(message, "Timestamp")), evidence.now, tolerance, min(tolerance, TOLERANCE_SECS)
+    )
     address = _certificate_address(message, evidence)
     require(evidence.certificate is not None)
     key = _public_key(evidence.certificate(address), evidence.now) if evidence.certificate else None
-    require(key is not None and _signed_by(key, signature or b"", signed, _DIGESTS[version]))
+    require(key is not None and _signed_by(key, signature or b"", signed, _HASHES[version]))
     return Verified(signed, event_id)
 
 
@@ -98,10 +92,10 @@ def _message(body: bytes) -> JsonObject:
 
 
 def _text(message: Mapping[str, object], name: str) -> str:
-    """Return a field that is one line of text; only the Message may have several, lest two readings fit."""
+    """Return a field of one line. Only the Message may have several, so that one reading fits."""
     value = message.get(name)
     require(isinstance(value, str) and "\n" not in value)
-    # A person writes the subject; all else is SNS's.
+    # A person writes the subject; SNS writes the other fields.
     require(name == "Subject" or str(value).isascii())
     return str(value)
 
@@ -117,7 +111,7 @@ def _canonical(message: JsonObject) -> bytes:
 
 
 def endpoint(topic: object) -> str | None:
-    """Return the address of SNS in a topic's region, to its first slash; None for what is no topic's ARN."""
+    """Return the address of SNS in a topic's region, to its first slash; None if it is not a topic's ARN."""
     arn = _TOPIC.fullmatch(topic) if isinstance(topic, str) else None
     if arn is None:
         return None
@@ -126,7 +120,7 @@ def endpoint(topic: object) -> str | None:
 
 
 def _certificate_address(message: JsonObject, evidence: Evidence) -> str:
-    """Return the certificate's address, where SNS in the allow-listed topic's region serves it."""
+    """Return the certificate's URL, if it is SNS's in the region of the allow-listed topic."""
     topic, address = _text(message, "TopicArn"), _text(message, "SigningCertURL")
     host = endpoint(topic)
     require(host is not None and topic in evidence.topics)
@@ -136,7 +130,7 @@ def _certificate_address(message: JsonObject, evidence: Evidence) -> str:
 
 
 def _public_key(pem: bytes, now: float) -> "RSAPublicKey | None":
-    # Imported here: start-up pays for it only where SNS calls.
+    # Imported here, so that only a relay that SNS calls pays for it.
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
     from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415

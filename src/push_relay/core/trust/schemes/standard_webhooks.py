@@ -8,9 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from push_relay.core.rules.configuration import TomlTable
-from push_relay.core.trust.schemes.header_hmac import header_name
-from push_relay.core.trust.schemes.moment import require_fresh, tolerance, unix
+from push_relay.core.trust.schemes.moment import require_fresh, unix
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -24,8 +22,10 @@ from push_relay.core.trust.schemes.proof import (
     require,
 )
 from push_relay.core.trust.schemes.secret_form import STANDARD
+from push_relay.core.trust.verify_table import VerifyStandardWebhooks
 
-# No dot, for `id.timestamp.body` must have one reading; no comma and no space, for two headers are no id.
+# No dot, because `id.timestamp.body` must have one reading. No comma or space, because two joined headers
+# are not an id.
 _ID = re.compile(r"[!-+/-~-]{1,256}")
 #: Ed25519 signatures in a request. A sender that rotates its key sends two.
 MAX_SIGNATURES = 4
@@ -33,17 +33,16 @@ _SIGNATURE_BYTES = 64
 _SIGNATURE = re.compile(r"v[0-9]+[a-z]*,[A-Za-z0-9+/]+={0,2}")
 
 
-def standard_webhooks(table: TomlTable) -> Scheme:
+def standard_webhooks(table: VerifyStandardWebhooks) -> Scheme:
     """Make the scheme `webhook-signature: v1,<base64> [v1a,<base64> ...]` of `<id>.<seconds>.<body>`.
 
-    The secret's prefix says what it is, and it is used for nothing else: `whsec_` an HMAC-SHA256 key (v1),
-    `whpk_` an Ed25519 public key (v1a). So a public key, which anybody may know, never verifies an HMAC. A
+    The secret's prefix is its kind, and the secret is used for nothing else: `whsec_` is an HMAC-SHA256 key
+    (v1), `whpk_` an Ed25519 public key (v1a). So a public key, which is not secret, never verifies an HMAC. A
     secret without a prefix, or one that is not base64 after it, fits nothing. `Scheme.secret` returns the
     readings of a stored secret in this form.
-    The headers' names begin with `header_prefix`: `webhook`, or `svix` for senders of before the standard.
+    The headers' names begin with `header_prefix`: `webhook`, or `svix` for senders older than the standard.
     """
-    prefix = header_name(table, "header_prefix", "webhook")
-    verify = partial(_verify, prefix=prefix, tolerance=tolerance(table))
+    verify = partial(_verify, prefix=table.header_prefix, tolerance=table.tolerance_secs)
     return Scheme(verify, secret=STANDARD)
 
 
@@ -69,25 +68,25 @@ def _asymmetric(offered: Sequence[str], signed: bytes, evidence: Evidence) -> bo
     public = _keys(evidence, b"whpk_")
     decoded = (from_base64(text.removeprefix("v1a,")) for text in offered if text.startswith("v1a,"))
     signatures = [value for value in decoded if value and len(value) == _SIGNATURE_BYTES]
-    # Each costs a verification of the whole body, before anybody has proven anything.
+    # Each costs a verification of the whole body for an unverified sender.
     require(len(signatures) <= MAX_SIGNATURES)
     return any(_ed25519(key, signature, signed) for key in public for signature in signatures)
 
 
 def _ed25519(key: bytes, signature: bytes, signed: bytes) -> bool:
-    # Imported here: start-up pays for it only where a sender signs with it.
+    # Imported here, so that only a relay whose senders use it pays for it.
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
-    except (InvalidSignature, ValueError):  # does not fit; is no key
+    except (InvalidSignature, ValueError):  # it does not fit, or is not a key
         return False
     return True
 
 
 def _keys(evidence: Evidence, prefix: bytes) -> Sequence[bytes]:
-    """Return the keys that secrets of a kind hold. Some senders leave the padding of theirs away."""
+    """Return the keys that secrets of a kind contain. Some senders omit the padding."""
     written = (secret.removeprefix(prefix) for secret in keys(evidence) if secret.startswith(prefix))
     texts = (text.decode("ascii") for text in written if text.isascii())
     decoded = (from_base64(text + "=" * (-len(text) % 4)) for text in texts)

@@ -4,9 +4,8 @@ import hmac
 import re
 from functools import partial
 
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.header_hmac import HeaderHmac, Timestamp
-from push_relay.core.trust.schemes.moment import iso8601, require_fresh, tolerance, unix
+from push_relay.core.trust.schemes.moment import iso8601, require_fresh, unix
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -20,43 +19,43 @@ from push_relay.core.trust.schemes.proof import (
     require,
 )
 from push_relay.core.trust.schemes.secret_form import text_form
+from push_relay.core.trust.verify_table import HEADERS, VerifyTimestamped
 
-_STRIPE = "stripe-signature"
+_STRIPE = HEADERS["stripe"]
 _STRIPE_ITEM = re.compile(r"[a-z][a-z0-9]*=[0-9a-f]+")
 
 
-def slack(table: TomlTable) -> Scheme:
+def slack(verify: VerifyTimestamped) -> Scheme:
     """Make the scheme `X-Slack-Signature: v0=<hex>`, HMAC-SHA256 of `v0:<seconds>:<body>`.
 
     The seconds are in X-Slack-Request-Timestamp.
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
-    stamp = Timestamp("x-slack-request-timestamp", unix, tolerance(table))
-    return HeaderHmac("x-slack-signature", "v0=", before="v0:{timestamp}:", timestamp=stamp).scheme()
+    timestamp = Timestamp("x-slack-request-timestamp", unix, verify.tolerance_secs)
+    return HeaderHmac(HEADERS["slack"], "v0=", before="v0:{timestamp}:", timestamp=timestamp).scheme()
 
 
-def zendesk(table: TomlTable) -> Scheme:
+def zendesk(verify: VerifyTimestamped) -> Scheme:
     """Make the scheme `X-Zendesk-Webhook-Signature: <base64>`, HMAC-SHA256 of the timestamp and the body.
 
-    The timestamp, in X-Zendesk-Webhook-Signature-Timestamp, is ISO 8601; nothing stands between the two.
+    The timestamp, in X-Zendesk-Webhook-Signature-Timestamp, is ISO 8601; there is nothing between the two.
     Zendesk's documentation of 2021 had them the other way round, and its example is of that order.
     https://developer.zendesk.com/documentation/webhooks/verifying/
     """
-    stamp = Timestamp("x-zendesk-webhook-signature-timestamp", iso8601, tolerance(table))
-    return HeaderHmac(
-        "x-zendesk-webhook-signature", encode=base64_text, before="{timestamp}", timestamp=stamp
-    ).scheme()
+    timestamp = Timestamp("x-zendesk-webhook-signature-timestamp", iso8601, verify.tolerance_secs)
+    hmac = HeaderHmac(HEADERS["zendesk"], encode=base64_text, before="{timestamp}", timestamp=timestamp)
+    return hmac.scheme()
 
 
-def stripe(table: TomlTable) -> Scheme:
+def stripe(table: VerifyTimestamped) -> Scheme:
     """Make the scheme `Stripe-Signature: t=<seconds>,v1=<hex>[,v1=<hex>...]`, HMAC-SHA256 of `<t>.<body>`.
 
-    One signature for each secret while Stripe rotates them. `v0` is a test scheme that must be passed over,
-    lest somebody downgrade to it. Two timestamps are refused: only one is signed, and a reader could take
+    Stripe sends one signature for each secret during a rotation. `v0` is a test scheme that must be ignored,
+    so that nobody downgrades to it. Two timestamps are refused: only one is signed, and a reader could take
     the other. The key is the whole secret, `whsec_` included; it is added to one that was stored without it.
     https://docs.stripe.com/webhooks/signature#verify-manually
     """
-    verify = partial(_verify_stripe, tolerance=tolerance(table))
+    verify = partial(_verify_stripe, tolerance=table.tolerance_secs)
     return Scheme(verify, secret=text_form(prefix="whsec_"))
 
 

@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl
 
 from push_relay.core.errors import PayloadTooLarge
 from push_relay.core.inbound.media_type import FORM, looks_like_json, media_type
-from push_relay.core.rules.configuration import TomlTable
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -25,6 +24,7 @@ from push_relay.core.trust.schemes.proof import (
     no_fit,
     require,
 )
+from push_relay.core.trust.verify_table import HEADERS, VerifyPlain
 
 #: Fields of a form; Twilio sends some thirty.
 MAX_FIELDS = 1000
@@ -32,8 +32,8 @@ MAX_FIELDS = 1000
 #: verified.
 MAX_FORM_BYTES = 512 * 1024
 
-_SIGNATURE = "x-twilio-signature"
-#: The address of a request whose body is no form, as Twilio writes it: the hash is the last parameter.
+_SIGNATURE = HEADERS["twilio"]
+#: The URL of a request whose body is not a form, as Twilio writes it: the hash is the last parameter.
 _WITH_HASH = re.compile(r"[^?]*\?(?:.*&)?bodySHA256=([0-9a-f]{64})", re.DOTALL)
 _HASH = re.compile(r"[?&]bodySHA256(?:=|&|$)")
 #: The field that Twilio sends with every form and sorts first. In an address it may be a parameter's name.
@@ -46,7 +46,7 @@ _PORT = re.compile(r":[0-9]+$")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
-def twilio(_table: TomlTable) -> Scheme:
+def twilio(_table: VerifyPlain) -> Scheme:
     """Make the scheme `X-Twilio-Signature: <base64>`, HMAC-SHA1 of the address and what it carries.
 
     A form's fields follow the address, sorted by name, each name and value once, with nothing between them.
@@ -62,7 +62,7 @@ def twilio(_table: TomlTable) -> Scheme:
     The border between a name and its value is moved as easily, and nothing can tell where it was. Fields in
     another order are the same request. Either way `Verified.signed` is the same, so it is a duplicate of the
     genuine event. Twilio is not consistent about the port in the address; like its own validator, take both.
-    Nothing says when it was signed.
+    It is unknown when it was signed.
     """
     return Scheme(_verify, form_verify=_verify_form)
 

@@ -1,4 +1,4 @@
-"""Batch windows on a real DynamoDB: the contract of every store of windows, and what its items look like."""
+"""Batch windows on a real DynamoDB keep the contract of every store, and their items have a fixed layout."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from push_relay.core.push import Wording
 
 
 class Workers:
-    """Workers that share a table and a clock, each with windows of its own."""
+    """Workers that share a table and a clock. Each has a separate store object."""
 
     def __init__(self, table: LedgerTable) -> None:
         """Stop the clock."""
@@ -25,13 +25,13 @@ class Workers:
         return DynamoDbBatches(self.table, self.clock.now)
 
     def item(self) -> Item:
-        """Return what the table holds of the window."""
+        """Return the item of the window."""
         return self.table.get(Key={"pk": text("digest#w")})
 
 
 @pytest.fixture
 def workers(local_stores: LocalAws) -> Workers:
-    """Return workers with a table of their own."""
+    """Return workers with a separate table."""
     return Workers(local_stores.table())
 
 
@@ -39,13 +39,13 @@ class TestDynamoDbBatches(BatchStoreContract):
     """The batch windows in DynamoDB."""
 
 
-def test_a_window_is_kept_as_long_as_its_end_may_wait(workers: Workers) -> None:
-    """Its TTL counts from when it is due."""
+def test_a_window_is_kept_for_as_long_as_its_end_may_be_parked(workers: Workers) -> None:
+    """Its TTL begins at the time at which it is due."""
     workers.windows().add(WINDOW, ENTRY)
     assert workers.item()["expires_at"] == {"N": str(int(DUE) + KEPT_SECS)}
 
 
-def test_a_push_that_is_added_again_takes_no_more_room(workers: Workers) -> None:
+def test_a_push_that_is_added_again_takes_no_further_room(workers: Workers) -> None:
     """A sender that repeats its event must not fill the window."""
     workers.windows().add(WINDOW, ENTRY)
     taken = workers.item()["gathered_bytes"]
@@ -54,7 +54,7 @@ def test_a_push_that_is_added_again_takes_no_more_room(workers: Workers) -> None
     assert workers.item()["gathered_bytes"] == taken
 
 
-def test_to_close_a_window_without_pushes_makes_no_item(workers: Workers) -> None:
+def test_closing_a_window_without_pushes_makes_no_item(workers: Workers) -> None:
     """The end of a window may be scheduled twice."""
     assert workers.windows().close("w") is None
     assert workers.item() == {}

@@ -1,4 +1,4 @@
-"""A stranger's dead letter is replayed as the event that it was: the same one, and as old as it is."""
+"""A foreign message that is dead-lettered and replayed is the same event as before, and keeps its age."""
 
 import json
 from pathlib import Path
@@ -22,16 +22,16 @@ DAY = 86_400
 MESSAGE = {"kind": "baked", "words": "warm"}
 
 
-def letter_of(dead: DeadLettered, message_id: str, at: float) -> DeadLetter:
-    """Return a dead-lettered message as SQS hands it out: under an id and a moment of its own."""
-    told = {**dead.attributes, "error_code": dead.error_code, "failed_at": "2027-01-15T08:00:00+00:00"}
-    attributes = {name: {"DataType": "String", "StringValue": text} for name, text in told.items()}
+def dead_letter_of(dead: DeadLettered, message_id: str, at: float) -> DeadLetter:
+    """Return a dead-lettered message as SQS delivers it, with an id and a time of its own."""
+    texts = {**dead.attributes, "error_code": dead.error_code, "failed_at": "2027-01-15T08:00:00+00:00"}
+    attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
     return DeadLetter(message_id, dead.body, attributes, at)
 
 
-def replayed(letter: DeadLetter, message_id: str, at: float) -> dict[str, Any]:
-    """Return the record that the relay's queue hands out when a letter has been replayed."""
-    (message,) = outgoing_messages(letter, at, force=False)
+def replayed(dead_letter: DeadLetter, message_id: str, at: float) -> dict[str, Any]:
+    """Return the record of the relay's queue after a dead letter has been replayed."""
+    (message,) = outgoing_messages(dead_letter, at, force=False)
     return record(message_id, message.body, message.attributes, at) | {
         "eventSource": "aws:sqs",
         "receiptHandle": f"handle-{message_id}",
@@ -40,20 +40,20 @@ def replayed(letter: DeadLetter, message_id: str, at: float) -> dict[str, Any]:
 
 @pytest.fixture
 def before(tmp_path: Path) -> World:
-    """Return a relay to which the bakery is unknown yet."""
+    """Return a relay that does not know the bakery yet."""
     return World(sources=tmp_path)
 
 
-def test_a_message_that_was_laid_aside_twice_and_replayed_twice_is_one_push(before: World) -> None:
-    """The deletion was lost after the first burial; it has one identity all the same."""
+def test_a_message_that_was_dead_lettered_and_replayed_twice_is_one_push(before: World) -> None:
+    """The deletion was lost after the message was dead-lettered first, but it has one identity."""
     for _ in range(2):
         before.deliver(sqs_batch(sqs_record(MESSAGE, source="bakery", message_id="m")))
-    letters = [letter_of(b, f"d-{n}", NOW) for n, b in enumerate(before.messages.dead_letters)]
-    mended = World()
-    mended.deliver(sqs_batch(replayed(letters[0], "r-1", NOW + 9)))
-    mended.deliver(sqs_batch(replayed(letters[1], "r-2", NOW + 9)))
-    mended.deliver(sqs_batch(sqs_record(MESSAGE, source="bakery", message_id="m")))
-    assert mended.witness.outcomes == [Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+    dead_letters = [dead_letter_of(b, f"d-{n}", NOW) for n, b in enumerate(before.messages.dead_letters)]
+    corrected = World()
+    corrected.deliver(sqs_batch(replayed(dead_letters[0], "r-1", NOW + 9)))
+    corrected.deliver(sqs_batch(replayed(dead_letters[1], "r-2", NOW + 9)))
+    corrected.deliver(sqs_batch(sqs_record(MESSAGE, source="bakery", message_id="m")))
+    assert corrected.witness.outcomes == [Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.DUPLICATE]
 
 
 NAMED = {"MessageAttributes": {"source": {"Type": "String", "Value": "bakery"}}}
@@ -64,23 +64,25 @@ NAMED = {"MessageAttributes": {"source": {"Type": "String", "Value": "bakery"}}}
     [sqs_record(MESSAGE, source="bakery"), sqs_record(notification(MESSAGE, **NAMED))],
     ids=["bare", "through SNS"],
 )
-def test_a_message_keeps_its_age_through_burials_and_replays(before: World, came: dict[str, Any]) -> None:
-    """What is too old is expired by the dry run and by the relay alike, however often it has died."""
+def test_a_message_keeps_its_age_through_dead_letters_and_replays(
+    before: World, came: dict[str, Any]
+) -> None:
+    """The dry run and the relay agree on the expiry, even after several dead letters."""
     before.deliver(sqs_batch(came))
-    first = letter_of(before.messages.dead_letters[0], "d-1", NOW + 5 * DAY)
+    first = dead_letter_of(before.messages.dead_letters[0], "d-1", NOW + 5 * DAY)
     before.deliver(sqs_batch(replayed(first, "r-1", NOW + 5 * DAY)))
-    second = letter_of(before.messages.dead_letters[1], "d-2", NOW + 5 * DAY)
-    mended = World()
-    mended.clock.time = NOW + 8 * DAY
-    assert Previewer(mended.translator, lambda *_: None, mended.clock.now).preview(second).outcomes == {
+    second = dead_letter_of(before.messages.dead_letters[1], "d-2", NOW + 5 * DAY)
+    corrected = World()
+    corrected.clock.time = NOW + 8 * DAY
+    assert Previewer(corrected.translator, lambda *_: None, corrected.clock.now).preview(second).outcomes == {
         "expired": 1
     }
-    mended.deliver(sqs_batch(replayed(second, "r-2", NOW + 8 * DAY)))
-    assert mended.witness.outcomes == [Outcome.EXPIRED]
+    corrected.deliver(sqs_batch(replayed(second, "r-2", NOW + 8 * DAY)))
+    assert corrected.witness.outcomes == [Outcome.EXPIRED]
 
 
-def test_what_had_no_queue_behind_it_is_as_old_as_its_letter() -> None:
-    """SNS invoked the function, and Lambda gave up: the letter is the first that SQS has seen of it."""
+def test_the_age_of_a_failed_invocation_is_that_of_its_dead_letter() -> None:
+    """SNS invoked the function, and Lambda gave up. No earlier time is known."""
     payload = {"Records": [{"EventSource": "aws:sns", "Sns": notification({"degrees": 451})}]}
     body = json.dumps({"requestContext": {}, "requestPayload": payload})
     late = World()
@@ -89,34 +91,36 @@ def test_what_had_no_queue_behind_it_is_as_old_as_its_letter() -> None:
     assert late.witness.outcomes == [Outcome.EXPIRED]
 
 
-def test_what_is_too_large_to_be_laid_aside_as_an_event_keeps_its_identity_too() -> None:
-    """It is laid aside as it came; a part of its pushes may have been delivered."""
+def test_an_event_that_is_dead_lettered_in_its_original_form_keeps_its_identity() -> None:
+    """Some of its pushes may have been delivered before, and must be duplicates."""
     world = World()
     came = sqs_record(MESSAGE | {"kind": "broken", "more": "é" * 300_000}, source="bakery", message_id="m")
     came["body"] = came["body"].replace("\\u00e9", "é")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("push_relay.core.queue_format.MAX_MESSAGE", 100)
         world.deliver(sqs_batch(came))
-    (buried,) = world.messages.dead_letters
-    assert unwrapped(replayed(letter_of(buried, "d-1", NOW), "r-1", NOW)).identity == unwrapped(came).identity
+    (dead,) = world.messages.dead_letters
+    assert (
+        unwrapped(replayed(dead_letter_of(dead, "d-1", NOW), "r-1", NOW)).identity == unwrapped(came).identity
+    )
 
 
 def unwrapped(came: dict[str, Any]) -> Arrival:
-    """Unwrap a stranger's record."""
+    """Unwrap a foreign record."""
     arrival = unwrap_sqs(came)
     assert isinstance(arrival, Arrival)
     return arrival
 
 
 def claiming(body: Any, message_id: str, **claims: str) -> dict[str, Any]:
-    """Return a record whose sender claims to be somebody else's replay."""
+    """Return a record with attributes that claim an origin."""
     made = sqs_record(body, source="bakery", message_id=message_id)
-    told = {name: {"stringValue": value, "dataType": "String"} for name, value in claims.items()}
-    return {**made, "messageAttributes": {**made["messageAttributes"], **told}}
+    claimed = {name: {"stringValue": value, "dataType": "String"} for name, value in claims.items()}
+    return {**made, "messageAttributes": {**made["messageAttributes"], **claimed}}
 
 
-def test_nobody_claims_another_events_identity_for_words_of_their_own() -> None:
-    """Whoever sends to the queue may name any origin: the other event is pushed all the same."""
+def test_a_forged_origin_does_not_suppress_the_genuine_event() -> None:
+    """Anyone who may send to the queue can claim any origin, but the identity includes the content."""
     world = World()
     forged = claiming({"kind": "baked", "words": "forged"}, "f-1", **{ORIGIN_ATTRIBUTE: "m"})
     world.deliver(sqs_batch(forged))
@@ -125,20 +129,20 @@ def test_nobody_claims_another_events_identity_for_words_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("claim", ["0", "-1", "soon", str(round((NOW + DAY) * 1000))])
-def test_nobody_makes_a_message_younger_than_sqs_says(claim: str) -> None:
-    """A claim can only add to an age, and only to that of the claimer's own message."""
+def test_a_message_cannot_be_made_younger_than_sqs_reports(claim: str) -> None:
+    """A claim can only increase the age, and only that of the sender's own message."""
     assert unwrapped(claiming(MESSAGE, "m", **{SENT_ATTRIBUTE: claim})).received_at == NOW
     older = claiming(MESSAGE, "m", **{SENT_ATTRIBUTE: str(round((NOW - DAY) * 1000))})
     assert unwrapped(older).received_at == NOW - DAY
 
 
-def test_an_attribute_of_somebodys_own_names_no_origin(before: World) -> None:
-    """Only the relay's names are read; theirs stay theirs, and come along."""
+def test_a_foreign_attribute_is_not_an_origin(before: World) -> None:
+    """Only the relay's own attribute names are read. Others are kept through the replay."""
     own = claiming(MESSAGE, "m", **{"origin-message-id": "theirs"})
     assert unwrapped(own).identity == unwrapped(sqs_record(MESSAGE, message_id="m")).identity
     before.deliver(sqs_batch(own))
-    letter = letter_of(before.messages.dead_letters[0], "d-1", NOW)
-    assert sqs_attributes(replayed(letter, "r-1", NOW))["origin-message-id"] == "theirs"
+    dead_letter = dead_letter_of(before.messages.dead_letters[0], "d-1", NOW)
+    assert sqs_attributes(replayed(dead_letter, "r-1", NOW))["origin-message-id"] == "theirs"
 
 
 @pytest.mark.parametrize(
@@ -151,11 +155,11 @@ def test_an_attribute_of_somebodys_own_names_no_origin(before: World) -> None:
     ids=["SNS", "Lambda's failed invocation", "SNS's record"],
 )
 @pytest.mark.parametrize("attribute", ["stringValue", "binaryValue"])
-def test_a_replay_makes_no_envelope_of_what_was_data(document: Any, attribute: str) -> None:
-    """The sender's attributes said that the body was a program's own, whatever it looks like."""
+def test_a_replay_does_not_unwrap_data_that_looks_like_an_envelope(document: Any, attribute: str) -> None:
+    """The sender's attributes showed that the body is a program's own, whatever it looks like."""
     world = World()
     world.deliver(sqs_batch(sqs_record(document) | {"messageAttributes": {"colour": {attribute: "eA=="}}}))
-    (buried,) = world.messages.dead_letters
-    world.deliver(sqs_batch(replayed(letter_of(buried, "d-1", NOW), "r-1", NOW)))
+    (dead,) = world.messages.dead_letters
+    world.deliver(sqs_batch(replayed(dead_letter_of(dead, "d-1", NOW), "r-1", NOW)))
     assert world.witness.outcomes == [Outcome.REJECTED, Outcome.REJECTED]
     assert not world.vendor.calls

@@ -1,4 +1,4 @@
-"""A window of several segments on a real DynamoDB: writes are small, and the digest has every push once."""
+"""A batch window of several segments on a real DynamoDB: items are small, and each push is in it once."""
 
 import json
 import threading
@@ -40,16 +40,16 @@ KB = 1024
 
 
 class Stopped(BaseException):
-    """The worker is gone."""
+    """The end of a worker, which no handler catches."""
 
 
 class Worker:
-    """A worker that gathers; it is stopped, or DynamoDB fails, at one of its calls."""
+    """A worker that batches pushes. At one of its calls it is stopped, or DynamoDB fails."""
 
     def __init__(
         self, table: LedgerTable, clock: Clock, at: int = -1, how: BaseException | None = None
     ) -> None:
-        """Wire it."""
+        """Wire the worker."""
         self.table, self.messages = Stopping(table.name, at, how), Messages()
         ledger = DynamoDbLedger(self.table, clock.now)
         sender = Sender(ledger, PushCredentials(), PushApi(), clock)
@@ -57,17 +57,17 @@ class Worker:
         self.batcher = Batcher(self.windows, ledger, sender, self.messages, clock)
 
     def add(self, *pushes: Push) -> list[str | None]:
-        """Gather pushes; return the receipts' error codes."""
+        """Add pushes to their windows, and return the error codes of their receipts."""
         return [self.batcher.add(event_of(push), push, lambda: 30.0).error_code for push in pushes]
 
     def closed(self, window: Window) -> list[str]:
-        """Return the keys that the digest of a window has."""
+        """Close a window, and return the keys of the pushes in its batch."""
         tasks = self.batcher.end(closing_event(window), Account())
         return [entry.key for task in tasks if isinstance(task, BatchPush) for entry in task.entries]
 
 
 class Stopping(LedgerTable):
-    """A table at whose call of some number the worker stops: before, or when it is done."""
+    """A table that stops the worker at the call with this number, before or after it is made."""
 
     def __init__(self, name: str, at: int, how: BaseException | None) -> None:
         super().__init__(name)
@@ -87,19 +87,19 @@ class Stopping(LedgerTable):
 
 
 def push(number: int, size: int = 300) -> Push:
-    """Return a push to Ada that a route gathers, with a body of this size."""
+    """Return a push to Ada for a route with a batch window, with a body of this size."""
     key = f"{number:064}"
     return Push(ADA, Wording(f"Oven {number}", "x" * size), key, batch_secs=300.0, sources=("bakery",))
 
 
 def event_of(push: Push) -> Event:
-    """Return the event that a push is made of."""
+    """Return the event of a push."""
     return Event("bakery", f"e-{int(push.key)}", "baked", {}, 1_800_000_000.0, push.key)
 
 
 @pytest.fixture
 def table(local_stores: LocalAws) -> LedgerTable:
-    """Return a table."""
+    """Return a separate table."""
     return local_stores.table()
 
 
@@ -110,20 +110,20 @@ def clock() -> Clock:
 
 
 def items(table: LedgerTable) -> Iterator[Item]:
-    """Return the items of windows."""
+    """Yield the items of windows."""
     pages = aws.dynamodb().get_paginator("scan").paginate(TableName=table.name)
     for page in pages:
         yield from (item for item in page["Items"] if item["pk"]["S"].startswith("digest#"))
 
 
 def size(item: Item) -> int:
-    """Return an item's bytes as DynamoDB counts them: names, texts, digits and truths."""
+    """Return an item's size as DynamoDB counts it: names, texts, digits and booleans."""
     values = [json.dumps(next(iter(value.values())), ensure_ascii=False) for value in item.values()]
     return sum(len(name) for name in item) + sum(len(value.encode()) for value in values)
 
 
-def test_a_storm_is_one_digest_in_small_items(table: LedgerTable, clock: Clock) -> None:
-    """Two hundred pushes by four workers: each is in it once, and a write costs 8 units at the most."""
+def test_many_pushes_are_one_batch_push_stored_in_small_items(table: LedgerTable, clock: Clock) -> None:
+    """Four workers add two hundred pushes. Each is in the batch once, and a write costs at most 8 units."""
     pushes = [push(n, 500) for n in range(200)]
     workers = [Worker(table, clock) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
@@ -133,12 +133,12 @@ def test_a_storm_is_one_digest_in_small_items(table: LedgerTable, clock: Clock) 
     assert max(sizes) <= 8 * KB
     assert 15 < len(sizes) < 40
     assert sorted(workers[0].closed(window_of(pushes[0], clock.now()))) == sorted(p.key for p in pushes)
-    # Each push takes four: claim, note, settlement and its window's. Finding the segment takes few.
+    # A push needs four writes: claim, window, settlement, and the window's item. Finding a segment adds few.
     assert sum(worker.table.calls for worker in workers) < 200 * 4 * 1.4 + 100
 
 
-def test_a_small_digest_is_one_item(table: LedgerTable, clock: Clock) -> None:
-    """And one write closes it."""
+def test_a_small_batch_is_one_item(table: LedgerTable, clock: Clock) -> None:
+    """A single write closes it."""
     worker = Worker(table, clock)
     worker.add(*(push(n) for n in range(5)))
     assert len([*items(table)]) == 1
@@ -149,10 +149,10 @@ def test_a_small_digest_is_one_item(table: LedgerTable, clock: Clock) -> None:
 
 @pytest.mark.parametrize("how", [Stopped(), LedgerUnavailable("down")], ids=["stopped", "failed"])
 @pytest.mark.parametrize("ended", [False, True], ids=["window open", "window closed"])
-def test_a_push_is_in_one_digest_wherever_its_worker_stops(
+def test_a_push_is_in_one_batch_if_its_worker_stops_at_any_call(
     table: LedgerTable, clock: Clock, how: BaseException, *, ended: bool
 ) -> None:
-    """At each of the calls of five pushes, two of which fill a segment; another worker goes on."""
+    """Each call of five pushes is tried, two of which fill a segment. Another worker then continues."""
     pushes = [push(n, 3500) for n in range(5)]
     for at in count():
         first, second = Worker(table, clock, at, how), Worker(table, clock)
@@ -162,21 +162,21 @@ def test_a_push_is_in_one_digest_wherever_its_worker_stops(
             assert at > 4 * len(pushes)
             break
         window = window_of(pushes[0], clock.now())
-        clock.time += 100  # the claims have ended
-        digests = [second.closed(window)] if ended and first.messages.parked else []
-        assert set(second.add(*pushes)) <= {BATCHED, None}  # None: a duplicate
+        clock.time += 100  # until the claims have ended
+        batches = [second.closed(window)] if ended and first.messages.parked else []
+        assert set(second.add(*pushes)) <= {BATCHED, None}  # None is for a duplicate
         ends = {event.data["window"] for worker in (first, second) for event, _, _ in worker.messages.parked}
         following = window_of(pushes[0], window.due)
-        left = [following] if digests else [window, following]
-        digests += [second.closed(each) for each in left if each.id in ends]
-        told = Counter(key for digest in digests for key in digest)
-        assert told == Counter({p.key: 1 for p in pushes}), at
+        left = [following] if batches else [window, following]
+        batches += [second.closed(each) for each in left if each.id in ends]
+        keys = Counter(key for batch in batches for key in batch)
+        assert keys == Counter({p.key: 1 for p in pushes}), at
         clock.time += 600
         pushes = [replace(p, key=f"{int(p.key) + 10:064}") for p in pushes]
 
 
-def test_what_is_added_while_a_window_closes_is_in_one_digest(table: LedgerTable, clock: Clock) -> None:
-    """Many workers fill many segments meanwhile; what comes too late goes into the next window."""
+def test_a_push_that_is_added_while_a_window_closes_is_in_one_batch(table: LedgerTable, clock: Clock) -> None:
+    """Many workers fill many segments in the meantime. A push that is too late goes into the next window."""
     pushes = [push(n, 1500) for n in range(60)]
     window = window_of(pushes[0], clock.now())
     workers = [Worker(table, clock) for _ in range(6)]
@@ -190,8 +190,8 @@ def test_what_is_added_while_a_window_closes_is_in_one_digest(table: LedgerTable
     assert sorted([*last.closed(window), *last.closed(following)]) == sorted(p.key for p in pushes)
 
 
-def test_a_push_that_is_larger_than_a_segment_has_one_alone(table: LedgerTable, clock: Clock) -> None:
-    """Whatever was there before it and comes after it."""
+def test_a_push_that_is_larger_than_a_segment_has_its_own_segment(table: LedgerTable, clock: Clock) -> None:
+    """The pushes before and after it may have any size."""
     pushes = [push(0), push(1, 9000), push(2), push(3, 9000), push(4, 9000)]
     worker = Worker(table, clock)
     assert worker.add(*pushes) == [BATCHED] * 5
@@ -199,10 +199,8 @@ def test_a_push_that_is_larger_than_a_segment_has_one_alone(table: LedgerTable, 
     assert sum("x" * 9000 in json.dumps(item) for item in items(table)) == 3
 
 
-def test_what_has_no_room_in_the_last_segment_goes_on_in_another_window(
-    table: LedgerTable, clock: Clock
-) -> None:
-    """Due at the same time, with an end of its own."""
+def test_pushes_beyond_the_last_segment_go_into_another_window(table: LedgerTable, clock: Clock) -> None:
+    """The other window is due at the same time, but its end is scheduled separately."""
     pushes = [push(n, 5000) for n in range(MAX_SEGMENTS + 3)]
     worker = Worker(table, clock)
     assert set(worker.add(*pushes)) == {BATCHED}
@@ -210,15 +208,17 @@ def test_what_has_no_room_in_the_last_segment_goes_on_in_another_window(
     assert due == other_due
     window = window_of(pushes[0], clock.now())
     assert (first.data["window"], second.data["window"]) == (window.id, overflow(window).id)
-    # A worker that knows nothing of it finds its way too, at once: each write tells what is behind.
+    # A worker that has not seen the segments finds the last one soon: each write shows the ones after it.
     fresh = Worker(table, clock)
     assert fresh.add(push(1000, 5000)) == [BATCHED]
     assert fresh.table.calls < 20
     assert [len(fresh.closed(w)) for w in (window, overflow(window))] == [MAX_SEGMENTS, 4]
 
 
-def test_each_segment_is_scheduled_by_who_needs_it(table: LedgerTable, clock: Clock) -> None:
-    """The worker that filled the first segment died before it scheduled the end: the next one does."""
+def test_the_end_of_a_window_is_scheduled_by_the_next_worker_if_necessary(
+    table: LedgerTable, clock: Clock
+) -> None:
+    """The worker that filled the first segment has died before it scheduled the end of the window."""
     windows = DynamoDbBatches(table, clock.now)
     window = window_of(push(0), clock.now())
     entry = BatchedPush("k", "bakery", "e", "c", Wording("t", "x" * 7000))
@@ -229,11 +229,11 @@ def test_each_segment_is_scheduled_by_who_needs_it(table: LedgerTable, clock: Cl
     assert Worker(table, clock).windows.add(window, entry) is Added.SCHEDULED
 
 
-# --- the version before ------------------------------------------------------------------------------------
+# --- the previous version ----------------------------------------------------------------------------------
 
 
-def as_before(table: LedgerTable, window: Window, entries: list[BatchedPush]) -> None:
-    """Write a window as the version before did: one item, of any size."""
+def write_as_previous_version(table: LedgerTable, window: Window, entries: list[BatchedPush]) -> None:
+    """Write a window as the previous version did: one item of any size."""
     item: Any = {
         "pk": text(f"digest#{window.id}"),
         "recipient_kind": text(window.recipient.kind),
@@ -242,34 +242,34 @@ def as_before(table: LedgerTable, window: Window, entries: list[BatchedPush]) ->
         "high": {"BOOL": False},
         "expires_at": number(int(window.due) + 1000),
         "is_scheduled": {"BOOL": True},
-        "gathered_bytes": number(sum(len(written_before(entry)) + 69 for entry in entries)),
-        **{f"push_{entry.key}": text(written_before(entry)) for entry in entries},
+        "gathered_bytes": number(sum(len(text_of_previous_version(entry)) + 69 for entry in entries)),
+        **{f"push_{entry.key}": text(text_of_previous_version(entry)) for entry in entries},
     }
     aws.dynamodb().put_item(TableName=table.name, Item=item)
 
 
-def written_before(entry: BatchedPush) -> str:
-    """Return a push as the version before wrote it: its wording is called `message`."""
+def text_of_previous_version(entry: BatchedPush) -> str:
+    """Return the stored text of a push in the previous version, which called its wording `message`."""
     fields = asdict(entry)
     return json.dumps({"message": fields.pop("wording"), **fields})
 
 
-def test_a_window_of_the_version_before_goes_on(table: LedgerTable, clock: Clock) -> None:
-    """It may be larger than a segment; what comes now goes into further ones."""
+def test_a_window_of_the_previous_version_continues(table: LedgerTable, clock: Clock) -> None:
+    """It may be larger than a segment. New pushes go into further segments."""
     old = [
         BatchedPush(p.key, "bakery", "e", "c", replace(p.wording, title="wärm"))
         for p in (push(n, 900) for n in range(100, 140))
     ]
     window = window_of(push(0), clock.now())
-    as_before(table, window, old)
+    write_as_previous_version(table, window, old)
     worker = Worker(table, clock)
     assert worker.add(push(0), push(1)) == [BATCHED] * 2
     assert worker.messages.parked == []
     assert Counter(worker.closed(window)) == Counter([e.key for e in old] + [push(0).key, push(1).key])
 
 
-def test_the_version_before_parks_what_it_cannot_close(table: LedgerTable, clock: Clock) -> None:
-    """It reads each attribute that begins like a push's as one; it must not leave the other segments out."""
+def test_the_previous_version_cannot_close_a_window_with_segments(table: LedgerTable, clock: Clock) -> None:
+    """It reads each attribute whose name begins like a push's, and must not ignore the other segments."""
     worker = Worker(table, clock)
     worker.add(*(push(n, 1500) for n in range(10)))
     (first,) = [item for item in items(table) if "#" not in item["pk"]["S"].removeprefix("digest#")]
@@ -283,10 +283,10 @@ def test_the_version_before_parks_what_it_cannot_close(table: LedgerTable, clock
     ]
 
 
-def test_the_outcome_of_a_digest_in_segments_is_every_pushs(table: LedgerTable, clock: Clock) -> None:
-    """Its end is one push with all of them."""
+def test_a_batch_in_segments_becomes_a_single_push(table: LedgerTable, clock: Clock) -> None:
+    """The end of the window returns one push with all entries."""
     worker = Worker(table, clock)
     worker.add(*(push(n, 1500) for n in range(10)))
-    (digest,) = worker.batcher.end(closing_event(window_of(push(0), clock.now())), Account())
-    assert isinstance(digest, BatchPush)
-    assert (digest.wording.title, len(digest.entries)) == ("10 new alerts", 10)
+    (batch,) = worker.batcher.end(closing_event(window_of(push(0), clock.now())), Account())
+    assert isinstance(batch, BatchPush)
+    assert (batch.wording.title, len(batch.entries)) == ("10 new alerts", 10)

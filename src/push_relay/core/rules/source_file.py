@@ -1,0 +1,124 @@
+"""The keys of source.toml, which describes a kind of sender. Those of `[verify]` are in `verify_table.py`.
+
+The documentation of each key is written once, here. `relayctl reference` puts it into
+docs/writing-a-source.md and into the JSON Schema.
+"""
+
+from push_relay.core.rules.configuration import Table, default, listed, maybe, one, optional, required
+from push_relay.core.rules.kinds import (
+    Boolean,
+    Choice,
+    ConstantOrTemplate,
+    Duration,
+    Integer,
+    Text,
+)
+from push_relay.core.trust.verify_table import Verify
+
+#: The envelope's headers that a match rule may name, by the key that it uses for each.
+MATCH_KEYS = {
+    "sns_topic": "sns-topic",
+    "sqs_queue": "sqs-queue",
+    "eventbridge_source": "eventbridge-source",
+    "eventbridge_detail_type": "eventbridge-detail-type",
+}
+#: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
+LEAST_REMEMBER_SECS = 60.0
+
+
+class EventTable(Table):
+    """How a request becomes an event."""
+
+    format = default(
+        Choice("json", "cloudevents", "list-of-one", "sns"),
+        "json",
+        "The format of a body; see [Bodies](writing-a-source.md#bodies).",
+    )
+    form_field = optional(
+        Text("field of a form"),
+        "The field of a form that holds the JSON document, or `*` if all fields together are the document.",
+        without="no forms",
+        old=("form",),
+    )
+    id = optional(
+        Text("expression"),
+        "An expression: the sender's id of the event. See "
+        "[Id and identity](writing-a-source.md#id-and-identity).",
+        without="AWS's id, or a hash of the body",
+    )
+    type = optional(
+        Text("expression"),
+        "An expression: the kind of event, in the sender's words.",
+        without="empty",
+    )
+    remember = optional(
+        Duration(
+            LEAST_REMEMBER_SECS, "is less than a minute: a sender's second attempt would be another event"
+        ),
+        "How long the same content is the same event, at least `60s`. See "
+        "[Id and identity](writing-a-source.md#id-and-identity).",
+        without="by scheme",
+    )
+    max_age = optional(
+        Duration(),
+        "The age at which an event is no longer worth a push. A route's `max_age` is used before it.",
+        without="the account's",
+    )
+
+
+class MatchTable(Table):
+    """A match rule: it fits an event from AWS if all of its keys fit. `*` and `?` are wildcards."""
+
+    sns_topic = optional(Text("pattern"), "The topic's ARN matches the pattern.")
+    sqs_queue = optional(
+        Text("pattern"),
+        "The ARN of the queue matches the pattern, and the message has neither an envelope nor message "
+        "attributes.",
+    )
+    eventbridge_source = optional(Text("pattern"), "The event's `source` matches the pattern.")
+    eventbridge_detail_type = optional(Text("pattern"), "The event's `detail-type` matches the pattern.")
+    when = optional(Text("expression"), "The expression holds.")
+
+    def check(self) -> None:
+        """Refuse a rule without a pattern, which would fit every event."""
+        if not self.is_wrong and not any(name in self for name in MATCH_KEYS):
+            self.mistake(f"names none of: {', '.join(MATCH_KEYS)}")
+
+
+class MessageTable(Table):
+    """A message rule: it writes the wording of an event if it is the first one whose condition holds."""
+
+    when = optional(Text("expression"), "A condition.", without="always")
+    title = required(Text("template"), "The title, which must not come out blank.")
+    body = required(Text("template"), "The body, which must not come out blank.")
+    sound = optional(
+        ConstantOrTemplate(Boolean()),
+        "Whether the phone plays a sound: a constant, or a template of one expression.",
+        without="left out",
+    )
+    expiry_secs = optional(
+        ConstantOrTemplate(Integer()),
+        "Seconds after which the push disappears from the phone: a constant, or a template of one "
+        "expression.",
+        without="left out",
+    )
+
+
+class SourceFile(Table):
+    """A source: how a kind of sender proves itself, and the wording of its pushes."""
+
+    title = required(Text(), "The sender's name.")
+    docs = required(Text("URL or file"), "The documentation of the sender's events.")
+    handshake = optional(
+        Choice("slack", "zoom", "event-grid", "microsoft-graph", "sns", "cloudevents"),
+        "The question that the sender asks before it sends. `sns` needs the scheme `sns-http`.",
+        without="none",
+    )
+    verify = maybe(
+        Verify,
+        "How a webhook proves its origin ([security.md](security.md#schemes)). A source without it takes no "
+        "webhooks.",
+    )
+    event = one(EventTable, "How a request becomes an event.")
+    match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
+    message = listed(MessageTable, "The message rules, in the order in which they are tried.")

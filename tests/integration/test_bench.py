@@ -1,0 +1,29 @@
+"""The benchmark can be run: its server answers as the vendor and DynamoDB do."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from relayctl.project import ROOT
+
+_PROGRAM = "import event_cpu; event_cpu.ROUNDS = event_cpu.EVENTS = 2; event_cpu.measure(print)"
+
+
+@pytest.mark.timeout(120)
+def test_the_cost_of_an_event_can_be_measured() -> None:
+    """The benchmark itself runs rarely, so a change of the ledger's calls could break it without notice."""
+    done = subprocess.run(  # noqa: S603 (our own program)
+        [sys.executable, "-c", _PROGRAM],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": ":".join(f"{ROOT / name}" for name in ("src", "tools", "tests", "bench")),
+        },
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

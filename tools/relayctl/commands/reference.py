@@ -1,0 +1,53 @@
+"""Write the reference of relay.toml and source.toml: the tables of keys in docs/, and docs/schemas/*.json.
+
+Both are written from the declarations of the keys. With --check nothing is written, and the exit code is 1 if
+a file is not current.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from relayctl.project import ROOT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="the folder of the pages")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if a file is not current"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write or check, and return the exit code."""
+    outdated = [(file, text) for file, text in _files(arguments.docs) if _read(file) != text]
+    if arguments.check:
+        for file, _ in outdated:
+            print(f"{file.name}: is not current; `make reference` writes it", file=sys.stderr)
+        print(f"reference: {'not current' if outdated else 'current'}")
+        return 1 if outdated else 0
+    for file, text in outdated:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, "utf-8")
+    print(f"reference: wrote {', '.join(file.name for file, _ in outdated) or 'nothing, all is current'}")
+    return 0
+
+
+def _files(docs: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file with the text that it should have."""
+    from relayctl.reference import schemas, tables
+
+    for page in sorted(docs.glob("*.md")):
+        text = page.read_text("utf-8")
+        if tables.named(text):
+            yield page, tables.filled(text, page)
+    for name in schemas.FILES:
+        schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"
+        yield docs / "schemas" / name, schema
+
+
+def _read(file: Path) -> str:
+    return file.read_text("utf-8") if file.is_file() else ""

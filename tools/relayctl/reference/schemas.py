@@ -1,0 +1,159 @@
+"""The JSON Schemas of relay.toml and source.toml, for editors (docs/configuration.md, *In your editor*).
+
+An editor with the schema completes keys, shows their documentation and underlines mistakes. `relayctl check`
+is still the authority: it also compiles expressions and compares the files with each other.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import singledispatch
+from typing import Any
+
+from push_relay.core.duration import DURATION
+from push_relay.core.rules.configuration import Key, Listed, Named, Nested, Table
+from push_relay.core.rules.kinds import (
+    Boolean,
+    Choice,
+    ConstantOrTemplate,
+    Duration,
+    Integer,
+    Name,
+    Networks,
+    Text,
+    Texts,
+)
+from push_relay.core.rules.relay_file import RelayFile
+from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.trust.verify_table import VERIFY_TABLES, Verify
+from relayctl.reference.tables import default_in_toml
+
+type Schema = dict[str, Any]
+
+#: The schemas by the name of their file.
+FILES: Mapping[str, type[Table]] = {"relay.schema.json": RelayFile, "source.schema.json": SourceFile}
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+def build(name: str) -> Schema:
+    """Return a file's JSON Schema."""
+    file = FILES[name]
+    title = name.replace(".schema.json", ".toml")
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",  # the draft that editors' TOML plug-ins support
+        "title": f"{title} of Push Relay",
+        **_table(file),
+    }
+
+
+def _table(table: type[Table]) -> Schema:
+    if issubclass(table, Verify):
+        return _verify()
+    keys = table.keys.values()
+    properties = {key.name: _key(key) for key in keys}
+    for key in keys:
+        renamed = {**kind_schema(key.kind), "description": f"Now called `{key.name}`.", "deprecated": True}
+        properties |= dict.fromkeys(key.old_names, renamed)
+    required = [key.name for key in keys if key.required]
+    return {
+        "type": "object",
+        "description": _plain(table.__doc__ or ""),
+        "properties": properties,
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+def _verify() -> Schema:
+    """Return the schema of a table whose keys depend on the scheme."""
+    variants = [
+        _variant(table, [name for name, each in VERIFY_TABLES.items() if each is table])
+        for table in dict.fromkeys(VERIFY_TABLES.values())
+    ]
+    return {"description": _plain(Verify.__doc__ or ""), "oneOf": variants}
+
+
+def _variant(table: type[Table], names: list[str]) -> Schema:
+    keys = [key for key in table.keys.values() if key.name != "scheme"]
+    scheme = {"enum": names, "description": _plain(Verify.scheme.doc)}
+    required = ["scheme", *(key.name for key in keys if key.required)]
+    return {
+        "type": "object",
+        "properties": {"scheme": scheme, **{key.name: _key(key) for key in keys}},
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _key(key: Key[Any]) -> Schema:
+    schema = {**kind_schema(key.kind), "description": _plain(key.doc)}
+    if isinstance(key.kind, Nested) or key.default is None or key.required:
+        return schema
+    return {**schema, "default": json.loads(default_in_toml(key))}
+
+
+@singledispatch
+def kind_schema(kind: object) -> Schema:
+    """Return the schema of a kind of values."""
+    raise TypeError(f"there is no JSON Schema for {type(kind).__name__}")
+
+
+@kind_schema.register
+def _nested(kind: Nested) -> Schema:
+    return _table(kind.table)
+
+
+@kind_schema.register
+def _named(kind: Named) -> Schema:
+    names = {"propertyNames": kind_schema(kind.name)} if kind.name.pattern else {}
+    return {"type": "object", **names, "additionalProperties": _table(kind.table)}
+
+
+@kind_schema.register
+def _listed(kind: Listed) -> Schema:
+    return {"type": "array", "items": _table(kind.table)}
+
+
+@kind_schema.register
+def _text(kind: Text) -> Schema:
+    if kind.pattern:
+        return {"type": "string", "pattern": f"^(?:{kind.pattern})$"}
+    return {"type": "string"} if kind.may_be_empty else {"type": "string", "minLength": 1}
+
+
+@kind_schema.register
+def _choice(kind: Choice | Name) -> Schema:
+    return {"enum": list(kind.names)}
+
+
+@kind_schema.register
+def _integer(kind: Integer) -> Schema:
+    most = {} if kind.at_most is None else {"maximum": kind.at_most}
+    return {"type": "integer", "minimum": kind.at_least, **most}
+
+
+@kind_schema.register
+def _boolean(_kind: Boolean) -> Schema:
+    return {"type": "boolean"}
+
+
+@kind_schema.register
+def _duration(_kind: Duration) -> Schema:
+    return {"type": "string", "pattern": f"^{DURATION}$"}
+
+
+@kind_schema.register
+def _texts(kind: Texts | Networks) -> Schema:
+    least = {"minItems": 1} if isinstance(kind, Texts) and kind.at_least_one else {}
+    item = kind_schema(kind.item)
+    return {"anyOf": [item, {"type": "array", "items": item, **least}]}
+
+
+@kind_schema.register
+def _constant_or_template(kind: ConstantOrTemplate) -> Schema:
+    return {"anyOf": [kind_schema(kind.constant), {"type": "string", "minLength": 1}]}
+
+
+def _plain(text: str) -> str:
+    """Return a text without links, because an editor shows it without the pages."""
+    return _LINK.sub(r"\1", text.partition("\n")[0])
