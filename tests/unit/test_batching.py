@@ -13,7 +13,7 @@ import pytest
 from batching_world import bake, batching_world
 from fakes import World
 from invocations import sqs_batch, sqs_queued
-from push_relay.core.delivery.batching import LONGEST, SOURCE, BatchedPush, can_be_batched, summary
+from push_relay.core.delivery.batching import MAX_CHARS, SOURCE, BatchedPush, can_be_batched, summary
 from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, QueueUnavailable, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -303,7 +303,7 @@ def test_a_push_that_is_too_long_for_a_window_is_sent_alone(world: World) -> Non
 
 def test_the_longest_wording_that_is_batched_fits_into_an_item() -> None:
     """DynamoDB allows 400 KB per item, and a character can need several bytes."""
-    message = Wording("", "\U0001f35e" * LONGEST)
+    message = Wording("", "\U0001f35e" * MAX_CHARS)
     assert can_be_batched(message)
     assert not can_be_batched(replace(message, title="t"))
     written = json.dumps(asdict(replace(PUSH, wording=message)))

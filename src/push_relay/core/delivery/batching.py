@@ -29,12 +29,12 @@ from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipi
 #: The source of the relay's own events, which no folder can have. The version before wrote the same word.
 SOURCE = ".digest"
 #: Segments that are tried before a push is parked. They can be full, or closed by a faster clock.
-TRIES = 20
+MAX_TRIES = 20
 #: Pushes of a refused batch push that are tried before the others. If the vendor refuses all of them, it may
 #: refuse the recipient, and each of the others would waste a call.
 TRIALS = 3
 #: Characters that a batched push may have. The batch push shows only its title.
-LONGEST = 10_000
+MAX_CHARS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Batcher:
         """Add a push to the window that the ledger notes for it, else to the first that accepts it."""
         now = self.clock.now
         window = self._noted(push, self.store.latest(window_of(push, now())))
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             added = self.store.add(window, entry)
             if added is Added.UNSCHEDULED:
                 # In this order, a worker that dies in between leaves a second event instead of none.
@@ -232,7 +232,7 @@ def closing_event(window: Window) -> Event:
 
 def can_be_batched(wording: Wording) -> bool:
     """Return whether a batch window accepts a wording. One that is too long is sent alone."""
-    return len(wording.title) + len(wording.body) <= LONGEST
+    return len(wording.title) + len(wording.body) <= MAX_CHARS
 
 
 def _written(
