@@ -39,8 +39,6 @@ path = "old.md"
 find = "stale"
 why = "it is about it"
 
-[not-yet]
-paths = ["docs/**"]
 """
 
 
@@ -157,12 +155,6 @@ def test_a_finding_names_the_place_and_the_replacement(vocabulary: Vocabulary) -
     """An editor can jump to it, and the reader need not open the list."""
     (found,) = findings("a.md", "A bread box.", vocabulary)
     assert str(found) == 'a.md:1: "bread box": write "slicer" (one word for one thing)'
-
-
-def test_only_listed_paths_are_exempt(vocabulary: Vocabulary) -> None:
-    """The list of files that are not yet clean has glob patterns."""
-    assert vocabulary.is_exempt("docs/deep/a.md")
-    assert not vocabulary.is_exempt("README.md")
 
 
 def test_the_projects_own_list_is_sound() -> None:

@@ -1,7 +1,6 @@
 """Check the vocabulary: `python -m prose [PATH...]`.
 
-Without paths the project is checked, except the files that docs/vocabulary.toml lists as not yet clean. With
-paths (folders or files) everything in them is checked, listed or not. Exit code 1 if anything is found.
+Without paths (folders or files) the whole project is checked. Exit code 1 if anything is found.
 """
 
 import argparse
@@ -24,8 +23,7 @@ def main() -> int:
     arguments = parser.parse_args()
     vocabulary = read(ROOT / VOCABULARY)
     chosen = [path.resolve().relative_to(ROOT).as_posix() for path in arguments.paths]
-    everything = bool(chosen) or arguments.count or arguments.words
-    found, unused = _check(vocabulary, chosen, everything=everything)
+    found, unused = _check(vocabulary, chosen)
     if arguments.count or arguments.words:
         _print_counts(found, by_word=arguments.words)
         return 0
@@ -37,17 +35,12 @@ def main() -> int:
     return 1 if found or (unused and not chosen) else 0
 
 
-def _check(
-    vocabulary: Vocabulary, chosen: list[str], *, everything: bool
-) -> tuple[list[Finding], list[Allowance]]:
+def _check(vocabulary: Vocabulary, chosen: list[str]) -> tuple[list[Finding], list[Allowance]]:
     found: list[Finding] = []
     unused = {(allowance.path, allowance.find): allowance for allowance in vocabulary.allowances}
     allowed = set(unused)
     for path in files(ROOT):
         if chosen and not any(PurePath(path).is_relative_to(folder) for folder in chosen):
-            continue
-        if not everything and vocabulary.is_exempt(path):
-            unused = {place: allowance for place, allowance in unused.items() if place[0] != path}
             continue
         for finding in sorted(findings(path, (ROOT / path).read_text("utf-8"), vocabulary)):
             place = (path, finding.term.find)

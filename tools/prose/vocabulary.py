@@ -1,11 +1,11 @@
-"""Read docs/vocabulary.toml: the banned terms, the files that may keep one, and the files not yet clean."""
+"""Read docs/vocabulary.toml: the banned terms, and the files that may keep one."""
 
 import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 _NAME_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
@@ -96,11 +96,6 @@ class Vocabulary:
     openings: Phrases
     names: Names
     allowances: tuple[Allowance, ...]
-    not_yet: tuple[str, ...]
-
-    def is_exempt(self, path: str) -> bool:
-        """Say whether a file is on the list of those that are not yet clean."""
-        return any(PurePath(path).full_match(pattern) for pattern in self.not_yet)
 
 
 def parts_of(identifier: str) -> list[str]:
@@ -121,7 +116,6 @@ def read(path: Path) -> Vocabulary:
             fine=(name for table in names for name in table.get("unless", ())),
         ),
         allowances=tuple(Allowance(**table) for table in tables.get("allow", ())),
-        not_yet=tuple(tables.get("not-yet", {}).get("paths", ())),
     )
 
 
