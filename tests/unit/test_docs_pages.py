@@ -1,9 +1,12 @@
 """The index has every page, and the glossary and the decision tree are those of the code."""
 
 import importlib
+import json
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +32,20 @@ def declared(section: str) -> set[str]:
     block = re.search(rf"^{section}:\n((?:[ #].*\n|\n)+)", read("template.yaml"), re.MULTILINE)
     assert block
     return set(re.findall(r"^  (\w+):$", block[1], re.MULTILINE))
+
+
+def read_json(file: Path) -> Any:
+    """Return the content of a JSON file."""
+    return json.loads(file.read_text("utf-8"))
+
+
+def keys(schema: Any) -> Iterator[str]:
+    """Yield the name of every key in a JSON Schema."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        schema = list(schema.values())
+    for part in schema if isinstance(schema, list) else ():
+        yield from keys(part)
 
 
 def defined() -> set[str]:
@@ -65,6 +82,10 @@ def test_the_index_lists_every_page_once() -> None:
             },
         ),
         ("error code", {*errors.CODES, BATCHED}),
+        (
+            "key",
+            {key for schema in (ROOT / "docs/schemas").glob("*.json") for key in keys(read_json(schema))},
+        ),
         ("outcome", set(Outcome)),
         ("parameter", declared("Parameters")),
         ("output", declared("Outputs")),
@@ -73,7 +94,7 @@ def test_the_index_lists_every_page_once() -> None:
 )
 def test_the_glossary_names_what_exists(kind: str, existing: set[str]) -> None:
     """Whatever is renamed in the code is renamed in the glossary too."""
-    lists = re.findall(rf"\b{kind}(?:s|es)? (`\w+`(?:, `\w+`)*)", read("docs/glossary.md"))
+    lists = re.findall(rf"(?<!log )\b{kind}(?:s|es)? (`\w+`(?:, `\w+`)*)", read("docs/glossary.md"))
     named = set(re.findall(r"\w+", " ".join(lists)))
     assert named
     assert named <= existing
