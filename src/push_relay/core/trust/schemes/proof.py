@@ -71,7 +71,7 @@ type Verify = Callable[[SignedRequest, Evidence], Verified]
 class Scheme:
     """How a genuine sender's requests are distinguished from forged ones. Call it like its `verify`.
 
-    `trust/proofs.py` has the rest of what is known about a scheme: where its proof is.
+    `trust/verify_table.py` has the rest of what is known about a scheme, such as where its proof is.
 
     secret       the form of the deployer's secret, if the scheme has one
     form_verify  used instead of `verify` for a source that accepts forms, if forms are signed differently
