@@ -65,23 +65,32 @@ def _table(table: type[Table]) -> Schema:
 
 
 def _verify() -> Schema:
-    """Return the schema of a table whose keys depend on the scheme."""
-    variants = [
-        _variant(table, [name for name, each in VERIFY_TABLES.items() if each is table])
-        for table in dict.fromkeys(VERIFY_TABLES.values())
-    ]
-    return {"description": _plain(Verify.__doc__ or ""), "oneOf": variants}
+    """Return the schema of a table whose keys depend on the scheme.
 
-
-def _variant(table: type[Table], names: list[str]) -> Schema:
-    keys = [key for key in table.keys.values() if key.name != "scheme"]
-    scheme = {"enum": names, "description": _plain(Verify.scheme.doc)}
-    required = ["scheme", *(key.name for key in keys if key.required)]
+    All keys are in `properties`, from which editors complete. Conditions refuse the keys of other schemes.
+    For an `if`, editors show a mistake with its key, and for a `oneOf` they would not.
+    """
+    tables = dict.fromkeys(VERIFY_TABLES.values())
+    keys = {name: key for table in tables for name, key in table.keys.items()}
     return {
         "type": "object",
-        "properties": {"scheme": scheme, **{key.name: _key(key) for key in keys}},
-        "required": required,
-        "additionalProperties": False,
+        "description": _plain(Verify.__doc__ or ""),
+        "properties": {name: _key(key) for name, key in keys.items()},
+        "required": ["scheme"],
+        "allOf": [_variant(table) for table in tables],
+    }
+
+
+def _variant(table: type[Verify]) -> Schema:
+    schemes = [name for name, each in VERIFY_TABLES.items() if each is table]
+    keys = [key for key in table.keys.values() if key.name != "scheme"]
+    return {
+        "if": {"required": ["scheme"], "properties": {"scheme": {"enum": schemes}}},
+        "then": {
+            "propertyNames": {"enum": ["scheme", *(key.name for key in keys)]},
+            "properties": {key.name: _key(key) for key in keys},
+            "required": [key.name for key in keys if key.required],
+        },
     }
 
 
