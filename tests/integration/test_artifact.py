@@ -187,7 +187,7 @@ def test_a_build_that_cannot_install_packages_shows_the_cause(
 ) -> None:
     """`sam build` shows this text to the deployer."""
     monkeypatch.setattr(building, "_STORE", tmp_path / "store")
-    with pytest.raises(building.BuildFailedError, match=r"can't install requirements/runtime\.txt"):
+    with pytest.raises(building.BuildFailedError, match=r"cannot install requirements/runtime\.txt"):
         building.build("no-such-platform", tmp_path / "built")
     assert list((tmp_path / "store").iterdir()) == []
 
