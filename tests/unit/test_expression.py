@@ -252,3 +252,19 @@ def test_any_text_compiles_or_raises_a_configuration_error(text: str) -> None:
     for compiler in (Expression.compile, Template.compile):
         with suppress(ConfigurationInvalid):
             compiler(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("type = 'x'", "Unknown token '=' (a comparison is `==`)"),
+        ("type ==", "Invalid jmespath expression: Incomplete expression"),
+        ("a # b", "Unknown token #"),
+        ("data.", 'got: eof: Parse error at column 5, token "" (EOF)'),
+    ],
+)
+def test_the_parser_s_message_is_whole(text: str, reason: str) -> None:
+    """The parser's message ends with the expression in further lines, which one finding cannot show."""
+    with pytest.raises(ConfigurationInvalid) as raised:
+        Expression.compile(text)
+    assert str(raised.value).endswith(reason)

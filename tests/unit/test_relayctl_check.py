@@ -83,6 +83,13 @@ def test_the_findings_are_one_json_document(
     assert by_key["route[2].to"]["code"] == "invalid_value"
 
 
+def test_an_account_without_credentials_has_a_missing_key(check: Check) -> None:
+    """A program can tell a key that only some accounts need from a wrong value."""
+    (finding,) = json.loads(check("--json", relay="[account.mill]\n")[1])["findings"]
+    assert (finding["key"], finding["code"]) == ("account.mill", "missing_key")
+    assert finding["message"].startswith("`credentials_secret` is missing: ")
+
+
 def _text(finding: dict[str, Any]) -> str:
     """Write a finding of the JSON document as the command prints it for people."""
     warning = "warning: " if finding["severity"] == "warning" else ""

@@ -13,6 +13,7 @@ from chaos.plan import MARKER
 from chaos.services import Services
 from push_relay.core.delivery.ledger import Claim
 from push_relay.core.outcomes import Outcome
+from push_relay.core.queue_format import EVENT_ATTRIBUTE
 from sandbox import Call
 
 #: An event's marker and one of its recipients, as in `user:42`. Together they identify an expected push.
@@ -144,7 +145,7 @@ def _dead_letters(services: Services) -> Iterable[DeadLetter]:
             typed = message.get("MessageAttributes", {})
             attributes = {name: value.get("StringValue", "") for name, value in typed.items()}
             body = json.loads(message["Body"])
-            only = tuple(body.get("only", ())) if "push-relay-event" in attributes else ()
+            only = tuple(body.get("only", ())) if EVENT_ATTRIBUTE in attributes else ()
             yield DeadLetter(frozenset(MARKER.findall(message["Body"])), only, attributes)
 
 

@@ -15,6 +15,12 @@ from chaos.vendor_faults import Outage
 from push_relay.core.account import Account
 from push_relay.core.errors import Crashed, SchemaViolation
 from push_relay.core.outcomes import Outcome
+from push_relay.core.queue_format import (
+    EVENT_ID_ATTRIBUTE,
+    FAILED_AT_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    SOURCE_ATTRIBUTE,
+)
 
 #: An outage may cost this share of each day's calls.
 OUTAGE_SHARE = 0.02
@@ -26,10 +32,10 @@ CONNECTIONS = 3
 _MAY_CRASH = frozenset({Way.FIFO, Way.INVOKED})
 #: The outcome of an event that was dead-lettered for its crashes, by the relay, by SQS or by Lambda.
 _CRASHED = Crashed.code
-_REASON_ATTRIBUTES = ("error_code", "source", "event_id", "failed_at")
+_REASON_ATTRIBUTES = (REASON_ATTRIBUTE, SOURCE_ATTRIBUTE, EVENT_ID_ATTRIBUTE, FAILED_AT_ATTRIBUTE)
 #: Only the relay's own dead letters have this attribute. If SQS moves a parked message, it has the error code
 #: with which it was parked.
-_MOVED_BY_RELAY = "failed_at"
+_MOVED_BY_RELAY = FAILED_AT_ATTRIBUTE
 
 
 @dataclass(slots=True)
@@ -182,7 +188,7 @@ def calls_allowed(outage: Outage, daily_calls: int) -> int:
 
 def _has_crashed(dead_letter: DeadLetter) -> bool:
     attributes = dead_letter.attributes
-    return _MOVED_BY_RELAY not in attributes or attributes.get("error_code") == _CRASHED
+    return _MOVED_BY_RELAY not in attributes or attributes.get(REASON_ATTRIBUTE) == _CRASHED
 
 
 def _outcome_without_recipients(
@@ -192,7 +198,7 @@ def _outcome_without_recipients(
     if event.kind is Kind.NOBODY and event.marker in evidence.filtered:
         return Outcome.FILTERED
     dead_letter = dead_events.get(event.marker)
-    error_code = dead_letter.attributes.get("error_code") if dead_letter else None
+    error_code = dead_letter.attributes.get(REASON_ATTRIBUTE) if dead_letter else None
     if event.kind is Kind.BROKEN and error_code == SchemaViolation.code:
         return Outcome.REJECTED
     if any(map(_has_crashed, evidence.dead_letters_of(event.marker))):

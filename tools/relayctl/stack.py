@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from push_relay.core.queue_format import REASON_ATTRIBUTE
 from relayctl import ministack
 from relayctl.artifact import CONFIG_VARIABLE, SOURCES_VARIABLE
 from relayctl.deploy import Sam, client, host_architecture, queue_client, secrets_client
@@ -58,7 +59,7 @@ class LocalStack:
         )
         attributes = [message.get("MessageAttributes", {}) for message in received.get("Messages", [])]
         return [
-            each["error_code"].get("StringValue", "") if "error_code" in each else "no error code"
+            each[REASON_ATTRIBUTE].get("StringValue", "") if REASON_ATTRIBUTE in each else "no error code"
             for each in attributes
         ]
 

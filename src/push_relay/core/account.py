@@ -41,9 +41,7 @@ def read_account(name: str, table: AccountTable) -> Account:
     """Return the account of an `[account.NAME]` table. A mistake is added to the table's report."""
     if name != DEFAULT_ACCOUNT and "credentials_secret" not in table:
         # The environment has the credentials of one account.
-        table.mistake(
-            "`credentials_secret` is missing: the template has the credentials of the account `default` only"
-        )
+        table.missing("credentials_secret", "the template has the credentials of the account `default` only")
     return Account(
         name=name,
         base_url=table.base_url or "",

@@ -75,6 +75,8 @@ READ_ATTRIBUTES = frozenset(
 _CODE = re.compile(r"[a-z_]{1,64}")
 _COUNT = re.compile(r"[0-9]{1,11}")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
+#: The attributes of a dead letter that are for people.
+ABOUT_ATTRIBUTES = frozenset({REASON_ATTRIBUTE, EVENT_ID_ATTRIBUTE, FAILED_AT_ATTRIBUTE})
 #: Seconds since the epoch that no clock shows.
 _MAX_MOMENT = 1e11
 _OURS = "push-relay-"
@@ -84,7 +86,7 @@ _OURS = "push-relay-"
 #: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 _OF_DEAD_LETTERS = frozenset(
     {
-        *(REASON_ATTRIBUTE, EVENT_ID_ATTRIBUTE, FAILED_AT_ATTRIBUTE),
+        *ABOUT_ATTRIBUTES,
         *("RequestID", "ErrorCode", "ErrorMessage"),
         *("RULE_ARN", "TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE"),
         *("EXHAUSTED_RETRY_CONDITION", "RETRY_ATTEMPTS"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from push_relay.core import queue_format
 from push_relay.core.errors import Crashed, MalformedRequest
 from push_relay.core.event import Event, safe_id
 from push_relay.core.inbound import envelope
@@ -17,7 +18,7 @@ CRASHED: Final = Crashed.code
 #: The error code that is shown for an invocation that Lambda has moved. Lambda writes none either.
 INVOCATION_FAILED: Final = "invocation_failed"
 #: The attributes that `SqsQueue.dead_letter` adds to a message.
-REASON_ATTRIBUTES: Final = frozenset({"error_code", "event_id", "failed_at"})
+REASON_ATTRIBUTES: Final = queue_format.ABOUT_ATTRIBUTES
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 type Attributes = Mapping[str, Mapping[str, Any]]
@@ -91,7 +92,7 @@ class DeadLetter:
         An `error_code` does not prove that: if SQS moves a parked message, it still has the code that it was
         parked with.
         """
-        return bool(self.text("failed_at"))
+        return bool(self.text(queue_format.FAILED_AT_ATTRIBUTE))
 
     def unwrapped(self) -> Event | None:
         """Return the event that the relay packed into the message, or None if the relay did not write it."""
@@ -107,7 +108,9 @@ class DeadLetter:
         Anybody who may send to the queue can write the attributes, so a value with an unexpected form is
         replaced.
         """
-        code, source, event_id = self.text("error_code"), self.text("source"), self.text("event_id")
+        code = self.text(queue_format.REASON_ATTRIBUTE)
+        source = self.text(queue_format.SOURCE_ATTRIBUTE)
+        event_id = self.text(queue_format.EVENT_ID_ATTRIBUTE)
         if not code or not self.moved_by_relay:
             code = INVOCATION_FAILED if self.failed_invocation() else CRASHED
         if code == CRASHED:
@@ -119,7 +122,7 @@ class DeadLetter:
             error_code=_safe_name(code),
             source=_safe_name(source),
             event_id=safe_id(event_id, "-"),
-            since=_timestamp(self.text("failed_at")) or self.sent_at,
+            since=_timestamp(self.text(queue_format.FAILED_AT_ATTRIBUTE)) or self.sent_at,
             size_bytes=len(self.body.encode("utf-8", "surrogatepass")),
         )
 

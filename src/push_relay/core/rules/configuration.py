@@ -151,6 +151,11 @@ class Table:
         self.is_wrong = True
         self.report.add(self.path, message)
 
+    def missing(self, name: str, reason: str = "") -> None:
+        """Add the mistake that a key is missing, with the reason why this table needs it."""
+        self.is_wrong = True
+        self.report.add(self.path, f"`{name}` is missing" + (f": {reason}" if reason else ""), MISSING_KEY)
+
     def compiled[T](self, name: str, compiler: Callable[[str], T], placeholder: T) -> T:
         """Return what a compiler makes of a key's text; if it is absent or wrong, the placeholder.
 
@@ -180,8 +185,7 @@ class Table:
     def _add_missing_keys(self) -> None:
         for name, key in self.keys.items():
             if key.required and name not in self._written:
-                self.is_wrong = True
-                self.report.add(self.path, f"`{name}` is missing", MISSING_KEY)
+                self.missing(name)
 
     def _written_name(self, name: str, key: Key[Any], given: Mapping[str, object]) -> str | None:
         """Return the name that the file has for a key. An old name adds a warning."""

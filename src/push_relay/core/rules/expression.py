@@ -105,7 +105,7 @@ class Expression:
         try:
             compiled = jmespath.compile(text)
         except exceptions.JMESPathError as exc:
-            raise ConfigurationInvalid(f"`{text}` is not a JMESPath expression: {_first_line(exc)}") from exc
+            raise ConfigurationInvalid(f"`{text}` is not a JMESPath expression: {_reason(exc)}") from exc
         _check_functions(text, compiled.parsed)
         return cls(text, compiled)
 
@@ -270,8 +270,11 @@ def _is_field(node: Mapping[str, Any], name: str) -> bool:
     return bool(node["type"] == "field" and node["value"] == name)
 
 
-def _first_line(exc: Exception) -> str:
-    return next(iter(str(exc).splitlines()), type(exc).__name__)
+def _reason(exc: Exception) -> str:
+    """Return a parser's message without the expression, which it repeats in the lines after the first."""
+    first = next(iter(str(exc).splitlines()), type(exc).__name__).rstrip(":")
+    reason = first.removeprefix("Bad jmespath expression: ").removesuffix(", for expression")
+    return f"{reason} (a comparison is `==`)" if reason == "Unknown token '='" else reason
 
 
 def read_expression(table: Table, name: str, proof: RequestFields) -> Expression | None:

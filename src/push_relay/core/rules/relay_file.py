@@ -78,8 +78,8 @@ class AccountTable(Table):
     vendor_finish_secs = default(
         Integer(),
         60,
-        "Seconds for which a connection stays reserved after a call that timed out, or that a gateway gave "
-        "up (504), because the vendor may still be working on it.",
+        "Seconds for which a connection stays reserved after a call that timed out or was ended by a "
+        "gateway (504), because the vendor may still be working on it.",
     )
     daily_calls = default(Integer(at_least=1), 2500, "The calls that the vendor allows in a day.")
     time_zone = default(
@@ -175,7 +175,7 @@ class SourcePolicyTable(Table):
     daily_calls = optional(
         Integer(at_least=1),
         "The budget: the calls of an account's day that pushes of this source may use. It is at most the "
-        "account's `daily_calls`.",
+        "largest `daily_calls` of the accounts to which the source's routes lead.",
         without="see below",
     )
     url = optional(

@@ -164,7 +164,7 @@ class VerifyStandardWebhooks(VerifyPlain):
     """The scheme of Standard Webhooks, which signs an id too."""
 
     header_prefix = default(
-        HeaderName(), "webhook", "How the headers' names begin: `svix` for senders of before the standard."
+        HeaderName(), "webhook", "How the headers' names begin: `svix` for senders older than the standard."
     )
     tolerance_secs = _tolerance()
 
