@@ -1,16 +1,11 @@
 """Each function imports only its own half of the relay, because each import costs time at each start."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tests.handler_process import probe_handler
 
 from push_relay.settings import DeliveryMode
+from relayctl.project import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 _PROBE = """
 import importlib, json, sys
 importlib.import_module(f"push_relay.{sys.argv[1]}")
@@ -145,24 +140,7 @@ DELIVER = {
 
 def imported(function: str, **variables: str) -> set[str]:
     """Import a function's handler in a process of its own; return the relay's modules that are loaded."""
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", _PROBE, function],
-        env={
-            "PYTHONPATH": str(ROOT / "src"),
-            "PATH": os.environ["PATH"],
-            "RELAY_CONFIG": str(ROOT / "tests/samples/relay.toml"),
-            "RELAY_SOURCES": str(ROOT / "tests/samples/sources"),
-            "POWERTOOLS_SERVICE_NAME": "push-relay",
-            "POWERTOOLS_METRICS_NAMESPACE": "PushRelay",
-            **variables,
-        },
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    names: list[str] = json.loads(done.stdout)
+    names: list[str] = probe_handler(_PROBE, function, **variables)
     return {name.removeprefix("push_relay.") for name in names} - {function}
 
 

@@ -1,16 +1,12 @@
 """The AWS clients that the function's settings require are loaded before the first event, and no others."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.handler_process import probe_handler
 
 from push_relay.settings import DeliveryMode
-from relayctl.project import ROOT
 
 _PROBE = """
 import json, socket, sys
@@ -37,26 +33,7 @@ _REGION = {"AWS_DEFAULT_REGION": "eu-west-1"}
 
 def started(function: str, variables: Mapping[str, str]) -> dict[str, Any]:
     """Import a function's handler in a separate process, and return what was loaded."""
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", _PROBE, function],
-        env={
-            "PYTHONPATH": str(ROOT / "src"),
-            "PATH": os.environ["PATH"],
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull,
-            "RELAY_CONFIG": str(ROOT / "tests/samples/relay.toml"),
-            "RELAY_SOURCES": str(ROOT / "tests/samples/sources"),
-            "POWERTOOLS_SERVICE_NAME": "push-relay",
-            "POWERTOOLS_METRICS_NAMESPACE": "PushRelay",
-            **variables,
-        },
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    loaded: dict[str, Any] = json.loads(done.stdout)
+    loaded: dict[str, Any] = probe_handler(_PROBE, function, **variables)
     return loaded
 
 

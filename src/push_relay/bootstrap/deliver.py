@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.batches import DynamoDbBatches
 from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
 from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
@@ -11,7 +10,7 @@ from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.process import Threads
 from push_relay.adapters.push_http import HttpPushApi
-from push_relay.bootstrap.common import Common
+from push_relay.bootstrap.common import Common, prepare_clients
 from push_relay.core.account import Account
 from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.circuit import CircuitBreaker
@@ -84,16 +83,7 @@ def _lane(common: Common, account: Account, table: LedgerTable, ledger: DynamoDb
 
 
 def warm_up(settings: Settings) -> None:
-    """Make the AWS clients that the settings need, and call no service.
-
-    Lambda starts a function with a full processor core and runs it on a part of one: an import here costs a
-    third of what it costs inside the first invocation.
-    """
+    """Import and make before the first event what it needs. Calls no service."""
     from push_relay.core.rules import wording  # noqa: F401, PLC0415 (`Source` imports it when it is needed)
 
-    if settings.push_credentials_arn:
-        aws.prepare(aws.secretsmanager)
-    if settings.queue_url:
-        aws.prepare(aws.sqs)
-    if settings.ledger_table:
-        aws.prepare(aws.dynamodb)
+    prepare_clients(settings, settings.push_credentials_arn)

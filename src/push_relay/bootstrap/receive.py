@@ -2,7 +2,7 @@
 
 from push_relay.adapters import aws
 from push_relay.adapters.sns import SnsEndpoint
-from push_relay.bootstrap.common import Common
+from push_relay.bootstrap.common import Common, prepare_clients
 from push_relay.core.intake import Forward, Intake, QueueForward
 from push_relay.core.trust.certificates import KnownCertificates
 from push_relay.core.trust.door import Door
@@ -37,16 +37,7 @@ def _direct(common: Common) -> Forward:
 
 
 def warm_up(settings: Settings) -> None:
-    """Make the AWS clients that the settings need, and call no service.
-
-    Lambda starts a function with a full processor core and runs it on a part of one: an import here costs a
-    third of what it costs inside the first request, whose sender waits.
-    """
+    """Import and make before the first event what it needs. Calls no service."""
     from push_relay.core.rules import admission, schema  # noqa: F401, PLC0415 (`Source` imports them when needed)
 
-    if settings.signing_secrets_arn or settings.push_credentials_arn:
-        aws.prepare(aws.secretsmanager)
-    if settings.queue_url:
-        aws.prepare(aws.sqs)
-    if settings.ledger_table:
-        aws.prepare(aws.dynamodb)
+    prepare_clients(settings, settings.signing_secrets_arn, settings.push_credentials_arn)

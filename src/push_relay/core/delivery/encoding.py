@@ -52,9 +52,9 @@ def encode(push: Push, credentials: Credentials, push_format: PushFormat, *, xml
         raise MappingFailed(f"the recipient holds a character that {push_format.name} cannot")
     if lacking.search(credentials.integration_key):
         raise CredentialsUnavailable(f"the integration key holds a character that {push_format.name} cannot")
-    message = push.wording
-    title, body = (lacking.sub(_REPLACEMENT, text) for text in (message.title, message.body))
-    fields = _fields(replace(push, wording=replace(message, title=title, body=body)), credentials)
+    wording = push.wording
+    title, body = (lacking.sub(_REPLACEMENT, text) for text in (wording.title, wording.body))
+    fields = _fields(replace(push, wording=replace(wording, title=title, body=body)), credentials)
     if push_format is PushFormat.XML:
         return _xml(fields, xml_root)
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
