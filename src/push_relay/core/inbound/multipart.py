@@ -41,8 +41,8 @@ class Field(NamedTuple):
 
 
 def is_multipart(body: bytes) -> bool:
-    """Return whether a body begins as multipart does, and as no other form does."""
-    return body.startswith(b"--") and b"\r\n" in body[:_LONGEST_LINE]
+    """Return whether a body begins as multipart does, and as no other form that a sender writes."""
+    return body.startswith(b"--")
 
 
 def check_boundary(body: bytes, content_type: str) -> None:
