@@ -64,7 +64,7 @@ SCHEMAS: JsonObject = {
         "type": "object",
         "required": ["status", "source", "events"],
         "properties": {
-            "status": {"enum": ["accepted", "empty"]},
+            "status": {"enum": ["accepted", "empty", *_OUTCOMES]},
             "source": {"$ref": "#/components/schemas/SourceName"},
             "events": {"$ref": "#/components/schemas/EventOutcomes"},
         },
