@@ -338,7 +338,7 @@ def _check_content(world: World, answer: Mapping[str, Any]) -> None:
 
 
 def _check_outcomes(world: World, answer: Mapping[str, Any]) -> None:
-    """Check that each event has exactly one outcome, and a request that is no event has none."""
+    """Check that each event has exactly one outcome, and a request without an event has none."""
     witness, status = world.witness, answer["statusCode"]
     fields = (witness.receipts, witness.accepted_events, witness.handshakes, witness.empty_requests)
     is_json = "json" in answer["headers"].get("Content-Type", "")

@@ -214,7 +214,7 @@ def test_the_claims_of_a_jwt_are_the_document() -> None:
 
 
 def test_a_jwt_that_is_not_what_the_proof_covers_is_refused() -> None:
-    """Anybody can write claims. A proof of another JWT in the same request says nothing about this one."""
+    """Anybody can write claims. A proof of another JWT in the same request does not cover this one."""
     jwt = token()
     member = BodyFormat("jwt", "payload")
     for covered in (b"", token({"a": 2}), b"signed"):
@@ -249,7 +249,7 @@ def test_a_jwt_that_is_not_what_the_proof_covers_is_refused() -> None:
         b"[]",
     ],
 )
-def test_what_is_not_a_jwt_of_an_object_is_refused(jwt: bytes) -> None:
+def test_anything_but_a_jwt_of_an_object_is_refused(jwt: bytes) -> None:
     """An encrypted JWT has five parts, and nobody here has its key."""
     with pytest.raises(MalformedRequest) as refused:
         read_body(

@@ -66,7 +66,7 @@ def test_direct_mode_has_the_same_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [{"a": 1}, [{"a": 1}]])
-def test_what_is_not_accepted_is_answered_as_ever(content: Any, tmp_path: Path) -> None:
+def test_requests_that_are_not_accepted_are_answered_as_ever(content: Any, tmp_path: Path) -> None:
     """A forgery, a body that cannot be read, and a queue that is down."""
     here = relay(tmp_path, EMPTY + "rejected_status = 406\n")
     assert here.receive(api_gateway_v2(signed(content, b"other")))["statusCode"] == 401

@@ -1,8 +1,8 @@
 """Read multipart/form-data (RFC 7578), with one reading.
 
-What two parsers could understand differently is refused. The boundary is taken from the body, because the
-Content-Type is rarely signed: a body that was captured with its signature must not become another form under
-another boundary.
+Everything that two parsers could understand differently is refused. The boundary is taken from the body,
+because the Content-Type is rarely signed: a body that was captured with its signature must not become
+another form under another boundary.
 """
 
 import re
