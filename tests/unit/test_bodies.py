@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, RelayError, UnsupportedMediaType
+from push_relay.core.event import Event
 from push_relay.core.inbound.body import BodyFormat, read_body
 from push_relay.core.inbound.items import Items
 from push_relay.core.inbound.secret_places import without
-from push_relay.core.inbound.xml_document import MAX_ELEMENTS
+from push_relay.core.inbound.xml_document import MAX_ELEMENTS, MAX_XML_DEPTH
+from push_relay.core.queue_format import PLAIN, pack, unpack
 from push_relay.core.rules.source_file import EventTable, with_defaults
-from push_relay.core.strict_json import MAX_DEPTH, MAX_TEXT
+from push_relay.core.strict_json import MAX_TEXT
 
 XML, TEXT, LINES, JWT = BodyFormat("xml"), BodyFormat("text"), BodyFormat("ndjson"), BodyFormat("jwt")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -88,7 +90,7 @@ def test_xml_becomes_a_document(body: str, document: dict[str, Any]) -> None:
         b'<a xmlns:x="1" xmlns:y="2" x:n="1" y:n="2"/>',
         b"<x:a/>",
         b"<a n=1/>",
-        b"<a>" * (MAX_DEPTH + 1) + b"</a>" * (MAX_DEPTH + 1),
+        b"<a>" * (MAX_XML_DEPTH + 1) + b"</a>" * (MAX_XML_DEPTH + 1),
         b'<?xml version="1.0"?><?xml version="1.0"?><a/>',
     ],
 )
@@ -122,7 +124,8 @@ def test_xml_is_read_to_its_limits() -> None:
     """One element less, and it is accepted."""
     body = b"<a>" + b"<b/>" * (MAX_ELEMENTS - 1) + b"</a>"
     assert len(read_body(body, {}, XML, proven=True)["b"]) == MAX_ELEMENTS - 1
-    assert read_body(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH, {}, XML, proven=True)
+    deep = read_body(b"<a><a/>" * (MAX_XML_DEPTH - 1) + b"</a>" * (MAX_XML_DEPTH - 1), {}, XML, proven=True)
+    assert unpack(pack(Event("s", "1", "", deep, 1.0, "i")).body.encode(), PLAIN).data == deep
 
 
 def test_only_proven_xml_may_have_another_encoding() -> None:
