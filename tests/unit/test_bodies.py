@@ -206,31 +206,31 @@ def token(claims: Any = None, *, header: str = "eyJhbGciOiJIUzI1NiJ9", signature
 
 
 def test_the_claims_of_a_jwt_are_the_document() -> None:
-    """The JWT is the body, or in a member of it, or in the field of a form."""
-    jwt = token({"a": "é"})
+    """The JWT is the body, or in a member of it, or in the field of a form.
+
+    The proof covers its claims, as a scheme that verifies it does, or the whole body.
+    """
+    claims = b'{"a":{"b":1},"c":"\xc3\xa9"}'
+    jwt, document = token(claims), {"a": {"b": 1}, "c": "é"}
     member = BodyFormat("jwt", "payload")
-    assert read_body(jwt + b"\n", {}, JWT, proven=True, covered=jwt) == {"a": "é"}
     body = json.dumps({"payload": jwt.decode(), "more": 1}).encode()
-    assert read_body(body, {}, member, proven=True, covered=jwt) == {"a": "é"}
-    assert read_body(body, {}, member, proven=True, covered=body) == {"a": "é"}
-    assert read_body(b"x=1&payload=" + jwt, FORM, member, proven=True, covered=jwt) == {"a": "é"}
+    for sent, form in ((jwt + b"\n", JWT), (body, member), (b"x=1&payload=" + jwt, member)):
+        for covered in (claims, sent, b"v0:123:" + sent):
+            assert read_body(sent, FORM, form, proven=True, covered=covered) == document
 
 
 def test_a_jwt_that_is_not_what_the_proof_covers_is_refused() -> None:
     """Anybody can write claims. A proof of another JWT in the same request does not cover this one."""
-    jwt = token()
+    jwt = token(b'{"b":1}')
     member = BodyFormat("jwt", "payload")
-    for covered in (b"", token({"a": 2}), b"signed"):
-        for body, form in (
-            (jwt, JWT),
-            (json.dumps({"payload": jwt.decode()}).encode(), member),
-            (b"payload=" + jwt, member),
-        ):
+    in_json = json.dumps({"payload": jwt.decode()}).encode()
+    for covered in (b"", b'{"a":{"b":1}}', token({"a": 2}), jwt, b"signed"):
+        for body, form in ((jwt + b" ", JWT), (in_json, member), (b"payload=" + jwt, member)):
             with pytest.raises(MalformedRequest):
                 read_body(body, FORM, form, proven=True, covered=covered)
     for body, headers in ((jwt, {"content-type": "application/jwt"}), (b"payload=" + jwt, FORM)):
         with pytest.raises(MalformedRequest):
-            read_body(body, headers, member, proven=False, covered=jwt)
+            read_body(body, headers, member, proven=False, covered=body)
 
 
 @pytest.mark.parametrize(
