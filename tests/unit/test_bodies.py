@@ -165,6 +165,27 @@ def test_xml_in_the_field_of_a_form() -> None:
             read_body(wrong, FORM, form)
 
 
+@pytest.mark.parametrize("name", ["json", "xml", "multipart", "text", "ndjson", "list"])
+@pytest.mark.parametrize("begin", ['{"evil": "', '<evil a="', "--evil\r\n\r\na=", '[{"evil": "'])
+def test_a_body_of_which_only_a_field_is_covered_is_read_as_a_form(name: str, begin: str) -> None:
+    """The field was captured with its signature, and anybody can write another document around it."""
+    field = "<p>1</p>" if name == "xml" else '[{"p": 1}]' if name == "list" else '{"p": 1}'
+    body = f"{begin}=&payload={quote(field)}&signature=s&end=".encode()
+    content = read_body(body, FORM, BodyFormat(name, "payload"), proven=True, covered=field.encode())
+    assert "evil" not in str(content)
+    assert "p" in str(content)
+
+
+def test_nothing_else_than_a_form_is_read_if_its_fields_are_covered() -> None:
+    """The scheme has read a form."""
+    assert read_body(b"a=1&b=2", FORM, BodyFormat("json", "*"), proven=True, covered=b"a1b2") == {
+        "a": "1",
+        "b": "2",
+    }
+    with pytest.raises(MalformedRequest):
+        read_body(b'{"payload": 1}', {}, BodyFormat("json", "payload"), proven=True, covered=b"x")
+
+
 # --- text -------------------------------------------------------------------------------------------------
 
 

@@ -64,13 +64,13 @@ def read_body(  # noqa: PLR0913 (each of them is about one body)
     body_format: BodyFormat,
     *,
     proven: bool = False,
-    covered: bytes = b"",
+    covered: bytes | None = None,
     most_bytes: int = MAX_BODY,
 ) -> JsonObject | Items:
     """Return the document that a body holds, or its items.
 
-    proven      whether a proof covers each byte of it
-    covered     what the proof covers
+    proven      whether a proof covers its content
+    covered     what the proof covers; None: the whole body
     most_bytes  how large it may be, decompressed
 
     Raises UnsupportedMediaType for another content type, charset or coding, MalformedRequest for a body
@@ -81,8 +81,8 @@ def read_body(  # noqa: PLR0913 (each of them is about one body)
         headers,
         media_type(headers),
         body_format.form_field,
-        covered,
-        is_body_covered=body in covered and body != b"",
+        covered or b"",
+        is_body_covered=covered is None or (body in covered and body != b""),
     )
     format_ = body_format.format
     try:
@@ -112,7 +112,13 @@ def _read(content: Content, body_format: BodyFormat, format_: Format, *, proven:
 
 
 def _fields(content: Content, format_: Format, *, proven: bool) -> Fields | None:
-    """Return the fields of a form; None for a body that is not one."""
+    """Return the fields of a form; None for a body that is not one.
+
+    If a proof covers fields and not the body, its scheme has read the body as a url-encoded form. Anybody
+    could have written the rest of the body, so it must not be read as anything else.
+    """
+    if proven and not content.is_body_covered and not format_.checks_cover:
+        return _form_fields(content, lenient=True)
     fields = format_.fields(content, lenient=proven)
     if fields is None and _is_form(content, format_, proven=proven):
         return _form_fields(content, lenient=proven)

@@ -42,10 +42,12 @@ class Format:
     """A JSON object or list in the body. The other formats are subclasses.
 
     is_json     whether a body that it cannot read is not JSON
+    checks_cover  whether it checks that what it reads is what the proof covers
     all_fields  whether a form's fields together are the document if the source names no field
     """
 
     is_json = True
+    checks_cover = False
     all_fields = False
 
     def read_whole(self, content: Content, *, proven: bool) -> JsonObject | Items | None:

@@ -19,6 +19,7 @@ class JwtClaims(Format):
     """The claims of a JWT."""
 
     is_json = False
+    checks_cover = True
 
     def read_strictly(self, content: Content) -> JsonObject:
         """Refuse a JWT that no proof covers: anybody can have written its claims."""
