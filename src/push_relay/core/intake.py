@@ -8,10 +8,10 @@ the queue (`entrypoints/batch_consumer.py`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
-from push_relay.core.errors import QueueUnavailable, RelayError
+from push_relay.core.errors import QueueUnavailable, RelayError, SignatureInvalid
 from push_relay.core.event import Arrival, Event, sha256_hex
 from push_relay.core.inbound.body import read_body
 from push_relay.core.inbound.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
@@ -20,8 +20,12 @@ from push_relay.core.rules.recognition import Sources, reading_for
 from push_relay.core.rules.route import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.trust.door import Admitted, Door
-from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription, no_preflight
+from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription
+from push_relay.core.trust.handshakes.front import Front, NoDeadLetters
 from push_relay.core.trust.schemes.proof import Verified
+
+if TYPE_CHECKING:
+    from push_relay.core.trust.handshakes.setup import DeadLetters
 
 
 class Queue(Protocol):
@@ -90,6 +94,7 @@ class Intake:
     subscriptions: Subscriptions
     forward: Forward
     clock: Clock
+    dead_letters: "DeadLetters" = NoDeadLetters()
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
         """Accept a webhook: verify, parse and validate it, then forward its event.
@@ -99,7 +104,10 @@ class Intake:
         """
         source = self.sources.named(request.source or "")
         now = self.clock.now()
-        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+        policy = self.routing.policy(source.name)
+        if reply := self._front.answer(source, policy, request, now):
+            return reply
+        admitted = self.door.verify(source, policy, request, now)
         try:
             event = self._admit(source, request, admitted, now)
             if isinstance(event, Reply):
@@ -109,26 +117,36 @@ class Intake:
             exc.sender_is_proven = not source.open_to_all
             raise
 
-    def preflight(self, request: HttpRequest) -> Reply | None:
-        """Answer a sender that asks by OPTIONS whether it may send; None if it is refused.
+    def answer_question(self, request: HttpRequest) -> Reply | None:
+        """Answer a sender that asks by GET, HEAD or OPTIONS; None if the source has no such handshake.
 
-        Raises UnknownSource and AddressNotAllowed, as the sender's events would.
+        Raises RelayError for a question that gets no answer.
         """
         source = self.sources.named(request.source or "")
-        if source.preflight is no_preflight:
-            return None
-        policy = self.routing.policy(source.name)
-        self.door.approach(source, policy, request)
-        return source.preflight(request, policy.origins)
+        return self._front.answer(source, self.routing.policy(source.name), request, self.clock.now())
+
+    def methods(self, name: str) -> Sequence[str]:
+        """Return the methods that a source accepts."""
+        try:
+            return self.sources.named(name).handshake_rules.methods
+        except RelayError:
+            return ("POST",)
+
+    @property
+    def _front(self) -> Front:
+        return Front(self.door, self.dead_letters)
 
     def _admit(self, source: Source, request: HttpRequest, admitted: Admitted, now: float) -> Event | Reply:
-        answer = source.answer_handshake(request, admitted.secret)
+        answer = source.handshake_rules.answer(request, admitted.secret)
         if isinstance(answer, Subscription):
             is_protected = self.subscriptions.confirm(answer.url)
             notice = None if is_protected else Notice.UNPROTECTED
             return Reply("", "text/plain; charset=utf-8", notice=notice)
         if answer:
             return answer
+        if source.handshake_rules.is_signed_for_anybody(request.body):
+            # The handshake signs such a text for strangers, so a proof over it proves nothing.
+            raise SignatureInvalid("the signature does not fit the request")
         arrival = self._arrival(source, request, admitted.verified, now)
         return source.event(arrival, self.routing.reads(source.name))
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from push_relay.core.inbound.body import BodyFormat
 from push_relay.core.inbound.request import CORRELATION_HEADERS
 from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.handshakes.base import Handshake
-from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
+from push_relay.core.trust.handshakes.registry import NO_HANDSHAKE, handshake_named
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import make_scheme
 from push_relay.core.trust.verify_table import Verify
@@ -50,9 +51,13 @@ def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
 
 
 def _handshake(file: SourceFile) -> Handshake:
-    if file.handshake is None:
+    verify = file.verify
+    name = handshake_of(file.handshake, verify.scheme if verify else None)
+    if name is None:
         return NO_HANDSHAKE
-    handshake = HANDSHAKES[file.handshake]
-    if handshake.scheme not in (None, file.verify and file.verify.scheme):
-        file.wrong("handshake", f"`{file.handshake}` is only safe with the scheme `{handshake.scheme}`")
+    handshake = handshake_named(name, proven_by_url=verify is not None and verify.is_proven_by_url)
+    if handshake.scheme not in (None, verify and verify.scheme):
+        file.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
+    if handshake.signs and not (verify and verify.signs):
+        file.wrong("handshake", f"`{name}` signs its answers with a key, and the scheme has none")
     return handshake

@@ -93,6 +93,16 @@ class Verify(Table):
         return None
 
     @property
+    def is_proven_by_url(self) -> bool:
+        """Whether the webhook's URL holds a token, so that requests by any method have it."""
+        return self.scheme in _SENDER_ALONE and self.proof_query is not None
+
+    @property
+    def signs(self) -> bool:
+        """Whether a secret of the source is a key that signs its requests."""
+        return self.scheme not in _SENDER_ALONE | WITHOUT_SECRET
+
+    @property
     def proof(self) -> RequestFields:
         """The fields of a request that expressions must not read, and that no event keeps."""
         headers, query = {self.proof_header or ""}, {self.proof_query or ""}
