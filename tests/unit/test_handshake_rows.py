@@ -460,7 +460,7 @@ def test_a_handshake_does_not_accept_forged_events(asked: Asked, tmp_path: Path)
     assert not here.messages.queued
 
 
-@each(tuple(asked for asked in UNPROVEN if not (asked.row.secret or asked.row.signs)))
+@each(tuple(asked for asked in UNPROVEN if not (asked.row.brings or asked.row.signs)))
 def test_a_question_needs_the_token_that_its_url_holds(asked: Asked, tmp_path: Path) -> None:
     """The provider asks at the URL with the token, so a question without it is a stranger's."""
     here = relay_for(tmp_path, asked, {"scheme": "token", "query": "token"})
@@ -482,6 +482,6 @@ def test_an_answer_is_made_of_checked_values_alone(name: str) -> None:
     """A value that no pattern has checked must not be sent back or signed."""
     for row in ROWS[name]:
         free = {place for place, wanted in row.trigger.items() if wanted == ANY}
-        assert {*placeholders(row), *filter(None, [row.secret])} <= free
+        assert {*placeholders(row), *filter(None, [row.brings])} <= free
         assert row.signed is (row.body is None and row.method == "POST")
         assert all(place == place.lower() for place in (*row.trigger, *row.absent) if place[:7] == "header:")

@@ -21,7 +21,7 @@ from push_relay.core.rules.route import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.trust.door import Admitted, Door
 from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription
-from push_relay.core.trust.handshakes.front import Front, NoDeadLetters
+from push_relay.core.trust.handshakes.front import Front
 from push_relay.core.trust.schemes.proof import Verified
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Intake:
     subscriptions: Subscriptions
     forward: Forward
     clock: Clock
-    dead_letters: "DeadLetters" = NoDeadLetters()
+    dead_letters: "DeadLetters | None" = None
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
         """Accept a webhook: verify, parse and validate it, then forward its event.

@@ -1,4 +1,4 @@
-"""The names of the handshakes, as a source's `handshake` uses them. `handshakes/rows.py` has most of them as data."""
+"""The names of the handshakes, as a source's `handshake` uses them."""
 
 #: No handshake, for a source whose scheme has one of its own.
 NONE = "none"

@@ -191,7 +191,9 @@ def _value(placeholder: str, row: Row, question: Question, means: Means) -> str:
         case "setting":
             return _setting(means, rest)
         case "sha256-hex":
-            parts = [means.url if part == "url" else _value(part, row, question, means) for part in rest.split("+")]
+            parts = [
+                means.url if part == "url" else _value(part, row, question, means) for part in rest.split("+")
+            ]
             return hashlib.sha256("".join(parts).encode("utf-8")).hexdigest()
         case "hmac-sha256-hex":
             return _sign(row, question.at(rest), means, "sha256").hex()

@@ -5,7 +5,7 @@ None of them becomes an event, and none changes what the verification accepts.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import CredentialsUnavailable, HandshakeRefused, QueueUnavailable
@@ -20,20 +20,12 @@ if TYPE_CHECKING:
     from push_relay.core.trust.policy import Policy
 
 
-class NoDeadLetters:
-    """The dead-letter queue of a relay that has none: it takes no secret."""
-
-    def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
-        """Refuse every message."""
-        raise QueueUnavailable("there is no dead-letter queue")
-
-
 @dataclass(frozen=True, slots=True)
 class Front:
     """What answers the questions of strangers."""
 
     door: Door
-    dead_letters: "DeadLetters"
+    dead_letters: "DeadLetters | None"
 
     def answer(self, source: "Source", policy: "Policy", request: "HttpRequest", now: float) -> Reply | None:
         """Answer a request without a proof; None if it is not a question of its source's handshake.
@@ -79,7 +71,7 @@ class Front:
         settings: Mapping[str, str] = {}
         if row.needs_settings:
             settings = {**policy.settings, **self.door.secrets.settings(source.name)}
-        if row.secret:
+        if row.brings:
             self._keep_secret(row, source.name, settings, request)
         key = self._key(source) if row.signs else b""
         url = policy.url_of(request.url).partition("?")[0]
@@ -101,5 +93,7 @@ class Front:
         from push_relay.core.trust.handshakes.engine import value_at  # noqa: PLC0415 (as above)
 
         setup.check_setup(request, settings)
-        letter = setup.secret_letter(source, value_at(row.secret, request))
-        self.dead_letters.dead_letter(letter, {"source": source}, setup.SECRET_WAITS, request.correlation_id)
+        letter = setup.secret_letter(source, value_at(row.brings, request))
+        if self.dead_letters is None:
+            raise QueueUnavailable("there is no dead-letter queue that could take the secret")
+        self.dead_letters.dead_letter(letter, {"source": source}, setup.WAITING_CODE, request.correlation_id)

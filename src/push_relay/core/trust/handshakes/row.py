@@ -3,12 +3,14 @@
 A place is a text such as `query:NAME`, `header:name` (lower-case) or `json:/POINTER`. Templates have
 placeholders in braces:
 
-| placeholder                      | value                                                       |
-|----------------------------------|-------------------------------------------------------------|
-| `{PLACE}`                        | the text at a place of the request                          |
-| `{setting:NAME}`                 | a setting of the source                                     |
-| `{hmac-sha256-hex:PLACE}`        | its HMAC with the source's key; also `hmac-sha256-base64` and `hmac-sha1-hex` |
-| `{sha256-hex:PLACE+PLACE+url}`   | the hash of values one after the other; `url` is the webhook's URL |
+| placeholder                    | value                                                             |
+|--------------------------------|-------------------------------------------------------------------|
+| `{PLACE}`                      | the text at a place of the request                                |
+| `{setting:NAME}`               | a setting of the source                                           |
+| `{hmac-sha256-hex:PLACE}`      | its HMAC with the source's key                                    |
+| `{hmac-sha256-base64:PLACE}`   | the same, in base64                                               |
+| `{hmac-sha1-hex:PLACE}`        | the same, with SHA-1                                              |
+| `{sha256-hex:PLACE+PLACE+url}` | the hash of the values in a row; `url` is the webhook's URL       |
 """
 
 from collections.abc import Mapping
@@ -45,7 +47,7 @@ class Row(NamedTuple):
     json       as a JSON object
     headers    further headers of the answer
     refused    the status if a setting does not fit: 403 or 404
-    secret     the place of a secret that the sender chooses; see `setup.py`
+    brings     the place of a secret that the sender chooses; see `setup.py`
     """
 
     method: str = "POST"
@@ -61,7 +63,7 @@ class Row(NamedTuple):
     json: Mapping[str, object] | None = None
     headers: Mapping[str, str] = _NOTHING
     refused: int = 403
-    secret: str = ""
+    brings: str = ""
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ class Row(NamedTuple):
     @property
     def needs_settings(self) -> bool:
         """Whether it needs a setting."""
-        return bool(self.settings or self.secret)
+        return bool(self.settings or self.brings)
 
     @property
     def signs(self) -> bool:

@@ -112,9 +112,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
             ),
         ),
         # https://dev.fitbit.com/build/reference/web-api/developer-guide/using-subscriptions/
-        "fitbit": (
-            Row("GET", trigger={"query:verify": "{setting:verify-code}"}, status=204, refused=404),
-        ),
+        "fitbit": (Row("GET", trigger={"query:verify": "{setting:verify-code}"}, status=204, refused=404),),
         # https://docs.onfleet.com/reference/create-webhook
         "onfleet": (Row("GET", trigger={"query:check": ANY}, text="{query:check}"),),
         # https://developer.nylas.com/docs/v3/notifications/
@@ -234,7 +232,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
                 absent=("header:x-hook-signature",),
                 body=_EMPTY,
                 headers={"X-Hook-Secret": "{header:x-hook-secret}"},
-                secret="header:x-hook-secret",
+                brings="header:x-hook-secret",
             ),
         ),
         # https://developers.notion.com/reference/webhooks
@@ -243,7 +241,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
                 trigger={"json:/verification_token": ANY},
                 absent=("header:x-notion-signature",),
                 body=frozenset({"verification_token"}),
-                secret="json:/verification_token",
+                brings="json:/verification_token",
             ),
         ),
     }

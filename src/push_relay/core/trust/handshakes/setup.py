@@ -20,7 +20,7 @@ from push_relay.core.trust.handshakes.base import HandshakeRequest
 #: The name of the URL's parameter, and of the setting.
 SETUP: Final = "setup"
 #: The error code of a message in the dead-letter queue that holds a secret.
-SECRET_WAITS: Final = "handshake_secret_waits"
+WAITING_CODE: Final = "handshake_secret_waits"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
