@@ -82,7 +82,7 @@ TEXTS = (
 
 
 @dataclass(frozen=True)
-class Oracle:
+class Signer:
     """A relay with a handshake that signs."""
 
     name: str
@@ -91,7 +91,7 @@ class Oracle:
     def sign(self, text: str) -> bytes | None:
         """Return the signature of a text; None if the relay refuses to sign it."""
         if self.name == "zoom":
-            # A stranger cannot ask: the request is signed. Whoever sees the answer of a genuine one can.
+            # A stranger cannot ask: the request is signed. Anyone who sees the answer of a genuine one can.
             body = json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": text}}).encode()
             asked, method = self.signed_zoom(body), "POST"
         else:
@@ -117,9 +117,9 @@ def relay_for(directory: Path, name: str, verify: Mapping[str, Any], event: str 
     return here
 
 
-def oracle_for(directory: Path, name: str) -> Oracle:
+def signer_for(directory: Path, name: str) -> Signer:
     """Return a relay that signs for strangers."""
-    return Oracle(name, relay_for(directory, name, OWN[name]))
+    return Signer(name, relay_for(directory, name, OWN[name]))
 
 
 def bodies_of(text: str) -> Iterator[str]:
@@ -146,8 +146,8 @@ def forgeries(text: str, signature: bytes) -> Iterator[Request]:
 @pytest.mark.parametrize("event", EVENTS)
 def test_no_answer_signs_an_event_of_its_own_source(name: str, event: str, tmp_path: Path) -> None:
     """Neither of the sender's own scheme nor of one over the body."""
-    oracle = oracle_for(tmp_path, name)
-    signed = {text: signature for text in TEXTS if (signature := oracle.sign(text))}
+    signer = signer_for(tmp_path, name)
+    signed = {text: signature for text in TEXTS if (signature := signer.sign(text))}
     assert signed
     for number, verify in enumerate((OWN[name], *OTHERS)):
         victim = relay_for(tmp_path / str(number), name, verify, event)
@@ -185,7 +185,7 @@ def test_an_event_whose_content_the_handshake_could_sign_is_refused(name: str, t
 @pytest.mark.parametrize("text", ["{}", '{"a":1}', "v0:1:{}", "hmacsha256={}", "a b", "a\n", "<a>", "", "[]"])
 def test_a_text_that_could_be_an_event_is_not_signed(name: str, text: str, tmp_path: Path) -> None:
     """Not even for a sender that has proven itself."""
-    assert oracle_for(tmp_path, name).sign(text) is None
+    assert signer_for(tmp_path, name).sign(text) is None
 
 
 @given(st.sampled_from(SIGNING), st.text(max_size=300))

@@ -30,7 +30,7 @@ SIGNED = {"scheme": "hmac", "header": "x-planted-signature"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Question:
     """A genuine question, and the answer that its sender expects."""
 
     name: str
@@ -60,7 +60,7 @@ class Asked:
         proof = {"x-planted-signature": hmac.new(key, self.body, hashlib.sha256).hexdigest()}
         return request(self.body, {**self.headers, **(proof if self.is_signed else {})}, self.query)
 
-    def with_challenge(self, text: str) -> "Asked":
+    def with_challenge(self, text: str) -> "Question":
         """Return the question with another challenge."""
         escaped = json.dumps(text)[1:-1].encode()
         return replace(
@@ -97,14 +97,14 @@ EVENT_GRID = [
     }
 ]
 ASKED = (
-    Asked(
+    Question(
         name="slack",
         method="POST",
         body=of_json(type="url_verification", token="t", challenge="3eZbrw1aBm2rZ"),
         challenge="3eZbrw1aBm2rZ",
         answer="3eZbrw1aBm2rZ",
     ),
-    Asked(
+    Question(
         name="zoom",
         method="POST",
         body=of_json(event="endpoint.url_validation", payload={"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}),
@@ -118,7 +118,7 @@ ASKED = (
         content_type=JSON,
     ),
     *(
-        Asked(
+        Question(
             name=name,
             method="POST",
             body=json.dumps(EVENT_GRID).encode(),
@@ -129,7 +129,7 @@ ASKED = (
         )
         for name in ("event-grid", "event-grid-entra")
     ),
-    Asked(
+    Question(
         name="twitch",
         method="POST",
         body=of_json(challenge="pogchamp-kappa-360noscope-vohiyo", subscription={"id": "f1c2a387"}),
@@ -137,27 +137,27 @@ ASKED = (
         challenge="pogchamp-kappa-360noscope-vohiyo",
         answer="pogchamp-kappa-360noscope-vohiyo",
     ),
-    Asked(
+    Question(
         name="xero",
         method="POST",
         body=of_json(events=[], firstEventSequence=0, lastEventSequence=0, entropy="S0m3r4nd0mt3xt"),
     ),
-    Asked(name="discord", method="POST", body=of_json(version=1, application_id="1", type=0), status=204),
-    Asked(
+    Question(name="discord", method="POST", body=of_json(version=1, application_id="1", type=0), status=204),
+    Question(
         name="discord",
         method="POST",
         body=of_json(id="1", type=1),
         answer='{"type": 1}',
         content_type=JSON,
     ),
-    Asked(
+    Question(
         name="meta",
         query=hub(**{"hub.verify_token": "meatyhamhock"}),
         settings=VERIFY_TOKEN,
         challenge="1158201444",
         answer="1158201444",
     ),
-    Asked(
+    Question(
         name="strava",
         query=hub(**{"hub.verify_token": "meatyhamhock"}),
         settings=VERIFY_TOKEN,
@@ -165,33 +165,33 @@ ASKED = (
         answer='{"hub.challenge": "1158201444"}',
         content_type=JSON,
     ),
-    Asked(
+    Question(
         name="youtube-websub",
         query=hub(**{"hub.topic": "https://example.com/feed", "hub.lease_seconds": "432000"}),
         settings={"topic": "https://example.com/feed"},
         challenge="1158201444",
         answer="1158201444",
     ),
-    Asked(name="fitbit", query={"verify": "correct"}, settings={"verify-code": "correct"}, status=204),
-    Asked(name="onfleet", query={"check": "a1b2c3"}, challenge="a1b2c3", answer="a1b2c3"),
+    Question(name="fitbit", query={"verify": "correct"}, settings={"verify-code": "correct"}, status=204),
+    Question(name="onfleet", query={"check": "a1b2c3"}, challenge="a1b2c3", answer="a1b2c3"),
     *(
-        Asked(name=name, query={"challenge": "bc609d-38"}, challenge="bc609d-38", answer="bc609d-38")
+        Question(name=name, query={"challenge": "bc609d-38"}, challenge="bc609d-38", answer="bc609d-38")
         for name in ("nylas", "dropbox", "adobe-io-events")
     ),
-    Asked(
+    Question(
         name="okta",
         headers={"x-okta-verification-challenge": "d5w9bnjmBMEC"},
         challenge="d5w9bnjmBMEC",
         answer='{"verification": "d5w9bnjmBMEC"}',
         content_type=JSON,
     ),
-    Asked(
+    Question(
         name="adobe-sign",
         headers={"x-adobesign-clientid": "CBJCHBCAABAAo"},
         challenge="CBJCHBCAABAAo",
         answered={"X-AdobeSign-ClientId": "CBJCHBCAABAAo"},
     ),
-    Asked(
+    Question(
         name="ebay",
         query={"challenge_code": "a8628072"},
         settings={"verify-token": "planted_token_of_32_characters_and_more"},
@@ -205,36 +205,36 @@ ASKED = (
         ),
         content_type=JSON,
     ),
-    Asked(
+    Question(
         name="linkedin",
         query={"challengeCode": UUID},
         challenge=UUID,
         answer=json.dumps({"challengeCode": UUID, "challengeResponse": signature(UUID).hex()}),
         content_type=JSON,
     ),
-    Asked(
+    Question(
         name="x",
         query={"crc_token": "MTYyMjE0NTc=", "nonce": "1"},
         challenge="MTYyMjE0NTc=",
         answer=json.dumps({"response_token": f"sha256={b64encode(signature('MTYyMjE0NTc=')).decode()}"}),
         content_type=JSON,
     ),
-    Asked(
+    Question(
         name="braintree",
         query={"bt_challenge": HEX},
         settings={"public-key": "integration_public_key"},
         challenge=HEX,
         answer=f"integration_public_key|{signature(HEX, SHA1_KEY, 'sha1').hex()}",
     ),
-    *(Asked(name=name, method="HEAD") for name in ("intercom", "trello", "mandrill", "withings")),
-    Asked(
+    *(Question(name=name, method="HEAD") for name in ("intercom", "trello", "mandrill", "withings")),
+    Question(
         name="microsoft-graph",
         method="POST",
         query={"validationToken": GRAPH},
         challenge=GRAPH,
         answer=GRAPH,
     ),
-    Asked(
+    Question(
         name="monday",
         method="POST",
         body=of_json(challenge="3eZbrw1aBm2rZ"),
@@ -242,7 +242,7 @@ ASKED = (
         answer='{"challenge": "3eZbrw1aBm2rZ"}',
         content_type=JSON,
     ),
-    Asked(
+    Question(
         name="smartsheet",
         method="POST",
         body=of_json(challenge="d78dd1d3", webhookId=4503604829677444),
@@ -252,14 +252,14 @@ ASKED = (
         content_type=JSON,
         answered={"Smartsheet-Hook-Response": "d78dd1d3"},
     ),
-    Asked(
+    Question(
         name="ringcentral",
         method="POST",
         headers={"validation-token": "8d5b2f6a"},
         challenge="8d5b2f6a",
         answered={"Validation-Token": "8d5b2f6a"},
     ),
-    Asked(
+    Question(
         name="asana",
         method="POST",
         headers={"x-hook-secret": "b537207f20cbfa02357cf448134da559"},
@@ -268,7 +268,7 @@ ASKED = (
         challenge="b537207f20cbfa02357cf448134da559",
         answered={"X-Hook-Secret": "b537207f20cbfa02357cf448134da559"},
     ),
-    Asked(
+    Question(
         name="notion",
         method="POST",
         body=of_json(verification_token="secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"),
@@ -281,12 +281,12 @@ UNPROVEN = tuple(asked for asked in ASKED if not asked.is_signed)
 WITH_CHALLENGE = tuple(asked for asked in ASKED if asked.challenge)
 
 
-def each(asked: tuple[Asked, ...]) -> pytest.MarkDecorator:
+def each(asked: tuple[Question, ...]) -> pytest.MarkDecorator:
     """Run a test with each question."""
     return pytest.mark.parametrize("asked", asked, ids=lambda asked: f"{asked.name} {asked.method}")
 
 
-def relay_for(directory: Path, asked: Asked, verify: Mapping[str, Any] = SIGNED, **more: Any) -> World:
+def relay_for(directory: Path, asked: Question, verify: Mapping[str, Any] = SIGNED, **more: Any) -> World:
     """Return a relay whose only source has a question's handshake."""
     body_format = 'format = "list-of-one"' if asked.name.startswith("event-grid") else ""
     here = world(directory, verify, event=body_format, top=f'handshake = "{asked.name}"', **more)
@@ -308,7 +308,7 @@ def test_every_handshake_has_a_genuine_question() -> None:
 
 @each(ASKED)
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=lambda gateway: gateway.__name__)
-def test_a_genuine_question_is_answered_each_time(asked: Asked, gateway: Gateway, tmp_path: Path) -> None:
+def test_a_genuine_question_is_answered_each_time(asked: Question, gateway: Gateway, tmp_path: Path) -> None:
     """Senders ask again: on each change of the URL, or once in a while."""
     here = relay_for(tmp_path, asked)
     for _ in range(2):
@@ -327,7 +327,9 @@ def test_a_genuine_question_is_answered_each_time(asked: Asked, gateway: Gateway
 
 
 @each(ASKED)
-def test_a_question_from_an_address_outside_the_allow_list_is_refused(asked: Asked, tmp_path: Path) -> None:
+def test_a_question_from_an_address_outside_the_allow_list_is_refused(
+    asked: Question, tmp_path: Path
+) -> None:
     """The list applies to questions as it does to events."""
     here = relay_for(tmp_path, asked, policy='allow_ips = ["192.0.2.0/24"]')
     assert refused(here, here.receive(api_gateway_v2(asked.sent(), method=asked.method)), 403)
@@ -335,7 +337,7 @@ def test_a_question_from_an_address_outside_the_allow_list_is_refused(asked: Ask
 
 @each(tuple(asked for asked in ASKED if asked.is_signed))
 def test_a_question_that_has_to_be_proven_gets_no_answer_without_a_proof(
-    asked: Asked, tmp_path: Path
+    asked: Question, tmp_path: Path
 ) -> None:
     """A wrong signature has the same answer as that of an event."""
     here = relay_for(tmp_path, asked)
@@ -343,7 +345,7 @@ def test_a_question_that_has_to_be_proven_gets_no_answer_without_a_proof(
 
 
 @each(UNPROVEN)
-def test_a_question_by_another_method_is_refused(asked: Asked, tmp_path: Path) -> None:
+def test_a_question_by_another_method_is_refused(asked: Question, tmp_path: Path) -> None:
     """`Allow` lists what the source accepts."""
     here = relay_for(tmp_path, asked)
     other = {"GET": "HEAD", "HEAD": "GET", "POST": "GET"}[asked.method]
@@ -356,7 +358,7 @@ def test_a_question_by_another_method_is_refused(asked: Asked, tmp_path: Path) -
 @each(UNPROVEN)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_source_without_the_handshake_answers_no_question(
-    asked: Asked, method: str, tmp_path: Path
+    asked: Question, method: str, tmp_path: Path
 ) -> None:
     """It is a 405 for GET and HEAD. A POST is an event, and has no proof."""
     here = world(tmp_path, SIGNED)
@@ -380,7 +382,9 @@ UNSAFE = {
 
 @each(tuple(asked for asked in WITH_CHALLENGE if not asked.is_signed))
 @pytest.mark.parametrize("text", UNSAFE.values(), ids=UNSAFE)
-def test_an_unsafe_challenge_of_a_stranger_is_not_sent_back(asked: Asked, text: str, tmp_path: Path) -> None:
+def test_an_unsafe_challenge_of_a_stranger_is_not_sent_back(
+    asked: Question, text: str, tmp_path: Path
+) -> None:
     """It could be a page, a header or a body of the stranger's choice under the relay's name."""
     here = relay_for(tmp_path, asked)
     answer = here.receive(api_gateway_v2(asked.with_challenge(text).sent(), method=asked.method))
@@ -392,7 +396,7 @@ def test_an_unsafe_challenge_of_a_stranger_is_not_sent_back(asked: Asked, text: 
 @each(tuple(asked for asked in ASKED if "{setting:" in str(asked.row.trigger)))
 @pytest.mark.parametrize("wrong", ["", "meatyhamhoc", "meatyhamhockk", "\u0661", "Correct"])
 def test_a_wrong_token_gets_the_status_that_its_sender_expects(
-    asked: Asked, wrong: str, tmp_path: Path
+    asked: Question, wrong: str, tmp_path: Path
 ) -> None:
     """Fitbit and hubs require a 404."""
     here = relay_for(tmp_path, asked)
@@ -405,7 +409,7 @@ def test_a_wrong_token_gets_the_status_that_its_sender_expects(
 
 
 @each(tuple(asked for asked in UNPROVEN if asked.method == "GET"))
-def test_a_request_by_get_that_is_not_the_question_is_refused(asked: Asked, tmp_path: Path) -> None:
+def test_a_request_by_get_that_is_not_the_question_is_refused(asked: Question, tmp_path: Path) -> None:
     """A browser that opens the URL gets no answer."""
     here = relay_for(tmp_path, asked)
     nothing = replace(asked, headers={}, query={})
@@ -414,7 +418,7 @@ def test_a_request_by_get_that_is_not_the_question_is_refused(asked: Asked, tmp_
 
 
 @each(tuple(asked for asked in ASKED if asked.settings))
-def test_a_question_waits_until_its_setting_is_stored(asked: Asked, tmp_path: Path) -> None:
+def test_a_question_waits_until_its_setting_is_stored(asked: Question, tmp_path: Path) -> None:
     """An absent setting fits no token, not even an empty one. A new one counts within a minute."""
     here = relay_for(tmp_path, asked)
     here.secrets.settings_by_source = {}
@@ -425,7 +429,7 @@ def test_a_question_waits_until_its_setting_is_stored(asked: Asked, tmp_path: Pa
 
 
 @each(tuple(asked for asked in UNPROVEN if asked.method == "POST"))
-def test_a_question_by_post_that_has_more_than_it_should_is_an_event(asked: Asked, tmp_path: Path) -> None:
+def test_a_question_by_post_that_has_more_than_it_should_is_an_event(asked: Question, tmp_path: Path) -> None:
     """It could be meant to pass as either. Without a proof it is refused."""
     here = relay_for(tmp_path, asked)
     members = json.loads(asked.body or b"{}")
@@ -439,7 +443,7 @@ def test_a_question_by_post_that_has_more_than_it_should_is_an_event(asked: Aske
 
 
 @each(tuple(asked for asked in UNPROVEN if asked.method == "POST"))
-def test_a_proven_event_with_a_question_s_marks_stays_an_event(asked: Asked, tmp_path: Path) -> None:
+def test_a_proven_event_with_a_question_s_marks_stays_an_event(asked: Question, tmp_path: Path) -> None:
     """Smartsheet sends its challenge with events, too."""
     here = relay_for(tmp_path, asked)
     event = of_json(events=[], challenge="d78dd1d3", nonce="1")
@@ -451,7 +455,7 @@ def test_a_proven_event_with_a_question_s_marks_stays_an_event(asked: Asked, tmp
 
 
 @each(UNPROVEN)
-def test_a_handshake_does_not_accept_forged_events(asked: Asked, tmp_path: Path) -> None:
+def test_a_handshake_does_not_accept_forged_events(asked: Question, tmp_path: Path) -> None:
     """Neither beside an answer nor after one."""
     here = relay_for(tmp_path, asked)
     here.receive(api_gateway_v2(asked.sent(), method=asked.method))
@@ -461,7 +465,7 @@ def test_a_handshake_does_not_accept_forged_events(asked: Asked, tmp_path: Path)
 
 
 @each(tuple(asked for asked in UNPROVEN if not (asked.row.brings or asked.row.signs)))
-def test_a_question_needs_the_token_that_its_url_holds(asked: Asked, tmp_path: Path) -> None:
+def test_a_question_needs_the_token_that_its_url_holds(asked: Question, tmp_path: Path) -> None:
     """The provider asks at the URL with the token, so a question without it is a stranger's."""
     here = relay_for(tmp_path, asked, {"scheme": "token", "query": "token"})
     assert refused(here, here.receive(api_gateway_v2(asked.sent(), method=asked.method)), 401)

@@ -57,9 +57,9 @@ def test_the_secret_waits_in_the_dead_letter_queue(name: str, tmp_path: Path) ->
     answer = here.receive(api_gateway_v2(asked(name, setup=VALUE)))
     assert (answer["statusCode"], answer["body"]) == (200, "")
     assert answer["headers"].get("X-Hook-Secret") == (CHOSEN if name == "asana" else None)
-    (letter,) = here.messages.dead_letters
-    assert (letter.error_code, letter.attributes["source"]) == (WAITING_CODE, "planted")
-    assert json.loads(letter.body) == {"source": "planted", "secret": CHOSEN}
+    (dead,) = here.messages.dead_letters
+    assert (dead.error_code, dead.attributes["source"]) == (WAITING_CODE, "planted")
+    assert json.loads(dead.body) == {"source": "planted", "secret": CHOSEN}
     assert here.witness.handshakes == [("planted", "req-1")]
     assert not here.messages.queued
 
@@ -160,7 +160,7 @@ def test_neither_the_secret_nor_the_value_is_logged(name: str, tmp_path: Path) -
 # --- relayctl ----------------------------------------------------------------------------------------------
 
 
-def letter(sqs: FakeSqs, secret: str = CHOSEN, source: str = "planted", code: str = WAITING_CODE) -> None:
+def put_secret(sqs: FakeSqs, secret: str = CHOSEN, source: str = "planted", code: str = WAITING_CODE) -> None:
     """Put the message with a secret into the dead-letter queue."""
     body = json.dumps({"source": source, "secret": secret})
     sqs.put(DLQ, body, source=source, error_code=code, event_id="-", failed_at="2027-01-15T08:00:00+00:00")
@@ -177,9 +177,9 @@ def read(sqs: FakeSqs, *, keep: bool = False) -> tuple[list[str], str]:
 def test_the_secret_is_shown_and_its_message_is_deleted() -> None:
     """Messages of other sources and with other codes stay."""
     sqs = FakeSqs()
-    letter(sqs)
-    letter(sqs, source="other")
-    letter(sqs, code="unknown_source")
+    put_secret(sqs)
+    put_secret(sqs, source="other")
+    put_secret(sqs, code="unknown_source")
     shown, text = read(sqs)
     assert shown == [f"2027-01-15T08:00:00+00:00  {CHOSEN}"]
     assert json.dumps({"planted": {"secret": CHOSEN}}) in text
@@ -191,10 +191,10 @@ def test_the_secret_is_shown_and_its_message_is_deleted() -> None:
 def test_two_secrets_are_both_shown_with_a_warning() -> None:
     """The same one twice is a second attempt of the sender."""
     sqs = FakeSqs()
-    letter(sqs)
-    letter(sqs)
+    put_secret(sqs)
+    put_secret(sqs)
     assert "WARNING" not in read(sqs, keep=True)[1]
-    letter(sqs, "e0f1a2")
+    put_secret(sqs, "e0f1a2")
     shown, text = read(sqs)
     assert [line.split()[1] for line in shown] == [CHOSEN, CHOSEN, "e0f1a2"]
     assert "WARNING: 2 different secrets" in text
@@ -204,7 +204,7 @@ def test_two_secrets_are_both_shown_with_a_warning() -> None:
 def test_a_message_is_kept_if_it_was_not_shown() -> None:
     """The secret would be lost."""
     sqs = FakeSqs()
-    letter(sqs)
+    put_secret(sqs)
 
     def fail(_line: str) -> None:
         raise BrokenPipeError
@@ -218,7 +218,7 @@ def test_a_message_is_kept_if_it_was_not_shown() -> None:
 def test_a_secret_that_is_unsafe_to_print_is_not_shown(secret: str) -> None:
     """Everybody who may send to the queue could have written it."""
     sqs = FakeSqs()
-    letter(sqs, secret)
+    put_secret(sqs, secret)
     assert read(sqs)[0] == []
     assert len(sqs.queues[DLQ]) == 1
 

@@ -1,4 +1,4 @@
-"""What a person has to do for a source's handshake, and the secrets that senders have sent."""
+"""The steps for a source's handshake, and the secrets that senders have sent."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def report(source: str, found: Sequence[ReceivedSecret], *, kept: bool) -> Itera
     secrets = list(dict.fromkeys(each.secret for each in found))
     if not secrets:
         yield f"No secret waits for `{source}`."
-        yield "The sender may not have asked yet, or its URL does not have the right value."
+        yield "Either the sender has not asked yet, or its URL does not have the right value."
         return
     if len(secrets) > 1:
         yield f"WARNING: {len(secrets)} different secrets came with the URL. Somebody else may know the URL."

@@ -31,7 +31,7 @@ def content(row: Row) -> JsonObject:
     if row.method == "HEAD" or row.status == 204:  # noqa: PLR2004 (No Content)
         return {}
     if row.json is None:
-        schema: JsonObject = {"type": "string", "description": "What the request asks for."}
+        schema: JsonObject = {"type": "string", "description": "The text that the request asks for."}
         return {_TEXT: {"schema": schema if row.text else _EMPTY}}
     members = {name: _member(template) for name, template in row.json.items()}
     schema = {

@@ -29,7 +29,7 @@ TEXT: Final = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Means:
-    """What an answer is made of, beside the request. It has no repr, so that it cannot be logged.
+    """The values of an answer, beside the request. It has no repr, so that it cannot be logged.
 
     settings  the source's settings by name
     key       the source's key; empty if it has none

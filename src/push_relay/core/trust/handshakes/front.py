@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What answers the questions of strangers."""
+    """Answers the questions of strangers."""
 
     door: Door
     dead_letters: "DeadLetters | None"
@@ -93,7 +93,7 @@ class Front:
         from push_relay.core.trust.handshakes.engine import value_at  # noqa: PLC0415 (as above)
 
         setup.check_setup(request, settings)
-        letter = setup.secret_letter(source, value_at(row.brings, request))
+        body = setup.waiting_secret(source, value_at(row.brings, request))
         if self.dead_letters is None:
             raise QueueUnavailable("there is no dead-letter queue that could take the secret")
-        self.dead_letters.dead_letter(letter, {"source": source}, setup.WAITING_CODE, request.correlation_id)
+        self.dead_letters.dead_letter(body, {"source": source}, setup.WAITING_CODE, request.correlation_id)

@@ -26,7 +26,7 @@ HARMLESS: Final = r"[A-Za-z0-9._~:+/=@-]{1,512}"
 #: Bytes of a body that may be a question: anybody can have it parsed.
 MAX_QUESTION: Final = 16 * 1024
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_PLACES: Mapping[str, str] = MappingProxyType({})
 
 
 class Row(NamedTuple):
@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
     method: str = "POST"
     signed: bool = False
-    trigger: Mapping[str, object] = _NOTHING
+    trigger: Mapping[str, object] = _NO_PLACES
     absent: tuple[str, ...] = ()
     body: frozenset[str] | None = None
     pattern: str = HARMLESS
@@ -61,7 +61,7 @@ class Row(NamedTuple):
     status: int = 200
     text: str = ""
     json: Mapping[str, object] | None = None
-    headers: Mapping[str, str] = _NOTHING
+    headers: Mapping[str, str] = _NO_PLACES
     refused: int = 403
     brings: str = ""
 

@@ -1,10 +1,10 @@
 """Secrets that a sender chooses and sends in its handshake: Asana, Notion.
 
-Whoever may send such a request could set the key of the source's events, so a stranger must not. The deployer
-runs `relayctl handshake SOURCE`, which makes a random value. The webhook's URL gets it as the parameter
-`setup`, and the source's signing secret its SHA-256 as the setting `setup`. While that setting is stored, a
-question with the value is answered, and its secret waits in the dead-letter queue for the deployer, who looks
-at it and stores it. The relay itself never stores a secret.
+Anyone who may send such a request could set the key of the source's events, so a stranger must not. The
+deployer runs `relayctl handshake SOURCE`, which makes a random value. The webhook's URL gets it as the
+parameter `setup`, and the source's signing secret its SHA-256 as the setting `setup`. While that setting is
+stored, a question with the value is answered, and its secret waits in the dead-letter queue for the deployer,
+who looks at it and stores it. The relay itself never stores a secret.
 """
 
 import hashlib
@@ -53,6 +53,6 @@ def check_setup(request: HandshakeRequest, settings: Mapping[str, str]) -> None:
         raise HandshakeRefused("no secret is expected with this URL: run `relayctl handshake`")
 
 
-def secret_letter(source: str, secret: str) -> str:
+def waiting_secret(source: str, secret: str) -> str:
     """Return the body of the message that holds a secret."""
     return json.dumps({"source": source, "secret": secret})
