@@ -42,11 +42,11 @@ AS_DATA = (
 HANDSHAKE_NAMES = (*AS_DATA, *SPECIAL, NONE)
 
 
-def handshake_of(given: str | None, scheme: str | None) -> str | None:
-    """Return the name of a source's handshake: the one that it gives, else the one of its scheme.
+def handshake_of(given: str | None, preset: str) -> str | None:
+    """Return the name of a source's handshake: the one that it gives, else the one of its preset.
 
     A subscription of SNS makes the relay call SNS, so a source has to name that handshake.
     """
     if given is None:
-        return scheme if scheme in AS_DATA else None
+        return preset if preset in AS_DATA else None
     return None if given == NONE else given
