@@ -52,20 +52,17 @@ def bridge(pen: Pen) -> Sent:
 
 def keygen(pen: Pen) -> Sent:
     """Keygen signs lines of HTTP: the target, the host, the date and the body's hash."""
-    body_hash = "sha-256=" + base64.b64encode(hashlib.sha256(pen.body).digest()).decode()
-    date = pen.http_date()
-    lines = [
-        "(request-target): post /webhooks/planted",
-        "host: relay.example.com",
-        f"date: {date}",
-        f"digest: {body_hash}",
-    ]
-    proof = pen.b64(pen.signature("\n".join(lines).encode()))
-    listed = (
-        f'keyid="acct", algorithm="ed25519", signature="{proof}", headers="(request-target) host date digest"'
-    )
-    headers = {"Host": "relay.example.com", "Date": date, "Digest": body_hash, "Keygen-Signature": listed}
-    return pen.post(headers)
+    headers = {
+        "Host": "relay.example.com",
+        "Date": pen.http_date(),
+        "Digest": "sha-256=" + base64.b64encode(hashlib.sha256(pen.body).digest()).decode(),
+    }
+    lines = [f"{name.lower()}: {value}" for name, value in headers.items()]
+    text = "\n".join(["(request-target): post /webhooks/planted", *lines])
+    names = " ".join(["(request-target)", *map(str.lower, headers)])
+    proof = pen.b64(pen.signature(text.encode()))
+    items = {"keyid": "acct-17", "algorithm": "ed25519", "signature": proof, "headers": names}
+    return pen.post(headers | {"Keygen-Signature": ", ".join(f'{k}="{v}"' for k, v in items.items())})
 
 
 def alipay(pen: Pen) -> Sent:

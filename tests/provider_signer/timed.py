@@ -105,7 +105,7 @@ def workos(pen: Pen) -> Sent:
 
 
 def version_0(signature: str, timestamp: str, begins: str = "v0=") -> Send:
-    """Return a sender of the text `v0:<time>:<body>`, as Slack has it."""
+    """Return a sender of the text `v0:<time>:<body>`, which is Slack's."""
 
     def send(pen: Pen) -> Sent:
         stamp = pen.secs()
