@@ -58,7 +58,7 @@ def signature_cut(sender: Sender) -> Iterator[Sent]:
 
 def signature_lengthened(sender: Sender) -> Iterator[Sent]:
     """Add a character to the proof."""
-    for more in ("0", "=", " x"):
+    for more in ("0", "===", " x"):
         yield _sent(sender, sender.pen(spoil=lambda text, _mac, more=more: text + more))
 
 

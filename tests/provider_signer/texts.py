@@ -74,7 +74,7 @@ def contentful(pen: Pen) -> Sent:
 def plivo(pen: Pen) -> Sent:
     """Plivo signs the address, the form's sorted fields, and a nonce."""
     fields = "".join(name + value for name, value in sorted(_fields(pen.body)))
-    text = f"{URL}.{fields}.12345".encode()
+    text = f"{URL}?{fields}.12345".encode()
     proofs = ",".join(pen.b64(pen.mac(text, key=key)) for key in pen.keys)
     return pen.post(FORM | {"X-Plivo-Signature-V3": proofs, "X-Plivo-Signature-V3-Nonce": "12345"})
 

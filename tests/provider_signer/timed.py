@@ -150,7 +150,7 @@ def klaviyo(pen: Pen) -> Sent:
 
 def box(pen: Pen) -> Sent:
     """Box sends one header for each of two keys, and a time with an offset."""
-    stamp = pen.stamp(pen.rfc3339().replace("Z", "+00:00"))
+    stamp = pen.stamp(f"{pen.moment():%Y-%m-%dT%H:%M:%S}+00:00")
     names = ("BOX-SIGNATURE-PRIMARY", "BOX-SIGNATURE-SECONDARY")
     proofs = {
         name: pen.b64(pen.mac(pen.body + stamp.encode(), key=key))

@@ -1,6 +1,6 @@
 """Every preset accepts its provider's genuine requests, and refuses every forgery of them.
 
-The requests are made by tests/provider_signer, which is written from the providers' rules and knows nothing of
+The requests are made by tests/provider_signer, which is written from the providers' rules and does not know
 the rows that are tested.
 """
 

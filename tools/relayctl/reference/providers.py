@@ -97,7 +97,7 @@ def signed(verify: Mapping[str, Any]) -> str:
         case "jwt":
             return _signed_by_token(verify)
     if verify.get("content") == "unsigned":
-        return "a part of the event" if "{json:" in verify["text"] else "nothing of the body"
+        return "a part of the event" if "{json:" in verify["text"] else "not the body"
     text = verify.get("text", "{body}")
     parts = [name for pattern, name in _PARTS if re.search(pattern, text)]
     timed = "timestamp" in verify or re.search(r"timestamp\}|\{item:", text)
@@ -106,8 +106,8 @@ def signed(verify: Mapping[str, Any]) -> str:
 
 def _signed_by_token(verify: Mapping[str, Any]) -> str:
     claims = [claim for claim in verify.get("claims", {}).values() if isinstance(claim, str)]
-    whole = verify.get("detached") or verify.get("token", "").startswith(("body", "json:"))
-    if whole or any("{body" in claim for claim in claims):
+    covered = verify.get("detached") or verify.get("token", "").startswith(("body", "json:"))
+    if covered or any("{body" in claim for claim in claims):
         return "body"
     return "address" if any("{url" in claim or "{path" in claim for claim in claims) else "nothing"
 

@@ -75,7 +75,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "knock": _row(
         "Knock",
         "https://docs.knock.app/developer-tools/outbound-webhooks/overview",
-        _list("x-knock-signature", item="s", timestamp_format="unix-ms", encoding="base64"),
+        _list("x-knock-signature", item="s", timestamp_format="unix-any", encoding="base64"),
     ),
     "calendly": _row(
         "Calendly",

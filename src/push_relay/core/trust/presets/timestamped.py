@@ -135,7 +135,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "x-front-signature",
             "x-front-request-timestamp",
             "{timestamp}:{body}",
-            timestamp_format="unix-ms",
+            timestamp_format="unix-any",
             encoding="base64",
         ),
         "the app's signing key",
