@@ -36,12 +36,6 @@ def _body(
 
 
 PRESETS: Final[Mapping[str, Preset]] = {
-    "shopify": _body(
-        "Shopify",
-        "https://shopify.dev/docs/apps/build/webhooks/verify-deliveries",
-        "X-Shopify-Hmac-SHA256",
-        secret="the app's client secret, or the secret on the page of notifications",
-    ),
     "quickbooks": _body(
         "QuickBooks",
         "https://developer.intuit.com/app/developer/qbo/docs/develop/webhooks",

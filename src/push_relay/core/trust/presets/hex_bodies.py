@@ -24,14 +24,6 @@ def _body(
 
 
 PRESETS: Final[Mapping[str, Preset]] = {
-    "github": _body(
-        "GitHub",
-        "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
-        "X-Hub-Signature-256",
-        prefix="sha256=",
-        secret="the webhook's secret",
-        note='If the webhook\'s content type is a form, set `form_field = "payload"` in `[event]`.',
-    ),
     "meta": _body(
         "Meta (Facebook, Instagram, WhatsApp, Messenger)",
         "https://developers.facebook.com/docs/graph-api/webhooks/getting-started/",

@@ -35,12 +35,6 @@ def _row(
 
 
 PRESETS: Final[Mapping[str, Preset]] = {
-    "stripe": _row(
-        "Stripe",
-        "https://docs.stripe.com/webhooks/signature",
-        _list("stripe-signature"),
-        "the endpoint's signing secret (`whsec_...`)",
-    ),
     "mux": _row("Mux", "https://www.mux.com/docs/core/verify-webhook-signatures", _list("mux-signature")),
     "shippo": _row(
         "Shippo",
@@ -123,12 +117,6 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "https://circleci.com/docs/webhooks/",
         {"scheme": "signed", "signature": "header:circleci-signature", "split": ",", "item": "v1"},
         "the webhook's secret token",
-    ),
-    "pagerduty": _row(
-        "PagerDuty",
-        "https://developer.pagerduty.com/docs/verifying-webhook-signatures",
-        {"scheme": "signed", "signature": "header:x-pagerduty-signature", "split": ",", "item": "v1"},
-        "the secret that the creation of the webhook showed",
     ),
     "mollie": _row(
         "Mollie (webhooks of 2025)",

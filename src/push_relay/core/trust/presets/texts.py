@@ -64,14 +64,6 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the app's API secret",
         "The address is signed: set `url` in relay.toml to the one that Trello calls.",
     ),
-    "twilio": _row(
-        "Twilio",
-        "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
-        _address("x-twilio-signature", "{url}{form-sorted}", algorithm="hmac-sha1"),
-        "the account's auth token",
-        "The address is signed: set `url` in relay.toml to the one that Twilio calls.",
-        FORM,
-    ),
     "mandrill": _row(
         "Mailchimp Transactional (Mandrill)",
         "https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/",

@@ -37,13 +37,6 @@ def _row(
 
 
 PRESETS: Final[Mapping[str, Preset]] = {
-    "slack": _row(
-        "Slack",
-        "https://docs.slack.dev/authentication/verifying-requests-from-slack",
-        _timed("x-slack-signature", "x-slack-request-timestamp", "v0:{timestamp}:{body}", prefix="v0="),
-        "the app's signing secret",
-        'Events are JSON. Commands and interactions are forms: set `format = "form"` in `[event]`.',
-    ),
     "zoom": _row(
         "Zoom",
         "https://developers.zoom.us/docs/api/webhooks/",
@@ -140,18 +133,6 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the app's signing key",
     ),
-    "zendesk": _row(
-        "Zendesk",
-        "https://developer.zendesk.com/documentation/webhooks/verifying/",
-        _timed(
-            "x-zendesk-webhook-signature",
-            "x-zendesk-webhook-signature-timestamp",
-            "{timestamp}{body}",
-            timestamp_format="rfc3339",
-            encoding="base64",
-        ),
-        "the webhook's signing secret",
-    ),
     "twitch": _row(
         "Twitch EventSub",
         "https://dev.twitch.tv/docs/eventsub/handling-webhook-events/",
@@ -187,12 +168,5 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "tolerance_secs": 60,
         },
         "the webhook's signing secret",
-    ),
-    "grafana": _row(
-        "Grafana alerting",
-        "https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/",
-        _untimed("x-grafana-alerting-signature", "{body}"),
-        "the secret of the contact point",
-        "If the contact point names a timestamp header, set `timestamp_header` to it: the text is then `{timestamp}:{body}`.",
     ),
 }
