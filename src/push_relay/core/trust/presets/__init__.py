@@ -23,8 +23,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "pagerduty",
             "zendesk",
             "twilio",
-            "aws-sns",
         ),
+        "aliases": ("aws-sns",),
         "hex_bodies": (
             "meta",
             "pusher",

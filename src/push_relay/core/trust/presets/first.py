@@ -103,16 +103,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "Twilio",
         "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
         {"scheme": "twilio"},
-        {"format": "form", "form_field": "*"},
+        {"form_field": "*"},
         secret="the account's auth token",
         note="The address is signed: set `url` in relay.toml to the one that Twilio calls.",
-    ),
-    "aws-sns": Preset(
-        "Amazon SNS",
-        "https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
-        {"scheme": "sns-http"},
-        {"format": "sns"},
-        secret="nothing: the certificate is fetched from SNS",
-        note="List the topics in `[source.NAME] topics` in relay.toml: SNS signs everybody's messages in the same way.",
     ),
 }

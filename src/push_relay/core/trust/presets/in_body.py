@@ -63,7 +63,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "key_derive": "sha1",
             "text": "{form:bt_payload}",
         },
-        {"format": "xml", "form_field": "bt_payload"},
+        {"format": "xml", "form_field": "bt_payload", "form_field_encoding": "base64"},
         secret="the private key of the integration",
         note="The setting `public-key` is needed only for the handshake.",
     ),

@@ -80,7 +80,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "workos": _row(
         "WorkOS",
         "https://workos.com/docs/events/data-syncing/webhooks",
-        _list("workos-signature", timestamp_format="unix-ms"),
+        _list("workos-signature", timestamp_format="unix-ms", spaced=True),
     ),
     "paddle": _row(
         "Paddle",
@@ -121,7 +121,13 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "mollie": _row(
         "Mollie (webhooks of 2025)",
         "https://docs.mollie.com/reference/webhooks-new",
-        {"scheme": "signed", "signature": "header:x-mollie-signature", "split": ",", "item": "sha256"},
+        {
+            "scheme": "signed",
+            "signature": "header:x-mollie-signature",
+            "split": ",",
+            "item": "sha256",
+            "spaced": True,
+        },
         note="During a rotation Mollie sends two headers for 24 hours. The older webhooks (a form with `id`) are not signed.",
     ),
     "recurly": _row(

@@ -138,6 +138,6 @@ PRESETS: Final[Mapping[str, Preset]] = {
         _public("signature", "rsa-pkcs1-sha1", "pem", text="{form:payload}"),
         "Travis CI's public key, as PEM: `config.notifications.webhook.public_key` of https://api.travis-ci.com/config",
         "",
-        {"format": "form", "form_field": "payload"},
+        {"form_field": "payload"},
     ),
 }
