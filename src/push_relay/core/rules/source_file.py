@@ -4,6 +4,8 @@ The documentation of each key is written once, here. `relayctl reference` puts i
 docs/writing-a-source.md and into the JSON Schema.
 """
 
+from collections.abc import Mapping
+
 from push_relay.core.rules.configuration import Table, default, listed, maybe, one, optional, required
 from push_relay.core.rules.kinds import (
     Boolean,
@@ -30,15 +32,28 @@ class EventTable(Table):
     """How a request becomes an event."""
 
     format = default(
-        Choice("json", "cloudevents", "list-of-one", "sns"),
+        Choice(
+            *("json", "list", "ndjson", "cloudevents", "xml", "text", "multipart", "jwt"),
+            *("list-of-one", "sns"),
+        ),
         "json",
         "The format of a body; see [Bodies](writing-a-source.md#bodies).",
     )
     form_field = optional(
         Text("field of a form"),
-        "The field of a form that holds the JSON document, or `*` if all fields together are the document.",
-        without="no forms",
+        "The field of a form that holds the document, or `*` if all fields together are the document. With "
+        "the format `jwt` also the member of a JSON object.",
+        without="no forms; `*` with the format `multipart`",
         old=("form",),
+    )
+    form_field_encoding = default(
+        Choice("text", "base64"), "text", "How the document is written in that field."
+    )
+    each = optional(
+        Text("expression"),
+        "An expression: the list of the request's events, such as `data.alerts`. See "
+        "[Several events in one request](writing-a-source.md#several-events-in-one-request).",
+        without="the items of a list, else one event",
     )
     id = optional(
         Text("expression"),
@@ -63,6 +78,32 @@ class EventTable(Table):
         Duration(),
         "The age at which an event is no longer worth a push. A route's `max_age` is used before it.",
         without="the account's",
+    )
+
+
+class AnswerTable(Table):
+    """How accepted requests are answered, for a sender that does not understand the relay's own answer."""
+
+    status = optional(
+        Integer(at_least=200, at_most=299),
+        "The status of the answer to an accepted request.",
+        without="the relay's own answer",
+    )
+    body = default(
+        Text(may_be_empty=True), "", "The body of that answer.", without="empty, if there is a `status`"
+    )
+    content_type = default(
+        Text(
+            "media type", "[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[ -~]+)?", "is not a media type"
+        ),
+        "text/plain; charset=utf-8",
+        "The body's media type.",
+    )
+    rejected_status = optional(
+        Integer(at_least=400, at_most=499),
+        "The status of a request that is refused permanently although its proof fits, for a sender that "
+        "retries after any other.",
+        without="the error's own",
     )
 
 
@@ -120,5 +161,22 @@ class SourceFile(Table):
         "webhooks.",
     )
     event = one(EventTable, "How a request becomes an event.")
+    answer = maybe(AnswerTable, "[How accepted requests are answered](writing-a-source.md#answers).")
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")
+
+
+def with_defaults(written: object, defaults: Mapping[str, object], table: type[Table]) -> object:
+    """Return a table of a file with the keys that it lacks, by the defaults of a preset.
+
+    A key that the file has, under its name or an old one, is never replaced: the source's author knows more
+    than the preset. Anything but a table is returned as it is, because it is the mistake to report.
+    """
+    if not isinstance(written, Mapping | None):
+        return written
+    given = dict(written or {})
+    for name, value in defaults.items():
+        key = table.keys.get(name)
+        if not {name, *(key.old_names if key else ())} & given.keys():
+            given[name] = value
+    return given
