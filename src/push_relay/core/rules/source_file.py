@@ -7,6 +7,7 @@ docs/writing-a-source.md and into the JSON Schema.
 from collections.abc import Mapping
 
 from push_relay.core.rules.configuration import Table, default, listed, maybe, one, optional, required
+from push_relay.core.rules.findings import Path, Report
 from push_relay.core.rules.kinds import (
     Boolean,
     Choice,
@@ -15,6 +16,7 @@ from push_relay.core.rules.kinds import (
     Integer,
     Text,
 )
+from push_relay.core.trust.verify_base import preset_of
 from push_relay.core.trust.verify_table import Verify
 
 #: The envelope's headers that a match rule may name, by the key that it uses for each.
@@ -164,6 +166,27 @@ class SourceFile(Table):
     answer = maybe(AnswerTable, "[How accepted requests are answered](writing-a-source.md#answers).")
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")
+
+    def __init__(self, given: object, report: Report | None = None, path: Path = ()) -> None:
+        super().__init__(_with_preset(given), report, path)
+
+
+def _with_preset(given: object) -> object:
+    """Return a source's document with the defaults of the preset that its `[verify]` names."""
+    preset = preset_of(given.get("verify")) if isinstance(given, Mapping) else ""
+    if not preset or not isinstance(given, Mapping):
+        return given
+    # Imported here: most sources name a scheme.
+    from push_relay.core.trust.presets import PRESETS  # noqa: PLC0415
+
+    row = PRESETS[preset]
+    tables = {"event": (row.event, EventTable), "answer": (row.answer, AnswerTable)}
+    changed = {
+        name: with_defaults(given.get(name), defaults, table)
+        for name, (defaults, table) in tables.items()
+        if defaults
+    }
+    return {**given, **changed}
 
 
 def with_defaults(written: object, defaults: Mapping[str, object], table: type[Table]) -> object:
