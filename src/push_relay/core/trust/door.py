@@ -67,6 +67,8 @@ class Door:
         scheme = self.approach(source, policy, request)
         request = replace(request, url=policy.url_of(request.url))
         evidence = Evidence((), now, self.certificates, policy.topics)
+        if source.handshake_rules.signs:
+            evidence = replace(evidence, is_signed_for_anybody=source.handshake_rules.is_signed_for_anybody)
         try:
             if not source.needs_secret:
                 return Admitted(scheme(request, evidence))

@@ -86,7 +86,7 @@ class Verify(Table):
     scheme = required(SchemeName(), "The scheme or the preset by which a webhook proves its origin.")
 
     def __init__(self, given: object, report: Report | None = None, path: Path = ()) -> None:
-        self.preset = _preset_of(given)
+        self.preset = preset_of(given)
         #: The field of a form that holds the source's document, `*` for all of them, or None.
         self.form_field: str | None = None
         super().__init__(_merged(given, self.preset), report, path)
@@ -99,7 +99,7 @@ class Verify(Table):
     def for_document(cls, given: object) -> type[Self]:
         """Return the class of the scheme that a table names, or of its preset's."""
         scheme: Any = given.get("scheme") if isinstance(given, Mapping) else None
-        preset = _preset_of(given)
+        preset = preset_of(given)
         if preset:
             scheme = _row(preset)["scheme"]
         table: Any = VERIFY_TABLES.get(scheme, cls) if isinstance(scheme, str) else cls
@@ -176,7 +176,7 @@ def _row(slug: str) -> Mapping[str, Any]:
     return PRESETS[slug].verify
 
 
-def _preset_of(given: object) -> str:
+def preset_of(given: object) -> str:
     """Return the preset that a table names, or an empty text."""
     name = given.get("scheme") if isinstance(given, Mapping) else None
     return name if isinstance(name, str) and name not in VERIFY_TABLES and name in _slugs() else ""

@@ -103,7 +103,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "Twilio",
         "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
         {"scheme": "twilio"},
-        {"format": "form", "form_field": "*"},
+        {"form_field": "*"},
         secret="the account's auth token",
         note="The address is signed: set `url` in relay.toml to the one that Twilio calls.",
     ),

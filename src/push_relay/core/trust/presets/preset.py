@@ -28,5 +28,5 @@ class Preset(NamedTuple):
 
 #: Bodies that are not one JSON object, as defaults of `[event]`.
 LIST: Final[Mapping[str, Any]] = MappingProxyType({"format": "list"})
-FORM: Final[Mapping[str, Any]] = MappingProxyType({"format": "form", "form_field": "*"})
+FORM: Final[Mapping[str, Any]] = MappingProxyType({"form_field": "*"})
 XML: Final[Mapping[str, Any]] = MappingProxyType({"format": "xml"})

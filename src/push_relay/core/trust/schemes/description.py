@@ -144,6 +144,7 @@ def _list(table: VerifySignature, text: SignedText, timestamp: Place | None) -> 
         table.joint,
         table.quoted,
         first_plain=timestamp == first or text.reads(first),
+        spaced=table.spaced,
     )
 
 

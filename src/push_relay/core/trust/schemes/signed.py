@@ -70,6 +70,8 @@ class Signed:
         parts = [self._offers(values) for _ in values.parts(description.each)]
         event_id = self._id(values)
         secret, fitting = self._fitting(parts, keys(evidence))
+        if evidence.is_signed_for_anybody:
+            require(not any(evidence.is_signed_for_anybody(offer.signed) for offer in fitting))
         timestamp = description.timestamp
         if timestamp:
             for offer in fitting:
