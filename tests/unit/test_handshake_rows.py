@@ -473,6 +473,15 @@ def test_a_question_needs_the_token_that_its_url_holds(asked: Question, tmp_path
     assert here.receive(api_gateway_v2(proven.sent(), method=asked.method))["statusCode"] == asked.status
 
 
+@each(tuple(asked for asked in ASKED if asked.row.signs and asked.method == "GET"))
+def test_an_answer_is_signed_with_the_key_of_the_preset(asked: Question, tmp_path: Path) -> None:
+    """Of several secrets the first one is used: its text as stored, without invisible characters."""
+    here = relay_for(tmp_path, asked, {"scheme": asked.name})
+    here.secrets.secrets = (b" " + KEY + b"\n", b"old key")
+    answer = here.receive(api_gateway_v2(asked.sent(), method="GET"))
+    assert (answer["statusCode"], answer["body"]) == (200, asked.answer)
+
+
 def placeholders(row: Row) -> Iterator[str]:
     """Yield the places of the request that an answer is made of."""
     for template in (row.text, *(row.json or {}).values(), *row.headers.values()):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from push_relay.core.trust.handshake_names import AS_DATA
+from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.presets import PRESETS
 from push_relay.core.trust.presets.not_offered import NOT_OFFERED
 from push_relay.core.trust.presets.preset import Preset
@@ -63,7 +64,7 @@ def _row(slug: str, preset: Preset) -> str:
         signed(preset.verify),
         window(preset.verify),
         "yes" if slug in AS_DATA else "",
-        "; ".join((preset.secret, *_settings(preset.verify))),
+        "; ".join((preset.secret, *_settings(slug, preset.verify))),
         " ".join((preset.note, *_answer(preset.answer))).strip(),
     )
     return _line(cells)
@@ -121,9 +122,10 @@ def window(verify: Mapping[str, Any]) -> str:
     return duration(verify.get("tolerance_secs", 300)) if "timestamp" in verify else "none"
 
 
-def _settings(verify: Mapping[str, Any]) -> Iterator[str]:
-    if verify.get("settings"):
-        yield "settings: " + ", ".join(f"`{name}`" for name in verify["settings"])
+def _settings(slug: str, verify: Mapping[str, Any]) -> Iterator[str]:
+    of_handshake = [name for row in ROWS.get(slug, ()) for name in row.settings]
+    if names := dict.fromkeys((*verify.get("settings", ()), *of_handshake)):
+        yield "settings: " + ", ".join(f"`{name}`" for name in names)
 
 
 def _answer(answer: Mapping[str, Any]) -> Iterator[str]:
