@@ -119,7 +119,7 @@ def relay_for(directory: Path, name: str, verify: Mapping[str, Any], event: str 
     """Return a relay whose only source has a handshake that signs."""
     here = world(directory, verify, top=f'handshake = "{name}"', event=event)
     here.secrets.secrets = (KEY,)
-    here.secrets.settings_by_source = {"planted": {"public-key": "planted_public_key"}}
+    here.secrets.stored_settings = {"public-key": "planted_public_key"}
     return here
 
 
@@ -257,7 +257,7 @@ def test_a_token_never_signs(name: str, verify: dict[str, str], tmp_path: Path) 
 def test_a_setting_never_signs(name: str, tmp_path: Path) -> None:
     """A verify token is in URLs. An event that is signed with it is a forgery."""
     here = relay_for(tmp_path, name, OTHERS[0])
-    here.secrets.settings_by_source = {"planted": {"verify-token": "seen", "public-key": "seen"}}
+    here.secrets.stored_settings = {"verify-token": "seen", "public-key": "seen"}
     for key in (b"seen", b"planted_public_key"):
         sent = request(b"{}", {"x-signature": mac(key, b"{}").hex()})
         assert here.receive(api_gateway_v2(sent))["statusCode"] == 401

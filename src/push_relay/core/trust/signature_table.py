@@ -1,4 +1,4 @@
-"""The tables `[verify]` of the schemes `signed` and `public-key`, and of `hmac`, which is short for `signed`."""
+"""The tables `[verify]` of the schemes `signed` and `public-key`, and of `hmac`, a shorter `signed`."""
 
 import re
 
@@ -184,11 +184,6 @@ class VerifySigned(VerifySignature):
         without="the request has one proof",
     )
 
-    @property
-    def prehash(self) -> str | None:
-        """An HMAC hashes once."""
-        return None
-
 
 class VerifyPublicKey(VerifySignature):
     """A signature by the sender's private key, as the keys describe it."""
@@ -218,8 +213,6 @@ class VerifyPublicKey(VerifySignature):
         "The hash function to which the text is subjected before it is signed.",
         without="none",
     )
-    key_strip = key_append = key_begins = ""
-    key_derive = each = None
 
     def check(self) -> None:
         """Refuse a form of keys that the algorithm does not have."""

@@ -68,7 +68,7 @@ class SignatureList(NamedTuple):
         texts = []
         for each in written:
             name, text = self._pair(each)
-            if name == key or key == ANY_KEY:
+            if key in {name, ANY_KEY}:
                 texts.append(text)
             elif name in items:
                 # Only one of them can be the signed one, and another reader could take the other.
