@@ -180,6 +180,7 @@ class World:
             subscriptions=self.sns,
             forward=self.forward(mode),
             clock=self.clock,
+            dead_letters=self.messages,
         )
 
     def forward(self, mode: DeliveryMode) -> Forward:

@@ -1,7 +1,7 @@
 """Fakes of the ports that store nothing: time, secrets, SNS, the vendor. Tests and the bench share them."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from push_relay.core.delivery.encoding import Credentials
@@ -35,6 +35,8 @@ class SigningSecrets:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
         self.rotated: tuple[bytes, ...] = ()
         self.by_source: dict[str, tuple[bytes, ...]] = {}
+        self.settings_by_source: dict[str, dict[str, str]] = {}
+        self.changed_settings: dict[str, dict[str, str]] = {}  # what a refetch finds
         self.missing = False
         self.refetches = 0
 
@@ -44,9 +46,14 @@ class SigningSecrets:
             raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
         return self.by_source.get(source, self.secrets)
 
+    def settings(self, source: str) -> Mapping[str, str]:
+        """Return the settings of a source."""
+        return self.settings_by_source.get(source, {})
+
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Return the secrets of a source, which may have been rotated meanwhile."""
         self.refetches += 1
+        self.settings_by_source |= self.changed_settings
         self.secrets = self.rotated or self.secrets
         return self.of(source)
 

@@ -23,7 +23,7 @@ from front_door import GATEWAYS
 from push_relay.core.errors import CODES, CredentialsUnavailable
 from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.outcomes import Outcome, verdict
-from push_relay.core.trust.handshakes.registry import HANDSHAKES
+from push_relay.core.trust.handshakes.registry import all_handshakes
 from push_relay.entrypoints import http_endpoint
 from push_relay.settings import DeliveryMode
 from signers import CASES, FORM_BODY, JSON_BODY, NOW, Case
@@ -212,16 +212,18 @@ def _plant(directory: Path) -> Iterator[Sender]:
         (sources / folder.name).symlink_to(folder.resolve())
         table = tomllib.loads((folder / "source.toml").read_text("utf-8")).get("verify", {})
         yield Sender(folder.name, next((c for c in CASES if _normal(c.verify) == _normal(table)), None))
-    handshakes = [
-        name for name in HANDSHAKES if name != "sns"
-    ]  # this handshake, like the format of its name, belongs to its own scheme only
+    # `sns`, like the format of its name, belongs to its own scheme only.
+    handshakes = {name: each for name, each in all_handshakes().items() if name != "sns"}
+    unsigned = [name for name, handshake in handshakes.items() if not handshake.signs]
     formats = [name for name in FORMATS if name != "sns"]
     for number, case in enumerate(CASES):
         # Twilio signs the URL, in which its senders have this name here.
         name = URL.partition("?")[0].rpartition("/")[2] if case.verify["scheme"] == _TWILIO else f"s{number}"
         is_sns = case.verify["scheme"] == _RSA
+        # A handshake that signs its answers needs a scheme that signs.
+        names = unsigned if case.verify["scheme"] in {"token", "basic"} else list(handshakes)
         about = {
-            "handshake": "sns" if is_sns else handshakes[number % len(handshakes)],
+            "handshake": "sns" if is_sns else names[number % len(names)],
             "format": "sns" if is_sns else formats[number % len(formats)],
             "form_field": "" if is_sns else ("*", "payload", "")[number % 3],
         }

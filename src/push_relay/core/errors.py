@@ -9,7 +9,9 @@
     │   ├── SignatureMissing
     │   ├── SignatureInvalid
     │   ├── Stale
-    │   └── AddressNotAllowed
+    │   ├── AddressNotAllowed
+    │   └── HandshakeRefused          a question without a proof, and not the one that the source expects
+    │       └── HandshakeNotFound     the same, for senders that expect another status
     ├── UnknownAccount                relay.toml no longer has the account of a batch window
     ├── UnknownSource                 no such source, or not reachable this way
     │   └── AmbiguousSource           match rules of several sources fit the event
@@ -121,6 +123,18 @@ class AddressNotAllowed(Unauthenticated):
     """The caller's address is not in the source's allow-list."""
 
     code = "address_not_allowed"
+
+
+class HandshakeRefused(Unauthenticated):
+    """A question without a proof does not have what the source expects, such as the right token."""
+
+    code = "handshake_refused"
+
+
+class HandshakeNotFound(HandshakeRefused):
+    """The same, for a sender that requires the status 404."""
+
+    code = "handshake_not_found"
 
 
 class UnknownSource(RelayError):

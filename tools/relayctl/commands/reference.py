@@ -42,7 +42,7 @@ def _files(docs: Path) -> Iterator[tuple[Path, str]]:
 
     for page in sorted(docs.glob("*.md")):
         text = page.read_text("utf-8")
-        if tables.named(text) or providers.is_named(text):
+        if tables.has_tables(text) or providers.is_named(text):
             yield page, providers.filled(tables.filled(text, page))
     for name in schemas.FILES:
         schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"

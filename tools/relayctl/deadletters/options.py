@@ -81,9 +81,11 @@ def _code(text: str) -> str:
     from difflib import get_close_matches
 
     from push_relay.core.errors import CODES
+    from push_relay.core.trust.handshakes.setup import WAITING_CODE
     from relayctl.deadletters.dead_letter import INVOCATION_FAILED
 
-    code, known = text.strip().lower().replace(" ", "_").replace("-", "_"), {*CODES, INVOCATION_FAILED}
+    code = text.strip().lower().replace(" ", "_").replace("-", "_")
+    known = {*CODES, INVOCATION_FAILED, WAITING_CODE}
     if code in known:
         return code
     near = get_close_matches(code, sorted(known))

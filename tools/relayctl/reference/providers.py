@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from push_relay.core.trust.handshakes.registry import HANDSHAKES
+from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.presets import PRESETS
 from push_relay.core.trust.presets.not_offered import NOT_OFFERED
 from push_relay.core.trust.presets.preset import Preset
@@ -62,7 +62,7 @@ def _row(slug: str, preset: Preset) -> str:
         _name(slug),
         signed(preset.verify),
         window(preset.verify),
-        "yes" if slug in HANDSHAKES else "",
+        "yes" if handshake_of(None, slug) else "",
         "; ".join((preset.secret, *_settings(preset.verify))),
         " ".join((preset.note, *_answer(preset.answer))).strip(),
     )

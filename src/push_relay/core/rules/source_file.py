@@ -16,6 +16,7 @@ from push_relay.core.rules.kinds import (
     Integer,
     Text,
 )
+from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES
 from push_relay.core.trust.verify_base import preset_of
 from push_relay.core.trust.verify_table import Verify
 
@@ -153,9 +154,10 @@ class SourceFile(Table):
     title = required(Text(), "The sender's name.")
     docs = required(Text("URL or file"), "The documentation of the sender's events.")
     handshake = optional(
-        Choice("slack", "zoom", "event-grid", "microsoft-graph", "sns", "cloudevents"),
-        "The question that the sender asks before it sends. `sns` needs the scheme `sns-http`.",
-        without="none",
+        Choice(*HANDSHAKE_NAMES),
+        "The question that the sender asks before it sends ([security.md](security.md#handshakes)). `sns` "
+        "needs the scheme `sns-http`. `none` switches off the handshake of a scheme.",
+        without="the scheme's, if one has its name",
     )
     verify = maybe(
         Verify,

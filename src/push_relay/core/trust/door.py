@@ -1,7 +1,7 @@
 """The verification of webhooks: accept a sender that has the source's secret, and no other."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class SigningSecrets(Protocol):
-    """The secrets that senders sign with. Both methods raise CredentialsUnavailable."""
+    """The secrets that senders sign with. All methods raise CredentialsUnavailable."""
 
     def of(self, source: str) -> Sequence[bytes]: ...
     def refreshed(self, source: str) -> Sequence[bytes]: ...  # read again, at most once a minute
+    def settings(self, source: str) -> Mapping[str, str]: ...  # empty if there is no secret
 
 
 class Certificates(Protocol):

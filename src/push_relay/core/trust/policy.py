@@ -1,5 +1,7 @@
 """The deployer's policy for a source in relay.toml: the callers and the topics that are trusted."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.core.errors import AddressNotAllowed
@@ -23,6 +25,7 @@ class Policy(NamedTuple):
     unverified: bool = False
     url: str | None = None
     daily_calls: int | None = None
+    settings: Mapping[str, str] = MappingProxyType({})
 
     def url_of(self, url: str) -> str:
         """Return the URL that a sender has called, with the query string that came.

@@ -1,6 +1,6 @@
 """The secrets that senders sign with, as they are stored. `core/secret.py` has their forms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.secret import CachedSecret, read_member, read_object, read_text
@@ -20,10 +20,18 @@ class StoredSigningSecrets:
         """Return a source's secrets as they are now, read again at most once in a minute."""
         return _secrets_of(source, self._secret.refetched())
 
+    def settings(self, source: str) -> Mapping[str, str]:
+        """Return a source's settings, empty if it has none. Raises CredentialsUnavailable."""
+        value = read_member(read_object(self._secret.text(), "signing secrets", "{}"), source)
+        given = value if isinstance(value, dict) else {}
+        return {name: read_text(text) for name, text in given.items() if name != "secret"}
+
 
 def _secrets_of(source: str, text: str) -> Sequence[bytes]:
     """Return a source's secrets as they are stored. One that is not a text becomes empty and never fits."""
     value = read_member(read_object(text, "signing secrets", '{"<source>": "<secret>"}'), source)
+    if isinstance(value, dict):
+        value = value.get("secret")
     stored = value if isinstance(value, list) else [value]
     texts = [read_text(secret) for secret in stored]
     if value is None or not stored:

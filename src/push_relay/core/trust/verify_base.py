@@ -24,6 +24,8 @@ MAX_TOLERANCE_SECS = 86_400
 OPEN = "none"
 #: Schemes in which no secret of the deployer's takes part.
 WITHOUT_SECRET = frozenset({"sns-http", OPEN})
+#: Schemes whose secret is the key of an HMAC, and may sign the answer to a handshake.
+WITH_KEY = frozenset({"signed", "hmac"})
 #: The class that reads the table of each scheme. `verify_table.py` fills it.
 VERIFY_TABLES: "dict[str, type[Verify]]" = {}
 #: Keys of a preset that a shorter key of the source's replaces.
@@ -112,6 +114,16 @@ class Verify(Table):
     def needs_secret(self) -> bool:
         """Whether a secret of the deployer's takes part in the verification."""
         return self.scheme not in WITHOUT_SECRET
+
+    @property
+    def is_proven_by_url(self) -> bool:
+        """Whether the webhook's URL holds a token, so that requests by any method have it."""
+        return self.scheme == "token" and bool(self.proof.query)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the source's secret is the key of an HMAC that the engine describes."""
+        return self.scheme in WITH_KEY
 
     @property
     def signs_content(self) -> bool:
