@@ -160,7 +160,7 @@ def _signature(description: Description, values: Values, key: bytes) -> str:
 
 
 def _written(description: Description, signature: str, items: Mapping[str, str]) -> str:
-    """Return a signature as its place has it: alone, or in a list."""
+    """Return a signature in the form of its place: alone, or in a list."""
     grammar = description.list
     if grammar is None:
         return description.prefix + signature
