@@ -23,7 +23,8 @@ EVERY = pytest.mark.parametrize("sender", SENDERS.values(), ids=SENDERS)
 TIMED = pytest.mark.parametrize(
     "sender", [s for s in SENDERS.values() if s.window], ids=[s.slug for s in SENDERS.values() if s.window]
 )
-UNTIMED = [s for s in SENDERS.values() if s.window is None]
+UNTIMED = [s for s in SENDERS.values() if s.window is None and not s.expires]
+EXPIRING = [s for s in SENDERS.values() if s.expires]
 ROTATING = [s for s in SENDERS.values() if s.rotates]
 
 
@@ -106,6 +107,13 @@ def test_a_time_outside_the_window_is_stale(sender: Sender) -> None:
 def test_without_a_window_an_old_request_is_accepted(sender: Sender) -> None:
     """The ledger refuses repeats instead."""
     admit(sender, sender.request(now=NOW - 40 * 86_400))
+
+
+@pytest.mark.parametrize("sender", EXPIRING, ids=lambda sender: sender.slug)
+def test_an_old_token_is_stale(sender: Sender) -> None:
+    """Its end is signed."""
+    with pytest.raises(Stale):
+        admit(sender, sender.request(now=NOW - 86_400))
 
 
 @EVERY
