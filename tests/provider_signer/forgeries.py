@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from provider_signer.kit import NOW, Pen, Sent, respelled
 from provider_signer.sender import Sender
+from provider_signer.signed_tokens import SENDERS as _TOKENS
 
 type Forge = Callable[[Sender], Iterator[Sent]]
 
@@ -122,6 +123,16 @@ def only_wrong_proofs(sender: Sender) -> Iterator[Sent]:
         yield sender.request(1, 2)
 
 
+def token_of_another_kind(sender: Sender) -> Iterator[Sent]:
+    """Write a token that is not signed, or that names another algorithm than its signature has."""
+    if sender.slug not in TOKENS:
+        return
+    for name in ("none", "None", "HS512", "RS256"):
+        yield _sent(sender, sender.pen(jose={"alg": name}))
+        yield _sent(sender, sender.pen(jose={"alg": name}, spoil=lambda _text, _mac: ""))
+    yield _sent(sender, sender.pen(jose={"crit": ["exp"]}))
+
+
 def one_item_unsigned(sender: Sender) -> Iterator[Sent]:
     """Sign all items of a body but one."""
     if sender.slug not in ("adyen", "microsoft-graph"):
@@ -134,6 +145,8 @@ def one_item_unsigned(sender: Sender) -> Iterator[Sent]:
         )
 
 
+#: Senders of a JSON Web Token.
+TOKENS = {sender.slug for sender in _TOKENS}
 #: Senders whose proof covers the fields of a form, not its bytes.
 _SIGN_FIELDS = {"twilio", "mandrill", "plivo", "alipay", "travis-ci", "braintree"}
 
@@ -151,5 +164,6 @@ FORGERIES: tuple[Forge, ...] = (
     proof_missing,
     proof_twice,
     only_wrong_proofs,
+    token_of_another_kind,
     one_item_unsigned,
 )

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 NOW = 1_800_000_000
 URL = "https://relay.example.com/webhooks/planted"
 
+_OTHER_HASH = {"sha1": "sha256", "sha256": "sha1", "sha384": "sha256", "sha512": "sha256"}
+
 type Key = bytes | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -53,6 +55,7 @@ class Pen:
     weaker    use another hash function than the provider's
     spoil     changes a written proof: (text, bytes that were encoded) -> text
     forger    instead of the private key, signs with HMAC and this key
+    jose      members of a token's header that are written in place of the provider's
     proofs    the proofs as written
     stamps    the times as written
     """
@@ -63,6 +66,7 @@ class Pen:
     weaker: bool = False
     spoil: Callable[[str, bytes], str] = lambda text, _mac: text
     forger: bytes = b""
+    jose: Mapping[str, Any] = field(default_factory=dict)
     proofs: list[str] = field(default_factory=list)
     stamps: list[str] = field(default_factory=list)
 
@@ -108,7 +112,7 @@ class Pen:
 
     def hash(self, name: str) -> str:
         """Return the hash function's name, or that of another one."""
-        return {"sha256": "sha1", "sha1": "sha256", "sha512": "sha256"}[name] if self.weaker else name
+        return _OTHER_HASH[name] if self.weaker else name
 
     def hex(self, mac: bytes) -> str:
         """Write a proof in hexadecimal digits."""

@@ -31,6 +31,7 @@ class Sender:
     rotates   whether one request may have a proof by each of two keys
     commas    whether a comma is allowed in the proof's header
     any_case  whether upper-case digits are the same proof
+    expires   whether the proof has an end of its own, so that an old one is refused
     settings  further values that the deployer gives
     """
 
@@ -45,6 +46,7 @@ class Sender:
     rotates: bool = False
     commas: bool = False
     any_case: bool = False
+    expires: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def request(self, *numbers: int, now: float = NOW, **badly: object) -> Sent:

@@ -33,7 +33,9 @@ def figma(pen: Pen) -> Sent:
 def in_address(pen: Pen) -> Sent:
     """Send the token of the callback's address, because the provider signs nothing."""
     token = pen.token()
-    return replace(pen.post({}), query={"token": token}, url=f"{URL}?token={token}")
+    is_form = pen.body.startswith(b"userid=")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} if is_form else {}
+    return replace(pen.post(headers), query={"token": token}, url=f"{URL}?token={token}")
 
 
 SENDERS = [

@@ -1,7 +1,7 @@
 """Sign a request as the sender of a compiled description does, with a secret of the local stack.
 
-The description is the one that verifies, so that every preset and every source's own `[verify]` table can sign
-an example. Values that the signed text needs and the example does not have, such as a nonce, are made up.
+The description is the one that verifies, so that an example of every preset and of every `[verify]` table can
+be signed. Values that the signed text needs and the example does not have, such as a nonce, are made up.
 """
 
 import hmac
@@ -74,7 +74,7 @@ def put(document: Any, steps: tuple[str, ...], value: str | int) -> None:
     document[last] = value
 
 
-def sign(webhook: Webhook, description: Description, secret: str, now: float, url: str) -> Webhook:
+def sign_described(webhook: Webhook, description: Description, secret: str, now: float, url: str) -> Webhook:
     """Return the request with the signature that a description demands.
 
     now  seconds since the epoch
@@ -84,7 +84,8 @@ def sign(webhook: Webhook, description: Description, secret: str, now: float, ur
     """
     key = _key(description, secret)
     stamp = timestamp_of(description, now)
-    sending = _completed(Sending(webhook.headers, webhook.query, webhook.body, url), description, stamp)
+    called = f"{url}?{urlencode(webhook.query)}" if webhook.query else url
+    sending = _completed(Sending(webhook.headers, webhook.query, webhook.body, called), description, stamp)
     items = _items(description, stamp)
     if description.each:
         sending = _sign_each(sending, description, key, items)
@@ -159,7 +160,7 @@ def _signature(description: Description, values: Values, key: bytes) -> str:
 
 
 def _written(description: Description, signature: str, items: Mapping[str, str]) -> str:
-    """Return a signature as its place has it: alone, or in a list."""
+    """Return a signature in the form of its place: alone, or in a list."""
     grammar = description.list
     if grammar is None:
         return description.prefix + signature

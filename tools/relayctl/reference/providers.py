@@ -16,7 +16,7 @@ from push_relay.core.trust.presets.preset import Preset
 from relayctl.project import ROOT
 from relayctl.reference.tables import duration
 
-_MARKED = re.compile(r"(<!-- (providers|not offered|count) -->\n?).*?(\n?<!-- end -->)", re.DOTALL)
+_MARKED = re.compile(r"(<!-- (providers|not offered|count) -->\n?).*?(<!-- end -->)", re.DOTALL)
 _HEADINGS = ("provider", "preset", "signed", "window", "handshake", "you store", "good to know")
 _PARTS = (
     (r"\{method\}", "method"),
@@ -42,12 +42,12 @@ def _offered() -> str:
     rows = [
         _row(slug, PRESETS[slug]) for slug in sorted(PRESETS, key=lambda slug: PRESETS[slug].title.lower())
     ]
-    return "\n".join((_line(_HEADINGS), "|---" * len(_HEADINGS) + "|", *rows))
+    return "\n".join((_line(_HEADINGS), "|---" * len(_HEADINGS) + "|", *rows, ""))
 
 
 def _absent() -> str:
     rows = [f"| [{each.title}]({each.docs}) | {each.reason} |" for each in NOT_OFFERED.values()]
-    return "\n".join(("| provider | why |", "|---|---|", *rows))
+    return "\n".join(("| provider | why |", "|---|---|", *rows, ""))
 
 
 _WRITERS: Mapping[str, Callable[[], str]] = {
@@ -97,6 +97,8 @@ def signed(verify: Mapping[str, Any]) -> str:
             return "the message's fields"
         case "jwt":
             return _signed_by_token(verify)
+        case "twilio":
+            return "address, form"
     if verify.get("content") == "unsigned":
         return "a part of the event" if "{json:" in verify["text"] else "not the body"
     text = verify.get("text", "{body}")

@@ -12,6 +12,6 @@ PRESETS: Final[Mapping[str, Preset]] = {
         {"scheme": "sns-http"},
         {"format": "sns"},
         secret="nothing: the certificate is fetched from SNS",
-        note="List the topics in `[source.NAME] topics` in relay.toml: SNS signs everybody's messages in the same way.",
+        note='Set `handshake = "sns"` to confirm subscriptions. List the topics in `[source.NAME] topics` in relay.toml: SNS signs everybody\'s messages in the same way.',
     ),
 }

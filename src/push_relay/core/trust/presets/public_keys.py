@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import FORM, LIST, NO_KEYS, Preset
+from push_relay.core.trust.presets.preset import FORM, JSON_SHOWS_ITS_ENDS, LIST, NO_KEYS, Preset
 
 
 def _public(header: str, algorithm: str, key: str, **more: Any) -> dict[str, Any]:
@@ -66,6 +66,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "ecdsa-p256-sha256",
             "spki-base64",
             text="{header:x-twilio-email-event-webhook-timestamp}{body}",
+            adjacent=JSON_SHOWS_ITS_ENDS,
         ),
         "the verification key, in base64",
         "The time is signed and not judged: SendGrid defines no window.",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import FORM, LIST, NO_KEYS, Preset
+from push_relay.core.trust.presets.preset import FORM, JSON_SHOWS_ITS_ENDS, LIST, NO_KEYS, Preset
 
 
 def _signed(header: str, text: str, **more: Any) -> dict[str, Any]:
@@ -47,27 +47,30 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "{body}{header:framer-webhook-submission-id}",
             prefix="sha256=",
             id="header:framer-webhook-submission-id",
+            adjacent=JSON_SHOWS_ITS_ENDS,
         ),
         "the form's webhook secret",
     ),
     "square": _row(
         "Square",
         "https://developer.squareup.com/docs/webhooks/step3validate",
-        _address("x-square-hmacsha256-signature", "{url}{body}"),
+        _address("x-square-hmacsha256-signature", "{url}{body}", adjacent=JSON_SHOWS_ITS_ENDS),
         "the subscription's signature key",
         "The address is signed: set `url` in relay.toml to the one that Square calls.",
     ),
     "trello": _row(
         "Trello",
         "https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
-        _address("x-trello-webhook", "{body}{url}", algorithm="hmac-sha1"),
+        _address("x-trello-webhook", "{body}{url}", algorithm="hmac-sha1", adjacent=JSON_SHOWS_ITS_ENDS),
         "the app's API secret",
         "The address is signed: set `url` in relay.toml to the one that Trello calls.",
     ),
     "mandrill": _row(
         "Mailchimp Transactional (Mandrill)",
         "https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/",
-        _address("x-mandrill-signature", "{url}{form-sorted}", algorithm="hmac-sha1"),
+        _address(
+            "x-mandrill-signature", "{url}{form-sorted}", algorithm="hmac-sha1", adjacent=JSON_SHOWS_ITS_ENDS
+        ),
         "the webhook's authentication key",
         "The address is signed: set `url` in relay.toml to the one that Mandrill calls. One request has several events.",
         {"format": "list", "form_field": "mandrill_events"},
@@ -81,6 +84,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             timestamp="header:x-hubspot-request-timestamp",
             timestamp_format="unix-ms",
             tolerance_secs=300,
+            adjacent=JSON_SHOWS_ITS_ENDS,
         ),
         "the app's client secret",
         "The address is signed: set `url` in relay.toml to the one that HubSpot calls.",

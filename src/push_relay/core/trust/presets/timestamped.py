@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import NO_KEYS, Preset
+from push_relay.core.trust.presets.preset import JSON_SHOWS_ITS_ENDS, NO_KEYS, Preset
 
 #: The window that providers advise, or that their libraries use.
 _TOLERANCE_SECS: Final = 300
@@ -106,6 +106,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "{header:x-configcat-webhook-id}{header:x-configcat-webhook-timestamp}{body}",
             split=",",
             encoding="base64",
+            adjacent=JSON_SHOWS_ITS_ENDS,
         ),
         "a signing key of the webhook",
         "The time is signed and not judged. The body is the template that you write in ConfigCat: write a JSON object.",
