@@ -88,6 +88,7 @@ RECEIVE = {
     "core.trust.handshakes.base",
     "core.trust.handshakes.front",
     "core.trust.handshakes.registry",
+    "core.trust.handshakes.sns",
     "core.trust.schemes",
     "core.trust.schemes.moment",
     "core.trust.schemes.proof",
