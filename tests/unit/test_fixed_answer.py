@@ -92,6 +92,20 @@ def test_a_sender_that_retries_everything_else_gets_the_status_that_it_obeys(tmp
     assert here.receive(api_gateway_v2(signed({}, b"other")))["statusCode"] == 401
 
 
+@pytest.mark.parametrize("content", [{"a": 1}, [{"a": 1}]])
+def test_strangers_get_the_errors_own_status(content: Any, tmp_path: Path) -> None:
+    """A source that is open to everybody has no sender that has proven anything."""
+    here = world(tmp_path, {"scheme": "none"}, event=REJECTED, policy="unverified = true")
+    (tmp_path / "sources" / "planted" / "schema.json").write_text('{"required": ["note"]}')
+    assert here.receive(api_gateway_v2(request(content)))["statusCode"] == 422
+
+
+@pytest.mark.parametrize("scheme", ["basic", "none"])
+def test_a_jwt_that_no_proof_can_cover_is_a_mistake(scheme: str) -> None:
+    """Every request would be refused."""
+    assert "needs a scheme that covers the body" in mistakes('[event]\nformat = "jwt"\n', scheme)
+
+
 @pytest.mark.parametrize(
     ("answer", "mistake"),
     [
@@ -110,9 +124,9 @@ def test_a_wrong_answer_is_a_mistake(answer: str, mistake: str) -> None:
     assert mistake in mistakes(f"[answer]\n{answer}\n")
 
 
-def mistakes(text: str) -> str:
+def mistakes(text: str, scheme: str = "github") -> str:
     """Return the one mistake of a source."""
-    head = 'title = "t"\ndocs = "d"\n[verify]\nscheme = "github"\n'
+    head = f'title = "t"\ndocs = "d"\n[verify]\nscheme = "{scheme}"\n'
     with pytest.raises(Mistakes) as found:
         read_source("planted", tomllib.loads(head + text), {})
     assert len(found.value.findings) == 1

@@ -123,6 +123,10 @@ class VerifySignature(Verify):
                 self.wrong(short, f"is short for `{full}`, which is there too: remove one of the two")
         if "timestamp" not in self and "timestamp_header" not in self:
             refuse_without(self, "timestamp", "timestamp_format", "tolerance_secs", "timestamp_required")
+        if self.values.get("key") == "whsec":
+            for name in ("key_strip", "key_append", "key_begins", "key_derive"):
+                if name in self:
+                    self.wrong(name, "has no effect on keys of the form `whsec`")
         if "split" not in self:
             refuse_without(self, "split", "groups", "item", "joint", "quoted", "spaced")
             if (self.timestamp or "").startswith(f"{ITEM}:"):
@@ -132,6 +136,11 @@ class VerifySignature(Verify):
     def signs_content(self) -> bool:
         """Whether the text covers the content, which the description has to state if it does not."""
         return self.content is None
+
+    @property
+    def signs_url(self) -> bool:
+        """Whether the URL or its path is in the text."""
+        return re.search(r"\{(url|path)\b", self.text) is not None
 
     @property
     def proof_places(self) -> tuple[tuple[str, Place], ...]:

@@ -188,9 +188,9 @@ def _covers(table: VerifySignature, text: SignedText, form_field: str | None) ->
 
 
 def _delimited(text: SignedText) -> tuple[tuple[Place, str], ...]:
-    """Return the values that end at a text, with this text: a value that contains it would end elsewhere.
+    """Return the values that begin or end at a text, with this text: a value must not contain it.
 
-    The last variable may contain the text before it, and so may a timestamp, whose format excludes it.
+    Otherwise it could end elsewhere. A timestamp cannot contain it, and the body may.
     """
     found = []
     pieces = flat(text)

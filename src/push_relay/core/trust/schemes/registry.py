@@ -53,7 +53,8 @@ def make_scheme(verify: Verify) -> Scheme:
     The scheme of a table with a mistake refuses everything.
     """
     try:
-        return SCHEMES[verify.scheme](verify)
+        scheme = SCHEMES[verify.scheme](verify)
+        return Scheme(_refuse) if verify.is_wrong else scheme
     except ConfigurationInvalid as exc:
         verify.wrong("text" if "text" in verify.values else "scheme", exc.detail)
         return Scheme(_refuse)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
 from push_relay.core.strict_json import parse
 from push_relay.core.trust.schemes.description import Description, SignatureTable, Timestamp, describe
+from push_relay.core.trust.schemes.description_check import check
 from push_relay.core.trust.schemes.key_form import PUBLIC_PREFIX, decoded_standard
 from push_relay.core.trust.schemes.moment import require_fresh
 from push_relay.core.trust.schemes.proof import (
@@ -34,8 +35,11 @@ _ID = re.compile(r"[!-+\--~]{1,256}")
 
 
 def make(table: SignatureTable | VerifyHmac) -> Scheme:
-    """Make the scheme that a table describes. Raises ConfigurationInvalid."""
-    return Signed(describe(table, table.form_field)).scheme()
+    """Make the scheme that a table describes; its mistakes go to its report. Raises ConfigurationInvalid."""
+    description = describe(table, table.form_field)
+    if not isinstance(table, VerifyHmac):
+        check(table, description)
+    return Signed(description).scheme()
 
 
 class Offer(NamedTuple):
