@@ -35,6 +35,7 @@ class SigningSecrets:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
         self.rotated: tuple[bytes, ...] = ()
         self.by_source: dict[str, tuple[bytes, ...]] = {}
+        self.stored_settings: dict[str, str] = {}
         self.settings_by_source: dict[str, dict[str, str]] = {}
         self.changed_settings: dict[str, dict[str, str]] = {}  # what a refetch finds
         self.missing = False
@@ -48,7 +49,7 @@ class SigningSecrets:
 
     def settings(self, source: str) -> Mapping[str, str]:
         """Return the settings of a source."""
-        return self.settings_by_source.get(source, {})
+        return self.settings_by_source.get(source, self.stored_settings)
 
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Return the secrets of a source, which may have been rotated meanwhile."""
