@@ -4,6 +4,7 @@ import base64
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from push_relay.core.errors import SignatureInvalid, SignatureMissing
@@ -31,6 +32,19 @@ class SignedRequest(Protocol):
     def body(self) -> bytes: ...  # noqa: D102
 
 
+class Keys(Protocol):
+    """The keys that senders publish, by addresses that a scheme has pinned. Raises CredentialsUnavailable.
+
+    named    the document of an address that names its content; empty if there is none
+    current  the document of an address whose content changes
+    renewed  the same, fetched again because a request fits none of its keys
+    """
+
+    def named(self, host: str, url: str) -> bytes: ...  # noqa: D102
+    def current(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes: ...  # noqa: D102
+    def renewed(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Evidence:
     """The values that a request is compared with. It has no repr, so that it cannot be logged.
@@ -40,12 +54,17 @@ class Evidence:
     certificate  fetches a PEM certificate by its URL. It is called only for a URL that a scheme has
                  pinned, and its errors pass through the scheme
     topics       the SNS topics that the deployer has allow-listed for the source
+    keys         the keys that senders publish
+    settings     what the deployer has given for the source beside its secrets. It is compared or filled into
+                 a template, and never a key
     """
 
     secrets: Sequence[bytes]
     now: float
     certificate: Callable[[str], bytes] | None = None
     topics: frozenset[str] = frozenset()
+    keys: Keys | None = None
+    settings: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +95,14 @@ class Scheme:
     secret       the form of the deployer's secret, if the scheme has one
     form_verify  used instead of `verify` for a source that accepts forms, if forms are signed differently
     challenge    the value of `WWW-Authenticate` if a request is refused; None for a scheme that is not HTTP's
+    fetches      whether a request is compared with fetched keys if the deployer has stored no secret
     """
 
     verify: Verify
     secret: SecretForm = text_form()  # noqa: RUF009 (immutable)
     form_verify: Verify | None = None
     challenge: str | None = None
+    fetches: bool = False
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""
