@@ -45,8 +45,8 @@ def part(value: object) -> str:
 
 
 def token(claims: object, key: Key, jose: Mapping[str, Any] | None = None) -> str:
-    """Sign claims: HS256 with a text, RS256 with an RSA key, ES256 with a key on P-256, unless `alg` is given."""
-    head = {"alg": algorithm(key), "typ": "JWT"} | dict(jose or {})
+    """Sign claims: HS256 with a text, RS256 with an RSA key, ES256 with one on P-256, unless `alg` is given."""
+    head: dict[str, Any] = {"alg": algorithm(key), "typ": "JWT"} | dict(jose or {})
     signed = f"{part(head)}.{part(claims)}"
     return f"{signed}.{url64(signature(head['alg'], key, signed.encode()))}"
 
@@ -162,11 +162,16 @@ def chain(  # noqa: PLR0913 (each is a flaw that a chain can have)
     """Make a chain. Another seed is another owner; the options are flaws."""
     root, leaf = ec_key(100 + seed), ec_key(300 + seed)
     middle = ec_key(200 + (seed if intermediate_seed is None else intermediate_seed))
-    top = _certificate("root", root, "root", root, (_ca(),))
     marked = (_marked(intermediate_oid), *((_ca(),) if issues else ()))
     between = _certificate("middle", ec_key(200 + seed), "root", root, marked)
     bottom = _certificate("leaf", leaf, "middle", middle, (_marked(leaf_oid),), days=days)
-    return Chain(leaf, (bottom, between, top))
+    return Chain(leaf, (bottom, between, _root(seed)))
+
+
+@cache
+def _root(seed: int) -> x509.Certificate:
+    key = ec_key(100 + seed)
+    return _certificate("root", key, "root", key, (_ca(),))
 
 
 def _ca() -> x509.ExtensionType:
@@ -183,9 +188,10 @@ def _certificate(  # noqa: PLR0913 (the parts of a certificate)
     issuer: str,
     signer: ec.EllipticCurvePrivateKey,
     extensions: tuple[x509.ExtensionType, ...],
+    *,
     days: int = 300,
 ) -> x509.Certificate:
-    begins = dt.datetime.fromtimestamp(NOW - 86_400, dt.UTC)
+    begins = dt.datetime.fromtimestamp(NOW - 2 * 86_400, dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
