@@ -1,4 +1,4 @@
-"""The table `[verify]` of the scheme `jwt`, and the table `fetch`, which the scheme `public-key` has too."""
+"""The table `[verify]` of the scheme `jwt`."""
 
 import re
 from collections.abc import Mapping
@@ -6,13 +6,10 @@ from typing import Any, NamedTuple
 
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.rules.configuration import Table, default, maybe, optional, required
-from push_relay.core.rules.kinds import Boolean, Choice, Integer, Kind, Name, Text, Texts
-from push_relay.core.trust.place import PlaceKind, read_place
-from push_relay.core.trust.verify_table import (
-    MAX_TOLERANCE_SECS,
-    RETRIES_END_SECS,
-    VerifyPlain,
-)
+from push_relay.core.rules.kinds import Boolean, Choice, Integer, Kind, Text, Texts
+from push_relay.core.trust.fetch_table import FetchTable
+from push_relay.core.trust.place import Place, PlaceKind, read_place
+from push_relay.core.trust.verify_base import MAX_TOLERANCE_SECS, Verify
 
 #: The algorithms with a secret that both sides know, and those with a public key.
 SYMMETRIC, ASYMMETRIC = ("HS256", "HS384", "HS512"), ("RS256", "RS384", "RS512", "ES256")
@@ -22,10 +19,9 @@ SECRET_KEYS, PUBLIC_KEYS = ("text", "base64"), ("pem", "spki-base64", "x509-pem"
 BODY = "body"
 #: The time is in the JOSE header and not among the claims.
 JOSE = "jose:"
-_HOST = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+")
-_CLAIM = re.compile(r"[^?|]+(?:\|[^?|]+)*\??")
+_CLAIM = r"[^?|]+(?:\|[^?|]+)*\??"
 _HASHES = ("sha256-hex",)
-_COVERS_BODY = re.compile(r"\{body\|sha256-(?:hex|base64)\}")
+_COVERS_BODY = ("{body|sha256-hex}", "{body|sha256-base64}")
 
 
 class Expected(NamedTuple):
@@ -45,7 +41,7 @@ class Expected(NamedTuple):
     @property
     def covers_body(self) -> bool:
         """Whether it is a hash of the body, and of nothing else."""
-        return all(isinstance(text, str) and _COVERS_BODY.fullmatch(text) for text in self.allowed)
+        return all(text in _COVERS_BODY for text in self.allowed)
 
 
 class Expectations(Kind):
@@ -60,7 +56,7 @@ class Expectations(Kind):
         return tuple(self._one(str(name), given) for name, given in value.items())
 
     def _one(self, name: str, given: Any) -> Expected:
-        if _CLAIM.fullmatch(name) is None:
+        if re.fullmatch(_CLAIM, name) is None:
             raise ConfigurationInvalid(
                 f"`{name}` is not a claim's name, such as `iss`, `jti?` or `appid|azp`"
             )
@@ -109,46 +105,11 @@ class TimeTable(Table):
             self.wrong("tolerance_secs", "has no effect without `issued`")
 
 
-class FetchTable(Table):
-    """Where the sender publishes its public keys."""
-
-    address = required(
-        Text("address"), "The address, a template. It must be https, on one of `hosts`, without a query."
-    )
-    hosts = default(
-        Texts(Text("host", _HOST.pattern, "is not a host's name"), at_least_one=True),
-        (),
-        "The hosts that the address may have. `*.example.com` is any one name before `.example.com`; it is "
-        "only for an address that settings complete.",
-    )
-    path_begins = default(Text("path"), "/", "How the address's path must begin.")
-    pointer = optional(
-        Text("JSON pointer", r"(?:/[^/]+)+", "is not a JSON pointer"),
-        "Where the key is in the document.",
-        without="the document is the key",
-    )
-
-    @property
-    def is_named_by_the_request(self) -> bool:
-        """Whether the request has a part in the address. Such an address must name its content."""
-        return "{" in re.sub(r"\{setting:[^{}]+\}", "", self.address)
-
-    def check(self) -> None:
-        """Refuse an address that is not pinned."""
-        if self.is_wrong:
-            return
-        if not self.hosts:
-            self.missing("hosts", "a fetched key decides who is believed, so its host is pinned")
-        elif self.is_named_by_the_request and (
-            self.path_begins == "/" or any(host.startswith("*") for host in self.hosts)
-        ):
-            self.mistake("a request completes the address: give exact `hosts` and `path_begins`")
-
-
-class VerifyJwt(VerifyPlain):
+class VerifyJwt(Verify):
     """A signed token (JWT or JWS), with the claims that it must have."""
 
-    scheme = required(Name("scheme", ("jwt",)), "The scheme by which a webhook proves its origin.")
+    is_open = False
+
     token = required(TokenPlace(), "The place of the token; `body` if the body is the token.")
     prefix = default(
         Text(may_be_empty=True), "", "The text before the token, such as `Bearer `.", without="no text"
@@ -230,26 +191,17 @@ class VerifyJwt(VerifyPlain):
         return any(expected.covers_body for expected in self.claims)
 
     @property
-    def proof_header(self) -> str | None:
-        """The token's header."""
-        return self._named("header")
+    def signs_content(self) -> bool:
+        """Whether the token covers the content."""
+        return self.covers_content
 
     @property
-    def proof_query(self) -> str | None:
-        """The token's query parameter."""
-        return self._named("query")
-
-    def _named(self, kind: str) -> str | None:
-        place = read_place(self.token) if self.token and self.token != BODY else None
-        return place.name if place and place.kind == kind else None
+    def proof_places(self) -> tuple[tuple[str, Place], ...]:
+        """The token's place."""
+        return (("token", read_place(self.token)),) if self.token and self.token != BODY else ()
 
     @property
     def signed_tolerance_secs(self) -> int | None:
         """The tolerance, if each token has a time of signing."""
         time: Any = self.time
         return time.tolerance_secs if time is not None and time.required and time.issued else None
-
-    @property
-    def remember_secs(self) -> float | None:
-        """Seconds for which the same content without an id is the same event."""
-        return super().remember_secs if self.covers_content else RETRIES_END_SECS

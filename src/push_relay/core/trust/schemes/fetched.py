@@ -4,15 +4,16 @@ The schemes `jwt` and `public-key` use it. They ask for keys only after everythi
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.strict_json import Limits
+from push_relay.core.trust.fetch_table import FetchTable
 from push_relay.core.trust.jws import read_claims
-from push_relay.core.trust.jwt_table import FetchTable
 from push_relay.core.trust.public_keys import MAX_DOCUMENT_BYTES, PublicKey, read_keys
-from push_relay.core.trust.schemes.jwt_text import Template
-from push_relay.core.trust.schemes.proof import Evidence, SignedRequest, no_fit
+from push_relay.core.trust.schemes.proof import Evidence, no_fit
+from push_relay.core.trust.schemes.signed_text import compile_text
+from push_relay.core.trust.schemes.values import Values
 
 #: Characters of an address.
 MAX_ADDRESS = 512
@@ -26,7 +27,7 @@ class FetchedKeySource:
     """Where a sender's keys are published, as its source's table `fetch` describes it."""
 
     def __init__(self, table: FetchTable, form: str) -> None:
-        self._address = Template(table.address)
+        self._address = compile_text(table.address, None)
         self._hosts = [re.compile(re.escape(host).replace(r"\*", _LABEL)) for host in table.hosts]
         self._path_begins = table.path_begins
         self._steps = (table.pointer or "").split("/")[1:]
@@ -35,7 +36,7 @@ class FetchedKeySource:
 
     def fits(
         self,
-        request: SignedRequest,
+        values: Values,
         evidence: Evidence,
         signed_by: Callable[[Sequence[PublicKey]], bool],
         may_be_newer: Callable[[Sequence[PublicKey]], bool],
@@ -47,7 +48,7 @@ class FetchedKeySource:
 
         Raises CredentialsUnavailable, and SignatureInvalid if the request names an address elsewhere.
         """
-        host, url = self._pinned(request, evidence.settings)
+        host, url = self._pinned(values)
         if evidence.keys is None:
             raise CredentialsUnavailable("the sender's key is not stored, and there is no way to fetch it")
         if self._is_named_by_the_request:
@@ -57,9 +58,9 @@ class FetchedKeySource:
             return True
         return may_be_newer(keys) and signed_by(self._read(evidence.keys.renewed(url, self._is_usable)))
 
-    def _pinned(self, request: SignedRequest, settings: Mapping[str, str]) -> tuple[str, str]:
+    def _pinned(self, values: Values) -> tuple[str, str]:
         """Return the host and the address, if they are the sender's."""
-        written = (self._address.render(request, settings) or b"").decode("utf-8", "replace")
+        written = self._address.fill(values).decode("utf-8", "replace")
         found = _ADDRESS.fullmatch(written) if len(written) <= MAX_ADDRESS else None
         if (
             found is None

@@ -18,7 +18,6 @@ from push_relay.core.trust.jwt_table import BODY, SECRET_KEYS, Expected, VerifyJ
 from push_relay.core.trust.place import read_place
 from push_relay.core.trust.public_keys import PublicKey, read_keys
 from push_relay.core.trust.schemes.fetched import FetchedKeySource
-from push_relay.core.trust.schemes.jwt_text import Template
 from push_relay.core.trust.schemes.jwt_time import Validity
 from push_relay.core.trust.schemes.proof import (
     Evidence,
@@ -26,10 +25,13 @@ from push_relay.core.trust.schemes.proof import (
     SignedRequest,
     Verified,
     keys,
+    no_fit,
     proof,
     require,
 )
+from push_relay.core.trust.schemes.signed_text import SignedText, compile_text
 from push_relay.core.trust.schemes.token_keys import token_key_form
+from push_relay.core.trust.schemes.values import Values
 
 #: Characters of a key's name, and of an event's id.
 MAX_NAME = 256
@@ -65,12 +67,13 @@ class Token:
         require(token.startswith(self._table.prefix) and jws is not None)
         assert jws is not None  # noqa: S101 (`require` has raised)
         claims = self._read(jws)
-        _check(self._jose, jws.jose, request, evidence)
-        _check(self._claims, claims, request, evidence)
-        self._verify_signature(jws, claims, request, evidence)
+        values = Values(request, evidence.settings)
+        _check(self._jose, jws.jose, values)
+        _check(self._claims, claims, values)
+        secret = self._signed_with(jws, claims, values, evidence)
         self._check_time(claims, jws, evidence)
         content = jws.payload if self._is_document else request.body
-        return Verified(content, self._event_id(claims), content=self._table.covers_content)
+        return Verified(content, self._event_id(claims), self._table.covers_content, secret)
 
     def _token(self, request: SignedRequest) -> str:
         if self._table.token == BODY:
@@ -102,25 +105,25 @@ class Token:
         require(claims is not None)
         return claims or {}
 
-    def _verify_signature(
-        self, jws: Jws, claims: JsonObject, request: SignedRequest, evidence: Evidence
-    ) -> None:
-        detached = request.body if self._table.detached else None
+    def _signed_with(self, jws: Jws, claims: JsonObject, values: Values, evidence: Evidence) -> bytes:
+        """Return the secret that a token is signed with; empty for a public key. Raises SignatureInvalid."""
+        detached = values.request.body if self._table.detached else None
         content = jws.signing_input(detached, unencoded=self._table.unencoded)
         if self._table.key in SECRET_KEYS:
-            require(_is_mac(jws, content, keys(evidence)))
-        elif self._table.key == "x5c":
+            return _mac_secret(jws, content, keys(evidence))
+        signed_by = partial(_signed_by, jws=jws, content=content, now=evidence.now)
+        if self._table.key == "x5c":
             require(self._is_chained(jws, content, evidence))
         elif keys(evidence):
-            stored = [key for text in keys(evidence) for key in read_keys(self._table.key, text)]
-            require(_signed_by(stored, jws=jws, content=content, now=evidence.now))
-        else:
-            require(self._fetch is not None)
+            require(signed_by([key for text in keys(evidence) for key in read_keys(self._table.key, text)]))
+        elif self._fetch:
             # A captured token that has expired must not cause a fetch either.
             self._check_time(claims, jws, evidence)
-            signed_by = partial(_signed_by, jws=jws, content=content, now=evidence.now)
             newer = partial(_may_be_newer, kid=jws.jose.get("kid"))
-            require(self._fetch is not None and self._fetch.fits(request, evidence, signed_by, newer))
+            require(self._fetch.fits(values, evidence, signed_by, newer))
+        else:
+            raise no_fit()
+        return b""
 
     def _is_chained(self, jws: Jws, content: bytes, evidence: Evidence) -> bool:
         rules = ChainRules(self._table.leaf_oid or "", self._table.intermediate_oid or "")
@@ -161,9 +164,12 @@ def _field(body: bytes, steps: Sequence[str]) -> str:
     return str(value)
 
 
-def _is_mac(jws: Jws, content: bytes, secrets: Sequence[bytes]) -> bool:
+def _mac_secret(jws: Jws, content: bytes, secrets: Sequence[bytes]) -> bytes:
     digest = _DIGESTS[jws.jose["alg"]]
-    return any(hmac.compare_digest(hmac.digest(key, content, digest), jws.signature) for key in secrets)
+    for secret in secrets:
+        if hmac.compare_digest(hmac.digest(secret, content, digest), jws.signature):
+            return secret
+    raise no_fit()
 
 
 def _signed_by(offered: Sequence[PublicKey], *, jws: Jws, content: bytes, now: float) -> bool:
@@ -178,41 +184,40 @@ def _may_be_newer(known: Sequence[PublicKey], *, kid: object) -> bool:
     return kid is None or all(key.kid != kid for key in known)
 
 
-def _templates(expected: Expected) -> Sequence[Template | int | bool]:
-    return [Template(item) if isinstance(item, str) else item for item in expected.allowed]
+def _templates(expected: Expected) -> Sequence[SignedText | int | bool]:
+    return [compile_text(item, None) if isinstance(item, str) else item for item in expected.allowed]
 
 
-type _Checks = Sequence[tuple[Expected, Sequence[Template | int | bool]]]
+type _Checks = Sequence[tuple[Expected, Sequence[SignedText | int | bool]]]
 
 
-def _check(checks: _Checks, members: JsonObject, request: SignedRequest, evidence: Evidence) -> None:
+def _check(checks: _Checks, members: JsonObject, values: Values) -> None:
     """Compare claims, or members of a JOSE header, with what they must be. Raises SignatureInvalid."""
     for expected, allowed in checks:
         found = [value for name in expected.names if (value := claim(members, name)) is not None]
         if not found:
             # Where the body's hash is missing, there must be no body either.
-            require(expected.optional and not (expected.covers_body and request.body))
+            require(expected.optional and not (expected.covers_body and values.request.body))
             continue
-        wanted = [_wanted(item, expected.hashed, request, evidence) for item in allowed]
+        wanted = [_wanted(item, expected.hashed, values) for item in allowed]
         for value in found:
             # A token may be for several audiences (RFC 7519, 4.1.3).
-            values = value if expected.names == ("aud",) and isinstance(value, list) else [value]
-            require(any(_equal(one, right) for one in values for right in wanted))
+            given = value if expected.names == ("aud",) and isinstance(value, list) else [value]
+            require(any(_equal(one, right) for one in given for right in wanted))
 
 
 def _wanted(
-    item: Template | int | bool,  # noqa: FBT001 (a value of a configuration file)
+    item: SignedText | int | bool,  # noqa: FBT001 (a value of a configuration file)
     hashed: str | None,
-    request: SignedRequest,
-    evidence: Evidence,
-) -> bytes | int | bool | None:
-    if not isinstance(item, Template):
+    values: Values,
+) -> bytes | int | bool:
+    if not isinstance(item, SignedText):
         return item
-    text = item.render(request, evidence.settings)
-    return hashlib.sha256(text).hexdigest().encode() if text is not None and hashed else text
+    text = item.fill(values)
+    return hashlib.sha256(text).hexdigest().encode() if hashed else text
 
 
-def _equal(value: object, wanted: bytes | int | bool | None) -> bool:  # noqa: FBT001 (as above)
+def _equal(value: object, wanted: bytes | int | bool) -> bool:  # noqa: FBT001 (as above)
     if isinstance(wanted, bytes):
         return isinstance(value, str) and hmac.compare_digest(value.encode(), wanted)
-    return wanted is not None and type(value) is type(wanted) and value == wanted
+    return type(value) is type(wanted) and value == wanted
