@@ -82,10 +82,13 @@ def body_hash(body: bytes = BODY) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-@cache
 def rsa_key(number: int = 0) -> rsa.RSAPrivateKey:
     """Return an RSA key. Another number is another key."""
-    del number
+    return _rsa_key(number)
+
+
+@cache
+def _rsa_key(_number: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
