@@ -138,15 +138,20 @@ class Intake:
         If the proof covers nothing but the sender, the event's own content identifies it.
         """
         signed = sha256_hex(verified.signed)
+        data = read_body(
+            request.body,
+            request.headers,
+            source.body_format,
+            proven=verified.content,
+            most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
+        )
+        if source.verify and source.verify.secret_places:
+            from push_relay.core.trust.secret_places import remove_secrets  # noqa: PLC0415 (few need it)
+
+            remove_secrets(data, source.verify.secret_places)
         arrival = Arrival(
             source=source.name,
-            data=read_body(
-                request.body,
-                request.headers,
-                source.body_format,
-                proven=verified.content,
-                most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
-            ),
+            data=data,
             headers=request.headers,
             query=request.query,
             received_at=now,

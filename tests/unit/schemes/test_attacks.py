@@ -20,10 +20,11 @@ KEYED = pytest.mark.parametrize(
     [case for case in CASES if case.verify["scheme"] not in WITHOUT_SECRET],
     ids=lambda case: case.name,
 )
-#: SNS is excluded, because it repeats a message without a new signature.
+#: SNS is excluded, because it repeats a message without a new signature. So are senders that write the time
+#: into the body, because then the body is another one.
 SIGNED_AGAIN = pytest.mark.parametrize(
     "case",
-    [case for case in CASES if case.stamp and case.verify["scheme"] != "sns-http"],
+    [case for case in CASES if case.stamp and case.stamp.kind != "json"],
     ids=lambda case: case.name,
 )
 
@@ -44,7 +45,7 @@ def test_a_genuine_request_is_accepted(case: Case) -> None:
 @EVERY
 def test_a_genuine_request_with_any_body_is_accepted(case: Case) -> None:
     """Schemes verify bytes, and JSON is parsed later. A form of Twilio has at least one field."""
-    if case.name == "twilio form":
+    if case.name in {"twilio form", "signed, pairs of a form"}:
         return
     for body in (b"",) if case.covers == "fields" else (b"", b"\xff\x00", "é".encode()):
         scheme(case)(case.genuine(body=body), case.evidence())

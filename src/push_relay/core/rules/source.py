@@ -120,6 +120,11 @@ class Source:
         return self._file.verify is None or self._file.verify.needs_secret
 
     @property
+    def signs_url(self) -> bool:
+        """Whether its sender signs the URL that it calls."""
+        return self._file.verify is not None and self._file.verify.signs_url
+
+    @property
     def open_to_all(self) -> bool:
         """Whether its scheme accepts every request."""
         return self.scheme == OPEN

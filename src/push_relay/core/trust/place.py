@@ -64,7 +64,8 @@ def read_places(text: str) -> tuple[Place, ...]:
     first, last = int(family[2]), int(family[3])
     if not text.startswith("header:") or not 0 < last - first < MAX_FAMILY:
         raise ConfigurationInvalid(
-            f"`{text}` is not a numbered family of at most {MAX_FAMILY} headers, such as `header:X-Sig-{{2-9}}`"
+            f"`{text}` is not a numbered family of at most {MAX_FAMILY} headers, such as "
+            "`header:X-Sig-{2-9}`"
         )
     return tuple(read_place(f"{family[1]}{number}") for number in range(first, last + 1))
 

@@ -1,4 +1,4 @@
-"""The tables `[verify]` of the schemes `signed` and `public-key`, and of `hmac`, which is short for `signed`."""
+"""The tables `[verify]` of the schemes `signed` and `public-key`, and of `hmac`, a shorter `signed`."""
 
 import re
 
@@ -116,6 +116,10 @@ class VerifySignature(Verify):
                 self.wrong(short, f"is short for `{full}`, which is there too: remove one of the two")
         if "timestamp" not in self and "timestamp_header" not in self:
             refuse_without(self, "timestamp", "timestamp_format", "tolerance_secs", "timestamp_required")
+        if self.values.get("key") == "whsec":
+            for name in ("key_strip", "key_append", "key_begins", "key_derive"):
+                if name in self:
+                    self.wrong(name, "has no effect on keys of the form `whsec`")
         if "split" not in self:
             refuse_without(self, "split", "groups", "item", "joint", "quoted")
             if (self.timestamp or "").startswith(f"{ITEM}:"):
@@ -125,6 +129,11 @@ class VerifySignature(Verify):
     def signs_content(self) -> bool:
         """Whether the text covers the content, which the description has to state if it does not."""
         return self.content is None
+
+    @property
+    def signs_url(self) -> bool:
+        """Whether the URL or its path is in the text."""
+        return re.search(r"\{(url|path)\b", self.text) is not None
 
     @property
     def proof_places(self) -> tuple[tuple[str, Place], ...]:
@@ -177,11 +186,6 @@ class VerifySigned(VerifySignature):
         without="the request has one proof",
     )
 
-    @property
-    def prehash(self) -> str | None:
-        """An HMAC hashes once."""
-        return None
-
 
 class VerifyPublicKey(VerifySignature):
     """A signature by the sender's private key, as the keys describe it."""
@@ -211,8 +215,6 @@ class VerifyPublicKey(VerifySignature):
         "The hash function to which the text is subjected before it is signed.",
         without="none",
     )
-    key_strip = key_append = key_begins = ""
-    key_derive = each = None
 
     def check(self) -> None:
         """Refuse a form of keys that the algorithm does not have."""

@@ -119,6 +119,11 @@ class Verify(Table):
         return self.scheme != OPEN
 
     @property
+    def signs_url(self) -> bool:
+        """Whether the sender signs the URL that it calls, which a request does not always reveal."""
+        return False
+
+    @property
     def proof_places(self) -> tuple[tuple[str, Place], ...]:
         """The places that carry the proof, be it the secret itself or a signature, each with its key."""
         return ()

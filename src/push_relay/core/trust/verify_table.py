@@ -53,6 +53,11 @@ class VerifyPlain(Verify):
         header = HEADERS.get(self.scheme)
         return (("scheme", Place("header", header)),) if header else ()
 
+    @property
+    def signs_url(self) -> bool:
+        """Only Twilio's scheme signs it."""
+        return self.scheme == "twilio"
+
 
 class VerifySenderAlone(VerifyPlain):
     """A scheme that proves the sender and not the content."""

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from push_relay.core.errors import ConfigurationInvalid
-from push_relay.core.rules.configuration import Table
 from push_relay.core.trust.place import ITEM, Place, read_place, read_places
 from push_relay.core.trust.schemes.key_form import KeyForm, key_form
 from push_relay.core.trust.schemes.moment import FORMATS
-from push_relay.core.trust.schemes.public_key import ALGORITHMS, public_key_form
+from push_relay.core.trust.schemes.public_key import public_key_form
 from push_relay.core.trust.schemes.signature_list import SignatureList
 from push_relay.core.trust.schemes.signed_text import SignedText, Variable, compile_text
 from push_relay.core.trust.schemes.spelling import SPELLINGS, Spelling
-from push_relay.core.trust.signature_table import VerifyHmac, VerifySignature, VerifySigned
+from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySignature, VerifySigned
+
+type SignatureTable = VerifySigned | VerifyPublicKey
 
 
 class Timestamp(NamedTuple):
@@ -68,7 +69,7 @@ class Description(NamedTuple):
         return self.algorithm.removeprefix("hmac-") if self.algorithm.startswith("hmac-") else ""
 
 
-def describe(table: VerifySignature | VerifyHmac, form_field: str | None = None) -> Description:
+def describe(table: SignatureTable | VerifyHmac, form_field: str | None = None) -> Description:
     """Compile a table. Raises ConfigurationInvalid for what only its text can show."""
     if isinstance(table, VerifyHmac):
         table = as_signed(table)
@@ -80,15 +81,15 @@ def describe(table: VerifySignature | VerifyHmac, form_field: str | None = None)
         places=_places(table),
         prefix=table.prefix,
         list=_list(table, text, timestamp_place),
-        spelling=SPELLINGS[table.encoding or ("hex" if isinstance(table, VerifySigned) else "base64")],
+        spelling=SPELLINGS[table.encoding],
         text=text,
         timestamp=_timestamp(table, text, timestamp_place, covers),
         algorithm=table.algorithm,
         key=_key(table),
         public_form=table.key,
-        is_prehashed=bool(table.prehash),
+        is_prehashed=isinstance(table, VerifyPublicKey) and table.prehash is not None,
         id=read_place(table.id) if table.id else None,
-        each=read_place(f"json:{table.each}").steps if table.each else (),
+        each=_each(table),
         form_field=document_field,
         covers=covers,
         delimited=_delimited(text),
@@ -115,20 +116,25 @@ def as_signed(table: VerifyHmac) -> VerifySigned:
     )
 
 
+def _each(table: SignatureTable) -> tuple[str, ...]:
+    each = table.each if isinstance(table, VerifySigned) else None
+    return read_place(f"json:{each}").steps if each else ()
+
+
 def _places(table: VerifySignature) -> tuple[Place, ...]:
     first = read_place(table.signature) if table.signature else None
     also = [place for text in table.also for place in read_places(text)]
     return tuple(place for place in (first, *also) if place)
 
 
-def _key(table: VerifySignature) -> KeyForm:
-    if table.algorithm in ALGORITHMS:
+def _key(table: SignatureTable) -> KeyForm:
+    if isinstance(table, VerifyPublicKey):
         return KeyForm(public_key_form(table.key, table.algorithm), bytes)
     return key_form(
         table.key,
         strip=table.key_strip,
         append=table.key_append,
-        derive=table.key_derive or "",
+        derive=table.key_derive,
         begins=table.key_begins,
     )
 
@@ -164,7 +170,7 @@ def _timestamp(
 
 
 def _covers(table: VerifySignature, text: SignedText, form_field: str | None) -> str:
-    """Return which part of the content is signed. Raises ConfigurationInvalid unless that is what is stated."""
+    """Return which part of the content is signed. Raises ConfigurationInvalid for an unstated none."""
     variables = text.variables
     if table.content == "unsigned":
         return "nothing"
@@ -172,11 +178,7 @@ def _covers(table: VerifySignature, text: SignedText, form_field: str | None) ->
         return "body"
     if any(variable.covers_form for variable in variables):
         return "form"
-    if (
-        form_field
-        and form_field != "*"
-        and any(variable.place == Place("form", form_field) for variable in variables)
-    ):
+    if form_field not in (None, "*") and text.reads(Place("form", form_field or "")):
         return "field"
     raise ConfigurationInvalid(
         "does not contain the content, so that anybody who has seen one request can send another content: "
@@ -185,9 +187,9 @@ def _covers(table: VerifySignature, text: SignedText, form_field: str | None) ->
 
 
 def _delimited(text: SignedText) -> tuple[tuple[Place, str], ...]:
-    """Return the values that end at a text, with this text: a value that contains it would end elsewhere.
+    """Return the values that begin or end at a text, with this text: a value must not contain it.
 
-    The last variable may contain the text before it, and so may a timestamp, whose format excludes it.
+    Otherwise it could end elsewhere. A timestamp cannot contain it, and the body may.
     """
     found = []
     pieces = flat(text)

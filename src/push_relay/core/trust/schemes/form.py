@@ -1,4 +1,4 @@
-"""The fields of a form, read before a proof holds: strictly, and within limits, because anybody can send one."""
+"""The fields of a form, read before a proof holds: strictly and within limits, as anybody can send one."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -29,12 +29,13 @@ class KeyForm(NamedTuple):
     key: Callable[[bytes], bytes]
 
 
-def key_form(form: str, *, strip: str, append: str, derive: str, begins: str) -> KeyForm:
+def key_form(form: str, *, strip: str, append: str, derive: str | None, begins: str) -> KeyForm:
     """Return a form by the keys of a description."""
     if form == "whsec":
         return KeyForm(STANDARD, _standard_key)
+    decode: Callable[[bytes], bytes]
     if form == "base64":
-        secret, decode = encoded_form("base64", _from_base64, _to_base64, strip), base64.b64decode
+        secret, decode = encoded_form("base64", _from_base64, _to_base64, strip), _base64_bytes
     elif form == "hex":
         secret, decode = encoded_form("hexadecimal digits", _from_hex, bytes.hex, strip), _hex_bytes
     else:
@@ -77,6 +78,10 @@ def _from_base64(text: str) -> bytes:
 
 def _to_base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
+
+
+def _base64_bytes(reading: bytes) -> bytes:
+    return base64.b64decode(reading)
 
 
 def _from_hex(text: str) -> bytes:

@@ -44,7 +44,7 @@ def iso8601(text: str) -> float:
 
 
 def rfc3339(text: str) -> float:
-    """Read RFC 3339 with any offset, up to nanoseconds, as seconds since the epoch. Raises SignatureInvalid."""
+    """Read RFC 3339 with any offset, up to nanoseconds, as seconds. Raises SignatureInvalid."""
     found = _RFC3339.fullmatch(text)
     require(found is not None)
     seconds, fraction, offset = found.groups() if found else ("", "", "")

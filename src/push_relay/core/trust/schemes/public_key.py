@@ -150,7 +150,7 @@ def is_signed(algorithm: str, key: Any, signature: bytes, content: bytes) -> boo
 
 
 def _canonical(form: str, text: str) -> str | None:
-    """Return a stored key in its usual spelling: PEM may have lost its line breaks, or have them as `\\n`."""
+    """Return a stored key in its usual spelling: PEM may have lost its line breaks, or have them escaped."""
     blocks = _PEM.findall(text.replace("\\n", "\n"))
     if form in ("pem", "x509-pem") and len(blocks) == 1:
         label, content = blocks[0][0], "".join(blocks[0][1].split())

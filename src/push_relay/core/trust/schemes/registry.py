@@ -1,4 +1,4 @@
-"""The schemes by name, as a source's `[verify]` table names them. A preset is a row of data over one of them."""
+"""The schemes by name, as a source's `[verify]` table names them. A preset is a row of data over one."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -57,12 +57,13 @@ SCHEMES: dict[str, Callable[[Any], Scheme]] = {
 
 
 def make_scheme(verify: Verify) -> Scheme:
-    """Make the scheme of a table without mistakes. What only the scheme can find wrong is added to its report.
+    """Make the scheme of a table without mistakes. Mistakes that only the scheme finds go to its report.
 
     The scheme of a table with a mistake refuses everything.
     """
     try:
-        return SCHEMES[verify.scheme](verify)
+        scheme = SCHEMES[verify.scheme](verify)
+        return Scheme(_refuse) if verify.is_wrong else scheme
     except ConfigurationInvalid as exc:
         verify.wrong("text" if "text" in verify.values else "scheme", exc.detail)
         return Scheme(_refuse)

@@ -3,8 +3,7 @@
 The secret itself is sent, so only TLS protects it: anyone who has seen one request can make others.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
 
 from push_relay.core.errors import SignatureMissing
 from push_relay.core.trust.place import Place, read_place
@@ -34,11 +33,13 @@ def token(table: VerifyToken) -> Scheme:
     GitLab's, as an example, is in X-Gitlab-Token.
     https://docs.gitlab.com/user/project/integrations/webhooks/
     """
-    place = table.place
     each = read_place(f"json:{table.each}").steps if table.each else ()
-    verify = partial(_verify_token, place=place, prefix=table.prefix, each=each, form_field=table.form_field)
-    secret = token_form(prefix=table.prefix, longest=MAX_PROOF)
-    return Scheme(verify, secret=secret, secret_places=_in_body(place, table.each or ""))
+    form_field = None if table.form_field == "*" else table.form_field
+    return Scheme(
+        Token(table.place, table.prefix, each, form_field),
+        secret=token_form(prefix=table.prefix, longest=MAX_PROOF),
+        secret_places=_in_body(table.place, table.each or ""),
+    )
 
 
 def _in_body(place: Place, each: str) -> tuple[SecretPlace, ...]:
@@ -47,22 +48,28 @@ def _in_body(place: Place, each: str) -> tuple[SecretPlace, ...]:
     return (SecretPlace("form", place.name),) if place.kind == "form" else ()
 
 
-def _verify_token(
-    request: SignedRequest,
-    evidence: Evidence,
-    *,
-    place: Place,
-    prefix: str,
-    each: Sequence[str],
-    form_field: str | None,
-) -> Verified:
-    values = Values(request, evidence.settings, None if form_field == "*" else form_field)
-    offered = [_offered(values, place) for _ in values.parts(each)]
-    for key in keys(evidence):
-        # Each item has to have the token, and all the same one.
-        if all([fits([text], [prefix.encode() + key]) for text in offered]):
-            return Verified(request.body, content=False, secret=key)
-    raise no_fit()
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Verifies that a request, or each of its items, has the token.
+
+    each        the steps to the items; empty: the request itself has the token
+    form_field  the field of a form that holds the JSON document
+    """
+
+    place: Place
+    prefix: str
+    each: tuple[str, ...] = ()
+    form_field: str | None = None
+
+    def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
+        """Verify a request. Raises SignatureMissing, SignatureInvalid, PayloadTooLarge."""
+        values = Values(request, evidence.settings, self.form_field)
+        offered = [_offered(values, self.place) for _ in values.parts(self.each)]
+        for key in keys(evidence):
+            # All items have to have the same one.
+            if all(fits([text], [self.prefix.encode() + key]) for text in offered):
+                return Verified(request.body, content=False, secret=key)
+        raise no_fit()
 
 
 def _offered(values: Values, place: Place) -> str:

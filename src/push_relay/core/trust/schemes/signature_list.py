@@ -61,10 +61,12 @@ class SignatureList(NamedTuple):
         if not key:
             require(bool(written) and all(written))
             return Offered(tuple(written), items)
-        texts = []
+        texts: list[str] = []
         for each in written:
             name, text = self._pair(each)
-            if name == key or key == ANY_KEY:
+            # The parameters of one signature are unique. A second header would be read as more of them.
+            require(not self.quoted or (name not in items and not (texts and key in {name, ANY_KEY})))
+            if key in {name, ANY_KEY}:
                 texts.append(text)
             elif name in items:
                 # Only one of them can be the signed one, and another reader could take the other.

@@ -1,4 +1,4 @@
-"""The engine: verifies that a request has the signature that a description describes, by HMAC or a public key."""
+"""The engine: verifies the signature that a description describes, by HMAC or by a public key."""
 
 import hashlib
 import hmac
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
 from push_relay.core.strict_json import parse
-from push_relay.core.trust.schemes.description import Description, Timestamp, describe
+from push_relay.core.trust.schemes.description import Description, SignatureTable, Timestamp, describe
+from push_relay.core.trust.schemes.description_check import check
 from push_relay.core.trust.schemes.key_form import PUBLIC_PREFIX, decoded_standard
 from push_relay.core.trust.schemes.moment import require_fresh
 from push_relay.core.trust.schemes.proof import (
@@ -25,7 +26,7 @@ from push_relay.core.trust.schemes.proof import (
 )
 from push_relay.core.trust.schemes.signature_list import Offered
 from push_relay.core.trust.schemes.values import Values, checked, pointed, text_of
-from push_relay.core.trust.signature_table import VerifyHmac, VerifySignature
+from push_relay.core.trust.signature_table import VerifyHmac
 
 #: Signatures by a public key in a request: each costs a verification of the whole text.
 MAX_SIGNATURES = 4
@@ -33,9 +34,12 @@ MAX_SIGNATURES = 4
 _ID = re.compile(r"[!-+\--~]{1,256}")
 
 
-def make(table: VerifySignature | VerifyHmac) -> Scheme:
-    """Make the scheme that a table describes. Raises ConfigurationInvalid."""
-    return Signed(describe(table, table.form_field)).scheme()
+def make(table: SignatureTable | VerifyHmac) -> Scheme:
+    """Make the scheme that a table describes; its mistakes go to its report. Raises ConfigurationInvalid."""
+    description = describe(table, table.form_field)
+    if not isinstance(table, VerifyHmac):
+        check(table, description)
+    return Signed(description).scheme()
 
 
 class Offer(NamedTuple):
@@ -86,7 +90,7 @@ class Signed:
             return b"\n".join(offer.signed for offer in fitting)
         match self.description.covers:
             case "form":
-                return fitting[0].signed
+                return self.description.text.lasting(values)
             case "field":
                 return (values.field(self.description.form_field or "") or "").encode()
             case _:
@@ -132,7 +136,7 @@ class Signed:
 
     @property
     def _has_public_kind(self) -> bool:
-        """Whether a secret may also be a public key of Standard Webhooks, whose signatures have another key."""
+        """Whether a secret may also be a public key of Standard Webhooks, with items of its own."""
         return self.description.public_form == "whsec"
 
     def _offer(self, group: Offered, public: Sequence[str], values: Values) -> Offer:
@@ -167,7 +171,7 @@ class Signed:
     def _fitting(
         self, parts: Sequence[Sequence[Offer]], secrets: Sequence[bytes]
     ) -> tuple[bytes, list[Offer]]:
-        """Return the first secret that fits each part, and the offers that it fits. Raises SignatureInvalid."""
+        """Return the first secret that fits each part, and what it fits. Raises SignatureInvalid."""
         for secret in secrets:
             fitting = [self._first_fit(offers, secret) for offers in parts]
             found = [offer for offer in fitting if offer]

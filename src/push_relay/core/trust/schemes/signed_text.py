@@ -2,8 +2,8 @@
 
     {timestamp}.{body}    {method}{url|decoded}{body}    [[id:{query:id|lower};]]ts:{item:ts};
 
-A missing value refuses the request. A part in `[[ ]]` is left out if its value is missing, and `{json:/p?}` is
-empty then.
+A missing value refuses the request. A part in `[[ ]]` is left out if its value is missing, and
+`{json:/p?}` is empty then.
 """
 
 import base64
@@ -65,6 +65,11 @@ class SignedText(NamedTuple):
             raise no_fit()
         return b"".join(filter(None, written))
 
+    def lasting(self, values: Values) -> bytes:
+        """Return the text without the values that a sender writes again for each attempt."""
+        pieces = [piece for piece in self.pieces if isinstance(piece, bytes) or _lasts(piece)]
+        return SignedText(tuple(pieces)).fill(values)
+
     @property
     def variables(self) -> tuple[Variable, ...]:
         """Every variable, in the order of the text."""
@@ -83,6 +88,10 @@ class SignedText(NamedTuple):
     def reads(self, place: Place) -> bool:
         """Return whether a variable is at this place."""
         return any(variable.place == place for variable in self.variables)
+
+
+def _lasts(piece: "Variable | SignedText") -> bool:
+    return isinstance(piece, Variable) and piece.place is None
 
 
 def _written(piece: "bytes | Variable | SignedText", values: Values) -> bytes | None:
@@ -133,9 +142,10 @@ def _place(name: str) -> Place | None:
 def _reader(name: str, place: Place | None) -> Read | None:
     if place:
         return lambda values: _encoded(values.at(place))
-    if name in _PLAIN:
-        return _PLAIN[name]
-    kind, _, argument = name.partition(":")
+    return _PLAIN[name] if name in _PLAIN else _with_argument(*name.partition(":")[::2])
+
+
+def _with_argument(kind: str, argument: str) -> Read | None:
     if kind == "setting" and argument:
         return lambda values: _encoded(values.settings.get(argument) or None)
     if kind == "form-pairs-sorted":

@@ -1,4 +1,4 @@
-"""The values of a request by their places. A form or a JSON document is parsed once, and only if it is needed.
+"""The values of a request by their places. A form or a JSON document is parsed once, and only if needed.
 
 Both are parsed before the proof holds, so they are bounded and read strictly: a name that is given twice has
 no value that two readers would agree on.
