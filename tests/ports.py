@@ -51,6 +51,10 @@ class SigningSecrets:
         self.secrets = self.rotated or self.secrets
         return self.of(source)
 
+    def has(self, source: str) -> bool:
+        """Return whether a secret is stored for a source."""
+        return bool(self.of(source))
+
     def settings(self, source: str) -> Mapping[str, str]:
         """Return what is stored for a source beside its secret."""
         del source

@@ -24,6 +24,23 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "zendesk",
             "twilio",
         ),
+        "signed_tokens": (
+            "messagebird",
+            "netlify",
+            "vonage",
+            "monday",
+            "jira-connect",
+            "kinde",
+            "constant-contact",
+            "plaid",
+            "fireblocks",
+            "fusionauth",
+            "google-pubsub",
+            "google-cloud-tasks",
+            "event-grid-entra",
+            "apple-app-store",
+        ),
+        "fetched": ("paypal", "ebay"),
     }
 )
 _MODULES = {slug: module for module, slugs in FAMILIES.items() for slug in slugs}
