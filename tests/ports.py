@@ -58,6 +58,10 @@ class SigningSecrets:
         self.secrets = self.rotated or self.secrets
         return self.of(source)
 
+    def has(self, source: str) -> bool:
+        """Return whether a secret is stored for a source."""
+        return bool(self.of(source))
+
 
 class PushCredentials:
     """The organisation's credentials. A refetch returns those in `fresh`."""
