@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from push_relay.core.trust.handshake_names import handshake_of
+from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.presets import PRESETS
 from push_relay.core.trust.presets.not_offered import NOT_OFFERED
 from push_relay.core.trust.presets.preset import Preset
@@ -63,7 +64,7 @@ def _row(slug: str, preset: Preset) -> str:
         signed(preset.verify),
         window(preset.verify),
         "yes" if handshake_of(None, slug) else "",
-        "; ".join((preset.secret, *_settings(preset.verify))),
+        "; ".join((preset.secret, *_settings(slug, preset.verify))),
         " ".join((preset.note, *_answer(preset.answer))).strip(),
     )
     return _line(cells)
@@ -123,9 +124,12 @@ def window(verify: Mapping[str, Any]) -> str:
     return duration(verify.get("tolerance_secs", 300)) if "timestamp" in verify else "none"
 
 
-def _settings(verify: Mapping[str, Any]) -> Iterator[str]:
-    if verify.get("settings"):
-        yield "settings: " + ", ".join(f"`{name}`" for name in verify["settings"])
+def _settings(slug: str, verify: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the settings that the proof needs, and those that the handshake needs."""
+    asked = [name for row in ROWS.get(handshake_of(None, slug) or "", ()) for name in row.settings]
+    for names, purpose in ((verify.get("settings", ()), ""), (asked, " for the handshake")):
+        if names:
+            yield f"settings{purpose}: " + ", ".join(f"`{name}`" for name in dict.fromkeys(names))
 
 
 def _answer(answer: Mapping[str, Any]) -> Iterator[str]:
