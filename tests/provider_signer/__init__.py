@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from provider_signer import bodies, public_keys, texts, timed, tokens
+from provider_signer import bodies, public_keys, signed_tokens, texts, timed, tokens
 from provider_signer.sender import Sender
 
 SENDERS: Final[Mapping[str, Sender]] = {
-    sender.slug: sender for module in (bodies, timed, texts, public_keys, tokens) for sender in module.SENDERS
+    sender.slug: sender
+    for module in (bodies, timed, texts, public_keys, signed_tokens, tokens)
+    for sender in module.SENDERS
 }

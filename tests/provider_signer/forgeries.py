@@ -133,6 +133,12 @@ def token_of_another_kind(sender: Sender) -> Iterator[Sent]:
     yield _sent(sender, sender.pen(jose={"crit": ["exp"]}))
 
 
+def token_without_the_body(sender: Sender) -> Iterator[Sent]:
+    """Leave out the claim with the body's hash, as in the token of a request without a body."""
+    if sender.slug in TOKENS and sender.covers == "body":
+        yield _sent(sender, sender.pen(without_body=True))
+
+
 def one_item_unsigned(sender: Sender) -> Iterator[Sent]:
     """Sign all items of a body but one."""
     if sender.slug not in ("adyen", "microsoft-graph"):
@@ -165,5 +171,6 @@ FORGERIES: tuple[Forge, ...] = (
     proof_twice,
     only_wrong_proofs,
     token_of_another_kind,
+    token_without_the_body,
     one_item_unsigned,
 )

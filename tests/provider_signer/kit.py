@@ -55,6 +55,7 @@ class Pen:
     weaker    use another hash function than the provider's
     spoil     changes a written proof: (text, bytes that were encoded) -> text
     forger    instead of the private key, signs with HMAC and this key
+    without_body  leave out the claim with the body's hash
     jose      members of a token's header that are written in place of the provider's
     proofs    the proofs as written
     stamps    the times as written
@@ -67,6 +68,7 @@ class Pen:
     spoil: Callable[[str, bytes], str] = lambda text, _mac: text
     forger: bytes = b""
     jose: Mapping[str, Any] = field(default_factory=dict)
+    without_body: bool = False
     proofs: list[str] = field(default_factory=list)
     stamps: list[str] = field(default_factory=list)
 

@@ -9,6 +9,9 @@ from typing import Any
 from provider_signer.kit import URL, Pen, Sent, sha256
 from provider_signer.sender import Sender
 
+#: The claims with the body's hash.
+_OF_THE_BODY = ("payload_hash", "sha256", "request_body_sha256")
+
 
 def part(document: object) -> str:
     """Write a part of a token."""
@@ -17,6 +20,8 @@ def part(document: object) -> str:
 
 def token(pen: Pen, claims: Mapping[str, Any], algorithm: str = "HS256") -> str:
     """Sign claims with the first key."""
+    if pen.without_body:
+        claims = {name: value for name, value in claims.items() if name not in _OF_THE_BODY}
     text = f"{part({'alg': algorithm, 'typ': 'JWT', **pen.jose})}.{part(claims)}"
     return f"{text}.{pen.b64url(pen.mac(text.encode(), f'sha{algorithm[2:]}'))}"
 

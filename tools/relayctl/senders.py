@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from push_relay.core.rules.admission import read_admission
 from push_relay.core.rules.findings import Report
 from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.trust.jwt_table import VerifyJwt
 from push_relay.core.trust.place import read_place
 from push_relay.core.trust.schemes.form import sorted_text
 from push_relay.core.trust.schemes.proof import Scheme
@@ -24,6 +25,7 @@ from push_relay.core.trust.schemes.signed import Signed
 from push_relay.core.trust.schemes.values import each_of
 from push_relay.core.trust.verify_base import Verify as VerifyTable
 from relayctl.signatures import CannotSignError, Sending, put, sign_described
+from relayctl.token_signatures import sign_token
 from relayctl.webhook import Webhook
 
 __all__ = ("CannotSignError", "is_valid_secret", "needs_secret", "new_secret", "sign")
@@ -82,9 +84,12 @@ def sign(  # noqa: PLR0913 (a request, and what its sender knows)
     table, scheme = compiled(verify, event)
     if isinstance(scheme.verify, Signed):
         return sign_described(webhook, scheme.verify.description, secret, now, url)
+    called = f"{url}?{urlencode(webhook.query)}" if webhook.query else url
+    if isinstance(table, VerifyJwt):
+        readings = scheme.secret.readings(secret.encode())
+        return sign_token(webhook, table, readings[0] if readings else b"", now, called)
     if table.scheme not in _SIGNERS:
         raise CannotSignError(f"requests of the scheme `{verify['scheme']}` cannot be signed on this machine")
-    called = f"{url}?{urlencode(webhook.query)}" if webhook.query else url
     return _SIGNERS[table.scheme](Call(webhook, table, secret, called))
 
 

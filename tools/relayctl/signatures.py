@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from push_relay.core.trust.place import ITEM, Place
 from push_relay.core.trust.schemes.description import Description
+from push_relay.core.trust.schemes.signature_list import SignatureList
 from push_relay.core.trust.schemes.values import Values, each_of
 from relayctl.webhook import Webhook
 
@@ -164,10 +165,14 @@ def _written(description: Description, signature: str, items: Mapping[str, str])
     grammar = description.list
     if grammar is None:
         return description.prefix + signature
-    before = [value if name == "" else f"{name}{grammar.joint}{value}" for name, value in items.items()]
     name = "example" if grammar.item == "*" else grammar.item
-    own = f"{name}{grammar.joint}{signature}" if name else signature
-    return description.prefix + grammar.split.join([*before, own])
+    pairs = [*items.items(), (name, signature)]
+    return description.prefix + grammar.split.join(_item(grammar, *pair) for pair in pairs)
+
+
+def _item(grammar: SignatureList, name: str, value: str) -> str:
+    quoted = f'"{value}"' if grammar.quoted else value
+    return f"{name}{grammar.joint}{quoted}" if name else quoted
 
 
 def _sign_each(sending: Sending, description: Description, key: bytes, items: Mapping[str, str]) -> Sending:

@@ -13,12 +13,12 @@ from provider_signer.kit import NOW
 from provider_signer.sender import Sender
 from push_relay.core.errors import SignatureInvalid, Stale, Unauthenticated
 from push_relay.core.inbound.body import read_body
-from push_relay.core.trust.presets import PRESETS
+from push_relay.core.trust.presets import FAMILIES, PRESETS
 
 #: Presets whose proof is compared by another test: `sns-http` under another name.
 ALIASES = {"aws-sns"}
-#: Presets whose keys are fetched, or whose proof is a JWT. tests/unit/schemes/test_jwt_presets.py has them.
-ELSEWHERE: frozenset[str] = frozenset()
+#: Presets of tokens by a private key, and of fetched keys: test_token_presets.py has their senders.
+ELSEWHERE = {*FAMILIES["signed_tokens"], *FAMILIES["fetched"]} - set(SENDERS)
 EVERY = pytest.mark.parametrize("sender", SENDERS.values(), ids=SENDERS)
 TIMED = pytest.mark.parametrize(
     "sender", [s for s in SENDERS.values() if s.window], ids=[s.slug for s in SENDERS.values() if s.window]

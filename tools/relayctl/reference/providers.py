@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from push_relay.core.trust.handshake_names import AS_DATA
+from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.presets import PRESETS
 from push_relay.core.trust.presets.not_offered import NOT_OFFERED
@@ -63,7 +63,7 @@ def _row(slug: str, preset: Preset) -> str:
         _name(slug),
         signed(preset.verify),
         window(preset.verify),
-        "yes" if slug in AS_DATA else "",
+        "yes" if handshake_of(None, slug) else "",
         "; ".join((preset.secret, *_settings(slug, preset.verify))),
         " ".join((preset.note, *_answer(preset.answer))).strip(),
     )
@@ -125,9 +125,11 @@ def window(verify: Mapping[str, Any]) -> str:
 
 
 def _settings(slug: str, verify: Mapping[str, Any]) -> Iterator[str]:
-    of_handshake = [name for row in ROWS.get(slug, ()) for name in row.settings]
-    if names := dict.fromkeys((*verify.get("settings", ()), *of_handshake)):
-        yield "settings: " + ", ".join(f"`{name}`" for name in names)
+    """Yield the settings that the proof needs, and those that the handshake needs."""
+    asked = [name for row in ROWS.get(handshake_of(None, slug) or "", ()) for name in row.settings]
+    for names, purpose in ((verify.get("settings", ()), ""), (asked, " for the handshake")):
+        if names:
+            yield f"settings{purpose}: " + ", ".join(f"`{name}`" for name in dict.fromkeys(names))
 
 
 def _answer(answer: Mapping[str, Any]) -> Iterator[str]:

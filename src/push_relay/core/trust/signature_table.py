@@ -2,8 +2,9 @@
 
 import re
 
-from push_relay.core.rules.configuration import Table, default, optional, required
+from push_relay.core.rules.configuration import Table, default, maybe, optional, required
 from push_relay.core.rules.kinds import Boolean, Choice, HeaderName, Text, Texts
+from push_relay.core.trust.fetch_table import FetchTable
 from push_relay.core.trust.place import ITEM, WILDCARD, FamilyKind, Place, PlaceKind, read_place, read_places
 from push_relay.core.trust.verify_base import Verify, tolerance
 
@@ -217,6 +218,13 @@ class VerifyPublicKey(VerifySignature):
         Choice("hex", "base64", "spki-base64", "pem", "x509-pem"),
         "How the stored public key is written. `hex` and `base64` are the 32 bytes of an Ed25519 key.",
     )
+    wrapped = optional(
+        Text("JSON pointer", r"(?:/(?:[^~/]|~[01])*)+", "is not a JSON pointer, such as `/signature`"),
+        "The value is base64 of a JSON object, and the signature is at this pointer in it.",
+        without="the value is the signature",
+    )
+    fetch = maybe(FetchTable, "Where the public key is fetched from, if no key is stored.")
+    settings = default(Texts(), (), "The settings that the deployer must give.", without="there are none")
     prehash = optional(
         Choice("sha256"),
         "The hash function to which the text is subjected before it is signed.",
