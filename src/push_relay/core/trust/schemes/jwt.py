@@ -37,7 +37,7 @@ from push_relay.core.trust.schemes.values import Values
 MAX_NAME = 256
 #: Keys that are tried for one token; only tokens and sets without names have several.
 MAX_TRIED = 10
-_DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+_HASH_NAMES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 
 
 def jwt(table: VerifyJwt) -> Scheme:
@@ -52,8 +52,8 @@ class Token:
         self._table = table
         self._validity = Validity(table.time) if table.time else None
         self._fetch = FetchedKeySource(table.fetch, table.key) if table.fetch else None
-        self._claims = [(expected, _templates(expected)) for expected in table.claims]
-        self._jose = [(expected, _templates(expected)) for expected in table.jose]
+        self._claims = [(expected, _templates(expected)) for expected in table.claims or ()]
+        self._jose = [(expected, _templates(expected)) for expected in table.jose or ()]
         self._is_document = table.token == BODY or not table.token.startswith(("header:", "query:"))
 
     def verify(self, request: SignedRequest, evidence: Evidence) -> Verified:
@@ -165,9 +165,9 @@ def _field(body: bytes, steps: Sequence[str]) -> str:
 
 
 def _mac_secret(jws: Jws, content: bytes, secrets: Sequence[bytes]) -> bytes:
-    digest = _DIGESTS[jws.jose["alg"]]
+    hash_name = _HASH_NAMES[jws.jose["alg"]]
     for secret in secrets:
-        if hmac.compare_digest(hmac.digest(secret, content, digest), jws.signature):
+        if hmac.compare_digest(hmac.digest(secret, content, hash_name), jws.signature):
             return secret
     raise no_fit()
 
@@ -196,7 +196,7 @@ def _check(checks: _Checks, members: JsonObject, values: Values) -> None:
     for expected, allowed in checks:
         found = [value for name in expected.names if (value := claim(members, name)) is not None]
         if not found:
-            # Where the body's hash is missing, there must be no body either.
+            # If the body's hash is missing, there must be no body either.
             require(expected.optional and not (expected.covers_body and values.request.body))
             continue
         wanted = [_wanted(item, expected.hashed, values) for item in allowed]

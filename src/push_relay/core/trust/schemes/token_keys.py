@@ -20,7 +20,7 @@ _NEEDS = {
     "jwks": "a JSON Web Key Set as JSON text",
     "x5c": "the root's certificate in PEM, or its SHA-256 fingerprint",
 }
-# What a public key looks like: PEM, a JWK, or SubjectPublicKeyInfo of RSA or P-256 in base64.
+# The looks of a public key: PEM, a JWK, or SubjectPublicKeyInfo of RSA or P-256 in base64.
 _PUBLIC = re.compile(r'-----BEGIN|\{\s*"|MII[A-Za-z0-9+/]{300,}={0,2}\Z|MFkwEwYHKoZIzj')
 _LEAST_BYTES = 8
 
