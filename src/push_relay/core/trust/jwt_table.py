@@ -14,7 +14,7 @@ from push_relay.core.trust.verify_base import MAX_TOLERANCE_SECS, Verify
 #: The algorithms with a secret that both sides know, and those with a public key.
 SYMMETRIC, ASYMMETRIC = ("HS256", "HS384", "HS512"), ("RS256", "RS384", "RS512", "ES256")
 #: The forms of a secret, and of a public key.
-SECRET_KEYS, PUBLIC_KEYS = ("text", "base64"), ("pem", "spki-base64", "x509-pem", "jwk", "jwks", "x5c")
+SECRET_KEYS, PUBLIC_KEYS = ("text", "base64", "hex"), ("pem", "spki-base64", "x509-pem", "jwk", "jwks", "x5c")
 #: The token is the whole body.
 BODY = "body"
 #: The time is in the JOSE header and not among the claims.
