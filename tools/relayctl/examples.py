@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from push_relay.core.event import Arrival, Event
+from push_relay.core.inbound import envelope
 from push_relay.core.inbound.body import read_body
 from push_relay.core.push import Push, Receipt
 from push_relay.core.rules.route import Route
@@ -22,6 +23,7 @@ from relayctl.ministack import ACCOUNT, REGION
 _SUFFIX: Final = ".request.json"
 _TOPIC: Final = "sns-topic"
 _BUS: Final = "eventbridge-source"
+_QUEUE: Final = "sqs-queue"
 _LOCAL_TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:example"
 
 
@@ -49,8 +51,8 @@ class Example:
 
     @property
     def through_aws(self) -> bool:
-        """Whether SNS or EventBridge would deliver the example. If not, it is a webhook."""
-        return not {_TOPIC, _BUS}.isdisjoint(self.request.headers)
+        """Whether AWS would deliver the example. If not, it is a webhook."""
+        return not {_TOPIC, _BUS, _QUEUE}.isdisjoint(self.request.headers)
 
     @property
     def verify(self) -> Mapping[str, Any]:
@@ -60,8 +62,11 @@ class Example:
         return table
 
     def queue_message(self) -> str:
-        """Return the body of the message that SNS or EventBridge would send to the relay's queue."""
+        """Return the body of the message that AWS would send to the relay's queue; a text is unchanged."""
         headers, body = self.request.headers, json.loads(self.request.body or b"{}")
+        text = body if isinstance(body, str) else json.dumps(body)
+        if _QUEUE in headers:
+            return text
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if _TOPIC in headers:
             notification = {
@@ -69,7 +74,7 @@ class Example:
                 "MessageId": str(uuid.uuid4()),
                 "TopicArn": headers[_TOPIC] or _LOCAL_TOPIC,
                 "Subject": headers.get("sns-subject", ""),
-                "Message": json.dumps(body),
+                "Message": text,
                 "Timestamp": now,
             }
             return json.dumps({name: value for name, value in notification.items() if value})
@@ -163,6 +168,12 @@ def _no_example(sources: Path, source: str) -> str:
     return f"the source `{source}` has no such example; its examples are: {names}"
 
 
+def document_through_aws(body: Any, headers: Mapping[str, str]) -> Any:
+    """Return the document of an example that AWS delivers, whose body is JSON or the text of a message."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return envelope.read(text, headers.get("sns-subject", "")).document
+
+
 def _event(translator: Translator, example: Example) -> Event:
     source = translator.sources.named(example.source)
     return source.event(_arrival(source, example), translator.routing.reads(source.name))
@@ -171,7 +182,7 @@ def _event(translator: Translator, example: Example) -> Event:
 def _arrival(source: Source, example: Example) -> Arrival:
     request = example.request
     if example.through_aws:
-        data = json.loads(request.body or b"{}")
+        data = document_through_aws(json.loads(request.body or b"{}"), request.headers)
     else:
         data = read_body(request.body, request.headers, source.body_format)
     return Arrival(

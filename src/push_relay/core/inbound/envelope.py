@@ -54,7 +54,7 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
     attributes = sqs_attributes(record)
     if (version := attributes.get(EVENT_ATTRIBUTE)) in (PLAIN, COMPRESSED):
         return unpack(text.encode("utf-8"), version)
-    content, first_sent = _read(text), sent_at(record)
+    content, first_sent = read(text), sent_at(record)
     headers: dict[str, str] = {}
     if not has_own_attributes(_mapping(record.get("messageAttributes"))):
         _check_subscription(content.document)
@@ -148,7 +148,7 @@ def _from_sns(document: JsonObject, sent_at: float) -> Arrival:
     headers = {"sns-topic": document["TopicArn"], "sns-subject": subject}
     arrival = _arrival(
         _MessageId.of("SNS", document["MessageId"], text.encode("utf-8")),
-        _read(text, subject),
+        read(text, subject),
         sent_at or _moment(document.get("Timestamp")),
         headers,
         _text(_mapping(own.get(SOURCE_ATTRIBUTE)).get("Value")) or None,
@@ -167,7 +167,7 @@ def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
     content = json.dumps(detail, sort_keys=True, separators=(",", ":")).encode("ascii")
     return _arrival(
         _MessageId.of("EventBridge", event["id"], content),
-        _Content(detail),
+        Content(detail),
         sent_at or _moment(event.get("time")),
         _eventbridge_headers(event),
     )
@@ -177,7 +177,7 @@ def _eventbridge_headers(event: JsonObject) -> dict[str, str]:
     return {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
 
 
-class _Content(NamedTuple):
+class Content(NamedTuple):
     """A message's content as a document.
 
     malformed  the reason for which it is refused if no source takes it; empty for a JSON object
@@ -187,14 +187,14 @@ class _Content(NamedTuple):
     malformed: str = ""
 
 
-def _read(text: str, subject: str = "") -> _Content:
+def read(text: str, subject: str = "") -> Content:
     """Return the content of a message. Raises MalformedRequest and PayloadTooLarge."""
     if re.match(r"[\ufeff\s]*\{", text):
-        return _Content(parse_object(text.encode("utf-8"), lenient=True))
+        return Content(parse_object(text.encode("utf-8"), lenient=True))
     # Imported here: most messages are JSON objects.
     from push_relay.core.inbound.message_text import read_document  # noqa: PLC0415
 
-    return _Content(*read_document(text, subject))
+    return Content(*read_document(text, subject))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class _MessageId:
 
 def _arrival(
     message_id: _MessageId,
-    content: _Content,
+    content: Content,
     received_at: float,
     headers: Mapping[str, str] | None = None,
     source: str | None = None,
