@@ -39,8 +39,8 @@ class Rank(NamedTuple):
     """How specific a match rule is. Of the rules that fit a message, the one with the highest rank counts.
 
     The parts are compared one after the other: a rule that is not a fallback goes before one that is, then
-    the one with more exact patterns, then with more keys (patterns and condition), then with more characters
-    in its patterns that are not wildcards.
+    the one with more exact patterns (without wildcards), then with more keys (patterns and condition), then
+    with more characters that are not wildcards in its other patterns.
     """
 
     is_no_fallback: bool
@@ -62,9 +62,13 @@ class Match(NamedTuple):
     @property
     def rank(self) -> Rank:
         """How specific the rule is."""
-        literals = [sum(char not in _WILDCARDS for char in glob) for _, glob in self.patterns]
-        exact = sum(len(glob) == chars for (_, glob), chars in zip(self.patterns, literals, strict=True))
-        return Rank(not self.fallback, exact, len(self.patterns) + (self.when is not None), sum(literals))
+        inexact = [glob for _, glob in self.patterns if any(char in _WILDCARDS for char in glob)]
+        return Rank(
+            is_no_fallback=not self.fallback,
+            exact_patterns=len(self.patterns) - len(inexact),
+            keys=len(self.patterns) + (self.when is not None),
+            literal_chars=sum(char not in _WILDCARDS for glob in inexact for char in glob),
+        )
 
     def fits(self, arrival: Arrival) -> bool:
         """Return whether the rule fits an arrival. A pattern never matches a missing header, not even `*`."""
