@@ -217,8 +217,9 @@ def test_the_shipped_configuration_has_routes_for_the_fallback_sources() -> None
 FALLBACKS = ("aws-event", "text", "webhook")
 CATALOG = Catalog(SHIPPED)
 _TEMPLATES = "".join((SHIPPED / source / "source.toml").read_text("utf-8") for source in FALLBACKS)
-#: Every word of their templates, so every field that one of them reads.
-FIELDS = sorted({name.strip('"') for name in re.findall(r'"[\w -]+"|\w+', _TEMPLATES)})
+#: The fields that they read, of the document and of objects in it.
+TOP = sorted({name.strip('"') for name in re.findall(r'data\.("[\w -]+"|\w+)', _TEMPLATES)})
+FIELDS = sorted({name.strip('"') for name in re.findall(r'\.("[\w -]+"|\w+)', _TEMPLATES)})
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 VALUES = st.recursive(
     LEAVES | st.sampled_from(["{}", "arn:aws:s3:::menus"]),
@@ -231,10 +232,8 @@ HEADERS = st.dictionaries(
 )
 
 
-@pytest.mark.parametrize("name", FALLBACKS)
-@given(data=st.dictionaries(st.sampled_from(FIELDS), VALUES, min_size=1, max_size=8), headers=HEADERS)
-def test_a_fallback_always_writes_a_push(name: str, data: dict[str, Any], headers: dict[str, str]) -> None:
-    """The fields of an event that nobody knows can have any type."""
+def check_push(name: str, data: dict[str, Any], headers: dict[str, str]) -> None:
+    """Check that a fallback source writes a push for a document."""
     if name == "text":
         data = {"text": "cold", "subject": "", "fields": data}
     source = CATALOG.named(name)
@@ -245,3 +244,25 @@ def test_a_fallback_always_writes_a_push(name: str, data: dict[str, Any], header
     fitted = fit(written.wording, 100, 1000)
     assert fitted.title
     assert fitted.body
+
+
+@pytest.mark.parametrize("name", FALLBACKS)
+@given(data=st.dictionaries(st.sampled_from(TOP), VALUES, min_size=1, max_size=50), headers=HEADERS)
+def test_a_fallback_always_writes_a_push(name: str, data: dict[str, Any], headers: dict[str, str]) -> None:
+    """The fields of an event that nobody knows can have any type."""
+    check_push(name, data, headers)
+
+
+ODD: list[Any] = [None, True, 8, "", "8", "{}", ["x"], [{}], {}]
+
+
+@pytest.mark.parametrize("name", ["aws-event", "webhook"])
+def test_a_fallback_writes_a_push_whatever_type_a_field_has(name: str) -> None:
+    """Each field that a template reads, with each type, and the objects and lists that hold fields."""
+    for field in TOP:
+        for value in ODD:
+            check_push(name, {field: value}, {})
+        for value in (8, "8", [None]):
+            inner = dict.fromkeys(FIELDS, value)
+            check_push(name, {field: inner}, {})
+            check_push(name, {field: [inner]}, {})
