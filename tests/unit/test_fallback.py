@@ -261,7 +261,7 @@ def test_a_fallback_writes_a_push_whatever_type_a_field_has(name: str) -> None:
     """Each field that a template reads, with each type, and the objects and lists that hold fields."""
     for field in TOP:
         for value in ODD:
-            check_push(name, {field: value}, {})
+            check_push(name, {field: value, "other": value}, {})
         for value in (8, "8", [None]):
             inner = dict.fromkeys(FIELDS, value)
             check_push(name, {field: inner}, {})
