@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.adapters.catalog import open_source_folder, read_routing_file
 from push_relay.core.rules.findings import ERROR, UNREADABLE_FILE, Finding, Mistakes
+from relayctl.collisions import collisions
+
+if TYPE_CHECKING:
+    from push_relay.core.rules.source import Source
 
 
 class Result(NamedTuple):
@@ -41,6 +45,7 @@ def check(sources: Path, config: Path) -> Result:
         return Result((missing,), ())
     findings: list[Finding] = []
     proofs = {}
+    valid: list[Source] = []
     folders = sorted(path for path in sources.iterdir() if path.is_dir())
     for folder in folders:
         try:
@@ -49,13 +54,16 @@ def check(sources: Path, config: Path) -> Result:
             findings += exc.findings
             continue
         proofs[folder.name] = source.proof
-        findings += _in_order((*source.mistakes(), *source.warnings))
+        mistakes = source.mistakes()
+        findings += _in_order((*mistakes, *source.warnings))
+        valid += [] if mistakes else [source]
     names = tuple(folder.name for folder in folders)
     try:
         routing = read_routing_file(config, names, proofs)
     except Mistakes as exc:
         return Result((*findings, *_in_order(exc.findings)), names)
-    found = (*findings, *_in_order(routing.warnings))
+    colliding = _in_order(tuple(collisions(valid, routing.eventbridge_topics)))
+    found = (*findings, *colliding, *_in_order(routing.warnings))
     return Result(found, names, tuple(routing.accounts), len(routing.routes))
 
 

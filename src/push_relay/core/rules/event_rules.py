@@ -5,6 +5,7 @@ first used, because an event that `receive` has queued needs neither the schema 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 _SIGNS_OF_A_REQUEST = ("headers", "query", "\\")
 
 
-#: The characters of a pattern that stand for others.
-_WILDCARDS = "*?[]"
+#: The parts of a pattern that stand for other characters.
+_WILDCARDS = r"[*?]|\[[^\]]*\]?"
 
 
 class Rank(NamedTuple):
@@ -62,12 +63,13 @@ class Match(NamedTuple):
     @property
     def rank(self) -> Rank:
         """How specific the rule is."""
-        inexact = [glob for _, glob in self.patterns if any(char in _WILDCARDS for char in glob)]
+        literals = [(glob, re.sub(_WILDCARDS, "", glob)) for _, glob in self.patterns]
+        inexact = [literal for glob, literal in literals if literal != glob]
         return Rank(
             is_no_fallback=not self.fallback,
             exact_patterns=len(self.patterns) - len(inexact),
             keys=len(self.patterns) + (self.when is not None),
-            literal_chars=sum(char not in _WILDCARDS for glob in inexact for char in glob),
+            literal_chars=sum(map(len, inexact)),
         )
 
     def fits(self, arrival: Arrival) -> bool:
