@@ -51,7 +51,8 @@ def event(at: float, source: str = "aws-event", **names: str) -> dict[str, Any]:
 
 def test_the_lines_of_all_pages_are_read() -> None:
     """Also after an empty page. A line of another form is passed over."""
-    odd: list[dict[str, Any]] = [{"timestamp": 1, "message": text} for text in ("{", "[]", "{}", "7")]
+    others = ("{", "[]", "{}", "7", '{"message": "receipt", "source": "push"}')
+    odd: list[dict[str, Any]] = [{"timestamp": 1, "message": text} for text in others]
     logs = FakeLogs([event(NOW - 9, **GUARDDUTY)], [], [*odd, event(NOW, "text", topic="ops")])
     log, seen = FallbackLog(logs, "/aws/lambda/bakery-deliver"), []
     lines = list(log.lines(NOW - 60, on_page=lambda *counts: seen.append(counts)))

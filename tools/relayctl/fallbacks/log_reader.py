@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 #: The lines are JSON objects, and CloudWatch Logs compares the field.
-_PATTERN: Final = '{ $.message = "fallback" }'
+_MESSAGE: Final = "fallback"
+_PATTERN: Final = f'{{ $.message = "{_MESSAGE}" }}'
 #: Pages that are read at most. A page can be empty: CloudWatch looks at a part of the log for each.
 MOST_PAGES: Final = 500
 #: Lines that are read at most.
@@ -71,6 +72,8 @@ def _line(event: Any) -> FallbackLine | None:
     """Return a line of the log; None for one that has another form."""
     try:
         written = json.loads(event["message"])
+        if written["message"] != _MESSAGE:  # a local AWS does not filter by fields
+            return None
         names = tuple((key, str(written[key])) for key in _NAMES if key in written)
         return FallbackLine(str(written["source"]), names, event["timestamp"] / 1000)
     except (KeyError, TypeError, ValueError):
