@@ -58,6 +58,7 @@ def test_rules_that_can_collide_are_reported(first: str, second: str, relay: str
         (ANY, 'eventbridge_source = "aws.*"', ""),  # one goes before the other
         (ANY, f'{ANY}\nwhen = "data.a"', ""),
         (ANY, f"{ANY}\nfallback = true", ""),
+        ('sns_topic = "*"', 'sns_topic = "*"\neventbridge_source = "aws.*"\nfallback = true', ""),
         ('eventbridge_source = "aws.ec2"', 'eventbridge_source = "aws.rds"', ""),  # no event has both
         ('eventbridge_source = "a*b"', 'eventbridge_source = "a*c"', ""),
         ('eventbridge_source = "ab?"', 'eventbridge_source = "ab*dd"', ""),
