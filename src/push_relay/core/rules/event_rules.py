@@ -5,6 +5,7 @@ first used, because an event that `receive` has queued needs neither the schema 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -31,11 +32,45 @@ if TYPE_CHECKING:
 _SIGNS_OF_A_REQUEST = ("headers", "query", "\\")
 
 
+#: The parts of a pattern that stand for other characters.
+_WILDCARDS = r"[*?]|\[[^\]]*\]?"
+
+
+class Rank(NamedTuple):
+    """How specific a match rule is. Of the rules that fit a message, the one with the highest rank counts.
+
+    The parts are compared one after the other: a rule that is not a fallback goes before one that is, then
+    the one with more exact patterns (without wildcards), then with more keys (patterns and condition), then
+    with more characters that are not wildcards in its other patterns.
+    """
+
+    is_no_fallback: bool
+    exact_patterns: int
+    keys: int
+    literal_chars: int
+
+
 class Match(NamedTuple):
-    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit."""
+    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit.
+
+    fallback  whether it counts only if no other rule fits and a route is for the source
+    """
 
     patterns: tuple[tuple[str, str], ...]
     when: Expression | None
+    fallback: bool = False
+
+    @property
+    def rank(self) -> Rank:
+        """How specific the rule is."""
+        literals = [(glob, re.sub(_WILDCARDS, "", glob)) for _, glob in self.patterns]
+        inexact = [literal for glob, literal in literals if literal != glob]
+        return Rank(
+            is_no_fallback=not self.fallback,
+            exact_patterns=len(self.patterns) - len(inexact),
+            keys=len(self.patterns) + (self.when is not None),
+            literal_chars=sum(map(len, inexact)),
+        )
 
     def fits(self, arrival: Arrival) -> bool:
         """Return whether the rule fits an arrival. A pattern never matches a missing header, not even `*`."""
@@ -175,7 +210,9 @@ class EventRules:
 
 def _match(rule: MatchTable) -> Match:
     patterns = tuple((header, rule.values[name]) for name, header in MATCH_KEYS.items() if name in rule)
-    return Match(patterns, rule.compiled("when", Expression.compile, None))
+    # A condition alone describes a document, and nobody vouches for one in an envelope that others wrote.
+    patterns = patterns or ((MATCH_KEYS["sqs_queue"], "*"),)
+    return Match(patterns, rule.compiled("when", Expression.compile, None), rule.fallback)
 
 
 def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:

@@ -17,7 +17,7 @@ from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.event_rules import EventRules, Match
 from push_relay.core.rules.expression import NO_FIELDS, RequestFields
-from push_relay.core.rules.findings import Finding, Locate, Mistakes, Report, nowhere
+from push_relay.core.rules.findings import WARNING, Finding, Locate, Mistakes, Report, nowhere
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.handshake_names import handshake_of
@@ -85,6 +85,11 @@ class Source:
     def warnings(self) -> tuple[Finding, ...]:
         """The warnings about its file."""
         return self._file.report.warnings
+
+    def match_warning(self, index: int, message: str, code: str) -> Finding:
+        """Return a warning about a match rule, for a check that knows all sources."""
+        table = self._file.match[index]
+        return table.report.finding(table.path, message, code, WARNING)
 
     # --- the front half ----------------------------------------------------------------------------
 
