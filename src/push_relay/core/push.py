@@ -93,6 +93,10 @@ class Push:
     sources: tuple[str, ...] = ()
     remember: float | None = None
 
+    def is_expired(self, event: Event, now: float) -> bool:
+        """Return whether an event is too old for this push. `now` is in seconds since the epoch."""
+        return self.max_age is not None and now - event.received_at > self.max_age
+
     def forget_before(self, event: Event) -> float:
         """Return the time before which a settlement was another event's; 0 if there is no such time.
 
