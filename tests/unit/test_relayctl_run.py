@@ -139,12 +139,14 @@ def test_an_example_that_its_source_refuses_gives_the_receipt_of_the_error(tmp_p
 def test_the_queue_message_of_an_example_is_recognised_as_its_source(
     example: Example, tmp_path: Path
 ) -> None:
-    """It has the form in which SNS or EventBridge writes to a queue."""
+    """It has the form in which SNS, EventBridge or a program writes to a queue."""
     from invocations import sqs_batch, sqs_record  # noqa: PLC0415 (its names are common)
 
     here = world_of(tmp_path, CASES[0])
     here.change_sources(TRANSLATOR.sources)
-    here.deliver(sqs_batch(sqs_record(example.queue_message())))
+    record = sqs_record(example.queue_message())
+    record["eventSourceARN"] = example.request.headers.get("sqs-queue", "")
+    here.deliver(sqs_batch(record))
     assert [receipt.source for receipt in here.witness.receipts] == [example.source]
 
 

@@ -1,0 +1,212 @@
+"""What the relay's core gets in a preview in place of AWS, the network, the clock and the log.
+
+None of it loosens the core: where a preview skips a step, a class of this module takes the place of the step.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from push_relay.core.errors import CredentialsUnavailable, Unauthenticated
+from push_relay.core.event import Event
+from push_relay.core.inbound.request import HttpRequest
+from push_relay.core.push import Receipt
+from push_relay.core.queue_format import pack
+from push_relay.core.rules.source import Source
+from push_relay.core.secret import CachedSecret
+from push_relay.core.trust.door import Admitted, Door
+from push_relay.core.trust.policy import Policy
+from push_relay.core.trust.schemes.proof import Verified
+from push_relay.core.trust.signing_secrets import StoredSigningSecrets
+from push_relay.telemetry import Telemetry
+from relayctl.deadletters.dead_letter import record
+
+#: Milliseconds that an invocation may take.
+_INVOCATION_MS = 30_000
+#: Schemes that prove the sender and not the content.
+_SENDER_ALONE = frozenset({"token", "basic", "none"})
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewClock:
+    """The time that the user has chosen (in seconds since the epoch), or the present."""
+
+    chosen: float | None = None
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
+        return time.time() if self.chosen is None else self.chosen
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never steps back."""
+        return time.monotonic()
+
+
+class PreviewContext:
+    """Lambda's context of an invocation that has time."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the same time whenever it is asked."""
+        return _INVOCATION_MS
+
+
+@dataclass(slots=True)
+class Journal:
+    """What happened to one file, in the order in which it happened.
+
+    entries    an SQS record of each event that was queued, and the receipt of each refusal
+    handshake  whether a handshake was answered
+    verified   whether the proof fits; None if it was not verified
+    skipped    the steps that the preview has left out
+    """
+
+    entries: list[Mapping[str, object] | Receipt] = field(default_factory=list)
+    handshake: bool = False
+    verified: bool | None = None
+    skipped: list[str] = field(default_factory=list)
+
+    def skip(self, step: str) -> None:
+        """Note that a step was left out."""
+        if step not in self.skipped:
+            self.skipped.append(step)
+
+
+#: The steps that a preview may leave out.
+PROOF, ADDRESS, SUBSCRIPTION = "proof", "address", "subscription"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepingQueue:
+    """A queue that keeps in the journal what is put into it, in the form in which SQS hands it out."""
+
+    journal: Journal
+    clock: PreviewClock
+
+    def put(self, event: Event) -> None:
+        """Keep an event. Raises PayloadTooLarge, as the queue does."""
+        packed = pack(event)
+        attributes = {
+            name: {"StringValue": value, "DataType": "String"} for name, value in packed.attributes.items()
+        }
+        self.journal.entries.append(record("preview", packed.body, attributes, self.clock.now()))
+
+
+class PreviewTelemetry(Telemetry):
+    """Notes in the journal what the relay would log and count. Writes nothing."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def accepted(self, event: Event) -> None:
+        """Note nothing: the queue has the event."""
+
+    def handshake(self, source: str, correlation_id: str) -> None:
+        """Note that a handshake was answered."""
+        self._journal.handshake = True
+
+    def unsubscribed(self, source: str, correlation_id: str) -> None:
+        """Note nothing: it is a handshake too."""
+
+    def quota(self, account: str, calls: int, limit: int) -> None:
+        """Note nothing: no call is made."""
+
+    def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
+        """Note the receipts of what became no push."""
+        self._journal.entries += receipts
+
+    def refused(self, receipt: Receipt) -> None:
+        """Note a request that was refused before its sender had proven itself."""
+        self._journal.entries.append(receipt)
+
+    def trouble(self, what: str, *, error_code: str, detail: str) -> None:
+        """Note nothing: it is no part of an event."""
+
+    def outdated(self, warning: object) -> None:
+        """Note nothing: `relayctl check` reports it."""
+
+    def flush(self) -> None:
+        """Write nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingDoor(Door):
+    """The real door, which notes its result."""
+
+    journal: Journal = field(default_factory=Journal)
+
+    def verify(self, source: Source, policy: Policy, request: HttpRequest, now: float) -> Admitted:
+        """Verify a request as the relay does."""
+        try:
+            admitted = Door.verify(self, source, policy, request, now)
+        except Unauthenticated:
+            self.journal.verified = False
+            raise
+        self.journal.verified = None if source.open_to_all else True
+        return admitted
+
+
+@dataclass(frozen=True, slots=True)
+class UncheckedDoor(Door):
+    """A door for previews without secrets: it takes every request's proof for genuine, and notes that.
+
+    Everything else that the relay asks of a request it asks too: that the source takes webhooks, and from
+    whom.
+    """
+
+    journal: Journal = field(default_factory=Journal)
+
+    def verify(self, source: Source, policy: Policy, request: HttpRequest, now: float) -> Admitted:
+        """Admit a request as if its proof covered the body, if the scheme signs content at all."""
+        self.approach(source, policy, request)
+        if not source.open_to_all:
+            self.journal.skip(PROOF)
+        return Admitted(Verified(request.body, content=source.scheme not in _SENDER_ALONE))
+
+
+class NoSecrets:
+    """The signing secrets of a preview that has none."""
+
+    def of(self, source: str) -> Sequence[bytes]:
+        """Raise CredentialsUnavailable."""
+        raise CredentialsUnavailable(f"the preview has no signing secret of `{source}`: give --secrets")
+
+    def refreshed(self, source: str) -> Sequence[bytes]:
+        """Raise CredentialsUnavailable."""
+        return self.of(source)
+
+
+def secrets_in(text: str, clock: PreviewClock) -> StoredSigningSecrets:
+    """Return the signing secrets in the text of a secret."""
+    return StoredSigningSecrets(CachedSecret(lambda: text, clock.now, clock.monotonic))
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answers of the addresses that the relay would call, such as that of a certificate."""
+
+    answers: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, url: str) -> bytes:
+        """Return the answer of an address. Raises CredentialsUnavailable."""
+        if url not in self.answers:
+            raise CredentialsUnavailable(
+                "a key has to be fetched, and a preview calls no network: give the answer of its address "
+                "with --fetched"
+            )
+        return self.answers[url].encode()
+
+
+@dataclass(frozen=True, slots=True)
+class NoSubscriptions:
+    """SNS's endpoint, which a preview does not call."""
+
+    journal: Journal
+
+    def confirm(self, _url: str) -> bool:
+        """Note that a subscription would be confirmed."""
+        self.journal.skip(SUBSCRIPTION)
+        return True
+
+
+#: Makes the door of one file.
+type MakeDoor = Callable[[Journal], Door]
