@@ -73,8 +73,8 @@ def is_from_aws(request: webhook.Webhook) -> bool:
 def aws_message(request: webhook.Webhook, message_id: str, sent_at: datetime) -> str:
     """Return the body of the message that AWS would send to the relay's queue for an example.
 
-    An SNS notification holds the example's body as it is, and an EventBridge event holds it as its `detail`. A
-    message without an envelope is the body.
+    An SNS notification holds the example's body as it is, and an EventBridge event holds it as its `detail`.
+    A message without an envelope is the body.
     """
     headers, text = request.headers, request.body.decode()
     now = sent_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

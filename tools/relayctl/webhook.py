@@ -80,7 +80,7 @@ def _joined(example: Mapping[str, Any], name: str, separator: str) -> Mapping[st
     """Return headers or parameters. The values of a repeated one are a list, and are joined as AWS does."""
     given = example.get(name) or {}
     if not isinstance(given, dict):
-        raise ValueError(f"`{name}` is not an object")
+        raise ValueError(f"`{name}` is not an object")  # noqa: TRY004 (one kind of error for every member)
     values = {key: value if isinstance(value, list) else [value] for key, value in given.items()}
     if not all(isinstance(text, str) for texts in values.values() for text in texts):
         raise ValueError(f"`{name}` has a value that is neither a text nor a list of texts")

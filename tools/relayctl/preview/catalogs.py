@@ -42,7 +42,10 @@ class Catalogs:
         return self._sources[name]
 
     def check(self, name: str) -> None:
-        """Compile every part of a source. Raises ConfigurationInvalid with all mistakes, and UnknownSource."""
+        """Compile every part of a source.
+
+        Raises ConfigurationInvalid with all mistakes, and UnknownSource.
+        """
         self.named(name)
         if name not in self._checked:
             self._sources[name] = read_source_folder(self._folders[name])

@@ -28,44 +28,37 @@ class InputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """The content of one file: an example or an invocation.
+    """The content of one file: an example, or else an invocation.
 
-    file     the name as it was given
-    folder   the name of the source folder if the file is in its `examples`; else None
-    example  the request, if the file is an example
+    file    the name as it was given
+    folder  the name of the source folder if the file is in its `examples`; else None
     """
 
     file: str
+    content: Webhook | Mapping[str, Any]
     folder: str | None = None
-    example: Webhook | None = None
-    invocation: Mapping[str, Any] | None = None
-
-    @property
-    def is_http(self) -> bool:
-        """Whether the invocation is one of the function `receive`."""
-        return self.invocation is not None and "requestContext" in self.invocation
 
 
 def read_input(file: str) -> Input:
     """Read a file. Raises InputError."""
-    document = parse_json(file, _read(file))
+    document = parse_json(file, read_bytes(file))
     if not isinstance(document, dict):
         raise InputError(f"{file}:1: is not a JSON object. {_SHAPES}")
     if "requestContext" in document or "Records" in document:
-        return Input(file, invocation=document)
+        return Input(file, document)
     if "detail-type" in document or "detail" in document:
-        return Input(file, invocation=document)
+        return Input(file, document)
     if document.keys() & {"headers", "query", "body"}:
         try:
-            return Input(file, folder_of(file), example=read_webhook(document))
+            return Input(file, read_webhook(document), folder_of(file))
         except ValueError as exc:
             raise InputError(f"{file}: {exc}") from None
     raise InputError(f"{file}: is neither an example nor an invocation. {_SHAPES}")
 
 
 _SHAPES: Final = (
-    'An example is {"headers": {...}, "query": {...}, "body": ...}; an invocation is the event with which AWS '
-    "invokes a function (see events/)"
+    'An example is {"headers": {...}, "query": {...}, "body": ...}; an invocation is the event with which '
+    "AWS invokes a function (see events/)"
 )
 
 
@@ -87,7 +80,8 @@ def parse_json(file: str, content: bytes) -> Any:
         raise InputError(f"{file}: is nested too deeply") from None
 
 
-def _read(file: str) -> bytes:
+def read_bytes(file: str) -> bytes:
+    """Return the content of a file, or of standard input. Raises InputError."""
     try:
         return sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
     except OSError as exc:

@@ -11,7 +11,7 @@ from push_relay.core.errors import CredentialsUnavailable, Unauthenticated
 from push_relay.core.event import Event
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.push import Receipt
-from push_relay.core.queue_format import pack
+from push_relay.core.queue_format import EVENT_ATTRIBUTE, pack, unpack
 from push_relay.core.rules.source import Source
 from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Admitted, Door
@@ -19,7 +19,6 @@ from push_relay.core.trust.policy import Policy
 from push_relay.core.trust.schemes.proof import Verified
 from push_relay.core.trust.signing_secrets import StoredSigningSecrets
 from push_relay.telemetry import Telemetry
-from relayctl.deadletters.dead_letter import record
 
 #: Milliseconds that an invocation may take.
 _INVOCATION_MS = 30_000
@@ -54,13 +53,13 @@ class PreviewContext:
 class Journal:
     """What happened to one file, in the order in which it happened.
 
-    entries    an SQS record of each event that was queued, and the receipt of each refusal
+    entries    each event that was queued, as `deliver` reads it, and the receipt of each refusal
     handshake  whether a handshake was answered
     verified   whether the proof fits; None if it was not verified
     skipped    the steps that the preview has left out
     """
 
-    entries: list[Mapping[str, object] | Receipt] = field(default_factory=list)
+    entries: list[Event | Receipt] = field(default_factory=list)
     handshake: bool = False
     verified: bool | None = None
     skipped: list[str] = field(default_factory=list)
@@ -77,18 +76,14 @@ PROOF, ADDRESS, SUBSCRIPTION = "proof", "address", "subscription"
 
 @dataclass(frozen=True, slots=True)
 class KeepingQueue:
-    """A queue that keeps in the journal what is put into it, in the form in which SQS hands it out."""
+    """A queue that keeps in the journal what is put into it."""
 
     journal: Journal
-    clock: PreviewClock
 
     def put(self, event: Event) -> None:
-        """Keep an event. Raises PayloadTooLarge, as the queue does."""
+        """Keep an event as it is after the queue. Raises PayloadTooLarge, as the queue does."""
         packed = pack(event)
-        attributes = {
-            name: {"StringValue": value, "DataType": "String"} for name, value in packed.attributes.items()
-        }
-        self.journal.entries.append(record("preview", packed.body, attributes, self.clock.now()))
+        self.journal.entries.append(unpack(packed.body.encode(), packed.attributes[EVENT_ATTRIBUTE]))
 
 
 class PreviewTelemetry(Telemetry):
@@ -102,6 +97,7 @@ class PreviewTelemetry(Telemetry):
 
     def handshake(self, source: str, correlation_id: str) -> None:
         """Note that a handshake was answered."""
+        del source, correlation_id
         self._journal.handshake = True
 
     def unsubscribed(self, source: str, correlation_id: str) -> None:
@@ -112,6 +108,7 @@ class PreviewTelemetry(Telemetry):
 
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
         """Note the receipts of what became no push."""
+        del attempt
         self._journal.entries += receipts
 
     def refused(self, receipt: Receipt) -> None:
@@ -157,13 +154,14 @@ class UncheckedDoor(Door):
 
     def verify(self, source: Source, policy: Policy, request: HttpRequest, now: float) -> Admitted:
         """Admit a request as if its proof covered the body, if the scheme signs content at all."""
+        del now
         self.approach(source, policy, request)
         if not source.open_to_all:
             self.journal.skip(PROOF)
         return Admitted(Verified(request.body, content=source.scheme not in _SENDER_ALONE))
 
 
-class NoSecrets:
+class _NoSecrets:
     """The signing secrets of a preview that has none."""
 
     def of(self, source: str) -> Sequence[bytes]:
@@ -173,11 +171,6 @@ class NoSecrets:
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Raise CredentialsUnavailable."""
         return self.of(source)
-
-
-def secrets_in(text: str, clock: PreviewClock) -> StoredSigningSecrets:
-    """Return the signing secrets in the text of a secret."""
-    return StoredSigningSecrets(CachedSecret(lambda: text, clock.now, clock.monotonic))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +203,16 @@ class NoSubscriptions:
 
 #: Makes the door of one file.
 type MakeDoor = Callable[[Journal], Door]
+
+
+def door_maker(secrets: str | None, fetched: Mapping[str, str], clock: PreviewClock) -> MakeDoor:
+    """Return what makes the door: the real one if there are secrets, else one that checks no proof.
+
+    secrets  the text of the stored secret
+    fetched  the answers of addresses
+    """
+    answers = Fetched(fetched)
+    if secrets is None:
+        return lambda journal: UncheckedDoor(_NoSecrets(), answers, journal)
+    stored = StoredSigningSecrets(CachedSecret(lambda: secrets, clock.now, clock.monotonic))
+    return lambda journal: VerifyingDoor(stored, answers, journal)
