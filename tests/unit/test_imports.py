@@ -72,9 +72,11 @@ RECEIVE = {
     "core.inbound.formats.list_of_one",
     "core.inbound.formats.registry",
     "core.inbound.formats.sns_message",
+    "core.inbound.items",
     "core.inbound.media_type",
     "core.intake",
     "core.rules.admission",
+    "core.rules.answer",
     "core.rules.schema",
     "core.trust.certificates",
     "core.trust.door",
@@ -97,6 +99,7 @@ RECEIVE = {
     "core.trust.schemes.timestamped_hmac",
     "core.trust.schemes.twilio",
     "core.trust.signing_secrets",
+    "entrypoints.answers",
     "entrypoints.http_endpoint",
 }
 #: The further modules of `deliver`.

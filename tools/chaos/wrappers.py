@@ -18,10 +18,12 @@ from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.ledger import Claim, Ledger
 from push_relay.core.delivery.sender import PushApi, Sender
+from push_relay.core.errors import RelayError
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.intake import Forward, Intake, QueueForward, Received
 from push_relay.core.push import Push, Receipt
+from push_relay.core.queue_format import RejectedItem
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.trust.handshakes.base import Reply
@@ -152,6 +154,14 @@ class WatchedMessages:
         self.inner.put(event)
         self.injector.at("after_put")
 
+    def put_all(
+        self, contents: Sequence[Event | RejectedItem], time_left: TimeLeft
+    ) -> Sequence[RelayError | None]:
+        """Queue the events of one request."""
+        results = self.inner.put_all(contents, time_left)
+        self.injector.at("after_put")
+        return results
+
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""
         self.injector.at("before_requeue")
@@ -208,13 +218,14 @@ class WatchedIntake(Intake):
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
         """Receive a request. In direct mode, its pushes are taken up by the relay."""
-        is_one = True
+        pushes = 1
         try:
             received = Intake.receive(self, request, time_left)
-            is_one = not (isinstance(received, Received) and received.forwarded.receipts)
+            if isinstance(received, Received):
+                pushes = sum(not (part.forwarded and part.forwarded.receipts) for part in received.parts)
         finally:
-            if self.injector and is_one:
-                self.injector.note("taken_up", pushes=1)
+            if self.injector and pushes:
+                self.injector.note("taken_up", pushes=pushes)
         return received
 
 

@@ -47,7 +47,8 @@ class RelayError(Exception):
     """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show.
 
     `sender_is_proven` is whether the sender of a webhook had proven its origin when this was raised. Anybody
-    can cause errors before that, so these are logged in samples.
+    can cause errors before that, so these are logged in samples. `answered_with` is the status that such a
+    sender's source is answered with if it is refused, instead of the error's own.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -58,6 +59,7 @@ class RelayError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.sender_is_proven = False
+        self.answered_with: int | None = None
 
 
 class ConfigurationInvalid(RelayError):

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 from push_relay.core.inbound.formats.base import Content, Format, not_json
 from push_relay.core.inbound.formats.registry import DEFAULT_FORMAT, FORMATS
+from push_relay.core.inbound.items import Items
 from push_relay.core.inbound.media_type import FORM, looks_like_json, media_type
 from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.strict_json import MAX_TEXT, JsonObject, parse_object
@@ -39,7 +40,7 @@ class BodyFormat:
     @property
     def format(self) -> Format:
         """The strategy of that name."""
-        return FORMATS[self.name]
+        return FORMATS[self.name]()
 
 
 def read_body(
@@ -49,14 +50,14 @@ def read_body(
     *,
     proven: bool = False,
     most_bytes: int = MAX_BODY,
-) -> JsonObject:
-    """Return the document that a body holds.
+) -> JsonObject | Items:
+    """Return the document that a body holds, or its items.
 
     proven      whether a proof covers each byte of it
     most_bytes  how large it may be, decompressed
 
     Raises UnsupportedMediaType for another content type, charset or coding, MalformedRequest for a body
-    that is not one JSON object, PayloadTooLarge for one that is too large or has too many parts.
+    that is not what the format needs, PayloadTooLarge for one that is too large or has too many parts.
     """
     content = Content(_decompressed(body, headers, most_bytes), headers, media_type(headers))
     document = body_format.format.read_whole(content, proven=proven)
@@ -65,13 +66,13 @@ def read_body(
     return _read_leniently(content, body_format) if proven else _read_strictly(content, body_format)
 
 
-def _read_strictly(content: Content, body_format: BodyFormat) -> JsonObject:
+def _read_strictly(content: Content, body_format: BodyFormat) -> JsonObject | Items:
     if body_format.form_field and content.media_type.name == FORM:
         return _form(content.body, body_format.form_field, lenient=False)
     return body_format.format.read_strictly(content)
 
 
-def _read_leniently(content: Content, body_format: BodyFormat) -> JsonObject:
+def _read_leniently(content: Content, body_format: BodyFormat) -> JsonObject | Items:
     named, field = content.media_type, body_format.form_field
     try:
         if field and not looks_like_json(content.body):

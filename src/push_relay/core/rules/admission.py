@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from push_relay.core.inbound.body import BodyFormat
 from push_relay.core.inbound.request import CORRELATION_HEADERS
+from push_relay.core.rules.answer import FixedAnswer, read_answer
+from push_relay.core.rules.expression import NO_FIELDS, Expression, read_expression
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.trust.handshakes.base import Handshake
 from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
@@ -21,18 +23,23 @@ class Admission(NamedTuple):
 
     verify     None if the source takes no webhooks, because AWS delivers its events
     handshake  answers what the sender asks before it sends events
+    each       the expression for the items of a request with several events
+    answer     how accepted requests are answered
     """
 
     verify: Scheme | None
     handshake: Handshake
     body_format: BodyFormat
+    each: Expression | None
+    answer: FixedAnswer
 
 
 def read_admission(file: SourceFile) -> Admission:
     """Compile the first part of a source. Mistakes are added to the file's report."""
     body_format = BodyFormat(file.event.format, file.event.form_field)
     verify = _scheme(file.verify, body_format) if file.verify else None
-    return Admission(verify, _handshake(file), body_format)
+    each = read_expression(file.event, "each", file.verify.proof if file.verify else NO_FIELDS)
+    return Admission(verify, _handshake(file), body_format, each, read_answer(file.answer))
 
 
 def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:

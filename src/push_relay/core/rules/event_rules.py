@@ -159,14 +159,18 @@ class EventRules:
             return None
         if table.remember is not None:
             return table.remember
-        return None if verify is None or self._has_id(event) else verify.remember_secs
+        return None if verify is None or self.own_id(event.scope()) is not None else verify.remember_secs
 
-    def _has_id(self, event: Event) -> bool:
-        """Return whether an event's document has an id. The proof does not always cover one in a header."""
+    def own_id(self, scope: Scope) -> object:
+        """Return the id that a document itself has; None if it has none.
+
+        The proof does not always cover one in a header.
+        """
         named = self.event_id
         if named is None or named.names("headers") or named.names("query"):
-            return False
-        return safe_id(_evaluate_or_none(named, event.scope()), "") != ""
+            return None
+        own_id = _evaluate_or_none(named, scope)
+        return own_id if safe_id(own_id, "") else None
 
 
 def _match(rule: MatchTable) -> Match:

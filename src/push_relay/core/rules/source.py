@@ -25,6 +25,8 @@ from push_relay.core.trust.verify_table import OPEN, WITHOUT_SECRET
 if TYPE_CHECKING:
     from push_relay.core.inbound.body import BodyFormat
     from push_relay.core.rules.admission import Admission
+    from push_relay.core.rules.answer import FixedAnswer
+    from push_relay.core.rules.expression import Expression
     from push_relay.core.rules.schema import Schema
     from push_relay.core.rules.wording import MessageRule, WordingResult
     from push_relay.core.trust.handshakes.base import Answer, Preflight
@@ -113,6 +115,16 @@ class Source:
         return self.admission.body_format
 
     @property
+    def each(self) -> "Expression | None":
+        """The expression for the items of a request with several events."""
+        return self.admission.each
+
+    @property
+    def answer(self) -> "FixedAnswer":
+        """How accepted requests are answered."""
+        return self.admission.answer
+
+    @property
     def needs_secret(self) -> bool:
         """Whether a secret of the deployer's takes part in the verification."""
         return self.scheme not in WITHOUT_SECRET
@@ -126,6 +138,11 @@ class Source:
         """Return the identity of an event whose content is not signed."""
         own_identity = self.body_format.format.own_identity(arrival.data)
         return self.rules.identify(arrival, own_identity)
+
+    def own_id(self, arrival: Arrival) -> object:
+        """Return the id that an item's document has, signed as the document is; None if it has none."""
+        own_identity = self.body_format.format.own_identity(arrival.data)
+        return own_identity if own_identity is not None else self.rules.own_id(arrival.scope())
 
     # --- both halves -------------------------------------------------------------------------------
 

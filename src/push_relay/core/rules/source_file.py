@@ -30,7 +30,7 @@ class EventTable(Table):
     """How a request becomes an event."""
 
     format = default(
-        Choice("json", "cloudevents", "list-of-one", "sns"),
+        Choice("json", "list", "ndjson", "cloudevents", "list-of-one", "sns"),
         "json",
         "The format of a body; see [Bodies](writing-a-source.md#bodies).",
     )
@@ -39,6 +39,12 @@ class EventTable(Table):
         "The field of a form that holds the JSON document, or `*` if all fields together are the document.",
         without="no forms",
         old=("form",),
+    )
+    each = optional(
+        Text("expression"),
+        "An expression: the list of the request's events, such as `data.alerts`. See "
+        "[Several events in one request](writing-a-source.md#several-events-in-one-request).",
+        without="the items of a list, else one event",
     )
     id = optional(
         Text("expression"),
@@ -63,6 +69,32 @@ class EventTable(Table):
         Duration(),
         "The age at which an event is no longer worth a push. A route's `max_age` is used before it.",
         without="the account's",
+    )
+
+
+class AnswerTable(Table):
+    """How accepted requests are answered, for a sender that does not understand the relay's own answer."""
+
+    status = optional(
+        Integer(at_least=200, at_most=299),
+        "The status of the answer to an accepted request.",
+        without="the relay's own answer",
+    )
+    body = default(
+        Text(may_be_empty=True), "", "The body of that answer.", without="empty, if there is a `status`"
+    )
+    content_type = default(
+        Text(
+            "media type", "[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[ -~]+)?", "is not a media type"
+        ),
+        "text/plain; charset=utf-8",
+        "The body's media type.",
+    )
+    rejected_status = optional(
+        Integer(at_least=400, at_most=499),
+        "The status of a request that is refused permanently although its proof fits, for a sender that "
+        "retries after any other.",
+        without="the error's own",
     )
 
 
@@ -120,5 +152,6 @@ class SourceFile(Table):
         "webhooks.",
     )
     event = one(EventTable, "How a request becomes an event.")
+    answer = maybe(AnswerTable, "[How accepted requests are answered](writing-a-source.md#answers).")
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")

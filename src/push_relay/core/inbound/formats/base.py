@@ -1,4 +1,7 @@
-"""The format `json`, and what the other formats change of it."""
+"""The format `json`, and what the other formats change of it.
+
+A JSON object is one event, and each item of a JSON list is one.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +9,7 @@ from typing import NamedTuple
 
 from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
 from push_relay.core.event import Arrival
+from push_relay.core.inbound.items import Items
 from push_relay.core.inbound.media_type import MediaType
 from push_relay.core.strict_json import Json, JsonObject, parse
 
@@ -22,9 +26,9 @@ class Content(NamedTuple):
 
 
 class Format:
-    """One JSON object in the body. The other formats are subclasses."""
+    """A JSON object or list in the body. The other formats are subclasses."""
 
-    def read_whole(self, content: Content, *, proven: bool) -> JsonObject | None:
+    def read_whole(self, content: Content, *, proven: bool) -> JsonObject | Items | None:
         """Return the document of a body that is not read as JSON of a media type; None if it is.
 
         proven  whether a proof covers each byte of the body
@@ -32,7 +36,7 @@ class Format:
         del content, proven
         return None
 
-    def read_strictly(self, content: Content) -> JsonObject:
+    def read_strictly(self, content: Content) -> JsonObject | Items:
         """Return the document of a body that no proof covers.
 
         Raises UnsupportedMediaType for a content type that is not JSON's own, given once, in UTF-8, and
@@ -42,20 +46,25 @@ class Format:
         self.check_media_type(content)
         return self.document(parse(content.body), content)
 
-    def read_leniently(self, content: Content) -> JsonObject:
+    def read_leniently(self, content: Content) -> JsonObject | Items:
         """Return the document of a body that a proof covers. Raises MalformedRequest, PayloadTooLarge."""
         value = parse(content.body, lenient=True, charset=content.media_type.charset)
         return self.document(value, content, lenient=True)
 
     def check_media_type(self, content: Content) -> None:
-        """Raise UnsupportedMediaType if the format needs another media type than JSON's."""
+        """Raise UnsupportedMediaType for a media type of JSON that the format does not read."""
+        if content.media_type.name.endswith("-batch+json"):
+            raise not_json()
 
-    def document(self, value: Json, content: Content, *, lenient: bool = False) -> JsonObject:
-        """Return the document that a JSON value holds. Raises MalformedRequest, UnsupportedMediaType."""
+    def document(self, value: Json, content: Content, *, lenient: bool = False) -> JsonObject | Items:
+        """Return the document or the items of a JSON value.
+
+        Raises MalformedRequest, UnsupportedMediaType, and PayloadTooLarge for too many items.
+        """
         del content, lenient
-        if not isinstance(value, dict):
-            raise MalformedRequest("the body is JSON, but not an object")
-        return value
+        if isinstance(value, list):
+            return Items.of(value)
+        return only_object(value)
 
     def unwrap(self, arrival: Arrival) -> Arrival:
         """Remove the envelope that the sender's service put around the event. Raises MalformedRequest."""
@@ -72,10 +81,17 @@ class Format:
         return False
 
 
+def only_object(value: Json) -> JsonObject:
+    """Return a JSON value that has to be an object. Raises MalformedRequest."""
+    if not isinstance(value, dict):
+        raise MalformedRequest("the body is JSON, but not an object")
+    return value
+
+
 def check_json(content: Content) -> None:
     """Raise UnsupportedMediaType unless the content type is JSON's own, given once, in UTF-8."""
     once = content.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if once != content.media_type.name or not _STRICT_JSON.fullmatch(once) or once.endswith("-batch+json"):
+    if once != content.media_type.name or not _STRICT_JSON.fullmatch(once):
         raise not_json()
     if content.media_type.charset not in _UTF8:
         raise UnsupportedMediaType("the charset is not utf-8, which is JSON's (RFC 8259, 8.1)")

@@ -1,4 +1,9 @@
-"""The formats by the names that `[event] format` of a source uses."""
+"""The formats by the names that `[event] format` of a source uses.
+
+Those that few sources use are imported when a source with one of them gets a request.
+"""
+
+from collections.abc import Callable, Mapping
 
 from push_relay.core.inbound.formats.base import Format
 from push_relay.core.inbound.formats.cloud_event import CloudEvent
@@ -7,9 +12,25 @@ from push_relay.core.inbound.formats.sns_message import SnsMessage
 
 #: The format of a source that configures none.
 DEFAULT_FORMAT = "json"
-FORMATS: dict[str, Format] = {
-    DEFAULT_FORMAT: Format(),
-    "cloudevents": CloudEvent(),
-    "list-of-one": ListOfOne(),
-    "sns": SnsMessage(),
+
+
+def _list() -> Format:
+    from push_relay.core.inbound.formats.json_list import JsonList  # noqa: PLC0415 (see above)
+
+    return JsonList()
+
+
+def _ndjson() -> Format:
+    from push_relay.core.inbound.formats.ndjson import Ndjson  # noqa: PLC0415 (see above)
+
+    return Ndjson()
+
+
+FORMATS: Mapping[str, Callable[[], Format]] = {
+    DEFAULT_FORMAT: Format,
+    "list": _list,
+    "ndjson": _ndjson,
+    "cloudevents": CloudEvent,
+    "list-of-one": ListOfOne,
+    "sns": SnsMessage,
 }
