@@ -170,6 +170,8 @@ class Receipt:
 
         If the source does not exist, its name is `unknown`: strangers must not be able to make metrics.
         """
+        if isinstance(error, SchemaViolation):
+            source = source or error.source
         return cls(
             source=source if source and not isinstance(error, UnknownSource) else "unknown",
             event_id=event_id,

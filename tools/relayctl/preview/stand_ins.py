@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from push_relay.core.errors import CredentialsUnavailable, Unauthenticated
+from push_relay.core.clock import TimeLeft
+from push_relay.core.errors import CredentialsUnavailable, PayloadTooLarge, RelayError, Unauthenticated
 from push_relay.core.event import Event
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.push import Receipt
-from push_relay.core.queue_format import EVENT_ATTRIBUTE, pack, unpack
+from push_relay.core.queue_format import EVENT_ATTRIBUTE, RejectedItem, bare, pack, unpack
 from push_relay.core.rules.source import Source
 from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Admitted, Door
@@ -53,13 +54,15 @@ class PreviewContext:
 class Journal:
     """What happened to one file, in the order in which it happened.
 
-    entries    each event that was queued, as `deliver` reads it, and the receipt of each refusal
+    entries    each event that was accepted, as `deliver` reads it, and the receipt of each refusal
+    queued     each event that was put into the queue, by its id as an object, with what `deliver` reads
     handshake  whether a handshake was answered
     verified   whether the proof fits; None if it was not verified
     skipped    the steps that the preview has left out
     """
 
     entries: list[Event | Receipt] = field(default_factory=list)
+    queued: dict[int, tuple[Event, Event]] = field(default_factory=dict)
     handshake: bool = False
     verified: bool | None = None
     skipped: list[str] = field(default_factory=list)
@@ -83,7 +86,26 @@ class KeepingQueue:
     def put(self, event: Event) -> None:
         """Keep an event as it is after the queue. Raises PayloadTooLarge, as the queue does."""
         packed = pack(event)
-        self.journal.entries.append(unpack(packed.body.encode(), packed.attributes[EVENT_ATTRIBUTE]))
+        arrived = unpack(packed.body.encode(), packed.attributes[EVENT_ATTRIBUTE])
+        self.journal.queued[id(event)] = event, arrived
+
+    def put_all(
+        self, contents: Sequence[Event | RejectedItem], time_left: TimeLeft
+    ) -> Sequence[RelayError | None]:
+        """Keep each event, and return for each content why a message cannot hold it."""
+        del time_left
+        results: list[RelayError | None] = []
+        for content in contents:
+            try:
+                if isinstance(content, Event):
+                    self.put(content)
+                else:
+                    bare(content)
+            except PayloadTooLarge as exc:
+                results.append(exc)
+            else:
+                results.append(None)
+        return results
 
 
 class PreviewTelemetry(Telemetry):
@@ -93,7 +115,16 @@ class PreviewTelemetry(Telemetry):
         self._journal = journal
 
     def accepted(self, event: Event) -> None:
-        """Note nothing: the queue has the event."""
+        """Note an event that is queued."""
+        _, arrived = self._journal.queued[id(event)]
+        self._journal.entries.append(arrived)
+
+    def kept(self, receipt: Receipt) -> None:
+        """Note an item that is not valid, which `deliver` rejects."""
+        self._journal.entries.append(receipt)
+
+    def empty(self, source: str, correlation_id: str) -> None:
+        """Note nothing: the request has no event."""
 
     def handshake(self, source: str, correlation_id: str) -> None:
         """Note that a handshake was answered."""
@@ -171,6 +202,11 @@ class _NoSecrets:
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Raise CredentialsUnavailable."""
         return self.of(source)
+
+    def settings(self, source: str) -> Mapping[str, str]:
+        """Return no settings: they are in the secret."""
+        del source
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
