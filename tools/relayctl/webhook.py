@@ -78,7 +78,9 @@ def _body(example: Mapping[str, Any]) -> bytes:
 
 def _joined(example: Mapping[str, Any], name: str, separator: str) -> Mapping[str, str]:
     """Return headers or parameters. The values of a repeated one are a list, and are joined as AWS does."""
-    given = example.get(name) or {}
+    given = example.get(name)
+    if given is None:
+        return {}
     if not isinstance(given, dict):
         raise ValueError(f"`{name}` is not an object")  # noqa: TRY004 (one kind of error for every member)
     values = {key: value if isinstance(value, list) else [value] for key, value in given.items()}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from relayctl.preview.previewer import Previewer
 
 _WRONG_ARGUMENTS = 2
+#: The folder of the shipped sources.
+SHIPPED = ROOT / "src/sources"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +120,7 @@ def _previewer(arguments: argparse.Namespace) -> "Previewer":
     from relayctl.preview.stand_ins import PreviewClock, door_maker
 
     clock = PreviewClock(arguments.now)
-    sources = Catalogs(ROOT / "src/sources", arguments.sources)
+    sources = Catalogs(SHIPPED, arguments.sources)
     name = arguments.source
     if name and name not in sources.names():
         from push_relay.core.rules.findings import choices

@@ -1,7 +1,7 @@
 """Write the reference of relay.toml and source.toml: the tables of keys in docs/, and docs/schemas/*.json.
 
-Both are written from the declarations of the keys. With --check nothing is written, and the exit code is 1 if
-a file is not current.
+Both are written from the declarations of the keys. The JSON Schema of `relayctl preview --json` is written
+from its code. With --check nothing is written, and the exit code is 1 if a file is not current.
 """
 
 import argparse
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file with the text that it should have."""
+    from relayctl.preview import schema as preview_schema
     from relayctl.reference import schemas, tables
 
     for page in sorted(docs.glob("*.md")):
@@ -47,6 +48,7 @@ def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     for name in schemas.FILES:
         schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"
         yield docs / "schemas" / name, schema
+    yield docs / "schemas" / preview_schema.FILE, json.dumps(preview_schema.build(), indent=2) + "\n"
 
 
 def _read(file: Path) -> str:

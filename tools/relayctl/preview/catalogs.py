@@ -75,6 +75,6 @@ def _folders(directory: Path) -> dict[str, Path]:
     found = {file.parent.name: file.parent for file in directory.glob("*/source.toml")}
     if not found:
         raise InputError(
-            f"{directory}: is no folder of sources: neither it nor a folder in it has a source.toml"
+            f"{directory}: is not a folder of sources: neither it nor a folder in it has a source.toml"
         )
     return found

@@ -23,7 +23,7 @@ _EXAMPLES: Final = "examples"
 
 
 class InputError(Exception):
-    """A file cannot be used. The text names it, the line if there is one, and the way to mend it."""
+    """A file cannot be used. The text names it, the line if there is one, and the way to correct it."""
 
 
 @dataclass(frozen=True, slots=True)

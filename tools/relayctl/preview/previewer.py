@@ -176,7 +176,7 @@ class Previewer:
         """Return the receipt of a push for which the vendor is up and answers well."""
         account = self.routing.accounts[push.account]
         if push.is_expired(event, self.clock.now()):
-            detail = f"it is older than {push.max_age or 0:g} seconds"
+            detail = f"it is older than its max_age of {push.max_age or 0:g} seconds"
             return replace(Receipt.of(event, Outcome.EXPIRED, detail=detail), push=push)
         try:
             encode(push, _CREDENTIALS, account.format, xml_root=account.xml_root)

@@ -16,8 +16,8 @@ _WIDTH: Final = 80
 #: The column in which the text begins, after the label.
 _INDENT: Final = 12
 _SKIPPED: Final = {
-    PROOF: "the proof, because there are no --secrets: the request may be forged. Its identity is that of "
-    "a proof that covers the body",
+    PROOF: "the proof, because there are no --secrets: the request may be forged. The identity is "
+    "shown as if the proof covered the body",
     ADDRESS: "the sender's address, because an example has none (`allow_ips`)",
     SUBSCRIPTION: "the confirmation of the subscription, because a preview calls no network",
 }

@@ -1,4 +1,4 @@
-"""The result of a preview: what became of one file, and of each event in it."""
+"""The result of a preview: the outcome of one file, and of each event in it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class PreviewedMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PreviewedEvent:
-    """What would become of one event, or of a request or message that becomes none.
+    """The outcome that one event would have, or a request or message that is refused.
 
     receipt      the worst receipt of its pushes, or the receipt of the refusal
     event        None if it was refused
@@ -74,13 +74,13 @@ class PreviewedEvent:
 
     @property
     def violations(self) -> Sequence[Violation]:
-        """Where it breaks its source's schema."""
+        """The places in which it breaks its source's schema."""
         return self.receipt.violations
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewedFile:
-    """What would become of one file.
+    """The outcome that one file would have.
 
     answer    the response to the sender; None if AWS delivers the file's events
     verified  whether the proof fits; None if it was not verified

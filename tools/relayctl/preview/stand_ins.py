@@ -1,4 +1,4 @@
-"""What the relay's core gets in a preview in place of AWS, the network, the clock and the log.
+"""The classes that the relay's core uses in a preview instead of AWS, the network, the clock and the log.
 
 None of it loosens the core: where a preview skips a step, a class of this module takes the place of the step.
 """
@@ -52,7 +52,7 @@ class PreviewContext:
 
 @dataclass(slots=True)
 class Journal:
-    """What happened to one file, in the order in which it happened.
+    """The record of one file, in the order in which things happened.
 
     entries    each event that was accepted, as `deliver` reads it, and the receipt of each refusal
     queued     each event that was put into the queue, by its id as an object, with what `deliver` reads
@@ -74,7 +74,7 @@ class Journal:
 
 
 #: The steps that a preview may leave out.
-PROOF, ADDRESS, SUBSCRIPTION = "proof", "address", "subscription"
+STEPS = PROOF, ADDRESS, SUBSCRIPTION = "proof", "address", "subscription"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class PreviewTelemetry(Telemetry):
         self._journal.entries.append(receipt)
 
     def trouble(self, what: str, *, error_code: str, detail: str) -> None:
-        """Note nothing: it is no part of an event."""
+        """Note nothing: it does not belong to an event."""
 
     def outdated(self, warning: object) -> None:
         """Note nothing: `relayctl check` reports it."""
@@ -158,7 +158,7 @@ class PreviewTelemetry(Telemetry):
 
 @dataclass(frozen=True, slots=True)
 class VerifyingDoor(Door):
-    """The real door, which notes its result."""
+    """The real verification, which notes its result."""
 
     journal: Journal = field(default_factory=Journal)
 
@@ -175,10 +175,9 @@ class VerifyingDoor(Door):
 
 @dataclass(frozen=True, slots=True)
 class UncheckedDoor(Door):
-    """A door for previews without secrets: it takes every request's proof for genuine, and notes that.
+    """The verification of a preview without secrets: every proof is taken for genuine, and that is noted.
 
-    Everything else that the relay asks of a request it asks too: that the source takes webhooks, and from
-    whom.
+    It requires everything else that the relay requires: a source that takes webhooks, and an allowed address.
     """
 
     journal: Journal = field(default_factory=Journal)
@@ -237,12 +236,12 @@ class NoSubscriptions:
         return True
 
 
-#: Makes the door of one file.
+#: Makes the verification of one file.
 type MakeDoor = Callable[[Journal], Door]
 
 
 def door_maker(secrets: str | None, fetched: Mapping[str, str], clock: PreviewClock) -> MakeDoor:
-    """Return what makes the door: the real one if there are secrets, else one that checks no proof.
+    """Return a function that makes the verification: without secrets, one that checks no proof.
 
     secrets  the text of the stored secret
     fetched  the answers of addresses
