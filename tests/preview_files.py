@@ -68,11 +68,17 @@ when = "data.all"
 account = "mill"
 to = "external:7"
 """
+#: An event of the source `kiln` that a route leads to a person.
+HOT = {"id": "k-1", "kind": "hot", "note": "Kiln 4", "text": "1,300 °C", "heat": [], "who": "mia"}
+#: When the events of `invocations` were sent.
+NOW = "2027-01-15T08:00:00Z"
+#: The part of the source that verifies.
+PROOF = '[verify]\nscheme = "hmac"\nheader = "x-kiln-signature"\n'
 _SCHEMA_OF_A_LINE = ROOT / "docs/schemas/preview.schema.json"
 
 
 class Ran(NamedTuple):
-    """What a run of the command has written, and its exit code."""
+    """The output of a run of the command, and its exit code."""
 
     code: int
     out: str

@@ -11,10 +11,10 @@ import pytest
 
 from fakes import SAMPLES
 from invocations import sqs_batch, sqs_record, webhook
-from preview_files import SOURCE, Files
+from preview_files import HOT as PLAIN
+from preview_files import NOW, SOURCE, Files
 
-HOT = {"id": "k-1", "kind": "hot", "note": "Kiln 4", "text": "1,300 °C\nsince 8:00", "heat": [], "who": "mia"}
-NOW = "2027-01-15T08:00:00Z"
+HOT = PLAIN | {"text": "1,300 °C\nsince 8:00"}
 
 
 @pytest.fixture

@@ -114,13 +114,13 @@ def _previewer(arguments: argparse.Namespace) -> "Previewer":
     """Return what previews the files. Raises InputError."""
     from push_relay.adapters.catalog import read_routing_file
     from push_relay.core.errors import ConfigurationInvalid
-    from relayctl.preview.catalogs import Catalogs
     from relayctl.preview.inputs import InputError
+    from relayctl.preview.layered_sources import LayeredSources
     from relayctl.preview.previewer import Previewer
     from relayctl.preview.stand_ins import PreviewClock, door_maker
 
     clock = PreviewClock(arguments.now)
-    sources = Catalogs(SHIPPED, arguments.sources)
+    sources = LayeredSources(SHIPPED, arguments.sources)
     name = arguments.source
     if name and name not in sources.names():
         from push_relay.core.rules.findings import choices

@@ -21,10 +21,10 @@ from push_relay.core.translator import Translator
 from push_relay.entrypoints.batch_consumer import Unwrap, records_of
 from push_relay.entrypoints.http_endpoint import HttpEndpoint
 from relayctl.examples import is_from_aws
-from relayctl.preview.catalogs import Catalogs
 from relayctl.preview.explanation import Explanation, explain
 from relayctl.preview.inputs import Input, InputError
 from relayctl.preview.invocations import http_invocation, sqs_invocation
+from relayctl.preview.layered_sources import LayeredSources
 from relayctl.preview.result import PreviewedEvent, PreviewedFile, PreviewedMessage, PreviewedPush, worst
 from relayctl.preview.stand_ins import (
     ADDRESS,
@@ -49,7 +49,7 @@ class Previewer:
     source  the source of examples, and of invocations that name none; empty if it is not given
     """
 
-    sources: Catalogs
+    sources: LayeredSources
     routing: Routing
     make_door: MakeDoor
     clock: PreviewClock

@@ -9,7 +9,7 @@ from push_relay.core.rules.source import Source
 from relayctl.preview.inputs import InputError
 
 
-class Catalogs:
+class LayeredSources:
     """Several folders of sources. A source of a later folder replaces one of the same name.
 
     Each source is read when it is first used, once, so that a mistake in another folder does not matter.
