@@ -257,13 +257,21 @@ class Intake:
 
     def _content(self, source: Source, request: HttpRequest, verified: Verified) -> JsonObject | Items:
         """Return the document that a request holds, or its items, without the sender's secret."""
-        return read_body(
+        content = read_body(
             request.body,
             request.headers,
             source.body_format,
             proven=verified.content,
+            covered=verified.signed,
             most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
         )
+        # The attribute is new: schemes without it carry no secret in the body.
+        places = getattr(source.verify, "secret_places", ())
+        if not places:
+            return content
+        from push_relay.core.inbound.secret_places import without  # noqa: PLC0415 (few senders do that)
+
+        return without(content, places, is_form=source.body_format.is_form)
 
     def _reading(self, source: Source, document: JsonObject, whole: Arrival, verified: Verified) -> Arrival:
         """Return the arrival of a document, identified and without an envelope of its sender's service."""
