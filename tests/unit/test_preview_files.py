@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import SHIPPED
+from fakes import SHIPPED, SHIPPED_ROUTES
 from invocations import bus_event, sqs_batch, sqs_record, webhook
 from preview_files import HOT, NOW, SOURCE, Files
 from push_relay.telemetry import Telemetry
@@ -193,6 +193,7 @@ def test_every_shipped_example_can_be_previewed(files: Files, monkeypatch: pytes
     """The words are those of its golden file."""
     monkeypatch.setattr("relayctl.commands.preview.SHIPPED", SHIPPED)
     examples = sorted(SHIPPED.glob("*/examples/*.request.json"))
+    files.config = SHIPPED_ROUTES
     ran = files.run(*examples)
     assert ran.code == 0
     for example, line in zip(examples, ran.lines, strict=True):

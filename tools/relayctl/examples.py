@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from push_relay.core.event import Arrival, Event
+from push_relay.core.inbound import envelope
 from push_relay.core.inbound.body import read_body
 from push_relay.core.push import Push, Receipt
 from push_relay.core.rules.route import Route
@@ -180,6 +181,12 @@ def _no_example(sources: Path, source: str) -> str:
     return f"the source `{source}` has no such example; its examples are: {names}"
 
 
+def document_through_aws(body: Any, headers: Mapping[str, str]) -> Any:
+    """Return the document of an example that AWS delivers, whose body is JSON or the text of a message."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return envelope.read(text, headers.get("sns-subject", "")).document
+
+
 def _event(translator: Translator, example: Example) -> Event:
     source = translator.sources.named(example.source)
     return source.event(_arrival(source, example), translator.routing.reads(source.name))
@@ -188,7 +195,7 @@ def _event(translator: Translator, example: Example) -> Event:
 def _arrival(source: Source, example: Example) -> Arrival:
     request = example.request
     if example.through_aws:
-        data = json.loads(request.body or b"{}")
+        data = document_through_aws(request.body.decode() or "{}", request.headers)
     else:
         data = read_body(request.body, request.headers, source.body_format)
     return Arrival(

@@ -138,7 +138,10 @@ class Previewer:
         return PreviewedFile(file=file, events=events)
 
     def _recognised(self, unwrap: Unwrap, message: Mapping[str, Any]) -> PreviewedEvent:
-        recogniser = Recogniser(self.sources, self.routing, self.clock.now)
+        fallen_back: list[Event] = []
+        recogniser = Recogniser(
+            self.sources, self.routing, self.clock.now, lambda event, _names: fallen_back.append(event)
+        )
         arrival: Arrival | Event | None = None
         try:
             arrival = unwrap(message)
@@ -153,7 +156,7 @@ class Previewer:
             named = arrival.source if arrival and recogniser.has_source(arrival.source) else None
             about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
             return PreviewedEvent(Receipt.failure(exc, source=named, event_id=about))
-        return self._delivered(event)
+        return replace(self._delivered(event), is_fallback=bool(fallen_back))
 
     # --- from an event to its pushes ------------------------------------------------------------------------
 

@@ -47,7 +47,8 @@ def _lines(preview: PreviewedFile) -> Iterator[str]:
 
 def _event(previewed: PreviewedEvent) -> Iterator[str]:
     event, receipt = previewed.event, previewed.receipt
-    yield from _row("source", previewed.source or "not known")
+    fallback = ", a fallback source: no other source's match rule fits" if previewed.is_fallback else ""
+    yield from _row("source", (previewed.source or "not known") + fallback)
     if event is None:
         yield from _row("refused", f"{receipt.error_code}: {receipt.detail}")
     for violation in previewed.violations:

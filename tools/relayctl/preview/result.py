@@ -48,6 +48,7 @@ class PreviewedEvent:
     event        None if it was refused
     receipts     all receipts; one that has no push is of a part that becomes none
     explanation  why; None if it was refused
+    is_fallback  whether only a fallback source takes it
     """
 
     receipt: Receipt
@@ -56,6 +57,7 @@ class PreviewedEvent:
     messages: Sequence[PreviewedMessage] = ()
     pushes: Sequence[PreviewedPush] = ()
     explanation: Explanation | None = None
+    is_fallback: bool = False
 
     @property
     def outcome(self) -> Outcome:

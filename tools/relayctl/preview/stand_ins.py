@@ -134,6 +134,9 @@ class PreviewTelemetry(Telemetry):
     def unsubscribed(self, source: str, correlation_id: str) -> None:
         """Note nothing: it is a handshake too."""
 
+    def fell_back(self, event: Event, names: Mapping[str, str]) -> None:
+        """Note nothing: a preview of what AWS delivers has no telemetry."""
+
     def quota(self, account: str, calls: int, limit: int) -> None:
         """Note nothing: no call is made."""
 

@@ -31,11 +31,40 @@ if TYPE_CHECKING:
 _SIGNS_OF_A_REQUEST = ("headers", "query", "\\")
 
 
+#: The characters of a pattern that stand for others.
+_WILDCARDS = "*?[]"
+
+
+class Rank(NamedTuple):
+    """How specific a match rule is. Of the rules that fit a message, the one with the highest rank counts.
+
+    The parts are compared one after the other: a rule that is not a fallback goes before one that is, then
+    the one with more exact patterns, then with more keys (patterns and condition), then with more characters
+    in its patterns that are not wildcards.
+    """
+
+    is_no_fallback: bool
+    exact_patterns: int
+    keys: int
+    literal_chars: int
+
+
 class Match(NamedTuple):
-    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit."""
+    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit.
+
+    fallback  whether it counts only if no other rule fits and a route is for the source
+    """
 
     patterns: tuple[tuple[str, str], ...]
     when: Expression | None
+    fallback: bool = False
+
+    @property
+    def rank(self) -> Rank:
+        """How specific the rule is."""
+        literals = [sum(char not in _WILDCARDS for char in glob) for _, glob in self.patterns]
+        exact = sum(len(glob) == chars for (_, glob), chars in zip(self.patterns, literals, strict=True))
+        return Rank(not self.fallback, exact, len(self.patterns) + (self.when is not None), sum(literals))
 
     def fits(self, arrival: Arrival) -> bool:
         """Return whether the rule fits an arrival. A pattern never matches a missing header, not even `*`."""
@@ -179,7 +208,9 @@ class EventRules:
 
 def _match(rule: MatchTable) -> Match:
     patterns = tuple((header, rule.values[name]) for name, header in MATCH_KEYS.items() if name in rule)
-    return Match(patterns, rule.compiled("when", Expression.compile, None))
+    # A condition alone describes a document, and nobody vouches for one in an envelope that others wrote.
+    patterns = patterns or ((MATCH_KEYS["sqs_queue"], "*"),)
+    return Match(patterns, rule.compiled("when", Expression.compile, None), rule.fallback)
 
 
 def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:

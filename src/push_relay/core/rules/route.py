@@ -98,6 +98,10 @@ class Routing(NamedTuple):
         """Return the sources that have an urgent route."""
         return frozenset(route.source for route in self.routes if route.high)
 
+    def has_route(self, source: str) -> bool:
+        """Return whether a route is for a source, be its condition true or not."""
+        return any(route.source == source for route in self.routes)
+
     def route(self, event: Event) -> Routed:
         """Return the recipients of an event. A condition or a recipient that fails leaves the others alone.
 
