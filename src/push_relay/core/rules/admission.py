@@ -53,11 +53,12 @@ def _body_format(event: EventTable) -> BodyFormat:
 def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
     if verify.is_wrong:
         return None
-    header = verify.proof_header or ""
-    if header in CORRELATION_HEADERS:
-        verify.wrong("header", f"`{header}` would be logged, and returned: name another")
-    if body_format.format.becomes_data(header):
-        verify.wrong("header", f"`{header}` would become a part of the event: name another")
+    for key, place in verify.proof_places:
+        if place.kind == "header" and place.name in CORRELATION_HEADERS:
+            verify.wrong(key, f"`{place.name}` would be logged, and returned: name another")
+        if place.kind == "header" and body_format.format.becomes_data(place.name):
+            verify.wrong(key, f"`{place.name}` would become a part of the event: name another")
+    verify.form_field = body_format.form_field
     scheme = make_scheme(verify)
     if body_format.field and scheme.form_verify:
         return replace(scheme, verify=scheme.form_verify)
