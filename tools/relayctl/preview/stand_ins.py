@@ -23,8 +23,6 @@ from push_relay.telemetry import Telemetry
 
 #: Milliseconds that an invocation may take.
 _INVOCATION_MS = 30_000
-#: Schemes that prove the sender and not the content.
-_SENDER_ALONE = frozenset({"token", "basic", "none"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +189,7 @@ class UncheckedDoor(Door):
         self.approach(source, policy, request)
         if not source.open_to_all:
             self.journal.skip(PROOF)
-        return Admitted(Verified(request.body, content=source.scheme not in _SENDER_ALONE))
+        return Admitted(Verified(request.body, content=source.signs_content))
 
 
 class _NoSecrets:
