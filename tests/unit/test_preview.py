@@ -16,6 +16,7 @@ from preview_files import HOT, NOW, PROOF, SECRET, SOURCE, Files
 from push_relay.core.outcomes import Outcome
 from relayctl.preview import schema
 from relayctl.preview.result import SEVERITY, STATUSES
+from sns_sender import TOPIC, certificates, sns_message, sns_signed
 
 KEYS = ["file", "status", "answer", "events", "verified", "skipped"]
 EVENT_KEYS = [
@@ -171,6 +172,37 @@ def test_a_forged_request_is_one_rejected_entry(files: Files, headers: dict[str,
     assert (ran.line["verified"], ran.event["source"], ran.event["error_code"]) == (False, "kiln", code)
 
 
+def by_sns(files: Files) -> None:
+    """Let SNS call the source `kiln` over HTTP."""
+    text = SOURCE.replace(PROOF, 'handshake = "sns"\n[verify]\nscheme = "sns-http"\n')
+    files.write_source("kiln", text.replace("[event]\n", '[event]\nformat = "sns"\n'))
+    files.write("relay.toml", files.config.read_text() + f'[source.kiln]\ntopics = ["{TOPIC}"]\n')
+
+
+def test_a_key_that_would_be_fetched_comes_from_a_file(files: Files) -> None:
+    """A preview calls no network, so a key that the file does not have cannot be fetched."""
+    by_sns(files)
+    example = files.example(sns_signed(sns_message(json.dumps(HOT).encode()), b"sns").body.decode())
+    without = files.run(example, "--secrets", files.secrets, "--now", NOW)
+    assert (without.event["error_code"], without.line["status"]) == ("credentials_unavailable", "parked")
+    fetched = files.write("fetched.json", {url: pem.decode() for url, pem in certificates().items()})
+    ran = files.run(example, "--secrets", files.secrets, "--fetched", fetched, "--now", NOW)
+    assert (ran.line["verified"], ran.line["status"]) == (True, "delivered")
+    forged = files.example(sns_signed(sns_message(json.dumps(HOT).encode()), b"forger").body.decode())
+    ran = files.run(forged, "--secrets", files.secrets, "--fetched", fetched, "--now", NOW)
+    assert (ran.line["verified"], ran.event["error_code"]) == (False, "signature_invalid")
+
+
+def test_a_subscription_is_not_confirmed(files: Files) -> None:
+    """The call is left out, and that is noted."""
+    by_sns(files)
+    asked = {"SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription", "Token": "t"}
+    message = sns_message(b"{}", Type="SubscriptionConfirmation", Subject=None, **asked)
+    ran = files.run(files.example(message), "--now", NOW)
+    assert (ran.code, ran.line["status"], ran.line["events"]) == (0, "handshake", [])
+    assert ran.line["skipped"] == ["proof", "subscription"]
+
+
 def test_a_missing_secret_is_an_error_as_in_production(files: Files) -> None:
     """Nothing is let through because its secret is missing."""
     secrets = files.write("secrets.json", {"another": "s"})
@@ -205,6 +237,8 @@ def test_a_source_open_to_all_needs_the_deployers_consent_in_a_preview_too(files
     allowed = files.config.read_text() + '[source.kiln]\nunverified = true\nallow_ips = ["10.0.0.0/8"]\n'
     files.write("relay.toml", allowed)
     assert files.run(example).line["skipped"] == ["address"]
+    verified = files.run(example, "--secrets", files.secrets)
+    assert (verified.line["status"], verified.line["verified"]) == ("delivered", None)
     # An invocation has an address.
     refused = files.run(files.write("in.json", webhook(HOT, source="kiln")))
     assert (refused.event["error_code"], refused.line["answer"]["status"]) == ("address_not_allowed", 403)

@@ -9,6 +9,8 @@ import pytest
 from fakes import SHIPPED, SHIPPED_ROUTES
 from invocations import bus_event, sqs_batch, sqs_record, webhook
 from preview_files import HOT, NOW, SOURCE, Files
+from push_relay.adapters.catalog import read_source_folder
+from push_relay.core.rules.source import Source
 from push_relay.telemetry import Telemetry
 from relayctl.preview.stand_ins import PreviewTelemetry
 
@@ -52,6 +54,8 @@ def test_an_invocation_that_names_no_source_gets_the_named_one(files: Files) -> 
     assert files.run(message, "--now", NOW).event["error_code"] == "unknown_source"
     assert files.run(message, "--now", NOW, "--source", "kiln").line["status"] == "delivered"
     files.write_source("oven")
+    attributed = files.write("a.json", sqs_batch(sqs_record(HOT, source="kiln")))
+    assert files.run(attributed, "--now", NOW, "--source", "oven").event["source"] == "kiln"
     named = files.write("n.json", webhook(HOT, source="kiln"))
     assert files.run(named, "--source", "oven").event["source"] == "kiln"
 
@@ -77,6 +81,20 @@ def test_several_files_have_one_line_each_in_their_order(files: Files) -> None:
     ]
     assert files.run(good, rejected).code == 1
     assert files.run(good, good).code == 0
+
+
+def test_a_source_is_read_once_for_all_files(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program previews hundreds of files."""
+    read: list[str] = []
+
+    def counted(folder: Path) -> Source:
+        read.append(folder.name)
+        return read_source_folder(folder)
+
+    monkeypatch.setattr("relayctl.preview.layered_sources.read_source_folder", counted)
+    message = files.write("in.json", bus_event(HOT, source="kiln"))
+    files.run(*[files.example(HOT), message] * 3, "--now", NOW)
+    assert read == ["kiln"]
 
 
 def test_a_file_may_be_standard_input(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_words_that_cannot_be_written_are_explained(files: Files) -> None:
 def test_no_text_of_a_stranger_reaches_the_terminal_raw(files: Files) -> None:
     """Escape sequences are removed."""
     text = files.run(
-        files.example({**HOT, "note": "a\x1b[31mred", "user": "\x1b]0;u\x07"}), json_lines=False
+        files.example({**HOT, "note": "a\x1b[31mred", "user": "u\x1b[2J1"}), json_lines=False
     ).out
     assert "\x1b" not in text
     assert "Kiln: ared" in text
