@@ -177,7 +177,9 @@ class SourceFile(Table):
         "webhooks.",
     )
     event = one(EventTable, "How a request becomes an event.")
-    answer = maybe(AnswerTable, "[How accepted requests are answered](writing-a-source.md#answers).")
+    answer = maybe(
+        AnswerTable, "How accepted requests are answered; see [Answers](writing-a-source.md#answers)."
+    )
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")
 

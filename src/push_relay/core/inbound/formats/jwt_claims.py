@@ -46,7 +46,7 @@ class JwtClaims(Format):
 def _claims(content: Content) -> JsonObject:
     """Return the claims of a JWT. Raises MalformedRequest, also if it is not what the proof covers.
 
-    A scheme that verifies another JWT of the same request says nothing about this one.
+    If a scheme verifies another JWT of the same request, this one may be anybody's.
     """
     found = _COMPACT.fullmatch(content.body.strip())
     if found is None:
