@@ -249,6 +249,6 @@ def door_maker(secrets: str | None, fetched: Mapping[str, str], clock: PreviewCl
     """
     answers = Fetched(fetched)
     if secrets is None:
-        return lambda journal: UncheckedDoor(_NoSecrets(), answers, journal)
+        return lambda journal: UncheckedDoor(_NoSecrets(), answers, journal=journal)
     stored = StoredSigningSecrets(CachedSecret(lambda: secrets, clock.now, clock.monotonic))
-    return lambda journal: VerifyingDoor(stored, answers, journal)
+    return lambda journal: VerifyingDoor(stored, answers, journal=journal)
