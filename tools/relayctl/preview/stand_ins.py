@@ -208,6 +208,11 @@ class _NoSecrets:
         del source
         return {}
 
+    def has(self, source: str) -> bool:
+        """Return whether there is a secret of a source."""
+        del source
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
