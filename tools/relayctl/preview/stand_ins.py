@@ -72,7 +72,7 @@ class Journal:
 
 
 #: The steps that a preview may leave out.
-STEPS = PROOF, ADDRESS, SUBSCRIPTION = "proof", "address", "subscription"
+STEPS = PROOF, ADDRESS, SUBSCRIPTION, SECRET = "proof", "address", "subscription", "secret"
 
 
 @dataclass(frozen=True, slots=True)
