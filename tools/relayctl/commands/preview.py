@@ -137,8 +137,8 @@ def _previewer(arguments: argparse.Namespace) -> "Previewer":
     return Previewer(sources, routing, door_maker(*_stored(arguments), clock), clock, name)
 
 
-def _stored(arguments: argparse.Namespace) -> tuple[str | None, dict[str, str]]:
-    """Return the text of the secret, or None, and the answers of addresses. Raises InputError."""
+def _stored(arguments: argparse.Namespace) -> tuple[str | None, dict[str, str] | None]:
+    """Return the text of the secret, or None, and the answers of addresses, or None. Raises InputError."""
     from relayctl.preview.inputs import InputError, parse_json, read_bytes
 
     secrets: str | None = None
@@ -147,7 +147,7 @@ def _stored(arguments: argparse.Namespace) -> tuple[str | None, dict[str, str]]:
         if not isinstance(parse_json(str(arguments.secrets), content), dict):
             raise InputError(f'{arguments.secrets}: is not a JSON object such as {{"github": "secret"}}')
         secrets = content.decode()
-    fetched: dict[str, str] = {}
+    fetched: dict[str, str] | None = None
     if arguments.fetched:
         given = parse_json(str(arguments.fetched), read_bytes(str(arguments.fetched)))
         fetched = given if isinstance(given, dict) else {"": given}

@@ -216,18 +216,41 @@ class _NoSecrets:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The answers of the addresses that the relay would call, such as that of a certificate."""
+    """The answers of the addresses from which the relay fetches keys; None if the user has given none.
 
-    answers: Mapping[str, str] = field(default_factory=dict)
+    In production the answers are kept, and fetches are bounded. A preview asks again each time, so that no
+    line depends on another.
+    """
+
+    answers: Mapping[str, str] | None = None
 
     def __call__(self, url: str) -> bytes:
-        """Return the answer of an address. Raises CredentialsUnavailable."""
-        if url not in self.answers:
+        """Return the document of an address that names its content; empty if the address has none.
+
+        Raises CredentialsUnavailable if no answers are given.
+        """
+        if self.answers is None:
             raise CredentialsUnavailable(
                 "a key has to be fetched, and a preview calls no network: give the answer of its address "
                 "with --fetched"
             )
-        return self.answers[url].encode()
+        return self.answers.get(url, "").encode()
+
+    def named(self, host: str, url: str) -> bytes:
+        """Return the document of an address that names its content; empty if the address has none."""
+        del host
+        return self(url)
+
+    def current(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes:
+        """Return the document of an address whose content changes. Raises CredentialsUnavailable."""
+        document = self(url)
+        if not is_usable(document):
+            raise CredentialsUnavailable("the sender's keys are not in the file of --fetched")
+        return document
+
+    def renewed(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes:
+        """Return the same: the file does not change."""
+        return self.current(url, is_usable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +269,11 @@ class NoSubscriptions:
 type MakeDoor = Callable[[Journal], Door]
 
 
-def door_maker(secrets: str | None, fetched: Mapping[str, str], clock: PreviewClock) -> MakeDoor:
+def door_maker(secrets: str | None, fetched: Mapping[str, str] | None, clock: PreviewClock) -> MakeDoor:
     """Return a function that makes the verification: without secrets, one that checks no proof.
 
     secrets  the text of the stored secret
-    fetched  the answers of addresses
+    fetched  the answers of addresses; None if the user has given none
     """
     answers = Fetched(fetched)
     if secrets is None:
