@@ -137,6 +137,7 @@ def test_a_mistake_in_the_source_itself_is_shown_with_its_line(
     ran = files.run(files.example(HOT))
     assert (ran.code, ran.line["status"]) == (2, "unusable")
     assert ran.err.startswith(message)
+    assert len(files.run(*[files.example(HOT)] * 3).err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -76,16 +76,17 @@ def run(arguments: argparse.Namespace) -> int:
         previewer = _previewer(arguments)
     except InputError as exc:
         return _wrong(str(exc))
-    code, warned = 0, 0
+    code = 0
+    shown: set[str] = set()
     for file in arguments.files:
         try:
             preview = previewer.preview(read_input(file))
         except InputError as exc:
             preview = PreviewedFile(file, is_unusable=True)
-            code = _wrong(str(exc))
-        for mistake in previewer.sources.skipped[warned:]:
-            warned += 1
-            print(f"preview: warning: this source takes no part: {mistake}", file=sys.stderr)
+            code = _WRONG_ARGUMENTS
+            _show(str(exc), shown)
+        for mistake in previewer.sources.skipped:
+            _show(f"warning: this source takes no part: {mistake}", shown)
         if arguments.json:
             print(json_line(preview), flush=True)
         elif not preview.is_unusable:
@@ -103,6 +104,13 @@ def moment(text: str) -> float:
     if parsed.tzinfo is None:
         raise argparse.ArgumentTypeError(f"`{text}` has neither `Z` nor an offset such as +01:00")
     return parsed.timestamp()
+
+
+def _show(message: str, shown: set[str]) -> None:
+    """Print a message, once for all files."""
+    if message not in shown:
+        shown.add(message)
+        print(f"preview: {message}", file=sys.stderr)
 
 
 def _wrong(message: str) -> int:
