@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.errors import MappingFailed
+from push_relay.core.errors import MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.inbound.formats import WITH_OWN_IDS
 from push_relay.core.rules.expression import (
@@ -155,7 +155,11 @@ class EventRules:
         the event fails when it is delivered, because that is not the sender's mistake.
         Raises SchemaViolation.
         """
-        self.schema.check(arrival.data)
+        try:
+            self.schema.check(arrival.data)
+        except SchemaViolation as exc:
+            exc.source = self._name
+            raise
         scope = arrival.scope()
         return Event(
             source=self._name,

@@ -143,6 +143,11 @@ class Source:
         return self._file.verify is not None and self._file.verify.signs_url
 
     @property
+    def signs_content(self) -> bool:
+        """Whether its scheme proves the content of a request, and not only the sender."""
+        return self._file.verify is not None and self._file.verify.signs_content
+
+    @property
     def open_to_all(self) -> bool:
         """Whether its scheme accepts every request."""
         return self.scheme == OPEN
