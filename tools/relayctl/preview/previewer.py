@@ -31,6 +31,7 @@ from relayctl.preview.stand_ins import (
     Journal,
     KeepingQueue,
     MakeDoor,
+    NoDeadLetters,
     NoSubscriptions,
     PreviewClock,
     PreviewContext,
@@ -114,6 +115,7 @@ class Previewer:
             subscriptions=NoSubscriptions(journal),
             forward=QueueForward(KeepingQueue(journal)),
             clock=self.clock,
+            dead_letters=NoDeadLetters(journal),
         )
         answer = HttpEndpoint(intake, PreviewTelemetry(journal)).handle(invocation, PreviewContext())
         events = [
