@@ -1,4 +1,4 @@
-"""An item that is no JSON is rejected by both halves, however differently they read JSON."""
+"""An item that is not JSON is rejected by both halves, however differently they read JSON."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -19,13 +19,13 @@ LINES = ['{"Title": "one", "Title": "two"}', '{"Title": "t", "n": NaN}', '{"Titl
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_that_receive_rejects_becomes_no_event_in_deliver(line: str) -> None:
-    """Its sender was answered that it is rejected. `deliver` reads the documents of other programs leniently."""
+    """The answer has rejected it. `deliver` reads the documents of other programs leniently."""
     with pytest.raises(MalformedRequest) as refused:
         parse(line.encode())
-    whole = Arrival("lines", {}, {}, {}, 1000.0, "id", "identity", "correlation")
+    request = Arrival("lines", {}, {}, {}, 1000.0, "id", "identity", "correlation")
     source: Any = SimpleNamespace(name="lines")
     nothing: Any = None
-    splitter = Splitter(source, whole, nothing, nothing)
+    splitter = Splitter(source, request, nothing, nothing)
     ((part, kept),) = splitter.parts(Items([Unreadable(line, refused.value)]))
     assert kept
     packed = bare(kept)
