@@ -67,7 +67,7 @@ def test_each_attempt_of_a_split_request_has_the_same_bytes(way: Way) -> None:
 
 
 def test_a_broken_line_is_refused_by_a_strict_reading_alone_or_by_any() -> None:
-    """What `receive` has rejected must not become an event because `deliver` reads it in another way."""
+    """A line that `receive` has rejected must not become an event because `deliver` reads leniently."""
     request = split(Way.LINES, Kind.PLAIN, Kind.BROKEN, Kind.BROKEN)
     plain, cut, twice = webhook(request, 0.0, SECRETS)["body"].split("\n")
     assert parse(plain.encode())

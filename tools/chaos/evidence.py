@@ -58,7 +58,7 @@ class Evidence:
     filtered    the ids of the events that were filtered
     dead        the messages of the dead-letter queue
     again       for each event, one reason for each attempt after which it may be dead-lettered again
-    replays_killed  how many replays were killed; each of them may double the dead letters that it releases
+    replays_killed  how many replays were killed; each of them may double one dead letter
     in_part     how often some events of a split request were queued, and others were not
     receipts    the number of receipts by outcome
     killed_at   the number of kills by step

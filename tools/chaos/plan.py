@@ -134,7 +134,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent at once: one event, or the events of a split request."""
+    """Events that are sent at once: one event, or the events of a split request."""
 
     events: tuple[Planned, ...]
 

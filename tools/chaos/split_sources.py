@@ -34,7 +34,7 @@ scheme = "github"
 each = "data.events"
 id = "data.UserId"
 """,
-    # Lines of JSON that no signature covers. A line may not be JSON.
+    # Lines of JSON that no signature covers. A line is sometimes not JSON.
     "lines": """
 [verify]
 scheme = "token"

@@ -1,5 +1,6 @@
 """The verdict about split requests: each of their events has an outcome of its own, also an invalid one."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -30,10 +31,17 @@ def check_split_requests(
     """Check the answers, and that each invalid item is rejected once: in an answer, or as a dead letter."""
     for marker in facts.misanswered:
         verdict.fail(MISANSWERED, marker)
-    again = 0
+    again, unexplained = 0, Counter[str]()
     for event in planned:
         if event.way in SPLIT and event.kind is Kind.BROKEN:
-            again += _check_rejection(event, facts, source, evidence, verdict)
+            count = _check_rejection(event, facts, evidence, verdict)
+            again += max(0, count - 1)
+            unexplained[event.marker] = max(0, count - _explained(event, source, evidence))
+    # A replay sends one dead letter after the other. If it is killed, one of them may be in both queues.
+    if unexplained.total() > evidence.replays_killed:
+        for marker in unexplained:
+            if unexplained[marker]:
+                verdict.fail(REJECTED_TWICE, marker)
     requests = [request for request in requests_of(planned) if request.is_split]
     verdict.details["split"] = {
         "requests": len(requests),
@@ -45,33 +53,28 @@ def check_split_requests(
     }
 
 
-def _check_rejection(
-    event: Planned, facts: Facts, source: EventSource, evidence: Evidence, verdict: "Verdict"
-) -> int:
-    """Check an invalid item, and return the number of its dead letters beyond the first."""
+def _check_rejection(event: Planned, facts: Facts, evidence: Evidence, verdict: "Verdict") -> int:
+    """Check an invalid item, and return the number of its dead letters."""
     marker = event.marker
-    letters = evidence.dead_letters_of(marker)
+    dead_letters = evidence.dead_letters_of(marker)
     if marker in facts.refused:
         # Its sender has the whole request back.
-        if letters:
+        if dead_letters:
             verdict.fail(REJECTED_TWICE, marker)
         return 0
-    if any(EVENT_ATTRIBUTE in letter.attributes for letter in letters):
+    if any(EVENT_ATTRIBUTE in dead_letter.attributes for dead_letter in dead_letters):
         verdict.fail(BECAME_EVENT, marker)
-    ids = {letter.attributes.get(ORIGIN_ATTRIBUTE) for letter in letters}
-    if ids - {facts.event_ids.get(marker)}:
+    ids = {dead_letter.attributes.get(ORIGIN_ATTRIBUTE) for dead_letter in dead_letters}
+    if marker in facts.accepted and ids - {facts.event_ids.get(marker)}:
         # The answer has the id under which a person finds the item.
         verdict.fail(OTHER_IDENTITY, marker)
-    if len(letters) > _allowed(event, source, evidence):
-        verdict.fail(REJECTED_TWICE, marker)
-    return max(0, len(letters) - 1)
+    return len(dead_letters)
 
 
-def _allowed(event: Planned, source: EventSource, evidence: Evidence) -> int:
-    """Return how many dead letters an invalid item may have.
+def _explained(event: Planned, source: EventSource, evidence: Evidence) -> int:
+    """Return how many dead letters of an invalid item have a reason.
 
     There is one for each copy of its request, and one for each time that a message was stored by an attempt
-    of unknown fate or handed out again. A replay that was killed may double them.
+    of unknown fate or handed out again.
     """
-    once = len(event.copies) + evidence.again[event.marker] + source.again[event.marker]
-    return int(once * 2**evidence.replays_killed)
+    return len(event.copies) + evidence.again[event.marker] + source.again[event.marker]

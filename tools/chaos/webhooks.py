@@ -50,7 +50,7 @@ def _body(request: Request) -> str:
 
 
 def _line(event: Planned) -> str:
-    """Return an event's line. A broken one is no JSON, or two readers could understand it differently."""
+    """Return an event's line. A broken one is not JSON, or two readers could understand it differently."""
     line = json.dumps(push_document(event))
     if event.kind is not Kind.BROKEN:
         return line
