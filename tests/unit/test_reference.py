@@ -111,6 +111,8 @@ def everything(reporter: Telemetry) -> None:
     reporter.settled([RECEIPT], attempt=1)
     reporter.refused(RECEIPT)
     reporter.accepted(Event("bakery", "e-1", "", {}, 1.0, "i"))
+    reporter.kept(RECEIPT)
+    reporter.empty("bakery", "c-1")
     reporter.handshake("bakery", "c-1")
     reporter.unsubscribed("bakery", "c-1")
     reporter.quota("default", 1, 2)

@@ -69,7 +69,7 @@ def test_an_event_keeps_the_headers_that_a_message_rule_reads(read: str, tmp_pat
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_formats_with_ids_are_those_that_identify_their_events(name: str) -> None:
     """`deliver` has a list of their names, because it loads no format."""
-    assert (FORMATS[name].own_identity({"source": "s", "id": "i"}) is not None) is (name in WITH_OWN_IDS)
+    assert (FORMATS[name]().own_identity({"source": "s", "id": "i"}) is not None) is (name in WITH_OWN_IDS)
 
 
 _PROBE = """

@@ -5,16 +5,18 @@ import time
 import tomllib
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound.body import read_body
+from push_relay.core.inbound.items import Items, Unreadable, as_document
 from push_relay.core.push import Push, Receipt
 from push_relay.core.rules.route import Route
 from push_relay.core.rules.source import Source
+from push_relay.core.split import items_of
 from push_relay.core.translator import Translator
 from relayctl import webhook
 from relayctl.ministack import ACCOUNT, REGION
@@ -99,7 +101,8 @@ def translate(translator: Translator, example: Example) -> list[Push | Receipt]:
     Nothing is sent. If the source refuses the example, the result is the receipt of the error.
     """
     try:
-        return list(translator.translate(_event(translator, example)))
+        events = _events(translator, example)
+        return [made for event in events for made in translator.translate(event)]
     except Exception as exc:  # noqa: BLE001 - the exception becomes a receipt
         return [Receipt.failure(exc, source=example.source)]
 
@@ -141,7 +144,9 @@ def _routed(translator: Translator, sources: Path, only: str) -> Iterator[Exampl
 def _matches(translator: Translator, route: Route, example: Example) -> bool:
     if not any(isinstance(result, Push) for result in translate(translator, example)):
         return False
-    return route.when is None or route.when.holds(_event(translator, example).scope())
+    return route.when is None or any(
+        route.when.holds(event.scope()) for event in _events(translator, example)
+    )
 
 
 def _find(sources: Path, source: str, name: str) -> Example:
@@ -163,23 +168,31 @@ def _no_example(sources: Path, source: str) -> str:
     return f"the source `{source}` has no such example; its examples are: {names}"
 
 
-def _event(translator: Translator, example: Example) -> Event:
+def _events(translator: Translator, example: Example) -> list[Event]:
+    """Return the events of an example; a request may have several."""
     source = translator.sources.named(example.source)
-    return source.event(_arrival(source, example), translator.routing.reads(source.name))
+    reads = translator.routing.reads(source.name)
+    return [source.event(arrival, reads) for arrival in _arrivals(source, example)]
 
 
-def _arrival(source: Source, example: Example) -> Arrival:
+def _arrivals(source: Source, example: Example) -> list[Arrival]:
     request = example.request
-    if example.through_aws:
-        data = json.loads(request.body or b"{}")
-    else:
-        data = read_body(request.body, request.headers, source.body_format)
-    return Arrival(
+    arrival = Arrival(
         source=source.name,
-        data=data,
+        data={},
         headers=request.headers,
         query=request.query,
         received_at=time.time(),
         fallback_id="example",
         identity="example",
     )
+    if example.through_aws:
+        return [replace(arrival, data=json.loads(request.body or b"{}"))]
+    content = read_body(request.body, request.headers, source.body_format)
+    if not isinstance(content, Items):
+        arrival = replace(arrival, data=content)
+    return [
+        replace(arrival, data=as_document(item))
+        for item in items_of(source, content, arrival).values
+        if not isinstance(item, Unreadable)
+    ]

@@ -144,7 +144,7 @@ def _is_temporary(error: Exception) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of a verified request.
+    """The result of a verified request.
 
     parts    its events, in their order; none if the request is a list without items
     is_list  whether it is answered as a list: also a list of one item is
@@ -221,10 +221,10 @@ class Intake:
     ) -> Received:
         """Make events of a verified request, and forward them."""
         content = self._content(source, request, verified)
-        whole = _whole(source, request, verified, now)
+        outer = _without_document(source, request, verified, now)
         if isinstance(content, Items) or source.each:
-            return self._take_several(source, content, whole, verified, time_left)
-        event = source.event(self._reading(source, content, whole, verified), self.routing.reads(source.name))
+            return self._take_several(source, content, outer, verified, time_left)
+        event = source.event(self._reading(source, content, outer, verified), self.routing.reads(source.name))
         (forwarded,) = self.forward([event], time_left)
         if forwarded.lost and not forwarded.receipts:
             raise forwarded.lost
@@ -235,20 +235,20 @@ class Intake:
         self,
         source: Source,
         content: JsonObject | Items,
-        whole: Arrival,
+        outer: Arrival,
         verified: Verified,
         time_left: TimeLeft,
     ) -> Received:
         from push_relay.core import split  # noqa: PLC0415 (most requests carry one event)
 
         if not isinstance(content, Items):
-            whole = self._reading(source, content, whole, verified)
-        items = split.items_of(source, content, whole)
-        splitter = split.Splitter(source, whole, verified, self.routing.reads(source.name))
+            outer = self._reading(source, content, outer, verified)
+        items = split.items_of(source, content, outer)
+        splitter = split.Splitter(source, outer, verified, self.routing.reads(source.name))
         parts = split.forwarded(splitter.parts(items), self.forward, time_left, keep=not source.open_to_all)
         return Received(
             source.name,
-            whole.correlation_id,
+            outer.correlation_id,
             parts,
             is_list=True,
             answer=source.answer,
@@ -257,24 +257,32 @@ class Intake:
 
     def _content(self, source: Source, request: HttpRequest, verified: Verified) -> JsonObject | Items:
         """Return the document that a request holds, or its items, without the sender's secret."""
-        return read_body(
+        content = read_body(
             request.body,
             request.headers,
             source.body_format,
             proven=verified.content,
+            covered=verified.signed,
             most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
         )
+        # The attribute is new: schemes without it carry no secret in the body.
+        places = getattr(source.verify, "secret_places", ())
+        if not places:
+            return content
+        from push_relay.core.inbound.secret_places import without  # noqa: PLC0415 (few senders do that)
 
-    def _reading(self, source: Source, document: JsonObject, whole: Arrival, verified: Verified) -> Arrival:
+        return without(content, places, is_form=source.body_format.is_form)
+
+    def _reading(self, source: Source, document: JsonObject, outer: Arrival, verified: Verified) -> Arrival:
         """Return the arrival of a document, identified and without an envelope of its sender's service."""
-        arrival = replace(whole, data=document)
+        arrival = replace(outer, data=document)
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
         unwrapped = source.body_format.format.unwrap(arrival)
         return reading_for(source, unwrapped, self.routing.eventbridge_topics)
 
 
-def _whole(source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
+def _without_document(source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
     """Return the arrival of a request, without a document.
 
     Its identity is what the proof covers: an id only if it is signed. If the proof covers nothing but the

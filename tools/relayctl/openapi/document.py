@@ -25,6 +25,7 @@ from relayctl.openapi.answers import (
     headers,
     problem_responses,
     refusals,
+    rejected,
     webhook_answers,
 )
 from relayctl.openapi.bodies import component, parameters, request_body
@@ -118,7 +119,9 @@ def _path(source: Source, schema: JsonObject, proof: list[str]) -> JsonObject:
             "security": [{name: [] for name in proof}] if proof else [],
             "parameters": common + parameters(source, schema),
             "requestBody": request_body(source),
-            "responses": webhook_answers(source.handshake) | refusals(*CODES.values()),
+            "responses": webhook_answers(source.handshake, source.answer)
+            | refusals(*CODES.values())
+            | rejected(source.answer),
         }
     }
     if source.docs.startswith("https://"):

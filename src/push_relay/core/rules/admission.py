@@ -6,16 +6,16 @@ Only `receive` uses this. `event_rules.py` has the rules for the events of an ad
 from dataclasses import replace
 from typing import NamedTuple
 
-from push_relay.core.inbound.body import BodyFormat
+from push_relay.core.inbound.body import ALL_FIELDS, BodyFormat
 from push_relay.core.inbound.request import CORRELATION_HEADERS
 from push_relay.core.rules.answer import FixedAnswer, read_answer
 from push_relay.core.rules.expression import NO_FIELDS, Expression, read_expression
-from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.rules.source_file import EventTable, SourceFile
 from push_relay.core.trust.handshakes.base import Handshake
 from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import make_scheme
-from push_relay.core.trust.verify_table import Verify
+from push_relay.core.trust.verify_table import SENDER_ALONE, Verify
 
 
 class Admission(NamedTuple):
@@ -36,10 +36,25 @@ class Admission(NamedTuple):
 
 def read_admission(file: SourceFile) -> Admission:
     """Compile the first part of a source. Mistakes are added to the file's report."""
-    body_format = BodyFormat(file.event.format, file.event.form_field)
+    body_format = _body_format(file.event)
+    _check_jwt(file)
     verify = _scheme(file.verify, body_format) if file.verify else None
     each = read_expression(file.event, "each", file.verify.proof if file.verify else NO_FIELDS)
     return Admission(verify, _handshake(file), body_format, each, read_answer(file.answer))
+
+
+def _body_format(event: EventTable) -> BodyFormat:
+    if "form_field_encoding" in event and event.form_field in (None, ALL_FIELDS):
+        event.wrong("form_field_encoding", "has no effect without the name of a `form_field`")
+    if event.format == "ndjson" and "each" in event:
+        event.wrong("each", "has no effect with the format `ndjson`, in which each line is an event")
+    return BodyFormat(event.format, event.form_field, event.form_field_encoding)
+
+
+def _check_jwt(file: SourceFile) -> None:
+    """Refuse a JWT as the document if no proof can cover it: every request would be rejected."""
+    if file.event.format == "jwt" and file.verify and file.verify.scheme in SENDER_ALONE:
+        file.event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{file.verify.scheme}`")
 
 
 def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
@@ -51,7 +66,7 @@ def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
     if body_format.format.becomes_data(header):
         verify.wrong("header", f"`{header}` would become a part of the event: name another")
     scheme = make_scheme(verify)
-    if body_format.form_field and scheme.form_verify:
+    if body_format.field and scheme.form_verify:
         return replace(scheme, verify=scheme.form_verify)
     return scheme
 

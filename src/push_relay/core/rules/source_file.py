@@ -4,6 +4,8 @@ The documentation of each key is written once, here. `relayctl reference` puts i
 docs/writing-a-source.md and into the JSON Schema.
 """
 
+from collections.abc import Mapping
+
 from push_relay.core.rules.configuration import Table, default, listed, maybe, one, optional, required
 from push_relay.core.rules.kinds import (
     Boolean,
@@ -30,15 +32,22 @@ class EventTable(Table):
     """How a request becomes an event."""
 
     format = default(
-        Choice("json", "list", "ndjson", "cloudevents", "list-of-one", "sns"),
+        Choice(
+            *("json", "list", "ndjson", "cloudevents", "xml", "text", "multipart", "jwt"),
+            *("list-of-one", "sns"),
+        ),
         "json",
         "The format of a body; see [Bodies](writing-a-source.md#bodies).",
     )
     form_field = optional(
         Text("field of a form"),
-        "The field of a form that holds the JSON document, or `*` if all fields together are the document.",
-        without="no forms",
+        "The field of a form that holds the document, or `*` if all fields together are the document. With "
+        "the format `jwt` also the member of a JSON object.",
+        without="no forms; `*` with the format `multipart`",
         old=("form",),
+    )
+    form_field_encoding = default(
+        Choice("text", "base64"), "text", "How the document is written in that field."
     )
     each = optional(
         Text("expression"),
@@ -152,6 +161,24 @@ class SourceFile(Table):
         "webhooks.",
     )
     event = one(EventTable, "How a request becomes an event.")
-    answer = maybe(AnswerTable, "[How accepted requests are answered](writing-a-source.md#answers).")
+    answer = maybe(
+        AnswerTable, "How accepted requests are answered; see [Answers](writing-a-source.md#answers)."
+    )
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")
+
+
+def with_defaults(written: object, defaults: Mapping[str, object], table: type[Table]) -> object:
+    """Return a table of a file with the keys that it lacks, by the defaults of a preset.
+
+    A key that the file has, under its name or an old one, is never replaced: the source's author knows more
+    than the preset. Anything but a table is returned as it is, because it is the mistake to report.
+    """
+    if not isinstance(written, Mapping | None):
+        return written
+    given = dict(written or {})
+    for name, value in defaults.items():
+        key = table.keys.get(name)
+        if not {name, *(key.old_names if key else ())} & given.keys():
+            given[name] = value
+    return given

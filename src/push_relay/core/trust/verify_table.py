@@ -26,7 +26,7 @@ OPEN = "none"
 #: Schemes in which no secret of the deployer's takes part.
 WITHOUT_SECRET = frozenset({"sns-http", OPEN})
 #: Schemes that prove the sender and not the content.
-_SENDER_ALONE = frozenset({"token", "basic", OPEN})
+SENDER_ALONE = frozenset({"token", "basic", OPEN})
 #: The header that carries the proof, for schemes in which it always has the same name.
 HEADERS = {
     "github": "x-hub-signature-256",
@@ -111,7 +111,7 @@ class Verify(Table):
         relayed again. A timestamp may be the tolerance ahead of the clock, and the request is fresh for as
         long after it.
         """
-        if self.scheme in _SENDER_ALONE:
+        if self.scheme in SENDER_ALONE:
             return RETRIES_END_SECS
         tolerance_secs = self.signed_tolerance_secs
         return None if tolerance_secs is None else max(RETRIES_END_SECS, 2.0 * tolerance_secs)

@@ -4,29 +4,49 @@ A JSON object is one event, and each item of a JSON list is one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
 from push_relay.core.event import Arrival
 from push_relay.core.inbound.items import Items
-from push_relay.core.inbound.media_type import MediaType
+from push_relay.core.inbound.media_type import MediaType, looks_like_json
 from push_relay.core.strict_json import Json, JsonObject, parse
 
 _STRICT_JSON = re.compile(r"application/(?:json|[a-z0-9.!#$&^_-]+\+json)")
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
+#: The fields of a form in their order. A value that is not a text describes a file.
+type Fields = Sequence[tuple[str, Json]]
+
+
 class Content(NamedTuple):
-    """A decompressed body with the headers that describe it (lower-case names)."""
+    """A decompressed body, or the content of a form's field, with what is known about it.
+
+    headers  lower-case names
+    field    the name that the source's `form_field` gives
+    covered  the bytes that a proof covers
+    is_body_covered  whether the whole body is among them, as it was received
+    """
 
     body: bytes
     headers: Mapping[str, str]
     media_type: MediaType
+    field: str | None = None
+    covered: bytes = b""
+    is_body_covered: bool = False
 
 
 class Format:
-    """A JSON object or list in the body. The other formats are subclasses."""
+    """A JSON object or list in the body. The other formats are subclasses.
+
+    is_json     whether a body that it cannot read is not JSON
+    all_fields  whether a form's fields together are the document if the source names no field
+    """
+
+    is_json = True
+    all_fields = False
 
     def read_whole(self, content: Content, *, proven: bool) -> JsonObject | Items | None:
         """Return the document of a body that is not read as JSON of a media type; None if it is.
@@ -50,6 +70,20 @@ class Format:
         """Return the document of a body that a proof covers. Raises MalformedRequest, PayloadTooLarge."""
         value = parse(content.body, lenient=True, charset=content.media_type.charset)
         return self.document(value, content, lenient=True)
+
+    def fields(self, content: Content, *, lenient: bool) -> Fields | None:
+        """Return the fields of a form that is not url-encoded; None for any other body."""
+        del content, lenient
+        return None
+
+    def may_be_form(self, content: Content) -> bool:
+        """Return whether a body that a proof covers can be a form, given that the source accepts forms."""
+        return not looks_like_json(content.body)
+
+    def in_field(self, content: Content, *, lenient: bool) -> JsonObject | Items:
+        """Return the document or the items in a form's field. Raises MalformedRequest, PayloadTooLarge."""
+        value = parse(content.body, lenient=lenient)
+        return Items.of(value) if isinstance(value, list) else only_object(value)
 
     def check_media_type(self, content: Content) -> None:
         """Raise UnsupportedMediaType for a media type of JSON that the format does not read."""

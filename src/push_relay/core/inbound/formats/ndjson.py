@@ -31,6 +31,12 @@ class Ndjson(Format):
         """Return the items of a body that a proof covers."""
         return _items(decode_leniently(content.body, content.media_type.charset), lenient=True)
 
+    def in_field(self, content: Content, *, lenient: bool) -> Items:
+        """Return the items of the lines in a form's field."""
+        return _items(
+            decode_leniently(content.body, "") if lenient else decode(content.body), lenient=lenient
+        )
+
 
 def _items(text: str, *, lenient: bool) -> Items:
     if text.count("\n") > _MAX_LINES:

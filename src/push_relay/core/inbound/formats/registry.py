@@ -26,11 +26,39 @@ def _ndjson() -> Format:
     return Ndjson()
 
 
+def _xml() -> Format:
+    from push_relay.core.inbound.formats.xml_body import Xml  # noqa: PLC0415 (see above)
+
+    return Xml()
+
+
+def _text() -> Format:
+    from push_relay.core.inbound.formats.plain_text import PlainText  # noqa: PLC0415 (see above)
+
+    return PlainText()
+
+
+def _multipart() -> Format:
+    from push_relay.core.inbound.formats.form_data import FormData  # noqa: PLC0415 (see above)
+
+    return FormData()
+
+
+def _jwt() -> Format:
+    from push_relay.core.inbound.formats.jwt_claims import JwtClaims  # noqa: PLC0415 (see above)
+
+    return JwtClaims()
+
+
 FORMATS: Mapping[str, Callable[[], Format]] = {
     DEFAULT_FORMAT: Format,
     "list": _list,
     "ndjson": _ndjson,
     "cloudevents": CloudEvent,
+    "xml": _xml,
+    "text": _text,
+    "multipart": _multipart,
+    "jwt": _jwt,
     "list-of-one": ListOfOne,
     "sns": SnsMessage,
 }
