@@ -60,8 +60,8 @@ class VerifySignature(Verify):
     spaced = default(
         Boolean(),
         False,  # noqa: FBT003 (the key's default)
-        "Whether spaces may be around the items: some senders write one after the comma, and an HTTP API joins "
-        "two headers of one name with a comma and a space.",
+        "Whether spaces may be around the items: some senders write one after the comma, and an HTTP API "
+        "joins two headers of one name with a comma and a space.",
     )
     timestamp = optional(
         PlaceKind(items=True),
