@@ -23,7 +23,7 @@ from front_door import GATEWAYS
 from push_relay.core.errors import CODES, CredentialsUnavailable
 from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.outcomes import Outcome, verdict
-from push_relay.core.trust.handshakes.registry import HANDSHAKES
+from push_relay.core.trust.handshakes.registry import all_handshakes
 from push_relay.entrypoints import http_endpoint
 from push_relay.settings import DeliveryMode
 from signers import CASES, FORM_BODY, JSON_BODY, NOW, Case
@@ -31,7 +31,7 @@ from sns_sender import TOPIC, URL, Request, certificates
 
 #: 2xx, every rejection, the answers before there is an event, and the one for an unreadable certificate. No
 #: part of the relay's surroundings fails, so a 500 or any other 5xx is a mistake.
-STATUSES = {200, 202, 404, 405, verdict(CredentialsUnavailable).status} | {
+STATUSES = {200, 202, 204, 404, 405, verdict(CredentialsUnavailable).status} | {
     verdict(error).status for error in CODES.values() if verdict(error).outcome is Outcome.REJECTED
 }
 EVENTS = ROOT / "events"
@@ -104,7 +104,8 @@ class Bench:
             world.messages.queued or world.messages.kept or world.vendor.calls or world.sns.confirmed
         )
         assert exchange.genuine or not accepted, "an event without a valid proof was accepted"
-        assert exchange.genuine or status not in {200, 202} or _needs_no_proof(exchange.invocation), answer
+        unproven = not exchange.genuine and status in {200, 202, 204}
+        assert not unproven or _needs_no_proof(exchange.invocation) or _is_question(world), answer
         _check_outcomes(world, answer)
         assert world.witness.flushes == 1
         return answer
@@ -253,9 +254,9 @@ def _plant(directory: Path) -> Iterator[Sender]:
         (sources / folder.name).symlink_to(folder.resolve())
         table = tomllib.loads((folder / "source.toml").read_text("utf-8")).get("verify", {})
         yield Sender(folder.name, next((c for c in CASES if _normal(c.verify) == _normal(table)), None))
-    handshakes = [
-        name for name in HANDSHAKES if name != "sns"
-    ]  # this handshake, like the format of its name, belongs to its own scheme only
+    # `sns`, like the format of its name, belongs to its own scheme only.
+    handshakes = {name: each for name, each in all_handshakes().items() if name != "sns"}
+    unsigned = [name for name, handshake in handshakes.items() if not handshake.signs]
     formats = [name for name in FORMATS if name != "sns"]
     github = next(case for case in CASES if case.verify["scheme"] == "github")
     for name, event in _MORE_EVENTS.items():
@@ -265,11 +266,13 @@ def _plant(directory: Path) -> Iterator[Sender]:
         # Twilio signs the URL, in which its senders have this name here.
         name = URL.partition("?")[0].rpartition("/")[2] if case.verify["scheme"] == _TWILIO else f"s{number}"
         is_sns = case.verify["scheme"] == _RSA
+        # A handshake that signs its answers needs a scheme that signs.
+        names = unsigned if case.verify["scheme"] in {"token", "basic"} else list(handshakes)
         if case.covers != "bytes" and formats[number % len(formats)] == "jwt":
             # A JWT is read only if a proof covers it.
             formats = [*formats[1:], formats[0]]
         about = {
-            "handshake": "sns" if is_sns else handshakes[number % len(handshakes)],
+            "handshake": "sns" if is_sns else names[number % len(names)],
             "format": "sns" if is_sns else formats[number % len(formats)],
             "form_field": "" if is_sns else ("*", "payload", "")[number % 3],
         }
@@ -337,6 +340,12 @@ def _check_content(world: World, answer: Mapping[str, Any]) -> None:
         assert base64.b64encode(secret).decode() not in written, "a secret is in the answer"
 
 
+def _is_question(world: World) -> bool:
+    """Return whether a question was answered that its source accepts without a proof."""
+    sources = [world.sources.named(name) for name, _ in world.witness.handshakes]
+    return any(row.method == "POST" for source in sources for row in source.handshake_rules.unproven)
+
+
 def _check_outcomes(world: World, answer: Mapping[str, Any]) -> None:
     """Check that each event has exactly one outcome, and a request without an event has none."""
     witness, status = world.witness, answer["statusCode"]
@@ -357,8 +366,8 @@ def _check_outcomes(world: World, answer: Mapping[str, Any]) -> None:
 
 
 def _needs_no_proof(invocation: Any) -> bool:
-    """Return whether a request needs no proof: the health check, and CloudEvents' preflight."""
+    """Return whether a request needs no proof: the health check, and questions by other methods than POST."""
     context = invocation["requestContext"]
     http = context.get("http") if isinstance(context, dict) else None
     method = (http.get("method") if isinstance(http, dict) else None) or invocation.get("httpMethod")
-    return isinstance(method, str) and method.upper() in {"GET", "OPTIONS"}
+    return isinstance(method, str) and method.upper() in {"GET", "HEAD", "OPTIONS"}

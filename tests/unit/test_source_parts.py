@@ -109,6 +109,6 @@ def test_writing_the_wording_of_an_event_loads_no_scheme_and_no_validator() -> N
 
 def test_admitting_a_webhook_loads_no_message_rules() -> None:
     """`receive` writes no wording."""
-    loaded = modules_after("source.verify, source.answer_handshake, source.reads, source.schema")
+    loaded = modules_after("source.verify, source.handshake_rules, source.reads, source.schema")
     assert "push_relay.core.trust.schemes.registry" in loaded
     assert "push_relay.core.rules.wording" not in loaded

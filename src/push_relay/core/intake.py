@@ -10,7 +10,7 @@ the queue (`entrypoints/batch_consumer.py`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.errors import RelayError
@@ -27,8 +27,12 @@ from push_relay.core.rules.route import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.door import Admitted, Door
-from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription, no_preflight
+from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription
+from push_relay.core.trust.handshakes.front import Front
 from push_relay.core.trust.schemes.proof import Verified
+
+if TYPE_CHECKING:
+    from push_relay.core.trust.handshakes.setup import DeadLetters
 
 
 class Queue(Protocol):
@@ -178,6 +182,7 @@ class Intake:
     subscriptions: Subscriptions
     forward: Forward
     clock: Clock
+    dead_letters: "DeadLetters | None" = None
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
         """Accept a webhook: verify, parse and validate it, then forward its events.
@@ -187,7 +192,10 @@ class Intake:
         """
         source = self.sources.named(request.source or "")
         now = self.clock.now()
-        admitted = self.door.verify(source, self.routing.policy(source.name), request, now)
+        policy = self.routing.policy(source.name)
+        if reply := self._front.answer(source, policy, request, now):
+            return reply
+        admitted = self.door.verify(source, policy, request, now)
         try:
             reply = self._answer_handshake(source, request, admitted)
             return reply or self._take(source, request, admitted.verified, now, time_left)
@@ -196,20 +204,27 @@ class Intake:
             exc.answered_with = source.answer.rejected_status
             raise
 
-    def preflight(self, request: HttpRequest) -> Reply | None:
-        """Answer a sender that asks by OPTIONS whether it may send; None if it is refused.
+    def answer_question(self, request: HttpRequest) -> Reply | None:
+        """Answer a sender that asks by GET, HEAD or OPTIONS; None if the source has no such handshake.
 
-        Raises UnknownSource and AddressNotAllowed, as the sender's events would.
+        Raises RelayError for a question that gets no answer.
         """
         source = self.sources.named(request.source or "")
-        if source.preflight is no_preflight:
-            return None
-        policy = self.routing.policy(source.name)
-        self.door.approach(source, policy, request)
-        return source.preflight(request, policy.origins)
+        return self._front.answer(source, self.routing.policy(source.name), request, self.clock.now())
+
+    def methods(self, name: str) -> Sequence[str]:
+        """Return the methods that a source accepts."""
+        try:
+            return self.sources.named(name).handshake_rules.methods
+        except RelayError:
+            return ("POST",)
+
+    @property
+    def _front(self) -> Front:
+        return Front(self.door, self.dead_letters)
 
     def _answer_handshake(self, source: Source, request: HttpRequest, admitted: Admitted) -> Reply | None:
-        answer = source.answer_handshake(request, admitted.secret)
+        answer = source.handshake_rules.answer(request, admitted.secret)
         if isinstance(answer, Subscription):
             is_protected = self.subscriptions.confirm(answer.url)
             notice = None if is_protected else Notice.UNPROTECTED

@@ -75,10 +75,10 @@ class HttpEndpoint:
                 )
             case "POST", _, str():
                 return self._webhook(request, context)
-            case "OPTIONS", _, str() if reply := self.intake.preflight(request):
+            case "GET" | "HEAD" | "OPTIONS", _, str() if reply := self.intake.answer_question(request):
                 return self._handshake(reply, request)
-            case _, _, str():
-                return _not_allowed("POST", request)
+            case _, _, str(source):
+                return _not_allowed(", ".join(self.intake.methods(source)), request)
             case _, "health", None:
                 return _not_allowed("GET", request)
             case _:
@@ -115,7 +115,7 @@ class HttpEndpoint:
                     error_code=UNPROTECTED_SUBSCRIPTION,
                     detail=f"{reply.notice.value}: list the topic in HttpSnsTopicArns and subscribe again",
                 )
-        return _answer_handshake(reply, request.correlation_id)
+        return _answer_handshake(reply, request)
 
 
 def _unwrap(invocation: Any) -> HttpRequest:
@@ -124,19 +124,19 @@ def _unwrap(invocation: Any) -> HttpRequest:
     return unwrap(invocation)
 
 
-def _answer_handshake(reply: Reply, correlation_id: str) -> Response:
+def _answer_handshake(reply: Reply, request: HttpRequest) -> Response:
     headers = {
         "Content-Type": reply.content_type,
         # A value that is sent back as it was received must not be taken for another content type.
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
-        "X-Correlation-Id": correlation_id,
+        "X-Correlation-Id": request.correlation_id,
         **reply.headers,
     }
     return {
-        "statusCode": int(HTTPStatus.OK),
+        "statusCode": reply.status,
         "headers": headers,
-        "body": reply.body,
+        "body": "" if request.method == "HEAD" else reply.body,
         "isBase64Encoded": False,
     }
 

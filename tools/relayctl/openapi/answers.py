@@ -1,6 +1,6 @@
 """The relay's responses: a problem detail for every error, and the responses of success."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 from push_relay.core.errors import CODES, NotNow, RelayError, SchemaViolation
@@ -151,44 +151,16 @@ HEADERS: JsonObject = {
         "after a challenge (RFC 9110, 11.6.1).",
         "schema": {"type": "string", "pattern": '^Basic realm="push-relay"'},
     },
-    "Allow": {"required": True, "schema": {"type": "string", "enum": ["POST", "GET"]}},
+    "Allow": {
+        "required": True,
+        "schema": {"enum": ["POST", "GET", "GET, POST", "HEAD, POST", "POST, OPTIONS"]},
+    },
     "X-Content-Type-Options": {"schema": {"const": "nosniff"}},
     "WebHook-Allowed-Origin": {
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,253}$"},
     },
     "WebHook-Allowed-Rate": {"schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}},
-}
-
-#: The contents of responses to handshakes, by the handshake's name.
-_HANDSHAKE_ANSWERS: dict[str, JsonObject] = {
-    "slack": {TEXT: {"schema": {"type": "string", "description": "The request's challenge."}}},
-    "microsoft-graph": {TEXT: {"schema": {"type": "string", "description": "The request's token."}}},
-    "sns": {TEXT: {"schema": {"type": "string", "maxLength": 0}}},
-    "event-grid": {
-        JSON: {
-            "schema": {
-                "type": "object",
-                "required": ["validationResponse"],
-                "properties": {"validationResponse": {"type": "string"}},
-                "additionalProperties": False,
-            }
-        }
-    },
-    "zoom": {
-        JSON: {
-            "schema": {
-                "type": "object",
-                "required": ["plainToken", "encryptedToken"],
-                "properties": {
-                    "plainToken": {"type": "string"},
-                    "encryptedToken": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-                },
-                "additionalProperties": False,
-            }
-        }
-    },
-    "cloudevents": {},  # its handshake is an OPTIONS request
 }
 
 
@@ -211,26 +183,26 @@ def refusals(*errors: type[RelayError]) -> JsonObject:
     }
 
 
-def webhook_answers(handshake: str | None, answer: FixedAnswer = NO_ANSWER) -> JsonObject:
+def webhook_answers(handshake: Mapping[str, JsonObject], answer: FixedAnswer = NO_ANSWER) -> JsonObject:
     """Return the responses to a webhook that was accepted, by status.
 
-    handshake  the source's, if it has one
+    handshake  the contents of the answers to the source's handshake by POST, by status
     answer     the source's own answer
     """
     names = ("Delivered", "Events") if answer.status is None else ()
     content: JsonObject = {JSON: {"schema": _any_of(names)}} if names else {}
-    handshake_content = _HANDSHAKE_ANSWERS[handshake] if handshake else {}
-    for media_type, given in handshake_content.items():
+    questions = {
+        status: answer_to_question(status, given) for status, given in handshake.items() if status != "200"
+    }
+    for media_type, given in handshake.get("200", {}).items():
         schemas = [part["schema"] for part in (content.get(media_type), given) if part]
         content[media_type] = {"schema": {"anyOf": schemas} if len(schemas) > 1 else schemas[0]}
     if answer.status is not None:
-        return _fixed(answer, content)
+        return questions | _fixed(answer, content)
     done = "Direct mode: the receipts of the events' pushes. Or the request has no event."
     return {
         "200": {
-            "description": f"{done} Or the response to the sender's handshake."
-            if handshake_content
-            else done,
+            "description": f"{done} Or the response to the sender's handshake." if handshake else done,
             "headers": headers("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options"),
             "content": content,
         },
@@ -239,6 +211,15 @@ def webhook_answers(handshake: str | None, answer: FixedAnswer = NO_ANSWER) -> J
             "headers": headers("X-Correlation-Id", "Cache-Control"),
             "content": {JSON: {"schema": _any_of(("Accepted", "Events"))}},
         },
+    } | questions
+
+
+def answer_to_question(status: str, content: JsonObject) -> JsonObject:
+    """Return the response to a handshake."""
+    return {
+        "description": f"The response to the sender's handshake, with status {status}.",
+        "headers": headers("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options"),
+        **({"content": content} if content else {}),
     }
 
 

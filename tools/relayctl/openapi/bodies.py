@@ -8,6 +8,7 @@ from push_relay.core.inbound.items import MAX_ITEMS
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from relayctl.openapi.answers import JSON, TEXT
+from relayctl.openapi.handshakes import question_parameters, rows_of
 
 _FORM = "application/x-www-form-urlencoded"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -154,9 +155,16 @@ def parameters(source: Source, schema: JsonObject) -> list[JsonObject]:
         for place, names in (("header", source.reads.headers), ("query", source.reads.query))
         for name in sorted(names - known)
     ]
-    token = {"name": "validationToken", "in": "query", "description": "Microsoft Graph's handshake"}
-    handshake = [token | {"schema": {"type": "string"}}] if source.handshake == "microsoft-graph" else []
-    return binary + others + handshake
+    known |= {parameter["name"] for parameter in others}
+    # An event has another value there, or none.
+    handshake = {
+        parameter["name"]: parameter
+        | {"description": "Of the sender's handshake.", "schema": {"type": "string"}}
+        for row in rows_of(source, "POST")
+        for parameter in question_parameters(row)
+        if parameter["name"] not in known
+    }
+    return binary + others + list(handshake.values())
 
 
 def _binary(schema: JsonObject) -> list[JsonObject]:

@@ -11,8 +11,9 @@ from push_relay.core.inbound.request import CORRELATION_HEADERS
 from push_relay.core.rules.answer import FixedAnswer, read_answer
 from push_relay.core.rules.expression import NO_FIELDS, Expression, read_expression
 from push_relay.core.rules.source_file import EventTable, SourceFile
+from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.handshakes.base import Handshake
-from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
+from push_relay.core.trust.handshakes.registry import NO_HANDSHAKE, handshake_named
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import make_scheme
 from push_relay.core.trust.verify_table import Verify
@@ -74,9 +75,13 @@ def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
 
 
 def _handshake(file: SourceFile) -> Handshake:
-    if file.handshake is None:
+    verify = file.verify
+    name = handshake_of(file.handshake, verify.preset if verify else "")
+    if name is None:
         return NO_HANDSHAKE
-    handshake = HANDSHAKES[file.handshake]
-    if handshake.scheme not in (None, file.verify and file.verify.scheme):
-        file.wrong("handshake", f"`{file.handshake}` is only safe with the scheme `{handshake.scheme}`")
+    handshake = handshake_named(name, proven_by_url=verify is not None and verify.is_proven_by_url)
+    if handshake.scheme not in (None, verify and verify.scheme):
+        file.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
+    if handshake.signs and not (verify and verify.has_key):
+        file.wrong("handshake", f"`{name}` signs its answers with a key, and the scheme has none")
     return handshake
