@@ -100,6 +100,31 @@ def test_strangers_get_the_errors_own_status(content: Any, tmp_path: Path) -> No
     assert here.receive(api_gateway_v2(request(content)))["statusCode"] == 422
 
 
+@pytest.mark.parametrize(
+    ("token", "event", "is_right"),
+    [
+        ("body", 'format = "jwt"', True),
+        ("body", "", False),
+        ("body", 'format = "jwt"\nform_field = "p"', False),
+        ("json:/p", 'format = "jwt"\nform_field = "p"', True),
+        ("form:p", 'format = "jwt"\nform_field = "p"', True),
+        ("json:/p", "", False),
+        ("json:/p", 'format = "jwt"', False),
+        ("json:/p", 'format = "jwt"\nform_field = "q"', False),
+        ("form:p", 'form_field = "*"', False),
+    ],
+)
+def test_a_token_in_the_body_is_the_document(token: str, event: str, is_right: bool) -> None:  # noqa: FBT001
+    """It covers its claims alone: anybody could have written the rest of the body."""
+    head = 'title = "t"\ndocs = "d"\n[verify]\nscheme = "jwt"\nkey = "text"\nalgorithm = ["HS256"]\n'
+    document = tomllib.loads(f'{head}token = "{token}"\n[event]\n{event}\n')
+    if is_right:
+        read_source("planted", document, {})
+        return
+    with pytest.raises(Mistakes, match="must be `jwt`"):
+        read_source("planted", document, {})
+
+
 @pytest.mark.parametrize("scheme", ["basic", "none"])
 def test_a_jwt_that_no_proof_can_cover_is_a_mistake(scheme: str) -> None:
     """Every request would be refused."""

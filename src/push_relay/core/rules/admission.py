@@ -14,6 +14,7 @@ from push_relay.core.rules.source_file import EventTable, SourceFile
 from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.handshakes.base import Handshake
 from push_relay.core.trust.handshakes.registry import NO_HANDSHAKE, handshake_named
+from push_relay.core.trust.jwt_table import BODY, VerifyJwt
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import make_scheme
 from push_relay.core.trust.verify_table import Verify
@@ -53,10 +54,23 @@ def _body_format(event: EventTable) -> BodyFormat:
 
 
 def _check_jwt(file: SourceFile) -> None:
-    """Refuse a JWT as the document if no proof can cover it: every request would be rejected."""
-    verify = file.verify
-    if file.event.format == "jwt" and verify and not verify.is_wrong and not verify.signs_content:
-        file.event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{verify.scheme}`")
+    """Refuse a JWT as the document if no proof can cover it, and another document beside a JWT in the body.
+
+    A token in the body covers its claims alone: anybody could have written the rest.
+    """
+    verify, event = file.verify, file.event
+    if verify is None or verify.is_wrong:
+        return
+    if event.format == "jwt" and not verify.signs_content:
+        event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{verify.scheme}`")
+    if not verify.signs_content or not isinstance(verify, VerifyJwt) or verify.detached:
+        return
+    if verify.token == BODY and (event.format != "jwt" or event.form_field):
+        event.wrong("format", "must be `jwt`, without a `form_field`: the token is the body")
+    for place in (place for key, place in verify.proof_places if key == "token"):
+        name = place.name.removeprefix("/")
+        if place.kind in ("form", "json") and (event.format != "jwt" or event.form_field != name):
+            event.wrong("format", f'must be `jwt`, with `form_field = "{name}"`: the token is in that field')
 
 
 def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
