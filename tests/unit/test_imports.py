@@ -91,6 +91,7 @@ RECEIVE = {
     "core.trust.schemes.moment",
     "core.trust.schemes.proof",
     "core.trust.schemes.description",
+    "core.trust.schemes.description_check",
     "core.trust.schemes.form",
     "core.trust.schemes.key_form",
     "core.trust.schemes.public_key",
