@@ -280,6 +280,6 @@ def test_a_certificate_is_fetched_only_from_a_server_with_a_trusted_tls_certific
             SnsEndpoint().certificate(f"https://127.0.0.1:{listening.getsockname()[1]}{PATH}")
         serving.join(5)
     assert refused.is_set()
-    kept = SnsEndpoint()._pool.connection_pool_kw
+    kept = SnsEndpoint()._bounded_get._pool.connection_pool_kw
     assert kept["cert_reqs"] == "CERT_REQUIRED"
     assert (kept["timeout"].connect_timeout, kept["timeout"]._read, kept["timeout"].total) == (2, 3, 4)

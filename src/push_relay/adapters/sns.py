@@ -4,20 +4,17 @@ A stranger may have written the message that names the address. A scheme or a ha
 is on SNS's host in the topic's region, and no redirect is followed from there.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import urllib3
-from urllib3.exceptions import HTTPError
 
+from push_relay.adapters.bounded_get import TOTAL_SECS, BoundedGet
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.trust.handshakes.sns import PROTECTED
 
 #: Bytes of an answer that are read. A certificate has about 2,000.
 MAX_ANSWER_BYTES = 64 * 1024
-#: Seconds that SNS may take to accept a connection, to send something, and to send the whole answer.
-CONNECT_SECS, READ_SECS, TOTAL_SECS = 2.0, 3.0, 4.0
 #: Returns the headers that sign a GET of an address as the function's role; empty without credentials.
 type Sign = Callable[[str], Mapping[str, str]]
 
@@ -30,10 +27,7 @@ class SnsEndpoint:
     """SNS's own endpoint."""
 
     def __init__(self, pool: urllib3.PoolManager | None = None, sign: Sign | None = None) -> None:
-        timeout = urllib3.Timeout(connect=CONNECT_SECS, read=READ_SECS, total=TOTAL_SECS)
-        self._pool = pool or urllib3.PoolManager(
-            num_pools=4, maxsize=1, timeout=timeout, cert_reqs="CERT_REQUIRED"
-        )
+        self._bounded_get = BoundedGet(pool)
         self._sign = sign or (lambda _url: {})
 
     def certificate(self, url: str) -> bytes | None:
@@ -67,29 +61,7 @@ class SnsEndpoint:
         return False
 
     def _get(self, url: str, trouble: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-        deadline, body = time.monotonic() + TOTAL_SECS, b""
-        try:
-            response = self._pool.request(
-                "GET",
-                url,
-                headers=headers,
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            try:
-                while chunk := response.read1(MAX_ANSWER_BYTES + 1 - len(body)):
-                    body += chunk
-                    if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
-                        raise CredentialsUnavailable(f"{trouble} (too long an answer)")
-            finally:
-                response.close()
-                # Calls are months apart, and by then SNS has closed any connection that was kept.
-                self._pool.clear()
-        except HTTPError as exc:
-            raise CredentialsUnavailable(f"{trouble} ({type(exc).__name__})") from None
-        return response.status, body
+        return self._bounded_get(url, trouble, limit=MAX_ANSWER_BYTES, secs=TOTAL_SECS, headers=headers)
 
 
 def _require_ok(status: int, trouble: str) -> None:

@@ -1,5 +1,9 @@
 """Wire the function `receive`."""
 
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from push_relay.adapters import aws
 from push_relay.adapters.sns import SnsEndpoint
 from push_relay.bootstrap.common import Common, prepare_clients
@@ -10,6 +14,36 @@ from push_relay.core.trust.signing_secrets import StoredSigningSecrets
 from push_relay.entrypoints.http_endpoint import HttpEndpoint
 from push_relay.settings import DeliveryMode, Settings
 
+if TYPE_CHECKING:
+    from push_relay.core.clock import Clock
+    from push_relay.core.trust.fetched_keys import FetchedKeys
+
+
+class PublishedKeys:
+    """The keys that senders publish. What fetches them is only loaded if a request needs it."""
+
+    def __init__(self, clock: "Clock") -> None:
+        self._clock = clock
+
+    @cached_property
+    def _keys(self) -> "FetchedKeys":
+        from push_relay.adapters.key_server import KeyServer  # noqa: PLC0415 (as the docstring states)
+        from push_relay.core.trust.fetched_keys import FetchedKeys  # noqa: PLC0415
+
+        return FetchedKeys(KeyServer().document, self._clock.now, self._clock.monotonic)
+
+    def named(self, host: str, url: str) -> bytes:
+        """Return the document of an address that names its content."""
+        return self._keys.named(host, url)
+
+    def current(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes:
+        """Return the document of an address whose content changes."""
+        return self._keys.current(url, is_usable)
+
+    def renewed(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes:
+        """Return the same, fetched again."""
+        return self._keys.renewed(url, is_usable)
+
 
 def build(common: Common) -> HttpEndpoint:
     """Wire the HTTP endpoint."""
@@ -19,10 +53,11 @@ def build(common: Common) -> HttpEndpoint:
     intake = Intake(
         sources=common.sources,
         routing=common.routing,
-        door=Door(signing_secrets, KnownCertificates(sns.certificate, clock.monotonic)),
+        door=Door(signing_secrets, KnownCertificates(sns.certificate, clock.monotonic), PublishedKeys(clock)),
         subscriptions=sns,
         forward=_direct(common) if settings.mode is DeliveryMode.DIRECT else QueueForward(common.queue),
         clock=clock,
+        dead_letters=common.queue,
     )
     return HttpEndpoint(intake, common.telemetry)
 

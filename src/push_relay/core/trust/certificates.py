@@ -1,7 +1,8 @@
-"""The certificates that SNS signs with: which ones are kept, and how many are fetched.
+"""The certificates that SNS, and other senders, sign with: which ones are kept, and how many are fetched.
 
 Anybody can write a message that names a certificate. A flood of forged messages, each with another name, must
 neither become a flood of fetches nor displace the certificate that SNS really uses.
+`fetched_keys.py` has the same rules for each other sender whose requests name a certificate.
 """
 
 from collections.abc import Callable
@@ -24,11 +25,15 @@ class KnownCertificates:
 
     fetch  returns the certificate (PEM) at an address, or None if SNS has none there; raises
            CredentialsUnavailable
+    owner  whose certificates they are, for a log line
 
     Not safe for several threads: a function handles one request at a time.
     """
 
-    def __init__(self, fetch: Callable[[str], bytes | None], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, fetch: Callable[[str], bytes | None], monotonic: Callable[[], float], owner: str = "SNS's"
+    ) -> None:
+        self._owner = owner
         self._fetch = fetch
         self._monotonic = monotonic
         self._certificates: dict[str, bytes] = {}  # the one that was not used for longest is first
@@ -74,6 +79,6 @@ class KnownCertificates:
             self._refused[url] = None
             wait_secs = PERIOD_SECS - (now - self._fetches[0])
             raise CredentialsUnavailable(
-                "too many of SNS's certificates are asked for", retry_after=wait_secs
+                f"too many of {self._owner} certificates are asked for", retry_after=wait_secs
             )
         self._fetches.append(now)

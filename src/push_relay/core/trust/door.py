@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
 from push_relay.core.secret_text import visible
-from push_relay.core.trust.schemes.proof import Evidence, Scheme, Verified, no_fit
+from push_relay.core.trust.schemes.proof import Evidence, Keys, Scheme, Verified, no_fit
 
 if TYPE_CHECKING:
     from push_relay.core.inbound.request import HttpRequest
@@ -22,6 +22,7 @@ class SigningSecrets(Protocol):
     def of(self, source: str) -> Sequence[bytes]: ...
     def refreshed(self, source: str) -> Sequence[bytes]: ...  # read again, at most once in some seconds
     def settings(self, source: str) -> Mapping[str, str]: ...  # what is stored beside the secret
+    def has(self, source: str) -> bool: ...  # raises CredentialsUnavailable if no secret can be read
 
 
 class Certificates(Protocol):
@@ -48,6 +49,7 @@ class Door:
 
     secrets: SigningSecrets
     certificates: Certificates
+    keys: Keys | None = None
 
     def approach(self, source: "Source", policy: "Policy", request: "HttpRequest") -> Scheme:
         """Return the scheme by which a source's callers prove themselves.
@@ -67,9 +69,14 @@ class Door:
         """
         scheme = self.approach(source, policy, request)
         request = replace(request, url=policy.url_of(request.url))
-        evidence = Evidence((), now, self.certificates, policy.topics, self.settings(source.name, policy))
+        evidence = Evidence(
+            (), now, self.certificates, policy.topics, self.settings(source.name, policy), keys=self.keys
+        )
+        if source.handshake_rules.signs:
+            evidence = replace(evidence, is_signed_for_anybody=source.handshake_rules.is_signed_for_anybody)
         try:
-            if not source.needs_secret:
+            # A deployer who stores the sender's public key has chosen it: then nothing is fetched.
+            if not source.needs_secret or (scheme.fetches and not self.secrets.has(source.name)):
                 return Admitted(scheme(request, evidence))
             return self._verify(source.name, scheme, request, evidence)
         except Unauthenticated as refused:
@@ -102,7 +109,7 @@ def _fitting(
     """
     readings = [scheme.secret.readings(secret) for secret in stored]
     tried = tuple(dict.fromkeys(itertools.chain.from_iterable(readings)))
-    _require_separate(source, tried, evidence.settings)
+    require_separate(source, tried, evidence.settings)
     if tried:
         with suppress(SignatureInvalid):
             verified = scheme(request, replace(evidence, secrets=tried))
@@ -116,7 +123,7 @@ def _fitting(
     )
 
 
-def _require_separate(source: str, tried: Iterable[bytes], settings: Mapping[str, str]) -> None:
+def require_separate(source: str, tried: Iterable[bytes], settings: Mapping[str, str]) -> None:
     """Refuse a secret that is a setting too: a provider shows settings, and compares or signs with secrets.
 
     Raises CredentialsUnavailable.

@@ -2,12 +2,13 @@
 
 import re
 
-from push_relay.core.rules.configuration import Table, default, optional, required
+from push_relay.core.rules.configuration import Table, default, maybe, optional, required
 from push_relay.core.rules.kinds import Boolean, Choice, HeaderName, Text, Texts
+from push_relay.core.trust.fetch_table import FetchTable
 from push_relay.core.trust.place import ITEM, WILDCARD, FamilyKind, Place, PlaceKind, read_place, read_places
 from push_relay.core.trust.verify_base import Verify, tolerance
 
-_FORMATS = ("unix", "unix-ms", "rfc3339", "iso8601", "http-date")
+_FORMATS = ("unix", "unix-ms", "unix-any", "rfc3339", "iso8601", "http-date")
 _WITHOUT_TEXT = Text(may_be_empty=True)
 
 
@@ -56,6 +57,12 @@ class VerifySignature(Verify):
     )
     joint = default(Text(), "=", "The text between an item's key and its value.")
     quoted = default(Boolean(), False, "Whether the items' values are in double quotes.")  # noqa: FBT003
+    spaced = default(
+        Boolean(),
+        False,  # noqa: FBT003 (the key's default)
+        "Whether spaces may be around the items: some senders write one after the comma, and an HTTP API "
+        "joins two headers of one name with a comma and a space.",
+    )
     timestamp = optional(
         PlaceKind(items=True),
         "The place of the time of signing, such as `header:X-Time`; `item:t` is an item of the signature's "
@@ -68,7 +75,8 @@ class VerifySignature(Verify):
     timestamp_format = default(
         Choice(*_FORMATS),
         "unix",
-        "How the timestamp is written. `iso8601` is RFC 3339 in UTC, with `Z`.",
+        "How the timestamp is written. `unix-any` is seconds or milliseconds, by the number of digits; "
+        "`iso8601` is RFC 3339 in UTC, with `Z`.",
     )
     tolerance_secs = tolerance()
     timestamp_required = default(
@@ -121,7 +129,7 @@ class VerifySignature(Verify):
                 if name in self:
                     self.wrong(name, "has no effect on keys of the form `whsec`")
         if "split" not in self:
-            refuse_without(self, "split", "groups", "item", "joint", "quoted")
+            refuse_without(self, "split", "groups", "item", "joint", "quoted", "spaced")
             if (self.timestamp or "").startswith(f"{ITEM}:"):
                 self.wrong("timestamp", "is an item of a list, which needs the key `split`")
 
@@ -210,6 +218,13 @@ class VerifyPublicKey(VerifySignature):
         Choice("hex", "base64", "spki-base64", "pem", "x509-pem"),
         "How the stored public key is written. `hex` and `base64` are the 32 bytes of an Ed25519 key.",
     )
+    wrapped = optional(
+        Text("JSON pointer", r"(?:/(?:[^~/]|~[01])*)+", "is not a JSON pointer, such as `/signature`"),
+        "The value is base64 of a JSON object, and the signature is at this pointer in it.",
+        without="the value is the signature",
+    )
+    fetch = maybe(FetchTable, "The address from which the public key is fetched, if no key is stored.")
+    settings = default(Texts(), (), "The settings that the deployer must give.", without="there are none")
     prehash = optional(
         Choice("sha256"),
         "The hash function to which the text is subjected before it is signed.",

@@ -34,6 +34,11 @@ class StoredSigningSecrets:
         """Return a source's secrets as they are now, read again at most once in REFETCH_SECS."""
         return _secrets_of(source, self._stored(source, self._secret.refetched(REFETCH_SECS)))
 
+    def has(self, source: str) -> bool:
+        """Return whether a secret is stored for a source. Raises CredentialsUnavailable if it is unknown."""
+        stored = self._stored(source, self._secret.text())
+        return (read_member(stored, SECRET) if isinstance(stored, dict) else stored) is not None
+
     def settings(self, source: str) -> Mapping[str, str]:
         """Return what is stored for a source beside its secret; nothing if it cannot be read."""
         try:

@@ -6,6 +6,7 @@ them too, and reads them here, so that it loads no scheme.
 
 from push_relay.core.rules.configuration import default, optional
 from push_relay.core.rules.kinds import HeaderName, Integer, Text
+from push_relay.core.trust.jwt_table import VerifyJwt
 from push_relay.core.trust.place import Place, PlaceKind, read_place
 from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySigned
 from push_relay.core.trust.verify_base import (
@@ -25,6 +26,7 @@ __all__ = [
     "WITHOUT_SECRET",
     "Verify",
     "VerifyHmac",
+    "VerifyJwt",
     "VerifyPlain",
     "VerifyPublicKey",
     "VerifySenderAlone",
@@ -126,6 +128,7 @@ VERIFY_TABLES.update(
     {
         "signed": VerifySigned,
         "public-key": VerifyPublicKey,
+        "jwt": VerifyJwt,
         "hmac": VerifyHmac,
         "twilio": VerifyPlain,
         "sns-http": VerifySnsHttp,

@@ -4,7 +4,7 @@ The parts have a module each: the signature's list, its spelling, the signed tex
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.trust.place import ITEM, Place, read_place, read_places
@@ -17,6 +17,9 @@ from push_relay.core.trust.schemes.spelling import SPELLINGS, Spelling
 from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySignature, VerifySigned
 
 type SignatureTable = VerifySigned | VerifyPublicKey
+
+if TYPE_CHECKING:
+    from push_relay.core.trust.schemes.fetched import FetchedKeySource
 
 
 class Timestamp(NamedTuple):
@@ -45,6 +48,8 @@ class Description(NamedTuple):
     form_field    the field of a form that holds the JSON document
     covers        `body`, `form` (all of its fields), `field` (the one that holds the document), or `nothing`
     delimited     the values that must not contain the text beside them, by their places
+    wrapped       the steps to the signature in the JSON object that the value is, in base64
+    fetch         where the public key is fetched from, if none is stored
     """
 
     places: tuple[Place, ...]
@@ -62,6 +67,9 @@ class Description(NamedTuple):
     form_field: str | None
     covers: str
     delimited: tuple[tuple[Place, str], ...]
+    wrapped: tuple[str, ...] = ()
+    fetch: "FetchedKeySource | None" = None
+    settings: tuple[str, ...] = ()
 
     @property
     def hash_name(self) -> str:
@@ -93,6 +101,7 @@ def describe(table: SignatureTable | VerifyHmac, form_field: str | None = None) 
         form_field=document_field,
         covers=covers,
         delimited=_delimited(text),
+        **(_of_public_key(table) if isinstance(table, VerifyPublicKey) else {}),
     )
 
 
@@ -114,6 +123,17 @@ def as_signed(table: VerifyHmac) -> VerifySigned:
             **(more if table.timestamp_header else {}),
         }
     )
+
+
+def _of_public_key(table: VerifyPublicKey) -> dict[str, Any]:
+    wrapped = read_place(f"json:{table.wrapped}").steps if table.wrapped else ()
+    fetch = None
+    if table.fetch:
+        # Imported here: few senders publish their keys.
+        from push_relay.core.trust.schemes.fetched import FetchedKeySource  # noqa: PLC0415
+
+        fetch = FetchedKeySource(table.fetch, table.key)
+    return {"wrapped": wrapped, "fetch": fetch, "settings": table.settings}
 
 
 def _each(table: SignatureTable) -> tuple[str, ...]:
@@ -150,6 +170,7 @@ def _list(table: VerifySignature, text: SignedText, timestamp: Place | None) -> 
         table.joint,
         table.quoted,
         first_plain=timestamp == first or text.reads(first),
+        spaced=table.spaced,
     )
 
 

@@ -35,6 +35,19 @@ class SignedRequest(Protocol):
     def body(self) -> bytes: ...  # noqa: D102
 
 
+class Keys(Protocol):
+    """The keys that senders publish, by addresses that a scheme has pinned. Raises CredentialsUnavailable.
+
+    named    the document of an address that names its content; empty if there is none
+    current  the document of an address whose content changes
+    renewed  the same, fetched again because a request fits none of its keys
+    """
+
+    def named(self, host: str, url: str) -> bytes: ...  # noqa: D102
+    def current(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes: ...  # noqa: D102
+    def renewed(self, url: str, is_usable: Callable[[bytes], bool]) -> bytes: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Evidence:
     """The values that a request is compared with. It has no repr, so that it cannot be logged.
@@ -45,6 +58,9 @@ class Evidence:
                  pinned, and its errors pass through the scheme
     topics       the SNS topics that the deployer has allow-listed for the source
     settings     what the deployer configured for the source beside the secret. It never signs
+    is_signed_for_anybody  whether a text is one that the source's handshake signs for strangers, so that an
+                 HMAC over it proves nothing; None if the handshake signs none
+    keys         the keys that senders publish
     """
 
     secrets: Sequence[bytes]
@@ -52,6 +68,8 @@ class Evidence:
     certificate: Callable[[str], bytes] | None = None
     topics: frozenset[str] = frozenset()
     settings: Mapping[str, str] = NO_SETTINGS
+    is_signed_for_anybody: Callable[[bytes], bool] | None = None
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,7 @@ class Scheme:
     form_verify  used instead of `verify` for a source that accepts forms, if forms are signed differently
     secret_places  where the body holds the secret itself, which has to be removed from the event's document
     challenge    the value of `WWW-Authenticate` if a request is refused; None for a scheme that is not HTTP's
+    fetches      whether a request is compared with fetched keys if the deployer has stored no secret
     """
 
     verify: Verify
@@ -103,6 +122,7 @@ class Scheme:
     form_verify: Verify | None = None
     challenge: str | None = None
     secret_places: tuple[SecretPlace, ...] = ()
+    fetches: bool = False
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""

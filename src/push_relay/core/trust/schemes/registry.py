@@ -8,7 +8,7 @@ from push_relay.core.rules.findings import Report
 from push_relay.core.trust.schemes import shared, signed, sns_http
 from push_relay.core.trust.schemes.proof import Evidence, Scheme, SignedRequest, Verified, no_fit
 from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySigned
-from push_relay.core.trust.verify_table import Verify, VerifyPlain
+from push_relay.core.trust.verify_table import Verify, VerifyJwt, VerifyPlain
 
 
 def hmac_by_description(table: VerifySigned) -> Scheme:
@@ -26,6 +26,14 @@ def hmac_in_header(table: VerifyHmac) -> Scheme:
     return signed.make(table)
 
 
+def jwt(table: VerifyJwt) -> Scheme:
+    """Make the scheme of a signed token that the source describes."""
+    # Imported here, so that only a relay with such a source pays for it.
+    from push_relay.core.trust.schemes import jwt as module  # noqa: PLC0415
+
+    return module.jwt(table)
+
+
 def twilio(table: VerifyPlain) -> Scheme:
     """Make the scheme `X-Twilio-Signature: <base64>`, HMAC-SHA1 of the address and what it carries."""
     # Imported here, so that only a relay that Twilio calls pays for it.
@@ -38,6 +46,7 @@ def twilio(table: VerifyPlain) -> Scheme:
 SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "signed": hmac_by_description,
     "public-key": public_key_by_description,
+    "jwt": jwt,
     "hmac": hmac_in_header,
     "twilio": twilio,
     "sns-http": sns_http.sns_http,

@@ -5,9 +5,9 @@ import hmac
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
+from push_relay.core.errors import CredentialsUnavailable, MalformedRequest, PayloadTooLarge, SignatureMissing
 from push_relay.core.strict_json import parse
 from push_relay.core.trust.schemes.description import Description, SignatureTable, Timestamp, describe
 from push_relay.core.trust.schemes.description_check import check
@@ -27,6 +27,9 @@ from push_relay.core.trust.schemes.proof import (
 from push_relay.core.trust.schemes.signature_list import Offered
 from push_relay.core.trust.schemes.values import Values, checked, pointed, text_of
 from push_relay.core.trust.signature_table import VerifyHmac
+
+if TYPE_CHECKING:
+    from push_relay.core.trust.public_keys import PublicKey
 
 #: Signatures by a public key in a request: each costs a verification of the whole text.
 MAX_SIGNATURES = 4
@@ -65,7 +68,7 @@ class Signed:
 
     def scheme(self) -> Scheme:
         """Return it as a scheme."""
-        return Scheme(self, secret=self.description.key.secret)
+        return Scheme(self, secret=self.description.key.secret, fetches=self.description.fetch is not None)
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale, PayloadTooLarge."""
@@ -73,16 +76,25 @@ class Signed:
         values = Values(request, evidence.settings, description.form_field)
         parts = [self._offers(values) for _ in values.parts(description.each)]
         event_id = self._id(values)
-        secret, fitting = self._fitting(parts, keys(evidence))
-        timestamp = description.timestamp
-        if timestamp:
-            for offer in fitting:
-                moment = _late_moment(timestamp, request.body) if timestamp.late else offer.moment
-                if moment is not None:
-                    require_fresh(moment, evidence.now, timestamp.tolerance_secs)
+        if description.fetch and not keys(evidence):
+            secret, fitting = b"", self._fetched_fitting(parts, values, evidence)
+        else:
+            secret, fitting = self._fitting(parts, keys(evidence))
+        if evidence.is_signed_for_anybody:
+            require(not any(evidence.is_signed_for_anybody(offer.signed) for offer in fitting))
+        self._require_fresh(fitting, request.body, evidence)
         return Verified(
             self._content(values, fitting), event_id, content=description.covers != "nothing", secret=secret
         )
+
+    def _require_fresh(self, offers: Sequence[Offer], body: bytes, evidence: Evidence) -> None:
+        timestamp = self.description.timestamp
+        if timestamp is None:
+            return
+        for offer in offers:
+            moment = _late_moment(timestamp, body) if timestamp.late else offer.moment
+            if moment is not None:
+                require_fresh(moment, evidence.now, timestamp.tolerance_secs)
 
     def _content(self, values: Values, fitting: Sequence[Offer]) -> bytes:
         """Return what is the same in each attempt to deliver an event."""
@@ -123,6 +135,8 @@ class Signed:
         description = self.description
         require(value.startswith(description.prefix))
         bare = value.removeprefix(description.prefix)
+        if description.wrapped:
+            bare = _unwrapped(bare, description.wrapped)
         if description.list is None:
             yield self._offer(Offered((bare,), {}), (), values)
             return
@@ -179,6 +193,41 @@ class Signed:
                 return secret, found
         raise no_fit()
 
+    def _fetched_fitting(
+        self, parts: Sequence[Sequence[Offer]], values: Values, evidence: Evidence
+    ) -> list[Offer]:
+        """Return what a fetched key fits. Raises SignatureInvalid, Stale, CredentialsUnavailable.
+
+        Everything that a stranger can be refused for is checked before a key is fetched.
+        """
+        description = self.description
+        (offers,) = parts
+        if missing := [name for name in description.settings if not evidence.settings.get(name)]:
+            raise CredentialsUnavailable(f"the source's setting `{missing[0]}` is missing")
+        self._require_fresh(offers, values.request.body, evidence)
+
+        signed: list[Offer] = []
+
+        def signed_by(found: "Sequence[PublicKey]") -> bool:
+            valid = [key for key in found if key.is_valid(evidence.now)]
+            signed[:] = [offer for offer in offers if self._fits_one(offer, valid)]
+            return bool(signed)
+
+        require(
+            description.fetch is not None
+            and description.fetch.fits(values, evidence, signed_by, lambda _known: True)
+        )
+        return signed
+
+    def _fits_one(self, offer: Offer, found: "Sequence[PublicKey]") -> bool:
+        read = [self.description.spelling.read(text) for text in offer.texts]
+        return any(
+            key.fits(self.description.algorithm, signature, offer.signed)
+            for key in found
+            for signature in read
+            if signature
+        )
+
     def _first_fit(self, offers: Sequence[Offer], secret: bytes) -> Offer | None:
         return next((offer for offer in offers if self._fits(offer, secret)), None)
 
@@ -213,6 +262,18 @@ def _is_standard_signed(offer: Offer, secret: bytes) -> bool:
     raw = decoded_standard(secret.removeprefix(PUBLIC_PREFIX))
     key = load_key("hex", "ed25519", raw.hex().encode()) if raw else None
     return key is not None and any(is_signed("ed25519", key, value, offer.signed) for value in found)
+
+
+def _unwrapped(value: str, steps: Sequence[str]) -> str:
+    """Return the signature in the JSON object that a value is, in base64."""
+    wrapped = from_base64(value)
+    require(wrapped is not None)
+    try:
+        signature = pointed(parse(wrapped or b""), steps)
+    except (MalformedRequest, PayloadTooLarge):
+        signature = None
+    require(isinstance(signature, str))
+    return checked(str(signature))
 
 
 def _late_moment(timestamp: Timestamp, body: bytes) -> float | None:

@@ -1,0 +1,76 @@
+"""Read a signed token (JWS, compact form) in its one spelling.
+
+RFC 7515 (JWS), RFC 7519 (JWT), RFC 7797 (unencoded payload), RFC 8725 (best current practice). A token that
+is encrypted (JWE) has five parts and is refused here.
+"""
+
+import base64
+import re
+from typing import NamedTuple
+
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+from push_relay.core.strict_json import JsonObject, Limits, parse_object
+
+#: Characters of a token that is a body or a field of it. A header's is bounded by MAX_PROOF.
+MAX_TOKEN = 1024 * 1024
+#: Characters of a token's JOSE header, which may hold a chain of certificates.
+MAX_JOSE = 16 * 1024
+_PARTS = 3
+_JOSE_LIMITS = Limits(depth=4, parts=100, text=MAX_JOSE)
+_CLAIMS_LIMITS = Limits(depth=20, parts=20_000, text=MAX_TOKEN)
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+
+
+class Jws(NamedTuple):
+    """A token, decoded and not verified.
+
+    jose       the JOSE header
+    payload    the payload; empty if it was left out
+    encoded    the header's and the payload's parts as they were sent
+    signature  the signature's bytes
+    """
+
+    jose: JsonObject
+    payload: bytes
+    encoded: tuple[str, str]
+    signature: bytes
+
+    def signing_input(self, detached: bytes | None = None, *, unencoded: bool = False) -> bytes:
+        """Return the signed bytes, with the payload that was left out, which may be unencoded."""
+        head, middle = self.encoded
+        if detached is None:
+            return f"{head}.{middle}".encode("ascii")
+        written = detached if unencoded else base64.urlsafe_b64encode(detached).rstrip(b"=")
+        return head.encode("ascii") + b"." + written
+
+
+def read_jws(token: str) -> Jws | None:
+    """Return a token; None unless it has three parts of canonical base64url and a JSON header."""
+    if len(token) > MAX_TOKEN or not token.isascii() or token.count(".") != _PARTS - 1:
+        return None
+    head, middle, tail = token.split(".")
+    jose = read_claims(from_base64url(head) or b"", _JOSE_LIMITS) if len(head) <= MAX_JOSE else None
+    payload, signature = from_base64url(middle), from_base64url(tail)
+    if jose is None or payload is None or not signature:
+        return None
+    return Jws(jose, payload, (head, middle), signature)
+
+
+def read_claims(payload: bytes, limits: Limits = _CLAIMS_LIMITS) -> JsonObject | None:
+    """Return the JSON object that bytes hold, strictly read: no member twice, no NaN. None for others."""
+    try:
+        return parse_object(payload, limits=limits)
+    except (MalformedRequest, PayloadTooLarge):
+        return None
+
+
+def from_base64url(text: str) -> bytes | None:
+    """Return the content of canonical base64url without padding (RFC 7515, 2); None for other spellings."""
+    if _BASE64URL.fullmatch(text) is None:
+        return None
+    try:
+        value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    # The decoder ignores bits after the last byte; an encoder never sets them.
+    return value if base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii") == text else None
