@@ -49,6 +49,34 @@ def test_a_source_has_one_or_several_signing_secrets(text: str, found: list[byte
 
 
 @pytest.mark.parametrize(
+    ("stored", "secrets", "settings"),
+    [
+        ('{"secret": "s", "verify-token": "t"}', [b"s"], {"verify-token": "t"}),
+        ('{"secret": ["new", "old"], "id": 4711}', [b"new", b"old"], {"id": "4711"}),
+        ('{" Secret": "s", "none": null, "list": ["x"], "empty": ""}', [b"s"], {}),
+        ('"s"', [b"s"], {}),
+    ],
+)
+def test_a_source_may_have_settings_beside_its_secret(
+    stored: str, secrets: list[bytes], settings: dict[str, str]
+) -> None:
+    """Only the member `secret` is ever tried as a secret."""
+    held = StoredSigningSecrets(secret(lambda: f'{{"a": {stored}}}'))
+    assert (held.of("a"), held.settings("a")) == (secrets, settings)
+    assert held.settings("b") == {}
+
+
+def test_settings_without_a_secret_are_no_secrets() -> None:
+    """A source that only has settings cannot verify anything, and an unreadable secret has no settings."""
+    held = StoredSigningSecrets(secret(lambda: '{"a": {"verify-token": "planted"}}'))
+    with pytest.raises(CredentialsUnavailable) as refused:
+        held.of("a")
+    assert "planted" not in str(refused.value)
+    assert held.settings("a") == {"verify-token": "planted"}
+    assert StoredSigningSecrets(secret(lambda: "not json")).settings("a") == {}
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "planted", "[]", "null", "{}", '{"b": "planted"}']
     + [

@@ -175,7 +175,7 @@ class VerifySigned(VerifySignature):
         "How the key is written. `whsec` is the form of Standard Webhooks.",
     )
     key_strip = default(
-        _WITHOUT_TEXT, "", "A beginning of the stored secret that is no part of the key.", without="none"
+        _WITHOUT_TEXT, "", "A beginning of the stored secret that does not belong to the key.", without="none"
     )
     key_append = default(_WITHOUT_TEXT, "", "A text that is added to the key.", without="none")
     key_begins = default(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Timestamp(NamedTuple):
-    """Where the moment of signing is, how it is written, and how far it may be from the clock.
+    """The place of the moment of signing, its format, and how far it may be from the clock.
 
     required  whether a request without it is refused
     late      whether it is only read from the signed body, once the proof has held
@@ -48,6 +48,7 @@ class Description(NamedTuple):
     form_field    the field of a form that holds the JSON document
     covers        `body`, `form` (all of its fields), `field` (the one that holds the document), or `nothing`
     delimited     the values that must not contain the text beside them, by their places
+    hash_name     the hash function of an HMAC; empty for public keys
     wrapped       the steps to the signature in the JSON object that the value is, in base64
     fetch         where the public key is fetched from, if none is stored
     """
@@ -70,11 +71,7 @@ class Description(NamedTuple):
     wrapped: tuple[str, ...] = ()
     fetch: "FetchedKeySource | None" = None
     settings: tuple[str, ...] = ()
-
-    @property
-    def hash_name(self) -> str:
-        """The hash function of an HMAC; empty for public keys."""
-        return self.algorithm.removeprefix("hmac-") if self.algorithm.startswith("hmac-") else ""
+    hash_name: str = ""
 
 
 def describe(table: SignatureTable | VerifyHmac, form_field: str | None = None) -> Description:
@@ -93,6 +90,7 @@ def describe(table: SignatureTable | VerifyHmac, form_field: str | None = None) 
         text=text,
         timestamp=_timestamp(table, text, timestamp_place, covers),
         algorithm=table.algorithm,
+        hash_name=_hash_name(table.algorithm),
         key=_key(table),
         public_form=table.key,
         is_prehashed=isinstance(table, VerifyPublicKey) and table.prehash is not None,
@@ -103,6 +101,10 @@ def describe(table: SignatureTable | VerifyHmac, form_field: str | None = None) 
         delimited=_delimited(text),
         **(_of_public_key(table) if isinstance(table, VerifyPublicKey) else {}),
     )
+
+
+def _hash_name(algorithm: str) -> str:
+    return algorithm.removeprefix("hmac-") if algorithm.startswith("hmac-") else ""
 
 
 def as_signed(table: VerifyHmac) -> VerifySigned:

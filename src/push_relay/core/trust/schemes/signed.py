@@ -51,7 +51,7 @@ class Offer(NamedTuple):
     texts   the signatures, as they were sent
     public  those of the kind of public keys of Standard Webhooks
     signed  the text
-    moment  when it was signed, if a timestamp says so
+    moment  when it was signed, if there is a timestamp
     """
 
     texts: Sequence[str]
@@ -156,7 +156,8 @@ class Signed:
     def _offer(self, group: Offered, public: Sequence[str], values: Values) -> Offer:
         description = self.description
         pattern = description.spelling.pattern
-        require(all(pattern.fullmatch(text) for text in (*group.texts, *public)))
+        for text in (*group.texts, *public) if public else group.texts:
+            require(pattern.fullmatch(text) is not None)
         values.items = group.items
         moment = self._moment(values)
         for place, delimiter in description.delimited:
@@ -241,7 +242,7 @@ class Signed:
         if not key:
             return False
         mac = hmac.digest(key, offer.signed, description.hash_name)
-        return fits(offer.texts, [description.spelling.write(mac)])
+        return fits(offer.texts, (description.spelling.write(mac),))
 
     def _is_signed(self, texts: Sequence[str], signed: bytes, algorithm: str, secret: bytes) -> bool:
         from push_relay.core.trust.schemes.public_key import is_signed, load_key  # noqa: PLC0415

@@ -60,10 +60,13 @@ class SignedText(NamedTuple):
 
     def fill(self, values: Values) -> bytes:
         """Return the text of a request. Raises SignatureInvalid if a value is missing."""
-        written = [_written(piece, values) for piece in self.pieces]
-        if None in written:
-            raise no_fit()
-        return b"".join(filter(None, written))
+        written = []
+        for piece in self.pieces:
+            content = _written(piece, values)
+            if content is None:
+                raise no_fit()
+            written.append(content)
+        return written[0] if len(written) == 1 else b"".join(written)
 
     def lasting(self, values: Values) -> bytes:
         """Return the text without the values that a sender writes again for each attempt."""
