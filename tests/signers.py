@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from described_senders import DESCRIBED
+from jwt_cases import TOKENS
 from sender_case import JSON_BODY, WORD, Case, Place, case_of, mac
 from sns_sender import NOW, URL, Request, b64, iso, iso_ms, sns_message, sns_signed
 
@@ -273,4 +274,5 @@ CASES = (
         other=b"planted:other",
     ),
     *DESCRIBED,
+    *TOKENS,
 )

@@ -29,7 +29,7 @@ from relayctl.webhook import Webhook
 from signers import CASES, NOW, URL, Case, Request
 
 #: Schemes that `senders` cannot sign.
-UNSIGNABLE = {"sns-http", "twilio"}
+UNSIGNABLE = {"sns-http", "twilio", "jwt"}
 SIGNED = [
     case for case in CASES if case.verify["scheme"] not in UNSIGNABLE and not case.secret.startswith(b"whpk_")
 ]
