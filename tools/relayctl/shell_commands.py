@@ -131,7 +131,8 @@ def _proof_headers(verify: Mapping[str, Any], secret_file: Path, body_file: Path
 def _described(description: Description, secret: str, body_file: Path) -> dict[str, str] | None:
     """Return the headers for a description, or None if its parts are not those that a shell can write."""
     place, timestamp, keyed = description.places[0], description.timestamp, description.public_form
-    if place.kind != "header" or not description.hash_name or keyed not in ("text", "whsec"):
+    plain_key = keyed == "whsec" or description.key.key(b"key") == b"key"
+    if place.kind != "header" or not description.hash_name or keyed not in ("text", "whsec") or not plain_key:
         return None
     headers = {}
     if timestamp:
