@@ -1,4 +1,4 @@
-"""Fetched keys at the door: a stored key is preferred, and without a stored one the sender's is fetched."""
+"""Fetched keys of a source: a stored key is preferred, and without a stored one the sender's is fetched."""
 
 import json
 import sys
@@ -64,7 +64,7 @@ def status(here: World, number: int = 0, audience: str = "planted") -> int:
 
 @pytest.mark.parametrize("stored", [{}, {"other": "x"}, {PLANTED: {"audience": "planted"}}])
 def test_without_a_stored_key_the_senders_is_fetched(stored: Mapping[str, object], tmp_path: Path) -> None:
-    """Settings beside the secret, or in relay.toml, are no keys."""
+    """Settings beside the secret, or in relay.toml, never verify."""
     here, calls = relay(tmp_path, stored)
     assert [status(here), status(here, 1), status(here, audience="evil")] == [202, 401, 401]
     assert calls == [ADDRESS]
