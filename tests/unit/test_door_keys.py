@@ -91,7 +91,7 @@ def test_a_stored_key_that_cannot_be_read_is_not_replaced_by_a_fetched_one(
     assert not calls
 
 
-def test_what_fetches_keys_is_loaded_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_modules_that_fetch_keys_are_loaded_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A relay without such a source must not pay for it at each start."""
     for name in ("push_relay.adapters.key_server", "push_relay.core.trust.fetched_keys"):
         monkeypatch.delitem(sys.modules, name, raising=False)
