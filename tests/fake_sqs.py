@@ -61,6 +61,16 @@ class FakeSqs:
         self.queues.setdefault(arguments["QueueUrl"], []).append(stored)
         return {"MessageId": stored.message_id}
 
+    def send_message_batch(self, **arguments: Any) -> dict[str, Any]:
+        """Queue up to ten messages, of a megabyte together."""
+        self._called("send_message_batch", arguments)
+        entries = arguments["Entries"]
+        assert 0 < len(entries) <= 10
+        assert sum(_size(entry) for entry in entries) <= 1024 * 1024
+        sent = [self.send_message(QueueUrl=arguments["QueueUrl"], **entry) for entry in entries]
+        done = [{"Id": entry["Id"], **each} for entry, each in zip(entries, sent, strict=True)]
+        return {"Successful": done}
+
     def receive_message(self, **arguments: Any) -> dict[str, Any]:
         """Return the visible messages, and hide them. In a FIFO queue a group with a hidden message waits."""
         self._called("receive_message", arguments)
@@ -137,6 +147,13 @@ class FakeSqs:
     def _called(self, operation: str, arguments: dict[str, Any]) -> None:
         self.before(operation, arguments)
         self.calls.append(operation)
+
+
+def _size(message: Mapping[str, Any]) -> int:
+    """Return the bytes of a message with its attributes, as SQS counts them."""
+    attributes = message["MessageAttributes"].items()
+    texts = [text for name, value in attributes for text in (name, value["DataType"], value["StringValue"])]
+    return sum(len(text.encode()) for text in (message["MessageBody"], *texts))
 
 
 def record_of(message: Mapping[str, Any], queue_arn: str) -> dict[str, Any]:

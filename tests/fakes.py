@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from push_relay.core.event import Event
 from push_relay.core.intake import Forward, Forwarded, Intake, QueueForward
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import DEFAULT_ACCOUNT, Receipt
+from push_relay.core.queue_format import RejectedItem
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.rules.route import Routing
@@ -59,16 +60,27 @@ class Witness:
 
     def __init__(self) -> None:
         self.accepted_events: list[Event] = []
+        self.kept_items: list[Receipt] = []
+        self.empty_requests: list[tuple[str, str]] = []
         self.receipts: list[Receipt] = []
         self.refusals: list[Receipt] = []  # the receipts that may be logged as samples
         self.attempts: list[int] = []
         self.troubles: list[tuple[str, str, str]] = []
         self.handshakes: list[tuple[str, str]] = []
+        self.fallbacks: list[tuple[str, Mapping[str, str]]] = []
         self.flushes = 0
 
     def accepted(self, event: Event) -> None:
         """Record an accepted event."""
         self.accepted_events.append(event)
+
+    def kept(self, receipt: Receipt) -> None:
+        """Record an item that is not valid and was queued."""
+        self.kept_items.append(receipt)
+
+    def empty(self, source: str, correlation_id: str) -> None:
+        """Record a request without events."""
+        self.empty_requests.append((source, correlation_id))
 
     def handshake(self, source: str, correlation_id: str) -> None:
         """Record a handshake."""
@@ -77,6 +89,10 @@ class Witness:
     def unsubscribed(self, source: str, correlation_id: str) -> None:
         """Record the end of a subscription."""
         self.troubles.append(("unsubscribed", source, correlation_id))
+
+    def fell_back(self, event: Event, names: Mapping[str, str]) -> None:
+        """Record an event that only a fallback source took."""
+        self.fallbacks.append((event.source, names))
 
     def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
         """Record receipts."""
@@ -105,6 +121,25 @@ class Witness:
 def in_turn[T, R](function: Callable[[T], R], items: Sequence[T], _at_a_time: int = 1) -> Sequence[R]:
     """Call a function with each item, one after the other."""
     return [function(item) for item in items]
+
+
+@dataclass
+class AtOnce:
+    """Direct mode. It is wired at each call, because a test may replace the relay or the queues."""
+
+    world: "World"
+
+    def __call__(self, events: Sequence[Event], left: TimeLeft) -> Sequence[Forwarded]:
+        """Deliver events."""
+        return self._forward(events, left)
+
+    def keep(self, items: Sequence[RejectedItem], left: TimeLeft) -> Sequence[Forwarded]:
+        """Dead-letter items that are not valid."""
+        return self._forward.keep(items, left)
+
+    @property
+    def _forward(self) -> DirectForward:
+        return DirectForward(self.world.relay, Ending(self.world.messages, self.world.clock))
 
 
 class World:
@@ -142,7 +177,7 @@ class World:
             lanes[name] = Lane(account, sender, batcher, connections, parallel_map)
         self.translator = Translator(self.sources, routing)
         self.relay = Relay(self.translator, lanes, self.ledger, in_turn)
-        self.recogniser = Recogniser(self.sources, routing, self.clock.now)
+        self.recogniser = Recogniser(self.sources, routing, self.clock.now, self.telemetry.fell_back)
         self.intake = Intake(
             sources=self.sources,
             routing=routing,
@@ -150,6 +185,7 @@ class World:
             subscriptions=self.sns,
             forward=self.forward(mode),
             clock=self.clock,
+            dead_letters=self.messages,
         )
 
     def forward(self, mode: DeliveryMode) -> Forward:
@@ -157,11 +193,7 @@ class World:
         if mode is DeliveryMode.QUEUE:
             return QueueForward(self.messages)
 
-        def at_once(event: Event, left: TimeLeft) -> Forwarded:
-            # It is wired at each call, because a test may replace the relay or the queues.
-            return DirectForward(self.relay, Ending(self.messages, self.clock))(event, left)
-
-        return at_once
+        return AtOnce(self)
 
     @property
     def sender(self) -> Sender:

@@ -36,6 +36,8 @@ class SigningSecrets:
         self.rotated: tuple[bytes, ...] = ()
         self.by_source: dict[str, tuple[bytes, ...]] = {}
         self.stored_settings: dict[str, str] = {}
+        self.settings_by_source: dict[str, dict[str, str]] = {}
+        self.changed_settings: dict[str, str] = {}  # what a refetch finds
         self.missing = False
         self.refetches = 0
 
@@ -45,20 +47,20 @@ class SigningSecrets:
             raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
         return self.by_source.get(source, self.secrets)
 
+    def settings(self, source: str) -> Mapping[str, str]:
+        """Return the settings of a source."""
+        return self.settings_by_source.get(source, self.stored_settings)
+
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Return the secrets of a source, which may have been rotated meanwhile."""
         self.refetches += 1
         self.secrets = self.rotated or self.secrets
+        self.stored_settings = self.changed_settings or self.stored_settings
         return self.of(source)
 
     def has(self, source: str) -> bool:
         """Return whether a secret is stored for a source."""
         return bool(self.of(source))
-
-    def settings(self, source: str) -> Mapping[str, str]:
-        """Return what is stored for a source beside its secret."""
-        del source
-        return self.stored_settings
 
 
 class PushCredentials:

@@ -10,9 +10,10 @@ from typing import Any
 
 from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY
 from push_relay.core import queue_format
-from push_relay.core.errors import QueueUnavailable
+from push_relay.core.clock import TimeLeft
+from push_relay.core.errors import QueueUnavailable, RelayError
 from push_relay.core.event import Event
-from push_relay.core.queue_format import Packed, pack
+from push_relay.core.queue_format import Packed, RejectedItem, pack
 
 #: Seconds for which a received message is not received again.
 VISIBILITY_SECS = 30.0
@@ -68,7 +69,9 @@ class Messages:
     copied        handles of copied records, each with its crashes and the moment that the copy is due
     delayed       handles of delayed records, each with the seconds
     deleted       handles of deleted records
+    kept          items that are not valid
     error         raised by every call, if it is set
+    refused       returns the error of one of several messages, if it has one
     """
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
@@ -84,7 +87,9 @@ class Messages:
         self.copied: list[tuple[str, int, float]] = []
         self.delayed: list[tuple[str, float]] = []
         self.deleted: list[str] = []
+        self.kept: list[RejectedItem] = []
         self.error: Exception | None = None
+        self.refused: Callable[[Event | RejectedItem], RelayError | None] = lambda _: None
 
     # --- the ports ----------------------------------------------------------------------------------
 
@@ -92,6 +97,25 @@ class Messages:
         """Queue an event."""
         self._send(self._waiting, pack(event))
         self.queued.append((event, 0.0))
+
+    def put_all(
+        self, contents: Sequence[Event | RejectedItem], _time_left: TimeLeft
+    ) -> Sequence[RelayError | None]:
+        """Queue events, and items that are not valid."""
+        return [self._put(content) for content in contents]
+
+    def _put(self, content: Event | RejectedItem) -> RelayError | None:
+        try:
+            if error := self.refused(content):
+                raise error
+            if isinstance(content, Event):
+                self.put(content)
+            else:
+                self._send(self._waiting, queue_format.bare(content))
+                self.kept.append(content)
+        except RelayError as exc:
+            return exc
+        return None
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt."""

@@ -34,9 +34,11 @@ from push_relay.core.push import Receipt
 RECEIVED = "Received"
 ACCEPTED = "Accepted"
 HANDSHAKE = "Handshake"
+EMPTY = "Empty"
 QUOTA_USED = "QuotaUsed"
 VENDOR_LATENCY = "VendorLatency"
 UNSUBSCRIBED = "Unsubscribed"
+FALLBACK = "Fallback"
 OUTCOME_METRICS = {outcome: outcome.value.capitalize() for outcome in Outcome}
 #: Metrics of error codes that have an alarm. They are counted beside the outcome's own metric.
 CODE_METRICS = {
@@ -151,6 +153,25 @@ class Telemetry:
             "accepted", source=event.source, event_id=event.id, correlation_id=event.correlation_id
         )
 
+    def kept(self, receipt: Receipt) -> None:
+        """Note that an item which is not valid was queued. It has its outcome when `deliver` rejects it.
+
+        receipt  what its refusal would be
+        """
+        self._counts[receipt.source][ACCEPTED] += 1
+        fields = {"source": receipt.source, "event_id": receipt.event_id, "error_code": receipt.error_code}
+        more = {"detail": receipt.detail, "violations": _violations(receipt)}
+        known = {name: value for name, value in more.items() if value is not None}
+        self._logger.warning("kept", extra={**fields, **known, "correlation_id": receipt.correlation_id})
+
+    def empty(self, source: str, correlation_id: str) -> None:
+        """Note a verified request without an event; it has no outcome.
+
+        Some senders send one each minute, so they are logged as refusals are.
+        """
+        if count := self._refusals.count(source, EMPTY, [EMPTY]):
+            self._logger.info("empty", source=source, correlation_id=correlation_id, count=count)
+
     def handshake(self, source: str, correlation_id: str) -> None:
         """Note that a handshake was answered; it is not an event, and has no outcome.
 
@@ -165,6 +186,12 @@ class Telemetry:
         self._logger.error(
             "unsubscribed", source=source, error_code=UNSUBSCRIBED.lower(), correlation_id=correlation_id
         )
+
+    def fell_back(self, event: Event, names: Mapping[str, str]) -> None:
+        """Note that only a fallback source took an event, and the names under which AWS delivered it."""
+        self._counts[event.source][FALLBACK] += 1
+        about = {"source": event.source, "event_id": event.id, "correlation_id": event.correlation_id}
+        self._logger.info(FALLBACK.lower(), extra={**about, **names})
 
     def quota(self, account: str, calls: int, limit: int) -> None:
         """Note how many of the day's calls an account has used."""
@@ -237,7 +264,7 @@ class Telemetry:
             "error_code": receipt.error_code,
             "detail": receipt.detail,
             "vendor_code": receipt.vendor_code,
-            "violations": [f"{v.pointer or '/'} {v.rule}" for v in receipt.violations] or None,
+            "violations": _violations(receipt),
             "latency_ms": receipt.latency_ms and round(receipt.latency_ms, 1),
             "retry_after_secs": receipt.retry_after,
             "correlation_id": receipt.correlation_id,
@@ -251,6 +278,10 @@ class Telemetry:
             self._logger.warning("receipt", extra=known)
         else:
             self._logger.info("receipt", extra=known)
+
+
+def _violations(receipt: Receipt) -> list[str] | None:
+    return [f"{v.pointer or '/'} {v.rule}" for v in receipt.violations] or None
 
 
 def _metrics(receipt: Receipt) -> list[str]:

@@ -9,10 +9,16 @@ from typing import Any, Protocol
 
 import pytest
 
-from push_relay.core.errors import PayloadTooLarge
-from push_relay.core.event import Event, Replay
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.envelope import unwrap_sqs
-from push_relay.core.queue_format import MAX_ATTRIBUTES, MAX_EVENT, MAX_MESSAGE, sqs_attributes
+from push_relay.core.queue_format import (
+    MAX_ATTRIBUTES,
+    MAX_EVENT,
+    MAX_MESSAGE,
+    RejectedItem,
+    sqs_attributes,
+)
 from push_relay.entrypoints.queue_record import QueueRecord
 
 EVENT = Event("bakery", "e-1", "baked", {"words": "warm"}, 1_800_000_000.0, "i", "c-1", only=("k",))
@@ -49,6 +55,40 @@ class QueueContract:
         assert unwrap_sqs(record) == event
         message = QueueRecord.of_sqs(record)
         assert (message.attempt, message.due, message.group) == (1, 0.0, None)
+
+    def test_the_events_of_one_request_are_queued_together(self, queues: Queues) -> None:
+        """There may be more than one call takes. One that no message can hold does not affect the others."""
+        events = [replace(EVENT, id=f"e-{number}") for number in range(23)]
+        huge = replace(EVENT, data={"words": "é" * MAX_EVENT})
+        results = queues.queue.put_all([events[0], huge, *events[1:]], lambda: 60.0)
+        assert [type(result) for result in results] == [type(None), PayloadTooLarge, *[type(None)] * 22]
+        assert sorted(unwrap_sqs(record).id for record in self._all(queues)) == sorted(e.id for e in events)
+
+    def _all(self, queues: Queues) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = []
+        while found := queues.waiting():
+            records += found
+        return records
+
+    def test_large_events_are_queued_in_several_calls(self, queues: Queues) -> None:
+        """SQS accepts a megabyte in one call."""
+        events = [replace(EVENT, id=f"e-{n}", data={"words": "w" * 400_000}) for n in range(4)]
+        assert queues.queue.put_all(events, lambda: 60.0) == [None] * 4
+        assert len(self._all(queues)) == 4
+
+    def test_an_item_that_is_not_valid_is_queued_as_another_programs_message(self, queues: Queues) -> None:
+        """Its id and its time are those of the request, so that each attempt makes the same message."""
+        item = RejectedItem("bakery", '{"words": 7}', "e-1", 1_700_000_000.0, "c-1", MalformedRequest())
+        assert queues.queue.put_all([item], lambda: 60.0) == [None]
+        (record,) = queues.waiting()
+        arrival = unwrap_sqs(record)
+        assert isinstance(arrival, Arrival)
+        assert (arrival.source, arrival.data, arrival.received_at) == (
+            "bakery",
+            {"words": 7},
+            1_700_000_000.0,
+        )
+        assert arrival.fallback_id == "e-1"
 
     def test_an_event_that_no_message_can_hold_is_refused(self, queues: Queues) -> None:
         """`receive` must not accept it."""

@@ -153,8 +153,8 @@ def test_a_form_field_has_the_same_length_limit_as_a_json_text() -> None:
             read_body(b"a=" + b"x" * (MAX_TEXT + 1), headers, every, proven=proven)
 
 
-@pytest.mark.parametrize("body", [b"", b"[1]", b"\xff", b"{"])
-def test_a_body_that_is_not_an_object_is_malformed(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"1", b'"{}"', b"null", b"\xff", b"{"])
+def test_a_body_that_is_neither_an_object_nor_a_list_is_malformed(body: bytes) -> None:
     """The media type is right, so the sender gets a 400 and not a 415."""
     with pytest.raises(MalformedRequest) as refused:
         read_body(body, {"content-type": "application/json"}, JSON)

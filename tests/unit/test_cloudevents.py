@@ -1,6 +1,7 @@
 """CloudEvents over HTTP: the format of their data, and the escaping of their attributes."""
 
 import base64
+import json
 
 import pytest
 from hypothesis import given
@@ -102,11 +103,34 @@ def test_a_proven_structured_event_is_recognised_by_its_version(content_type: st
         read(headers, b'{"id": "1"}', proven=True)
 
 
-@pytest.mark.parametrize("content_type", ["application/cloudevents-batch+json", "application/json"])
-def test_a_batch_is_refused_even_if_it_is_proven(content_type: str) -> None:
-    """One request must be one event, and a batch is several."""
+BATCH = "application/cloudevents-batch+json"
+
+
+@pytest.mark.parametrize("content_type", [BATCH, "application/json"])
+def test_a_batch_is_a_list_of_events(content_type: str) -> None:
+    """If a proof covers it, the content type does not matter. Its `data_base64` is read as in one event."""
+    given = [{"specversion": "1.0", "data_base64": "eyJhIjogMX0="}, {"specversion": "1.0", "id": "2"}]
+    body = json.dumps(given).encode()
+    expected = ([{"specversion": "1.0", "data": {"a": 1}}, given[1]],)
+    assert read({"content-type": content_type}, body, proven=True) == expected
+    assert read({"content-type": BATCH}, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "proven"),
+    [
+        ("application/json", b'[{"specversion": "1.0"}]', False),
+        ("application/cloudevents+json", b'[{"specversion": "1.0"}]', False),
+        (BATCH, b'{"specversion": "1.0"}', False),
+        ("application/json", b'[{"specversion": "1.0"}, {"a": 1}]', True),
+    ],
+)
+def test_a_batch_has_its_own_media_type_or_nothing_but_events(
+    content_type: str, body: bytes, *, proven: bool
+) -> None:
+    """Without a proof the media type decides, and with one the content does."""
     with pytest.raises((UnsupportedMediaType, MalformedRequest)):
-        read({"content-type": content_type}, b'[{"specversion": "1.0"}]', proven=True)
+        read({"content-type": content_type}, body, proven=proven)
 
 
 # --- escapes -----------------------------------------------------------------------------------------------

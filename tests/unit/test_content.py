@@ -141,15 +141,14 @@ def test_the_fields_of_a_form_can_be_the_document(gateway: Gateway, tmp_path: Pa
         (b"payload=%7B%7D&payload=%7B%7D", "malformed_request"),
         (b"other=planted", "malformed_request"),
         (b"payload=planted", "malformed_request"),
-        (b"payload=[]", "malformed_request"),
+        (b"payload=7", "malformed_request"),
         (b"payload=%ff", "malformed_request"),
         ("payload={é}".encode(), "malformed_request"),
         (b"planted", "malformed_request"),
         (b"", "malformed_request"),
         (b"payload={}" + b"".join(b"&f%d=" % n for n in range(MAX_FIELDS)), "malformed_request"),
-        (b"payload={}&planted=1&planted=2", "malformed_request"),
     ],
-    ids=range(10),
+    ids=range(9),
 )
 def test_an_ambiguous_or_empty_form_is_malformed(body: bytes, code: str, tmp_path: Path) -> None:
     """A field may be there twice, be missing, or hold no JSON; or there are too many fields."""

@@ -13,7 +13,7 @@ from attacks import ATTACKS, Attack
 from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.queue_format import SOURCE_ATTRIBUTE
 from push_relay.core.rules.expression import FUNCTIONS
-from push_relay.core.trust.handshakes.registry import HANDSHAKES
+from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES
 from push_relay.core.trust.schemes.registry import SCHEMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ def test_every_added_function_is_documented(function: str) -> None:
     assert f"| `{function}(" in read("docs/writing-a-source.md")
 
 
-@pytest.mark.parametrize("name", [*FORMATS, *HANDSHAKES])
+@pytest.mark.parametrize("name", [*FORMATS, *HANDSHAKE_NAMES])
 def test_every_format_and_handshake_is_documented(name: str) -> None:
     """An author of a source chooses among them."""
     assert re.search(rf"`[^`]*\b{name}\b[^`]*`", read("docs/writing-a-source.md"))

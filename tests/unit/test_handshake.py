@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import MalformedRequest
+from push_relay.core.trust.handshake_names import AS_DATA, SPECIAL
 from push_relay.core.trust.handshakes.base import Reply, Subscription
 from push_relay.core.trust.handshakes.cloudevents import preflight
-from push_relay.core.trust.handshakes.registry import HANDSHAKES
+from push_relay.core.trust.handshakes.registry import handshake_named
 
 SECRET = b"secret"
+#: The handshakes of sources whose URL holds a token: every question is answered after the proof.
+HANDSHAKES = {name: handshake_named(name, proven_by_url=True) for name in (*AS_DATA, *SPECIAL)}
 
 
 @dataclass(frozen=True)

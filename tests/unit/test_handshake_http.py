@@ -144,7 +144,7 @@ def test_an_unproven_handshake_is_rejected(question: Question, gateway: Gateway,
 @EACH
 def test_a_source_without_a_handshake_does_not_answer_one(question: Question, tmp_path: Path) -> None:
     """The request is handled as an event: it is accepted, or it is malformed."""
-    here = world(tmp_path, question.verify)
+    here = world(tmp_path, question.verify, top='handshake = "none"')
     here.secrets.secrets = (SECRET,)
     answer = here.receive(api_gateway_v2(question.proven()))
     assert answer["statusCode"] in {202, 400, 415}

@@ -320,7 +320,7 @@ def receive(world: World, content: Any, **more: Any) -> Event:
     """Receive a webhook, and return its event."""
     received = world.intake.receive(unwrap(webhook(content, **more)), world.time_left)
     assert isinstance(received, Received)
-    return received.event
+    return received.single[0]
 
 
 def test_a_webhook_is_queued_with_the_fields_that_its_source_reads() -> None:

@@ -69,7 +69,7 @@ def test_an_event_keeps_the_headers_that_a_message_rule_reads(read: str, tmp_pat
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_formats_with_ids_are_those_that_identify_their_events(name: str) -> None:
     """`deliver` has a list of their names, because it loads no format."""
-    assert (FORMATS[name].own_identity({"source": "s", "id": "i"}) is not None) is (name in WITH_OWN_IDS)
+    assert (FORMATS[name]().own_identity({"source": "s", "id": "i"}) is not None) is (name in WITH_OWN_IDS)
 
 
 _PROBE = """
@@ -109,6 +109,6 @@ def test_writing_the_wording_of_an_event_loads_no_scheme_and_no_validator() -> N
 
 def test_admitting_a_webhook_loads_no_message_rules() -> None:
     """`receive` writes no wording."""
-    loaded = modules_after("source.verify, source.answer_handshake, source.reads, source.schema")
+    loaded = modules_after("source.verify, source.handshake_rules, source.reads, source.schema")
     assert "push_relay.core.trust.schemes.registry" in loaded
     assert "push_relay.core.rules.wording" not in loaded

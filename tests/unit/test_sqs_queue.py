@@ -1,12 +1,13 @@
 """The queue's adapter: how it calls SQS to queue, park, dead-letter, delay and delete."""
 
+import json
 import math
 import random
 from typing import Any
 
 import pytest
 
-from fake_client import FakeClient
+from fake_client import FakeClient, client_error
 from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY, SqsQueue
 from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Event
@@ -56,6 +57,60 @@ def test_an_event_that_no_message_holds_is_refused(client: FakeClient) -> None:
     with pytest.raises(PayloadTooLarge):
         QUEUE.put(Event("bakery", "1", "", {"a": noise}, 1.0, "i"))
     assert not client.calls
+
+
+def many(count: int, words: str = "") -> list[Event]:
+    """Return events."""
+    return [Event("bakery", f"e-{number}", "baked", {"a": words}, 1.0, "i") for number in range(count)]
+
+
+def entries(client: FakeClient) -> list[list[str]]:
+    """Return the ids of the entries of each call."""
+    assert {operation for operation, _ in client.calls} <= {"send_message_batch"}
+    return [[entry["Id"] for entry in asked["Entries"]] for _, asked in client.calls]
+
+
+def test_several_events_are_queued_in_calls_of_ten(client: FakeClient) -> None:
+    """Each entry is one event with its attributes."""
+    assert QUEUE.put_all(many(23), lambda: 60.0) == [None] * 23
+    assert [len(call) for call in entries(client)] == [10, 10, 3]
+    entry = client.calls[2][1]["Entries"][2]
+    assert attributes_of(entry) == {"push-relay-event": "1", "source": "bakery"}
+    assert json.loads(entry["MessageBody"])["id"] == "e-22"
+
+
+def test_a_call_holds_a_megabyte_at_most(client: FakeClient) -> None:
+    """The attributes count too."""
+    assert QUEUE.put_all(many(5, "w" * 524_200), lambda: 60.0) == [None] * 5
+    assert [len(call) for call in entries(client)] == [1, 1, 1, 1, 1]
+    client.calls.clear()
+    QUEUE.put_all(many(5, "w" * 523_000), lambda: 60.0)
+    assert [len(call) for call in entries(client)] == [2, 2, 1]
+
+
+def test_an_entry_that_sqs_refuses_does_not_affect_the_others(client: FakeClient) -> None:
+    """SQS answers for each entry."""
+    client.answer = {"Successful": [], "Failed": [{"Id": "3", "Code": "InternalError", "SenderFault": False}]}
+    results = QUEUE.put_all(many(12), lambda: 60.0)
+    assert [number for number, result in enumerate(results) if result] == [3]
+    assert isinstance(results[3], QueueUnavailable)
+
+
+def test_after_a_call_that_fails_no_other_is_made(client: FakeClient) -> None:
+    """Each could take nine seconds, and the sender is waiting."""
+    client.error = client_error("Throttled")
+    results = QUEUE.put_all(many(23), lambda: 60.0)
+    assert len(client.calls) == 1
+    assert all(isinstance(result, QueueUnavailable) for result in results)
+    assert "Throttled" in results[22].detail
+
+
+def test_no_call_begins_that_could_not_end(client: FakeClient) -> None:
+    """The function would be ended without an answer to the sender."""
+    left = iter([60.0, 8.0])
+    results = QUEUE.put_all(many(13), lambda: next(left))
+    assert len(client.calls) == 1
+    assert [bool(result) for result in results] == [False] * 10 + [True] * 3
 
 
 def test_an_event_that_fits_only_compressed_is_compressed(client: FakeClient) -> None:

@@ -91,12 +91,16 @@ def test_no_function_has_rights_that_its_role_does_not_list() -> None:
 
 
 def test_receive_may_only_queue_and_read_signing_secrets() -> None:
-    """The function faces the internet. An attacker who takes it over gets no push credentials."""
+    """The function faces the internet. An attacker who takes it over gets no push credentials.
+
+    It stores the secret that a sender chooses in its handshake in the dead-letter queue.
+    """
     assert rights("ReceiveRole", DeliveryMode.QUEUE) == {
         ("logs:CreateLogStream", "ReceiveLogs.Arn"),
         ("logs:PutLogEvents", "ReceiveLogs.Arn"),
         ("secretsmanager:GetSecretValue", "SigningSecretsArn"),
         ("sqs:SendMessage", "Queue.Arn"),
+        ("sqs:SendMessage", "DeadLetterQueue.Arn"),
     }
 
 
@@ -105,7 +109,6 @@ def test_receive_may_deliver_in_direct_mode_only() -> None:
     more = rights("ReceiveRole", DeliveryMode.DIRECT) - rights("ReceiveRole", DeliveryMode.QUEUE)
     assert more == {
         ("secretsmanager:GetSecretValue", "PushCredentialsArn"),
-        ("sqs:SendMessage", "DeadLetterQueue.Arn"),
         *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Update")),
     }
 
@@ -168,5 +171,5 @@ def test_receive_knows_the_push_api_in_direct_mode_only() -> None:
     more = variables("ReceiveFunction", DeliveryMode.DIRECT) - variables(
         "ReceiveFunction", DeliveryMode.QUEUE
     )
-    assert more == {"PUSH_BASE_URL", "PUSH_CREDENTIALS_ARN", "LEDGER_TABLE", "DEAD_LETTER_QUEUE_URL"}
+    assert more == {"PUSH_BASE_URL", "PUSH_CREDENTIALS_ARN", "LEDGER_TABLE"}
     assert "SIGNING_SECRETS_ARN" not in variables("DeliverFunction", DeliveryMode.DIRECT)

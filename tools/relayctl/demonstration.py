@@ -94,7 +94,15 @@ def signed(stack: LocalStack, example: Example) -> webhook.Webhook:
     """
     secret = stack.signing_secrets.get(example.source, "")
     try:
-        return senders.sign(example.request, example.verify, secret, time.time())
+        return senders.sign(
+            example.request,
+            example.verify,
+            secret,
+            time.time(),
+            event=example.event,
+            # The function takes a request for one by TLS unless a header of a proxy differs.
+            url=stack.webhook_url(example.source).replace("http://", "https://", 1),
+        )
     except senders.CannotSignError as exc:
         raise StepFailedError(f"{example.label}: {exc}; choose another example") from exc
 

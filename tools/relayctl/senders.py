@@ -6,142 +6,140 @@ This module signs, and never verifies. It has no signer for a scheme whose key o
 
 import base64
 import hmac
+import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import formatdate
-from typing import Any, Final
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, urlencode
 
-from push_relay.core.trust.place import ITEM
-from push_relay.core.trust.schemes.description import Description
-from push_relay.core.trust.schemes.registry import read_scheme
+from push_relay.core.rules.admission import read_admission
+from push_relay.core.rules.findings import Report
+from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.trust.jwt_table import VerifyJwt
+from push_relay.core.trust.place import read_place
+from push_relay.core.trust.schemes.form import sorted_text
+from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.signed import Signed
-from push_relay.core.trust.schemes.values import Values
-from push_relay.core.trust.verify_table import WITHOUT_SECRET
+from push_relay.core.trust.schemes.values import each_of
+from push_relay.core.trust.verify_base import Verify as VerifyTable
+from relayctl.signatures import CannotSignError, Sending, put, sign_described
+from relayctl.token_signatures import sign_token
 from relayctl.webhook import Webhook
 
-#: A source's `[verify]` table, as parsed from TOML.
+__all__ = ("CannotSignError", "is_valid_secret", "needs_secret", "new_secret", "sign")
+
+#: A source's `[verify]` or `[event]` table, as parsed from TOML.
 type Verify = Mapping[str, Any]
 
+_NO_KEYS: Final[Verify] = MappingProxyType({})
 #: The length of a new secret. Standard Webhooks demands at least 24 bytes.
 _SECRET_BYTES: Final = 24
 
 
-class CannotSignError(Exception):
-    """A request cannot be signed for this scheme on this machine. The text contains the reason."""
-
-
-def new_secret(verify: Verify) -> str:
+def new_secret(verify: Verify, event: Verify = _NO_KEYS) -> str:
     """Return a new random signing secret that is valid for the scheme."""
-    return read_scheme(dict(verify)).secret.example(secrets.token_bytes(_SECRET_BYTES))
+    random = secrets.token_bytes(_SECRET_BYTES)
+    return compiled(verify, event)[1].secret.example(random) or secrets.token_urlsafe(_SECRET_BYTES)
 
 
-def is_valid_secret(secret: str, verify: Verify) -> bool:
+def is_valid_secret(secret: str, verify: Verify, event: Verify = _NO_KEYS) -> bool:
     """Return whether `sign` can use a secret unchanged with the scheme."""
-    return secret.encode() in read_scheme(dict(verify)).secret.readings(secret.encode())
+    return secret.encode() in compiled(verify, event)[1].secret.readings(secret.encode())
 
 
 def needs_secret(verify: Verify) -> bool:
     """Return whether the scheme needs a secret that the deployer stores."""
-    return verify.get("scheme") not in WITHOUT_SECRET
+    return VerifyTable.for_document(dict(verify))(dict(verify)).needs_secret
 
 
-def sign(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
+def compiled(verify: Verify, event: Verify = _NO_KEYS) -> tuple[VerifyTable, Scheme]:
+    """Return a source's table `[verify]` and its scheme, with the defaults of its preset.
+
+    Raises ConfigurationInvalid.
+    """
+    report = Report()
+    document = {"title": "Example", "docs": "-", "verify": dict(verify), "event": dict(event)}
+    file = SourceFile(document, report)
+    report.raise_mistakes()
+    scheme = read_admission(file).verify
+    report.raise_mistakes()
+    if file.verify is None or scheme is None:
+        raise CannotSignError("the source takes no webhooks")
+    return file.verify, scheme
+
+
+def sign(  # noqa: PLR0913 (a request, and what its sender knows)
+    webhook: Webhook, verify: Verify, secret: str, now: float, *, event: Verify = _NO_KEYS, url: str = ""
+) -> Webhook:
     """Return the request with the proof that the scheme demands.
 
-    now  seconds since the epoch
+    now    seconds since the epoch
+    event  the source's `[event]` table, if it has one
+    url    the address that is called, for senders that sign it
 
     Raises CannotSignError.
     """
-    scheme = read_scheme(dict(verify))
+    table, scheme = compiled(verify, event)
     if isinstance(scheme.verify, Signed):
-        return _described(webhook, scheme.verify.description, secret, now)
-    name = str(verify["scheme"])
-    if name not in _SIGNERS:
-        raise CannotSignError(f"requests of the scheme `{name}` cannot be signed on this machine")
-    return _SIGNERS[name](webhook, verify, secret, now)
+        return sign_described(webhook, scheme.verify.description, secret, now, url)
+    called = f"{url}?{urlencode(webhook.query)}" if webhook.query else url
+    if isinstance(table, VerifyJwt):
+        readings = scheme.secret.readings(secret.encode())
+        return sign_token(webhook, table, readings[0] if readings else b"", now, called)
+    if table.scheme not in _SIGNERS:
+        raise CannotSignError(f"requests of the scheme `{verify['scheme']}` cannot be signed on this machine")
+    return _SIGNERS[table.scheme](Call(webhook, table, secret, called))
 
 
-def timestamp_of(description: Description, now: float) -> str:
-    """Return the text of the timestamp that a sender writes, or an empty text if it writes none.
+class Call(NamedTuple):
+    """A request that a scheme without a description signs, and what its sender knows."""
 
-    now  seconds since the epoch
-    """
-    match description.timestamp.format if description.timestamp else "":
-        case "":
-            return ""
-        case "unix":
-            return str(int(now))
-        case "unix-ms":
-            return str(int(now * 1000))
-        case "http-date":
-            return formatdate(now, usegmt=True)
-        case _:
-            return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    webhook: Webhook
+    table: VerifyTable
+    secret: str
+    url: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """The request while it is signed, with the fields that a signed text may have."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    method: str = "POST"
-    url: str = ""
-
-
-def _described(webhook: Webhook, description: Description, secret: str, now: float) -> Webhook:
-    """Sign by the description that the relay verifies by."""
-    place, timestamp = description.places[0], description.timestamp
-    in_item = timestamp is not None and timestamp.place.kind == ITEM
-    if not description.hash_name or description.each or place.kind not in ("header", "query"):
-        raise CannotSignError(f"requests with a signature at `{place}` cannot be signed on this machine")
-    written = timestamp_of(description, now)
-    headers = dict(webhook.headers)
-    if timestamp and timestamp.place.kind == "header":
-        headers[timestamp.place.name] = written
-    if description.id and description.id.kind == "header":
-        headers.setdefault(description.id.name, f"msg_{secrets.token_hex(12)}")
-    values = Values(_Sent(webhook.body, headers, webhook.query), {})
-    values.items = {timestamp.place.name: written} if timestamp and in_item else {}
-    mac = hmac.digest(
-        description.key.key(secret.encode()), description.text.fill(values), description.hash_name
-    )
-    proof = description.spelling.write(mac).decode()
-    if description.list and description.list.item:
-        proof = f"{description.list.item}{description.list.joint}{proof}"
-    if description.list and timestamp and in_item:
-        name = timestamp.place.name
-        first = f"{name}{description.list.joint}{written}" if name else written
-        proof = f"{first}{description.list.split}{proof}"
-    proof = description.prefix + proof
-    if place.kind == "query":
-        return replace(webhook, headers=headers, query={**webhook.query, place.name: proof})
-    return replace(webhook, headers={**headers, place.name: proof})
+def _token(call: Call) -> Webhook:
+    webhook, values = call.webhook, call.table.values
+    text = (values.get("prefix") or "") + call.secret
+    sending = Sending(webhook.headers, webhook.query, webhook.body, call.url)
+    place = call.table.proof_places[0][1]
+    if not values.get("each"):
+        return _applied(webhook, sending.at(place, text))
+    document = sending.document()
+    for item in each_of(document, read_place(f"json:{values['each']}").steps):
+        put(item, place.steps, text)
+    return _applied(webhook, replace(sending, body=json.dumps(document, ensure_ascii=False).encode()))
 
 
-def _token(webhook: Webhook, verify: Verify, secret: str, _now: float) -> Webhook:
-    if "query" in verify:
-        return replace(webhook, query={**webhook.query, verify["query"]: secret})
-    return _with_headers(webhook, {str(verify["header"]).lower(): verify.get("prefix", "") + secret})
+def _basic(call: Call) -> Webhook:
+    return _with_header(call, "authorization", f"Basic {base64.b64encode(call.secret.encode()).decode()}")
 
 
-def _basic(webhook: Webhook, _verify: Verify, secret: str, _now: float) -> Webhook:
-    return _with_headers(webhook, {"authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"})
+def _twilio(call: Call) -> Webhook:
+    text = call.url + sorted_text(parse_qsl(call.webhook.body.decode(), keep_blank_values=True))
+    mac = hmac.digest(call.secret.encode(), text.encode(), "sha1")
+    return _with_header(call, "x-twilio-signature", base64.b64encode(mac).decode())
 
 
-def _none(webhook: Webhook, _verify: Verify, _secret: str, _now: float) -> Webhook:
-    return webhook
+def _none(call: Call) -> Webhook:
+    return call.webhook
 
 
-_SIGNERS: Final[Mapping[str, Callable[[Webhook, Verify, str, float], Webhook]]] = {
+def _with_header(call: Call, name: str, value: str) -> Webhook:
+    return replace(call.webhook, headers={**call.webhook.headers, name: value})
+
+
+def _applied(webhook: Webhook, sending: Sending) -> Webhook:
+    return replace(webhook, headers=sending.headers, query=sending.query, body=sending.body)
+
+
+_SIGNERS: Final[Mapping[str, Callable[[Call], Webhook]]] = {
     "token": _token,
     "basic": _basic,
+    "twilio": _twilio,
     "none": _none,
 }
-
-
-def _with_headers(webhook: Webhook, headers: Mapping[str, str]) -> Webhook:
-    return replace(webhook, headers={**webhook.headers, **headers})

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from push_relay.core.push import Push
 from push_relay.core.trust.schemes.description import Description, flat
-from push_relay.core.trust.schemes.registry import read_scheme
 from push_relay.core.trust.schemes.signed import Signed
 from push_relay.core.trust.schemes.signed_text import Variable
 from push_relay.core.trust.schemes.spelling import SPELLINGS
@@ -17,6 +16,7 @@ from relayctl.examples import Example
 from relayctl.ministack import HOST, REGION
 from relayctl.private_file import write_private
 from relayctl.project import ROOT
+from relayctl.senders import compiled
 from relayctl.stack import LocalStack
 
 #: Placeholders in the stored body, which `sed` replaces each time the command runs.
@@ -56,7 +56,7 @@ def curl_command(stack: LocalStack, example: Example, push: Push) -> str | None:
     secret_file, template_file, body_file = (
         stack.directory / name for name in ("signing-secret", "template.json", "webhook.json")
     )
-    proof = _proof_headers(example.verify, secret_file, body_file)
+    proof = proof_headers(example.verify, example.event, secret_file, body_file)
     if proof is None:
         return None
     request = example.request
@@ -113,26 +113,32 @@ def _texts(value: Any) -> Iterator[tuple[str, Any, Any]]:
             yield from _texts(child)
 
 
-def _proof_headers(verify: Mapping[str, Any], secret_file: Path, body_file: Path) -> dict[str, str] | None:
-    """Return the headers that prove a request, as shell expressions; None if a shell cannot compute them."""
-    scheme = read_scheme(dict(verify)).verify if verify else None
+def proof_headers(
+    verify: Mapping[str, Any], event: Mapping[str, Any], secret_file: Path, body_file: Path
+) -> dict[str, str] | None:
+    """Return the headers that prove a request, as shell expressions; None if a shell cannot compute them.
+
+    verify, event           the source's tables
+    secret_file, body_file  the files that the command reads
+    """
+    if not verify:
+        return None
+    table, scheme = compiled(verify, event)
     secret = f"$(cat '{secret_file}')"
-    if isinstance(scheme, Signed):
-        return _described(scheme.description, secret, body_file)
-    match verify.get("scheme"):
-        case "token" if "header" in verify:
-            return {str(verify["header"]): f"{verify.get('prefix', '')}{secret}"}
-        case "basic":
-            return {"Authorization": f"Basic $(base64 < '{secret_file}' | tr -d '\\n')"}
-        case _:
-            return None
+    if isinstance(scheme.verify, Signed):
+        return _described(scheme.verify.description, secret, body_file)
+    if table.scheme == "basic":
+        return {"Authorization": f"Basic $(base64 < '{secret_file}' | tr -d '\\n')"}
+    if table.scheme == "token":
+        (_, place), *_ = table.proof_places
+        return {place.name: f"{table.values['prefix']}{secret}"} if place.kind == "header" else None
+    return None
 
 
 def _described(description: Description, secret: str, body_file: Path) -> dict[str, str] | None:
     """Return the headers for a description, or None if its parts are not those that a shell can write."""
     place, timestamp, keyed = description.places[0], description.timestamp, description.public_form
-    plain_key = keyed == "whsec" or description.key.key(b"key") == b"key"
-    if place.kind != "header" or not description.hash_name or keyed not in ("text", "whsec") or not plain_key:
+    if place.kind != "header" or not _is_plain(description):
         return None
     headers = {}
     if timestamp:
@@ -155,6 +161,17 @@ def _described(description: Description, secret: str, body_file: Path) -> dict[s
     if description.list and description.list.item:
         before += f"{description.list.item}{description.list.joint}"
     return {**headers, place.name: f"{before}{mac}"}
+
+
+def _is_plain(description: Description) -> bool:
+    """Return whether key, list and encoding are such that a short command can write them."""
+    grammar = description.list
+    if not description.hash_name or description.each or description.public_form not in ("text", "whsec"):
+        return False
+    listed = grammar is None or not (grammar.quoted or grammar.first_plain)
+    key = b"planted"
+    unchanged = description.public_form != "text" or description.key.key(key) == key
+    return listed and unchanged and description.spelling in (SPELLINGS["hex"], SPELLINGS["base64"])
 
 
 def _shell_piece(piece: bytes | Variable, headers: Mapping[str, str], body_file: Path) -> str | None:

@@ -180,10 +180,12 @@ def _signing_secrets(sources: Path, state: LocalState) -> dict[str, str]:
     """Return a secret for every source that needs one: the stored one if it is valid, else a new one."""
     signing_secrets = {}
     for file in sorted(sources.glob("*/source.toml")):
-        name, verify = file.parent.name, tomllib.loads(file.read_text("utf-8")).get("verify", {})
+        document = tomllib.loads(file.read_text("utf-8"))
+        name, verify, event = file.parent.name, document.get("verify", {}), document.get("event", {})
         if verify and needs_secret(verify):
             stored = state.signing_secrets.get(name, "")
-            signing_secrets[name] = stored if is_valid_secret(stored, verify) else new_secret(verify)
+            is_valid = is_valid_secret(stored, verify, event)
+            signing_secrets[name] = stored if is_valid else new_secret(verify, event)
     return signing_secrets
 
 

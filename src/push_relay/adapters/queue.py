@@ -1,16 +1,17 @@
 """The queue and the dead-letter queue, on SQS."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters import aws
 from push_relay.core import queue_format
-from push_relay.core.errors import QueueUnavailable
+from push_relay.core.clock import TimeLeft
+from push_relay.core.errors import PayloadTooLarge, QueueUnavailable, RelayError
 from push_relay.core.event import Event
-from push_relay.core.queue_format import Packed, pack
+from push_relay.core.queue_format import Packed, RejectedItem, bare, pack
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 MAX_DELAY = 900
 #: SQS hides a received message for at most 12 hours, counted from when it was received.
 MAX_VISIBILITY = 12 * 3600 - 60
-#: Entries that SQS accepts in one batch call.
+#: Entries that SQS accepts in one batch call, and bytes of all of them together.
 _MAX_ENTRIES = 10
+_MAX_BYTES = 1024 * 1024
+#: The longest call in seconds. No further call begins if it could not end.
+_CALL_SECS = aws.ATTEMPTS * (aws.CONNECT_SECS + aws.READ_SECS) + aws.PAUSE_SECS
 
 
 class SqsQueue:
@@ -34,6 +38,35 @@ class SqsQueue:
     def put(self, event: Event) -> None:
         """Queue an event. Raises QueueUnavailable, PayloadTooLarge."""
         self._send(self._url, pack(event), 0)
+
+    def put_all(
+        self, contents: Sequence[Event | RejectedItem], time_left: TimeLeft
+    ) -> Sequence[RelayError | None]:
+        """Queue each of them as a message; return for each why it is not queued, or None if it is.
+
+        If a call fails as a whole, or if there is no time left for another one, the rest is not queued.
+        """
+        results: list[RelayError | None] = [None] * len(contents)
+        packed: list[tuple[int, Packed]] = []
+        for number, content in enumerate(contents):
+            try:
+                packed.append((number, pack(content) if isinstance(content, Event) else bare(content)))
+            except PayloadTooLarge as exc:
+                results[number] = exc
+        failed: QueueUnavailable | None = None
+        for entries in _calls(packed):
+            if failed is None and time_left() < _CALL_SECS:
+                failed = QueueUnavailable("there was no time left to queue the event")
+            if failed is None:
+                try:
+                    for number in self._send_batch(entries):
+                        results[number] = QueueUnavailable("the queue did not accept the event")
+                    continue
+                except QueueUnavailable as exc:
+                    failed = exc
+            for number, _ in entries:
+                results[number] = QueueUnavailable(failed.detail)
+        return results
 
     def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
         """Queue an event for its next attempt, not before a time (seconds since the epoch).
@@ -87,18 +120,26 @@ class SqsQueue:
         )
 
     def _send(self, url: str, packed: Packed, delay_secs: float) -> None:
-        attributes: dict[str, MessageAttributeValueTypeDef] = {
-            name: {"DataType": "String", "StringValue": value}
-            for name, value in packed.attributes.items()
-            if value
-        }
         self._call(
             "send_message",
             QueueUrl=url,
             MessageBody=packed.body,
-            MessageAttributes=attributes,
+            MessageAttributes=_attributes(packed),
             DelaySeconds=max(0, min(MAX_DELAY, math.ceil(delay_secs))),
         )
+
+    def _send_batch(self, entries: Sequence[tuple[int, Packed]]) -> Sequence[int]:
+        """Queue messages; return the numbers of those that SQS has refused. Raises QueueUnavailable."""
+        answer = self._call(
+            "send_message_batch",
+            QueueUrl=self._url,
+            Entries=[
+                {"Id": str(number), "MessageBody": packed.body, "MessageAttributes": _attributes(packed)}
+                for number, packed in entries
+            ],
+        )
+        refused = {entry.get("Id") for entry in answer.get("Failed") or ()}
+        return [number for number, _ in entries if str(number) in refused]
 
     def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
@@ -109,6 +150,35 @@ class SqsQueue:
             # Botocore's text may quote the message, so only the error's name is used.
             raise QueueUnavailable(f"the queue did not answer ({aws.error_name(exc)})") from None
         return answer
+
+
+def _attributes(packed: Packed) -> "dict[str, MessageAttributeValueTypeDef]":
+    return {
+        name: {"DataType": "String", "StringValue": value}
+        for name, value in packed.attributes.items()
+        if value
+    }
+
+
+def _calls(packed: Iterable[tuple[int, Packed]]) -> Iterator[Sequence[tuple[int, Packed]]]:
+    """Split messages into those of each call, within SQS's limits."""
+    entries: list[tuple[int, Packed]] = []
+    size = 0
+    for entry in packed:
+        own = _size(entry[1])
+        if entries and (len(entries) == _MAX_ENTRIES or size + own > _MAX_BYTES):
+            yield entries
+            entries, size = [], 0
+        entries.append(entry)
+        size += own
+    if entries:
+        yield entries
+
+
+def _size(packed: Packed) -> int:
+    """Return the bytes of a message as SQS counts them."""
+    texts = (packed.body, *packed.attributes, *packed.attributes.values())
+    return sum(len(text.encode("utf-8")) for text in texts) + len("String") * len(packed.attributes)
 
 
 def _url_of(arn: str) -> str:

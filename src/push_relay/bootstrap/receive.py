@@ -57,6 +57,7 @@ def build(common: Common) -> HttpEndpoint:
         subscriptions=sns,
         forward=_direct(common) if settings.mode is DeliveryMode.DIRECT else QueueForward(common.queue),
         clock=clock,
+        dead_letters=common.queue,
     )
     return HttpEndpoint(intake, common.telemetry)
 

@@ -9,7 +9,9 @@
     │   ├── SignatureMissing
     │   ├── SignatureInvalid
     │   ├── Stale
-    │   └── AddressNotAllowed
+    │   ├── AddressNotAllowed
+    │   └── HandshakeRefused          a question without a proof, and not the one that the source expects
+    │       └── HandshakeNotFound     the same, for senders that expect another status
     ├── UnknownAccount                relay.toml no longer has the account of a batch window
     ├── UnknownSource                 no such source, or not reachable this way
     │   └── AmbiguousSource           match rules of several sources fit the event
@@ -47,7 +49,8 @@ class RelayError(Exception):
     """Root of the tree; `code` is stable and documented, `detail` is one sentence safe to show.
 
     `sender_is_proven` is whether the sender of a webhook had proven its origin when this was raised. Anybody
-    can cause errors before that, so these are logged in samples.
+    can cause errors before that, so these are logged in samples. `answered_with` is the status that such a
+    sender's source is answered with if it is refused, instead of the error's own.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -58,6 +61,7 @@ class RelayError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.sender_is_proven = False
+        self.answered_with: int | None = None
 
 
 class ConfigurationInvalid(RelayError):
@@ -121,6 +125,18 @@ class AddressNotAllowed(Unauthenticated):
     code = "address_not_allowed"
 
 
+class HandshakeRefused(Unauthenticated):
+    """A question without a proof does not have what the source expects, such as the right token."""
+
+    code = "handshake_refused"
+
+
+class HandshakeNotFound(HandshakeRefused):
+    """The same, for a sender that requires the status 404."""
+
+    code = "handshake_not_found"
+
+
 class UnknownSource(RelayError):
     """There is no source of that name, or it does not accept events this way."""
 
@@ -148,9 +164,13 @@ class Violation:
 
 
 class SchemaViolation(RelayError):
-    """The event breaks its source's schema; `violations` lists the first places."""
+    """The event breaks its source's schema; `violations` lists the first places.
+
+    `source` is the source's name, if an event of a source was checked: match rules may have found it.
+    """
 
     code = "schema_violation"
+    source: str | None = None
 
     def __init__(self, violations: tuple[Violation, ...], *, total: int | None = None) -> None:
         count = len(violations) if total is None else total

@@ -63,6 +63,8 @@ VERDICTS: dict[type[RelayError], Verdict] = {
     errors.PayloadTooLarge: Verdict(Outcome.REJECTED, 413, "Payload too large"),
     errors.Unauthenticated: Verdict(Outcome.REJECTED, 401, "Unauthorized"),
     errors.AddressNotAllowed: Verdict(Outcome.REJECTED, 403, "Forbidden"),
+    errors.HandshakeRefused: Verdict(Outcome.REJECTED, 403, "Handshake refused"),
+    errors.HandshakeNotFound: Verdict(Outcome.REJECTED, 404, "Handshake refused"),
     errors.UnknownSource: Verdict(Outcome.REJECTED, 404, "Unknown source"),
     errors.UnknownAccount: Verdict(Outcome.FAILED, 202, "Unknown account"),
     errors.SchemaViolation: Verdict(Outcome.REJECTED, 422, "Schema violation"),

@@ -23,7 +23,8 @@ A message without `push-relay-event` was written by another program.
 
 *Queued* by `receive`; *parked* for a later attempt; *dead*: in the dead-letter queue; *copied*: a message
 that was replaced by a copy, because it may have crashed the function. *Of others*: a copied or dead message
-whose body another program wrote; these attributes keep its identity and its age.
+whose body another program wrote; these attributes keep its identity and its age. `receive` writes an item of
+a request that became no event in the same way, so that `deliver` dead-letters it.
 
 The attributes are not authenticated: any program that may send to the queue can write them.
 """
@@ -74,6 +75,8 @@ READ_ATTRIBUTES = frozenset(
 )
 _CODE = re.compile(r"[a-z_]{1,64}")
 _COUNT = re.compile(r"[0-9]{1,11}")
+#: Characters that SQS refuses in a message.
+_NOT_IN_SQS = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 #: The attributes of a dead letter that are for people.
 ABOUT_ATTRIBUTES = frozenset({REASON_ATTRIBUTE, EVENT_ID_ATTRIBUTE, FAILED_AT_ATTRIBUTE})
@@ -92,6 +95,23 @@ _OF_DEAD_LETTERS = frozenset(
         *("EXHAUSTED_RETRY_CONDITION", "RETRY_ATTEMPTS"),
     }
 )
+
+
+class RejectedItem(NamedTuple):
+    """An item of a request that became no event. It is kept as a message of another program would be.
+
+    text         its document
+    id           the id of the message that it would have been: the same in each attempt of its sender
+    received_at  seconds since the epoch
+    error        why it became no event
+    """
+
+    source: str
+    text: str
+    id: str
+    received_at: float
+    correlation_id: str
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +280,18 @@ def pack(event: Event) -> Packed:
     if len(body) > MAX_MESSAGE:
         raise PayloadTooLarge("the event is larger than a queue message can hold, compressed too")
     return Packed(body, {EVENT_ATTRIBUTE: version, SOURCE_ATTRIBUTE: event.source})
+
+
+def bare(item: RejectedItem) -> Packed:
+    """Write an item that became no event as a message without an event. Raises PayloadTooLarge.
+
+    `deliver` reads it as the document of another program, and rejects and dead-letters it.
+    """
+    text = _NOT_IN_SQS.sub("\ufffd", item.text)
+    if len(text.encode("utf-8")) > MAX_MESSAGE:
+        raise PayloadTooLarge("the item is larger than a queue message can hold")
+    sent = str(round(item.received_at * 1000))
+    return Packed(text, {SOURCE_ATTRIBUTE: item.source, ORIGIN_ATTRIBUTE: item.id, SENT_ATTRIBUTE: sent})
 
 
 # --- reading -------------------------------------------------------------------------------------------

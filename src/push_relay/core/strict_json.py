@@ -9,6 +9,7 @@ JSON is read"). Every limit on JSON is in this module and nowhere else.
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
@@ -105,6 +106,21 @@ def parse_object(
     return value
 
 
+def check_lines(text: str, lines: Sequence[str]) -> None:
+    """Raise PayloadTooLarge if lines of JSON have more parts together than one value may have.
+
+    text  all lines in one, by which most bodies are found to be small
+    """
+    if _punctuation(text) <= MAX_PARTS:
+        return
+    parts = 0
+    for line in lines:
+        # A line alone has more than the limit only if it has more quotes or parts than it may have.
+        parts += _parts(line, 0)
+        if parts > MAX_PARTS:
+            raise _too_many(RECEIVED)
+
+
 def replace_half_pairs(text: str) -> str:
     """Return a text with U+FFFD for each half of a surrogate pair: such a text has no UTF-8."""
     if _HALVES.search(text) is None:
@@ -144,7 +160,11 @@ def decode_leniently(raw: bytes, charset: str) -> str:
 
 def _check_parts(text: str, limits: Limits) -> None:
     if _parts(text, limits.parts) > limits.parts:
-        raise PayloadTooLarge(f"the body holds more than {limits.parts} lists, objects and members")
+        raise _too_many(limits)
+
+
+def _too_many(limits: Limits) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body holds more than {limits.parts} lists, objects and members")
 
 
 def _may_be_deep(text: str, limits: Limits) -> bool:

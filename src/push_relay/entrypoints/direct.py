@@ -1,14 +1,15 @@
 """The delivery mode `direct`: an accepted event is delivered within the HTTP call that brought it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Event
 from push_relay.core.intake import Forwarded
-from push_relay.core.outcomes import Disposition, verdict
+from push_relay.core.outcomes import Disposition, code_of, verdict
 from push_relay.core.push import Receipt
-from push_relay.core.queue_format import pack
+from push_relay.core.queue_format import RejectedItem, bare, pack
 from push_relay.core.relay import Relay
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.queue_record import QueueRecord
@@ -21,11 +22,22 @@ class DirectForward:
     relay: Relay
     ending: Ending
 
-    def __call__(self, event: Event, time_left: TimeLeft) -> Forwarded:
-        """Deliver an event. Raises PayloadTooLarge for an event that no queue message can hold."""
-        # It may have to be parked or dead-lettered, so it has to fit into a queue message here too.
-        pack(event)
-        (receipts,) = self.relay.deliver([event], time_left)
+    def __call__(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Forwarded]:
+        """Deliver events. An event that no queue message can hold is not delivered: it is lost."""
+        results = [_fits(event) for event in events]
+        fitting = [event for event, result in zip(events, results, strict=True) if result is None]
+        delivered = iter(self.relay.deliver(fitting, time_left) if fitting else ())
+        return [
+            result or self._end(event, next(delivered)) for event, result in zip(events, results, strict=True)
+        ]
+
+    def keep(self, items: Sequence[RejectedItem], time_left: TimeLeft) -> Sequence[Forwarded]:
+        """Dead-letter items that are not valid."""
+        del time_left
+        return [self._dead_letter(item) for item in items]
+
+    def _end(self, event: Event, receipts: Sequence[Receipt]) -> Forwarded:
+        """Park or dead-letter what the receipts of an event demand."""
         record = QueueRecord({}, event=event, receipts=receipts)
         try:
             self.ending.dead_letter(record)
@@ -35,6 +47,26 @@ class DirectForward:
             lost = QueueUnavailable(exc.detail)
             return Forwarded([_not_kept(receipt, lost) for receipt in receipts], lost)
         return Forwarded(receipts)
+
+    def _dead_letter(self, item: RejectedItem) -> Forwarded:
+        receipt = Receipt.failure(
+            item.error, source=item.source, event_id=item.id, correlation_id=item.correlation_id
+        )
+        try:
+            packed = bare(item)
+            self.ending.queues.dead_letter(packed.body, packed.attributes, code_of(item.error), item.id)
+        except (QueueUnavailable, PayloadTooLarge) as exc:
+            return Forwarded(lost=exc)
+        return Forwarded([receipt])
+
+
+def _fits(event: Event) -> Forwarded | None:
+    """Return None if a queue message can hold an event: it may have to be parked or dead-lettered."""
+    try:
+        pack(event)
+    except PayloadTooLarge as exc:
+        return Forwarded(lost=exc)
+    return None
 
 
 def _not_kept(receipt: Receipt, lost: QueueUnavailable) -> Receipt:

@@ -1,6 +1,7 @@
-"""Write the reference of relay.toml and source.toml: the tables of keys in docs/, and docs/schemas/*.json.
+"""Write the reference: the tables of keys in docs/, those of the providers, and docs/schemas/*.json.
 
-Both are written from the declarations of the keys. With --check nothing is written, and the exit code is 1 if
+They are written from the declarations of the keys and from the presets. The JSON Schema of
+`relayctl preview --json` is written from its code. With --check nothing is written, and the exit code is 1 if
 a file is not current.
 """
 
@@ -38,15 +39,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file with the text that it should have."""
-    from relayctl.reference import schemas, tables
+    from relayctl.preview import schema as preview_schema
+    from relayctl.reference import providers, schemas, tables
 
     for page in sorted(docs.glob("*.md")):
         text = page.read_text("utf-8")
-        if tables.named(text):
-            yield page, tables.filled(text, page)
+        if tables.has_tables(text) or providers.is_named(text):
+            yield page, providers.filled(tables.filled(text, page))
     for name in schemas.FILES:
         schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"
         yield docs / "schemas" / name, schema
+    yield docs / "schemas" / preview_schema.FILE, json.dumps(preview_schema.build(), indent=2) + "\n"
 
 
 def _read(file: Path) -> str:

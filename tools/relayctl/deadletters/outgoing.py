@@ -14,6 +14,7 @@ from push_relay.core.queue_format import (
     origin,
     pack,
 )
+from push_relay.core.trust.handshakes.setup import WAITING_CODE
 from relayctl.deadletters.dead_letter import CRASHED, REASON_ATTRIBUTES, Attributes, DeadLetter, record
 
 #: The ledger's items are not relied upon in their last hour: the replayed event waits in the queue for a
@@ -38,9 +39,13 @@ def outgoing_messages(
     force      whether to send again what was delivered
     replay_id  the id of the run, see `Replayer`
 
+    The secret of a handshake is not an event: sent to the queue, it would become one and reach a phone.
+
     An event that the relay packed is marked as replayed. Any other message is sent unchanged. A message that
     has crashed the function is sent as a suspect, so that the relay handles it alone. Raises PayloadTooLarge.
     """
+    if dead_letter.summary().error_code == WAITING_CODE:
+        return []
     event = dead_letter.unwrapped()
     if event:
         packed = pack(replayed_event(event, now, force=force, replay_id=replay_id))

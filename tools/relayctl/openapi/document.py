@@ -10,6 +10,9 @@ from push_relay.adapters.catalog import Catalog, read_source_folder
 from push_relay.core.errors import (
     CODES,
     AddressNotAllowed,
+    CredentialsUnavailable,
+    HandshakeNotFound,
+    HandshakeRefused,
     MalformedRequest,
     PayloadTooLarge,
     RelayError,
@@ -17,17 +20,21 @@ from push_relay.core.errors import (
 )
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
+from push_relay.core.trust.handshakes.row import Row
 from relayctl.openapi.answers import (
     HEADERS,
     JSON,
     SCHEMAS,
     TEXT,
+    answer_to_question,
     headers,
     problem_responses,
     refusals,
+    rejected,
     webhook_answers,
 )
 from relayctl.openapi.bodies import component, parameters, request_body
+from relayctl.openapi.handshakes import content, contents, question_parameters, rows_of
 from relayctl.openapi.proofs import describe_scheme, security_schemes
 
 _ABOUT = """\
@@ -118,14 +125,36 @@ def _path(source: Source, schema: JsonObject, proof: list[str]) -> JsonObject:
             "security": [{name: [] for name in proof}] if proof else [],
             "parameters": common + parameters(source, schema),
             "requestBody": request_body(source),
-            "responses": webhook_answers(source.handshake) | refusals(*CODES.values()),
+            "responses": webhook_answers(contents(source), source.answer)
+            | refusals(*CODES.values())
+            | rejected(source.answer),
         }
     }
     if source.docs.startswith("https://"):
         path["post"]["externalDocs"] = {"url": source.docs}
     if source.handshake == "cloudevents":
         path["options"] = _preflight(source)
+    for row in rows_of(source, "GET", "HEAD"):
+        path[row.method.lower()] = _question(source, row)
     return path
+
+
+def _question(source: Source, row: Row) -> JsonObject:
+    """Return the operation by which a sender asks whether the URL is right."""
+    errors = (*_UNREADABLE, UnknownSource, AddressNotAllowed, HandshakeRefused, CredentialsUnavailable)
+    return {
+        "operationId": f"{row.method.lower()}-{source.name}",
+        "summary": f"{source.title}: the handshake `{source.handshake}`",
+        "security": [],
+        "parameters": [
+            {"$ref": "#/components/parameters/X-Correlation-Id"},
+            *question_parameters(row),
+        ],
+        "responses": {
+            str(row.status): answer_to_question(str(row.status), content(row)),
+            **refusals(*errors, HandshakeNotFound),
+        },
+    }
 
 
 def _description(source: Source, proof: list[str]) -> str:

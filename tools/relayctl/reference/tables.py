@@ -5,6 +5,8 @@
     ...
     <!-- end of keys -->
 
+The table of the handshakes is between `<!-- handshakes -->` and `<!-- end of handshakes -->`.
+
 The text between the comments is written from the declaration. The page around them is written by hand.
 """
 
@@ -18,8 +20,10 @@ from push_relay.core.rules import relay_file, source_file
 from push_relay.core.rules.configuration import Key, Table
 from push_relay.core.rules.kinds import Choice, Duration, Integer
 from push_relay.core.trust import fetch_table, jwt_table, verify_table
+from relayctl.reference import handshakes
 
 _MARKED = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
+_HANDSHAKES = re.compile(r"(<!-- handshakes -->\n).*?(<!-- end of handshakes -->)", re.DOTALL)
 _UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 #: The declarations that a page may name.
@@ -33,7 +37,13 @@ TABLES: Mapping[str, type[Table]] = {
 
 def filled(text: str, page: Path) -> str:
     """Return a page's text with all of its tables written. Raises KeyError for a name without declaration."""
+    text = _HANDSHAKES.sub(lambda found: found[1] + handshakes.table() + found[2], text)
     return _MARKED.sub(lambda found: found[1] + _table(TABLES[found[2]], page) + found[3], text)
+
+
+def has_tables(text: str) -> bool:
+    """Return whether a page has a table that is written from the code."""
+    return bool(named(text) or _HANDSHAKES.search(text))
 
 
 def named(text: str) -> set[str]:

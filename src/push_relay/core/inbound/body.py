@@ -5,17 +5,19 @@ not choose between two readings, and a genuine sender must not be refused becaus
 a body is read strictly, and only if its content type is the format's own.
 """
 
+import base64
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
-from push_relay.core.inbound.formats.base import Content, Format, not_json
+from push_relay.core.inbound.formats.base import Content, Fields, Format, not_json
 from push_relay.core.inbound.formats.registry import DEFAULT_FORMAT, FORMATS
-from push_relay.core.inbound.media_type import FORM, looks_like_json, media_type
+from push_relay.core.inbound.items import Items
+from push_relay.core.inbound.media_type import FORM, media_type
 from push_relay.core.inbound.request import MAX_BODY
-from push_relay.core.strict_json import MAX_TEXT, JsonObject, parse_object
+from push_relay.core.strict_json import MAX_TEXT, JsonObject
 
 #: Fields of a form; Twilio sends some thirty.
 MAX_FIELDS = 1000
@@ -23,66 +25,102 @@ MAX_FIELDS = 1000
 _GZIP = 31  # zlib's number for gzip's wrapping with its largest window
 #: The `form_field` of a source for which all fields of a form together are the document.
 ALL_FIELDS = "*"
+#: The encoding of a field that is not written as it is.
+BASE64 = "base64"
 
 
 @dataclass(frozen=True, slots=True)
 class BodyFormat:
     """How a source's sender writes its documents.
 
-    name        the format's name, a key of FORMATS
-    form_field  the field of a form that holds the JSON document, ALL_FIELDS, or None if no form is accepted
+    name            the format's name, a key of FORMATS
+    form_field      the field of a form that holds the document, ALL_FIELDS, or None if no form is accepted
+    field_encoding  how the document is written in that field: `text` or `base64`
     """
 
     name: str = DEFAULT_FORMAT
     form_field: str | None = None
+    field_encoding: str = "text"
 
     @property
     def format(self) -> Format:
         """The strategy of that name."""
-        return FORMATS[self.name]
+        return FORMATS[self.name]()
+
+    @property
+    def field(self) -> str | None:
+        """The field that is read; None if no form is accepted."""
+        return self.form_field or (ALL_FIELDS if self.format.all_fields else None)
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the fields of a form can be the document."""
+        return self.field == ALL_FIELDS
 
 
-def read_body(
+def read_body(  # noqa: PLR0913 (each of them is about one body)
     body: bytes,
     headers: Mapping[str, str],
     body_format: BodyFormat,
     *,
     proven: bool = False,
+    covered: bytes = b"",
     most_bytes: int = MAX_BODY,
-) -> JsonObject:
-    """Return the document that a body holds.
+) -> JsonObject | Items:
+    """Return the document that a body holds, or its items.
 
     proven      whether a proof covers each byte of it
+    covered     what the proof covers
     most_bytes  how large it may be, decompressed
 
     Raises UnsupportedMediaType for another content type, charset or coding, MalformedRequest for a body
-    that is not one JSON object, PayloadTooLarge for one that is too large or has too many parts.
+    that is not what the format needs, PayloadTooLarge for one that is too large or has too many parts.
     """
-    content = Content(_decompressed(body, headers, most_bytes), headers, media_type(headers))
-    document = body_format.format.read_whole(content, proven=proven)
-    if document is not None:
-        return document
-    return _read_leniently(content, body_format) if proven else _read_strictly(content, body_format)
-
-
-def _read_strictly(content: Content, body_format: BodyFormat) -> JsonObject:
-    if body_format.form_field and content.media_type.name == FORM:
-        return _form(content.body, body_format.form_field, lenient=False)
-    return body_format.format.read_strictly(content)
-
-
-def _read_leniently(content: Content, body_format: BodyFormat) -> JsonObject:
-    named, field = content.media_type, body_format.form_field
+    content = Content(
+        _decompressed(body, headers, most_bytes),
+        headers,
+        media_type(headers),
+        body_format.form_field,
+        covered,
+        is_body_covered=body in covered and body != b"",
+    )
+    format_ = body_format.format
     try:
-        if field and not looks_like_json(content.body):
-            return _form(content.body, field, lenient=True)
-        return body_format.format.read_leniently(content)
+        return _read(content, body_format, format_, proven=proven)
     except PayloadTooLarge:
         raise
     except MalformedRequest:
-        if not named.is_json and not (field and named.name == FORM):
+        named = content.media_type
+        is_form = body_format.form_field and named.name == FORM
+        if proven and format_.is_json and not named.is_json and not is_form:
             raise not_json() from None
         raise
+
+
+def _read(content: Content, body_format: BodyFormat, format_: Format, *, proven: bool) -> JsonObject | Items:
+    document = format_.read_whole(content, proven=proven)
+    if document is not None:
+        return document
+    field = body_format.field
+    fields = _fields(content, format_, proven=proven) if field else None
+    if fields is None or field is None:
+        return format_.read_leniently(content) if proven else format_.read_strictly(content)
+    if field == ALL_FIELDS:
+        return _all(fields)
+    raw = _decoded(_only(fields, field), body_format.field_encoding)
+    return format_.in_field(content._replace(body=raw), lenient=proven)
+
+
+def _fields(content: Content, format_: Format, *, proven: bool) -> Fields | None:
+    """Return the fields of a form; None for a body that is not one."""
+    fields = format_.fields(content, lenient=proven)
+    if fields is None and _is_form(content, format_, proven=proven):
+        return _form_fields(content, lenient=proven)
+    return fields
+
+
+def _is_form(content: Content, format_: Format, *, proven: bool) -> bool:
+    return format_.may_be_form(content) if proven else content.media_type.name == FORM
 
 
 def _decompressed(body: bytes, headers: Mapping[str, str], most_bytes: int) -> bytes:
@@ -106,11 +144,11 @@ def _decompressed(body: bytes, headers: Mapping[str, str], most_bytes: int) -> b
     return content
 
 
-def _form(content: bytes, field: str, *, lenient: bool) -> JsonObject:
+def _form_fields(content: Content, *, lenient: bool) -> Fields:
     """Read a form (https://url.spec.whatwg.org/#application/x-www-form-urlencoded)."""
     try:
-        pairs = parse_qsl(
-            content.decode("utf-8", "replace") if lenient else content.decode("ascii"),
+        return parse_qsl(
+            content.body.decode("utf-8", "replace") if lenient else content.body.decode("ascii"),
             keep_blank_values=True,
             strict_parsing=not lenient,
             errors="replace" if lenient else "strict",
@@ -118,13 +156,42 @@ def _form(content: bytes, field: str, *, lenient: bool) -> JsonObject:
         )
     except ValueError:
         raise MalformedRequest("the body is not a form in percent-encoded UTF-8") from None
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise MalformedRequest("the body is a form with the same field twice")
-    if field == ALL_FIELDS:
-        if any(len(text) > MAX_TEXT for pair in pairs for text in pair):
+
+
+def _all(fields: Fields) -> JsonObject:
+    """Return all fields as the document; the values of a repeated field are a list."""
+    document: JsonObject = {}
+    for name, value in fields:
+        if len(name) > MAX_TEXT or (isinstance(value, str) and len(value) > MAX_TEXT):
             raise PayloadTooLarge(f"the body is a form with a text of more than {MAX_TEXT} characters")
-        return dict(fields)
-    if field not in fields:
-        raise MalformedRequest(f"the body is a form without the field `{field}`")
-    return parse_object(fields[field].encode("utf-8"), lenient=lenient)
+        if name not in document:
+            document[name] = value
+        elif isinstance(document[name], list):
+            document[name].append(value)
+        else:
+            document[name] = [document[name], value]
+    return document
+
+
+def _only(fields: Fields, name: str) -> str:
+    """Return the text of the one field of a name: of two, one would be ignored. Raises MalformedRequest."""
+    match [value for field, value in fields if field == name]:
+        case [str() as text]:
+            return text
+        case []:
+            raise MalformedRequest(f"the body is a form without the field `{name}`")
+        case [_]:
+            raise MalformedRequest(f"the field `{name}` of the form is a file")
+        case _:
+            raise MalformedRequest("the body is a form with the same field twice")
+
+
+def _decoded(text: str, encoding: str) -> bytes:
+    raw = text.encode("utf-8")
+    if encoding != BASE64:
+        return raw
+    try:
+        # Some senders break the lines.
+        return base64.b64decode(b"".join(raw.split()), validate=True)
+    except ValueError:
+        raise MalformedRequest("the field of the form is not base64") from None

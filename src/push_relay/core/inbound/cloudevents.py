@@ -15,6 +15,7 @@ from push_relay.core.inbound.media_type import MediaType, media_type
 from push_relay.core.strict_json import MAX_TEXT, JsonObject, decode, decode_leniently, parse
 
 STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 
 #: Attributes that are URIs or URI references. These have escapes of their own.
 _URIS = frozenset({"source", "dataschema"})

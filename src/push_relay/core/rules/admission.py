@@ -6,11 +6,14 @@ Only `receive` uses this. `event_rules.py` has the rules for the events of an ad
 from dataclasses import replace
 from typing import NamedTuple
 
-from push_relay.core.inbound.body import BodyFormat
+from push_relay.core.inbound.body import ALL_FIELDS, BodyFormat
 from push_relay.core.inbound.request import CORRELATION_HEADERS
-from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.rules.answer import FixedAnswer, read_answer
+from push_relay.core.rules.expression import NO_FIELDS, Expression, read_expression
+from push_relay.core.rules.source_file import EventTable, SourceFile
+from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.handshakes.base import Handshake
-from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
+from push_relay.core.trust.handshakes.registry import NO_HANDSHAKE, handshake_named
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import make_scheme
 from push_relay.core.trust.verify_table import Verify
@@ -21,18 +24,39 @@ class Admission(NamedTuple):
 
     verify     None if the source takes no webhooks, because AWS delivers its events
     handshake  answers what the sender asks before it sends events
+    each       the expression for the items of a request with several events
+    answer     how accepted requests are answered
     """
 
     verify: Scheme | None
     handshake: Handshake
     body_format: BodyFormat
+    each: Expression | None
+    answer: FixedAnswer
 
 
 def read_admission(file: SourceFile) -> Admission:
     """Compile the first part of a source. Mistakes are added to the file's report."""
-    body_format = BodyFormat(file.event.format, file.event.form_field)
+    body_format = _body_format(file.event)
+    _check_jwt(file)
     verify = _scheme(file.verify, body_format) if file.verify else None
-    return Admission(verify, _handshake(file), body_format)
+    each = read_expression(file.event, "each", file.verify.proof if file.verify else NO_FIELDS)
+    return Admission(verify, _handshake(file), body_format, each, read_answer(file.answer))
+
+
+def _body_format(event: EventTable) -> BodyFormat:
+    if "form_field_encoding" in event and event.form_field in (None, ALL_FIELDS):
+        event.wrong("form_field_encoding", "has no effect without the name of a `form_field`")
+    if event.format == "ndjson" and "each" in event:
+        event.wrong("each", "has no effect with the format `ndjson`, in which each line is an event")
+    return BodyFormat(event.format, event.form_field, event.form_field_encoding)
+
+
+def _check_jwt(file: SourceFile) -> None:
+    """Refuse a JWT as the document if no proof can cover it: every request would be rejected."""
+    verify = file.verify
+    if file.event.format == "jwt" and verify and not verify.is_wrong and not verify.signs_content:
+        file.event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{verify.scheme}`")
 
 
 def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
@@ -45,15 +69,19 @@ def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
             verify.wrong(key, f"`{place.name}` would become a part of the event: name another")
     verify.form_field = body_format.form_field
     scheme = make_scheme(verify)
-    if body_format.form_field and scheme.form_verify:
+    if body_format.field and scheme.form_verify:
         return replace(scheme, verify=scheme.form_verify)
     return scheme
 
 
 def _handshake(file: SourceFile) -> Handshake:
-    if file.handshake is None:
+    verify = file.verify
+    name = handshake_of(file.handshake, verify.preset if verify else "")
+    if name is None:
         return NO_HANDSHAKE
-    handshake = HANDSHAKES[file.handshake]
-    if handshake.scheme not in (None, file.verify and file.verify.scheme):
-        file.wrong("handshake", f"`{file.handshake}` is only safe with the scheme `{handshake.scheme}`")
+    handshake = handshake_named(name, proven_by_url=verify is not None and verify.is_proven_by_url)
+    if handshake.scheme not in (None, verify and verify.scheme):
+        file.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
+    if handshake.signs and not (verify and verify.has_key):
+        file.wrong("handshake", f"`{name}` signs its answers with a key, and the scheme has none")
     return handshake

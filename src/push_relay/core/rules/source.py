@@ -17,17 +17,20 @@ from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.event_rules import EventRules, Match
 from push_relay.core.rules.expression import NO_FIELDS, RequestFields
-from push_relay.core.rules.findings import Finding, Locate, Mistakes, Report, nowhere
+from push_relay.core.rules.findings import WARNING, Finding, Locate, Mistakes, Report, nowhere
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
+from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.verify_table import OPEN
 
 if TYPE_CHECKING:
     from push_relay.core.inbound.body import BodyFormat
     from push_relay.core.rules.admission import Admission
+    from push_relay.core.rules.answer import FixedAnswer
+    from push_relay.core.rules.expression import Expression
     from push_relay.core.rules.schema import Schema
     from push_relay.core.rules.wording import MessageRule, WordingResult
-    from push_relay.core.trust.handshakes.base import Answer, Preflight
+    from push_relay.core.trust.handshakes.base import Handshake
     from push_relay.core.trust.schemes.proof import Scheme
 
 
@@ -36,7 +39,7 @@ class Source:
 
     scheme     the name of its scheme; None if it takes no webhooks, because AWS delivers its events
     preset     the preset that its `[verify]` names, or empty
-    handshake  what the sender asks before it sends events, if it asks
+    handshake  the name of what the sender asks before it sends events, if it asks
     max_age    seconds after which its events are not worth a push; None: the route's or the account's
     rules      what its events are
     """
@@ -46,9 +49,9 @@ class Source:
         self.name = name
         self.title = file.title
         self.docs = file.docs
-        self.handshake = file.handshake
         self.scheme = file.verify.scheme if file.verify else None
         self.preset = file.verify.preset if file.verify else ""
+        self.handshake = handshake_of(file.handshake, self.preset)
         self.max_age = file.event.max_age
         self.rules = EventRules(name, file, schema)
         self._file = file
@@ -83,6 +86,11 @@ class Source:
         """The warnings about its file."""
         return self._file.report.warnings
 
+    def match_warning(self, index: int, message: str, code: str) -> Finding:
+        """Return a warning about a match rule, for a check that knows all sources."""
+        table = self._file.match[index]
+        return table.report.finding(table.path, message, code, WARNING)
+
     # --- the front half ----------------------------------------------------------------------------
 
     @cached_property
@@ -100,19 +108,29 @@ class Source:
         return self.admission.verify
 
     @property
-    def answer_handshake(self) -> "Answer":
-        """Answers its handshake."""
-        return self.admission.handshake.answer
+    def handshake_rules(self) -> "Handshake":
+        """How it answers what its sender asks."""
+        return self.admission.handshake
 
     @property
-    def preflight(self) -> "Preflight":
-        """Answers a request by OPTIONS."""
-        return self.admission.handshake.preflight
+    def proven_by_url(self) -> bool:
+        """Whether its URL holds a token, which proves every request."""
+        return self._file.verify is not None and self._file.verify.is_proven_by_url
 
     @property
     def body_format(self) -> "BodyFormat":
         """How its bodies are read."""
         return self.admission.body_format
+
+    @property
+    def each(self) -> "Expression | None":
+        """The expression for the items of a request with several events."""
+        return self.admission.each
+
+    @property
+    def answer(self) -> "FixedAnswer":
+        """How accepted requests are answered."""
+        return self.admission.answer
 
     @property
     def needs_secret(self) -> bool:
@@ -125,6 +143,11 @@ class Source:
         return self._file.verify is not None and self._file.verify.signs_url
 
     @property
+    def signs_content(self) -> bool:
+        """Whether its scheme proves the content of a request, and not only the sender."""
+        return self._file.verify is not None and self._file.verify.signs_content
+
+    @property
     def open_to_all(self) -> bool:
         """Whether its scheme accepts every request."""
         return self.scheme == OPEN
@@ -133,6 +156,11 @@ class Source:
         """Return the identity of an event whose content is not signed."""
         own_identity = self.body_format.format.own_identity(arrival.data)
         return self.rules.identify(arrival, own_identity)
+
+    def own_id(self, arrival: Arrival) -> object:
+        """Return the id that an item's document has, signed as the document is; None if it has none."""
+        own_identity = self.body_format.format.own_identity(arrival.data)
+        return own_identity if own_identity is not None else self.rules.own_id(arrival.scope())
 
     # --- both halves -------------------------------------------------------------------------------
 

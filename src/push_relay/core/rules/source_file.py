@@ -4,7 +4,10 @@ The documentation of each key is written once, here. `relayctl reference` puts i
 docs/writing-a-source.md and into the JSON Schema.
 """
 
+from collections.abc import Mapping
+
 from push_relay.core.rules.configuration import Table, default, listed, maybe, one, optional, required
+from push_relay.core.rules.findings import Path, Report
 from push_relay.core.rules.kinds import (
     Boolean,
     Choice,
@@ -13,6 +16,8 @@ from push_relay.core.rules.kinds import (
     Integer,
     Text,
 )
+from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES
+from push_relay.core.trust.verify_base import preset_of
 from push_relay.core.trust.verify_table import Verify
 
 #: The envelope's headers that a match rule may name, by the key that it uses for each.
@@ -21,6 +26,8 @@ MATCH_KEYS = {
     "sqs_queue": "sqs-queue",
     "eventbridge_source": "eventbridge-source",
     "eventbridge_detail_type": "eventbridge-detail-type",
+    "eventbridge_account": "eventbridge-account",
+    "eventbridge_region": "eventbridge-region",
 }
 #: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
 LEAST_REMEMBER_SECS = 60.0
@@ -30,15 +37,28 @@ class EventTable(Table):
     """How a request becomes an event."""
 
     format = default(
-        Choice("json", "cloudevents", "list-of-one", "sns"),
+        Choice(
+            *("json", "list", "ndjson", "cloudevents", "xml", "text", "multipart", "jwt"),
+            *("list-of-one", "sns"),
+        ),
         "json",
         "The format of a body; see [Bodies](writing-a-source.md#bodies).",
     )
     form_field = optional(
         Text("field of a form"),
-        "The field of a form that holds the JSON document, or `*` if all fields together are the document.",
-        without="no forms",
+        "The field of a form that holds the document, or `*` if all fields together are the document. With "
+        "the format `jwt` also the member of a JSON object.",
+        without="no forms; `*` with the format `multipart`",
         old=("form",),
+    )
+    form_field_encoding = default(
+        Choice("text", "base64"), "text", "How the document is written in that field."
+    )
+    each = optional(
+        Text("expression"),
+        "An expression: the list of the request's events, such as `data.alerts`. See "
+        "[Several events in one request](writing-a-source.md#several-events-in-one-request).",
+        without="the items of a list, else one event",
     )
     id = optional(
         Text("expression"),
@@ -66,6 +86,32 @@ class EventTable(Table):
     )
 
 
+class AnswerTable(Table):
+    """How accepted requests are answered, for a sender that does not understand the relay's own answer."""
+
+    status = optional(
+        Integer(at_least=200, at_most=299),
+        "The status of the answer to an accepted request.",
+        without="the relay's own answer",
+    )
+    body = default(
+        Text(may_be_empty=True), "", "The body of that answer.", without="empty, if there is a `status`"
+    )
+    content_type = default(
+        Text(
+            "media type", "[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[ -~]+)?", "is not a media type"
+        ),
+        "text/plain; charset=utf-8",
+        "The body's media type.",
+    )
+    rejected_status = optional(
+        Integer(at_least=400, at_most=499),
+        "The status of a request that is refused permanently although its proof fits, for a sender that "
+        "retries after any other.",
+        without="the error's own",
+    )
+
+
 class MatchTable(Table):
     """A match rule: it fits an event from AWS if all of its keys fit. `*` and `?` are wildcards."""
 
@@ -77,12 +123,26 @@ class MatchTable(Table):
     )
     eventbridge_source = optional(Text("pattern"), "The event's `source` matches the pattern.")
     eventbridge_detail_type = optional(Text("pattern"), "The event's `detail-type` matches the pattern.")
-    when = optional(Text("expression"), "The expression holds.")
+    eventbridge_account = optional(
+        Text("pattern"), "The AWS account of the event, 12 digits, matches the pattern."
+    )
+    eventbridge_region = optional(Text("pattern"), "The AWS region of the event matches the pattern.")
+    when = optional(
+        Text("expression"),
+        "The expression holds. A rule without a pattern is for messages in a queue with neither an envelope "
+        "nor message attributes, as if it had `sqs_queue`.",
+    )
+    fallback = default(
+        Boolean(),
+        False,  # noqa: FBT003 (the key's default)
+        "Whether the rule counts only if no other rule fits and `relay.toml` has a route for the source. "
+        "See [Fallback sources](writing-a-source.md#fallback-sources).",
+    )
 
     def check(self) -> None:
-        """Refuse a rule without a pattern, which would fit every event."""
-        if not self.is_wrong and not any(name in self for name in MATCH_KEYS):
-            self.mistake(f"names none of: {', '.join(MATCH_KEYS)}")
+        """Refuse a rule without a pattern and a condition, which would fit every event."""
+        if not self.is_wrong and not any(name in self for name in (*MATCH_KEYS, "when")):
+            self.mistake(f"names none of: {', '.join((*MATCH_KEYS, 'when'))}")
 
 
 class MessageTable(Table):
@@ -110,9 +170,10 @@ class SourceFile(Table):
     title = required(Text(), "The sender's name.")
     docs = required(Text("URL or file"), "The documentation of the sender's events.")
     handshake = optional(
-        Choice("slack", "zoom", "event-grid", "microsoft-graph", "sns", "cloudevents"),
-        "The question that the sender asks before it sends. `sns` needs the scheme `sns-http`.",
-        without="none",
+        Choice(*HANDSHAKE_NAMES),
+        "The question that the sender asks before it sends ([security.md](security.md#handshakes)). `sns` "
+        "needs the scheme `sns-http`. `none` switches off the handshake of a scheme.",
+        without="the scheme's, if one has its name",
     )
     verify = maybe(
         Verify,
@@ -120,5 +181,45 @@ class SourceFile(Table):
         "webhooks.",
     )
     event = one(EventTable, "How a request becomes an event.")
+    answer = maybe(
+        AnswerTable, "How accepted requests are answered; see [Answers](writing-a-source.md#answers)."
+    )
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")
+
+    def __init__(self, given: object, report: Report | None = None, path: Path = ()) -> None:
+        super().__init__(_with_preset(given), report, path)
+
+
+def _with_preset(given: object) -> object:
+    """Return a source's document with the defaults of the preset that its `[verify]` names."""
+    preset = preset_of(given.get("verify")) if isinstance(given, Mapping) else ""
+    if not preset or not isinstance(given, Mapping):
+        return given
+    # Imported here: most sources name a scheme.
+    from push_relay.core.trust.presets import PRESETS  # noqa: PLC0415
+
+    row = PRESETS[preset]
+    tables = {"event": (row.event, EventTable), "answer": (row.answer, AnswerTable)}
+    changed = {
+        name: with_defaults(given.get(name), defaults, table)
+        for name, (defaults, table) in tables.items()
+        if defaults
+    }
+    return {**given, **changed}
+
+
+def with_defaults(written: object, defaults: Mapping[str, object], table: type[Table]) -> object:
+    """Return a table of a file with the keys that it lacks, by the defaults of a preset.
+
+    A key that the file has, under its name or an old one, is never replaced: the source's author knows more
+    than the preset. Anything but a table is returned as it is, because it is the mistake to report.
+    """
+    if not isinstance(written, Mapping | None):
+        return written
+    given = dict(written or {})
+    for name, value in defaults.items():
+        key = table.keys.get(name)
+        if not {name, *(key.old_names if key else ())} & given.keys():
+            given[name] = value
+    return given

@@ -8,7 +8,7 @@ from push_relay.core.trust.fetch_table import FetchTable
 from push_relay.core.trust.place import ITEM, WILDCARD, FamilyKind, Place, PlaceKind, read_place, read_places
 from push_relay.core.trust.verify_base import Verify, tolerance
 
-_FORMATS = ("unix", "unix-ms", "rfc3339", "iso8601", "http-date")
+_FORMATS = ("unix", "unix-ms", "unix-any", "rfc3339", "iso8601", "http-date")
 _WITHOUT_TEXT = Text(may_be_empty=True)
 
 
@@ -57,6 +57,12 @@ class VerifySignature(Verify):
     )
     joint = default(Text(), "=", "The text between an item's key and its value.")
     quoted = default(Boolean(), False, "Whether the items' values are in double quotes.")  # noqa: FBT003
+    spaced = default(
+        Boolean(),
+        False,  # noqa: FBT003 (the key's default)
+        "Whether spaces may be around the items: some senders write one after the comma, and an HTTP API "
+        "joins two headers of one name with a comma and a space.",
+    )
     timestamp = optional(
         PlaceKind(items=True),
         "The place of the time of signing, such as `header:X-Time`; `item:t` is an item of the signature's "
@@ -69,7 +75,8 @@ class VerifySignature(Verify):
     timestamp_format = default(
         Choice(*_FORMATS),
         "unix",
-        "How the timestamp is written. `iso8601` is RFC 3339 in UTC, with `Z`.",
+        "How the timestamp is written. `unix-any` is seconds or milliseconds, by the number of digits; "
+        "`iso8601` is RFC 3339 in UTC, with `Z`.",
     )
     tolerance_secs = tolerance()
     timestamp_required = default(
@@ -122,7 +129,7 @@ class VerifySignature(Verify):
                 if name in self:
                     self.wrong(name, "has no effect on keys of the form `whsec`")
         if "split" not in self:
-            refuse_without(self, "split", "groups", "item", "joint", "quoted")
+            refuse_without(self, "split", "groups", "item", "joint", "quoted", "spaced")
             if (self.timestamp or "").startswith(f"{ITEM}:"):
                 self.wrong("timestamp", "is an item of a list, which needs the key `split`")
 
@@ -168,7 +175,7 @@ class VerifySigned(VerifySignature):
         "How the key is written. `whsec` is the form of Standard Webhooks.",
     )
     key_strip = default(
-        _WITHOUT_TEXT, "", "A beginning of the stored secret that is no part of the key.", without="none"
+        _WITHOUT_TEXT, "", "A beginning of the stored secret that does not belong to the key.", without="none"
     )
     key_append = default(_WITHOUT_TEXT, "", "A text that is added to the key.", without="none")
     key_begins = default(

@@ -1,4 +1,4 @@
-"""What every `[verify]` table has in common: the scheme or preset, the proof's places, how long to remember.
+"""The common part of all `[verify]` tables: the scheme or preset, the proof's places, how long to remember.
 
 `deliver` reads these tables too, so that this module and those of the tables load no scheme.
 """
@@ -24,6 +24,8 @@ MAX_TOLERANCE_SECS = 86_400
 OPEN = "none"
 #: Schemes in which no secret of the deployer's takes part.
 WITHOUT_SECRET = frozenset({"sns-http", OPEN})
+#: Schemes whose secret is the key of an HMAC, and may sign the answer to a handshake.
+WITH_KEY = frozenset({"signed", "hmac"})
 #: The class that reads the table of each scheme. `verify_table.py` fills it.
 VERIFY_TABLES: "dict[str, type[Verify]]" = {}
 #: Keys of a preset that a shorter key of the source's replaces.
@@ -84,7 +86,7 @@ class Verify(Table):
     scheme = required(SchemeName(), "The scheme or the preset by which a webhook proves its origin.")
 
     def __init__(self, given: object, report: Report | None = None, path: Path = ()) -> None:
-        self.preset = _preset_of(given)
+        self.preset = preset_of(given)
         #: The field of a form that holds the source's document, `*` for all of them, or None.
         self.form_field: str | None = None
         super().__init__(_merged(given, self.preset), report, path)
@@ -97,7 +99,7 @@ class Verify(Table):
     def for_document(cls, given: object) -> type[Self]:
         """Return the class of the scheme that a table names, or of its preset's."""
         scheme: Any = given.get("scheme") if isinstance(given, Mapping) else None
-        preset = _preset_of(given)
+        preset = preset_of(given)
         if preset:
             scheme = _row(preset)["scheme"]
         table: Any = VERIFY_TABLES.get(scheme, cls) if isinstance(scheme, str) else cls
@@ -112,6 +114,16 @@ class Verify(Table):
     def needs_secret(self) -> bool:
         """Whether a secret of the deployer's takes part in the verification."""
         return self.scheme not in WITHOUT_SECRET
+
+    @property
+    def is_proven_by_url(self) -> bool:
+        """Whether the webhook's URL holds a token, so that requests by any method have it."""
+        return self.scheme == "token" and bool(self.proof.query)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the source's secret is the key of an HMAC that the engine describes."""
+        return self.scheme in WITH_KEY
 
     @property
     def signs_content(self) -> bool:
@@ -169,7 +181,7 @@ def _row(slug: str) -> Mapping[str, Any]:
     return PRESETS[slug].verify
 
 
-def _preset_of(given: object) -> str:
+def preset_of(given: object) -> str:
     """Return the preset that a table names, or an empty text."""
     name = given.get("scheme") if isinstance(given, Mapping) else None
     return name if isinstance(name, str) and name not in VERIFY_TABLES and name in _slugs() else ""

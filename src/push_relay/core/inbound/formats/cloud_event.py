@@ -1,13 +1,17 @@
-"""The format `cloudevents`: a CloudEvent of either content mode. `inbound/cloudevents.py` reads them."""
+"""The format `cloudevents`: a CloudEvent of either content mode, or a batch of structured ones.
+
+`inbound/cloudevents.py` reads them.
+"""
 
 from push_relay.core.errors import UnsupportedMediaType
 from push_relay.core.inbound import cloudevents
-from push_relay.core.inbound.formats.base import Content, Format
+from push_relay.core.inbound.formats.base import Content, Format, only_object
+from push_relay.core.inbound.items import Items
 from push_relay.core.strict_json import Json, JsonObject
 
 
 class CloudEvent(Format):
-    """A CloudEvent, in the structured or the binary content mode."""
+    """A CloudEvent in the structured or the binary content mode, or a batch."""
 
     def read_whole(self, content: Content, *, proven: bool) -> JsonObject | None:
         """Return an event of the binary content mode; None for the structured mode."""
@@ -17,12 +21,29 @@ class CloudEvent(Format):
 
     def check_media_type(self, content: Content) -> None:
         """Raise UnsupportedMediaType unless the body is labelled as a structured CloudEvent."""
-        if content.media_type.name != cloudevents.STRUCTURED:
+        if content.media_type.name not in (cloudevents.STRUCTURED, cloudevents.BATCH):
             raise _no_cloudevent()
 
-    def document(self, value: Json, content: Content, *, lenient: bool = False) -> JsonObject:
-        """Return the event. In a lenient reading, its attributes are enough to recognise it."""
-        event = super().document(value, content)
+    def document(self, value: Json, content: Content, *, lenient: bool = False) -> JsonObject | Items:
+        """Return the event or the batch. In a lenient reading, its attributes are enough to recognise it.
+
+        A strict reading accepts a list only as a batch, and a batch only as a list.
+        """
+        is_batch = content.media_type.name == cloudevents.BATCH
+        if isinstance(value, list) and (is_batch or lenient):
+            if not is_batch and not all(
+                isinstance(event, dict) and "specversion" in event for event in value
+            ):
+                raise _no_cloudevent()
+            return Items.of(
+                [
+                    cloudevents.structured_event(event, lenient=lenient) if isinstance(event, dict) else event
+                    for event in value
+                ]
+            )
+        if is_batch and not lenient:
+            raise _no_cloudevent()
+        event = only_object(value)
         if "specversion" not in event and content.media_type.name != cloudevents.STRUCTURED:
             raise _no_cloudevent()
         return cloudevents.structured_event(event, lenient=lenient)
@@ -37,4 +58,6 @@ class CloudEvent(Format):
 
 
 def _no_cloudevent() -> UnsupportedMediaType:
-    return UnsupportedMediaType("the body is not a CloudEvent: application/cloudevents+json or ce- headers")
+    return UnsupportedMediaType(
+        "the body is not a CloudEvent: application/cloudevents+json (or -batch+json) or ce- headers"
+    )

@@ -1,17 +1,21 @@
 """The handshakes: how a kind of sender asks whether this endpoint wants its events.
 
-A source's folder names its handshake. A question is answered only after the source's verification, so that
-only a sender that knows the secret gets an answer. The exception is the preflight, which has no proof.
+A source's folder names its handshake. Most questions by POST are answered only after the source's
+verification, so that only a sender that knows the secret gets an answer. Other questions come without a
+proof: by GET, HEAD and OPTIONS, and a few by POST, which are recognised by their exact form (`front.py`).
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.strict_json import JsonObject, parse
+
+if TYPE_CHECKING:
+    from push_relay.core.trust.handshakes.row import Row
 
 #: A text that may be sent back unchanged: printable ASCII, bounded.
 _TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
@@ -26,12 +30,13 @@ class Notice(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a handshake, which has status 200, and the notice that it causes."""
+    """The answer to a handshake, and the notice that it causes."""
 
     body: str
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     notice: Notice | None = None
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,11 @@ def no_answer(_request: HandshakeRequest, _secret: bytes) -> None:
     """Take every request for an event."""
 
 
+def no_text(_text: bytes) -> bool:
+    """Sign no text for strangers."""
+    return False
+
+
 def no_preflight(_request: HandshakeRequest, _origins: frozenset[str]) -> None:
     """Refuse every preflight."""
 
@@ -76,11 +86,28 @@ class Handshake:
     answer     answers a verified request
     preflight  answers a request by OPTIONS, which carries no proof
     scheme     the only verification scheme with which it is safe; None if any is
+    unproven   the questions that come without a proof, by GET, HEAD or POST
+    is_signed_for_anybody  whether a text could be a challenge that is signed for a stranger. It is never
+                           accepted as the content of an event
     """
 
     answer: Answer = no_answer
     preflight: Preflight = no_preflight
     scheme: str | None = None
+    unproven: tuple["Row", ...] = ()
+    is_signed_for_anybody: Callable[[bytes], bool] = no_text
+
+    @property
+    def signs(self) -> bool:
+        """Whether it signs answers with the source's key."""
+        return self.is_signed_for_anybody is not no_text
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that a source accepts with it, as the header `Allow` lists them."""
+        asked = {row.method for row in self.unproven}
+        options = () if self.preflight is no_preflight else ("OPTIONS",)
+        return (*(name for name in ("GET", "HEAD") if name in asked), "POST", *options)
 
 
 def json_object(request: HandshakeRequest) -> JsonObject:

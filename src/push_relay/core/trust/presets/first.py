@@ -103,8 +103,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "Twilio",
         "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
         {"scheme": "twilio"},
-        {"format": "form", "form_field": "*"},
         secret="the account's auth token",
-        note="The address is signed: set `url` in relay.toml to the one that Twilio calls.",
+        note="The address is signed: set `url` in relay.toml to the one that Twilio calls. For forms, set "
+        '`form_field = "*"` in `[event]`.',
     ),
 }

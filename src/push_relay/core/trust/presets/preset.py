@@ -26,7 +26,11 @@ class Preset(NamedTuple):
     note: str = ""
 
 
+#: Why nothing has to separate the body from other values, such as an address, a time that is not judged or an
+#: id: with another border it would not be JSON any more, and its event would be refused.
+JSON_SHOWS_ITS_ENDS: Final = "the body is JSON, so that no other border leaves a body that can be read"
+
 #: Bodies that are not one JSON object, as defaults of `[event]`.
 LIST: Final[Mapping[str, Any]] = MappingProxyType({"format": "list"})
-FORM: Final[Mapping[str, Any]] = MappingProxyType({"format": "form", "form_field": "*"})
+FORM: Final[Mapping[str, Any]] = MappingProxyType({"form_field": "*"})
 XML: Final[Mapping[str, Any]] = MappingProxyType({"format": "xml"})

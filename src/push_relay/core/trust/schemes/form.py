@@ -15,6 +15,9 @@ MAX_FORM_BYTES = 512 * 1024
 #: How a field's name begins; what belongs to an address (`/`, `?`, `&`, `=`) begins none.
 _NAME = re.compile(r"[A-Za-z0-9_]")
 
+#: A value in which another pair could begin.
+_PAIR_IN_VALUE = re.compile(r"&[^&=]*=")
+
 type Fields = list[tuple[str, str]]
 
 
@@ -56,5 +59,5 @@ def sorted_pairs(fields: Fields, without: Iterable[str]) -> str:
     left_out = frozenset(without)
     pairs = sorted(field for field in fields if field[0] not in left_out and field[1])
     require(bool(pairs) and len({name for name, _ in fields}) == len(fields))
-    require(not any("&" in value or "&" in name or "=" in name for name, value in pairs))
+    require(not any("&" in name or "=" in name or _PAIR_IN_VALUE.search(value) for name, value in pairs))
     return "&".join(f"{name}={value}" for name, value in pairs)

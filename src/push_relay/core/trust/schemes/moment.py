@@ -10,6 +10,7 @@ from push_relay.core.trust.schemes.proof import no_fit, require
 # No sign, no leading zero, no other script's digits; 11 digits last until the year 5138.
 _SECONDS = re.compile(r"0|[1-9][0-9]{0,10}")
 _MILLISECONDS = re.compile(r"0|[1-9][0-9]{0,13}")
+_LONGEST_SECONDS = 11
 _RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -32,6 +33,14 @@ def unix_ms(text: str) -> float:
     """Read milliseconds since the epoch as seconds. Raises SignatureInvalid."""
     require(_MILLISECONDS.fullmatch(text) is not None)
     return int(text) / 1000
+
+
+def unix_any(text: str) -> float:
+    """Read seconds or milliseconds since the epoch. More than 11 digits are milliseconds.
+
+    For senders whose documentation and libraries differ about the unit. Raises SignatureInvalid.
+    """
+    return unix(text) if len(text) <= _LONGEST_SECONDS else unix_ms(text)
 
 
 def iso8601(text: str) -> float:
@@ -72,6 +81,7 @@ def http_date(text: str) -> float:
 FORMATS: dict[str, Callable[[str], float]] = {
     "unix": unix,
     "unix-ms": unix_ms,
+    "unix-any": unix_any,
     "rfc3339": rfc3339,
     "iso8601": iso8601,
     "http-date": http_date,

@@ -17,7 +17,7 @@ MAX_ITEMS = 200
 #: The key of every item, for senders whose items have keys that the deployer would have to know.
 ANY_KEY = "*"
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,256}")
-_VALUE = re.compile(r"[!-~]+")
+_VALUE = re.compile(r"[!-~]+(?: [!-~]+)*")
 _QUOTED_ITEM = re.compile(r'\s*([A-Za-z0-9_-]{1,100})="([^"\\]*)"\s*')
 
 
@@ -37,6 +37,7 @@ class SignatureList(NamedTuple):
     joint        the text between key and value
     quoted       whether values are in quotes, and spaces may be around the items
     first_plain  whether the first item has no key and is not a signature
+    spaced       whether spaces may be around the items
     """
 
     split: str
@@ -45,6 +46,7 @@ class SignatureList(NamedTuple):
     joint: str = "="
     quoted: bool = False
     first_plain: bool = False
+    spaced: bool = False
 
     def read(self, value: str, settings: Mapping[str, str]) -> list[Offered]:
         """Return the groups of a list. Raises SignatureInvalid."""
@@ -55,6 +57,8 @@ class SignatureList(NamedTuple):
 
     def _group(self, written: list[str], key: str) -> Offered:
         require(len(written) <= MAX_ITEMS)
+        if self.spaced:
+            written = [each.strip(" ") for each in written]
         items: dict[str, str] = {}
         if self.first_plain:
             items[""] = written.pop(0)

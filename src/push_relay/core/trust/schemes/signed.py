@@ -51,7 +51,7 @@ class Offer(NamedTuple):
     texts   the signatures, as they were sent
     public  those of the kind of public keys of Standard Webhooks
     signed  the text
-    moment  when it was signed, if a timestamp says so
+    moment  when it was signed, if there is a timestamp
     """
 
     texts: Sequence[str]
@@ -83,6 +83,8 @@ class Signed:
             secret, fitting = b"", self._fetched_fitting(parts, values, evidence)
         else:
             secret, fitting = self._fitting(parts, keys(evidence))
+        if evidence.is_signed_for_anybody:
+            require(not any(evidence.is_signed_for_anybody(offer.signed) for offer in fitting))
         self._require_fresh(fitting, request.body, evidence)
         return Verified(
             self._content(values, fitting), event_id, content=description.covers != "nothing", secret=secret
