@@ -54,6 +54,8 @@ COMMON = {
     "core.secret_text",
     "core.strict_json",
     "core.trust",
+    "core.trust.fetch_table",
+    "core.trust.jwt_table",
     "core.trust.handshake_names",
     "core.trust.policy",
     "core.trust.place",
@@ -67,6 +69,7 @@ COMMON = {
 }
 #: The further modules of `receive`.
 RECEIVE = {
+    "adapters.bounded_get",
     "adapters.sns",
     "bootstrap.receive",
     "core.inbound.body",
