@@ -283,8 +283,8 @@ class Intake:
             covered=verified.signed,
             most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
         )
-        # The attribute is new: schemes without it carry no secret in the body.
-        places = getattr(source.verify, "secret_places", ())
+        secret_places = source.verify.secret_places if source.verify else ()
+        places = [f"{place.kind}:{place.name}" for place in secret_places]
         if not places:
             return content
         from push_relay.core.inbound.secret_places import without  # noqa: PLC0415 (few senders do that)
