@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from push_relay.core.errors import SignatureInvalid, SignatureMissing, Stale, Unauthenticated
-from signers import CASES, WORD, Case, Place
+from signers import ALL_CASES as CASES
+from signers import WORD, Case, Place
 from sns_sender import NOW, Request
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

@@ -3,9 +3,8 @@
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
 from functools import cache
 from typing import Any
@@ -14,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from sender_case import WORD, Case, Place, case_of, mac
-from sns_sender import NOW, URL, Request, b64
+from sender_case import Case, Place, case_of, mac
+from sns_sender import URL, Request, b64
 
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -46,7 +45,9 @@ def _second_header(body: bytes, secret: bytes, _stamp: str) -> Request:
 
 
 def _in_query(body: bytes, secret: bytes, _stamp: str) -> Request:
-    return Request(body, query={"signature": mac(hashlib.sha1(secret).digest(), body).hex()})
+    return Request(
+        body, query={"signature": mac(hashlib.sha1(secret, usedforsecurity=False).digest(), body).hex()}
+    )
 
 
 def _hash_and_id(body: bytes, secret: bytes, stamp: str) -> Request:
@@ -65,13 +66,14 @@ def _time_in_body(body: bytes, secret: bytes, stamp: str) -> Request:
     return Request(body, {"x-sig": mac(secret, body).hex()})
 
 
-def _in_json(body: bytes, secret: bytes, stamp: str) -> Request:
+def _in_json(body: bytes, secret: bytes, _stamp: str) -> Request:
     del body
+    moment = 1_800_000_000
     items = []
     for name in ("planted", "second"):
         item: dict[str, Any] = {"id": name, "amount": 5, "live": True, "old": None}
-        text = f"{name}:5::true:{stamp}"
-        items.append({"item": {**item, "time": stamp, "proof": b64(mac(secret, text.encode()))}})
+        text = f"{name}:5::true:{moment}"
+        items.append({"item": {**item, "time": moment, "proof": b64(mac(secret, text.encode()))}})
     return Request(json.dumps({"items": items}).encode())
 
 
@@ -256,6 +258,7 @@ DESCRIBED: tuple[Case, ...] = (
         | {"content": "unsigned"},
         _in_form,
         Place("form", "sig"),
+        event='form_field = "*"',
         covers="nothing",
     ),
     case_of(
@@ -263,6 +266,7 @@ DESCRIBED: tuple[Case, ...] = (
         {**_SIGNED, "text": "{form-pairs-sorted:-none}"},
         _form_pairs,
         "x-sig",
+        event='form_field = "*"',
         body=b"note=planted+note&at=1&none=x&empty=",
         covers="fields",
     ),
@@ -304,8 +308,18 @@ DESCRIBED: tuple[Case, ...] = (
         {"scheme": "token", "token": "form:passcode"},
         _token_in_form,
         Place("form", "passcode"),
+        event='form_field = "*"',
         covers="nothing",
         secret=b"planted-token",
         other=b"other-token",
     ),
+)
+#: Those with a text as the secret, and the proof outside of the body.
+PLAIN = tuple(
+    case
+    for case in DESCRIBED
+    if case.proof.kind in {"headers", "query"}
+    and not (case.stamp and case.stamp.kind == "json")
+    and case.verify["scheme"] == "signed"
+    and "key" not in case.verify
 )

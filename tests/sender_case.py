@@ -111,6 +111,7 @@ class Case:
     past, future  seconds by which a timestamp may differ from the clock
     covers   the part of the body that the proof covers: its `bytes`, its `fields`, or `nothing`
     lists    whether several proofs joined by a comma are a valid list, and not a repeated header
+    event    the keys of `[event]` that the source needs, in TOML
     same     other texts of the same proof that are accepted: without padding, in the other case
     """
 
@@ -128,6 +129,7 @@ class Case:
     covers: str = "bytes"
     lists: bool = False
     event_id: str | None = None
+    event: str = ""
     same: Callable[[str], Collection[str]] = lambda _right: ()
 
     def genuine(self, now: float = NOW, *, body: bytes | None = None, secret: bytes | None = None) -> Request:

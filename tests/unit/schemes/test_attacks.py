@@ -8,7 +8,8 @@ from push_relay.core.trust.presets import FAMILIES
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
 from push_relay.core.trust.verify_table import WITHOUT_SECRET
-from signers import CASES, WORD, Case
+from signers import ALL_CASES as CASES
+from signers import WORD, Case
 from sns_sender import NOW
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -12,7 +12,8 @@ from push_relay.core.trust.schemes.proof import MAX_PROOF
 from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
 from push_relay.core.trust.schemes.secret_form import visible
 from push_relay.core.trust.verify_table import WITHOUT_SECRET
-from signers import CASES, Case, ed25519_pairs, whsec
+from signers import ALL_CASES as CASES
+from signers import Case, ed25519_pairs, whsec
 from sns_sender import NOW
 
 KEYED = [case for case in CASES if case.verify["scheme"] not in WITHOUT_SECRET]

@@ -72,8 +72,8 @@ def _check_borders(table: VerifySigned | VerifyPublicKey, description: Descripti
         if not (_has_fixed_length(left, description) or _has_fixed_length(right, description)):
             table.wrong(
                 "text",
-                f"has nothing between `{{{left.name}}}` and `{{{right.name}}}`, so that a forger can move the "
-                "border between them: put a text there, or give the reason why that is safe as `adjacent`",
+                f"has nothing between `{{{left.name}}}` and `{{{right.name}}}`, so that a forger can move "
+                "the border between them: put a text there, or give the reason why it is safe as `adjacent`",
             )
     for piece in description.text.pieces:
         if isinstance(piece, SignedText) and not _is_always_there(piece, description):

@@ -133,7 +133,7 @@ def _standard(text: str) -> str | None:
             key = _from_base64(visible(text.removeprefix(prefix)).translate(_STANDARD_ALPHABET))
             fits = bool(key) and (prefix == "whsec_" or len(key) == _PUBLIC_KEY_BYTES)
             return prefix + _base64(key) if fits else None
-    key = _from_base64(text)
+    key = b"" if is_public_key(text) else _from_base64(text)
     return "whsec_" + _base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
 
 

@@ -132,6 +132,8 @@ def _parsed(raw: bytes) -> Json:
         raise PayloadTooLarge(f"the document is larger than {MAX_JSON_BYTES} bytes")
     try:
         return parse(raw, limits=_LIMITS)
+    except PayloadTooLarge:
+        raise
     except MalformedRequest:
         raise no_fit() from None
 
