@@ -1,5 +1,6 @@
 """A chaos run in memory, for the tests of its verdict: it went well, until a test changes its evidence."""
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,7 @@ class GoodRun:
         self.facts = Facts(accepted={MARKER})
         self.evidence = Evidence()
         self.evidence.shown[PUSH_ID] = 1
-        self.source: Any = SimpleNamespace(receives={"m": MAX_RECEIVES}, handed_twice=0)
+        self.source: Any = SimpleNamespace(receives={"m": MAX_RECEIVES}, handed_twice=0, again=Counter())
         counts = SimpleNamespace(over_quota=0, calls=1, faults=0)
         usage = SimpleNamespace(max_connections=3)
         self.services: Any = SimpleNamespace(

@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,6 +67,7 @@ class Witness:
         self.attempts: list[int] = []
         self.troubles: list[tuple[str, str, str]] = []
         self.handshakes: list[tuple[str, str]] = []
+        self.fallbacks: list[tuple[str, Mapping[str, str]]] = []
         self.flushes = 0
 
     def accepted(self, event: Event) -> None:
@@ -88,6 +89,10 @@ class Witness:
     def unsubscribed(self, source: str, correlation_id: str) -> None:
         """Record the end of a subscription."""
         self.troubles.append(("unsubscribed", source, correlation_id))
+
+    def fell_back(self, event: Event, names: Mapping[str, str]) -> None:
+        """Record an event that only a fallback source took."""
+        self.fallbacks.append((event.source, names))
 
     def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
         """Record receipts."""
@@ -172,7 +177,7 @@ class World:
             lanes[name] = Lane(account, sender, batcher, connections, parallel_map)
         self.translator = Translator(self.sources, routing)
         self.relay = Relay(self.translator, lanes, self.ledger, in_turn)
-        self.recogniser = Recogniser(self.sources, routing, self.clock.now)
+        self.recogniser = Recogniser(self.sources, routing, self.clock.now, self.telemetry.fell_back)
         self.intake = Intake(
             sources=self.sources,
             routing=routing,

@@ -45,7 +45,7 @@ def part(value: object) -> str:
 
 
 def token(claims: object, key: Key, jose: Mapping[str, Any] | None = None) -> str:
-    """Sign claims: HS256 with a text, RS256 with an RSA key, ES256 with one on P-256, unless `alg` is given."""
+    """Sign claims: HS256 with a text, RS256 with an RSA key, ES256 with one on P-256, or with `alg`."""
     head: dict[str, Any] = {"alg": algorithm(key), "typ": "JWT"} | dict(jose or {})
     signed = f"{part(head)}.{part(claims)}"
     return f"{signed}.{url64(signature(head['alg'], key, signed.encode()))}"
@@ -53,8 +53,8 @@ def token(claims: object, key: Key, jose: Mapping[str, Any] | None = None) -> st
 
 def detached(body: bytes, key: Key, jose: Mapping[str, Any] | None = None, *, unencoded: bool = False) -> str:
     """Sign a body that the token leaves out."""
-    more = {"b64": False, "crit": ["b64"]} if unencoded else {}
-    head = {"alg": algorithm(key)} | more | dict(jose or {})
+    more: dict[str, Any] = {"b64": False, "crit": ["b64"]} if unencoded else {}
+    head: dict[str, Any] = {"alg": algorithm(key)} | more | dict(jose or {})
     content = part(head).encode() + b"." + (body if unencoded else url64(body).encode())
     return f"{part(head)}..{url64(signature(head['alg'], key, content))}"
 

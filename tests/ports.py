@@ -37,7 +37,7 @@ class SigningSecrets:
         self.by_source: dict[str, tuple[bytes, ...]] = {}
         self.stored_settings: dict[str, str] = {}
         self.settings_by_source: dict[str, dict[str, str]] = {}
-        self.changed_settings: dict[str, dict[str, str]] = {}  # what a refetch finds
+        self.changed_settings: dict[str, str] = {}  # what a refetch finds
         self.missing = False
         self.refetches = 0
 
@@ -54,8 +54,8 @@ class SigningSecrets:
     def refreshed(self, source: str) -> Sequence[bytes]:
         """Return the secrets of a source, which may have been rotated meanwhile."""
         self.refetches += 1
-        self.settings_by_source |= self.changed_settings
         self.secrets = self.rotated or self.secrets
+        self.stored_settings = self.changed_settings or self.stored_settings
         return self.of(source)
 
     def has(self, source: str) -> bool:

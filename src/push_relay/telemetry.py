@@ -38,6 +38,7 @@ EMPTY = "Empty"
 QUOTA_USED = "QuotaUsed"
 VENDOR_LATENCY = "VendorLatency"
 UNSUBSCRIBED = "Unsubscribed"
+FALLBACK = "Fallback"
 OUTCOME_METRICS = {outcome: outcome.value.capitalize() for outcome in Outcome}
 #: Metrics of error codes that have an alarm. They are counted beside the outcome's own metric.
 CODE_METRICS = {
@@ -185,6 +186,12 @@ class Telemetry:
         self._logger.error(
             "unsubscribed", source=source, error_code=UNSUBSCRIBED.lower(), correlation_id=correlation_id
         )
+
+    def fell_back(self, event: Event, names: Mapping[str, str]) -> None:
+        """Note that only a fallback source took an event, and the names under which AWS delivered it."""
+        self._counts[event.source][FALLBACK] += 1
+        about = {"source": event.source, "event_id": event.id, "correlation_id": event.correlation_id}
+        self._logger.info(FALLBACK.lower(), extra={**about, **names})
 
     def quota(self, account: str, calls: int, limit: int) -> None:
         """Note how many of the day's calls an account has used."""

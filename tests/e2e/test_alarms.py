@@ -74,7 +74,7 @@ def on_call(fresh_stack: LocalStack) -> Iterator[OnCall]:
 def test_a_dead_letter_causes_an_alarm(on_call: OnCall) -> None:
     """The alarm watches the stack's own dead-letter queue, and one message there is above its threshold."""
     sqs = queue_client(on_call.stack.aws)
-    sqs.send_message(QueueUrl=on_call.stack.outputs["QueueUrl"], MessageBody="no JSON")
+    sqs.send_message(QueueUrl=on_call.stack.outputs["QueueUrl"], MessageBody="{no JSON")
     dead_letter_url = on_call.stack.outputs["DeadLetterQueueUrl"]
     dimensions = {"QueueName": dead_letter_url.rpartition("/")[2]}
     name = "ApproximateNumberOfMessages"  # CloudWatch's metric is ApproximateNumberOfMessagesVisible

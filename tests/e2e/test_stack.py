@@ -132,7 +132,7 @@ def test_an_alarm_on_a_subscribed_topic_becomes_a_push(name: str, fresh_stack: L
 def test_an_event_that_cannot_be_delivered_is_dead_lettered_with_its_error(fresh_stack: LocalStack) -> None:
     """The deployed `deliver` knows the dead-letter queue's URL and has the right to send to it."""
     queue_client(fresh_stack.aws).send_message(
-        QueueUrl=fresh_stack.outputs["QueueUrl"], MessageBody="no JSON"
+        QueueUrl=fresh_stack.outputs["QueueUrl"], MessageBody="{no JSON"
     )
     deadline = time.monotonic() + _DELIVERY_TIMEOUT_SECS
     while not fresh_stack.dead_letters():

@@ -20,7 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 with atheris.instrument_imports(include=["push_relay"]):
+    # Some modules are imported only when they are needed, and would not be instrumented then.
     from exchange import Bench
+
+    import push_relay.core.split
+    import push_relay.entrypoints.list_answer  # noqa: F401
+    from push_relay.core.inbound.formats.registry import FORMATS
+
+    for make_format in FORMATS.values():
+        make_format()
 
 
 def main() -> None:

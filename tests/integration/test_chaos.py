@@ -44,4 +44,9 @@ def test_no_push_is_lost_or_repeated_without_a_reason(tmp_path: Path) -> None:
     assert result["replays"]["started"] == 3
     assert result["vendor_faults"]["slower than the timeout"] >= 1
     assert result["hours_passed"] > 24
+    # Requests carried several events, invalid ones among them, and each event had an outcome of its own.
+    assert result["split"]["events"] > result["split"]["requests"] > 3
+    assert result["split"]["invalid"] > 0
+    assert result["split_outcomes"]["rejected"] >= result["split"]["invalid"]
+    assert result["split_outcomes"]["delivered"] > 0
     assert sum(result["outcomes"].values()) >= EVENTS

@@ -18,6 +18,7 @@ WEBHOOKS = {"apigateway-v1": "github", "apigateway-v2": "grafana", "function-url
 TITLES = {
     "sqs-plain": "Bread is ready",
     "sqs-sns-wrapped": "ALARM: oven-too-hot",
+    "sqs-sns-text": "Oven",
     "sqs-sns-raw": "ALARM: oven-too-hot",
     "sqs-eventbridge": "Bread is ready",
     "sqs-transformed": "Bread is ready",

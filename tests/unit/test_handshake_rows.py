@@ -291,7 +291,7 @@ def relay_for(directory: Path, asked: Question, verify: Mapping[str, Any] = SIGN
     body_format = 'format = "list-of-one"' if asked.name.startswith("event-grid") else ""
     here = world(directory, verify, event=body_format, top=f'handshake = "{asked.name}"', **more)
     here.secrets.secrets = (KEY,)
-    here.secrets.settings_by_source = {"planted": dict(asked.settings)}
+    here.secrets.stored_settings = dict(asked.settings)
     return here
 
 
@@ -362,7 +362,7 @@ def test_a_source_without_the_handshake_answers_no_question(
 ) -> None:
     """It is a 405 for GET and HEAD. A POST is an event, and has no proof."""
     here = world(tmp_path, SIGNED)
-    here.secrets.settings_by_source = {"planted": dict(asked.settings)}
+    here.secrets.stored_settings = dict(asked.settings)
     answer = here.receive(api_gateway_v2(asked.sent(), method=method))
     assert refused(here, answer, 405)
     assert answer["headers"]["Allow"] == "POST"
@@ -419,13 +419,31 @@ def test_a_request_by_get_that_is_not_the_question_is_refused(asked: Question, t
 
 @each(tuple(asked for asked in ASKED if asked.settings))
 def test_a_question_waits_until_its_setting_is_stored(asked: Question, tmp_path: Path) -> None:
-    """An absent setting fits no token, not even an empty one. A new one counts within a minute."""
+    """An absent setting fits no token, not even an empty one. The secrets are read again at once."""
     here = relay_for(tmp_path, asked)
-    here.secrets.settings_by_source = {}
+    here.secrets.stored_settings = {}
     answer = here.receive(api_gateway_v2(asked.sent(), method=asked.method))
     assert refused(here, answer, 503, 403)
-    here.secrets.changed_settings = {"planted": dict(asked.settings)}
+    here.secrets.changed_settings = dict(asked.settings)
     assert here.receive(api_gateway_v2(asked.sent(), method=asked.method))["statusCode"] == asked.status
+
+
+def test_a_setting_may_be_in_relay_toml(tmp_path: Path) -> None:
+    """A value that is stored beside the secret is used before it."""
+    asked = next(asked for asked in ASKED if asked.name == "meta")
+    here = relay_for(tmp_path, asked, policy='settings.verify-token = "meatyhamhock"')
+    here.secrets.stored_settings = {}
+    assert here.receive(api_gateway_v2(asked.sent(), method="GET"))["statusCode"] == 200
+    here.secrets.stored_settings = {"verify-token": "another"}
+    assert here.receive(api_gateway_v2(asked.sent(), method="GET"))["statusCode"] == 403
+
+
+@each(tuple(asked for asked in ASKED if asked.row.signs and asked.method == "GET"))
+def test_no_answer_is_signed_with_a_key_that_is_a_setting_too(asked: Question, tmp_path: Path) -> None:
+    """The provider shows settings, in URLs for example."""
+    here = relay_for(tmp_path, asked)
+    here.secrets.stored_settings = {**asked.settings, "verify-token": KEY.decode()}
+    assert refused(here, here.receive(api_gateway_v2(asked.sent(), method="GET")), 503)
 
 
 @each(tuple(asked for asked in UNPROVEN if asked.method == "POST"))
@@ -471,6 +489,15 @@ def test_a_question_needs_the_token_that_its_url_holds(asked: Question, tmp_path
     assert refused(here, here.receive(api_gateway_v2(asked.sent(), method=asked.method)), 401)
     proven = replace(asked, query={**asked.query, "token": KEY.decode()})
     assert here.receive(api_gateway_v2(proven.sent(), method=asked.method))["statusCode"] == asked.status
+
+
+@each(tuple(asked for asked in ASKED if asked.row.signs and asked.method == "GET"))
+def test_an_answer_is_signed_with_the_key_of_the_preset(asked: Question, tmp_path: Path) -> None:
+    """Of several secrets the first one is used: its text as stored, without invisible characters."""
+    here = relay_for(tmp_path, asked, {"scheme": asked.name})
+    here.secrets.secrets = (b" " + KEY + b"\n", b"old key")
+    answer = here.receive(api_gateway_v2(asked.sent(), method="GET"))
+    assert (answer["statusCode"], answer["body"]) == (200, asked.answer)
 
 
 def placeholders(row: Row) -> Iterator[str]:

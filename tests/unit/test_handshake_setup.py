@@ -41,7 +41,7 @@ def relay_for(directory: Path, name: str, setup: str = "", **more: Any) -> World
     """Return a relay whose only source has a handshake, and waits for a secret if `setup` is given."""
     here = world(directory, SIGNED, top=f'handshake = "{name}"', **more)
     if setup:
-        here.secrets.settings_by_source = {"planted": {"setup": setup_hash(setup)}}
+        here.secrets.stored_settings = {"setup": setup_hash(setup)}
     return here
 
 
@@ -103,7 +103,7 @@ def test_after_the_setup_nobody_can_set_a_secret(name: str, setup: str, tmp_path
 def test_a_setting_that_is_not_a_hash_fits_no_value(name: str, stored: str, tmp_path: Path) -> None:
     """The deployer is at fault, and the log has the reason."""
     here = relay_for(tmp_path, name)
-    here.secrets.settings_by_source = {"planted": {"setup": stored}}
+    here.secrets.stored_settings = {"setup": stored}
     assert here.receive(api_gateway_v2(asked(name, setup=VALUE)))["statusCode"] == 503
     assert took_nothing(here)
     assert "SHA-256" in str(here.witness.receipts[0].detail)

@@ -71,6 +71,7 @@ def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFix
     assert main([*command, "--check"]) == 1
     assert sorted(capsys.readouterr().err.splitlines()) == [
         "page.md: is not current; `make reference` writes it",
+        "preview.schema.json: is not current; `make reference` writes it",
         "relay.schema.json: is not current; `make reference` writes it",
         "source.schema.json: is not current; `make reference` writes it",
     ]

@@ -32,7 +32,7 @@ def folder(root: Path, name: str, schema: Any = None, **tables: Any) -> None:
     made.mkdir()
     lines = [f'title = "{name}"', 'docs = "https://example.com"']
     lines += [f'handshake = "{tables["handshake"]}"'] if "handshake" in tables else []
-    for table in {"verify", "event"} & tables.keys():
+    for table in {"verify", "event", "answer"} & tables.keys():
         lines.append(f"[{table}]")
         lines += [f"{key} = {json.dumps(value)}" for key, value in tables[table].items()]
     (made / "source.toml").write_text("\n".join(lines), "utf-8")
@@ -68,7 +68,40 @@ def test_every_body_format_is_documented(body_format: str, form: str | None, tmp
     event = {"format": body_format} | ({"form_field": form} if form else {})
     folder(tmp_path, "planted", verify={"scheme": "github"}, event=event)
     operation = valid(tmp_path)["paths"]["/webhooks/planted"]["post"]
-    assert ("application/x-www-form-urlencoded" in operation["requestBody"]["content"]) is (form is not None)
+    accepts_forms = form is not None or body_format == "multipart"
+    assert ("application/x-www-form-urlencoded" in operation["requestBody"]["content"]) is accepts_forms
+
+
+def test_a_request_whose_events_an_expression_names_is_any_json(tmp_path: Path) -> None:
+    """The schema is that of the items, wherever they are."""
+    folder(tmp_path, "planted", verify={"scheme": "github"}, event={"each": "data.alerts"})
+    operation = valid(tmp_path)["paths"]["/webhooks/planted"]["post"]
+    assert operation["requestBody"]["content"] == {"application/json": {"schema": {}}}
+
+
+@pytest.mark.parametrize("handshake", [None, "slack"])
+@pytest.mark.parametrize(
+    ("answer", "statuses"),
+    [
+        ({"status": 204}, {"204"}),
+        ({"status": 200}, {"200"}),
+        ({"status": 201, "body": "OK"}, {"201"}),
+        ({"rejected_status": 406}, {"200", "202", "406"}),
+        ({"status": 200, "rejected_status": 406}, {"200", "406"}),
+    ],
+)
+def test_the_status_of_a_source_s_own_answer_is_documented(
+    answer: Any, statuses: set[str], handshake: str | None, tmp_path: Path
+) -> None:
+    """A handshake is still answered with 200."""
+    more = {"handshake": handshake} if handshake else {}
+    folder(tmp_path, "planted", verify={"scheme": "github"}, answer=answer, **more)
+    responses = valid(tmp_path)["paths"]["/webhooks/planted"]["post"]["responses"]
+    assert {status for status in responses if status < "300" or status == "406"} == statuses | (
+        {"200"} if handshake else set()
+    )
+    if answer.get("body"):
+        assert responses["201"]["content"] == {"text/plain": {"schema": {"const": "OK"}}}
 
 
 @pytest.mark.parametrize("handshake", [*AS_DATA, *SPECIAL])

@@ -166,7 +166,7 @@ def test_a_publishers_attribute_is_not_used_as_the_source_in_metrics(tmp_path: P
     attributes = {"source": {"Type": "String", "Value": "planted"}}
     here.deliver(sns_invocation(published(WORDS, MessageAttributes=attributes)))
     (receipt,) = here.witness.receipts
-    assert (receipt.error_code, receipt.source) == ("schema_violation", "unknown")
+    assert (receipt.error_code, receipt.source) == ("schema_violation", "source-0")
 
 
 @pytest.mark.parametrize(

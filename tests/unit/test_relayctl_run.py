@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from fakes import SAMPLES, SHIPPED, SHIPPED_ROUTES
-from front_door import world_of
+import shipped
+from fakes import SAMPLES, SHIPPED, SHIPPED_ROUTES, World
 from push_relay import __version__
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
@@ -154,18 +154,16 @@ def test_an_example_that_its_source_refuses_gives_the_receipt_of_the_error(tmp_p
 
 @pytest.mark.parametrize(
     "example",
-    [e for name in ("cloudwatch-alarm", "push") for e in examples_of(SHIPPED, name) if e.through_aws],
+    [e for name in shipped.names() for e in examples_of(SHIPPED, name) if e.through_aws],
     ids=lambda example: example.label,
 )
-def test_the_queue_message_of_an_example_is_recognised_as_its_source(
-    example: Example, tmp_path: Path
-) -> None:
+def test_the_queue_message_of_an_example_is_recognised_as_its_source(example: Example) -> None:
     """It has the form in which SNS or EventBridge writes to a queue."""
     from invocations import sqs_batch, sqs_record  # noqa: PLC0415 (its names are common)
 
-    here = world_of(tmp_path, CASES[0])
-    here.change_sources(TRANSLATOR.sources)
-    here.deliver(sqs_batch(sqs_record(example.queue_message())))
+    here = World(sources=SHIPPED, routes=SHIPPED_ROUTES)
+    queue = {"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:push-relay"}
+    here.deliver(sqs_batch(sqs_record(example.queue_message()) | queue))
     assert [receipt.source for receipt in here.witness.receipts] == [example.source]
 
 

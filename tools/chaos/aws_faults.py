@@ -1,11 +1,12 @@
 """Faults of the AWS services, injected with botocore's hooks, below the relay's adapters.
 
 A call is throttled, its connection is lost before the request is sent, or the call succeeds and its answer is
-lost. The reactions (botocore's retries, the adapters' errors) are the real ones. Another hook takes over
-SQS's delays, because SQS would measure them with the machine's clock and not with the run's.
+lost. Of the messages of a batch call some are refused, and a worker may be killed between two such calls. The
+reactions (botocore's retries, the adapters' errors) are the real ones. Another hook takes over SQS's delays,
+because SQS would measure them with the machine's clock and not with the run's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
@@ -27,6 +28,8 @@ _THROTTLED = {
     "secretsmanager": "ThrottlingException",
 }
 _BROKEN = "InternalServerError"
+#: There are few batch calls, so their own faults are this many times as probable as those of other calls.
+_BATCH_FAULTS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,47 @@ class _Service:
         raise ConnectionClosedError(endpoint_url=request.url)
 
 
+@dataclass(slots=True)
+class _BatchCalls:
+    """The faults of SendMessageBatch. `_refused`: the entries of the present call that SQS refuses."""
+
+    injector: FaultInjector
+    _refused: list[dict[str, Any]] = field(default_factory=list)
+
+    def register_hooks(self) -> None:
+        """Register the faults with the client. A worker makes one such call at a time."""
+        events = aws.sqs().meta.events
+        events.register("before-parameter-build.sqs.SendMessageBatch", self._refuse)
+        events.register("after-call.sqs.SendMessageBatch", self._report)
+
+    def _refuse(self, params: Any, **_: Any) -> None:
+        """Refuse some entries of a call, but not all. Sometimes one is queued nevertheless."""
+        self._refused = []
+        entries = params["Entries"]
+        count = min(1 + self.injector.chance(0.5), len(entries) - 1)
+        if not count or not self._happens(self.injector.fail_probability):
+            return
+        self._refused = self.injector.sample(entries, count)
+        self.injector.note("aws_refused_entries", count=count)
+        if self.injector.chance(0.8):
+            params["Entries"] = [entry for entry in entries if entry not in self._refused]
+
+    def _report(self, parsed: Any, **_: Any) -> None:
+        """Report the refused entries in the answer, then kill the worker in the middle of its request."""
+        if self._refused and "Error" not in parsed:
+            ids = {entry["Id"] for entry in self._refused}
+            kept = [entry for entry in parsed.get("Successful", ()) if entry["Id"] not in ids]
+            failed = [{"Id": each, "SenderFault": False, "Code": _BROKEN, "Message": ""} for each in ids]
+            parsed.update(Successful=kept, Failed=failed)
+        self.injector.at("after_batch_call", always=self._happens(self.injector.kill_probability))
+
+    def _happens(self, probability: float) -> bool:
+        return self.injector.chance(min(0.5, probability * _BATCH_FAULTS))
+
+
 def hook_faults(injector: FaultInjector) -> None:
     """Let the AWS clients of this process fail at random, by the injector's dice."""
+    _BatchCalls(injector).register_hooks()
     clients = {"sqs": aws.sqs(), "dynamodb": aws.dynamodb(), "secretsmanager": aws.secretsmanager()}
     for name, client in clients.items():
         _Service(name, client, injector).register_hooks()

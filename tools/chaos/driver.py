@@ -12,11 +12,13 @@ from typing import Any, Final
 from chaos import plan
 from chaos.event_source import EventSource
 from chaos.fifo_source import FifoSource
-from chaos.plan import Kind, Planned, Way
+from chaos.plan import Kind, Planned, Request, Way, requests_of
 from chaos.replays import Replays
 from chaos.services import Services
 from chaos.vendor_faults import VendorFaults
+from chaos.webhooks import webhook
 from chaos.worker_pool import Done, WorkerPool
+from push_relay.core.outcomes import Outcome
 
 HANDLERS: Final = ["receive", "receive", "deliver", "deliver", "direct", "fifo"]
 _HANDLER_OF: Final = {
@@ -24,8 +26,12 @@ _HANDLER_OF: Final = {
     Way.GITHUB: "receive",
     Way.INVOKED: "deliver",
     Way.DIRECT: "direct",
+    Way.LIST: "receive",
+    Way.LIST_DIRECT: "direct",
+    Way.EACH: "receive",
+    Way.LINES: "receive",
 }
-_OK, _ACCEPTED, _UNAUTHORIZED = 200, 202, 401
+_OK, _ACCEPTED, _MALFORMED, _UNAUTHORIZED, _INVALID = 200, 202, 400, 401, 422
 #: After this many attempts, a webhook's sender gives up.
 _SENDER_ATTEMPTS: Final = 12
 _SENDER_MAX_WAIT_SECS: Final = 3 * 3600.0
@@ -47,9 +53,9 @@ class NotDoneError(Exception):
 
 @dataclass(slots=True)
 class Sending:
-    """One copy of an event that is to be sent. `attempt`: from 1."""
+    """One copy of a request that is to be sent. `attempt`: from 1."""
 
-    planned: Planned
+    request: Request
     attempt: int = 1
 
 
@@ -58,7 +64,10 @@ class Facts:
     """The driver's own record of a run.
 
     accepted     the markers of the events that the relay or a queue has accepted
-    refused      the HTTP status by marker, for forged webhooks that were refused
+    refused      the HTTP status by marker, for the events of webhooks that were refused as a whole
+    event_ids    the relay's id of each event of a split request, by marker
+    misanswered  the markers of events that have another outcome in an answer than in the plan
+    sent_again   how often a split request was sent again, because its answer asked for that or was lost
     sent         how many sendings are done, whatever their result
     given_up     the markers of webhooks whose sender has given up
     invocations  how many invocations have ended
@@ -67,6 +76,9 @@ class Facts:
 
     accepted: set[str] = field(default_factory=set)
     refused: dict[str, int] = field(default_factory=dict)
+    event_ids: dict[str, str] = field(default_factory=dict)
+    misanswered: list[str] = field(default_factory=list)
+    sent_again: int = 0
     sent: int = 0
     given_up: set[str] = field(default_factory=set)
     invocations: int = 0
@@ -99,9 +111,9 @@ class Driver:
     def run(self, planned: list[Planned], limit_secs: float) -> Facts:
         """Send all planned events, and go on until no message is left. Raises NotDoneError."""
         start = self.services.run_clock.now()
-        for event in planned:
-            for after_secs in event.copies:
-                self._schedule(start + after_secs, Sending(event))
+        for request in requests_of(planned):
+            for after_secs in request.copies:
+                self._schedule(start + after_secs, Sending(request))
         self.vendor_faults.begin()
         deadline = time.monotonic() + limit_secs
         while not self._step():
@@ -185,22 +197,22 @@ class Driver:
     def _hand_out_sendings(self) -> int:
         handed = 0
         while self._due and self._due[0][0] <= self.services.run_clock.now():
-            handler = _HANDLER_OF.get(self._due[0][2].planned.way)
+            handler = _HANDLER_OF.get(self._due[0][2].request.way)
             worker = self.pool.idle(handler) if handler else None
             if handler and worker is None:
                 break
             sending = heapq.heappop(self._due)[2]
             if worker is None:
-                self._put_into_queue(sending.planned)
+                self._put_into_queue(sending.request.events[0])
             else:
-                self.pool.give(worker, self._invocation(sending.planned), sending)
+                self.pool.give(worker, self._invocation(sending.request), sending)
             handed += 1
         return handed
 
-    def _invocation(self, planned: Planned) -> dict[str, Any]:
-        if planned.way is Way.INVOKED:
-            return {"Records": [{"EventSource": "aws:sns", "Sns": plan.notification(planned)}]}
-        return plan.webhook(planned, self.services.run_clock.now(), dict(self.services.signing_secrets))
+    def _invocation(self, request: Request) -> dict[str, Any]:
+        if request.way is Way.INVOKED:
+            return {"Records": [{"EventSource": "aws:sns", "Sns": plan.notification(request.events[0])}]}
+        return webhook(request, self.services.run_clock.now(), self.services.signing_secrets)
 
     def _put_into_queue(self, planned: Planned) -> None:
         match planned.way:
@@ -231,32 +243,46 @@ class Driver:
         if isinstance(done.origin, list):
             source = self.fifo if done.job.handler == "fifo" else self.source
             source.finish(done.origin, done.answer)
-        elif done.origin.planned.way is Way.INVOKED:
+        elif done.origin.request.way is Way.INVOKED:
             self._end_invocation(done)
         else:
             self._end_webhook(done.origin, done.answer)
 
     def _end_webhook(self, sending: Sending, answer: Any) -> None:
         """Do what a sender does with the response: retry with backoff, and give up at last."""
-        marker = sending.planned.marker
-        status = answer["statusCode"] if answer else 0
+        request, status = sending.request, answer["statusCode"] if answer else 0
+        markers = [event.marker for event in request.events]
+        is_refusal = request.is_broken and status in {_MALFORMED, _INVALID}
         if status in {_OK, _ACCEPTED}:
-            self.facts.accepted.add(marker)
-        elif status == _UNAUTHORIZED and sending.planned.kind is Kind.FORGED:
-            self.facts.refused[marker] = status
+            self.facts.accepted.update(markers)
+            if request.is_split:
+                self._read_list_answer(request, json.loads(answer["body"])["events"])
+        elif is_refusal or (status == _UNAUTHORIZED and request.is_forged):
+            self.facts.refused.update(dict.fromkeys(markers, status))
         elif sending.attempt < _SENDER_ATTEMPTS:
             wait_secs = min(_SENDER_MAX_WAIT_SECS, self.dice.uniform(1, 30) * 2**sending.attempt)
             sending.attempt += 1
+            self.facts.sent_again += request.is_split
             self._schedule(self.services.run_clock.now() + wait_secs, sending)
             return
         else:
-            self.facts.given_up.add(marker)
+            self.facts.given_up.update(markers)
         self.facts.sent += 1
+
+    def _read_list_answer(self, request: Request, entries: list[dict[str, Any]]) -> None:
+        """Compare the outcomes in an answer with the plan. Only those of invalid items are known already."""
+        if len(entries) != len(request.events):
+            self.facts.misanswered.append(request.marker)
+            return
+        for event, entry in zip(request.events, entries, strict=True):
+            self.facts.event_ids[event.marker] = entry["id"]
+            if (entry["status"] == Outcome.REJECTED) is not (event.kind is Kind.BROKEN):
+                self.facts.misanswered.append(event.marker)
 
     def _end_invocation(self, done: Done) -> None:
         """Do what Lambda does with an asynchronous invocation: retry it twice, and dead-letter it at last."""
         sending, answer = done.origin, done.answer
-        self.facts.accepted.add(sending.planned.marker)
+        self.facts.accepted.add(sending.request.marker)
         if answer is not None and "failed" not in answer:
             self.facts.sent += 1
         elif sending.attempt < _INVOCATION_ATTEMPTS:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chaos.aws_faults import VISIBLE_AT
+from chaos.plan import MARKER
 from chaos.services import Services
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class EventSource:
     ready         records that can be handed out
     receives      how often each message was received, by its id
     handed_twice  how many messages were handed out a second time
+    again         how often a message of each event was handed out twice, or its deletion lost, by marker
     _delayed      records by the time at which they are due
     _hidden       receipt handles by the time at which their visibility timeout ends
     _finished     receipt handles of messages to delete
@@ -48,6 +50,7 @@ class EventSource:
     ready: list[dict[str, Any]] = field(default_factory=list)
     receives: Counter[str] = field(default_factory=Counter)
     handed_twice: int = 0
+    again: Counter[str] = field(default_factory=Counter)
     _delayed: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
     _hidden: list[tuple[float, int, str]] = field(default_factory=list)
     _finished: list[str] = field(default_factory=list)
@@ -88,6 +91,7 @@ class EventSource:
         for record in taken:
             if self.dice.random() < _SECOND_DELIVERY_PROBABILITY:
                 self.handed_twice += 1
+                self.again.update(set(MARKER.findall(record["body"])))
                 later = now + self.dice.choice((0.0, 0.0, 30.0, 1000.0))
                 heapq.heappush(self._delayed, (later, next(self._number), record))
         return taken
@@ -102,6 +106,8 @@ class EventSource:
             unfinished = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for record in batch:
             is_lost = self.dice.random() < _LOST_DELETION_PROBABILITY
+            if is_lost:
+                self.again.update(set(MARKER.findall(record["body"])))
             if record["messageId"] in unfinished or is_lost:
                 visible_at = self.services.run_clock.now() + VISIBILITY_SECS
                 heapq.heappush(self._hidden, (visible_at, next(self._number), record["receiptHandle"]))

@@ -57,6 +57,9 @@ class Evidence:
     push_ids    the pushes that a key of the ledger stands for; a batch push has several
     filtered    the ids of the events that were filtered
     dead        the messages of the dead-letter queue
+    again       for each event, one reason for each attempt after which it may be dead-lettered again
+    replays_killed  how many replays were killed; each of them may double one dead letter
+    in_part     how often some events of a split request were queued, and others were not
     receipts    the number of receipts by outcome
     killed_at   the number of kills by step
     taken_up    how many pushes the handlers have taken up; a push counts each time
@@ -74,6 +77,9 @@ class Evidence:
     push_ids: dict[str, set[PushId]] = field(default_factory=lambda: defaultdict(set))
     filtered: set[str] = field(default_factory=set)
     dead: list[DeadLetter] = field(default_factory=list)
+    again: Counter[str] = field(default_factory=Counter)
+    replays_killed: int = 0
+    in_part: int = 0
     receipts: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
     taken_up: int = 0
@@ -144,8 +150,9 @@ def _dead_letters(services: Services) -> Iterable[DeadLetter]:
         for message in messages:
             typed = message.get("MessageAttributes", {})
             attributes = {name: value.get("StringValue", "") for name, value in typed.items()}
-            body = json.loads(message["Body"])
-            only = tuple(body.get("only", ())) if EVENT_ATTRIBUTE in attributes else ()
+            # The body of a message without an event is any text.
+            is_event = EVENT_ATTRIBUTE in attributes
+            only = tuple(json.loads(message["Body"]).get("only", ())) if is_event else ()
             yield DeadLetter(frozenset(MARKER.findall(message["Body"])), only, attributes)
 
 
@@ -186,6 +193,7 @@ class _Reading:
     worker: str = ""
     in_hand: int = 0
     open: dict[str, _Attempt] = field(default_factory=dict)
+    stored: set[str] = field(default_factory=set)
 
     def read(self, entries: list[Entry]) -> None:
         """Read all entries of the journal."""
@@ -195,6 +203,7 @@ class _Reading:
                 reader(entry)
         for attempt in self.open.values():
             self._close(attempt, "killed between sending and settling")
+        self._stored_again()
         self.evidence.in_hand += self.in_hand
 
     def _taken_up(self, entry: Entry) -> None:
@@ -209,6 +218,32 @@ class _Reading:
         if self.in_hand:
             self.evidence.unbalanced.append(self.worker)
         self.in_hand = 0
+
+    # --- messages that are stored, and may be stored again because nobody learnt of it ---
+
+    def _invoked(self, _: Entry) -> None:
+        # The driver got the answer before, so nothing that was stored is stored again because of this worker.
+        self.stored.clear()
+
+    def _keeping(self, entry: Entry) -> None:
+        self.stored.update(entry["items"])
+
+    _dead_lettering = _copying = _keeping
+
+    def _put_in_part(self, entry: Entry) -> None:
+        self.evidence.in_part += entry["queued"] > 0
+        self._stored_again()
+
+    def _aws_failed(self, entry: Entry) -> None:
+        if entry["service"] == "sqs":
+            self._stored_again()
+
+    _aws_answer_lost = _aws_failed
+
+    def _stored_again(self) -> None:
+        self.evidence.again.update(self.stored)
+
+    # --- pushes ---
 
     def _claimed(self, entry: Entry) -> None:
         if entry["claim"] != Claim.GRANTED:
@@ -292,6 +327,8 @@ def journal_lines_of(marker: str, services: Services) -> list[tuple[str, Any]]:
     found = [
         (name, entry)
         for name, entry in lines
-        if entry.get("key") in keys or (entry["step"] == "killed" and name in journals)
+        if entry.get("key") in keys
+        or marker in entry.get("items", ())
+        or (entry["step"] == "killed" and name in journals)
     ]
     return sorted(found, key=lambda line: line[1]["at"])

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from push_relay.core.push import Push
 STEPS = (
     "before_receive",
     "after_put",
+    "after_batch_call",
+    "before_keep",
     "before_claim",
     "after_claim",
     "before_send",
@@ -84,12 +87,22 @@ class FaultInjector:
         with self._lock:
             return self.dice.random() < probability
 
+    def sample[T](self, values: Sequence[T], count: int) -> list[T]:
+        """Return some of the values."""
+        with self._lock:
+            return self.dice.sample(values, count)
+
 
 def describe(push: Push) -> dict[str, Any]:
     """Return the journal's fields for a push: its key, its recipient, and the markers in its wording."""
     to = f"{push.recipient.kind}:{push.recipient.value}"
     text = f"{push.wording.title} {push.wording.body}"
-    return {"key": push.key, "to": to, "markers": sorted(set(MARKER.findall(text)))}
+    return {"key": push.key, "to": to, "markers": markers_in(text)}
+
+
+def markers_in(text: str) -> list[str]:
+    """Return the markers of the events in a text."""
+    return sorted(set(MARKER.findall(text)))
 
 
 def is_poison(event: Event) -> bool:

@@ -1,11 +1,9 @@
 """The plan of a run: which events are sent, how and when, and who must receive their pushes."""
 
-import base64
-import hashlib
-import hmac
 import json
 import random
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -51,9 +49,14 @@ class Way(StrEnum):
     INVOKED = "invoked"  # a topic that invokes the function directly
     DIRECT = "direct"  # a webhook of the source `push` in direct mode
     FIFO = "fifo"  # a FIFO queue of the deployer, with the policy `hold`
+    LIST = "list"  # an item of a list in a webhook of the source `list`
+    LIST_DIRECT = "list-direct"  # the same in direct mode
+    EACH = "each"  # an item that the source `each` finds in a document
+    LINES = "lines"  # a line in a webhook of the source `lines`
 
 
-WEBHOOKS: Final = frozenset({Way.PUSH, Way.GITHUB, Way.DIRECT})
+#: The ways of split requests, each of which carries several events.
+SPLIT: Final = frozenset({Way.LIST, Way.LIST_DIRECT, Way.EACH, Way.LINES})
 _KINDS: Final = {
     Kind.PLAIN: 58,
     Kind.FAN: 10,
@@ -74,7 +77,27 @@ _WAYS: Final = {
     Way.INVOKED: 5,
     Way.DIRECT: 7,
     Way.FIFO: 6,
+    Way.LIST: 4,
+    Way.LIST_DIRECT: 3,
+    Way.EACH: 4,
+    Way.LINES: 3,
 }
+#: The kinds of the items of a split request.
+_ITEM_KINDS: Final = {
+    Kind.PLAIN: 58,
+    Kind.FAN: 6,
+    Kind.URGENT: 10,
+    Kind.BRIEF: 3,
+    Kind.STORM: 6,
+    Kind.NOBODY: 4,
+    Kind.BROKEN: 12,
+    Kind.POISON: 0.3,
+}
+#: How many events a split request carries. SQS takes at most ten messages in a call.
+_SPLIT_SIZES: Final = (1, 2, 2, 3, 3, 4, 5, 8, 12, 25)
+#: The share of split requests all of whose items are forged, or broken.
+_ALL_FORGED_PROBABILITY: Final = 0.06
+_ALL_BROKEN_PROBABILITY: Final = 0.06
 #: The numbers of events that are always poison. They are sent together, so that a batch has several of them.
 _POISON_NUMBERS: Final = range(7, 11)
 #: The ways of poison. All of them use the relay's own queue, which delivers a message again.
@@ -83,12 +106,17 @@ _POISON_WAYS: Final = frozenset({Way.PUSH, Way.SQS, Way.SNS, Way.BUS})
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One event. `copies`: when it is sent, in seconds after the start of the run."""
+    """One event.
+
+    copies   when it is sent, in seconds after the start of the run
+    request  the marker of the split request that carries it; empty if it is sent alone
+    """
 
     marker: str
     kind: Kind
     way: Way
     copies: tuple[float, ...]
+    request: str = ""
 
     @property
     def recipients(self) -> frozenset[str]:
@@ -104,10 +132,69 @@ class Planned:
                 return frozenset({DUTY if self.way is Way.GITHUB else f"user:{self.marker}"})
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Events that are sent at once: one event, or the events of a split request."""
+
+    events: tuple[Planned, ...]
+
+    @property
+    def marker(self) -> str:
+        """The marker of its first event."""
+        return self.events[0].marker
+
+    @property
+    def id(self) -> str:
+        """The sender's id. All events of a split request contain it, so it contains no marker."""
+        return f"request-{self.marker[1:]}" if self.is_split else self.marker
+
+    @property
+    def way(self) -> Way:
+        """How it reaches the relay."""
+        return self.events[0].way
+
+    @property
+    def copies(self) -> tuple[float, ...]:
+        """When it is sent, in seconds after the start of the run."""
+        return self.events[0].copies
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it is answered with an outcome for each of its events."""
+        return self.way in SPLIT
+
+    @property
+    def is_forged(self) -> bool:
+        """Whether its signature is wrong."""
+        return self.events[0].kind is Kind.FORGED
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether none of its events is valid."""
+        return all(event.kind is Kind.BROKEN for event in self.events)
+
+
 def make_plan(events: int, seed: int) -> list[Planned]:
     """Plan a run of a number of events. The same seed gives the same plan."""
     dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
-    return [_planned(number, dice, *_burst(number, events)) for number in range(events)]
+    planned: list[Planned] = []
+    while (number := len(planned)) < events:
+        way = dice.choices(list(_WAYS), list(_WAYS.values()))[0]
+        if way in SPLIT and number not in _POISON_NUMBERS:
+            end = _POISON_NUMBERS.start if number < _POISON_NUMBERS.start else events
+            size = min(dice.choice(_SPLIT_SIZES), end - number)
+            planned += _split(range(number, number + size), way, dice, *_burst(number, events))
+        else:
+            planned.append(_planned(number, way, dice, *_burst(number, events)))
+    return planned
+
+
+def requests_of(planned: Iterable[Planned]) -> list[Request]:
+    """Return the requests that carry the events."""
+    together: dict[str, list[Planned]] = {}
+    for event in planned:
+        together.setdefault(event.request or event.marker, []).append(event)
+    return [Request(tuple(events)) for events in together.values()]
 
 
 def _burst(number: int, events: int) -> tuple[float, float]:
@@ -121,11 +208,39 @@ def _burst(number: int, events: int) -> tuple[float, float]:
     return number // EVENTS_PER_DAY * _DAY_SECS, EVENTS_PER_DAY / 200
 
 
-def _planned(number: int, dice: random.Random, begin_secs: float, span_secs: float) -> Planned:
+def _split(
+    numbers: Sequence[int], way: Way, dice: random.Random, begin_secs: float, span_secs: float
+) -> list[Planned]:
+    """Plan the events of a split request, valid ones and others side by side."""
+    kinds = dice.choices(list(_ITEM_KINDS), list(_ITEM_KINDS.values()), k=len(numbers))
+    drawn = dice.random()
+    if drawn < _ALL_FORGED_PROBABILITY:
+        kinds = [Kind.FORGED] * len(numbers)
+    elif drawn < _ALL_FORGED_PROBABILITY + _ALL_BROKEN_PROBABILITY:
+        kinds = [Kind.BROKEN] * len(numbers)
+    elif way is Way.LIST_DIRECT:
+        # Nobody would get an answer: poison kills each attempt to deliver its request.
+        kinds = [Kind.PLAIN if kind is Kind.POISON else kind for kind in kinds]
+    copies = _copies(begin_secs + dice.uniform(0, span_secs), dice)
+    request = _marker(numbers[0])
+    pairs = zip(numbers, kinds, strict=True)
+    return [Planned(_marker(number), kind, way, copies, request) for number, kind in pairs]
+
+
+def _copies(first: float, dice: random.Random) -> tuple[float, ...]:
+    if dice.random() < _COPY_PROBABILITY:
+        return (first, first + dice.choice((0.0, 0.01, 5.0, 400.0, 20_000.0)))
+    return (first,)
+
+
+def _marker(number: int) -> str:
+    return f"m{number:07}"
+
+
+def _planned(number: int, way: Way, dice: random.Random, begin_secs: float, span_secs: float) -> Planned:
     kind = dice.choices(list(_KINDS), list(_KINDS.values()))[0]
     if number in _POISON_NUMBERS:
         kind = Kind.POISON
-    way = dice.choices(list(_WAYS), list(_WAYS.values()))[0]
     if kind is Kind.NOBODY:
         way = Way.GITHUB
     elif kind in (Kind.FORGED, Kind.BRIEF) or (way is Way.GITHUB and kind is not Kind.PLAIN):
@@ -137,10 +252,8 @@ def _planned(number: int, dice: random.Random, begin_secs: float, span_secs: flo
     elif kind is Kind.STORM and way is Way.FIFO:
         way = Way.SQS  # a batch window does not keep the order of a FIFO group
     first = begin_secs + (span_secs / 2 if kind is Kind.POISON else dice.uniform(0, span_secs))
-    copies = [first]
-    if way not in (Way.SQS, Way.FIFO) and dice.random() < _COPY_PROBABILITY:
-        copies.append(first + dice.choice((0.0, 0.01, 5.0, 400.0, 20_000.0)))
-    return Planned(f"m{number:07}", kind, way, tuple(copies))
+    copies = (first,) if way in (Way.SQS, Way.FIFO) else _copies(first, dice)
+    return Planned(_marker(number), kind, way, copies)
 
 
 def fifo_group(marker: str) -> int:
@@ -161,45 +274,6 @@ def github_document(planned: Planned) -> dict[str, Any]:
         "issue": {"number": 1, "title": f"{planned.marker} {planned.kind}"},
         "repository": {"full_name": f"chaos/{planned.marker}"},
         "sender": {"login": "hubot"},
-    }
-
-
-def webhook(planned: Planned, now: float, secrets: dict[str, str]) -> dict[str, Any]:
-    """Return an event's signed webhook in the form of a function URL. `now`: seconds since the epoch."""
-    is_push = planned.way is not Way.GITHUB
-    document = push_document(planned) if is_push else github_document(planned)
-    body = json.dumps(document).encode()
-    proof = _standard_webhooks(planned, body, now, secrets) if is_push else _github(planned, body, secrets)
-    path = f"/webhooks/{Way.PUSH if is_push else Way.GITHUB}"
-    return {
-        "version": "2.0",
-        "rawPath": path,
-        "headers": {"content-type": "application/json", **proof},
-        "requestContext": {"http": {"method": "POST", "path": path}, "requestId": planned.marker},
-        "body": body.decode(),
-        "isBase64Encoded": False,
-    }
-
-
-def _standard_webhooks(planned: Planned, body: bytes, now: float, secrets: dict[str, str]) -> dict[str, str]:
-    timestamp = str(int(now))
-    key = base64.b64decode(secrets["push"].removeprefix("whsec_"))
-    key = key[::-1] if planned.kind is Kind.FORGED else key
-    mac = hmac.digest(key, f"{planned.marker}.{timestamp}.".encode() + body, "sha256")
-    signature = f"v1,{base64.b64encode(mac).decode()}"
-    return {
-        "webhook-id": planned.marker,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": signature,
-    }
-
-
-def _github(planned: Planned, body: bytes, secrets: dict[str, str]) -> dict[str, str]:
-    signature = hmac.new(secrets["github"].encode(), body, hashlib.sha256).hexdigest()
-    return {
-        "x-github-delivery": planned.marker,
-        "x-github-event": "issues",
-        "x-hub-signature-256": f"sha256={signature}",
     }
 
 

@@ -20,7 +20,7 @@ from chaos.driver import HANDLERS, Driver, NotDoneError
 from chaos.event_source import EventSource
 from chaos.fifo_source import FifoSource
 from chaos.parallel_runs import run_in_parallel
-from chaos.plan import ONE_BURST_EVENTS, Planned, make_plan
+from chaos.plan import ONE_BURST_EVENTS, Planned, make_plan, requests_of
 from chaos.replays import Replays
 from chaos.services import Services, started_services
 from chaos.vendor_faults import VendorFaults
@@ -129,7 +129,7 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
         )
         try:
             pool.start(HANDLERS)
-            sendings = sum(len(event.copies) for event in planned)
+            sendings = sum(len(request.copies) for request in requests_of(planned))
             with _progress_bar(console, sendings) as show:
                 vendor_faults = VendorFaults(services, dice, rates.calls_between)
                 driver = Driver(services, pool, source, fifo, replays, vendor_faults, dice, show, sendings)
@@ -138,6 +138,7 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
             replays.stop()
             pool.stop()
         found = evidence.collect(services)
+        found.replays_killed = replays.killed
         verdict = judge(planned, facts, source, found, services)
         judge_outages(vendor_faults.outages, services.daily_calls, verdict)
         verdict.details["workers_killed"] = pool.killed

@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from chaos.plan import FAN, STORM
 from chaos.run_clock import RunClock
+from chaos.split_sources import SPLIT_SOURCES, write_split_sources
 from push_relay.settings import DeliveryMode, Settings
 from relayctl import ministack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
@@ -51,32 +52,34 @@ daily_calls = {push_calls}
 source = "github"
 when = "type == 'issues'"
 to = ["external:4711"]
-
+"""
+#: The routes of each source whose events have the field names of the Push API.
+_PUSH_ROUTES: Final = """
 [[route]]
-source = "push"
+source = "{source}"
 when = "ends_with(data.Title, ' fan')"
 to = {fan}
 
 [[route]]
-source = "push"
+source = "{source}"
 when = "ends_with(data.Title, ' urgent')"
 to = ["user:{{{{ data.UserId }}}}"]
 priority = "high"
 
 [[route]]
-source = "push"
+source = "{source}"
 when = "ends_with(data.Title, ' brief')"
 to = ["user:{{{{ data.UserId }}}}"]
 max_age = "1h"
 
 [[route]]
-source = "push"
+source = "{source}"
 when = "ends_with(data.Title, ' storm')"
 to = ["{storm}"]
 batch = "5m"
 
 [[route]]
-source = "push"
+source = "{source}"
 when = "ends_with(data.Title, ' plain') || ends_with(data.Title, ' poison') || ends_with(data.Title, ' fan')"
 to = ["user:{{{{ data.UserId }}}}"]
 """
@@ -150,7 +153,8 @@ def started_services(directory: Path, seed: int, daily_calls: int, slots: int) -
     sandbox = SandboxServer(account, record=Record(keep=None), faults=Faults(seed=seed))
     with Processes() as processes, sandbox:
         aws = ministack.start(processes, directory)
-        signing = {"push": "whsec_" + "c2VjcmV0" * 4, "github": secrets.token_urlsafe(24)}
+        signing = {name: secrets.token_urlsafe(24) for name in ("github", "each", "lines")}
+        signing |= dict.fromkeys(("push", "list"), "whsec_" + "c2VjcmV0" * 4)
         _write_config(directory / "relay.toml", daily_calls, "resend")
         _write_config(directory / HOLD_CONFIG, daily_calls, "hold")
         settings = _settings(aws, sandbox.address, directory, signing, key)
@@ -174,18 +178,19 @@ def _write_config(file: Path, daily_calls: int, delivery_unknown: str) -> None:
         # Most events are of this source. In short runs, its budget is used up on some days.
         push_calls=daily_calls * 4 // 5,
         time_zone=TIME_ZONE.key,
-        fan=json.dumps(FAN),
-        storm=STORM,
     )
+    for source in ("push", *SPLIT_SOURCES):
+        text += _PUSH_ROUTES.format(source=source, fan=json.dumps(FAN), storm=STORM)
     file.write_text(text, encoding="utf-8")
 
 
-def _sources(directory: Path, names: Iterable[str]) -> Path:
+def _sources(directory: Path) -> Path:
     """Create a directory with the run's sources only: a deployer's own source could match its events."""
     sources = directory / "sources"
     sources.mkdir()
-    for name in names:
+    for name in ("push", "github"):
         (sources / name).symlink_to(ROOT / "src/sources" / name)
+    write_split_sources(sources)
     return sources
 
 
@@ -211,7 +216,7 @@ def _settings(aws: LocalAws, vendor: str, directory: Path, signing: Mapping[str,
         push_credentials_arn=_secret(aws, "push-credentials", credentials),
         ledger_table="ledger",
         config_file=directory / "relay.toml",
-        sources_directory=_sources(directory, signing),
+        sources_directory=_sources(directory),
     )
 
 

@@ -2,18 +2,19 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaos.driver import Facts
 from chaos.event_source import EventSource
 from chaos.evidence import UNKNOWN, DeadLetter, Evidence, PushId
-from chaos.plan import Kind, Planned, Way, fifo_group
+from chaos.plan import SPLIT, Kind, Planned, Way, fifo_group
 from chaos.services import MAX_RECEIVES, Services
+from chaos.split_verdict import check_split_requests, rejection_code
 from chaos.vendor_faults import Outage
 from push_relay.core.account import Account
-from push_relay.core.errors import Crashed, SchemaViolation
+from push_relay.core.errors import Crashed
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import (
     EVENT_ID_ATTRIBUTE,
@@ -85,23 +86,15 @@ def judge(
     """Compare the plan with the evidence, and return the verdict."""
     verdict = Verdict(services.seed, len(planned))
     counts: Counter[str] = Counter()
-    dead_pushes, dead_events = evidence.dead_pushes(), evidence.dead_events()
+    split: Counter[str] = Counter()
+    dead = _Dead(evidence.dead_pushes(), evidence.dead_events())
     for event in planned:
         for to in sorted(event.recipients):
             _check_sendings((event.marker, to), event, evidence, verdict)
-        if event.marker not in facts.accepted:
-            counts[_outcome_of_not_accepted(event, facts, verdict)] += 1
-            continue
-        if not event.recipients:
-            counts[_outcome_without_recipients(event, evidence, dead_events, verdict)] += 1
-        for to in sorted(event.recipients):
-            dead_letter = dead_pushes.get((event.marker, to)) or dead_events.get(event.marker)
-            outcome = _outcome_of_push((event.marker, to), event, evidence, dead_letter, verdict)
-            if outcome == _CRASHED and event.way not in _MAY_CRASH:
-                verdict.fail("dead-lettered for a neighbour's crash", event.marker)
-            if outcome == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
-                verdict.fail("expired before its time", event.marker)
-            counts[outcome] += 1
+        outcomes = list(_outcomes(event, facts, evidence, dead, verdict))
+        counts.update(outcomes)
+        if event.way in SPLIT:
+            split.update(outcomes)
     _check_recipients(planned, evidence, verdict)
     verdict.delivered = counts[Outcome.DELIVERED]
     verdict.lost = counts["lost"]
@@ -112,7 +105,35 @@ def judge(
     _check_order(planned, evidence, verdict)
     _check_invariant(evidence, verdict)
     verdict.details = _details(facts, source, evidence, services)
+    check_split_requests(planned, facts, source, evidence, verdict)
+    verdict.details["split_outcomes"] = dict(sorted(split.items()))
     return verdict
+
+
+class _Dead(NamedTuple):
+    """The dead letters of single pushes, and those of whole events by their markers."""
+
+    pushes: dict[PushId, DeadLetter]
+    events: dict[str, DeadLetter]
+
+
+def _outcomes(
+    event: Planned, facts: Facts, evidence: Evidence, dead: _Dead, verdict: Verdict
+) -> Iterator[str]:
+    """Yield the outcome of each of an event's pushes, or of the event itself if it must reach nobody."""
+    if event.marker not in facts.accepted:
+        yield _outcome_of_not_accepted(event, facts, verdict)
+        return
+    if not event.recipients:
+        yield _outcome_without_recipients(event, facts, evidence, dead.events, verdict)
+    for to in sorted(event.recipients):
+        dead_letter = dead.pushes.get((event.marker, to)) or dead.events.get(event.marker)
+        outcome = _outcome_of_push((event.marker, to), event, evidence, dead_letter, verdict)
+        if outcome == _CRASHED and event.way not in _MAY_CRASH:
+            verdict.fail("dead-lettered for a neighbour's crash", event.marker)
+        if outcome == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
+            verdict.fail("expired before its time", event.marker)
+        yield outcome
 
 
 def _outcome_of_push(
@@ -192,16 +213,19 @@ def _has_crashed(dead_letter: DeadLetter) -> bool:
 
 
 def _outcome_without_recipients(
-    event: Planned, evidence: Evidence, dead_events: dict[str, DeadLetter], verdict: Verdict
+    event: Planned, facts: Facts, evidence: Evidence, dead_events: dict[str, DeadLetter], verdict: Verdict
 ) -> str:
     """Return the outcome of an event that must reach nobody."""
-    if event.kind is Kind.NOBODY and event.marker in evidence.filtered:
+    event_id = facts.event_ids.get(event.marker, event.marker)
+    if event.kind is Kind.NOBODY and event_id in evidence.filtered:
         return Outcome.FILTERED
     dead_letter = dead_events.get(event.marker)
     error_code = dead_letter.attributes.get(REASON_ATTRIBUTE) if dead_letter else None
-    if event.kind is Kind.BROKEN and error_code == SchemaViolation.code:
+    if event.kind is Kind.BROKEN and error_code == rejection_code(event):
         return Outcome.REJECTED
     if any(map(_has_crashed, evidence.dead_letters_of(event.marker))):
+        if event.kind is not Kind.POISON and event.way in SPLIT:
+            verdict.fail("dead-lettered for a neighbour's crash", event.marker)
         return _CRASHED
     verdict.fail("lost", event.marker)
     return "lost"

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chaos.fault_injector import FaultInjector, describe
-from push_relay.core.errors import Crashed
 from push_relay.core.event import Event
 from push_relay.core.push import Receipt
 from push_relay.telemetry import Telemetry
@@ -23,10 +22,13 @@ class WatchedTelemetry(Telemetry):
         self._injector.note("ended", outcomes={"accepted": 1})
         super().accepted(event)
 
+    def kept(self, receipt: Receipt) -> None:
+        """Note that an invalid item was queued. `deliver` takes it up again and rejects it."""
+        self._injector.note("ended", outcomes={"accepted": 1})
+        super().kept(receipt)
+
     def settled(self, receipts: Any, *, attempt: int) -> None:
-        """Note receipts. Those of crashed messages were not taken up before, because nobody has read them."""
-        if crashed := sum(receipt.error_code == Crashed.code for receipt in receipts):
-            self._injector.note("taken_up", pushes=crashed)
+        """Note receipts."""
         self._injector.note("ended", outcomes=outcomes_by_push(receipts))
         for receipt in receipts:
             details = describe(receipt.push) if receipt.push else {}

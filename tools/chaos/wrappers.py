@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from chaos.fault_injector import FaultInjector, describe, error_name, is_poison
+from chaos.fault_injector import FaultInjector, describe, error_name, is_poison, markers_in
 from chaos.plan import FIFO_ARN
 from chaos.watched_telemetry import WatchedTelemetry
 from push_relay.adapters.process import SystemClock
@@ -19,18 +19,18 @@ from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.ledger import Claim, Ledger
 from push_relay.core.delivery.sender import PushApi, Sender
 from push_relay.core.errors import RelayError
-from push_relay.core.event import Arrival, Event, Replay
+from push_relay.core.event import Event, Replay
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.intake import Forward, Intake, QueueForward, Received
 from push_relay.core.push import Push, Receipt
 from push_relay.core.queue_format import RejectedItem
 from push_relay.core.relay import Relay
-from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.trust.handshakes.base import Reply
-from push_relay.entrypoints.batch_consumer import BatchConsumer
+from push_relay.entrypoints.batch_consumer import BatchConsumer, Unwrap
 from push_relay.entrypoints.direct import DirectForward
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.http_endpoint import HttpEndpoint
+from push_relay.entrypoints.queue_record import QueueRecord
 from push_relay.settings import DeliveryMode, Settings
 
 
@@ -157,8 +157,14 @@ class WatchedMessages:
     def put_all(
         self, contents: Sequence[Event | RejectedItem], time_left: TimeLeft
     ) -> Sequence[RelayError | None]:
-        """Queue the events of one request."""
+        """Queue the events of one request, or its items that are not valid."""
+        if kept := [content for content in contents if isinstance(content, RejectedItem)]:
+            self.injector.at("before_keep")
+            self.injector.note("keeping", items=markers_in(" ".join(item.text for item in kept)))
         results = self.inner.put_all(contents, time_left)
+        refused = sum(result is not None for result in results)
+        if refused:
+            self.injector.note("put_in_part", refused=refused, queued=len(results) - refused)
         self.injector.at("after_put")
         return results
 
@@ -171,12 +177,14 @@ class WatchedMessages:
     def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
         """Dead-letter a message."""
         self.injector.at("before_dead_letter")
+        self.injector.note("dead_lettering", items=markers_in(body))
         self.inner.dead_letter(body, attributes, error_code, event_id)
         self.injector.at("after_dead_letter")
 
     def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
         """Queue a copy of a record."""
         self.injector.at("before_copy")
+        self.injector.note("copying", items=markers_in(str(record.get("body"))))
         self.inner.copy(record, crashes, due)
         self.injector.at("after_copy")
 
@@ -211,18 +219,21 @@ class WatchedSender(Sender):
 
 @dataclass(frozen=True, slots=True)
 class WatchedIntake(Intake):
-    """An intake that takes up each request as one, unless the relay has taken up its pushes."""
+    """An intake that takes up each event or invalid item as one, unless the relay has taken up its pushes."""
 
     #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
     def receive(self, request: HttpRequest, time_left: TimeLeft) -> Received | Reply:
-        """Receive a request. In direct mode, its pushes are taken up by the relay."""
+        """Receive a request. In direct mode, the pushes of its events are taken up by the relay."""
         pushes = 1
         try:
             received = Intake.receive(self, request, time_left)
             if isinstance(received, Received):
-                pushes = sum(not (part.forwarded and part.forwarded.receipts) for part in received.parts)
+                pushes = sum(
+                    part.event is None or not (part.forwarded and part.forwarded.receipts)
+                    for part in received.parts
+                )
         finally:
             if self.injector and pushes:
                 self.injector.note("taken_up", pushes=pushes)
@@ -230,20 +241,16 @@ class WatchedIntake(Intake):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedRecogniser(Recogniser):
-    """A recogniser that takes up each arrival that becomes no event as one."""
+class WatchedConsumer(BatchConsumer):
+    """A consumer that takes up each record that becomes no event as one."""
 
     #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
-    def recognise(self, arrival: Arrival) -> Event:
-        """Recognise an arrival."""
-        try:
-            return Recogniser.recognise(self, arrival)
-        except Exception:
-            if self.injector:
-                self.injector.note("taken_up", pushes=1)
-            raise
+    def _recognise(self, record: QueueRecord, unwrap: Unwrap) -> None:
+        BatchConsumer._recognise(self, record, unwrap)  # noqa: SLF001 - `recogniser` does not see each record
+        if self.injector and record.event is None:
+            self.injector.note("taken_up", pushes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,14 +304,13 @@ def watch(settings: Settings, clock: SystemClock, injector: FaultInjector) -> Wa
     endpoint, consumer = receive.build(common), deliver.build(common)
     queue, telemetry = WatchedMessages(common.queue, injector), WatchedTelemetry(injector)
     relay = _watch_relay(consumer.relay, queue, injector)
-    recogniser = WatchedRecogniser(**_fields_of(consumer.recogniser), injector=injector)
     forward: Forward = QueueForward(queue)
     if settings.mode is DeliveryMode.DIRECT:
         forward = DirectForward(relay, Ending(queue, clock))
     intake = replace(endpoint.intake, forward=forward)
     return Watched(
         HttpEndpoint(WatchedIntake(**_fields_of(intake), injector=injector), telemetry),
-        BatchConsumer(recogniser, relay, queue, telemetry, clock),
+        WatchedConsumer(consumer.recogniser, relay, queue, telemetry, clock, injector),
         queue,
     )
 

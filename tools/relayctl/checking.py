@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.adapters.catalog import open_source_folder, read_routing_file
 from push_relay.core.rules.findings import ERROR, UNREADABLE_FILE, Finding, Mistakes
+from relayctl.collisions import collisions
+
+if TYPE_CHECKING:
+    from push_relay.core.rules.source import Source
 
 
 class Result(NamedTuple):
@@ -41,7 +45,8 @@ def check(sources: Path, config: Path) -> Result:
         return Result((missing,), ())
     findings: list[Finding] = []
     proofs = {}
-    signing_url = []
+    signing_url: list[str] = []
+    valid: list[Source] = []
     folders = sorted(path for path in sources.iterdir() if path.is_dir())
     for folder in folders:
         try:
@@ -52,13 +57,16 @@ def check(sources: Path, config: Path) -> Result:
         proofs[folder.name] = source.proof
         if source.signs_url:
             signing_url.append(folder.name)
-        findings += _in_order((*source.mistakes(), *source.warnings))
+        mistakes = source.mistakes()
+        findings += _in_order((*mistakes, *source.warnings))
+        valid += [] if mistakes else [source]
     names = tuple(folder.name for folder in folders)
     try:
         routing = read_routing_file(config, names, proofs, signing_url)
     except Mistakes as exc:
         return Result((*findings, *_in_order(exc.findings)), names)
-    found = (*findings, *_in_order(routing.warnings))
+    colliding = _in_order(tuple(collisions(valid, routing.eventbridge_topics)))
+    found = (*findings, *colliding, *_in_order(routing.warnings))
     return Result(found, names, tuple(routing.accounts), len(routing.routes))
 
 

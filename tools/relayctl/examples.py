@@ -5,16 +5,19 @@ import time
 import tomllib
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from push_relay.core.event import Arrival, Event
+from push_relay.core.inbound import envelope
 from push_relay.core.inbound.body import read_body
+from push_relay.core.inbound.items import Items, Unreadable, as_document
 from push_relay.core.push import Push, Receipt
 from push_relay.core.rules.route import Route
 from push_relay.core.rules.source import Source
+from push_relay.core.split import items_of
 from push_relay.core.translator import Translator
 from relayctl import webhook
 from relayctl.ministack import ACCOUNT, REGION
@@ -22,6 +25,7 @@ from relayctl.ministack import ACCOUNT, REGION
 _SUFFIX: Final = ".request.json"
 _TOPIC: Final = "sns-topic"
 _BUS: Final = "eventbridge-source"
+_QUEUE: Final = "sqs-queue"
 _LOCAL_TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:example"
 
 
@@ -49,50 +53,58 @@ class Example:
 
     @property
     def through_aws(self) -> bool:
-        """Whether SNS or EventBridge would deliver the example. If not, it is a webhook."""
-        return not {_TOPIC, _BUS}.isdisjoint(self.request.headers)
+        """Whether AWS would deliver the example. If not, it is a webhook."""
+        return is_from_aws(self.request)
 
     @property
     def verify(self) -> Mapping[str, Any]:
         """The `[verify]` table of the example's source. It is empty if the source accepts no webhooks."""
-        return self._table("verify")
-
-    @property
-    def event(self) -> Mapping[str, Any]:
-        """The `[event]` table of the example's source."""
-        return self._table("event")
-
-    def _table(self, name: str) -> Mapping[str, Any]:
         document = tomllib.loads((self.file.parents[1] / "source.toml").read_text("utf-8"))
-        table: Mapping[str, Any] = document.get(name, {})
+        table: Mapping[str, Any] = document.get("verify", {})
         return table
 
     def queue_message(self) -> str:
         """Return the body of the message that SNS or EventBridge would send to the relay's queue."""
-        headers, body = self.request.headers, json.loads(self.request.body or b"{}")
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if _TOPIC in headers:
-            notification = {
-                "Type": "Notification",
-                "MessageId": str(uuid.uuid4()),
-                "TopicArn": headers[_TOPIC] or _LOCAL_TOPIC,
-                "Subject": headers.get("sns-subject", ""),
-                "Message": json.dumps(body),
-                "Timestamp": now,
-            }
-            return json.dumps({name: value for name, value in notification.items() if value})
-        event = {
-            "version": "0",
-            "id": str(uuid.uuid4()),
-            "source": headers[_BUS],
-            "detail-type": headers.get("eventbridge-detail-type", ""),
-            "account": headers.get("eventbridge-account", ACCOUNT),
-            "region": headers.get("eventbridge-region", REGION),
-            "time": now,
-            "resources": [],
-            "detail": body,
+        return aws_message(self.request, str(uuid.uuid4()), datetime.now(UTC))
+
+
+def is_from_aws(request: webhook.Webhook) -> bool:
+    """Return whether AWS would deliver an example, because its headers are fields of an envelope."""
+    return not {_TOPIC, _BUS, _QUEUE}.isdisjoint(request.headers)
+
+
+def aws_message(request: webhook.Webhook, message_id: str, sent_at: datetime) -> str:
+    """Return the body of the message that AWS would send to the relay's queue for an example.
+
+    An SNS notification holds the example's body as it is, and an EventBridge event holds it as its `detail`.
+    A message without an envelope is the body.
+    """
+    headers, text = request.headers, request.body.decode()
+    now = sent_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if _TOPIC in headers:
+        notification = {
+            "Type": "Notification",
+            "MessageId": message_id,
+            "TopicArn": headers[_TOPIC] or _LOCAL_TOPIC,
+            "Subject": headers.get("sns-subject", ""),
+            "Message": text or "{}",
+            "Timestamp": now,
         }
-        return json.dumps(event)
+        return json.dumps({name: value for name, value in notification.items() if value})
+    if _BUS not in headers:
+        return text
+    event = {
+        "version": "0",
+        "id": message_id,
+        "source": headers[_BUS],
+        "detail-type": headers.get("eventbridge-detail-type", ""),
+        "account": headers.get("eventbridge-account", ACCOUNT),
+        "region": headers.get("eventbridge-region", REGION),
+        "time": headers.get("eventbridge-time", now),
+        "resources": [],
+        "detail": json.loads(text or "{}"),
+    }
+    return json.dumps(event)
 
 
 def examples_of(sources: Path, name: str) -> list[Example]:
@@ -107,7 +119,8 @@ def translate(translator: Translator, example: Example) -> list[Push | Receipt]:
     Nothing is sent. If the source refuses the example, the result is the receipt of the error.
     """
     try:
-        return list(translator.translate(_event(translator, example)))
+        events = _events(translator, example)
+        return [made for event in events for made in translator.translate(event)]
     except Exception as exc:  # noqa: BLE001 - the exception becomes a receipt
         return [Receipt.failure(exc, source=example.source)]
 
@@ -149,7 +162,9 @@ def _routed(translator: Translator, sources: Path, only: str) -> Iterator[Exampl
 def _matches(translator: Translator, route: Route, example: Example) -> bool:
     if not any(isinstance(result, Push) for result in translate(translator, example)):
         return False
-    return route.when is None or route.when.holds(_event(translator, example).scope())
+    return route.when is None or any(
+        route.when.holds(event.scope()) for event in _events(translator, example)
+    )
 
 
 def _find(sources: Path, source: str, name: str) -> Example:
@@ -171,23 +186,37 @@ def _no_example(sources: Path, source: str) -> str:
     return f"the source `{source}` has no such example; its examples are: {names}"
 
 
-def _event(translator: Translator, example: Example) -> Event:
+def document_through_aws(body: Any, headers: Mapping[str, str]) -> Any:
+    """Return the document of an example that AWS delivers, whose body is JSON or the text of a message."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return envelope.read(text, headers.get("sns-subject", "")).document
+
+
+def _events(translator: Translator, example: Example) -> list[Event]:
+    """Return the events of an example; a request may have several."""
     source = translator.sources.named(example.source)
-    return source.event(_arrival(source, example), translator.routing.reads(source.name))
+    reads = translator.routing.reads(source.name)
+    return [source.event(arrival, reads) for arrival in _arrivals(source, example)]
 
 
-def _arrival(source: Source, example: Example) -> Arrival:
+def _arrivals(source: Source, example: Example) -> list[Arrival]:
     request = example.request
-    if example.through_aws:
-        data = json.loads(request.body or b"{}")
-    else:
-        data = read_body(request.body, request.headers, source.body_format)
-    return Arrival(
+    arrival = Arrival(
         source=source.name,
-        data=data,
+        data={},
         headers=request.headers,
         query=request.query,
         received_at=time.time(),
         fallback_id="example",
         identity="example",
     )
+    if example.through_aws:
+        return [replace(arrival, data=document_through_aws(request.body.decode() or "{}", request.headers))]
+    content = read_body(request.body, request.headers, source.body_format)
+    if not isinstance(content, Items):
+        arrival = replace(arrival, data=content)
+    return [
+        replace(arrival, data=as_document(item))
+        for item in items_of(source, content, arrival).values
+        if not isinstance(item, Unreadable)
+    ]

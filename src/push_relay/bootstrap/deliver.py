@@ -30,7 +30,7 @@ from push_relay.settings import Settings
 def build(common: Common) -> BatchConsumer:
     """Wire the batch consumer."""
     return BatchConsumer(
-        recogniser=Recogniser(common.sources, common.routing, common.clock.now),
+        recogniser=Recogniser(common.sources, common.routing, common.clock.now, common.telemetry.fell_back),
         relay=build_relay(common),
         queues=common.queue,
         telemetry=common.telemetry,

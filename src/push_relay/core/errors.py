@@ -164,9 +164,13 @@ class Violation:
 
 
 class SchemaViolation(RelayError):
-    """The event breaks its source's schema; `violations` lists the first places."""
+    """The event breaks its source's schema; `violations` lists the first places.
+
+    `source` is the source's name, if an event of a source was checked: match rules may have found it.
+    """
 
     code = "schema_violation"
+    source: str | None = None
 
     def __init__(self, violations: tuple[Violation, ...], *, total: int | None = None) -> None:
         count = len(violations) if total is None else total

@@ -29,6 +29,8 @@ class Arrival:
     identity     what makes two arrivals the same event; from authenticated content only
     enclosed     of an SNS message that looks like an EventBridge event: the same with that envelope removed.
                  The author of the message's text wrote it, so it counts only if the deployer allows it
+    malformed    of a message from AWS that is not a JSON object (text, or a list): the reason for which it is
+                 refused if no source takes it
     """
 
     source: str | None
@@ -40,6 +42,7 @@ class Arrival:
     identity: str
     correlation_id: str = "-"
     enclosed: "Arrival | None" = None
+    malformed: str = ""
 
     def scope(self) -> JsonObject:
         """Return the scope of the expressions that determine the event's id and type."""

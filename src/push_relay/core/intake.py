@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
-from push_relay.core.errors import RelayError, SignatureInvalid
+from push_relay.core.errors import RelayError
 from push_relay.core.event import Arrival, Event, sha256_hex
 from push_relay.core.inbound.body import read_body
 from push_relay.core.inbound.items import Items
@@ -148,7 +148,7 @@ def _is_temporary(error: Exception) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of a verified request.
+    """The result of a verified request.
 
     parts    its events, in their order; none if the request is a list without items
     is_list  whether it is answered as a list: also a list of one item is
@@ -229,9 +229,6 @@ class Intake:
             is_protected = self.subscriptions.confirm(answer.url)
             notice = None if is_protected else Notice.UNPROTECTED
             return Reply("", "text/plain; charset=utf-8", notice=notice)
-        if answer is None and source.handshake_rules.is_signed_for_anybody(request.body):
-            # The handshake signs such a text for strangers, so a proof over it proves nothing.
-            raise SignatureInvalid("the signature does not fit the request")
         return answer
 
     def _take(
@@ -239,10 +236,10 @@ class Intake:
     ) -> Received:
         """Make events of a verified request, and forward them."""
         content = self._content(source, request, verified)
-        whole = _whole(source, request, verified, now)
+        outer = _without_document(source, request, verified, now)
         if isinstance(content, Items) or source.each:
-            return self._take_several(source, content, whole, verified, time_left)
-        event = source.event(self._reading(source, content, whole, verified), self.routing.reads(source.name))
+            return self._take_several(source, content, outer, verified, time_left)
+        event = source.event(self._reading(source, content, outer, verified), self.routing.reads(source.name))
         (forwarded,) = self.forward([event], time_left)
         if forwarded.lost and not forwarded.receipts:
             raise forwarded.lost
@@ -253,20 +250,20 @@ class Intake:
         self,
         source: Source,
         content: JsonObject | Items,
-        whole: Arrival,
+        outer: Arrival,
         verified: Verified,
         time_left: TimeLeft,
     ) -> Received:
         from push_relay.core import split  # noqa: PLC0415 (most requests carry one event)
 
         if not isinstance(content, Items):
-            whole = self._reading(source, content, whole, verified)
-        items = split.items_of(source, content, whole)
-        splitter = split.Splitter(source, whole, verified, self.routing.reads(source.name))
+            outer = self._reading(source, content, outer, verified)
+        items = split.items_of(source, content, outer)
+        splitter = split.Splitter(source, outer, verified, self.routing.reads(source.name))
         parts = split.forwarded(splitter.parts(items), self.forward, time_left, keep=not source.open_to_all)
         return Received(
             source.name,
-            whole.correlation_id,
+            outer.correlation_id,
             parts,
             is_list=True,
             answer=source.answer,
@@ -283,24 +280,23 @@ class Intake:
             covered=verified.signed,
             most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
         )
-        secret_places = source.verify.secret_places if source.verify else ()
-        places = [f"{place.kind}:{place.name}" for place in secret_places]
-        if not places:
-            return content
-        from push_relay.core.inbound.secret_places import without  # noqa: PLC0415 (few senders do that)
+        if source.verify and source.verify.secret_places:
+            from push_relay.core.trust.secret_places import remove_secrets  # noqa: PLC0415 (few need it)
 
-        return without(content, places, is_form=source.body_format.is_form)
+            document = list(content.values) if isinstance(content, Items) else content
+            remove_secrets(document, source.verify.secret_places)
+        return content
 
-    def _reading(self, source: Source, document: JsonObject, whole: Arrival, verified: Verified) -> Arrival:
+    def _reading(self, source: Source, document: JsonObject, outer: Arrival, verified: Verified) -> Arrival:
         """Return the arrival of a document, identified and without an envelope of its sender's service."""
-        arrival = replace(whole, data=document)
+        arrival = replace(outer, data=document)
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
         unwrapped = source.body_format.format.unwrap(arrival)
         return reading_for(source, unwrapped, self.routing.eventbridge_topics)
 
 
-def _whole(source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
+def _without_document(source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
     """Return the arrival of a request, without a document.
 
     Its identity is what the proof covers: an id only if it is signed. If the proof covers nothing but the

@@ -93,6 +93,10 @@ class Push:
     sources: tuple[str, ...] = ()
     remember: float | None = None
 
+    def is_expired(self, event: Event, now: float) -> bool:
+        """Return whether an event is too old for this push. `now` is in seconds since the epoch."""
+        return self.max_age is not None and now - event.received_at > self.max_age
+
     def forget_before(self, event: Event) -> float:
         """Return the time before which a settlement was another event's; 0 if there is no such time.
 
@@ -166,6 +170,8 @@ class Receipt:
 
         If the source does not exist, its name is `unknown`: strangers must not be able to make metrics.
         """
+        if isinstance(error, SchemaViolation):
+            source = source or error.source
         return cls(
             source=source if source and not isinstance(error, UnknownSource) else "unknown",
             event_id=event_id,

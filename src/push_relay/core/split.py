@@ -20,16 +20,16 @@ from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.schemes.proof import Verified
 
 
-def items_of(source: Source, content: JsonObject | Items, whole: Arrival) -> Items:
+def items_of(source: Source, content: JsonObject | Items, outer: Arrival) -> Items:
     """Return the items of a request: those of `[event] each`, or else those of its body.
 
     Raises MalformedRequest if the expression gives no list, and PayloadTooLarge for too many items.
     """
     if source.each is None:
         return content if isinstance(content, Items) else Items((content,))
-    data = list(content.values) if isinstance(content, Items) else whole.data
+    data = list(content.values) if isinstance(content, Items) else outer.data
     try:
-        found = source.each({**whole.scope(), "data": data})
+        found = source.each({**outer.scope(), "data": data})
     except MappingFailed:
         found = None
     if not isinstance(found, list):
@@ -41,12 +41,12 @@ def items_of(source: Source, content: JsonObject | Items, whole: Arrival) -> Ite
 class Splitter:
     """Makes an event of each item of a verified request.
 
-    whole  the arrival of the request; its document is not used
+    outer  the arrival of the request; its document is not used
     reads  the headers and query parameters that routes read
     """
 
     source: Source
-    whole: Arrival
+    outer: Arrival
     verified: Verified
     reads: RequestFields
 
@@ -55,11 +55,12 @@ class Splitter:
         return [self._part(position, item) for position, item in enumerate(items.values)]
 
     def _part(self, position: int, item: Item) -> tuple[Part, RejectedItem | None]:
-        fallback_id = f"{self.whole.fallback_id}-{position}"
+        fallback_id = f"{self.outer.fallback_id}-{position}"
         if isinstance(item, Unreadable):
-            return self._rejected(fallback_id, item.text, item.error)
+            # As a JSON text, not an object: `deliver` reads leniently, and could accept the text itself.
+            return self._rejected(fallback_id, json.dumps(item.text, ensure_ascii=False), item.error)
         document = as_document(item)
-        arrival = replace(self.whole, data=document, fallback_id=fallback_id, enclosed=None)
+        arrival = replace(self.outer, data=document, fallback_id=fallback_id, enclosed=None)
         try:
             event = self.source.event(self._identified(arrival, position), self.reads)
         except Exception as exc:  # noqa: BLE001 (it is the item's outcome, and no neighbour's)
@@ -69,8 +70,8 @@ class Splitter:
         return Part(event.id, event), None
 
     def _rejected(self, item_id: str, text: str, error: Exception) -> tuple[Part, RejectedItem]:
-        whole = self.whole
-        kept = RejectedItem(self.source.name, text, item_id, whole.received_at, whole.correlation_id, error)
+        outer = self.outer
+        kept = RejectedItem(self.source.name, text, item_id, outer.received_at, outer.correlation_id, error)
         return Part(item_id, None, error), kept
 
     def _identified(self, arrival: Arrival, position: int) -> Arrival:

@@ -59,7 +59,7 @@ class BatchConsumer:
         Raises InvocationFailed if an invocation without a queue behind it could not be finished.
         """
         try:
-            records = _records(invocation, "eventSource", "aws:sqs")
+            records = records_of(invocation, "eventSource", "aws:sqs")
             if records is not None:
                 return self._from_sqs(records, time_left(context))
             return self._directly(invocation, time_left(context))
@@ -101,7 +101,7 @@ class BatchConsumer:
 
     def _directly(self, invocation: Any, left: TimeLeft) -> Response:
         """Deliver events that have no queue behind them; what cannot be delivered now is queued."""
-        notifications = _records(invocation, "EventSource", "aws:sns")
+        notifications = records_of(invocation, "EventSource", "aws:sns")
         if notifications is not None:
             batch = [QueueRecord(record) for record in notifications]
             self._deliver(batch, envelope.unwrap_sns, left)
@@ -226,7 +226,7 @@ def _waves(batch: Sequence[QueueRecord]) -> Iterator[list[QueueRecord]]:
         yield [suspect]
 
 
-def _records(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, Any]] | None:
+def records_of(invocation: Any, key: str, service: str) -> Sequence[Mapping[str, Any]] | None:
     """Return an invocation's records if all are a service's; SQS's own poller sends empty batches too."""
     if not isinstance(invocation, Mapping) or not isinstance(invocation.get("Records"), list):
         return None

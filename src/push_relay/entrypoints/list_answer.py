@@ -54,7 +54,9 @@ def answer(received: Received) -> Response:
     receipts = [receipt for part in parts if part.forwarded for receipt in part.forwarded.receipts]
     is_stored = len(receipts) < len(parts) or any(any(gravity(receipt)) for receipt in receipts)
     status = HTTPStatus.ACCEPTED if is_stored else HTTPStatus.OK
-    body = {"status": ACCEPTED, "source": received.source, "events": _events(received)}
+    # In direct mode the worst outcome of all pushes, as in the answer to a single event.
+    worst = max(receipts, key=gravity).outcome if receipts else ACCEPTED
+    body = {"status": worst, "source": received.source, "events": _events(received)}
     return accepted(respond(status, body, received.correlation_id), received.answer)
 
 
@@ -83,8 +85,8 @@ def _violations(received: Received) -> list[Violation]:
     found = [
         violation
         for part in received.parts
-        if isinstance(part.error, SchemaViolation)
-        for violation in part.error.violations
+        if isinstance(part.cause, SchemaViolation)
+        for violation in part.cause.violations
     ]
     return found[:MAX_VIOLATIONS]
 
@@ -95,8 +97,8 @@ def _events(received: Received) -> list[dict[str, Any]]:
     events = []
     for part in received.parts:
         entry = _entry(part)
-        if isinstance(part.error, SchemaViolation) and left:
-            entry["errors"] = listed(part.error.violations[:left])
+        if isinstance(part.cause, SchemaViolation) and left:
+            entry["errors"] = listed(part.cause.violations[:left])
             left -= len(entry["errors"])
         events.append(entry)
     return events

@@ -235,7 +235,7 @@ def test_each_preset_of_these_families_has_a_sender() -> None:
 
 @SLUGS
 def test_a_genuine_request_is_accepted(slug: str) -> None:
-    """What its proof covers is as the preset states."""
+    """Its proof covers as much as the preset states."""
     sender = SENDERS[slug]
     verified = accept(slug, sender.send(BODY, sender.key, NOW))
     assert verified.content is sender.covers
@@ -389,7 +389,7 @@ def test_the_key_is_fetched_from_the_provider(slug: str) -> None:
     keys = Served(sender.stored)
     assert scheme.fetches
     request = sender.send(BODY, sender.key, NOW)
-    assert scheme(request, Evidence((), NOW, settings=sender.settings, keys=keys))
+    assert scheme(request, Evidence((), NOW, settings=sender.settings, keys=keys)).signed
     assert keys.calls == [ADDRESSES[slug]]
     with pytest.raises(SignatureInvalid):
         scheme(sender.send(BODY, sender.other, NOW), Evidence((), NOW, settings=sender.settings, keys=keys))

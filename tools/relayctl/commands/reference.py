@@ -1,7 +1,8 @@
 """Write the reference: the tables of keys in docs/, those of the providers, and docs/schemas/*.json.
 
-They are written from the declarations of the keys and from the presets. With --check nothing is written, and
-the exit code is 1 if a file is not current.
+They are written from the declarations of the keys and from the presets. The JSON Schema of
+`relayctl preview --json` is written from its code. With --check nothing is written, and the exit code is 1 if
+a file is not current.
 """
 
 import argparse
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file with the text that it should have."""
+    from relayctl.preview import schema as preview_schema
     from relayctl.reference import providers, schemas, tables
 
     for page in sorted(docs.glob("*.md")):
@@ -47,6 +49,7 @@ def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     for name in schemas.FILES:
         schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"
         yield docs / "schemas" / name, schema
+    yield docs / "schemas" / preview_schema.FILE, json.dumps(preview_schema.build(), indent=2) + "\n"
 
 
 def _read(file: Path) -> str:

@@ -32,7 +32,7 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     )
     conditions.add_argument("--source", help="the source's name")
     conditions.add_argument(
-        "--older-than", metavar="AGE", type=_duration, default=0.0, help="the minimum age: 90s, 15m, 2h or 3d"
+        "--older-than", metavar="AGE", type=duration, default=0.0, help="the minimum age: 90s, 15m, 2h or 3d"
     )
 
 
@@ -94,7 +94,8 @@ def _code(text: str) -> str:
     raise argparse.ArgumentTypeError(f"`{text}` is not an error code.{suggestion} docs/errors.md lists all")
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
+    """Read a duration such as `90s` or `3d`, and return its seconds."""
     from push_relay.core.duration import seconds
     from push_relay.core.errors import ConfigurationInvalid
 

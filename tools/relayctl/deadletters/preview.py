@@ -118,7 +118,7 @@ class Previewer:
             yield task, event
 
     def _outcome(self, push: Push, event: Event) -> str:
-        if push.max_age is not None and self.now() - event.received_at > push.max_age:
+        if push.is_expired(event, self.now()):
             return Outcome.EXPIRED
         if not self.force and self.status(push.key, push.forget_before(event)) in _SETTLED:
             return Outcome.DUPLICATE

@@ -1,10 +1,12 @@
 """The relay's responses: a problem detail for every error, and the responses of success."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 
 from push_relay.core.errors import CODES, NotNow, RelayError, SchemaViolation
+from push_relay.core.inbound.items import MAX_ITEMS
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, verdict, verdict_of_code
+from push_relay.core.rules.answer import NO_ANSWER, FixedAnswer
 from push_relay.core.rules.schema import MAX_VIOLATIONS
 from push_relay.core.strict_json import JsonObject
 from push_relay.entrypoints.http_endpoint import METHOD_NOT_ALLOWED, NOT_FOUND
@@ -55,6 +57,37 @@ SCHEMAS: JsonObject = {
         },
         "additionalProperties": False,
     },
+    "Events": {
+        "description": "The outcome of each event of a request with several events, in their order. The "
+        "events that are accepted are stored. One that is rejected does not affect the others; if none is "
+        "accepted, the request is refused.",
+        "type": "object",
+        "required": ["status", "source", "events"],
+        "properties": {
+            "status": {"enum": ["accepted", "empty", *_OUTCOMES]},
+            "source": {"$ref": "#/components/schemas/SourceName"},
+            "events": {"$ref": "#/components/schemas/EventOutcomes"},
+        },
+        "additionalProperties": False,
+    },
+    "EventOutcomes": {
+        "type": "array",
+        "maxItems": MAX_ITEMS,
+        "items": {"$ref": "#/components/schemas/EventOutcome"},
+    },
+    "EventOutcome": {
+        "type": "object",
+        "required": ["id", "status"],
+        "properties": {
+            "id": {"$ref": "#/components/schemas/EventId"},
+            "status": {"enum": ["accepted", *_OUTCOMES]},
+            "code": {"enum": sorted(CODES)},
+            "detail": {"type": "string", "minLength": 1},
+            "errors": {"$ref": "#/components/schemas/Violations"},
+            "receipts": {"$ref": "#/components/schemas/Receipts"},
+        },
+        "additionalProperties": False,
+    },
     "EventId": {"description": "The event's id in logs and responses.", **_ID},
     "SourceName": {"description": "The name of the source's folder.", **_SOURCE},
     "Receipts": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Receipt"}},
@@ -79,17 +112,19 @@ SCHEMAS: JsonObject = {
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
             "code": {"enum": _CODES},
             "detail": {"type": "string", "minLength": 1},
-            "errors": {
-                "type": "array",
-                "minItems": 1,
-                "maxItems": MAX_VIOLATIONS,
-                "items": {"$ref": "#/components/schemas/Violation"},
-            },
+            "errors": {"$ref": "#/components/schemas/Violations"},
+            "events": {"$ref": "#/components/schemas/EventOutcomes"},
             "id": {"$ref": "#/components/schemas/EventId"},
             "source": {"$ref": "#/components/schemas/SourceName"},
             "receipts": {"$ref": "#/components/schemas/Receipts"},
         },
         "additionalProperties": False,
+    },
+    "Violations": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_VIOLATIONS,
+        "items": {"$ref": "#/components/schemas/Violation"},
     },
     "Violation": {
         "description": "One violation of the source's schema: its place (RFC 6901) and the schema's keyword.",
@@ -148,16 +183,23 @@ def refusals(*errors: type[RelayError]) -> JsonObject:
     }
 
 
-def webhook_answers(handshake: Mapping[str, JsonObject]) -> JsonObject:
+def webhook_answers(handshake: Mapping[str, JsonObject], answer: FixedAnswer = NO_ANSWER) -> JsonObject:
     """Return the responses to a webhook that was accepted, by status.
 
-    `handshake`: the contents of the answers to the source's handshake by POST, by status.
+    handshake  the contents of the answers to the source's handshake by POST, by status
+    answer     the source's own answer
     """
-    content: JsonObject = {JSON: {"schema": {"$ref": "#/components/schemas/Delivered"}}}
-    for media_type, answer in handshake.get("200", {}).items():
-        schemas = [part["schema"] for part in (content.get(media_type), answer) if part]
+    names = ("Delivered", "Events") if answer.status is None else ()
+    content: JsonObject = {JSON: {"schema": _any_of(names)}} if names else {}
+    questions = {
+        status: answer_to_question(status, given) for status, given in handshake.items() if status != "200"
+    }
+    for media_type, given in handshake.get("200", {}).items():
+        schemas = [part["schema"] for part in (content.get(media_type), given) if part]
         content[media_type] = {"schema": {"anyOf": schemas} if len(schemas) > 1 else schemas[0]}
-    done = "Direct mode: the receipts of the event's pushes."
+    if answer.status is not None:
+        return questions | _fixed(answer, content)
+    done = "Direct mode: the receipts of the events' pushes. Or the request has no event."
     return {
         "200": {
             "description": f"{done} Or the response to the sender's handshake." if handshake else done,
@@ -165,13 +207,11 @@ def webhook_answers(handshake: Mapping[str, JsonObject]) -> JsonObject:
             "content": content,
         },
         "202": {
-            "description": "The event is verified, valid and stored.",
+            "description": "The events are verified and stored. Those that are not valid are listed.",
             "headers": headers("X-Correlation-Id", "Cache-Control"),
-            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+            "content": {JSON: {"schema": _any_of(("Accepted", "Events"))}},
         },
-    } | {
-        status: answer_to_question(status, answer) for status, answer in handshake.items() if status != "200"
-    }
+    } | questions
 
 
 def answer_to_question(status: str, content: JsonObject) -> JsonObject:
@@ -181,6 +221,36 @@ def answer_to_question(status: str, content: JsonObject) -> JsonObject:
         "headers": headers("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options"),
         **({"content": content} if content else {}),
     }
+
+
+def _any_of(names: Sequence[str]) -> JsonObject:
+    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}
+
+
+def _fixed(answer: FixedAnswer, handshake_content: JsonObject) -> JsonObject:
+    """Return the responses of a source with an answer of its own."""
+    given = headers("X-Correlation-Id", "Cache-Control", "X-Content-Type-Options")
+    own = {answer.content_type.partition(";")[0]: {"schema": {"const": answer.body}}} if answer.body else {}
+    accepted = {"description": "The events are verified and stored.", "headers": given}
+    responses: JsonObject = {str(answer.status): accepted | ({"content": own} if own else {})}
+    if handshake_content:
+        handshake = {"description": "The response to the sender's handshake.", "headers": given}
+        known = responses.get("200", handshake)
+        content = {**known.get("content", {}), **handshake_content}
+        responses["200"] = {**known, "content": content}
+    return responses
+
+
+def rejected(answer: FixedAnswer) -> JsonObject:
+    """Return the response of a source with a status of its own for what is refused permanently."""
+    if answer.rejected_status is None:
+        return {}
+    response = {
+        "description": "The request is refused permanently, although its proof fits.",
+        "headers": headers("X-Correlation-Id", "Cache-Control"),
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    return {str(answer.rejected_status): response}
 
 
 def headers(*names: str) -> JsonObject:

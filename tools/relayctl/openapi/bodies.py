@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from push_relay.core.inbound.body import ALL_FIELDS
+from push_relay.core.inbound.body import ALL_FIELDS, BASE64, BodyFormat
+from push_relay.core.inbound.items import MAX_ITEMS
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from relayctl.openapi.answers import JSON, TEXT
@@ -16,10 +17,17 @@ _VALUES = frozenset({"const", "enum", "default", "examples"})
 #: Keywords whose values are objects that map names to schemas.
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _BODY_DESCRIPTIONS = {
-    "json": "A JSON object in UTF-8. A media type that ends in `+json` is accepted too.",
-    "cloudevents": "A CloudEvent in structured mode (`application/cloudevents+json`) or in binary mode. In "
-    "binary mode, the body is its data, of any media type. Its attributes are `ce-` headers, and the first "
-    "four are required.",
+    "json": "A JSON object in UTF-8, or a list of them. A media type that ends in `+json` is accepted too.",
+    "list": "A JSON list in UTF-8, each item of which is an event. A media type that ends in `+json` is "
+    "accepted too.",
+    "ndjson": "One JSON value in each line, each of which is an event.",
+    "cloudevents": "A CloudEvent in structured mode (`application/cloudevents+json`), in binary mode or in a "
+    "batch. In binary mode, the body is its data, of any media type. Its attributes are `ce-` headers, and "
+    "the first four are required.",
+    "xml": "An XML document without a document type. The schema describes the JSON that it becomes.",
+    "text": "A text. The schema describes the event, whose member `text` holds it.",
+    "multipart": "A form, with or without files.",
+    "jwt": "A JWT whose claims are the event.",
     "list-of-one": "A JSON list of one object. A media type that ends in `+json` is accepted too.",
     "sns": "An SNS message whose `Message` contains the event. The media type is ignored.",
 }
@@ -61,13 +69,11 @@ def request_body(source: Source) -> JsonObject:
     """Return the request body object of a source's operation."""
     event: JsonObject = {"$ref": f"#/components/schemas/{source.name}"}
     body_format = source.body_format
-    contents: dict[str, JsonObject] = {
-        "json": {JSON: {"schema": event}},
-        "list-of-one": {JSON: {"schema": {"type": "array", "minItems": 1, "maxItems": 1, "items": event}}},
-        "cloudevents": {"application/cloudevents+json": {"schema": event}, JSON: {"schema": {}}},
-        "sns": {TEXT: {"schema": _sns(event)}},
-    }
-    content = contents[body_format.name]
+    content = _contents(event)[body_format.name]
+    if source.each:
+        # The list is somewhere in the request, and the schema is that of its items.
+        content = {media_type: {"schema": {}} for media_type in content}
+        event = {}
     if body_format.form_field == ALL_FIELDS:
         content[_FORM] = {"schema": event}
     elif body_format.form_field:
@@ -77,7 +83,7 @@ def request_body(source: Source) -> JsonObject:
                 "type": "object",
                 "required": [field],
                 "properties": {
-                    field: {"type": "string", "contentMediaType": JSON, "contentSchema": event},
+                    field: {"type": "string", **_written(body_format, event)},
                 },
                 "additionalProperties": {"type": "string"},
             }
@@ -87,6 +93,44 @@ def request_body(source: Source) -> JsonObject:
     )
     # A CloudEvent in binary mode may have no data.
     return {"required": body_format.name != "cloudevents", "description": description, "content": content}
+
+
+def _contents(event: JsonObject) -> dict[str, JsonObject]:
+    """Return the contents of a request body, by the name of the format."""
+    several = _list(event)
+    text = {"schema": {"type": "string"}}
+    return {
+        "json": {JSON: {"schema": {"anyOf": [event, *several]}}},
+        "list": {JSON: {"schema": {"anyOf": several}}},
+        "ndjson": {"application/x-ndjson": text},
+        "cloudevents": {
+            "application/cloudevents+json": {"schema": event},
+            "application/cloudevents-batch+json": {"schema": {"anyOf": several}},
+            JSON: {"schema": {}},
+        },
+        "xml": {"application/xml": text},
+        "text": {TEXT: text},
+        "multipart": {"multipart/form-data": {"schema": event}, _FORM: {"schema": event}},
+        "jwt": {"application/jwt": text},
+        "list-of-one": {JSON: {"schema": {"type": "array", "minItems": 1, "maxItems": 1, "items": event}}},
+        "sns": {TEXT: {"schema": _sns(event)}},
+    }
+
+
+def _list(event: JsonObject) -> list[JsonObject]:
+    """Return the schemas of lists that are accepted: an empty one, and one with a valid event."""
+    return [
+        {"type": "array", "maxItems": 0},
+        {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "contains": event},
+    ]
+
+
+def _written(body_format: BodyFormat, event: JsonObject) -> JsonObject:
+    """Return how the document is written in the field of a form."""
+    encoding = {"contentEncoding": BASE64} if body_format.field_encoding == BASE64 else {}
+    if body_format.name not in ("json", "cloudevents", "list-of-one", "sns"):
+        return encoding
+    return encoding | {"contentMediaType": JSON, "contentSchema": event}
 
 
 def _sns(event: JsonObject) -> JsonObject:

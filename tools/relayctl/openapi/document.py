@@ -30,6 +30,7 @@ from relayctl.openapi.answers import (
     headers,
     problem_responses,
     refusals,
+    rejected,
     webhook_answers,
 )
 from relayctl.openapi.bodies import component, parameters, request_body
@@ -124,7 +125,9 @@ def _path(source: Source, schema: JsonObject, proof: list[str]) -> JsonObject:
             "security": [{name: [] for name in proof}] if proof else [],
             "parameters": common + parameters(source, schema),
             "requestBody": request_body(source),
-            "responses": webhook_answers(contents(source)) | refusals(*CODES.values()),
+            "responses": webhook_answers(contents(source), source.answer)
+            | refusals(*CODES.values())
+            | rejected(source.answer),
         }
     }
     if source.docs.startswith("https://"):

@@ -26,6 +26,7 @@ from push_relay.core.rules.kinds import (
 )
 from push_relay.core.rules.relay_file import RelayFile
 from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.trust.jwt_table import HASHES, Expectations
 from push_relay.core.trust.verify_base import SchemeName
 from push_relay.core.trust.verify_table import VERIFY_TABLES, Verify
 from relayctl.reference.tables import default_in_toml
@@ -158,6 +159,14 @@ def _texts(kind: Texts | Networks) -> Schema:
     least = {"minItems": 1} if isinstance(kind, Texts) and kind.at_least_one else {}
     item = kind_schema(kind.item)
     return {"anyOf": [item, {"type": "array", "items": item, **least}]}
+
+
+@kind_schema.register
+def _expectations(_kind: Expectations) -> Schema:
+    constant = {"type": ["string", "integer", "boolean"]}
+    hashed = {"properties": {"text": {"type": "string"}, "hash": {"enum": list(HASHES)}}}
+    choices = [constant, {"type": "array", "items": constant, "minItems": 1}, {"type": "object", **hashed}]
+    return {"type": "object", "additionalProperties": {"anyOf": choices}}
 
 
 @kind_schema.register

@@ -123,7 +123,7 @@ class Sender:
         if refusal is None:
             return None
         receipt = Receipt.of_error(event, refusal, push)
-        if push.key in event.only and not self._is_expired(event, push):
+        if push.key in event.only and not push.is_expired(event, self.clock.now()):
             return receipt
         return self.claim(event, push, time_left) or self.recorded(push, receipt)
 
@@ -136,12 +136,9 @@ class Sender:
             return receipt
         return replace(receipt, retry_after=wait, is_paced=True)
 
-    def _is_expired(self, event: Event, push: Push) -> bool:
-        return push.max_age is not None and self.clock.now() - event.received_at > push.max_age
-
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Claim a push; return its receipt if this worker must not send it. Never raises."""
-        if self._is_expired(event, push):
+        if push.is_expired(event, self.clock.now()):
             return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
         try:
             claim = self._claim(event, push, time_left)

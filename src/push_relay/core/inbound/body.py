@@ -82,6 +82,7 @@ def read_body(  # noqa: PLR0913 (each of them is about one body)
         media_type(headers),
         body_format.form_field,
         covered,
+        is_body_covered=body in covered and body != b"",
     )
     format_ = body_format.format
     try:

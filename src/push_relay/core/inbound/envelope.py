@@ -7,9 +7,9 @@ At most one envelope is removed, and only if the transport shows that it is one:
     SQS, with message attributes     no envelope: SNS and EventBridge set none, so a program wrote the body
     SQS, without                     SNS's or EventBridge's envelope if the body has its shape, else none
 
-The content is data, even if it looks like an envelope. The one exception has to be configured: an
-EventBridge event that a rule published to an SNS topic. `Arrival.enclosed` holds that reading of the message,
-and `recognition.py` decides which reading counts.
+The content is data, even if it looks like an envelope, and even if it is plain text (`message_text.py`). The
+one exception has to be configured: an EventBridge event that a rule published to an SNS topic.
+`Arrival.enclosed` holds that reading of the message, and `recognition.py` decides which reading counts.
 
 The envelope's fields become headers for match rules and expressions: `sns-topic`, `sns-subject`,
 `eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`, `eventbridge-region`,
@@ -18,10 +18,11 @@ a real message of each shape.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from push_relay.core.errors import MalformedRequest, UnknownSource
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
@@ -37,7 +38,7 @@ from push_relay.core.queue_format import (
     sqs_attributes,
     unpack,
 )
-from push_relay.core.strict_json import JsonObject, parse_object
+from push_relay.core.strict_json import JsonObject, parse_object, replace_half_pairs
 
 _EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")
 #: The messages that SNS sends to an endpoint beside notifications.
@@ -49,22 +50,22 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
 
     Raises MalformedRequest, and UnknownSource for SNS's message about a subscription.
     """
-    body = _content(record.get("body"))
+    text = _content(record.get("body"))
     attributes = sqs_attributes(record)
     if (version := attributes.get(EVENT_ATTRIBUTE)) in (PLAIN, COMPRESSED):
-        return unpack(body, version)
-    document, first_sent = parse_object(body, lenient=True), sent_at(record)
+        return unpack(text.encode("utf-8"), version)
+    content, first_sent = read(text), sent_at(record)
     headers: dict[str, str] = {}
     if not has_own_attributes(_mapping(record.get("messageAttributes"))):
-        _check_subscription(document)
-        if _is_sns(document):
-            return _from_sns(document, first_sent)
-        if _is_eventbridge(document):
-            return _from_eventbridge(document, first_sent)
+        _check_subscription(content.document)
+        if _is_sns(content.document):
+            return _from_sns(content.document, first_sent)
+        if _is_eventbridge(content.document):
+            return _from_eventbridge(content.document, first_sent)
         queue = attributes.get(QUEUE_ATTRIBUTE) or _text(record.get("eventSourceARN"))
         headers = {"sqs-queue": queue} if queue else {}
-    own_id = _MessageId.of("SQS", message_id(record), body)
-    return _arrival(own_id, document, first_sent, headers, attributes.get(SOURCE_ATTRIBUTE))
+    own_id = _MessageId.of("SQS", message_id(record), text.encode("utf-8"))
+    return _arrival(own_id, content, first_sent, headers, attributes.get(SOURCE_ATTRIBUTE))
 
 
 def unwrap_sns(record: Mapping[str, Any]) -> Arrival:
@@ -143,11 +144,11 @@ def _from_sns(document: JsonObject, sent_at: float) -> Arrival:
     if not _is_sns(document):
         raise MalformedRequest("the message is not an SNS notification with an id, a topic and a text")
     own = _mapping(document.get("MessageAttributes"))
-    content = _content(document["Message"])
-    headers = {"sns-topic": document["TopicArn"], "sns-subject": _text(document.get("Subject"))}
+    text, subject = _content(document["Message"]), replace_half_pairs(_text(document.get("Subject")))
+    headers = {"sns-topic": document["TopicArn"], "sns-subject": subject}
     arrival = _arrival(
-        _MessageId.of("SNS", document["MessageId"], content),
-        parse_object(content, lenient=True),
+        _MessageId.of("SNS", document["MessageId"], text.encode("utf-8")),
+        read(text, subject),
         sent_at or _moment(document.get("Timestamp")),
         headers,
         _text(_mapping(own.get(SOURCE_ATTRIBUTE)).get("Value")) or None,
@@ -166,7 +167,7 @@ def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
     content = json.dumps(detail, sort_keys=True, separators=(",", ":")).encode("ascii")
     return _arrival(
         _MessageId.of("EventBridge", event["id"], content),
-        detail,
+        Content(detail),
         sent_at or _moment(event.get("time")),
         _eventbridge_headers(event),
     )
@@ -174,6 +175,26 @@ def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
 
 def _eventbridge_headers(event: JsonObject) -> dict[str, str]:
     return {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
+
+
+class Content(NamedTuple):
+    """A message's content as a document.
+
+    malformed  the reason for which it is refused if no source takes it; empty for a JSON object
+    """
+
+    document: JsonObject
+    malformed: str = ""
+
+
+def read(text: str, subject: str = "") -> Content:
+    """Return the content of a message. Raises MalformedRequest and PayloadTooLarge."""
+    if re.match(r"[\ufeff\s]*\{", text):
+        return Content(parse_object(text.encode("utf-8"), lenient=True))
+    # Imported here: most messages are JSON objects.
+    from push_relay.core.inbound.message_text import read_document  # noqa: PLC0415
+
+    return Content(*read_document(text, subject))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +215,7 @@ class _MessageId:
 
 def _arrival(
     message_id: _MessageId,
-    document: JsonObject,
+    content: Content,
     received_at: float,
     headers: Mapping[str, str] | None = None,
     source: str | None = None,
@@ -207,23 +228,22 @@ def _arrival(
     event_id = safe_id(message_id.id, "-")
     return Arrival(
         source=source,
-        data=document,
+        data=content.document,
         headers=headers or {},
         query={},
         received_at=received_at,
         fallback_id=event_id,
         identity=f"{message_id.service}:{message_id.id}:{message_id.content_sha256}",
         correlation_id=event_id,
+        malformed=content.malformed,
     )
 
 
-def _content(value: object) -> bytes:
+def _content(value: object) -> str:
+    """Return a message's content. IAM knows who sent it, so half of a surrogate pair is replaced."""
     if not isinstance(value, str) or not value:
         raise MalformedRequest("the message has no body")
-    try:
-        return value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise MalformedRequest("the message holds half of a surrogate pair") from None
+    return replace_half_pairs(value)
 
 
 def _written(document: Mapping[str, Any]) -> bytes:

@@ -1,8 +1,8 @@
 """Read multipart/form-data (RFC 7578), with one reading.
 
-What two parsers could understand differently is refused. The boundary is taken from the body, because the
-Content-Type is rarely signed: a body that was captured with its signature must not become another form under
-another boundary.
+Everything that two parsers could understand differently is refused. The boundary is taken from the body,
+because the Content-Type is rarely signed: a body that was captured with its signature must not become
+another form under another boundary.
 """
 
 import re
@@ -41,8 +41,8 @@ class Field(NamedTuple):
 
 
 def is_multipart(body: bytes) -> bool:
-    """Return whether a body begins as multipart does, and as no other form does."""
-    return body.startswith(b"--") and b"\r\n" in body[:_LONGEST_LINE]
+    """Return whether a body begins as multipart does, and as no other form that a sender writes."""
+    return body.startswith(b"--")
 
 
 def check_boundary(body: bytes, content_type: str) -> None:

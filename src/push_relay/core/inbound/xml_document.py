@@ -18,6 +18,8 @@ from xml.parsers import expat
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 from push_relay.core.strict_json import MAX_DEPTH, MAX_TEXT, JsonObject, decode, decode_leniently
 
+#: Levels of elements. Each may become two of JSON: an object in a list.
+MAX_XML_DEPTH = MAX_DEPTH // 2
 #: Elements and attributes. Each costs a call from the parser, four times what a part of JSON costs.
 MAX_ELEMENTS = 50_000
 ROOT, TEXT, ATTRIBUTE = "#root", "#text", "@"
@@ -77,8 +79,8 @@ class _Reader:
         self._count += 1 + len(attributes) // 2
         if self._count > MAX_ELEMENTS:
             raise PayloadTooLarge(f"the XML has more than {MAX_ELEMENTS} elements and attributes")
-        if len(self._stack) >= MAX_DEPTH:
-            raise MalformedRequest(f"the body is nested more than {MAX_DEPTH} levels deep")
+        if len(self._stack) >= MAX_XML_DEPTH:
+            raise MalformedRequest(f"the body is nested more than {MAX_XML_DEPTH} levels deep")
         members: JsonObject = {}
         for key, value in zip(attributes[::2], attributes[1::2], strict=True):
             if members.setdefault(ATTRIBUTE + _local(key), value) is not value:

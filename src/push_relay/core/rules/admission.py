@@ -38,6 +38,7 @@ class Admission(NamedTuple):
 def read_admission(file: SourceFile) -> Admission:
     """Compile the first part of a source. Mistakes are added to the file's report."""
     body_format = _body_format(file.event)
+    _check_jwt(file)
     verify = _scheme(file.verify, body_format) if file.verify else None
     each = read_expression(file.event, "each", file.verify.proof if file.verify else NO_FIELDS)
     return Admission(verify, _handshake(file), body_format, each, read_answer(file.answer))
@@ -49,6 +50,13 @@ def _body_format(event: EventTable) -> BodyFormat:
     if event.format == "ndjson" and "each" in event:
         event.wrong("each", "has no effect with the format `ndjson`, in which each line is an event")
     return BodyFormat(event.format, event.form_field, event.form_field_encoding)
+
+
+def _check_jwt(file: SourceFile) -> None:
+    """Refuse a JWT as the document if no proof can cover it: every request would be rejected."""
+    verify = file.verify
+    if file.event.format == "jwt" and verify and not verify.is_wrong and not verify.signs_content:
+        file.event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{verify.scheme}`")
 
 
 def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:

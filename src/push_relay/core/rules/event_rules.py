@@ -5,12 +5,13 @@ first used, because an event that `receive` has queued needs neither the schema 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.errors import MappingFailed
+from push_relay.core.errors import MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.inbound.formats import WITH_OWN_IDS
 from push_relay.core.rules.expression import (
@@ -31,11 +32,45 @@ if TYPE_CHECKING:
 _SIGNS_OF_A_REQUEST = ("headers", "query", "\\")
 
 
+#: The parts of a pattern that stand for other characters.
+_WILDCARDS = r"[*?]|\[[^\]]*\]?"
+
+
+class Rank(NamedTuple):
+    """How specific a match rule is. Of the rules that fit a message, the one with the highest rank counts.
+
+    The parts are compared one after the other: a rule that is not a fallback goes before one that is, then
+    the one with more exact patterns (without wildcards), then with more keys (patterns and condition), then
+    with more characters that are not wildcards in its other patterns.
+    """
+
+    is_no_fallback: bool
+    exact_patterns: int
+    keys: int
+    literal_chars: int
+
+
 class Match(NamedTuple):
-    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit."""
+    """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit.
+
+    fallback  whether it counts only if no other rule fits and a route is for the source
+    """
 
     patterns: tuple[tuple[str, str], ...]
     when: Expression | None
+    fallback: bool = False
+
+    @property
+    def rank(self) -> Rank:
+        """How specific the rule is."""
+        literals = [(glob, re.sub(_WILDCARDS, "", glob)) for _, glob in self.patterns]
+        inexact = [literal for glob, literal in literals if literal != glob]
+        return Rank(
+            is_no_fallback=not self.fallback,
+            exact_patterns=len(self.patterns) - len(inexact),
+            keys=len(self.patterns) + (self.when is not None),
+            literal_chars=sum(map(len, inexact)),
+        )
 
     def fits(self, arrival: Arrival) -> bool:
         """Return whether the rule fits an arrival. A pattern never matches a missing header, not even `*`."""
@@ -120,7 +155,11 @@ class EventRules:
         the event fails when it is delivered, because that is not the sender's mistake.
         Raises SchemaViolation.
         """
-        self.schema.check(arrival.data)
+        try:
+            self.schema.check(arrival.data)
+        except SchemaViolation as exc:
+            exc.source = self._name
+            raise
         scope = arrival.scope()
         return Event(
             source=self._name,
@@ -175,7 +214,9 @@ class EventRules:
 
 def _match(rule: MatchTable) -> Match:
     patterns = tuple((header, rule.values[name]) for name, header in MATCH_KEYS.items() if name in rule)
-    return Match(patterns, rule.compiled("when", Expression.compile, None))
+    # A condition alone describes a document, and nobody vouches for one in an envelope that others wrote.
+    patterns = patterns or ((MATCH_KEYS["sqs_queue"], "*"),)
+    return Match(patterns, rule.compiled("when", Expression.compile, None), rule.fallback)
 
 
 def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:

@@ -69,6 +69,24 @@ class _Functions(functions.Functions):
     def _func_enclose(self, before: str, text: object, after: str) -> str | None:
         return next((f"{before}{inner}{after}" for inner in _texts([text])), None)
 
+    @functions.signature({"types": []})
+    def _func_name_of_arn(self, text: object) -> str | None:
+        from push_relay.core.rules.readable import with_names  # noqa: PLC0415 (few sources use it)
+
+        return with_names(text) if isinstance(text, str) else None
+
+    @functions.signature({"types": [], "variadic": True})
+    def _func_first_readable(self, *candidates: object) -> str | None:
+        from push_relay.core.rules.readable import is_json, with_names  # noqa: PLC0415 (as above)
+
+        return next((with_names(text) for text in _texts(candidates) if not is_json(text)), None)
+
+    @functions.signature({"types": []})
+    def _func_list_fields(self, fields: object) -> str | None:
+        from push_relay.core.rules.readable import list_fields  # noqa: PLC0415 (as above)
+
+        return list_fields(fields) if isinstance(fields, dict) else None
+
 
 def _texts(values: Iterable[object]) -> Iterator[str]:
     """Yield numbers, and texts that are not blank without the space round them, also those in lists."""

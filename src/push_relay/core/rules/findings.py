@@ -17,6 +17,7 @@ UNKNOWN_KEY = "unknown_key"
 MISSING_KEY = "missing_key"
 INVALID_VALUE = "invalid_value"
 RENAMED_KEY = "renamed_key"
+COLLIDING_RULES = "colliding_rules"
 
 
 #: A file, and a line of it from 1.
@@ -65,7 +66,11 @@ class Report:
 
     def add(self, path: Path, message: str, code: str = INVALID_VALUE, severity: str = ERROR) -> None:
         """Add a finding about a key."""
-        self._findings.append(Finding(*self._locate(path), dotted(path), code, message, severity))
+        self._findings.append(self.finding(path, message, code, severity))
+
+    def finding(self, path: Path, message: str, code: str, severity: str) -> Finding:
+        """Return a finding about a key, which is not added."""
+        return Finding(*self._locate(path), dotted(path), code, message, severity)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:

@@ -1,6 +1,6 @@
 """The recogniser makes events of messages that AWS delivered and that `receive` did not queue."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from push_relay.core.errors import ConfigurationInvalid, SchemaViolation
@@ -9,30 +9,46 @@ from push_relay.core.rules.recognition import Sources, hint, known, recognised
 from push_relay.core.rules.route import Routing
 
 
+def _ignore(_event: Event, _names: Mapping[str, str]) -> None:
+    """Note nothing, for previews."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recogniser:
     """The source folders with their match rules, and the policies for sources and topics in relay.toml.
 
-    now  returns the seconds since the epoch
+    now        returns the seconds since the epoch
+    fell_back  is called with each event that only a fallback source takes, and the names under which AWS
+               delivered it
     """
 
     sources: Sources
     routing: Routing
     now: Callable[[], float]
+    fell_back: Callable[[Event, Mapping[str, str]], None] = _ignore
 
     def recognise(self, arrival: Arrival) -> Event:
         """Make the event of a message that AWS delivered; `recognition.py` finds its source.
 
         An event of unknown age counts from now, so that it is not too old. Raises UnknownSource,
-        AmbiguousSource, SchemaViolation.
+        AmbiguousSource, SchemaViolation, and MalformedRequest for a text or a list that no source takes.
         """
-        source, reading = recognised(arrival, self.sources, self.routing.eventbridge_topics)
+        routing = self.routing
+        source, reading, is_fallback = recognised(
+            arrival, self.sources, routing.eventbridge_topics, routing.has_route
+        )
         dated = replace(reading, received_at=reading.received_at or self.now())
         try:
-            return source.event(dated, self.routing.reads(source.name))
+            event = source.event(dated, routing.reads(source.name))
         except SchemaViolation as exc:
             exc.detail += hint(reading)
             raise
+        if is_fallback:
+            # Imported here: most events have a source of their own.
+            from push_relay.core.rules.transport import transport_names  # noqa: PLC0415
+
+            self.fell_back(event, transport_names(reading))
+        return event
 
     def has_source(self, name: str | None) -> bool:
         """Return whether a source has a name. Never raises: an invalid folder is a source too."""

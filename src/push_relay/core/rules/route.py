@@ -98,6 +98,10 @@ class Routing(NamedTuple):
         """Return the sources that have an urgent route."""
         return frozenset(route.source for route in self.routes if route.high)
 
+    def has_route(self, source: str) -> bool:
+        """Return whether a route is for a source, be its condition true or not."""
+        return any(route.source == source for route in self.routes)
+
     def route(self, event: Event) -> Routed:
         """Return the recipients of an event. A condition or a recipient that fails leaves the others alone.
 
@@ -131,14 +135,18 @@ class Routing(NamedTuple):
             return
         for number, to in enumerate(route.to, start=1):
             try:
-                recipient = self._recipient(to, scope)
+                recipient = self.recipient(to, scope)
             except MappingFailed as exc:
                 yield MappingFailed(f"{place}.to[{number}]: {exc.detail}")
             else:
                 if recipient:
                     yield recipient
 
-    def _recipient(self, to: Template, scope: Scope) -> Recipient | None:
+    def recipient(self, to: Template, scope: Scope) -> Recipient | None:
+        """Return the recipient that a `to` of a route leads to; None if it names nobody.
+
+        Raises MappingFailed.
+        """
         text = to(scope)
         prefix, _, value = text.partition(":")
         if is_blank(value):

@@ -17,7 +17,7 @@ from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.event_rules import EventRules, Match
 from push_relay.core.rules.expression import NO_FIELDS, RequestFields
-from push_relay.core.rules.findings import Finding, Locate, Mistakes, Report, nowhere
+from push_relay.core.rules.findings import WARNING, Finding, Locate, Mistakes, Report, nowhere
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.handshake_names import handshake_of
@@ -86,6 +86,11 @@ class Source:
         """The warnings about its file."""
         return self._file.report.warnings
 
+    def match_warning(self, index: int, message: str, code: str) -> Finding:
+        """Return a warning about a match rule, for a check that knows all sources."""
+        table = self._file.match[index]
+        return table.report.finding(table.path, message, code, WARNING)
+
     # --- the front half ----------------------------------------------------------------------------
 
     @cached_property
@@ -136,6 +141,11 @@ class Source:
     def signs_url(self) -> bool:
         """Whether its sender signs the URL that it calls."""
         return self._file.verify is not None and self._file.verify.signs_url
+
+    @property
+    def signs_content(self) -> bool:
+        """Whether its scheme proves the content of a request, and not only the sender."""
+        return self._file.verify is not None and self._file.verify.signs_content
 
     @property
     def open_to_all(self) -> bool:

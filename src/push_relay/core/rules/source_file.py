@@ -26,6 +26,8 @@ MATCH_KEYS = {
     "sqs_queue": "sqs-queue",
     "eventbridge_source": "eventbridge-source",
     "eventbridge_detail_type": "eventbridge-detail-type",
+    "eventbridge_account": "eventbridge-account",
+    "eventbridge_region": "eventbridge-region",
 }
 #: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
 LEAST_REMEMBER_SECS = 60.0
@@ -121,12 +123,26 @@ class MatchTable(Table):
     )
     eventbridge_source = optional(Text("pattern"), "The event's `source` matches the pattern.")
     eventbridge_detail_type = optional(Text("pattern"), "The event's `detail-type` matches the pattern.")
-    when = optional(Text("expression"), "The expression holds.")
+    eventbridge_account = optional(
+        Text("pattern"), "The AWS account of the event, 12 digits, matches the pattern."
+    )
+    eventbridge_region = optional(Text("pattern"), "The AWS region of the event matches the pattern.")
+    when = optional(
+        Text("expression"),
+        "The expression holds. A rule without a pattern is for messages in a queue with neither an envelope "
+        "nor message attributes, as if it had `sqs_queue`.",
+    )
+    fallback = default(
+        Boolean(),
+        False,  # noqa: FBT003 (the key's default)
+        "Whether the rule counts only if no other rule fits and `relay.toml` has a route for the source. "
+        "See [Fallback sources](writing-a-source.md#fallback-sources).",
+    )
 
     def check(self) -> None:
-        """Refuse a rule without a pattern, which would fit every event."""
-        if not self.is_wrong and not any(name in self for name in MATCH_KEYS):
-            self.mistake(f"names none of: {', '.join(MATCH_KEYS)}")
+        """Refuse a rule without a pattern and a condition, which would fit every event."""
+        if not self.is_wrong and not any(name in self for name in (*MATCH_KEYS, "when")):
+            self.mistake(f"names none of: {', '.join((*MATCH_KEYS, 'when'))}")
 
 
 class MessageTable(Table):
@@ -165,7 +181,9 @@ class SourceFile(Table):
         "webhooks.",
     )
     event = one(EventTable, "How a request becomes an event.")
-    answer = maybe(AnswerTable, "[How accepted requests are answered](writing-a-source.md#answers).")
+    answer = maybe(
+        AnswerTable, "How accepted requests are answered; see [Answers](writing-a-source.md#answers)."
+    )
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")
 

@@ -22,7 +22,7 @@ _FINGERPRINT_DIGITS = 64
 
 
 class ChainRules(NamedTuple):
-    """What a chain must hold beside valid signatures: extensions (OIDs) by which its owner marks it."""
+    """The extensions (OIDs) by which the owner of a chain marks its certificates."""
 
     leaf_oid: str
     intermediate_oid: str

@@ -70,8 +70,10 @@ class Door:
         scheme = self.approach(source, policy, request)
         request = replace(request, url=policy.url_of(request.url))
         evidence = Evidence(
-            (), now, self.certificates, policy.topics, self.settings(source.name, policy), self.keys
+            (), now, self.certificates, policy.topics, self.settings(source.name, policy), keys=self.keys
         )
+        if source.handshake_rules.signs:
+            evidence = replace(evidence, is_signed_for_anybody=source.handshake_rules.is_signed_for_anybody)
         try:
             # A deployer who stores the sender's public key has chosen it: then nothing is fetched.
             if not source.needs_secret or (scheme.fetches and not self.secrets.has(source.name)):
@@ -107,7 +109,7 @@ def _fitting(
     """
     readings = [scheme.secret.readings(secret) for secret in stored]
     tried = tuple(dict.fromkeys(itertools.chain.from_iterable(readings)))
-    _require_separate(source, tried, evidence.settings)
+    require_separate(source, tried, evidence.settings)
     if tried:
         with suppress(SignatureInvalid):
             verified = scheme(request, replace(evidence, secrets=tried))
@@ -121,7 +123,7 @@ def _fitting(
     )
 
 
-def _require_separate(source: str, tried: Iterable[bytes], settings: Mapping[str, str]) -> None:
+def require_separate(source: str, tried: Iterable[bytes], settings: Mapping[str, str]) -> None:
     """Refuse a secret that is a setting too: a provider shows settings, and compares or signs with secrets.
 
     Raises CredentialsUnavailable.

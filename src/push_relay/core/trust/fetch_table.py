@@ -9,7 +9,7 @@ _HOST = r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+"
 
 
 class FetchTable(Table):
-    """Where the sender publishes its public keys."""
+    """The address at which the sender publishes its public keys."""
 
     address = required(
         Text("address"), "The address, a template. It must be https, on one of `hosts`, without a query."
@@ -23,7 +23,7 @@ class FetchTable(Table):
     path_begins = default(Text("path"), "/", "How the address's path must begin.")
     pointer = optional(
         Text("JSON pointer", r"(?:/[^/]+)+", "is not a JSON pointer"),
-        "Where the key is in the document.",
+        "The place of the key in the document.",
         without="the document is the key",
     )
 

@@ -27,7 +27,7 @@ MAX_AGE_SECS = 6 * 3600.0
 RETRY_SECS = 10.0
 #: Seconds between two attempts to fetch a set again that can still be used.
 REFRESH_RETRY_SECS = 60.0
-#: What a log line names.
+#: How the text of an error begins.
 _TROUBLE = "the sender's keys cannot be read"
 
 #: Returns the document at an address, or None if there is none; raises CredentialsUnavailable.

@@ -14,18 +14,19 @@ from push_relay.core.trust.verify_base import MAX_TOLERANCE_SECS, Verify
 #: The algorithms with a secret that both sides know, and those with a public key.
 SYMMETRIC, ASYMMETRIC = ("HS256", "HS384", "HS512"), ("RS256", "RS384", "RS512", "ES256")
 #: The forms of a secret, and of a public key.
-SECRET_KEYS, PUBLIC_KEYS = ("text", "base64"), ("pem", "spki-base64", "x509-pem", "jwk", "jwks", "x5c")
+SECRET_KEYS, PUBLIC_KEYS = ("text", "base64", "hex"), ("pem", "spki-base64", "x509-pem", "jwk", "jwks", "x5c")
 #: The token is the whole body.
 BODY = "body"
 #: The time is in the JOSE header and not among the claims.
 JOSE = "jose:"
 _CLAIM = r"[^?|]+(?:\|[^?|]+)*\??"
-_HASHES = ("sha256-hex",)
+#: The hash functions of a rendered template.
+HASHES = ("sha256-hex",)
 _COVERS_BODY = ("{body|sha256-hex}", "{body|sha256-base64}")
 
 
 class Expected(NamedTuple):
-    """What a claim must be.
+    """The value that a claim must have.
 
     names     the claims that may hold it; one must be present, and all that are present must fit
     optional  whether it is only checked if it is present
@@ -45,7 +46,7 @@ class Expected(NamedTuple):
 
 
 class Expectations(Kind):
-    """What claims, or members of the JOSE header, must be."""
+    """The values that claims, or members of the JOSE header, must have."""
 
     placeholder = ()
 
@@ -62,7 +63,7 @@ class Expectations(Kind):
             )
         hashed = None
         if isinstance(given, Mapping):
-            if set(given) != {"text", "hash"} or given["hash"] not in _HASHES:
+            if set(given) != {"text", "hash"} or given["hash"] not in HASHES:
                 raise ConfigurationInvalid(f"`{name}` is not a table of `text` and `hash` (`sha256-hex`)")
             given, hashed = given["text"], str(given["hash"])
         allowed = given if isinstance(given, list | tuple) else [given]
@@ -120,15 +121,15 @@ class VerifyJwt(Verify):
         "The algorithms that are accepted: all of them with a secret (HS...), or all with a public key.",
     )
     key = default(Choice(*SECRET_KEYS, *PUBLIC_KEYS), "text", "The form of the key.")
-    claims = default(
+    claims = optional(
         Expectations(),
-        (),
-        "What claims must be: a template, a number, true or false, or a list of what is allowed. `name?` is "
-        "only checked if the claim is present, `a|b` is a claim with two names, and `/a/b` is a pointer.",
+        "The values that claims must have: a template, a number, true or false, or a list of those that are "
+        "allowed. `name?` is only checked if the claim is present, `a|b` is a claim with two names, and "
+        "`/a/b` is a pointer.",
         without="no claim is checked",
     )
-    jose = default(
-        Expectations(), (), "The same for the members of the JOSE header.", without="only `alg` is checked"
+    jose = optional(
+        Expectations(), "The same for the members of the JOSE header.", without="only `alg` is checked"
     )
     time = maybe(TimeTable, "When a token is valid.")
     detached = default(
@@ -146,7 +147,7 @@ class VerifyJwt(Verify):
         Text("OID", r"[0-9.]+", "is not an OID"), "The extension of an `x5c` chain's intermediates."
     )
     settings = default(Texts(), (), "The settings that the deployer must give.", without="there are none")
-    fetch = maybe(FetchTable, "Where the public keys are fetched from, if no key is stored.")
+    fetch = maybe(FetchTable, "The address from which the public keys are fetched, if no key is stored.")
     id = optional(
         Text("claim", r"claim:.+", "is not a claim, such as `claim:jti`"),
         "The claim that is the sender's id of the event: another for each event, the same in each attempt.",
@@ -167,8 +168,8 @@ class VerifyJwt(Verify):
             self.wrong("content", "is wrong: the token covers the content")
         elif not self.covers_content and not self.content:
             self.mistake(
-                "the token does not cover the content: anybody who has one can send any content with it. Give "
-                'a claim with the body\'s hash in `claims`, or state it with `content = "unsigned"`'
+                "the token does not cover the content: anybody who has one can send any content with it. "
+                'Give a claim with the body\'s hash in `claims`, or state it with `content = "unsigned"`'
             )
 
     def _check_key(self) -> None:
@@ -188,7 +189,7 @@ class VerifyJwt(Verify):
         if self.detached or self.token == BODY or not self.token.startswith(("header:", "query:")):
             return True
         # Only a hash of nothing may be missing (`schemes/jwt.py`).
-        return any(expected.covers_body for expected in self.claims)
+        return any(expected.covers_body for expected in self.claims or ())
 
     @property
     def signs_content(self) -> bool:

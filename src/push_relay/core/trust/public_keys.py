@@ -1,7 +1,7 @@
 """Public keys in the forms that senders publish them in, and the signatures that they verify.
 
 `cryptography` is imported by the functions that need it, so that a relay without such a source does not load
-it. Nothing of a token or a request decides how a key is read: the form is configured.
+it. No part of a token or a request decides how a key is read: the form is configured.
 """
 
 import base64
@@ -31,13 +31,13 @@ _PEM = re.compile(r"-----BEGIN ([A-Z ]{1,40})-----([A-Za-z0-9+/=\s]+)-----END \1
 class Algorithm(NamedTuple):
     """A signature algorithm of public keys.
 
-    family  `rsa` (PKCS #1 v1.5), `ecdsa` (P-256)
-    digest  the hash function, as `cryptography` names it
-    is_der  whether an ECDSA signature is written as DER; else as both numbers, 32 bytes each
+    family     `rsa` (PKCS #1 v1.5), `ecdsa` (P-256)
+    hash_name  the hash function, as `cryptography` names it
+    is_der     whether an ECDSA signature is written as DER; else as both numbers, 32 bytes each
     """
 
     family: str
-    digest: str
+    hash_name: str
     is_der: bool = False
 
 
@@ -86,11 +86,11 @@ def _is_signed(key: Any, algorithm: Algorithm, signature: bytes, content: bytes)
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils  # noqa: PLC0415
 
-    digest = getattr(hashes, algorithm.digest)()
+    hash_function = getattr(hashes, algorithm.hash_name)()
     try:
         # The kind of the key decides too, so that no key is used for another algorithm than its own.
         if algorithm.family == "rsa" and isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, content, padding.PKCS1v15(), digest)
+            key.verify(signature, content, padding.PKCS1v15(), hash_function)
             return True
         if algorithm.family == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
             if not algorithm.is_der:
@@ -98,7 +98,7 @@ def _is_signed(key: Any, algorithm: Algorithm, signature: bytes, content: bytes)
                     return False
                 numbers = signature[:_COORDINATE_BYTES], signature[_COORDINATE_BYTES:]
                 signature = utils.encode_dss_signature(*(int.from_bytes(number) for number in numbers))
-            key.verify(signature, content, ec.ECDSA(digest))
+            key.verify(signature, content, ec.ECDSA(hash_function))
             return True
     except (InvalidSignature, ValueError):
         return False

@@ -223,7 +223,7 @@ class VerifyPublicKey(VerifySignature):
         "The value is base64 of a JSON object, and the signature is at this pointer in it.",
         without="the value is the signature",
     )
-    fetch = maybe(FetchTable, "Where the public key is fetched from, if no key is stored.")
+    fetch = maybe(FetchTable, "The address from which the public key is fetched, if no key is stored.")
     settings = default(Texts(), (), "The settings that the deployer must give.", without="there are none")
     prehash = optional(
         Choice("sha256"),

@@ -27,6 +27,7 @@ class Content(NamedTuple):
     headers  lower-case names
     field    the name that the source's `form_field` gives
     covered  the bytes that a proof covers
+    is_body_covered  whether the whole body is among them, as it was received
     """
 
     body: bytes
@@ -34,6 +35,7 @@ class Content(NamedTuple):
     media_type: MediaType
     field: str | None = None
     covered: bytes = b""
+    is_body_covered: bool = False
 
 
 class Format:

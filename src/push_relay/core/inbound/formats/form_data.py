@@ -1,8 +1,9 @@
 """The format `multipart`: a form as multipart/form-data, or as its sender's other requests have it."""
 
-from push_relay.core.errors import UnsupportedMediaType
+from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
 from push_relay.core.inbound import multipart
 from push_relay.core.inbound.formats.base import Content, Fields, Format
+from push_relay.core.inbound.media_type import looks_like_json
 from push_relay.core.strict_json import JsonObject
 
 
@@ -30,7 +31,17 @@ class FormData(Format):
         multipart.check_boundary(content.body, content.headers.get("content-type", ""))
         return multipart.read_fields(content.body, lenient=False)
 
+    def may_be_form(self, content: Content) -> bool:
+        """Return whether a body can be a url-encoded form, which escapes line ends and brackets."""
+        body = content.body.strip()
+        return not (b"\r" in body or b"\n" in body or looks_like_json(body))
+
     def read_strictly(self, content: Content) -> JsonObject:
         """Refuse a body that is not a form."""
         del content
         raise UnsupportedMediaType("the Content-Type is neither multipart/form-data nor that of a form")
+
+    def read_leniently(self, content: Content) -> JsonObject:
+        """Refuse a body that is not a form."""
+        del content
+        raise MalformedRequest("the body is not a form")

@@ -12,7 +12,7 @@ from push_relay.core.inbound.media_type import looks_like_json
 from push_relay.core.strict_json import JsonObject, parse_object
 
 #: A JWS in its compact form (RFC 7515, 7.1).
-_COMPACT = re.compile(rb"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]+))\.[A-Za-z0-9_-]*")
+_COMPACT = re.compile(rb"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*")
 
 
 class JwtClaims(Format):
@@ -46,16 +46,16 @@ class JwtClaims(Format):
 def _claims(content: Content) -> JsonObject:
     """Return the claims of a JWT. Raises MalformedRequest, also if it is not what the proof covers.
 
-    A scheme that verifies another JWT of the same request says nothing about this one.
+    A scheme that verifies a JWT covers its claims and nothing else of the body: another JWT may be anybody's.
     """
     found = _COMPACT.fullmatch(content.body.strip())
     if found is None:
         raise MalformedRequest("the body is not a JWT in its compact form")
     try:
-        claims = base64.urlsafe_b64decode(found[2] + b"=" * (-len(found[2]) % 4))
+        claims = base64.urlsafe_b64decode(found[1] + b"=" * (-len(found[1]) % 4))
     except ValueError:
         raise MalformedRequest("the claims of the JWT are not base64url") from None
-    if not any(covered in content.covered for covered in (found[1], claims)):
+    if not content.is_body_covered and claims != content.covered:
         raise _not_covered()
     return parse_object(claims, lenient=True)
 

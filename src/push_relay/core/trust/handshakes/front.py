@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import CredentialsUnavailable, HandshakeRefused, QueueUnavailable
-from push_relay.core.trust.door import Door
+from push_relay.core.trust.door import Door, require_separate
 from push_relay.core.trust.handshakes.base import Reply, no_preflight
 
 if TYPE_CHECKING:
@@ -68,22 +68,21 @@ class Front:
     def _answer(self, row: "Row", source: "Source", policy: "Policy", request: "HttpRequest") -> Reply:
         from push_relay.core.trust.handshakes.engine import Means, answer_unproven  # noqa: PLC0415 (as above)
 
-        settings: Mapping[str, str] = {}
-        if row.needs_settings:
-            settings = {**policy.settings, **self.door.secrets.settings(source.name)}
+        settings = self.door.settings(source.name, policy) if row.needs_settings or row.signs else {}
         if row.brings:
             self._keep_secret(row, source.name, settings, request)
-        key = self._key(source) if row.signs else b""
+        key = self._key(source, settings) if row.signs else b""
         url = policy.url_of(request.url).partition("?")[0]
         return answer_unproven(row, request, Means(settings, key, url))
 
-    def _key(self, source: "Source") -> bytes:
+    def _key(self, source: "Source", settings: Mapping[str, str]) -> bytes:
         """Return the key that signs an answer: of several secrets, the first."""
         stored = self.door.secrets.of(source.name)
         scheme = source.verify
         readings = scheme.secret.readings(stored[0]) if scheme else []
         if not readings:
             raise CredentialsUnavailable(f"the first signing secret of `{source.name}` cannot be a key")
+        require_separate(source.name, readings, settings)
         return readings[0]
 
     def _keep_secret(

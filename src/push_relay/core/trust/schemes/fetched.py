@@ -24,7 +24,7 @@ _LIMITS = Limits(depth=20, parts=5000, text=MAX_DOCUMENT_BYTES)
 
 
 class FetchedKeySource:
-    """Where a sender's keys are published, as its source's table `fetch` describes it."""
+    """The address of a sender's keys, as its source's table `fetch` describes it."""
 
     def __init__(self, table: FetchTable, form: str) -> None:
         self._address = compile_text(table.address, None)

@@ -19,6 +19,7 @@ from push_relay.core.trust.place import read_place
 from push_relay.core.trust.public_keys import PublicKey, read_keys
 from push_relay.core.trust.schemes.fetched import FetchedKeySource
 from push_relay.core.trust.schemes.jwt_time import Validity
+from push_relay.core.trust.schemes.key_form import KeyForm
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -37,12 +38,13 @@ from push_relay.core.trust.schemes.values import Values
 MAX_NAME = 256
 #: Keys that are tried for one token; only tokens and sets without names have several.
 MAX_TRIED = 10
-_DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+_HASH_NAMES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 
 
 def jwt(table: VerifyJwt) -> Scheme:
     """Make the scheme of a signed token, as its table describes it."""
-    return Scheme(Token(table).verify, secret=token_key_form(table.key), fetches=table.fetch is not None)
+    token = Token(table)
+    return Scheme(token.verify, secret=token.key.secret, fetches=table.fetch is not None)
 
 
 class Token:
@@ -50,10 +52,11 @@ class Token:
 
     def __init__(self, table: VerifyJwt) -> None:
         self._table = table
+        self.key = token_key_form(table.key)
         self._validity = Validity(table.time) if table.time else None
         self._fetch = FetchedKeySource(table.fetch, table.key) if table.fetch else None
-        self._claims = [(expected, _templates(expected)) for expected in table.claims]
-        self._jose = [(expected, _templates(expected)) for expected in table.jose]
+        self._claims = [(expected, _templates(expected)) for expected in table.claims or ()]
+        self._jose = [(expected, _templates(expected)) for expected in table.jose or ()]
         self._is_document = table.token == BODY or not table.token.startswith(("header:", "query:"))
 
     def verify(self, request: SignedRequest, evidence: Evidence) -> Verified:
@@ -110,7 +113,7 @@ class Token:
         detached = values.request.body if self._table.detached else None
         content = jws.signing_input(detached, unencoded=self._table.unencoded)
         if self._table.key in SECRET_KEYS:
-            return _mac_secret(jws, content, keys(evidence))
+            return _mac_secret(jws, content, keys(evidence), self.key)
         signed_by = partial(_signed_by, jws=jws, content=content, now=evidence.now)
         if self._table.key == "x5c":
             require(self._is_chained(jws, content, evidence))
@@ -164,10 +167,11 @@ def _field(body: bytes, steps: Sequence[str]) -> str:
     return str(value)
 
 
-def _mac_secret(jws: Jws, content: bytes, secrets: Sequence[bytes]) -> bytes:
-    digest = _DIGESTS[jws.jose["alg"]]
+def _mac_secret(jws: Jws, content: bytes, secrets: Sequence[bytes], form: KeyForm) -> bytes:
+    hash_name = _HASH_NAMES[jws.jose["alg"]]
     for secret in secrets:
-        if hmac.compare_digest(hmac.digest(secret, content, digest), jws.signature):
+        key = form.key(secret)
+        if key and hmac.compare_digest(hmac.digest(key, content, hash_name), jws.signature):
             return secret
     raise no_fit()
 
@@ -196,7 +200,7 @@ def _check(checks: _Checks, members: JsonObject, values: Values) -> None:
     for expected, allowed in checks:
         found = [value for name in expected.names if (value := claim(members, name)) is not None]
         if not found:
-            # Where the body's hash is missing, there must be no body either.
+            # If the body's hash is missing, there must be no body either.
             require(expected.optional and not (expected.covers_body and values.request.body))
             continue
         wanted = [_wanted(item, expected.hashed, values) for item in allowed]

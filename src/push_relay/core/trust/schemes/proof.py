@@ -58,6 +58,8 @@ class Evidence:
                  pinned, and its errors pass through the scheme
     topics       the SNS topics that the deployer has allow-listed for the source
     settings     what the deployer configured for the source beside the secret. It never signs
+    is_signed_for_anybody  whether a text is one that the source's handshake signs for strangers, so that an
+                 HMAC over it proves nothing; None if the handshake signs none
     keys         the keys that senders publish
     """
 
@@ -66,6 +68,7 @@ class Evidence:
     certificate: Callable[[str], bytes] | None = None
     topics: frozenset[str] = frozenset()
     settings: Mapping[str, str] = NO_SETTINGS
+    is_signed_for_anybody: Callable[[bytes], bool] | None = None
     keys: Keys | None = None
 
 

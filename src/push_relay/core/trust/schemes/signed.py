@@ -80,6 +80,8 @@ class Signed:
             secret, fitting = b"", self._fetched_fitting(parts, values, evidence)
         else:
             secret, fitting = self._fitting(parts, keys(evidence))
+        if evidence.is_signed_for_anybody:
+            require(not any(evidence.is_signed_for_anybody(offer.signed) for offer in fitting))
         self._require_fresh(fitting, request.body, evidence)
         return Verified(
             self._content(values, fitting), event_id, content=description.covers != "nothing", secret=secret

@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 from push_relay.core.secret_text import visible
 from push_relay.core.trust.certificate_chain import root_fingerprint
+from push_relay.core.trust.jwt_table import SECRET_KEYS
 from push_relay.core.trust.public_keys import read_keys
-from push_relay.core.trust.schemes.secret_form import SecretForm, text_form
+from push_relay.core.trust.schemes.key_form import KeyForm, key_form
+from push_relay.core.trust.schemes.secret_form import SecretForm
 
 _NEEDS = {
     "pem": "a public key in PEM, RSA of 2048 bits or more or ECDSA on P-256",
@@ -20,43 +22,27 @@ _NEEDS = {
     "jwks": "a JSON Web Key Set as JSON text",
     "x5c": "the root's certificate in PEM, or its SHA-256 fingerprint",
 }
-# What a public key looks like: PEM, a JWK, or SubjectPublicKeyInfo of RSA or P-256 in base64.
-_PUBLIC = re.compile(r'-----BEGIN|\{\s*"|MII[A-Za-z0-9+/]{300,}={0,2}\Z|MFkwEwYHKoZIzj')
-_LEAST_BYTES = 8
+_JSON = re.compile(r'\{\s*"')
 
 
-def token_key_form(form: str) -> SecretForm:
-    """Return the form of a stored key by its name in the `[verify]` table."""
-    if form == "text":
-        plain = text_form()
-        return plain._replace(
-            needs=f"{plain.needs} and not a public key", readings=_without_public_keys(plain.readings)
-        )
-    if form == "base64":
-        return SecretForm("base64, and not of a public key", _without_public_keys(_base64), _base64_example)
+def token_key_form(form: str) -> KeyForm:
+    """Return the form of a stored key by its name in the `[verify]` table. Only a secret has a `key`."""
+    if form in SECRET_KEYS:
+        made = key_form(form, strip="", append="", derive="", begins="")
+        return made._replace(secret=made.secret._replace(readings=_without_json(made.secret.readings)))
     if form == "x5c":
-        return SecretForm(_NEEDS[form], _roots, lambda random: (random * 2)[:32].hex())
-    return SecretForm(_NEEDS[form], lambda stored: _readable(form, stored), lambda _random: _example(form))
+        return KeyForm(SecretForm(_NEEDS[form], _roots, lambda random: (random * 2)[:32].hex()), bytes)
+    return KeyForm(
+        SecretForm(_NEEDS[form], lambda stored: _readable(form, stored), lambda _random: _example(form)),
+        bytes,
+    )
 
 
-def _without_public_keys(readings: Callable[[bytes], list[bytes]]) -> Callable[[bytes], list[bytes]]:
+def _without_json(readings: Callable[[bytes], list[bytes]]) -> Callable[[bytes], list[bytes]]:
     def secret_readings(stored: bytes) -> list[bytes]:
-        text = visible(stored.decode("utf-8", "replace"))
-        return [] if _PUBLIC.match(text) else readings(stored)
+        return [] if _JSON.match(visible(stored.decode("utf-8", "replace"))) else readings(stored)
 
     return secret_readings
-
-
-def _base64(stored: bytes) -> list[bytes]:
-    try:
-        key = base64.b64decode(visible(stored.decode("ascii")), validate=True)
-    except ValueError:
-        return []
-    return [key] if len(key) >= _LEAST_BYTES else []
-
-
-def _base64_example(random: bytes) -> str:
-    return base64.b64encode(random).decode("ascii")
 
 
 def _roots(stored: bytes) -> list[bytes]:

@@ -1,0 +1,85 @@
+"""`relayctl check` warns of match rules that make a message ambiguous, and only of those."""
+
+from pathlib import Path
+
+import pytest
+
+from fakes import SHIPPED
+from relayctl.checking import check
+
+LISTED = '[aws]\neventbridge_topics = ["arn:aws:sns:eu-west-1:123456789012:events"]\n'
+ANY = 'eventbridge_source = "*"'
+
+
+def warnings(directory: Path, *rules: str, relay: str = "") -> list[str]:
+    """Return the messages of a check of two sources."""
+    for name, rule in zip("ab", rules, strict=True):
+        folder = directory / "sources" / name
+        folder.mkdir(parents=True)
+        message = '[[message]]\ntitle = "x"\nbody = "x"'
+        (folder / "source.toml").write_text(f'title = "x"\ndocs = "x"\n[[match]]\n{rule}\n{message}')
+        (folder / "schema.json").write_text("{}")
+    (directory / "relay.toml").write_text(relay)
+    result = check(directory / "sources", directory / "relay.toml")
+    assert result.ok
+    assert {finding.code for finding in result.findings} <= {"colliding_rules"}
+    return [f"{Path(f.file).parent.name}:{f.line} {f.key} {f.message}" for f in result.findings]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "relay"),
+    [
+        (ANY, ANY, ""),
+        ('eventbridge_source = "aws.*"', 'eventbridge_source = "*.ec2"', ""),
+        ('eventbridge_source = "aws.ec2"', 'eventbridge_detail_type = "EC2 Instance Launch"', ""),
+        ('eventbridge_source = "a?c*"', 'eventbridge_source = "*[bx]cd"', ""),
+        ('sns_topic = "arn:*:ops"', 'sns_topic = "arn:*:ops"', ""),
+        ('when = "data.a"', 'sqs_queue = "*"\nwhen = "data.b"', ""),
+        ('sns_topic = "arn:*:ops"\nfallback = true', 'sns_topic = "arn:*:ops"\nfallback = true', ""),
+        ('sns_topic = "arn:*:event*"', 'eventbridge_source = "aws.bakery*"', LISTED),
+        ('sns_topic = "*"', 'sns_topic = "*"\neventbridge_source = "aws.*"', ""),
+        (
+            'sns_topic = "*"\neventbridge_source = "aws.a*"',
+            'sns_topic = "*"\neventbridge_source = "aws.*b"',
+            "",
+        ),
+    ],
+)
+def test_rules_that_can_collide_are_reported(first: str, second: str, relay: str, tmp_path: Path) -> None:
+    """With file and line of the second one, and the way to correct it."""
+    (found,) = warnings(tmp_path, first, second, relay=relay)
+    assert found.startswith("b:3 match[1] can fit the same message as match[1] of a")
+    assert "Make one of them more exact" in found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "relay"),
+    [
+        (ANY, 'eventbridge_source = "aws.*"', ""),  # one goes before the other
+        (ANY, f'{ANY}\nwhen = "data.a"', ""),
+        (ANY, f"{ANY}\nfallback = true", ""),
+        ('sns_topic = "*"', 'sns_topic = "*"\neventbridge_source = "aws.*"\nfallback = true', ""),
+        ('eventbridge_source = "aws.ec2"', 'eventbridge_source = "aws.rds"', ""),  # no event has both
+        ('eventbridge_source = "a*b"', 'eventbridge_source = "a*c"', ""),
+        ('eventbridge_source = "ab?"', 'eventbridge_source = "ab*dd"', ""),
+        ('sns_topic = "a*"', 'sqs_queue = "a*"', ""),
+        ('sns_topic = "a*"', 'eventbridge_source = "a*"', ""),
+        ('sns_topic = "*:b"', 'eventbridge_source = "a*b"', LISTED),
+        (
+            'sns_topic = "*:ops"',
+            'sns_topic = "*:others"\neventbridge_source = "aws.*"',
+            "",
+        ),
+    ],
+)
+def test_rules_that_cannot_collide_are_not_reported(
+    first: str, second: str, relay: str, tmp_path: Path
+) -> None:
+    """A warning that is always there is not read."""
+    assert warnings(tmp_path, first, second, relay=relay) == []
+
+
+def test_the_shipped_sources_do_not_collide(tmp_path: Path) -> None:
+    """Neither among themselves, nor with their fallbacks."""
+    (tmp_path / "relay.toml").write_text(LISTED)
+    assert check(SHIPPED, tmp_path / "relay.toml").findings == ()

@@ -1,0 +1,111 @@
+"""Find match rules of different sources that can fit the same message, and of which none goes before.
+
+Such a message would be dead-lettered as `ambiguous_source`. The result is a warning, because two conditions
+may exclude each other, which is not decided here.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import combinations
+from typing import NamedTuple
+
+from push_relay.core.rules.event_rules import Match
+from push_relay.core.rules.findings import COLLIDING_RULES, Finding
+from push_relay.core.rules.source import Source
+
+_TOPIC, _QUEUE, _BUS = "sns-topic", "sqs-queue", "eventbridge-"
+
+
+class _Rule(NamedTuple):
+    """A match rule with its place: the number is from 1."""
+
+    source: Source
+    number: int
+    match: Match
+
+    @property
+    def place(self) -> str:
+        """The rule as a message names it."""
+        return f"match[{self.number}] of {self.source.name}"
+
+
+def collisions(sources: Sequence[Source], eventbridge_topics: Collection[str]) -> Iterator[Finding]:
+    """Yield a warning for each pair of rules that can collide, about the second of the two."""
+    rules = [
+        _Rule(source, number, match)
+        for source in sources
+        for number, match in enumerate(source.matches, start=1)
+    ]
+    for first, second in combinations(rules, 2):
+        if first.source is not second.source and _collide(first.match, second.match, eventbridge_topics):
+            message = _message(first, second)
+            yield second.source.match_warning(second.number - 1, message, COLLIDING_RULES)
+
+
+def _collide(first: Match, second: Match, eventbridge_topics: Collection[str]) -> bool:
+    if first.fallback != second.fallback:
+        return False
+    if first.rank == second.rank:
+        return _can_fit_the_same(dict(first.patterns), dict(second.patterns), eventbridge_topics)
+    # An event inside a notification and the notification itself are not compared (`recognition.py`).
+    return not first.fallback and (_read_apart(first, second) or _read_apart(second, first))
+
+
+def _read_apart(inner: Match, outer: Match) -> bool:
+    patterns = dict(outer.patterns)
+    is_outer = patterns.keys() == {_TOPIC} and inner.takes_aws_events_in_sns
+    return is_outer and _overlap(dict(inner.patterns)[_TOPIC], patterns[_TOPIC])
+
+
+def _message(first: _Rule, second: _Rule) -> str:
+    conditions = {rule.match.when.text for rule in (first, second) if rule.match.when}
+    both = " if both conditions hold" if len(conditions) > 1 else ""
+    return (
+        f"can fit the same message as {first.place}, and neither goes before the other: the message is "
+        f"ambiguous{both}. Make one of them more exact"
+    )
+
+
+def _can_fit_the_same(
+    first: Mapping[str, str], second: Mapping[str, str], eventbridge_topics: Collection[str]
+) -> bool:
+    """Return whether a message can have the headers that both rules need, with values that fit both."""
+    names = first.keys() | second.keys()
+    if _QUEUE in names and len(names) > 1:
+        return False
+    if not all(_overlap(first[name], second[name]) for name in first.keys() & second.keys()):
+        return False
+    if not (_TOPIC in names and any(name.startswith(_BUS) for name in names)):
+        return True
+    # Only an event inside a notification has both, and only a listed topic shows it to every rule.
+    patterns = [rules[_TOPIC] for rules in (first, second) if _TOPIC in rules]
+    takes_both = all(_TOPIC in rules and any(n.startswith(_BUS) for n in rules) for rules in (first, second))
+    return takes_both or any(
+        all(fnmatchcase(topic, pattern) for pattern in patterns) for topic in eventbridge_topics
+    )
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Return whether a text can fit both of two patterns. A set (`[abc]`) counts as any character."""
+    one, other = _parts(first), _parts(second)
+    # reachable[j]: the parts of `one` so far and the first j of `other` can fit the same text
+    reachable = [all(part == "*" for part in other[:j]) for j in range(len(other) + 1)]
+    for part in one:
+        following = [reachable[0] and part == "*"]
+        for j, against in enumerate(other, start=1):
+            if "*" in (part, against):
+                following.append(reachable[j] or following[j - 1])
+            else:
+                following.append(reachable[j - 1] and ("?" in (part, against) or part == against))
+        reachable = following
+    return reachable[-1]
+
+
+def _parts(pattern: str) -> list[str]:
+    parts: list[str] = []
+    rest = pattern
+    while rest:
+        end = rest.find("]", 2) if rest[0] == "[" else -1
+        parts.append("?" if end > 0 else rest[0])
+        rest = rest[end + 1 :] if end > 0 else rest[1:]
+    return parts

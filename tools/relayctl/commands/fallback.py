@@ -1,0 +1,72 @@
+"""List the events that only a fallback source took, and the source folders that are worth writing.
+
+The events are counted by kind: bus source and detail-type, topic, or queue. They are read from the log of the
+function `deliver`, which holds names and never a payload. Exit codes: 0 if the log was read completely, 1 if
+not, 2 for wrong arguments.
+"""
+
+import argparse
+import json
+import sys
+
+_LATEST = "7d"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    from relayctl.deadletters import options
+
+    parser.add_argument("--stack", help="the stack's name (default: $RELAY_STACK)")
+    parser.add_argument(
+        "--since",
+        metavar="AGE",
+        type=options.duration,
+        default=options.duration(_LATEST),
+        help=f"how far to look back: 90s, 15m, 2h or 3d (default: {_LATEST})",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List what fell back, and return the exit code."""
+    from relayctl.deadletters import options
+    from relayctl.deadletters.stack_resources import DeadLettersError
+
+    try:
+        return _list(arguments)
+    except DeadLettersError as exc:
+        print(f"fallback: {exc}", file=sys.stderr)
+    except options.aws_errors() as exc:
+        print(f"fallback: {options.describe_aws_error(exc)}", file=sys.stderr)
+    return 1
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from relayctl.deadletters.aws_time import AwsClock
+    from relayctl.deadletters.scan import stopped_by_ctrl_c
+    from relayctl.deadletters.stack_resources import client, default_stack
+    from relayctl.fallbacks.listing import FallbackListing, kinds_of
+    from relayctl.fallbacks.log_reader import FallbackLog
+
+    stack, clock = arguments.stack or default_stack(), AwsClock()
+    log = FallbackLog(clock.observe(client("logs")), f"/aws/lambda/{stack}-deliver")
+    since = clock.now() - arguments.since
+    errors = Console(stderr=True)
+    with stopped_by_ctrl_c() as stop, errors.status("reading the log") as status:
+        kinds = kinds_of(
+            log.lines(
+                since,
+                stop.is_set,
+                lambda pages, lines: status.update(f"reading the log: {lines} events, {pages} pages"),
+            )
+        )
+    listing = FallbackListing(stack, since, clock.now(), kinds, log.is_complete)
+    if arguments.json:
+        print(json.dumps(listing.as_json(), indent=2))
+    else:
+        listing.show(Console(highlight=False))
+    if not log.is_complete:
+        print("fallback: the list is incomplete: choose a shorter --since", file=sys.stderr)
+    return 0 if log.is_complete else 1
