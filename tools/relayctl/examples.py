@@ -59,8 +59,16 @@ class Example:
     @property
     def verify(self) -> Mapping[str, Any]:
         """The `[verify]` table of the example's source. It is empty if the source accepts no webhooks."""
+        return self._table("verify")
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """The `[event]` table of the example's source."""
+        return self._table("event")
+
+    def _table(self, name: str) -> Mapping[str, Any]:
         document = tomllib.loads((self.file.parents[1] / "source.toml").read_text("utf-8"))
-        table: Mapping[str, Any] = document.get("verify", {})
+        table: Mapping[str, Any] = document.get(name, {})
         return table
 
     def queue_message(self) -> str:

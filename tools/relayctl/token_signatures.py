@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,9 +40,9 @@ def sign_token(webhook: Webhook, table: VerifyJwt, key: bytes, now: float, url: 
     return replace(webhook, headers=signed.headers, query=signed.query)
 
 
-def _members(expectations: tuple[Expected, ...], values: Values) -> dict[str, Any]:
+def _members(expectations: Sequence[Expected] | None, values: Values) -> dict[str, Any]:
     members: dict[str, Any] = {}
-    for expected in expectations:
+    for expected in expectations or ():
         if expected.names[0].startswith("/"):
             raise CannotSignError(f"the claim `{expected.names[0]}` is inside another one")
         members[expected.names[0]] = _rendered(expected, values)
