@@ -29,8 +29,8 @@ def sign_token(webhook: Webhook, table: VerifyJwt, key: bytes, now: float, url: 
         raise CannotSignError("this scheme's token cannot be made on this machine")
     sending = Sending(webhook.headers, webhook.query, webhook.body, url)
     values = Values(sending, {})
-    jose: dict[str, Any] = {"alg": algorithm, "typ": "JWT"} | _members(table.jose, values)
-    claims = _members(table.claims, values)
+    jose: dict[str, Any] = {"alg": algorithm, "typ": "JWT"} | _members(table.jose or (), values)
+    claims = _members(table.claims or (), values)
     for name, value in _times(table, int(now)).items():
         (jose if name.startswith(JOSE) else claims)[name.removeprefix(JOSE)] = value
     text = f"{_part(jose)}.{_part(claims)}"

@@ -148,7 +148,7 @@ def test_a_public_key_is_never_a_key_of_hmac(key: str) -> None:
     ],
 )
 def test_a_key_is_made_of_the_stored_secret(more: dict[str, str], stored: str, key: bytes) -> None:
-    """The forms of providers: encoded, with a beginning that is no part of it, or with something added."""
+    """The forms of providers: encoded, with another beginning, or with something added."""
     scheme = read_scheme(described("{body}", **more))
     request = Request(b"{}", {"x-s": mac(key, b"{}").hex()})
     for written in (stored, f" {stored}\n", f'"{stored}"'):

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from push_relay.core.errors import RelayError
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
+from push_relay.core.trust.presets import PRESETS
+from push_relay.core.trust.schemes.description import Description
 from push_relay.core.trust.schemes.proof import Evidence
 from push_relay.core.trust.schemes.registry import SCHEMES
+from push_relay.core.trust.schemes.signed import Signed
 
 #: Headers that a scheme may read although they prove nothing. The media type decides which form of the body
 #: was signed.
@@ -55,12 +58,22 @@ class _Probe:
 
 def proof_places(source: Source) -> list[tuple[str, str]]:
     """Return the places of a source's proof, in reading order: (`header` or `query`, name)."""
+    if source.verify and isinstance(source.verify.verify, Signed):
+        return _described(source.verify.verify.description)
     probe = _Probe(_RecordingMap(), _RecordingMap())
     with suppress(RelayError):
         if source.verify:
             source.verify(probe, Evidence((b"0",), 0.0))
     headers = [name for name in probe.headers.names if name not in _NO_PROOF]
     return [("header", name) for name in headers] + [("query", name) for name in probe.query.names]
+
+
+def _described(description: Description) -> list[tuple[str, str]]:
+    """Return the places of what a description signs: signature, timestamp, id, and others in its text."""
+    timestamp = [description.timestamp.place] if description.timestamp else []
+    others = [variable.place for variable in description.text.variables if variable.place]
+    places = dict.fromkeys((*description.places[:1], *timestamp, *others))
+    return [(place.kind, place.name) for place in places if place.kind in ("header", "query")]
 
 
 def security_schemes(source: Source, verify: JsonObject) -> JsonObject:
@@ -86,7 +99,9 @@ def security_schemes(source: Source, verify: JsonObject) -> JsonObject:
 
 
 def describe_scheme(source: Source) -> str:
-    """Return the scheme's name, and the first line of its documentation."""
+    """Return the scheme's name with the first line of its documentation, or the preset with its page."""
+    if source.preset:
+        return f"scheme `{source.preset}`: {PRESETS[source.preset].docs}"
     text = inspect.getdoc(SCHEMES[source.scheme]) if source.scheme else None
     first = _MAKES.sub("", (text or "").partition("\n")[0])
     return f"scheme `{source.scheme}`: {first}"

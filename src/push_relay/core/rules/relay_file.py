@@ -207,7 +207,7 @@ class SourcePolicyTable(Table):
     settings = default(
         TextsByName(),
         {},
-        "Texts by name that the source's provider needs beside the secret and that are no secrets, such as "
+        "Texts by name that the source's provider needs beside the secret and that are not secret, such as "
         "the id of a webhook. Those that are stored beside the secret "
         "([security.md](security.md#secrets-and-settings)) are used before them.",
         without="none",

@@ -16,7 +16,7 @@ class Policy(NamedTuple):
 
     addresses   the networks of `allow_ips`; empty: everybody may call, and is verified nevertheless
     topics      a list is required, because SNS signs the messages of everybody's topics in the same way
-    settings    what the deployer gives beside the secret, and is no secret
+    settings    what the deployer gives beside the secret, and is not secret
     unverified  required for the scheme `none`, because a source's folder alone must never accept everybody
     """
 

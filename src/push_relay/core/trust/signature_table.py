@@ -60,8 +60,8 @@ class VerifySignature(Verify):
     spaced = default(
         Boolean(),
         False,  # noqa: FBT003 (the key's default)
-        "Whether spaces may be around the items: some senders write one after the comma, and an HTTP API joins "
-        "two headers of one name with a comma and a space.",
+        "Whether spaces may be around the items: some senders write one after the comma, and an HTTP API "
+        "joins two headers of one name with a comma and a space.",
     )
     timestamp = optional(
         PlaceKind(items=True),
@@ -175,7 +175,7 @@ class VerifySigned(VerifySignature):
         "How the key is written. `whsec` is the form of Standard Webhooks.",
     )
     key_strip = default(
-        _WITHOUT_TEXT, "", "A beginning of the stored secret that is no part of the key.", without="none"
+        _WITHOUT_TEXT, "", "A beginning of the stored secret that does not belong to the key.", without="none"
     )
     key_append = default(_WITHOUT_TEXT, "", "A text that is added to the key.", without="none")
     key_begins = default(

@@ -35,7 +35,7 @@ class StoredSigningSecrets:
         return _secrets_of(source, self._stored(source, self._secret.refetched(REFETCH_SECS)))
 
     def has(self, source: str) -> bool:
-        """Return whether a secret is stored for a source. Raises CredentialsUnavailable if none can be read."""
+        """Return whether a secret is stored for a source. Raises CredentialsUnavailable if it is unknown."""
         stored = self._stored(source, self._secret.text())
         return (read_member(stored, SECRET) if isinstance(stored, dict) else stored) is not None
 

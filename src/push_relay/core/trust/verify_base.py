@@ -1,4 +1,4 @@
-"""What every `[verify]` table has in common: the scheme or preset, the proof's places, how long to remember.
+"""The common part of all `[verify]` tables: the scheme or preset, the proof's places, how long to remember.
 
 `deliver` reads these tables too, so that this module and those of the tables load no scheme.
 """

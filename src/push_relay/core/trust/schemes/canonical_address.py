@@ -13,9 +13,9 @@ from push_relay.core.trust.schemes.proof import no_fit, require
 from push_relay.core.trust.schemes.signed_text import local_part
 from push_relay.core.trust.schemes.values import Values, encoded
 
-#: What JavaScript's encodeURI does not escape.
+#: The characters that JavaScript's encodeURI does not escape.
 _URI = ";,/?:@&=+$-_.!~*'()#"
-#: What JavaScript's querystring.escape does not escape.
+#: The characters that JavaScript's querystring.escape does not escape.
 _COMPONENT = "-_.!~*'()"
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Timestamp(NamedTuple):
-    """Where the moment of signing is, how it is written, and how far it may be from the clock.
+    """The place of the moment of signing, its format, and how far it may be from the clock.
 
     required  whether a request without it is refused
     late      whether it is only read from the signed body, once the proof has held

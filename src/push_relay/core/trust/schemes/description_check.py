@@ -1,4 +1,4 @@
-"""What `make check` refuses in a description: one that proves nothing, or that can be read in two ways."""
+"""Find descriptions that prove nothing, or that can be read in two ways. `make check` refuses them."""
 
 import itertools
 

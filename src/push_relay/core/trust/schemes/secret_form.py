@@ -46,7 +46,7 @@ def key_text_form(*, begins: str = "", strip: str = "") -> SecretForm:
     """Return the form of a key that is a text of any characters.
 
     begins  how the key begins; it is added to one that was stored without it
-    strip   a beginning that is no part of the key, although its sender shows it
+    strip   a beginning that does not belong to the key, although its sender shows it
 
     A public key is not a secret, so a text that is one never is a key of HMAC.
     """
@@ -66,7 +66,7 @@ def encoded_form(
 ) -> SecretForm:
     """Return the form of a key that is written in an encoding. Each reading is in its usual spelling.
 
-    strip  a beginning that is no part of the key
+    strip  a beginning that does not belong to the key
     """
 
     def readings(stored: bytes) -> list[bytes]:

@@ -51,7 +51,7 @@ class Offer(NamedTuple):
     texts   the signatures, as they were sent
     public  those of the kind of public keys of Standard Webhooks
     signed  the text
-    moment  when it was signed, if a timestamp says so
+    moment  when it was signed, if there is a timestamp
     """
 
     texts: Sequence[str]
