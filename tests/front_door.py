@@ -119,6 +119,13 @@ def request(
     return Request(content, headers or {}, query or {}, address)
 
 
+def toml_value(value: object) -> str:
+    """Write a value of JSON as TOML, whose inline tables have another sign between key and value."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{json.dumps(name)} = {toml_value(item)}' for name, item in value.items())}}}"
+    return json.dumps(value)
+
+
 def world(
     directory: Path,
     verify: Mapping[str, Any] | None,
@@ -133,7 +140,7 @@ def world(
     folder.mkdir(parents=True, exist_ok=True)
     lines = ['title = "Planted"', 'docs = "tests/front_door.py"', top]
     if verify is not None:
-        lines += ["[verify]", *(f"{name} = {json.dumps(value)}" for name, value in verify.items())]
+        lines += ["[verify]", *(f"{name} = {toml_value(value)}" for name, value in verify.items())]
     lines += ["[event]", event, "[[message]]", 'title = "Came"', 'body = "in"']
     (folder / "source.toml").write_text("\n".join(lines))
     (folder / "schema.json").write_text('{"type": "object"}')

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from described_senders import DESCRIBED, PLAIN
+from jwt_cases import TOKENS
 from sender_case import JSON_BODY, WORD, Case, Place, case_of, mac
 from sns_sender import NOW, URL, Request, b64, iso, iso_ms, sns_message, sns_signed
 
@@ -286,7 +287,12 @@ CASES = (
         other=b"planted:other",
     ),
     *PLAIN,
+    *(case for case in TOKENS if "key" not in case.verify),
 )
 #: Also the senders whose proof is inside the body, or whose key is not a text. The tests of the schemes use
 #: all of them.
-ALL_CASES = (*CASES, *(case for case in DESCRIBED if case not in PLAIN))
+ALL_CASES = (
+    *CASES,
+    *(case for case in DESCRIBED if case not in PLAIN),
+    *(case for case in TOKENS if "key" in case.verify),
+)

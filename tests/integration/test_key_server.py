@@ -29,7 +29,7 @@ def test_a_document_is_fetched_by_a_single_get() -> None:
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "404 Not Found", "410 Gone"])
-def test_a_document_that_does_not_exist_is_none(status: str) -> None:
+def test_a_missing_document_has_no_content(status: str) -> None:
     """A request named an address that its host does not have."""
     with raw(answering(head(0, status))) as server:
         assert KeyServer().document(server.address + "/keys") is None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import schemathesis
 
+from front_door import toml_value
 from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.trust.handshake_names import AS_DATA, SPECIAL
 from push_relay.core.trust.handshakes.rows import ROWS
@@ -34,7 +35,7 @@ def folder(root: Path, name: str, schema: Any = None, **tables: Any) -> None:
     lines += [f'handshake = "{tables["handshake"]}"'] if "handshake" in tables else []
     for table in {"verify", "event", "answer"} & tables.keys():
         lines.append(f"[{table}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in tables[table].items()]
+        lines += [f"{key} = {toml_value(value)}" for key, value in tables[table].items()]
     (made / "source.toml").write_text("\n".join(lines), "utf-8")
     (made / "schema.json").write_text(json.dumps(schema or {"type": "object"}), "utf-8")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from front_door import GATEWAYS, PLANTED, Gateway, world_of
+from front_door import GATEWAYS, PLANTED, Gateway, toml_value, world_of
 from push_relay.adapters.catalog import read_routing_file, read_source_folder
 from push_relay.core.errors import ConfigurationInvalid
 from relayctl.__main__ import main
@@ -38,7 +38,7 @@ def source_folder(
     made.mkdir(parents=True)
     lines = ['title = "Planted"', 'docs = "d"']
     for header, table in (("[verify]", verify), ("[[message]]", message), ("[event]", event)):
-        lines += [header, *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+        lines += [header, *(f"{key} = {toml_value(value)}" for key, value in table.items())]
     (made / "source.toml").write_text("\n".join(lines))
     (made / "schema.json").write_text("{}")
     return made

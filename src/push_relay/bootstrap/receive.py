@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PublishedKeys:
-    """The keys that senders publish. What fetches them is only loaded if a request needs it."""
+    """The keys that senders publish. The modules that fetch them are only loaded if a request needs it."""
 
     def __init__(self, clock: "Clock") -> None:
         self._clock = clock

@@ -197,6 +197,7 @@ OPTIONS = {
     "token": {"header": "X-T"},
     "signed": {"signature": "header:X-S"},
     "public-key": {"signature": "header:X-S", "algorithm": "ed25519", "key": "hex"},
+    "jwt": {"token": "body"},
 }
 
 

@@ -105,6 +105,7 @@ def test_every_scheme_generates_an_example_that_it_accepts(name: str) -> None:
         "token": {"header": "X-T", "prefix": "Bearer "},
         "signed": {"signature": "header:X-S"},
         "public-key": {"signature": "header:X-S", "algorithm": "ed25519", "key": "hex"},
+        "jwt": {"token": "body"},
     }.get(name, {})
     form = read_scheme({"scheme": name, **more}).secret
     example = form.example(secrets.token_bytes(24))

@@ -44,11 +44,11 @@ class Jws(NamedTuple):
         return head.encode("ascii") + b"." + written
 
 
-def read_jws(token: str) -> Jws | None:
+def read_jws(text: str) -> Jws | None:
     """Return a token; None unless it has three parts of canonical base64url and a JSON header."""
-    if len(token) > MAX_TOKEN or not token.isascii() or token.count(".") != _PARTS - 1:
+    if len(text) > MAX_TOKEN or not text.isascii() or text.count(".") != _PARTS - 1:
         return None
-    head, middle, tail = token.split(".")
+    head, middle, tail = text.split(".")
     jose = read_claims(from_base64url(head) or b"", _JOSE_LIMITS) if len(head) <= MAX_JOSE else None
     payload, signature = from_base64url(middle), from_base64url(tail)
     if jose is None or payload is None or not signature:

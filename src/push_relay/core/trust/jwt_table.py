@@ -153,7 +153,11 @@ class VerifyJwt(Verify):
         "The claim that is the sender's id of the event: another for each event, the same in each attempt.",
         without="the token has no id of the event",
     )
-    content = optional(Choice("unsigned"), "`unsigned` states that the token does not cover the content.")
+    content = optional(
+        Choice("unsigned"),
+        "States that the token does not cover the content.",
+        without="the token has to cover it",
+    )
 
     def check(self) -> None:
         """Refuse keys that do not fit each other, and a token that proves less than it seems to."""
@@ -162,7 +166,7 @@ class VerifyJwt(Verify):
         self._check_key()
         if self.unencoded and not self.detached:
             self.wrong("unencoded", "has no effect without `detached`")
-        if self.detached and (self.token == BODY or self.claims):
+        if self.detached and (self.is_body or self.claims):
             self.wrong("detached", "is for a token in a header, whose payload is the body and has no claims")
         if self.covers_content and self.content:
             self.wrong("content", "is wrong: the token covers the content")
@@ -184,9 +188,14 @@ class VerifyJwt(Verify):
             self.wrong("key", "`x5c` needs `leaf_oid` and `intermediate_oid`, and no other key has them")
 
     @property
+    def is_body(self) -> bool:
+        """Whether the token is the whole body."""
+        return self.token.startswith(BODY)
+
+    @property
     def covers_content(self) -> bool:
         """Whether the token covers the event's content."""
-        if self.detached or self.token == BODY or not self.token.startswith(("header:", "query:")):
+        if self.detached or self.is_body or not self.token.startswith(("header:", "query:")):
             return True
         # Only a hash of nothing may be missing (`schemes/jwt.py`).
         return any(expected.covers_body for expected in self.claims or ())
@@ -199,7 +208,7 @@ class VerifyJwt(Verify):
     @property
     def proof_places(self) -> tuple[tuple[str, Place], ...]:
         """The token's place."""
-        return (("token", read_place(self.token)),) if self.token and self.token != BODY else ()
+        return (("token", read_place(self.token)),) if self.token and not self.is_body else ()
 
     @property
     def signed_tolerance_secs(self) -> int | None:

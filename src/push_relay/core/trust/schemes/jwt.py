@@ -14,7 +14,7 @@ from push_relay.core.errors import CredentialsUnavailable, SignatureMissing
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.certificate_chain import ChainRules, leaf_key
 from push_relay.core.trust.jws import MAX_TOKEN, Jws, read_claims, read_jws
-from push_relay.core.trust.jwt_table import BODY, SECRET_KEYS, Expected, VerifyJwt
+from push_relay.core.trust.jwt_table import SECRET_KEYS, Expected, VerifyJwt
 from push_relay.core.trust.place import read_place
 from push_relay.core.trust.public_keys import PublicKey, read_keys
 from push_relay.core.trust.schemes.fetched import FetchedKeySource
@@ -25,6 +25,8 @@ from push_relay.core.trust.schemes.proof import (
     Scheme,
     SignedRequest,
     Verified,
+    fits,
+    hexadecimal,
     keys,
     no_fit,
     proof,
@@ -57,7 +59,7 @@ class Token:
         self._fetch = FetchedKeySource(table.fetch, table.key) if table.fetch else None
         self._claims = [(expected, _templates(expected)) for expected in table.claims or ()]
         self._jose = [(expected, _templates(expected)) for expected in table.jose or ()]
-        self._is_document = table.token == BODY or not table.token.startswith(("header:", "query:"))
+        self._is_document = table.is_body or not table.token.startswith(("header:", "query:"))
 
     def verify(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale, CredentialsUnavailable.
@@ -79,7 +81,7 @@ class Token:
         return Verified(content, self._event_id(claims), self._table.covers_content, secret)
 
     def _token(self, request: SignedRequest) -> str:
-        if self._table.token == BODY:
+        if self._table.is_body:
             if not request.body:
                 raise SignatureMissing("the request is not signed")
             require(len(request.body) <= MAX_TOKEN)
@@ -171,7 +173,7 @@ def _mac_secret(jws: Jws, content: bytes, secrets: Sequence[bytes], form: KeyFor
     hash_name = _HASH_NAMES[jws.jose["alg"]]
     for secret in secrets:
         key = form.key(secret)
-        if key and hmac.compare_digest(hmac.digest(key, content, hash_name), jws.signature):
+        if key and fits([jws.signature.hex()], [hexadecimal(hmac.digest(key, content, hash_name))]):
             return secret
     raise no_fit()
 
@@ -223,5 +225,5 @@ def _wanted(
 
 def _equal(value: object, wanted: bytes | int | bool) -> bool:  # noqa: FBT001 (as above)
     if isinstance(wanted, bytes):
-        return isinstance(value, str) and hmac.compare_digest(value.encode(), wanted)
+        return isinstance(value, str) and fits([value.encode().hex()], [hexadecimal(wanted)])
     return type(value) is type(wanted) and value == wanted

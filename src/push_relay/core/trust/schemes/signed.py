@@ -73,6 +73,9 @@ class Signed:
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale, PayloadTooLarge."""
         description = self.description
+        for name in description.settings:
+            if not evidence.settings.get(name):
+                raise CredentialsUnavailable(f"the source's setting `{name}` is missing")
         values = Values(request, evidence.settings, description.form_field)
         parts = [self._offers(values) for _ in values.parts(description.each)]
         event_id = self._id(values)
@@ -202,8 +205,6 @@ class Signed:
         """
         description = self.description
         (offers,) = parts
-        if missing := [name for name in description.settings if not evidence.settings.get(name)]:
-            raise CredentialsUnavailable(f"the source's setting `{missing[0]}` is missing")
         self._require_fresh(offers, values.request.body, evidence)
 
         signed: list[Offer] = []

@@ -12,7 +12,7 @@ from push_relay.core.trust.certificate_chain import root_fingerprint
 from push_relay.core.trust.jwt_table import SECRET_KEYS
 from push_relay.core.trust.public_keys import read_keys
 from push_relay.core.trust.schemes.key_form import KeyForm, key_form
-from push_relay.core.trust.schemes.secret_form import SecretForm
+from push_relay.core.trust.schemes.secret_form import SecretForm, any_form
 
 _NEEDS = {
     "pem": "a public key in PEM, RSA of 2048 bits or more or ECDSA on P-256",
@@ -32,10 +32,10 @@ def token_key_form(form: str) -> KeyForm:
         return made._replace(secret=made.secret._replace(readings=_without_json(made.secret.readings)))
     if form == "x5c":
         return KeyForm(SecretForm(_NEEDS[form], _roots, lambda random: (random * 2)[:32].hex()), bytes)
-    return KeyForm(
-        SecretForm(_NEEDS[form], lambda stored: _readable(form, stored), lambda _random: _example(form)),
-        bytes,
+    public = any_form(
+        _NEEDS[form], lambda text: _readable(form, visible(text)), lambda _random: _example(form)
     )
+    return KeyForm(public, bytes)
 
 
 def _without_json(readings: Callable[[bytes], list[bytes]]) -> Callable[[bytes], list[bytes]]:
@@ -50,9 +50,8 @@ def _roots(stored: bytes) -> list[bytes]:
     return [found.encode("ascii")] if found else []
 
 
-def _readable(form: str, stored: bytes) -> list[bytes]:
-    text = visible(stored.decode("utf-8", "replace")).encode()
-    return [text] if read_keys(form, text) else []
+def _readable(form: str, text: str) -> str | None:
+    return text if read_keys(form, text.encode()) else None
 
 
 def _example(form: str) -> str:
