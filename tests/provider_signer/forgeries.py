@@ -100,7 +100,9 @@ def proof_missing(sender: Sender) -> Iterator[Sent]:
     def without(values: dict[str, str]) -> dict[str, str]:
         return {k: v for k, v in values.items() if not any(proof in v for proof in pen.proofs)}
 
-    forged = replace(genuine, headers=without({**genuine.headers}), query=without({**genuine.query}))
+    query = without({**genuine.query})
+    url = genuine.url if query == genuine.query else genuine.url.partition("?")[0]
+    forged = replace(genuine, headers=without({**genuine.headers}), query=query, url=url)
     if forged != genuine:
         yield forged
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ def sign_token(webhook: Webhook, table: VerifyJwt, key: bytes, now: float, url: 
     algorithm = table.algorithm[0]
     if algorithm not in SYMMETRIC:
         raise CannotSignError("only the sender has the private key of this scheme")
-    if not key or table.detached or not table.token.startswith(("header:", "query:")):
+    if not key or not table.token.startswith(("header:", "query:")):
         raise CannotSignError("this scheme's token cannot be made on this machine")
     sending = Sending(webhook.headers, webhook.query, webhook.body, url)
     values = Values(sending, {})
@@ -32,16 +33,21 @@ def sign_token(webhook: Webhook, table: VerifyJwt, key: bytes, now: float, url: 
     claims = _members(table.claims or (), values)
     for name, value in _times(table, int(now)).items():
         (jose if name.startswith(JOSE) else claims)[name.removeprefix(JOSE)] = value
-    text = f"{_part(jose)}.{_part(claims)}"
-    mac = hmac.digest(key, text.encode(), f"sha{algorithm.removeprefix('HS')}")
-    token = f"{table.prefix}{text}.{_base64url(mac)}"
+    if table.unencoded:
+        jose |= {"b64": False, "crit": ["b64"]}
+    payload = webhook.body if table.detached else json.dumps(claims).encode()
+    written = payload if table.unencoded else _base64url(payload).encode()
+    mac = hmac.digest(key, f"{_part(jose)}.".encode() + written, f"sha{algorithm.removeprefix('HS')}")
+    # A payload that is the body is left out of the token.
+    sent = "" if table.detached else _base64url(payload)
+    token = f"{table.prefix}{_part(jose)}.{sent}.{_base64url(mac)}"
     signed = sending.at(read_place(table.token), token)
     return replace(webhook, headers=signed.headers, query=signed.query)
 
 
-def _members(expectations: tuple[Expected, ...], values: Values) -> dict[str, Any]:
+def _members(expectations: Sequence[Expected] | None, values: Values) -> dict[str, Any]:
     members: dict[str, Any] = {}
-    for expected in expectations:
+    for expected in expectations or ():
         if expected.names[0].startswith("/"):
             raise CannotSignError(f"the claim `{expected.names[0]}` is inside another one")
         members[expected.names[0]] = _rendered(expected, values)

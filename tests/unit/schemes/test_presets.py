@@ -103,6 +103,18 @@ def test_a_time_outside_the_window_is_stale(sender: Sender) -> None:
             admit(sender, sender.request(1, now=NOW + away))
 
 
+@pytest.mark.parametrize("slug", ["recurly", "airwallex", "knock", "front"])
+def test_a_time_in_seconds_or_milliseconds_is_accepted(slug: str) -> None:
+    """Documentation and libraries differ about the unit; the number of digits shows it."""
+    sender = SENDERS[slug]
+    in_seconds = sender.request(now=NOW / 1000)
+    assert f"{NOW:d}" in str(in_seconds.headers)
+    assert f"{NOW * 1000:d}" in str(sender.request().headers)
+    admit(sender, in_seconds)
+    with pytest.raises(Stale):
+        admit(sender, in_seconds, now=NOW + 301)
+
+
 @pytest.mark.parametrize("sender", UNTIMED, ids=lambda sender: sender.slug)
 def test_without_a_window_an_old_request_is_accepted(sender: Sender) -> None:
     """The ledger refuses repeats instead."""

@@ -89,7 +89,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "https://developers.deepgram.com/reference",
         "header:dg-token",
         "the identifier of the API key",
-        "The identifier is not a secret: add a random token to the callback's address and check it too, or treat the event as unproven.",
+        "The identifier is not a secret: it proves little.",
     ),
     "adobe-sign": _token(
         "Adobe Acrobat Sign",

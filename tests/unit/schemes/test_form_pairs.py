@@ -1,0 +1,18 @@
+"""The pairs of a form as one signed text: a value may hold an ampersand, and never another pair."""
+
+import pytest
+
+from push_relay.core.errors import SignatureInvalid
+from push_relay.core.trust.schemes.form import sorted_pairs
+
+
+def test_a_value_with_an_ampersand_is_signed() -> None:
+    """It cannot be split: the part after the ampersand is not a pair."""
+    assert sorted_pairs([("subject", "tea & milk"), ("note", "a=b")], ()) == "note=a=b&subject=tea & milk"
+
+
+@pytest.mark.parametrize("value", ["1&total=9", "a&b c=d", "&=", "x&y&total=9"])
+def test_a_value_with_a_pair_is_refused(value: str) -> None:
+    """The same text would be signed for a form with one field more."""
+    with pytest.raises(SignatureInvalid):
+        sorted_pairs([("note", value), ("subject", "tea")], ())
