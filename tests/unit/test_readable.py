@@ -47,6 +47,7 @@ def evaluate(text: str, data: Any) -> Any:
         ),
         (A("ec2", "instance/i-0b2f7d6a1c9e43aa0"), "i-0b2f7d6a1c9e43aa0"),
         (A("rds", "db:recipes"), "recipes"),
+        ("arn:aws:ec2::eu-west-1:snapshot/snap-01", "snap-01"),
         ("arn:aws-us-gov:iam::123456789012:role/service-role/baker", "baker"),
         ("arn:aws:iam::aws:policy/ReadOnlyAccess", "ReadOnlyAccess"),
     ],

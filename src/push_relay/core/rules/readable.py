@@ -15,7 +15,7 @@ _LONGEST = 20_000
 _FIELDS, _VALUE_CHARS, _MOST_KEYS = 6, 80, 100
 
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
-_ARN = re.compile(r"\barn:aws[a-z-]*:([a-z0-9-]*):[a-z0-9-]*:[a-z0-9]*:([^\s\"'<>,;|(){}\[\]]+)")
+_ARN = re.compile(r"\barn:aws[a-z-]*:([a-z0-9-]*):[a-z0-9-]*:[a-z0-9-]*:([^\s\"'<>,;|(){}\[\]]+)")
 #: A part of a resource's name that names nothing to a person: a UUID, a hash, a number, any revision.
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|[0-9]+|\*|\$LATEST")
 _JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
