@@ -3,6 +3,7 @@
 docs/security.md lists them in a table. An attack yields nothing for a scheme to which it does not apply.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -10,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from push_relay.core.errors import SignatureInvalid, SignatureMissing, Stale, Unauthenticated
-from signers import CASES, WORD, Case, Place
+from signers import ALL_CASES as CASES
+from signers import WORD, Case, Place
 from sns_sender import NOW, Request
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -50,7 +52,7 @@ def _wrong_secret(case: Case) -> Iterator[Request]:
 def _no_secret(case: Case) -> Iterator[Request]:
     """Sign with the empty key, which is not a secret."""
     name = str(case.verify["scheme"])
-    if name not in {"standard-webhooks", "sns-http"}:
+    if name not in {"standard-webhooks", "sns-http", "public-key"}:
         yield case.sign(case.body, b"", case.written(NOW))
 
 
@@ -78,8 +80,10 @@ def _flipped(text: str) -> Iterator[str]:
 
 def _proof_bit(case: Case) -> Iterator[Request]:
     genuine = case.genuine()
-    for text in _flipped(case.proof.read(genuine)):
-        yield case.proof.write(genuine, text)
+    right = case.proof.read(genuine)
+    for text in _flipped(right):
+        if text.lower() not in map(str.lower, case.same(right)):
+            yield case.proof.write(genuine, text)
 
 
 def _timestamp_bit(case: Case) -> Iterator[Request]:
@@ -104,6 +108,9 @@ def _timestamp_nonsense(case: Case) -> Iterator[Request]:
     spellings = ["+" + right, "-" + right, "0" + right, right + ".0", right + "e0", f"{right} ", f" {right}"]
     spellings += [arabic, right + "\n", "9" * 20, "0x6b49d200", "nan", "inf", "1_800_000_000", right.lower()]
     spellings += [right.replace("T", " "), right.replace("Z", "+00:00"), "2027-13-15T08:00:00Z"]
+    spellings += [right.replace("GMT", "UTC"), right.replace("2027", "27"), right.replace("Fri", "Sat")]
+    spellings += [right.replace("-07:00", "-0700"), right.replace("-07:00", ""), right.replace("15", "15.5")]
+    spellings += [f"{right},{right}", f"{right}Z", "1.8e9", str(10**17), ""]
     for text in spellings if case.stamp else ():
         if text != right:
             yield case.sign(case.body, case.secret, text)
@@ -126,7 +133,7 @@ def _another_scheme(case: Case) -> Iterator[Request]:
     genuine = case.genuine()
     right = case.proof.read(genuine)
     for other in CASES:
-        if other.verify["scheme"] not in {"standard-webhooks", "sns-http"}:
+        if other.verify["scheme"] not in {"standard-webhooks", "sns-http"} and "key" not in other.verify:
             text = other.proof.read(other.genuine(body=case.body, secret=case.secret))
             if text != right:
                 yield case.proof.write(genuine, text)
@@ -168,7 +175,7 @@ def _downgraded(case: Case) -> Iterator[Request]:
         weak = "sha1=" + hmac.new(case.secret, case.body, hashlib.sha1).hexdigest()
         yield case.proof.write(genuine, weak)
         yield replace(genuine, headers={"x-hub-signature-256": "sha256=", "x-hub-signature": weak})
-    if case.proof.kind == "json":
+    if case.verify["scheme"] == "sns-http":
         other = {"1": "2", "2": "1"}[json.loads(genuine.body)["SignatureVersion"]]
         for version in (other, "0", "3", "", "1.0", " 1"):
             yield Place("json", "SignatureVersion").write(genuine, version)
@@ -190,7 +197,7 @@ def _base64_games(case: Case) -> Iterator[Request]:
     around = [" " + right, right + " ", right + "\n", right + "=", right + "==", right + "\0", right + "%"]
     fewer = [right.rstrip("="), right[:-1], right.replace("+", "-").replace("/", "_")]
     for text in [*spaced, *around, *fewer, *_unused_bits(right)]:
-        if text != right:
+        if text not in (right, *case.same(right)):
             yield case.proof.write(genuine, text)
 
 
@@ -208,7 +215,7 @@ def _wrong_case(case: Case) -> Iterator[Request]:
     genuine = case.genuine()
     right = case.proof.read(genuine)
     for text in (right.upper(), right.swapcase(), right.lower(), right.title()):
-        if text != right:
+        if text not in (right, *case.same(right)):
             yield case.proof.write(genuine, text)
 
 
@@ -235,6 +242,78 @@ def _reserialised(case: Case) -> Iterator[Request]:
             yield replace(genuine, body=body)
 
 
+def _list_games(case: Case) -> Iterator[Request]:
+    """Write a list that a lenient reader would search for the right signature."""
+    split = str(
+        case.verify.get(
+            "split",
+            {"stripe": ",", "pagerduty": ",", "standard-webhooks": " "}.get(str(case.verify["scheme"]), ""),
+        )
+    )
+    name = case.proof.name
+    if not split or case.proof.kind != "headers":
+        return
+    request = case.genuine()
+    written = request.headers[name]
+    for text in (
+        written + split,
+        split + written,
+        written + split * 2 + written,
+        f"{written}{split}=",
+        f"{written}{split}v1",
+        f"{written}{split}v1=",
+        f"{written}{split}=ab",
+        f"{written}{split}\u00e9=ab",
+        written + f"{split}v9=ab" * 2000,
+        written.replace("v1", "v9").replace("sig=", "sag="),
+        written.replace("=", "==") if "=" in written and "," in split else written + split,
+    ):
+        if text != written:
+            yield replace(request, headers={**request.headers, name: text})
+
+
+def _one_of_several(case: Case) -> Iterator[Request]:
+    """Leave the proof out of one item, or put it into none."""
+    steps = str(case.verify.get("each", "")).split("/")
+    if "*" not in steps:
+        return
+    genuine = case.genuine()
+    document = json.loads(genuine.body)
+    items = document[steps[1]]
+    inner = steps[steps.index("*") + 1 :]
+    field = case.proof.name.rpartition("/")[2]
+
+    def without(number: int, value: object) -> Request:
+        changed = json.loads(genuine.body)
+        item = changed[steps[1]][number]
+        for step in inner:
+            item = item[step]
+        item[field] = value
+        return replace(genuine, body=json.dumps(changed).encode())
+
+    for number in range(len(items)):
+        for value in (None, "", [], {}, True, 1.5, "AAAA"):
+            yield without(number, value)
+    more: list[object] = [[], {}, None, "x", items[0], [*items, {}], [*items, "x"], [*items, None], [items]]
+    for value in more:
+        yield replace(genuine, body=json.dumps({**document, steps[1]: value}).encode())
+
+
+def _another_key_or_hash(case: Case) -> Iterator[Request]:
+    """Sign the body with another hash function, or with the key's text instead of the key."""
+    if case.covers != "bytes" or case.proof.kind not in {"headers", "query"} or case.stamp:
+        return
+    genuine = case.genuine()
+    right = case.proof.read(genuine)
+    for name in ("md5", "sha1", "sha256", "sha384", "sha512", "sha3_256"):
+        mac = hmac.new(case.secret, case.body, name).digest()
+        plain = hashlib.new(name, case.secret + case.body).digest()
+        for content in (mac, plain):
+            for text in (content.hex(), base64.b64encode(content).decode(), f"sha256={content.hex()}"):
+                if text != right:
+                    yield case.proof.write(genuine, text)
+
+
 ATTACKS = (
     Attack("missing header", _missing, SignatureMissing),
     Attack("empty", _empty),
@@ -256,4 +335,7 @@ ATTACKS = (
     Attack("hex or base64 in the wrong case", _wrong_case),
     Attack("unicode look-alike, oversized", _lookalike),
     Attack("same JSON, other bytes", _reserialised),
+    Attack("list with an empty, unknown or malformed item", _list_games),
+    Attack("one of several items without its proof", _one_of_several, Unauthenticated),
+    Attack("signed with another hash function, or with the key's text", _another_key_or_hash),
 )

@@ -148,8 +148,8 @@ def world_of(directory: Path, case: Case, **more: Any) -> World:
     options: dict[str, Any] = {}
     if case.verify["scheme"] == "sns-http":
         options = {"event": 'format = "sns"', "top": 'handshake = "sns"', "policy": f'topics = ["{TOPIC}"]'}
-    if case.name == "twilio form":
-        options = {"event": 'form_field = "*"'}
+    if case.event:
+        options = {"event": case.event}
     here = world(directory, case.verify, **{**options, **more})
     here.secrets.secrets = (case.secret,)
     here.sns.certificates = dict(certificates())

@@ -1,7 +1,7 @@
 """Fakes of the ports that store nothing: time, secrets, SNS, the vendor. Tests and the bench share them."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from push_relay.core.delivery.encoding import Credentials
@@ -35,6 +35,7 @@ class SigningSecrets:
         self.secrets: tuple[bytes, ...] = secrets or (SECRET,)
         self.rotated: tuple[bytes, ...] = ()
         self.by_source: dict[str, tuple[bytes, ...]] = {}
+        self.stored_settings: dict[str, str] = {}
         self.missing = False
         self.refetches = 0
 
@@ -49,6 +50,11 @@ class SigningSecrets:
         self.refetches += 1
         self.secrets = self.rotated or self.secrets
         return self.of(source)
+
+    def settings(self, source: str) -> Mapping[str, str]:
+        """Return what is stored for a source beside its secret."""
+        del source
+        return self.stored_settings
 
 
 class PushCredentials:

@@ -42,8 +42,7 @@ class SecretsManager:
 
 def rotating(directory: Path, case: Case, *secrets: bytes) -> tuple[World, SecretsManager]:
     """Return a relay whose source has its secrets in Secrets Manager, and the Secrets Manager."""
-    event = 'form_field = "*"' if case.name == "twilio form" else ""
-    here = world(directory, case.verify, event=event)
+    here = world(directory, case.verify, event=case.event)
     manager = SecretsManager(here.clock, *(secrets or (case.secret,)))
     here.change_door(Door(manager.signing_secrets(), here.sns.certificate))
     return here, manager

@@ -5,125 +5,32 @@ CASES is the only list. The attacks on the schemes and those on the HTTP handler
 
 import base64
 import hashlib
-import hmac
-import json
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from push_relay.core.trust.schemes.proof import Evidence
-from sns_sender import NOW, TOPIC, URL, Request, b64, certificates, iso, iso_ms, sns_message, sns_signed
+from described_senders import DESCRIBED, PLAIN
+from sender_case import JSON_BODY, WORD, Case, Place, case_of, mac
+from sns_sender import NOW, URL, Request, b64, iso, iso_ms, sns_message, sns_signed
 
-#: The signed content of every body contains this word, so that a forger can change it.
-WORD = b"planted"
-JSON_BODY = b'{"note": "planted", "at": [1, 2.50], "name": "\\u00e9"}'
+__all__ = [
+    "ALL_CASES",
+    "CASES",
+    "FORM_BODY",
+    "JSON_BODY",
+    "NOW",
+    "URL",
+    "WORD",
+    "Case",
+    "Place",
+    "Request",
+    "mac",
+]
+
 FORM_BODY = b"Body=planted+text&From=%2B14158675309&To=%2B18005551212&Empty="
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The place of a value in a request: a header, a query parameter, or a field of the JSON body.
-
-    opaque  a pattern whose only group is the part of the value that belongs to the proof
-    """
-
-    kind: str
-    name: str
-    opaque: str = r"(?s)(.*)"
-
-    def read(self, request: Request) -> str:
-        """Return the value."""
-        found = re.fullmatch(self.opaque, self._value(request))
-        assert found
-        return found[1]
-
-    def write(self, request: Request, value: str) -> Request:
-        """Return the request with another value."""
-        current = self._value(request)
-        found = re.fullmatch(self.opaque, current)
-        assert found
-        return self._put(request, current[: found.start(1)] + value + current[found.end(1) :])
-
-    def drop(self, request: Request) -> Request:
-        """Return the request without the value."""
-        if self.kind == "json":
-            document = {key: value for key, value in json.loads(request.body).items() if key != self.name}
-            return replace(request, body=json.dumps(document).encode())
-        values = getattr(request, self.kind)
-        return self._with(request, {key: values[key] for key in values if key != self.name})
-
-    def twice(self, request: Request, joint: str) -> Request:
-        """Return the request with the value twice, joined as API Gateway joins a repeated header."""
-        value = self._value(request)
-        if self.kind == "json":
-            again = f"{{{json.dumps(self.name)}: {json.dumps(value)}, {request.body.decode().lstrip('{ ')}"
-            return replace(request, body=again.encode())
-        return self._put(request, value + joint + value)
-
-    def _value(self, request: Request) -> str:
-        values = json.loads(request.body) if self.kind == "json" else getattr(request, self.kind)
-        return str(values[self.name])
-
-    def _put(self, request: Request, value: str) -> Request:
-        if self.kind == "json":
-            document = json.loads(request.body) | {self.name: value}
-            return replace(request, body=json.dumps(document).encode())
-        return self._with(request, {**getattr(request, self.kind), self.name: value})
-
-    def _with(self, request: Request, values: Mapping[str, str]) -> Request:
-        if self.kind == "query":
-            return replace(request, query=values)
-        return replace(request, headers=values)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A scheme with a sender that has its secret.
-
-    verify   the source folder's `[verify]` table
-    sign     (body, secret, timestamp as sent) -> a genuine request
-    proof    the place of the proof
-    stamp    the place of the timestamp, or None if no timestamp is signed
-    written  formats a time as a timestamp
-    past, future  seconds by which a timestamp may differ from the clock
-    covers   the part of the body that the proof covers: its `bytes`, its `fields`, or `nothing`
-    lists    whether several proofs joined by a comma are a valid list, and not a repeated header
-    """
-
-    name: str
-    verify: Mapping[str, Any]
-    sign: Callable[[bytes, bytes, str], Request]
-    secret: bytes
-    other: bytes
-    proof: Place
-    body: bytes = JSON_BODY
-    stamp: Place | None = None
-    written: Callable[[float], str] = lambda moment: str(int(moment))
-    past: int = 300
-    future: int = 300
-    covers: str = "bytes"
-    lists: bool = False
-    event_id: str | None = None
-
-    def genuine(self, now: float = NOW, *, body: bytes | None = None, secret: bytes | None = None) -> Request:
-        """Return a genuine request."""
-        return self.sign(self.body if body is None else body, secret or self.secret, self.written(now))
-
-    def evidence(self, now: float = NOW, *secrets: bytes) -> Evidence:
-        """Return the receiver's evidence, with the case's secret unless others are given."""
-        return Evidence(
-            secrets or (self.secret,), now, lambda address: certificates()[address], frozenset({TOPIC})
-        )
-
-
-def mac(secret: bytes, content: bytes, digest: str = "sha256") -> bytes:
-    """Return an HMAC."""
-    return hmac.new(secret, content, digest).digest()
 
 
 def _github(body: bytes, secret: bytes, _stamp: str) -> Request:
@@ -245,17 +152,6 @@ def whsec(seed: int) -> bytes:
     return b"whsec_" + base64.b64encode(bytes([seed]) * 24)
 
 
-def _case(
-    name: str, verify: Mapping[str, Any], sign: Callable[..., Request], proof: str | Place, **more: Any
-) -> Case:
-    """Return a case. A place that is given as a text is a header, and the default secrets are plain texts."""
-    given: dict[str, Any] = {"secret": b"planted secret", "other": b"other secret", "proof": proof, **more}
-    for key in ("proof", "stamp"):
-        if isinstance(given.get(key), str):
-            given[key] = Place("headers", given[key])
-    return Case(name=name, verify=verify, sign=sign, **given)
-
-
 _CUSTOM = {
     "scheme": "hmac",
     "header": "X-Custom",
@@ -283,18 +179,18 @@ _V1A: dict[str, Any] = {"event_id": "msg_planted", "secret": _PUBLIC[0], "other"
 _GRAFANA = {"scheme": "grafana", "timestamp_header": "X-Grafana-Timestamp"}
 
 CASES = (
-    _case("github", {"scheme": "github"}, _github, "x-hub-signature-256"),
-    _case("shopify", {"scheme": "shopify"}, _shopify, "x-shopify-hmac-sha256"),
-    _case("grafana", {"scheme": "grafana"}, _grafana, "x-grafana-alerting-signature"),
-    _case(
+    case_of("github", {"scheme": "github"}, _github, "x-hub-signature-256"),
+    case_of("shopify", {"scheme": "shopify"}, _shopify, "x-shopify-hmac-sha256"),
+    case_of("grafana", {"scheme": "grafana"}, _grafana, "x-grafana-alerting-signature"),
+    case_of(
         "grafana with a timestamp",
         _GRAFANA,
         _grafana_timestamped,
         "x-grafana-alerting-signature",
         stamp="x-grafana-timestamp",
     ),
-    _case("pagerduty", {"scheme": "pagerduty"}, _pagerduty, "x-pagerduty-signature", lists=True),
-    _case(
+    case_of("pagerduty", {"scheme": "pagerduty"}, _pagerduty, "x-pagerduty-signature", lists=True),
+    case_of(
         "hmac by configuration",
         _CUSTOM,
         _custom,
@@ -304,15 +200,15 @@ CASES = (
         past=60,
         future=60,
     ),
-    _case(
+    case_of(
         "stripe",
         {"scheme": "stripe"},
         _stripe,
         Place("headers", "stripe-signature", r"t=\d+,(v1=[^,]+)(?:,v0=0+)?"),
         stamp=Place("headers", "stripe-signature", r"t=([^,]*),.*"),
     ),
-    _case("slack", {"scheme": "slack"}, _slack, "x-slack-signature", stamp="x-slack-request-timestamp"),
-    _case(
+    case_of("slack", {"scheme": "slack"}, _slack, "x-slack-signature", stamp="x-slack-request-timestamp"),
+    case_of(
         "zendesk",
         {"scheme": "zendesk"},
         _zendesk,
@@ -320,7 +216,7 @@ CASES = (
         stamp="x-zendesk-webhook-signature-timestamp",
         written=iso,
     ),
-    _case(
+    case_of(
         "standard-webhooks v1",
         {"scheme": "standard-webhooks"},
         _standard_v1,
@@ -328,7 +224,7 @@ CASES = (
         stamp="webhook-timestamp",
         **_STANDARD,
     ),
-    _case(
+    case_of(
         "standard-webhooks v1a",
         {"scheme": "standard-webhooks"},
         _standard_v1a,
@@ -336,7 +232,7 @@ CASES = (
         stamp="webhook-timestamp",
         **_V1A,
     ),
-    _case(
+    case_of(
         "standard-webhooks svix",
         {"scheme": "standard-webhooks", "header_prefix": "svix"},
         _svix,
@@ -344,33 +240,34 @@ CASES = (
         stamp="svix-timestamp",
         **_STANDARD,
     ),
-    _case(
+    case_of(
         "twilio form",
         {"scheme": "twilio"},
         _twilio_form,
         "x-twilio-signature",
+        event='form_field = "*"',
         body=FORM_BODY,
         covers="fields",
     ),
-    _case("twilio body hash", {"scheme": "twilio"}, _twilio_json, "x-twilio-signature"),
-    _case("sns-http version 2", {"scheme": "sns-http", "minimum_version": 2}, _sns_2, _SIGNATURE, **_SNS),
-    _case("sns-http version 1", {"scheme": "sns-http"}, _sns_1, _SIGNATURE, **_SNS),
-    _case("sns-http confirmation", {"scheme": "sns-http"}, _sns_confirmation, _SIGNATURE, **_SNS),
-    _case(
+    case_of("twilio body hash", {"scheme": "twilio"}, _twilio_json, "x-twilio-signature"),
+    case_of("sns-http version 2", {"scheme": "sns-http", "minimum_version": 2}, _sns_2, _SIGNATURE, **_SNS),
+    case_of("sns-http version 1", {"scheme": "sns-http"}, _sns_1, _SIGNATURE, **_SNS),
+    case_of("sns-http confirmation", {"scheme": "sns-http"}, _sns_confirmation, _SIGNATURE, **_SNS),
+    case_of(
         "token header",
         {"scheme": "token", "header": "X-Gitlab-Token"},
         _token,
         "x-gitlab-token",
         covers="nothing",
     ),
-    _case(
+    case_of(
         "token bearer",
         {"scheme": "token", "header": "Authorization", "prefix": "Bearer "},
         _bearer,
         "authorization",
         covers="nothing",
     ),
-    _case(
+    case_of(
         "token query",
         {"scheme": "token", "query": "token"},
         _query,
@@ -379,7 +276,7 @@ CASES = (
         secret=b"planted-token",
         other=b"other-token",
     ),
-    _case(
+    case_of(
         "basic",
         {"scheme": "basic"},
         _basic,
@@ -388,4 +285,8 @@ CASES = (
         secret=b"planted:pass word",
         other=b"planted:other",
     ),
+    *PLAIN,
 )
+#: Also the senders whose proof is inside the body, or whose key is not a text. The tests of the schemes use
+#: all of them.
+ALL_CASES = (*CASES, *(case for case in DESCRIBED if case not in PLAIN))

@@ -25,6 +25,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     url: str = URL
+    method: str = "POST"
 
 
 def b64(value: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+from push_relay.core.errors import PayloadTooLarge, SchemaViolation
 from push_relay.core.event import Arrival, Event, Replay
 from push_relay.core.inbound.envelope import unwrap_sqs
 from push_relay.core.queue_format import (
@@ -78,7 +78,7 @@ class QueueContract:
 
     def test_an_item_that_is_not_valid_is_queued_as_another_programs_message(self, queues: Queues) -> None:
         """Its id and its time are those of the request, so that each attempt makes the same message."""
-        item = RejectedItem("bakery", '{"words": 7}', "e-1", 1_700_000_000.0, "c-1", MalformedRequest())
+        item = RejectedItem("bakery", '{"words": 7}', "e-1", 1_700_000_000.0, "c-1", SchemaViolation(()))
         assert queues.queue.put_all([item], lambda: 60.0) == [None]
         (record,) = queues.waiting()
         arrival = unwrap_sqs(record)

@@ -23,7 +23,6 @@ with atheris.instrument_imports(include=["push_relay"]):
     # Some modules are imported only when they are needed, and would not be instrumented then.
     from exchange import Bench
 
-    import push_relay.core.inbound.secret_places
     import push_relay.core.split
     import push_relay.entrypoints.list_answer  # noqa: F401
     from push_relay.core.inbound.formats.registry import FORMATS

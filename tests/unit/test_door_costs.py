@@ -12,9 +12,9 @@ import pytest
 from cpu_cost import cost
 from front_door import api_gateway_v2, request, world_of
 from push_relay.core.inbound.request import MAX_BODY
+from push_relay.core.trust.schemes.form import MAX_FORM_BYTES
 from push_relay.core.trust.schemes.proof import MAX_PROOF
 from push_relay.core.trust.schemes.sns_http import MAX_BYTES
-from push_relay.core.trust.schemes.twilio import MAX_FORM_BYTES
 from signers import CASES, Case
 from sns_sender import URL, Request, sns_message, sns_signed
 

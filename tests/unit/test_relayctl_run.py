@@ -31,12 +31,17 @@ from signers import CASES, NOW, URL, Case, Request
 #: Schemes that `senders` cannot sign.
 UNSIGNABLE = {"sns-http", "twilio"}
 SIGNED = [
-    case for case in CASES if case.verify["scheme"] not in UNSIGNABLE and not case.secret.startswith(b"whpk_")
+    case
+    for case in CASES
+    if case.verify["scheme"] not in UNSIGNABLE
+    and not case.secret.startswith(b"whpk_")
+    and "quoted" not in case.verify
+    and not case.event
 ]
 SIGNED_BY_SHELL = [
     case
     for case in SIGNED
-    if case.verify["scheme"] not in {"stripe", "pagerduty"} and "query" not in case.verify
+    if case.verify["scheme"] not in {"stripe", "pagerduty", "signed"} and "query" not in case.verify
 ]
 PUSH = Push(Recipient(RecipientKind.EXTERNAL, "1"), Wording("x", "y"), "k")
 TRANSLATOR = translator_of(SHIPPED, SHIPPED_ROUTES)

@@ -316,6 +316,22 @@ def test_a_line_that_is_not_json_does_not_affect_its_neighbours(tmp_path: Path) 
     assert json.loads(record["body"]) == json.loads(item.text) == '{"note": hello\0'
 
 
+def test_deliver_does_not_read_what_receive_could_not_read(tmp_path: Path) -> None:
+    """It reads leniently, and a party before the relay may have checked another reading."""
+    here = relay(tmp_path, 'format = "ndjson"', verify=TOKEN)
+    body = b'{"note": "a"}\n{"note": "b", "note": "c"}\nhello'
+    sent = request(body, {"x-token": SECRET.decode(), "content-type": "application/x-ndjson"})
+    _, answer = send(here, sent)
+    assert [entry["status"] for entry in answer["events"]] == ["accepted", "rejected", "rejected"]
+    for record in here.messages.received():
+        here.deliver(sqs_batch(record))
+    assert sorted(here.witness.outcomes) == [Outcome.DELIVERED, Outcome.REJECTED, Outcome.REJECTED]
+    assert {dead.error_code for dead in here.messages.dead_letters} == {"malformed_request"}
+    assert {dead.body for dead in here.messages.dead_letters} == {'{"note": "b", "note": "c"}', "hello"}
+    for dead in here.messages.dead_letters:
+        assert dead.attributes["push-relay-unreadable"] == "1"
+
+
 def test_if_all_items_are_invalid_the_request_is_refused(tmp_path: Path) -> None:
     """As a request with one such event is. Nothing is kept: the sender gets the error and has the items."""
     here = relay(tmp_path)

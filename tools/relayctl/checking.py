@@ -41,6 +41,7 @@ def check(sources: Path, config: Path) -> Result:
         return Result((missing,), ())
     findings: list[Finding] = []
     proofs = {}
+    signing_url = []
     folders = sorted(path for path in sources.iterdir() if path.is_dir())
     for folder in folders:
         try:
@@ -49,10 +50,12 @@ def check(sources: Path, config: Path) -> Result:
             findings += exc.findings
             continue
         proofs[folder.name] = source.proof
+        if source.signs_url:
+            signing_url.append(folder.name)
         findings += _in_order((*source.mistakes(), *source.warnings))
     names = tuple(folder.name for folder in folders)
     try:
-        routing = read_routing_file(config, names, proofs)
+        routing = read_routing_file(config, names, proofs, signing_url)
     except Mistakes as exc:
         return Result((*findings, *_in_order(exc.findings)), names)
     found = (*findings, *_in_order(routing.warnings))

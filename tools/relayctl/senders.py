@@ -8,13 +8,16 @@ import base64
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any, Final
 
-from push_relay.core.trust.schemes.header_hmac import HeaderHmac
-from push_relay.core.trust.schemes.moment import iso8601, unix_ms
+from push_relay.core.trust.place import ITEM
+from push_relay.core.trust.schemes.description import Description
 from push_relay.core.trust.schemes.registry import read_scheme
+from push_relay.core.trust.schemes.signed import Signed
+from push_relay.core.trust.schemes.values import Values
 from push_relay.core.trust.verify_table import WITHOUT_SECRET
 from relayctl.webhook import Webhook
 
@@ -23,7 +26,6 @@ type Verify = Mapping[str, Any]
 
 #: The length of a new secret. Standard Webhooks demands at least 24 bytes.
 _SECRET_BYTES: Final = 24
-_WHSEC: Final = "whsec_"
 
 
 class CannotSignError(Exception):
@@ -53,57 +55,71 @@ def sign(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
     Raises CannotSignError.
     """
     scheme = read_scheme(dict(verify))
-    if isinstance(scheme.verify, HeaderHmac):
-        return _header_hmac(webhook, scheme.verify, secret, now)
+    if isinstance(scheme.verify, Signed):
+        return _described(webhook, scheme.verify.description, secret, now)
     name = str(verify["scheme"])
     if name not in _SIGNERS:
         raise CannotSignError(f"requests of the scheme `{name}` cannot be signed on this machine")
     return _SIGNERS[name](webhook, verify, secret, now)
 
 
-def timestamp_of(scheme: HeaderHmac, now: float) -> str:
-    """Return the text of the timestamp that a scheme sends, or an empty text if it sends none.
+def timestamp_of(description: Description, now: float) -> str:
+    """Return the text of the timestamp that a sender writes, or an empty text if it writes none.
 
     now  seconds since the epoch
     """
-    if scheme.timestamp is None:
-        return ""
-    if scheme.timestamp.read is iso8601:
-        return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return str(int(now * 1000)) if scheme.timestamp.read is unix_ms else str(int(now))
+    match description.timestamp.format if description.timestamp else "":
+        case "":
+            return ""
+        case "unix":
+            return str(int(now))
+        case "unix-ms":
+            return str(int(now * 1000))
+        case "http-date":
+            return formatdate(now, usegmt=True)
+        case _:
+            return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _header_hmac(webhook: Webhook, scheme: HeaderHmac, secret: str, now: float) -> Webhook:
-    timestamp = timestamp_of(scheme, now)
-    before, after = (
-        part.replace("{timestamp}", timestamp).encode() for part in (scheme.before, scheme.after)
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """The request while it is signed, with the fields that a signed text may have."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    method: str = "POST"
+    url: str = ""
+
+
+def _described(webhook: Webhook, description: Description, secret: str, now: float) -> Webhook:
+    """Sign by the description that the relay verifies by."""
+    place, timestamp = description.places[0], description.timestamp
+    in_item = timestamp is not None and timestamp.place.kind == ITEM
+    if not description.hash_name or description.each or place.kind not in ("header", "query"):
+        raise CannotSignError(f"requests with a signature at `{place}` cannot be signed on this machine")
+    written = timestamp_of(description, now)
+    headers = dict(webhook.headers)
+    if timestamp and timestamp.place.kind == "header":
+        headers[timestamp.place.name] = written
+    if description.id and description.id.kind == "header":
+        headers.setdefault(description.id.name, f"msg_{secrets.token_hex(12)}")
+    values = Values(_Sent(webhook.body, headers, webhook.query), {})
+    values.items = {timestamp.place.name: written} if timestamp and in_item else {}
+    mac = hmac.digest(
+        description.key.key(secret.encode()), description.text.fill(values), description.hash_name
     )
-    mac = hmac.digest(secret.encode(), before + webhook.body + after, scheme.digest)
-    headers = {scheme.header: scheme.prefix + scheme.encode(mac).decode()}
-    if scheme.timestamp:
-        headers[scheme.timestamp.header] = timestamp
-    return _with_headers(webhook, headers)
-
-
-def _pagerduty(webhook: Webhook, _verify: Verify, secret: str, _now: float) -> Webhook:
-    mac = hmac.digest(secret.encode(), webhook.body, "sha256").hex()
-    return _with_headers(webhook, {"x-pagerduty-signature": f"v1={mac}"})
-
-
-def _stripe(webhook: Webhook, _verify: Verify, secret: str, now: float) -> Webhook:
-    timestamp = str(int(now))
-    mac = hmac.digest(secret.encode(), f"{timestamp}.".encode() + webhook.body, "sha256").hex()
-    return _with_headers(webhook, {"stripe-signature": f"t={timestamp},v1={mac}"})
-
-
-def _standard_webhooks(webhook: Webhook, verify: Verify, secret: str, now: float) -> Webhook:
-    prefix = verify.get("header_prefix", "webhook")
-    message_id, timestamp = f"msg_{secrets.token_hex(12)}", str(int(now))
-    key = base64.b64decode(secret.removeprefix(_WHSEC))
-    mac = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + webhook.body, "sha256")
-    signature = f"v1,{base64.b64encode(mac).decode()}"
-    proof = {"id": message_id, "timestamp": timestamp, "signature": signature}
-    return _with_headers(webhook, {f"{prefix}-{name}": value for name, value in proof.items()})
+    proof = description.spelling.write(mac).decode()
+    if description.list and description.list.item:
+        proof = f"{description.list.item}{description.list.joint}{proof}"
+    if description.list and timestamp and in_item:
+        name = timestamp.place.name
+        first = f"{name}{description.list.joint}{written}" if name else written
+        proof = f"{first}{description.list.split}{proof}"
+    proof = description.prefix + proof
+    if place.kind == "query":
+        return replace(webhook, headers=headers, query={**webhook.query, place.name: proof})
+    return replace(webhook, headers={**headers, place.name: proof})
 
 
 def _token(webhook: Webhook, verify: Verify, secret: str, _now: float) -> Webhook:
@@ -121,9 +137,6 @@ def _none(webhook: Webhook, _verify: Verify, _secret: str, _now: float) -> Webho
 
 
 _SIGNERS: Final[Mapping[str, Callable[[Webhook, Verify, str, float], Webhook]]] = {
-    "pagerduty": _pagerduty,
-    "stripe": _stripe,
-    "standard-webhooks": _standard_webhooks,
     "token": _token,
     "basic": _basic,
     "none": _none,

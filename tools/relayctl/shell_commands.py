@@ -7,10 +7,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from push_relay.core.push import Push
-from push_relay.core.trust.schemes.header_hmac import HeaderHmac
-from push_relay.core.trust.schemes.moment import iso8601, unix_ms
-from push_relay.core.trust.schemes.proof import hexadecimal
+from push_relay.core.trust.schemes.description import Description, flat
 from push_relay.core.trust.schemes.registry import read_scheme
+from push_relay.core.trust.schemes.signed import Signed
+from push_relay.core.trust.schemes.signed_text import Variable
+from push_relay.core.trust.schemes.spelling import SPELLINGS
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
 from relayctl.examples import Example
 from relayctl.ministack import HOST, REGION
@@ -22,6 +23,13 @@ from relayctl.stack import LocalStack
 _TIME_PLACEHOLDER: Final = "@TIME@"
 _ID_PLACEHOLDER: Final = "@ID@"
 _NOW: Final = "$(date +%s)"
+#: The current time in the formats of timestamps, as shell expressions.
+_SHELL_TIMES: Final = {
+    "unix": "$now",
+    "unix-ms": "${now}000",
+    "iso8601": "$(date -u -d @$now +%FT%TZ)",
+    "rfc3339": "$(date -u -d @$now +%FT%TZ)",
+}
 
 
 def relayctl_commands(stack: LocalStack) -> str:
@@ -109,11 +117,9 @@ def _proof_headers(verify: Mapping[str, Any], secret_file: Path, body_file: Path
     """Return the headers that prove a request, as shell expressions; None if a shell cannot compute them."""
     scheme = read_scheme(dict(verify)).verify if verify else None
     secret = f"$(cat '{secret_file}')"
-    if isinstance(scheme, HeaderHmac):
-        return _header_hmac(scheme, secret, body_file)
+    if isinstance(scheme, Signed):
+        return _described(scheme.description, secret, body_file)
     match verify.get("scheme"):
-        case "standard-webhooks":
-            return _standard_webhooks(verify.get("header_prefix", "webhook"), secret, body_file)
         case "token" if "header" in verify:
             return {str(verify["header"]): f"{verify.get('prefix', '')}{secret}"}
         case "basic":
@@ -122,28 +128,44 @@ def _proof_headers(verify: Mapping[str, Any], secret_file: Path, body_file: Path
             return None
 
 
-def _header_hmac(scheme: HeaderHmac, secret: str, body_file: Path) -> dict[str, str]:
-    timestamp = "$now"
-    if scheme.timestamp and scheme.timestamp.read is iso8601:
-        timestamp = "$(date -u -d @$now +%FT%TZ)"
-    elif scheme.timestamp and scheme.timestamp.read is unix_ms:
-        timestamp = "${now}000"
-    before, after = (part.replace("{timestamp}", timestamp) for part in (scheme.before, scheme.after))
-    signed_content = f"""cat '{body_file}'"""
-    if before or after:
-        signed_content = f"""{{ printf %s "{before}"; cat '{body_file}'; printf %s "{after}"; }}"""
-    encode = _encode_command(is_hex=scheme.encode is hexadecimal)
-    mac = f"""$({signed_content} | openssl dgst -{scheme.digest} -hmac "{secret}" -binary | {encode})"""
-    proof = {scheme.header: f"{scheme.prefix}{mac}"}
-    return proof | ({scheme.timestamp.header: timestamp} if scheme.timestamp else {})
+def _described(description: Description, secret: str, body_file: Path) -> dict[str, str] | None:
+    """Return the headers for a description, or None if its parts are not those that a shell can write."""
+    place, timestamp, keyed = description.places[0], description.timestamp, description.public_form
+    plain_key = keyed == "whsec" or description.key.key(b"key") == b"key"
+    if place.kind != "header" or not description.hash_name or keyed not in ("text", "whsec") or not plain_key:
+        return None
+    headers = {}
+    if timestamp:
+        if timestamp.place.kind != "header" or timestamp.format not in _SHELL_TIMES:
+            return None
+        headers[timestamp.place.name] = _SHELL_TIMES[timestamp.format]
+    if description.id:
+        headers[description.id.name] = "msg_$now"
+    pieces = [_shell_piece(piece, headers, body_file) for piece in flat(description.text)]
+    if None in pieces:
+        return None
+    signed_content = f"{{ {'; '.join(piece for piece in pieces if piece)}; }}"
+    key = f'-hmac "{secret}"'
+    if keyed == "whsec":
+        hex_key = f"$(printf %s {secret} | sed s/^whsec_// | base64 -d | {_encode_command(is_hex=True)})"
+        key = f"-mac HMAC -macopt hexkey:{hex_key}"
+    encode = _encode_command(is_hex=description.spelling is SPELLINGS["hex"])
+    mac = f"$({signed_content} | openssl dgst -{description.hash_name} {key} -binary | {encode})"
+    before = description.prefix
+    if description.list and description.list.item:
+        before += f"{description.list.item}{description.list.joint}"
+    return {**headers, place.name: f"{before}{mac}"}
 
 
-def _standard_webhooks(prefix: str, secret: str, body_file: Path) -> dict[str, str]:
-    hex_key = f"$(printf %s {secret} | sed s/^whsec_// | base64 -d | {_encode_command(is_hex=True)})"
-    signed_content = f"""{{ printf %s "msg_$now.$now."; cat '{body_file}'; }}"""
-    sign = f"openssl dgst -sha256 -mac HMAC -macopt hexkey:{hex_key} -binary"
-    mac = f"$({signed_content} | {sign} | {_encode_command(is_hex=False)})"
-    return {f"{prefix}-id": "msg_$now", f"{prefix}-timestamp": "$now", f"{prefix}-signature": f"v1,{mac}"}
+def _shell_piece(piece: bytes | Variable, headers: Mapping[str, str], body_file: Path) -> str | None:
+    """Return the command that prints a piece of the signed text."""
+    if isinstance(piece, bytes):
+        return f'printf %s "{piece.decode()}"'
+    if piece.name == "body" and not piece.filters:
+        return f"cat '{body_file}'"
+    if piece.place and piece.place.kind == "header" and piece.place.name in headers and not piece.filters:
+        return f'printf %s "{headers[piece.place.name]}"'
+    return None
 
 
 def _encode_command(*, is_hex: bool) -> str:

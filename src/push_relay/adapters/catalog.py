@@ -83,14 +83,17 @@ def read_source_folder(folder: Path) -> Source:
 
 
 def read_routing_file(
-    file: Path, known: Collection[str] | None = None, proofs: Mapping[str, RequestFields] | None = None
+    file: Path,
+    known: Collection[str] | None = None,
+    proofs: Mapping[str, RequestFields] | None = None,
+    signing_url: Collection[str] = (),
 ) -> Routing:
     """Read relay.toml, and check it against the sources if they are given (see `read_routing`).
 
     Raises Mistakes with all of them.
     """
     text, document = _read_toml(file)
-    return read_routing(document, known, proofs, _locate(file, text))
+    return read_routing(document, known, proofs, _locate(file, text), signing_url)
 
 
 def line_of(text: str, path: tuple[Step, ...]) -> int:

@@ -265,13 +265,12 @@ class Intake:
             covered=verified.signed,
             most_bytes=MAX_OPEN_BODY if source.open_to_all else MAX_BODY,
         )
-        # The attribute is new: schemes without it carry no secret in the body.
-        places = getattr(source.verify, "secret_places", ())
-        if not places:
-            return content
-        from push_relay.core.inbound.secret_places import without  # noqa: PLC0415 (few senders do that)
+        if source.verify and source.verify.secret_places:
+            from push_relay.core.trust.secret_places import remove_secrets  # noqa: PLC0415 (few need it)
 
-        return without(content, places, is_form=source.body_format.is_form)
+            document = list(content.values) if isinstance(content, Items) else content
+            remove_secrets(document, source.verify.secret_places)
+        return content
 
     def _reading(self, source: Source, document: JsonObject, outer: Arrival, verified: Verified) -> Arrival:
         """Return the arrival of a document, identified and without an envelope of its sender's service."""

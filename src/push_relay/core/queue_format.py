@@ -14,6 +14,7 @@ optional, and has to be ignored by a version that does not know it.
 | `event_id`                | dead                 | the event's id; for people |
 | `failed_at`               | dead                 | when it was dead-lettered, ISO 8601; for people |
 | `push-relay-crashes`      | copied               | how often the function had it without answering |
+| `push-relay-unreadable`   | of others            | `1` if it cannot be read: it is rejected unread |
 | `push-relay-origin-id`    | of others            | the id that SQS first gave the message |
 | `push-relay-origin-sent`  | of others            | when it was first sent, milliseconds since the epoch |
 | `push-relay-origin-queue` | of others            | the ARN of the queue to which it was sent |
@@ -53,6 +54,7 @@ SENT_ATTRIBUTE = "push-relay-origin-sent"
 DATA_ATTRIBUTE = "push-relay-origin-data"
 QUEUE_ATTRIBUTE = "push-relay-origin-queue"
 CRASHES_ATTRIBUTE = "push-relay-crashes"
+UNREADABLE_ATTRIBUTE = "push-relay-unreadable"
 EVENT_ID_ATTRIBUTE = "event_id"
 FAILED_AT_ATTRIBUTE = "failed_at"
 #: The values of EVENT_ATTRIBUTE.
@@ -68,7 +70,7 @@ MAX_ATTRIBUTES = 10
 #: The attributes that decide how a message is read. The others are for people.
 READ_ATTRIBUTES = frozenset(
     {
-        *(SOURCE_ATTRIBUTE, CRASHES_ATTRIBUTE),
+        *(SOURCE_ATTRIBUTE, CRASHES_ATTRIBUTE, UNREADABLE_ATTRIBUTE),
         *(EVENT_ATTRIBUTE, ATTEMPT_ATTRIBUTE, DUE_ATTRIBUTE),
         *(ORIGIN_ATTRIBUTE, SENT_ATTRIBUTE, DATA_ATTRIBUTE, QUEUE_ATTRIBUTE),
     }
@@ -285,13 +287,17 @@ def pack(event: Event) -> Packed:
 def bare(item: RejectedItem) -> Packed:
     """Write an item that became no event as a message without an event. Raises PayloadTooLarge.
 
-    `deliver` reads it as the document of another program, and rejects and dead-letters it.
+    `deliver` reads it as the document of another program, and rejects and dead-letters it. It does not read
+    what `receive` could not read, because its reading is more lenient.
     """
     text = _NOT_IN_SQS.sub("\ufffd", item.text)
     if len(text.encode("utf-8")) > MAX_MESSAGE:
         raise PayloadTooLarge("the item is larger than a queue message can hold")
     sent = str(round(item.received_at * 1000))
-    return Packed(text, {SOURCE_ATTRIBUTE: item.source, ORIGIN_ATTRIBUTE: item.id, SENT_ATTRIBUTE: sent})
+    attributes = {SOURCE_ATTRIBUTE: item.source, ORIGIN_ATTRIBUTE: item.id, SENT_ATTRIBUTE: sent}
+    if isinstance(item.error, MalformedRequest):
+        attributes[UNREADABLE_ATTRIBUTE] = "1"
+    return Packed(text, attributes)
 
 
 # --- reading -------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ Two secrets are stored, both by the deployer. Unambiguous variants that people's
 
 | secret           | content                                         | also accepted                         |
 |------------------|-------------------------------------------------|---------------------------------------|
-| signing secrets  | `{"<source>": "secret"}`, or a list of secrets  | a whole number as a secret            |
+| signing secrets  | `{"<source>": "secret"}`, or a list of secrets, | a whole number as a secret            |
+|                  | or an object with `secret` and settings         |                                       |
 | push credentials | `{"CompanyId": 1, "IntegrationKey": "..."}`     | a number as a text, space at its ends |
 
 In both, names may differ in capitals and in space around them. The JSON may begin with a byte order mark, be
@@ -56,15 +57,17 @@ class CachedSecret:
         with self._lock:
             return self._text()
 
-    def refetched(self) -> str:
-        """Return the text as it is now, or as it was at the last refetch within MIN_REFETCH_SECS.
+    def refetched(self, interval_secs: float = MIN_REFETCH_SECS) -> str:
+        """Return the text as it is now, or as it was at the last refetch within the interval.
 
-        Raises CredentialsUnavailable. The known text stays valid then: a forger can cause the refetch, and
-        senders who use the known secret must not be refused because of it.
+        After a refetch that has failed, the interval is at least MIN_REFETCH_SECS: each attempt may take
+        seconds. Raises CredentialsUnavailable. The known text stays valid then: a forger can cause the
+        refetch, and senders who use the known secret must not be refused because of it.
         """
         with self._lock:
             now = self._monotonic()
-            if now - self._refetched < MIN_REFETCH_SECS:
+            failed = self._refetch_error is not None
+            if now - self._refetched < (max(interval_secs, MIN_REFETCH_SECS) if failed else interval_secs):
                 if self._refetch_error is not None:
                     raise CredentialsUnavailable(self._refetch_error)
                 return self._text()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from push_relay.core.errors import Unauthenticated
 from push_relay.core.trust.schemes.registry import read_scheme
-from signers import CASES, Case
+from signers import ALL_CASES as CASES
+from signers import Case
 from sns_sender import NOW, Request
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

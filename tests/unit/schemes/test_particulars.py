@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from push_relay.core.errors import ConfigurationInvalid, SignatureInvalid, SignatureMissing
+from push_relay.core.trust.presets import FAMILIES
 from push_relay.core.trust.schemes.proof import MAX_PROOF, Evidence, Scheme
 from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
-from push_relay.core.trust.schemes.standard_webhooks import MAX_SIGNATURES
+from push_relay.core.trust.schemes.signed import MAX_SIGNATURES
 from signers import CASES, Case, mac, whsec
 from sns_sender import NOW, Request, b64
 
@@ -190,10 +191,19 @@ def test_the_scheme_none_accepts_everything() -> None:
 # --- options -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+#: The required keys of schemes.
+OPTIONS = {
+    "hmac": {"header": "X-S"},
+    "token": {"header": "X-T"},
+    "signed": {"signature": "header:X-S"},
+    "public-key": {"signature": "header:X-S", "algorithm": "ed25519", "key": "hex"},
+}
+
+
+@pytest.mark.parametrize("name", [*SCHEMES, *FAMILIES["first"]])
 def test_a_misspelt_option_is_refused(name: str) -> None:
     """If it were ignored, the verification would differ from what its owner intended."""
-    options = {"hmac": {"header": "X-S"}, "token": {"header": "X-T"}}.get(name, {})
+    options = OPTIONS.get(name, {})
     read_scheme({"scheme": name, **options})
     with pytest.raises(ConfigurationInvalid, match="is not a key here"):
         read_scheme({"scheme": name, "tolerence_secs": 3, **options})

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from push_relay.core.trust.presets import FAMILIES
 from push_relay.core.trust.schemes.proof import MAX_PROOF
 from push_relay.core.trust.schemes.registry import SCHEMES, read_scheme
 from push_relay.core.trust.schemes.secret_form import visible
 from push_relay.core.trust.verify_table import WITHOUT_SECRET
-from signers import CASES, Case, ed25519_pairs, whsec
+from signers import ALL_CASES as CASES
+from signers import Case, ed25519_pairs, whsec
 from sns_sender import NOW
 
 KEYED = [case for case in CASES if case.verify["scheme"] not in WITHOUT_SECRET]
@@ -95,10 +97,15 @@ def test_a_secret_outside_utf8_has_no_reading(case: Case) -> None:
     assert readings(case, b"\xff" + case.secret) == []
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", [*SCHEMES, *FAMILIES["first"]])
 def test_every_scheme_generates_an_example_that_it_accepts(name: str) -> None:
     """The local stack and people who need a new secret use the example."""
-    more = {"hmac": {"header": "X-S"}, "token": {"header": "X-T", "prefix": "Bearer "}}.get(name, {})
+    more = {
+        "hmac": {"header": "X-S"},
+        "token": {"header": "X-T", "prefix": "Bearer "},
+        "signed": {"signature": "header:X-S"},
+        "public-key": {"signature": "header:X-S", "algorithm": "ed25519", "key": "hex"},
+    }.get(name, {})
     form = read_scheme({"scheme": name, **more}).secret
     example = form.example(secrets.token_bytes(24))
     assert form.readings(example.encode())[0] == example.encode()

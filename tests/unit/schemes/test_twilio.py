@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from front_door import GATEWAYS, Gateway, world
 from push_relay.core.errors import PayloadTooLarge, SignatureInvalid, Unauthenticated
+from push_relay.core.trust.schemes.form import MAX_FORM_BYTES
 from push_relay.core.trust.schemes.proof import Evidence
 from push_relay.core.trust.schemes.registry import read_scheme
-from push_relay.core.trust.schemes.twilio import MAX_FORM_BYTES
 from signers import CASES, FORM_BODY, mac
 from sns_sender import NOW, URL, Request, b64
 

@@ -50,6 +50,7 @@ class _Probe:
     query: _RecordingMap
     url: str = "https://relay.invalid/"
     body: bytes = b""
+    method: str = "POST"
 
 
 def proof_places(source: Source) -> list[tuple[str, str]]:

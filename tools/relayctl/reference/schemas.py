@@ -22,9 +22,11 @@ from push_relay.core.rules.kinds import (
     Networks,
     Text,
     Texts,
+    TextsByName,
 )
 from push_relay.core.rules.relay_file import RelayFile
 from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.trust.verify_base import SchemeName
 from push_relay.core.trust.verify_table import VERIFY_TABLES, Verify
 from relayctl.reference.tables import default_in_toml
 
@@ -156,6 +158,17 @@ def _texts(kind: Texts | Networks) -> Schema:
     least = {"minItems": 1} if isinstance(kind, Texts) and kind.at_least_one else {}
     item = kind_schema(kind.item)
     return {"anyOf": [item, {"type": "array", "items": item, **least}]}
+
+
+@kind_schema.register
+def _texts_by_name(kind: TextsByName) -> Schema:
+    text = {"type": "string", "minLength": 1}
+    return {"type": "object", "propertyNames": kind_schema(kind.name), "additionalProperties": text}
+
+
+@kind_schema.register
+def _scheme_name(kind: SchemeName) -> Schema:
+    return {"enum": list(kind.names)}
 
 
 @kind_schema.register

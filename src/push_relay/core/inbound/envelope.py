@@ -31,6 +31,7 @@ from push_relay.core.queue_format import (
     PLAIN,
     QUEUE_ATTRIBUTE,
     SOURCE_ATTRIBUTE,
+    UNREADABLE_ATTRIBUTE,
     has_own_attributes,
     message_id,
     sent_at,
@@ -53,6 +54,8 @@ def unwrap_sqs(record: Mapping[str, Any]) -> Event | Arrival:
     attributes = sqs_attributes(record)
     if (version := attributes.get(EVENT_ATTRIBUTE)) in (PLAIN, COMPRESSED):
         return unpack(body, version)
+    if UNREADABLE_ATTRIBUTE in attributes:
+        raise MalformedRequest("the item was kept because it cannot be read")
     document, first_sent = parse_object(body, lenient=True), sent_at(record)
     headers: dict[str, str] = {}
     if not has_own_attributes(_mapping(record.get("messageAttributes"))):

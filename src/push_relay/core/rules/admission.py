@@ -15,7 +15,7 @@ from push_relay.core.trust.handshakes.base import Handshake
 from push_relay.core.trust.handshakes.registry import HANDSHAKES, NO_HANDSHAKE
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import make_scheme
-from push_relay.core.trust.verify_table import SENDER_ALONE, Verify
+from push_relay.core.trust.verify_table import Verify
 
 
 class Admission(NamedTuple):
@@ -53,18 +53,20 @@ def _body_format(event: EventTable) -> BodyFormat:
 
 def _check_jwt(file: SourceFile) -> None:
     """Refuse a JWT as the document if no proof can cover it: every request would be rejected."""
-    if file.event.format == "jwt" and file.verify and file.verify.scheme in SENDER_ALONE:
-        file.event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{file.verify.scheme}`")
+    verify = file.verify
+    if file.event.format == "jwt" and verify and not verify.is_wrong and not verify.signs_content:
+        file.event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{verify.scheme}`")
 
 
 def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
     if verify.is_wrong:
         return None
-    header = verify.proof_header or ""
-    if header in CORRELATION_HEADERS:
-        verify.wrong("header", f"`{header}` would be logged, and returned: name another")
-    if body_format.format.becomes_data(header):
-        verify.wrong("header", f"`{header}` would become a part of the event: name another")
+    for key, place in verify.proof_places:
+        if place.kind == "header" and place.name in CORRELATION_HEADERS:
+            verify.wrong(key, f"`{place.name}` would be logged, and returned: name another")
+        if place.kind == "header" and body_format.format.becomes_data(place.name):
+            verify.wrong(key, f"`{place.name}` would become a part of the event: name another")
+    verify.form_field = body_format.form_field
     scheme = make_scheme(verify)
     if body_format.field and scheme.form_verify:
         return replace(scheme, verify=scheme.form_verify)

@@ -184,6 +184,19 @@ class Texts(Kind):
         return tuple(self.item.read(item) for item in listed)
 
 
+class TextsByName(Kind):
+    """A table of texts, whose names the file chooses."""
+
+    def __init__(self) -> None:
+        self.name = Text("name", "[A-Za-z0-9_.-]{1,64}", "is not a name: letters, digits, `_`, `.` and `-`")
+
+    def read(self, value: object) -> dict[str, str]:
+        """Return the texts by name."""
+        if not isinstance(value, dict):
+            raise ConfigurationInvalid("is not a table")
+        return {self.name.read(name): Text().read(text) for name, text in value.items()}
+
+
 class Networks(Kind):
     """A list of networks in CIDR form."""
 

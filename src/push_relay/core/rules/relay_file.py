@@ -14,6 +14,7 @@ from push_relay.core.rules.kinds import (
     Networks,
     Text,
     Texts,
+    TextsByName,
     TimeZone,
     Url,
 )
@@ -202,6 +203,14 @@ class SourcePolicyTable(Table):
         Boolean(),
         False,  # noqa: FBT003 (the key's default)
         "Whether a source of the scheme `none` accepts everybody's requests. Otherwise it takes no webhooks.",
+    )
+    settings = default(
+        TextsByName(),
+        {},
+        "Texts by name that the source's provider needs beside the secret and that are no secrets, such as "
+        "the id of a webhook. Those that are stored beside the secret "
+        "([security.md](security.md#secrets-and-settings)) are used before them.",
+        without="none",
     )
 
 

@@ -19,7 +19,7 @@ from push_relay.core.rules.expression import (
     compile_template,
     read_expression,
 )
-from push_relay.core.rules.findings import Finding, Locate, Report, choices, nowhere
+from push_relay.core.rules.findings import MISSING_KEY, WARNING, Finding, Locate, Report, choices, nowhere
 from push_relay.core.rules.relay_file import PersonTable, RelayFile, RouteTable
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.policy import STRICT, Policy, read_policy
@@ -151,12 +151,14 @@ def read_routing(
     known: Collection[str] | None = None,
     proofs: Mapping[str, RequestFields] | None = None,
     locate: Locate = nowhere,
+    signing_url: Collection[str] = (),
 ) -> Routing:
     """Compile relay.toml. Raises ConfigurationInvalid with all mistakes.
 
     known   the sources that routes may name
     proofs  what carries the proof of each source's sender: routes must not read it, and get null for it
     locate  returns the place of a key in the file, for the error's text
+    signing_url  the sources whose senders sign the URL that they call
     """
     report = Report(locate)
     file = RelayFile(document, report)
@@ -167,6 +169,7 @@ def read_routing(
     routes = [_route(table, people, accounts, proofs or {}) for table in file.route]
     if known is not None:
         _check_sources(file, known)
+    _warn_of_urls(file, signing_url)
     budgets = _budgets(file, accounts)
     report.raise_mistakes()
     return Routing(
@@ -196,6 +199,18 @@ def _check_sources(file: RelayFile, known: Collection[str]) -> None:
     for name, policy in file.source.items():
         if name not in known:
             policy.mistake(_no_source(name, known))
+
+
+def _warn_of_urls(file: RelayFile, signing_url: Collection[str]) -> None:
+    for name in signing_url:
+        if name not in file.source or not file.source[name].url:
+            file.report.add(
+                ("source", name),
+                f"has no `url`, and the sender of `{name}` signs the URL that it calls: behind a proxy or a "
+                "custom domain no request is accepted without it",
+                MISSING_KEY,
+                WARNING,
+            )
 
 
 def _no_source(name: str, known: Collection[str]) -> str:

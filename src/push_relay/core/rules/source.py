@@ -20,7 +20,7 @@ from push_relay.core.rules.expression import NO_FIELDS, RequestFields
 from push_relay.core.rules.findings import Finding, Locate, Mistakes, Report, nowhere
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
-from push_relay.core.trust.verify_table import OPEN, WITHOUT_SECRET
+from push_relay.core.trust.verify_table import OPEN
 
 if TYPE_CHECKING:
     from push_relay.core.inbound.body import BodyFormat
@@ -37,6 +37,7 @@ class Source:
     """One kind of sender. A part that is wrong raises ConfigurationInvalid when it is first used.
 
     scheme     the name of its scheme; None if it takes no webhooks, because AWS delivers its events
+    preset     the preset that its `[verify]` names, or empty
     handshake  what the sender asks before it sends events, if it asks
     max_age    seconds after which its events are not worth a push; None: the route's or the account's
     rules      what its events are
@@ -49,6 +50,7 @@ class Source:
         self.docs = file.docs
         self.handshake = file.handshake
         self.scheme = file.verify.scheme if file.verify else None
+        self.preset = file.verify.preset if file.verify else ""
         self.max_age = file.event.max_age
         self.rules = EventRules(name, file, schema)
         self._file = file
@@ -127,7 +129,12 @@ class Source:
     @property
     def needs_secret(self) -> bool:
         """Whether a secret of the deployer's takes part in the verification."""
-        return self.scheme not in WITHOUT_SECRET
+        return self._file.verify is None or self._file.verify.needs_secret
+
+    @property
+    def signs_url(self) -> bool:
+        """Whether its sender signs the URL that it calls."""
+        return self._file.verify is not None and self._file.verify.signs_url
 
     @property
     def open_to_all(self) -> bool:

@@ -1,12 +1,13 @@
 """The verification of webhooks: accept a sender that has the source's secret, and no other."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
+from push_relay.core.secret_text import visible
 from push_relay.core.trust.schemes.proof import Evidence, Scheme, Verified, no_fit
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class SigningSecrets(Protocol):
-    """The secrets that senders sign with. Both methods raise CredentialsUnavailable."""
+    """The secrets that senders sign with. The first two methods raise CredentialsUnavailable."""
 
     def of(self, source: str) -> Sequence[bytes]: ...
-    def refreshed(self, source: str) -> Sequence[bytes]: ...  # read again, at most once a minute
+    def refreshed(self, source: str) -> Sequence[bytes]: ...  # read again, at most once in some seconds
+    def settings(self, source: str) -> Mapping[str, str]: ...  # what is stored beside the secret
 
 
 class Certificates(Protocol):
@@ -65,7 +67,7 @@ class Door:
         """
         scheme = self.approach(source, policy, request)
         request = replace(request, url=policy.url_of(request.url))
-        evidence = Evidence((), now, self.certificates, policy.topics)
+        evidence = Evidence((), now, self.certificates, policy.topics, self.settings(source.name, policy))
         try:
             if not source.needs_secret:
                 return Admitted(scheme(request, evidence))
@@ -73,6 +75,10 @@ class Door:
         except Unauthenticated as refused:
             refused.challenge = scheme.challenge
             raise
+
+    def settings(self, source: str, policy: "Policy") -> Mapping[str, str]:
+        """Return a source's settings: those of relay.toml, and before them those beside its secret."""
+        return {**policy.settings, **self.secrets.settings(source)}
 
     def _verify(self, source: str, scheme: Scheme, request: "HttpRequest", evidence: Evidence) -> Admitted:
         known = self.secrets.of(source)
@@ -88,16 +94,19 @@ class Door:
 def _fitting(
     source: str, scheme: Scheme, request: "HttpRequest", evidence: Evidence, stored: Sequence[bytes]
 ) -> Admitted:
-    """Compare a request with each secret in turn; return the one that it fits, which may sign an answer.
+    """Compare a request with each secret; return the one that it fits, which may sign an answer.
 
     Only a signature that does not fit is a reason to try another secret: a stale one has fitted. If a stored
     secret cannot fit any request, a request that fits none of the others may be signed by it. It may be
     genuine, so its sender is asked to send again.
     """
     readings = [scheme.secret.readings(secret) for secret in stored]
-    for secret in itertools.chain.from_iterable(readings):
+    tried = tuple(dict.fromkeys(itertools.chain.from_iterable(readings)))
+    _require_separate(source, tried, evidence.settings)
+    if tried:
         with suppress(SignatureInvalid):
-            return Admitted(scheme(request, replace(evidence, secrets=(secret,))), secret)
+            verified = scheme(request, replace(evidence, secrets=tried))
+            return Admitted(verified, verified.secret)
     if stored and all(readings):
         raise no_fit()
     places = [f"number {place}" for place, found in enumerate(readings, 1) if not found]
@@ -105,3 +114,16 @@ def _fitting(
     raise CredentialsUnavailable(
         f"the signing secret of `{source}`{which} can fit no request: it must be {scheme.secret.needs}"
     )
+
+
+def _require_separate(source: str, tried: Iterable[bytes], settings: Mapping[str, str]) -> None:
+    """Refuse a secret that is a setting too: a provider shows settings, and compares or signs with secrets.
+
+    Raises CredentialsUnavailable.
+    """
+    values = {visible(text).encode("utf-8", "replace"): name for name, text in settings.items()}
+    if shared := sorted(values[each] for each in values.keys() & set(tried)):
+        raise CredentialsUnavailable(
+            f"the setting `{shared[0]}` of `{source}` has the same value as its signing secret: anyone who "
+            "is shown the one could sign with the other"
+        )

@@ -1,5 +1,7 @@
 """The deployer's policy for a source in relay.toml: the callers and the topics that are trusted."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.core.errors import AddressNotAllowed
@@ -14,6 +16,7 @@ class Policy(NamedTuple):
 
     addresses   the networks of `allow_ips`; empty: everybody may call, and is verified nevertheless
     topics      a list is required, because SNS signs the messages of everybody's topics in the same way
+    settings    what the deployer gives beside the secret, and is no secret
     unverified  required for the scheme `none`, because a source's folder alone must never accept everybody
     """
 
@@ -23,6 +26,7 @@ class Policy(NamedTuple):
     unverified: bool = False
     url: str | None = None
     daily_calls: int | None = None
+    settings: Mapping[str, str] = MappingProxyType({})
 
     def url_of(self, url: str) -> str:
         """Return the URL that a sender has called, with the query string that came.
@@ -65,4 +69,5 @@ def read_policy(table: SourcePolicyTable) -> Policy:
         unverified=table.unverified,
         url=table.url,
         daily_calls=table.daily_calls,
+        settings=table.settings,
     )

@@ -2,14 +2,23 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from push_relay.core.errors import Stale
-from push_relay.core.trust.schemes.proof import require
+from push_relay.core.trust.schemes.proof import no_fit, require
 
 # No sign, no leading zero, no other script's digits; 11 digits last until the year 5138.
 _SECONDS = re.compile(r"0|[1-9][0-9]{0,10}")
 _MILLISECONDS = re.compile(r"0|[1-9][0-9]{0,13}")
+_RFC3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_HTTP_DATE = re.compile(
+    r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{4}) "
+    r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 
 
@@ -31,12 +40,42 @@ def iso8601(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:  # the 13th month
-        require(False)  # noqa: FBT003
-        raise
+        raise no_fit() from None
+
+
+def rfc3339(text: str) -> float:
+    """Read RFC 3339 with any offset, up to nanoseconds, as seconds. Raises SignatureInvalid."""
+    found = _RFC3339.fullmatch(text)
+    require(found is not None)
+    seconds, fraction, offset = found.groups() if found else ("", "", "")
+    try:
+        return datetime.fromisoformat(f"{seconds}{offset}").timestamp() + float(f"0{fraction or ''}")
+    except ValueError:
+        raise no_fit() from None
+
+
+def http_date(text: str) -> float:
+    """Read `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7) as seconds. Raises SignatureInvalid."""
+    found = _HTTP_DATE.fullmatch(text)
+    require(found is not None)
+    weekday, day, month, *numbers = found.groups() if found else ("", "", "", "")
+    year, hour, minute, second = (int(number) for number in numbers)
+    try:
+        moment = datetime(year, _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        raise no_fit() from None
+    require(_DAYS[moment.weekday()] == weekday)
+    return moment.timestamp()
 
 
 #: The readers, as the `[verify]` table's `timestamp_format` names them.
-FORMATS: dict[str, Callable[[str], float]] = {"unix": unix, "unix-ms": unix_ms, "iso8601": iso8601}
+FORMATS: dict[str, Callable[[str], float]] = {
+    "unix": unix,
+    "unix-ms": unix_ms,
+    "rfc3339": rfc3339,
+    "iso8601": iso8601,
+    "http-date": http_date,
+}
 
 
 def require_fresh(moment: float, now: float, past: float, future: float | None = None) -> None:

@@ -3,12 +3,14 @@
 import base64
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from push_relay.core.errors import SignatureInvalid, SignatureMissing
 from push_relay.core.trust.schemes.secret_form import SecretForm, text_form
 
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096
 
@@ -16,11 +18,13 @@ MAX_PROOF = 4096
 class SignedRequest(Protocol):
     """The parts of a request that a scheme may read.
 
-    url     as the sender called it, with its query string
+    method, url  as the sender called it; the URL has its query string
     headers, query  header names are lower-case; a repeated header's values are joined with `, `
     body    as it was received, byte for byte
     """
 
+    @property
+    def method(self) -> str: ...  # noqa: D102
     @property
     def url(self) -> str: ...  # noqa: D102
     @property
@@ -40,12 +44,14 @@ class Evidence:
     certificate  fetches a PEM certificate by its URL. It is called only for a URL that a scheme has
                  pinned, and its errors pass through the scheme
     topics       the SNS topics that the deployer has allow-listed for the source
+    settings     what the deployer configured for the source beside the secret. It never signs
     """
 
     secrets: Sequence[bytes]
     now: float
     certificate: Callable[[str], bytes] | None = None
     topics: frozenset[str] = frozenset()
+    settings: Mapping[str, str] = NO_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +62,28 @@ class Verified:
             time of signing is covered too and is not part of it, because senders sign every attempt again,
             and the second attempt would be another event
     content whether the content is covered at all: a shared token proves only the sender
+    secret  the secret that the request fits, of those in the evidence; empty if none takes part
     """
 
     signed: bytes
     event_id: str | None = None
     content: bool = True
+    secret: bytes = field(default=b"", repr=False)
 
 
 #: Returns what the proof covers, or raises SignatureMissing, SignatureInvalid or Stale.
 type Verify = Callable[[SignedRequest, Evidence], Verified]
+
+
+class SecretPlace(NamedTuple):
+    """A place in the body that holds the secret itself, so that the event must not keep it.
+
+    kind  `form` or `json`
+    name  the form's field, or a JSON pointer in which `*` is every item of a list
+    """
+
+    kind: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,7 @@ class Scheme:
 
     secret       the form of the deployer's secret, if the scheme has one
     form_verify  used instead of `verify` for a source that accepts forms, if forms are signed differently
+    secret_places  where the body holds the secret itself, which has to be removed from the event's document
     challenge    the value of `WWW-Authenticate` if a request is refused; None for a scheme that is not HTTP's
     """
 
@@ -82,6 +102,7 @@ class Scheme:
     secret: SecretForm = text_form()  # noqa: RUF009 (immutable)
     form_verify: Verify | None = None
     challenge: str | None = None
+    secret_places: tuple[SecretPlace, ...] = ()
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""

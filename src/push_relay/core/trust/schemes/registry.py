@@ -1,33 +1,46 @@
-"""The schemes by name, as a source's `[verify]` table names them."""
+"""The schemes by name, as a source's `[verify]` table names them. A preset is a row of data over one."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.rules.findings import Report
-from push_relay.core.trust.schemes import (
-    body_hmac,
-    shared,
-    sns_http,
-    standard_webhooks,
-    timestamped_hmac,
-    twilio,
-)
-from push_relay.core.trust.schemes.proof import Scheme
-from push_relay.core.trust.verify_table import Verify
+from push_relay.core.trust.schemes import shared, signed, sns_http
+from push_relay.core.trust.schemes.proof import Evidence, Scheme, SignedRequest, Verified, no_fit
+from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySigned
+from push_relay.core.trust.verify_table import Verify, VerifyPlain
+
+
+def hmac_by_description(table: VerifySigned) -> Scheme:
+    """Make the scheme of an HMAC that the source describes."""
+    return signed.make(table)
+
+
+def public_key_by_description(table: VerifyPublicKey) -> Scheme:
+    """Make the scheme of a signature by a private key that the source describes."""
+    return signed.make(table)
+
+
+def hmac_in_header(table: VerifyHmac) -> Scheme:
+    """Make a scheme by configuration, for senders that have none of their own here."""
+    return signed.make(table)
+
+
+def twilio(table: VerifyPlain) -> Scheme:
+    """Make the scheme `X-Twilio-Signature: <base64>`, HMAC-SHA1 of the address and what it carries."""
+    # Imported here, so that only a relay that Twilio calls pays for it.
+    from push_relay.core.trust.schemes import twilio as module  # noqa: PLC0415
+
+    return module.twilio(table)
+
 
 #: Makes a scheme of a `[verify]` table, which the class in VERIFY_TABLES has read.
 SCHEMES: dict[str, Callable[[Any], Scheme]] = {
-    "github": body_hmac.github,
-    "stripe": timestamped_hmac.stripe,
-    "slack": timestamped_hmac.slack,
-    "shopify": body_hmac.shopify,
-    "standard-webhooks": standard_webhooks.standard_webhooks,
-    "grafana": body_hmac.grafana,
-    "pagerduty": body_hmac.pagerduty,
-    "zendesk": timestamped_hmac.zendesk,
-    "twilio": twilio.twilio,
+    "signed": hmac_by_description,
+    "public-key": public_key_by_description,
+    "hmac": hmac_in_header,
+    "twilio": twilio,
     "sns-http": sns_http.sns_http,
-    "hmac": body_hmac.generic,
     "token": shared.token,
     "basic": shared.basic,
     "none": shared.none,
@@ -35,8 +48,20 @@ SCHEMES: dict[str, Callable[[Any], Scheme]] = {
 
 
 def make_scheme(verify: Verify) -> Scheme:
-    """Make the scheme of a table without mistakes."""
-    return SCHEMES[verify.scheme](verify)
+    """Make the scheme of a table without mistakes. Mistakes that only the scheme finds go to its report.
+
+    The scheme of a table with a mistake refuses everything.
+    """
+    try:
+        scheme = SCHEMES[verify.scheme](verify)
+        return Scheme(_refuse) if verify.is_wrong else scheme
+    except ConfigurationInvalid as exc:
+        verify.wrong("text" if "text" in verify.values else "scheme", exc.detail)
+        return Scheme(_refuse)
+
+
+def _refuse(_request: SignedRequest, _evidence: Evidence) -> Verified:
+    raise no_fit()
 
 
 def read_scheme(document: Mapping[str, object]) -> Scheme:
@@ -44,4 +69,6 @@ def read_scheme(document: Mapping[str, object]) -> Scheme:
     report = Report()
     verify = Verify.for_document(document)(document, report, ("verify",))
     report.raise_mistakes()
-    return make_scheme(verify)
+    scheme = make_scheme(verify)
+    report.raise_mistakes()
+    return scheme

@@ -14,6 +14,14 @@ from push_relay.core.secret_text import visible
 _QUOTED = re.compile(r"""(["'`])(.*)\1""", re.DOTALL)
 #: Bytes of an Ed25519 public key.
 _PUBLIC_KEY_BYTES = 32
+#: How the base64 of a public key begins: RSA of 2048, 3072 and 4096 bits, ECDSA on P-256, Ed25519.
+_SPKI_BEGINS = (
+    "MIIBIjANBgkqhkiG9w0B",
+    "MIIBojANBgkqhkiG9w0B",
+    "MIICIjANBgkqhkiG9w0B",
+    "MFkwEwYHKoZIzj0C",
+    "MCowBQYDK2Vw",
+)
 
 
 class SecretForm(NamedTuple):
@@ -31,13 +39,59 @@ class SecretForm(NamedTuple):
 
 def text_form(*, prefix: str = "") -> SecretForm:
     """Return the form of a text of any characters, before which its sender always puts this prefix."""
+    return key_text_form(begins=prefix)
+
+
+def key_text_form(*, begins: str = "", strip: str = "") -> SecretForm:
+    """Return the form of a key that is a text of any characters.
+
+    begins  how the key begins; it is added to one that was stored without it
+    strip   a beginning that is no part of the key, although its sender shows it
+
+    A public key is not a secret, so a text that is one never is a key of HMAC.
+    """
 
     def readings(stored: bytes) -> list[bytes]:
-        texts = list(_spellings(stored, prefix))
-        added = [prefix + text for text in texts if prefix and not text.startswith(prefix)]
-        return _encoded([*texts, *added])
+        texts = [text.removeprefix(strip) for text in _spellings(stored, begins or strip)]
+        added = [begins + text for text in texts if begins and not text.startswith(begins)]
+        return _encoded(text for text in (*texts, *added) if text and not is_public_key(text))
 
-    return SecretForm("a text that is not blank", readings, lambda random: prefix + _url_safe(random))
+    return SecretForm(
+        "a text that is not blank, and not a public key", readings, lambda random: begins + _url_safe(random)
+    )
+
+
+def encoded_form(
+    needs: str, decode: Callable[[str], bytes], encode: Callable[[bytes], str], strip: str = ""
+) -> SecretForm:
+    """Return the form of a key that is written in an encoding. Each reading is in its usual spelling.
+
+    strip  a beginning that is no part of the key
+    """
+
+    def readings(stored: bytes) -> list[bytes]:
+        texts = [text for text in _spellings(stored, strip) if not is_public_key(text)]
+        decoded = (decode(visible(text.removeprefix(strip))) for text in texts)
+        return _encoded(encode(key) for key in decoded if key)
+
+    return SecretForm(f"a key in {needs}, and not a public key", readings, encode)
+
+
+def any_form(
+    needs: str, canonical: Callable[[str], str | None], example: Callable[[bytes], str]
+) -> SecretForm:
+    """Return a form by a function that writes a text in its usual spelling, or returns None."""
+
+    def readings(stored: bytes) -> list[bytes]:
+        return _encoded(filter(None, map(canonical, _spellings(stored))))
+
+    return SecretForm(needs, readings, example)
+
+
+def is_public_key(text: str) -> bool:
+    """Return whether a text shows that it is a public key or a certificate: PEM, DER in base64, `whpk_`."""
+    bare = visible(text)
+    return bare.startswith(("-----BEGIN ", "whpk_", *_SPKI_BEGINS))
 
 
 def token_form(*, prefix: str, longest: int) -> SecretForm:
@@ -79,7 +133,7 @@ def _standard(text: str) -> str | None:
             key = _from_base64(visible(text.removeprefix(prefix)).translate(_STANDARD_ALPHABET))
             fits = bool(key) and (prefix == "whsec_" or len(key) == _PUBLIC_KEY_BYTES)
             return prefix + _base64(key) if fits else None
-    key = _from_base64(text)
+    key = b"" if is_public_key(text) else _from_base64(text)
     return "whsec_" + _base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
 
 

@@ -3,52 +3,83 @@
 The secret itself is sent, so only TLS protects it: anyone who has seen one request can make others.
 """
 
-from functools import partial
+from dataclasses import dataclass
 
+from push_relay.core.errors import SignatureMissing
+from push_relay.core.trust.place import Place, read_place
 from push_relay.core.trust.schemes.proof import (
     MAX_PROOF,
     Evidence,
     Scheme,
+    SecretPlace,
     SignedRequest,
     Verified,
     base64_text,
     fits,
     header,
     keys,
-    proof,
+    no_fit,
     require,
 )
 from push_relay.core.trust.schemes.secret_form import PASSWORD, token_form
-from push_relay.core.trust.verify_table import HEADERS, VerifyPlain, VerifyToken
+from push_relay.core.trust.schemes.values import Values, checked
+from push_relay.core.trust.verify_table import HEADERS, VerifySenderAlone, VerifyToken
 
 
 def token(table: VerifyToken) -> Scheme:
-    """Make the scheme of a shared token, in a `header` or a `query` parameter.
+    """Make the scheme of a shared token, at a place of the request.
 
     A `prefix`, such as `Bearer `, may precede it. Prefer the header, because URLs are logged.
     GitLab's, as an example, is in X-Gitlab-Token.
     https://docs.gitlab.com/user/project/integrations/webhooks/
     """
-    form = token_form(prefix=table.prefix, longest=MAX_PROOF)
-    if table.query:
-        return Scheme(partial(_verify_query, name=table.query, prefix=table.prefix), secret=form)
-    return Scheme(partial(_verify_header, name=table.header or "", prefix=table.prefix), secret=form)
+    each = read_place(f"json:{table.each}").steps if table.each else ()
+    form_field = None if table.form_field == "*" else table.form_field
+    return Scheme(
+        Token(table.place, table.prefix, each, form_field),
+        secret=token_form(prefix=table.prefix, longest=MAX_PROOF),
+        secret_places=_in_body(table.place, table.each or ""),
+    )
 
 
-def _verify_header(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
-    return _verify_token(header(request, name), request, evidence, prefix)
+def _in_body(place: Place, each: str) -> tuple[SecretPlace, ...]:
+    if place.kind == "json":
+        return (SecretPlace("json", each + place.name),)
+    return (SecretPlace("form", place.name),) if place.kind == "form" else ()
 
 
-def _verify_query(request: SignedRequest, evidence: Evidence, *, name: str, prefix: str) -> Verified:
-    return _verify_token(proof(request.query, name), request, evidence, prefix)
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Verifies that a request, or each of its items, has the token.
+
+    each        the steps to the items; empty: the request itself has the token
+    form_field  the field of a form that holds the JSON document
+    """
+
+    place: Place
+    prefix: str
+    each: tuple[str, ...] = ()
+    form_field: str | None = None
+
+    def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
+        """Verify a request. Raises SignatureMissing, SignatureInvalid, PayloadTooLarge."""
+        values = Values(request, evidence.settings, self.form_field)
+        offered = [_offered(values, self.place) for _ in values.parts(self.each)]
+        for key in keys(evidence):
+            # All items have to have the same one.
+            if all(fits([text], [self.prefix.encode() + key]) for text in offered):
+                return Verified(request.body, content=False, secret=key)
+        raise no_fit()
 
 
-def _verify_token(offered: str, request: SignedRequest, evidence: Evidence, prefix: str) -> Verified:
-    require(fits([offered], (prefix.encode() + key for key in keys(evidence))))
-    return Verified(request.body, content=False)
+def _offered(values: Values, place: Place) -> str:
+    text = values.at(place)
+    if text is None:
+        raise SignatureMissing("the request is not signed")
+    return checked(text)
 
 
-def basic(_table: VerifyPlain) -> Scheme:
+def basic(_table: VerifySenderAlone) -> Scheme:
     """Make the scheme `Authorization: Basic <base64 of user:password>`; the secret is `user:password`.
 
     The word `Basic` may be in any case (RFC 7617, 2). Some senders, SNS and Twilio among them, send the
@@ -65,11 +96,13 @@ def basic(_table: VerifyPlain) -> Scheme:
 def _verify_basic(request: SignedRequest, evidence: Evidence) -> Verified:
     word, _, offered = header(request, HEADERS["basic"]).partition(" ")
     require(word.lower() == "basic")
-    require(fits([offered], (base64_text(key) for key in keys(evidence) if b":" in key)))
-    return Verified(request.body, content=False)
+    for key in keys(evidence):
+        if b":" in key and fits([offered], [base64_text(key)]):
+            return Verified(request.body, content=False, secret=key)
+    raise no_fit()
 
 
-def none(_table: VerifyPlain) -> Scheme:
+def none(_table: VerifySenderAlone) -> Scheme:
     """Make the scheme that accepts every request.
 
     Its caller checks that the deployer's configuration allows it too: a source folder alone must never

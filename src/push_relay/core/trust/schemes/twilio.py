@@ -8,10 +8,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator
-from urllib.parse import parse_qsl
 
-from push_relay.core.errors import PayloadTooLarge
-from push_relay.core.inbound.media_type import FORM, looks_like_json, media_type
+from push_relay.core.inbound.media_type import FORM, media_type
+from push_relay.core.trust.schemes.form import read_form, sorted_text
 from push_relay.core.trust.schemes.proof import (
     Evidence,
     Scheme,
@@ -26,12 +25,6 @@ from push_relay.core.trust.schemes.proof import (
 )
 from push_relay.core.trust.verify_table import HEADERS, VerifyPlain
 
-#: Fields of a form; Twilio sends some thirty.
-MAX_FIELDS = 1000
-#: Bytes of a form: an SMS has 1,600 characters, a task's attributes 4 KiB. It is parsed before it is
-#: verified.
-MAX_FORM_BYTES = 512 * 1024
-
 _SIGNATURE = HEADERS["twilio"]
 #: The URL of a request whose body is not a form, as Twilio writes it: the hash is the last parameter.
 _WITH_HASH = re.compile(r"[^?]*\?(?:.*&)?bodySHA256=([0-9a-f]{64})", re.DOTALL)
@@ -39,8 +32,6 @@ _HASH = re.compile(r"[?&]bodySHA256(?:=|&|$)")
 #: The field that Twilio sends with every form and sorts first. In an address it may be a parameter's name.
 _FIRST_NAME = "AccountSid"
 _FIRST_FIELD = re.compile(f"{_FIRST_NAME}(?!=)")
-#: How a field's name begins; what belongs to an address (`/`, `?`, `&`, `=`) begins none.
-_NAME = re.compile(r"[A-Za-z0-9_]")
 _URL = re.compile(r"(https?)://([^/?#]+)(.*)", re.DOTALL)
 _PORT = re.compile(r":[0-9]+$")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
@@ -82,11 +73,11 @@ def _verify(request: SignedRequest, evidence: Evidence) -> Verified:
     except UnicodeEncodeError:
         raise no_fit() from None
     _require_one_reading(request.url, fields)
-    for signed in contents:
-        macs = (hmac.digest(key, signed, "sha1") for key in keys(evidence))
+    for secret in keys(evidence):
+        macs = (hmac.digest(secret, signed, "sha1") for signed in contents)
         if fits([offered], map(base64_text, macs)):
             # Callers choose whether the port is written: with it or without, the event is the same.
-            return Verified(min(contents, key=len))
+            return Verified(min(contents, key=len), secret=secret)
     raise no_fit()
 
 
@@ -109,25 +100,7 @@ def _fields(request: SignedRequest) -> str:
         expected = hashlib.sha256(request.body).hexdigest().encode()
         require(found is not None and fits([found[1]], [expected]))
         return ""
-    require(media_type(request.headers).name == FORM and not looks_like_json(request.body))
-    if len(request.body) > MAX_FORM_BYTES:
-        raise PayloadTooLarge(f"the form is larger than {MAX_FORM_BYTES} bytes")
-    form = sorted(set(_form(request.body)))
-    require(bool(form) and all(name for name, _ in form) and _NAME.match(form[0][0]) is not None)
-    return "".join(name + value for name, value in form)
-
-
-def _form(body: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=True,
-            errors="strict",
-            max_num_fields=MAX_FIELDS,
-        )
-    except ValueError:  # not ASCII, not UTF-8, not a form, too many fields
-        raise no_fit() from None
+    return sorted_text(read_form(request.headers, request.body))
 
 
 def _addresses(url: str) -> Iterator[str]:

@@ -1,0 +1,221 @@
+"""A description of a signature, compiled once from a `[verify]` table. It verifies, and it can sign.
+
+The parts have a module each: the signature's list, its spelling, the signed text, the timestamp, the key.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.trust.place import ITEM, Place, read_place, read_places
+from push_relay.core.trust.schemes.key_form import KeyForm, key_form
+from push_relay.core.trust.schemes.moment import FORMATS
+from push_relay.core.trust.schemes.public_key import public_key_form
+from push_relay.core.trust.schemes.signature_list import SignatureList
+from push_relay.core.trust.schemes.signed_text import SignedText, Variable, compile_text
+from push_relay.core.trust.schemes.spelling import SPELLINGS, Spelling
+from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySignature, VerifySigned
+
+type SignatureTable = VerifySigned | VerifyPublicKey
+
+
+class Timestamp(NamedTuple):
+    """Where the moment of signing is, how it is written, and how far it may be from the clock.
+
+    required  whether a request without it is refused
+    late      whether it is only read from the signed body, once the proof has held
+    """
+
+    place: Place
+    format: str
+    read: Callable[[str], float]
+    tolerance_secs: float
+    required: bool
+    late: bool
+
+
+class Description(NamedTuple):
+    """A compiled description.
+
+    places        where signatures are; at least one of them has to be there
+    list          the grammar of a list of signatures; None if each value is one
+    algorithm     `hmac-...` or that of a public key
+    key           the form of the key that signs; of a public key only its `secret` is used
+    each          the steps to the items that have a proof each
+    form_field    the field of a form that holds the JSON document
+    covers        `body`, `form` (all of its fields), `field` (the one that holds the document), or `nothing`
+    delimited     the values that must not contain the text beside them, by their places
+    """
+
+    places: tuple[Place, ...]
+    prefix: str
+    list: SignatureList | None
+    spelling: Spelling
+    text: SignedText
+    timestamp: Timestamp | None
+    algorithm: str
+    key: KeyForm
+    public_form: str
+    is_prehashed: bool
+    id: Place | None
+    each: tuple[str, ...]
+    form_field: str | None
+    covers: str
+    delimited: tuple[tuple[Place, str], ...]
+
+    @property
+    def hash_name(self) -> str:
+        """The hash function of an HMAC; empty for public keys."""
+        return self.algorithm.removeprefix("hmac-") if self.algorithm.startswith("hmac-") else ""
+
+
+def describe(table: SignatureTable | VerifyHmac, form_field: str | None = None) -> Description:
+    """Compile a table. Raises ConfigurationInvalid for what only its text can show."""
+    if isinstance(table, VerifyHmac):
+        table = as_signed(table)
+    timestamp_place = read_place(table.timestamp, items=True) if table.timestamp else None
+    text = compile_text(table.text, timestamp_place)
+    covers = _covers(table, text, form_field)
+    document_field = None if form_field in (None, "*") else form_field
+    return Description(
+        places=_places(table),
+        prefix=table.prefix,
+        list=_list(table, text, timestamp_place),
+        spelling=SPELLINGS[table.encoding],
+        text=text,
+        timestamp=_timestamp(table, text, timestamp_place, covers),
+        algorithm=table.algorithm,
+        key=_key(table),
+        public_form=table.key,
+        is_prehashed=isinstance(table, VerifyPublicKey) and table.prehash is not None,
+        id=read_place(table.id) if table.id else None,
+        each=_each(table),
+        form_field=document_field,
+        covers=covers,
+        delimited=_delimited(text),
+    )
+
+
+def as_signed(table: VerifyHmac) -> VerifySigned:
+    """Return the description that a table of the scheme `hmac` is short for."""
+    more = {
+        "timestamp": f"header:{table.timestamp_header}",
+        "timestamp_format": table.timestamp_format,
+        "tolerance_secs": table.tolerance_secs,
+    }
+    return VerifySigned(
+        {
+            "scheme": "signed",
+            "signature": f"header:{table.header}",
+            "prefix": table.prefix,
+            "algorithm": f"hmac-{table.digest}",
+            "encoding": table.encoding,
+            "text": table.content,
+            **(more if table.timestamp_header else {}),
+        }
+    )
+
+
+def _each(table: SignatureTable) -> tuple[str, ...]:
+    each = table.each if isinstance(table, VerifySigned) else None
+    return read_place(f"json:{each}").steps if each else ()
+
+
+def _places(table: VerifySignature) -> tuple[Place, ...]:
+    first = read_place(table.signature) if table.signature else None
+    also = [place for text in table.also for place in read_places(text)]
+    return tuple(place for place in (first, *also) if place)
+
+
+def _key(table: SignatureTable) -> KeyForm:
+    if isinstance(table, VerifyPublicKey):
+        return KeyForm(public_key_form(table.key, table.algorithm), bytes)
+    return key_form(
+        table.key,
+        strip=table.key_strip,
+        append=table.key_append,
+        derive=table.key_derive,
+        begins=table.key_begins,
+    )
+
+
+def _list(table: VerifySignature, text: SignedText, timestamp: Place | None) -> SignatureList | None:
+    if not table.split:
+        return None
+    first = Place(ITEM, "")
+    return SignatureList(
+        table.split,
+        table.groups,
+        table.item,
+        table.joint,
+        table.quoted,
+        first_plain=timestamp == first or text.reads(first),
+    )
+
+
+def _timestamp(
+    table: VerifySignature, text: SignedText, place: Place | None, covers: str
+) -> Timestamp | None:
+    if place is None:
+        return None
+    late = place.kind == "json" and covers == "body" and not text.reads(place)
+    return Timestamp(
+        place,
+        table.timestamp_format,
+        FORMATS[table.timestamp_format],
+        table.tolerance_secs,
+        required=table.timestamp_required,
+        late=late,
+    )
+
+
+def _covers(table: VerifySignature, text: SignedText, form_field: str | None) -> str:
+    """Return which part of the content is signed. Raises ConfigurationInvalid for an unstated none."""
+    variables = text.variables
+    if table.content == "unsigned":
+        return "nothing"
+    if any(variable.covers_body for variable in variables) or text.names("http-signature-lines"):
+        return "body"
+    if any(variable.covers_form for variable in variables):
+        return "form"
+    if form_field not in (None, "*") and text.reads(Place("form", form_field or "")):
+        return "field"
+    raise ConfigurationInvalid(
+        "does not contain the content, so that anybody who has seen one request can send another content: "
+        'add `{body}`, or state `content = "unsigned"` if the sender signs nothing else'
+    )
+
+
+def _delimited(text: SignedText) -> tuple[tuple[Place, str], ...]:
+    """Return the values that begin or end at a text, with this text: a value must not contain it.
+
+    Otherwise it could end elsewhere. A timestamp cannot contain it, and the body may.
+    """
+    found = []
+    pieces = flat(text)
+    for position, piece in enumerate(pieces):
+        if not isinstance(piece, Variable) or piece.place is None or piece.name == "timestamp":
+            continue
+        found += [
+            (piece.place, beside.decode())
+            for beside in (*pieces[max(position - 1, 0) : position], *pieces[position + 1 : position + 2])
+            if isinstance(beside, bytes) and _has_variable(pieces, position, beside)
+        ]
+    return tuple(found)
+
+
+def _has_variable(pieces: "list[bytes | Variable]", position: int, beside: bytes) -> bool:
+    """Return whether the text beside a variable separates it from another one."""
+    other = position + 2 if pieces[position + 1 : position + 2] == [beside] else position - 2
+    return 0 <= other < len(pieces)
+
+
+def flat(text: SignedText) -> "list[bytes | Variable]":
+    """Return the pieces of a text, with those of its optional parts."""
+    found: list[bytes | Variable] = []
+    for piece in text.pieces:
+        if isinstance(piece, SignedText):
+            found += flat(piece)
+        else:
+            found.append(piece)
+    return found

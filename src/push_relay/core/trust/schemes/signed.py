@@ -1,0 +1,227 @@
+"""The engine: verifies the signature that a description describes, by HMAC or by a public key."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
+from push_relay.core.strict_json import parse
+from push_relay.core.trust.schemes.description import Description, SignatureTable, Timestamp, describe
+from push_relay.core.trust.schemes.description_check import check
+from push_relay.core.trust.schemes.key_form import PUBLIC_PREFIX, decoded_standard
+from push_relay.core.trust.schemes.moment import require_fresh
+from push_relay.core.trust.schemes.proof import (
+    Evidence,
+    Scheme,
+    SignedRequest,
+    Verified,
+    fits,
+    from_base64,
+    keys,
+    no_fit,
+    require,
+)
+from push_relay.core.trust.schemes.signature_list import Offered
+from push_relay.core.trust.schemes.values import Values, checked, pointed, text_of
+from push_relay.core.trust.signature_table import VerifyHmac
+
+#: Signatures by a public key in a request: each costs a verification of the whole text.
+MAX_SIGNATURES = 4
+#: An id that is signed. No comma or space, because two joined headers are not an id.
+_ID = re.compile(r"[!-+\--~]{1,256}")
+
+
+def make(table: SignatureTable | VerifyHmac) -> Scheme:
+    """Make the scheme that a table describes; its mistakes go to its report. Raises ConfigurationInvalid."""
+    description = describe(table, table.form_field)
+    if not isinstance(table, VerifyHmac):
+        check(table, description)
+    return Signed(description).scheme()
+
+
+class Offer(NamedTuple):
+    """Signatures of one text.
+
+    texts   the signatures, as they were sent
+    public  those of the kind of public keys of Standard Webhooks
+    signed  the text
+    moment  when it was signed, if a timestamp says so
+    """
+
+    texts: Sequence[str]
+    public: Sequence[str]
+    signed: bytes
+    moment: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Verifies requests by a description."""
+
+    description: Description
+
+    def scheme(self) -> Scheme:
+        """Return it as a scheme."""
+        return Scheme(self, secret=self.description.key.secret)
+
+    def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
+        """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale, PayloadTooLarge."""
+        description = self.description
+        values = Values(request, evidence.settings, description.form_field)
+        parts = [self._offers(values) for _ in values.parts(description.each)]
+        event_id = self._id(values)
+        secret, fitting = self._fitting(parts, keys(evidence))
+        timestamp = description.timestamp
+        if timestamp:
+            for offer in fitting:
+                moment = _late_moment(timestamp, request.body) if timestamp.late else offer.moment
+                if moment is not None:
+                    require_fresh(moment, evidence.now, timestamp.tolerance_secs)
+        return Verified(
+            self._content(values, fitting), event_id, content=description.covers != "nothing", secret=secret
+        )
+
+    def _content(self, values: Values, fitting: Sequence[Offer]) -> bytes:
+        """Return what is the same in each attempt to deliver an event."""
+        if self.description.each:
+            return b"\n".join(offer.signed for offer in fitting)
+        match self.description.covers:
+            case "form":
+                return self.description.text.lasting(values)
+            case "field":
+                return (values.field(self.description.form_field or "") or "").encode()
+            case _:
+                return values.request.body
+
+    def _id(self, values: Values) -> str | None:
+        if self.description.id is None:
+            return None
+        event_id = values.at(self.description.id)
+        if event_id is None:
+            raise SignatureMissing("the request is not signed")
+        require(_ID.fullmatch(event_id) is not None)
+        return event_id
+
+    # --- what is offered ---------------------------------------------------------------------------
+
+    def _offers(self, values: Values) -> list[Offer]:
+        description = self.description
+        written = [value for place in description.places if (value := values.at(place)) is not None]
+        if not written:
+            raise SignatureMissing("the request is not signed")
+        offers = [offer for value in written for offer in self._read(checked(value), values)]
+        if description.hash_name:
+            return offers
+        require(sum(len(offer.texts) for offer in offers) <= MAX_SIGNATURES)
+        return offers
+
+    def _read(self, value: str, values: Values) -> Iterator[Offer]:
+        """Yield the offers of one value: one for each group of a list, or only one."""
+        description = self.description
+        require(value.startswith(description.prefix))
+        bare = value.removeprefix(description.prefix)
+        if description.list is None:
+            yield self._offer(Offered((bare,), {}), (), values)
+            return
+        groups = description.list.read(bare, values.settings)
+        public: list[Offered] = []
+        if self._has_public_kind:
+            grammar = description.list._replace(item=f"{description.list.item}a")
+            public = grammar.read(bare, values.settings)
+        for number, group in enumerate(groups):
+            yield self._offer(group, public[number].texts if public else (), values)
+
+    @property
+    def _has_public_kind(self) -> bool:
+        """Whether a secret may also be a public key of Standard Webhooks, with items of its own."""
+        return self.description.public_form == "whsec"
+
+    def _offer(self, group: Offered, public: Sequence[str], values: Values) -> Offer:
+        description = self.description
+        pattern = description.spelling.pattern
+        require(all(pattern.fullmatch(text) for text in (*group.texts, *public)))
+        values.items = group.items
+        moment = self._moment(values)
+        for place, delimiter in description.delimited:
+            require(delimiter not in (values.at(place) or ""))
+        signed = description.text.fill(values)
+        timestamp = description.timestamp
+        if values.listed and timestamp:
+            require(timestamp.place.name in values.listed)
+        if description.is_prehashed:
+            signed = hashlib.sha256(signed).digest()
+        return Offer([description.spelling.usual(text) for text in group.texts], public, signed, moment)
+
+    def _moment(self, values: Values) -> float | None:
+        timestamp = self.description.timestamp
+        if timestamp is None or timestamp.late:
+            return None
+        text = values.at(timestamp.place)
+        if text is None and not timestamp.required:
+            return None
+        if text is None and timestamp.place.kind != "item":
+            raise SignatureMissing("the request is not signed")
+        return timestamp.read(checked(text or ""))
+
+    # --- what fits -----------------------------------------------------------------------------------
+
+    def _fitting(
+        self, parts: Sequence[Sequence[Offer]], secrets: Sequence[bytes]
+    ) -> tuple[bytes, list[Offer]]:
+        """Return the first secret that fits each part, and what it fits. Raises SignatureInvalid."""
+        for secret in secrets:
+            fitting = [self._first_fit(offers, secret) for offers in parts]
+            found = [offer for offer in fitting if offer]
+            if len(found) == len(parts):
+                return secret, found
+        raise no_fit()
+
+    def _first_fit(self, offers: Sequence[Offer], secret: bytes) -> Offer | None:
+        return next((offer for offer in offers if self._fits(offer, secret)), None)
+
+    def _fits(self, offer: Offer, secret: bytes) -> bool:
+        description = self.description
+        if not description.hash_name:
+            return self._is_signed(offer.texts, offer.signed, description.algorithm, secret)
+        if self._has_public_kind and secret.startswith(PUBLIC_PREFIX):
+            return _is_standard_signed(offer, secret)
+        key = description.key.key(secret)
+        if not key:
+            return False
+        mac = hmac.digest(key, offer.signed, description.hash_name)
+        return fits(offer.texts, [description.spelling.write(mac)])
+
+    def _is_signed(self, texts: Sequence[str], signed: bytes, algorithm: str, secret: bytes) -> bool:
+        from push_relay.core.trust.schemes.public_key import is_signed, load_key  # noqa: PLC0415
+
+        key = load_key(self.description.public_form, algorithm, secret)
+        signatures = [self.description.spelling.read(text) for text in texts]
+        return key is not None and any(
+            is_signed(algorithm, key, signature, signed) for signature in signatures if signature
+        )
+
+
+def _is_standard_signed(offer: Offer, secret: bytes) -> bool:
+    """Return whether an Ed25519 signature of Standard Webhooks fits its public key."""
+    from push_relay.core.trust.schemes.public_key import is_signed, load_key  # noqa: PLC0415
+
+    found = [value for text in offer.public if (value := from_base64(text))]
+    require(len(found) <= MAX_SIGNATURES)
+    raw = decoded_standard(secret.removeprefix(PUBLIC_PREFIX))
+    key = load_key("hex", "ed25519", raw.hex().encode()) if raw else None
+    return key is not None and any(is_signed("ed25519", key, value, offer.signed) for value in found)
+
+
+def _late_moment(timestamp: Timestamp, body: bytes) -> float | None:
+    """Return the moment in the signed body, in the reading that its event will have."""
+    try:
+        text = text_of(pointed(parse(body, lenient=True), timestamp.place.steps))
+    except (MalformedRequest, PayloadTooLarge):
+        text = None
+    if text is None:
+        require(not timestamp.required)
+        return None
+    return timestamp.read(checked(text))
