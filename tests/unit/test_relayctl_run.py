@@ -34,7 +34,8 @@ UNSIGNABLE = {"sns-http", "public-key"}
 SIGNED = [
     case
     for case in CASES
-    if case.verify["scheme"] not in UNSIGNABLE and "detached" not in case.verify
+    if case.verify["scheme"] not in UNSIGNABLE
+    and "detached" not in case.verify
     and not case.secret.startswith(b"whpk_")
     and "quoted" not in case.verify
     and not case.event

@@ -124,7 +124,9 @@ def chained(stored: bytes, x5c: object, key: Key, now: float = NOW) -> Verified:
 
 
 @pytest.mark.parametrize(
-    "stored", [chain().root, chain().fingerprint.encode(), chain().fingerprint.upper().encode()]
+    "stored",
+    [chain().root, chain().fingerprint.encode(), chain().fingerprint.upper().encode()],
+    ids=["certificate", "fingerprint", "upper-case fingerprint"],
 )
 def test_a_chain_up_to_the_stored_root_is_accepted(stored: bytes) -> None:
     """The deployer stores the root, or its fingerprint."""
