@@ -7,9 +7,8 @@ https://developer.atlassian.com/cloud/jira/platform/understanding-jwt-for-connec
 
 from urllib.parse import parse_qsl, quote
 
-from push_relay.core.inbound.media_type import FORM, media_type
 from push_relay.core.trust.schemes.form import MAX_FIELDS, Fields
-from push_relay.core.trust.schemes.proof import no_fit, require
+from push_relay.core.trust.schemes.proof import no_fit
 from push_relay.core.trust.schemes.signed_text import local_part
 from push_relay.core.trust.schemes.values import Values, encoded
 
@@ -34,7 +33,6 @@ def plivo(values: Values) -> bytes:
     """
     address, question_mark, query = values.request.url.partition("?")
     fields = values.fields if values.request.body else []
-    require(bool(fields) or media_type(values.request.headers).name in ("", FORM))
     pairs = _sorted_query(_parsed(query) if question_mark else [])
     text = address
     if pairs or fields:
