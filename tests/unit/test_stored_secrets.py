@@ -66,7 +66,7 @@ def test_a_source_may_have_settings_beside_its_secret(
     assert held.settings("b") == {}
 
 
-def test_settings_without_a_secret_are_no_secrets() -> None:
+def test_settings_alone_verify_nothing() -> None:
     """A source that only has settings cannot verify anything, and an unreadable secret has no settings."""
     held = StoredSigningSecrets(secret(lambda: '{"a": {"verify-token": "planted"}}'))
     with pytest.raises(CredentialsUnavailable) as refused:
