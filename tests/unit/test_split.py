@@ -328,8 +328,7 @@ def test_deliver_does_not_read_what_receive_could_not_read(tmp_path: Path) -> No
         here.deliver(sqs_batch(record))
     assert sorted(here.witness.outcomes) == [Outcome.DELIVERED, Outcome.REJECTED, Outcome.REJECTED]
     assert {dead.error_code for dead in here.messages.dead_letters} == {"malformed_request"}
-    kept = {json.loads(dead.body) for dead in here.messages.dead_letters}
-    assert kept == {'{"note": "b", "note": "c"}', "hello"}
+    assert {dead.body for dead in here.messages.dead_letters} == {'{"note": "b", "note": "c"}', "hello"}
     for dead in here.messages.dead_letters:
         assert dead.attributes["push-relay-unreadable"] == "1"
 

@@ -57,8 +57,7 @@ class Splitter:
     def _part(self, position: int, item: Item) -> tuple[Part, RejectedItem | None]:
         fallback_id = f"{self.outer.fallback_id}-{position}"
         if isinstance(item, Unreadable):
-            # As a JSON text: a version that does not know the attribute for it cannot read it as an event.
-            return self._rejected(fallback_id, json.dumps(item.text, ensure_ascii=False), item.error)
+            return self._rejected(fallback_id, item.text, item.error)
         document = as_document(item)
         arrival = replace(self.outer, data=document, fallback_id=fallback_id, enclosed=None)
         try:
