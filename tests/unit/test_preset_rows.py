@@ -90,6 +90,12 @@ def test_a_scheme_of_the_engine_has_no_defaults() -> None:
         ("mailgun", "a part of the event", "none"),
         ("gitlab", "nothing", "none"),
         ("aws-sns", "the message's fields", "1h"),
+        ("mercado-pago", "address", "none"),
+        ("paypal", "a checksum of the body", "none"),
+        ("netlify", "body", "none"),
+        ("plaid", "body", "5m"),
+        ("jira-connect", "address", "until its end"),
+        ("google-pubsub", "nothing", "until its end"),
     ],
 )
 def test_the_table_states_what_is_signed(slug: str, signed: str, window: str) -> None:

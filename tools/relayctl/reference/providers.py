@@ -100,15 +100,23 @@ def signed(verify: Mapping[str, Any]) -> str:
         case "twilio":
             return "address, form"
     if verify.get("content") == "unsigned":
-        return "a part of the event" if "{json:" in verify["text"] else "not the body"
+        return _signed_part(verify["text"])
     text = verify.get("text", "{body}")
     parts = [name for pattern, name in _PARTS if re.search(pattern, text)]
     timed = "timestamp" in verify or re.search(r"timestamp\}|\{item:", text)
     return ", ".join((*parts, "time") if timed else parts)
 
 
+def _signed_part(text: str) -> str:
+    """Return the part that a proof covers if it does not cover the content."""
+    if "{body|crc32}" in text:
+        return "a checksum of the body"
+    return "a part of the event" if "{json:" in text else "address"
+
+
 def _signed_by_token(verify: Mapping[str, Any]) -> str:
-    claims = [claim for claim in verify.get("claims", {}).values() if isinstance(claim, str)]
+    given = verify.get("claims", {}).values()
+    claims = [str(claim["text"] if isinstance(claim, Mapping) else claim) for claim in given]
     covered = verify.get("detached") or verify.get("token", "").startswith(("body", "json:"))
     if covered or any("{body" in claim for claim in claims):
         return "body"
@@ -118,7 +126,14 @@ def _signed_by_token(verify: Mapping[str, Any]) -> str:
 def window(verify: Mapping[str, Any]) -> str:
     """Return how far a row's time may be from the clock."""
     if verify["scheme"] == "jwt":
-        return "the token's" if verify.get("time") else "none"
+        time = verify.get("time") or {}
+        return (
+            duration(time["tolerance_secs"])
+            if "tolerance_secs" in time
+            else "until its end"
+            if time
+            else "none"
+        )
     if verify["scheme"] == "sns-http":
         return "1h"
     return duration(verify.get("tolerance_secs", 300)) if "timestamp" in verify else "none"
