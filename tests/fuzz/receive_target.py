@@ -1,4 +1,4 @@
-"""Fuzz the receive path and the messages from AWS, guided by the coverage of the relay's code (Atheris, libFuzzer).
+"""Fuzz the receive path and the messages from AWS, guided by the code's coverage (Atheris, libFuzzer).
 
     make fuzz                                   for FUZZ_SECS seconds, with the inputs that earlier runs found
     python tests/fuzz/receive_target.py FILE    again with an input that failed

@@ -1,4 +1,4 @@
-"""The receive path and the messages from AWS under fuzzing: all seeds pass, and so do libFuzzer's variations of them."""
+"""The receive path and messages from AWS under fuzzing: all seeds pass, and so do libFuzzer's variations."""
 
 import importlib.util
 import os
