@@ -171,12 +171,11 @@ def _lines(head: bytes) -> dict[str, str]:
 
 def _reset(world: World) -> None:
     """Clear the records of a relay instead of making a new one, which is slow."""
-    world.messages.queued.clear()
-    world.messages.kept.clear()
-    world.messages.dead_letters.clear()
+    world.messages.clear()
     world.ledger.items.clear()
     world.vendor.calls.clear()
     world.sns.confirmed.clear()
+    world.sns.fetched.clear()
     world.witness.__init__()  # type: ignore[misc]
 
 
