@@ -104,7 +104,7 @@ def _examples(sender: Sender) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _bodies() -> Iterator[tuple[bytes, bytes]]:
-    """Yield a body of each format, and requests that are none of an event."""
+    """Yield a body of each format, and requests without an event."""
     yield b"content-type: application/json; charset=utf-8", JSON_BODY
     yield b"content-type: application/x-www-form-urlencoded", FORM_BODY + b"&payload=%7B%7D"
     yield b"content-type: application/json", b"[" + JSON_BODY + b"]"

@@ -24,13 +24,15 @@ from push_relay.core.trust.schemes.proof import (
     no_fit,
     require,
 )
-from push_relay.core.trust.schemes.signature_list import MAX_GROUPS, Offered, SignatureList
+from push_relay.core.trust.schemes.signature_list import Offered, SignatureList
 from push_relay.core.trust.schemes.values import Values, checked, pointed, text_of
 from push_relay.core.trust.signature_table import VerifyHmac
 
 if TYPE_CHECKING:
     from push_relay.core.trust.public_keys import PublicKey
 
+#: Groups of all lists of a request. Each may have a timestamp, and so a text of its own that is hashed.
+MAX_GROUPS = 4
 #: Signatures by a public key in a request: each costs a verification of the whole text.
 MAX_SIGNATURES = 4
 #: An id that is signed. No comma or space, because two joined headers are not an id.
