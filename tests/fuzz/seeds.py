@@ -58,6 +58,8 @@ def _contents(sender: Sender) -> Iterator[tuple[bytes, bytes]]:
     if sender.provider:
         # A signed body of the sender's own, in each of the ways.
         yield from [(b"", sender.provider.body)] * (len(_VARIANTS) - 1)
+    elif sender.holder:
+        yield from [(b"", JSON_BODY), (b"", b"[" + JSON_BODY + b"]"), (b"", JSON_BODY)]
     elif sender.asks:
         for row in ROWS[sender.asks]:
             yield _question(row)
