@@ -120,7 +120,7 @@ class FallbackListing:
 
 
 def _step(kind: Kind) -> str:
-    """Return the folder that is worth writing. Two kinds may need the same one: JSON and text of one queue."""
+    """Return the folder that is worth writing. Two kinds may need the same: JSON and text of one queue."""
     rule = ", ".join(f'{key} = "{name}"' for key, name in kind.match.items())
     return f"  {kind.folder}  [[match]] {rule}"
 
