@@ -236,10 +236,12 @@ class Intake:
     ) -> Received:
         """Make events of a verified request, and forward them."""
         content = self._content(source, request, verified)
-        outer = _without_document(source, request, verified, now)
+        arrival = _arrival(source, request, verified, now, {} if isinstance(content, Items) else content)
+        if not isinstance(content, Items):
+            arrival = self._reading(source, arrival, verified)
         if isinstance(content, Items) or source.each:
-            return self._take_several(source, content, outer, verified, time_left)
-        event = source.event(self._reading(source, content, outer, verified), self.routing.reads(source.name))
+            return self._take_several(source, content, arrival, verified, time_left)
+        event = source.event(arrival, self.routing.reads(source.name))
         (forwarded,) = self.forward([event], time_left)
         if forwarded.lost and not forwarded.receipts:
             raise forwarded.lost
@@ -256,8 +258,6 @@ class Intake:
     ) -> Received:
         from push_relay.core import split  # noqa: PLC0415 (most requests carry one event)
 
-        if not isinstance(content, Items):
-            outer = self._reading(source, content, outer, verified)
         items = split.items_of(source, content, outer)
         splitter = split.Splitter(source, outer, verified, self.routing.reads(source.name))
         parts = split.forwarded(splitter.parts(items), self.forward, time_left, keep=not source.open_to_all)
@@ -287,17 +287,18 @@ class Intake:
             remove_secrets(document, source.verify.secret_places)
         return content
 
-    def _reading(self, source: Source, document: JsonObject, outer: Arrival, verified: Verified) -> Arrival:
+    def _reading(self, source: Source, arrival: Arrival, verified: Verified) -> Arrival:
         """Return the arrival of a document, identified and without an envelope of its sender's service."""
-        arrival = replace(outer, data=document)
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
         unwrapped = source.body_format.format.unwrap(arrival)
         return reading_for(source, unwrapped, self.routing.eventbridge_topics)
 
 
-def _without_document(source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
-    """Return the arrival of a request, without a document.
+def _arrival(
+    source: Source, request: HttpRequest, verified: Verified, now: float, document: JsonObject
+) -> Arrival:
+    """Return the arrival of a request with a document.
 
     Its identity is what the proof covers: an id only if it is signed. If the proof covers nothing but the
     sender, the event's own content identifies it.
@@ -305,7 +306,7 @@ def _without_document(source: Source, request: HttpRequest, verified: Verified, 
     signed = sha256_hex(verified.signed)
     return Arrival(
         source=source.name,
-        data={},
+        data=document,
         headers=request.headers,
         query=request.query,
         received_at=now,

@@ -163,7 +163,7 @@ def _key(table: SignatureTable) -> KeyForm:
     )
 
 
-def _list(table: VerifySignature, text: SignedText, timestamp: Place | None) -> SignatureList | None:
+def _list(table: SignatureTable, text: SignedText, timestamp: Place | None) -> SignatureList | None:
     if not table.split:
         return None
     first = Place(ITEM, "")

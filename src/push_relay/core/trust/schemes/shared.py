@@ -36,7 +36,7 @@ def token(table: VerifyToken) -> Scheme:
     each = read_place(f"json:{table.each}").steps if table.each else ()
     form_field = None if table.form_field == "*" else table.form_field
     return Scheme(
-        Token(reader(table.place), table.prefix, each, form_field),
+        Token(reader(table.place), table.prefix, each, form_field).verify,
         secret=token_form(prefix=table.prefix, longest=MAX_PROOF),
         secret_places=_in_body(table.place, table.each or ""),
     )
@@ -61,7 +61,7 @@ class Token(NamedTuple):
     each: tuple[str, ...] = ()
     form_field: str | None = None
 
-    def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
+    def verify(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, PayloadTooLarge."""
         values = Values(request, evidence.settings, self.form_field)
         offered = [_offered(self.read(values)) for _ in values.parts(self.each)]

@@ -88,7 +88,8 @@ class Signed:
             if not evidence.settings.get(name):
                 raise CredentialsUnavailable(f"the source's setting `{name}` is missing")
         values = Values(request, evidence.settings, description.form_field)
-        parts = [self._offers(values) for _ in values.parts(description.each)]
+        each = description.each
+        parts = [self._offers(values) for _ in values.parts(each)] if each else [self._offers(values)]
         event_id = self._id(values)
         known = keys(evidence)
         if description.fetch and not known:
