@@ -155,9 +155,8 @@ def keys(evidence: Evidence) -> Sequence[bytes]:
 def fits(offered: Iterable[str], expected: Iterable[bytes]) -> bool:
     """Return whether any offered proof (ASCII) is an expected one; each is compared in constant time."""
     wanted = list(expected)
-    given = [text.encode("ascii") for text in offered]
-    found = [left for left in given for right in wanted if hmac.compare_digest(left, right)]
-    return bool(found)
+    found = [hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted]
+    return True in found
 
 
 def hexadecimal(content: bytes) -> bytes:
