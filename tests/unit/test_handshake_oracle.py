@@ -48,7 +48,12 @@ OTHERS: tuple[dict[str, Any], ...] = (
         "key_derive": "sha1",
     },
     {"scheme": "signed", "signature": "header:x-signature", "text": "{body|sha256-hex}"},
-    {"scheme": "signed", "signature": "header:x-signature", "text": "{header:x-id}{body}"},
+    {
+        "scheme": "signed",
+        "signature": "header:x-signature",
+        "text": "{header:x-id}{body}",
+        "adjacent": "the test wants the most careless description",
+    },
     {"scheme": "hmac", "header": "x-signature", "prefix": "sha256="},
 )
 TEXT_EVENTS = 'format = "text"'
