@@ -141,6 +141,11 @@ class Part:
             return self.cause is not None
         return False
 
+    @property
+    def is_queued(self) -> bool:
+        """Whether it is in the queue, where it has its outcome later."""
+        return self.forwarded is not None and not (self.forwarded.receipts or self.forwarded.lost)
+
 
 def _is_temporary(error: Exception) -> bool:
     return verdict(error).outcome is Outcome.PARKED

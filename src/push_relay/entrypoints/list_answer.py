@@ -1,7 +1,7 @@
 """The answer to a request with several events, and its log lines: each event or item has its own outcome."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from push_relay.core.errors import RelayError, SchemaViolation, Violation
 from push_relay.core.intake import Part, Received
@@ -20,24 +20,32 @@ from push_relay.entrypoints.answers import (
 )
 from push_relay.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from push_relay.core.event import Event
+
 ACCEPTED, EMPTY = "accepted", "empty"
 
 
 def note(received: Received, telemetry: Telemetry) -> None:
-    """Note each part once: as accepted, or with its receipts."""
+    """Note each part once, in their order: as accepted, or with its receipts."""
     if not received.parts:
         telemetry.empty(received.source, received.correlation_id)
+    queued: list[Event] = []
     for part in received.parts:
+        if part.event and part.is_queued:
+            queued.append(part.event)
+            continue
+        telemetry.accepted(*queued)
+        queued.clear()
         if part.forwarded and part.forwarded.receipts:
             telemetry.settled(part.forwarded.receipts, attempt=1)
-        elif part.is_refused and received.is_open:
-            telemetry.refused(_receipt(part, received))
-        elif part.is_refused:
-            telemetry.settled([_receipt(part, received)], attempt=1)
-        elif part.event:
-            telemetry.accepted(part.event)
-        else:
+        elif not part.is_refused:
             telemetry.kept(_receipt(part, received))
+        elif received.is_open:
+            telemetry.refused(_receipt(part, received))
+        else:
+            telemetry.settled([_receipt(part, received)], attempt=1)
+    telemetry.accepted(*queued)
 
 
 def answer(received: Received) -> Response:
