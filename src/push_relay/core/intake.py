@@ -108,8 +108,7 @@ class QueueForward:
         return [Forwarded(lost=error) for error in self.queue.put_all(items, time_left)]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One event of a request, or one of its items that became no event.
 
     id         the event's id; of an item that is not valid one made of the request and the item's position
@@ -122,6 +121,11 @@ class Part:
     event: Event | None
     error: Exception | None = None
     forwarded: Forwarded | None = None
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """The receipts of its pushes, or of the item; none if it is queued or refused."""
+        return self.forwarded.receipts if self.forwarded else ()
 
     @property
     def cause(self) -> Exception | None:
@@ -137,9 +141,8 @@ class Part:
     @property
     def is_refused(self) -> bool:
         """Whether it is stored nowhere."""
-        if self.forwarded is None or (self.forwarded.lost and not self.forwarded.receipts):
-            return self.cause is not None
-        return False
+        is_lost = self.forwarded is None or self.forwarded.lost is not None
+        return is_lost and not self.receipts and self.cause is not None
 
     @property
     def is_queued(self) -> bool:

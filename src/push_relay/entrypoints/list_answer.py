@@ -37,8 +37,8 @@ def note(received: Received, telemetry: Telemetry) -> None:
             continue
         telemetry.accepted(*queued)
         queued.clear()
-        if part.forwarded and part.forwarded.receipts:
-            telemetry.settled(part.forwarded.receipts, attempt=1)
+        if part.receipts:
+            telemetry.settled(part.receipts, attempt=1)
         elif not part.is_refused:
             telemetry.kept(_receipt(part, received))
         elif received.is_open:
@@ -59,7 +59,7 @@ def answer(received: Received) -> Response:
         return _problem(received, again, verdict(again).status, retry_after(None))
     if all(part.is_refused or part.event is None for part in parts):
         return _refused(received)
-    receipts = [receipt for part in parts if part.forwarded for receipt in part.forwarded.receipts]
+    receipts = [receipt for part in parts for receipt in part.receipts]
     is_stored = len(receipts) < len(parts) or any(any(gravity(receipt)) for receipt in receipts)
     status = HTTPStatus.ACCEPTED if is_stored else HTTPStatus.OK
     # In direct mode the worst outcome of all pushes, as in the answer to a single event.
@@ -119,12 +119,12 @@ def _entry(part: Part) -> dict[str, Any]:
         is_theirs = verdict(part.cause).status < HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(part.cause, RelayError) and is_theirs and part.cause.detail:
             entry["detail"] = part.cause.detail
-    elif part.forwarded and part.forwarded.receipts:
-        entry = {"id": part.id, "status": max(part.forwarded.receipts, key=gravity).outcome}
+    elif part.receipts:
+        entry = {"id": part.id, "status": max(part.receipts, key=gravity).outcome}
     else:
         entry = {"id": part.id, "status": ACCEPTED}
-    if part.event and part.forwarded and part.forwarded.receipts:
-        entry["receipts"] = [shown(receipt) for receipt in part.forwarded.receipts]
+    if part.event and part.receipts:
+        entry["receipts"] = [shown(receipt) for receipt in part.receipts]
     return entry
 
 
