@@ -138,7 +138,7 @@ ASKED = (
     Question(
         name="xero",
         method="POST",
-        body=of_json(events=[], firstEventSequence=0, lastEventSequence=0, entropy="S0m3r4nd0mt3xt"),
+        body=of_json(events=[], firstEventSequence=0, lastEventSequence=0, entropy="planted"),
     ),
     Question(name="discord", method="POST", body=of_json(version=1, application_id="1", type=0), status=204),
     Question(

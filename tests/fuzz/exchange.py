@@ -22,11 +22,14 @@ from fakes import World
 from front_door import GATEWAYS
 from fuzz.messages import WAYS, Delivery
 from fuzz.senders import Planting, Sender
+from jwt_senders import rsa_key
 from push_relay.core.errors import CODES, CredentialsUnavailable
 from push_relay.core.outcomes import Outcome, verdict
+from push_relay.core.trust.fetched_keys import FetchedKeys
 from push_relay.entrypoints import http_endpoint
 from push_relay.settings import DeliveryMode
 from sns_sender import Request, certificates
+from token_providers import certificate
 
 #: 2xx, every rejection, the answers before there is an event, and the one for an unreadable certificate. No
 #: part of the relay's surroundings fails, so a 500 or any other 5xx is a mistake.
@@ -150,7 +153,11 @@ class Bench:
         world.secrets.settings_by_source = {
             sender.source: dict(sender.settings) for sender in self.senders if sender.settings
         }
+        world.secrets.by_source |= {sender.source: () for sender in self.senders if sender.fetched}
         world.sns.certificates = dict(certificates())
+        fetched = certificate(rsa_key())
+        keys = FetchedKeys(lambda _address: fetched, world.clock.now, world.clock.monotonic)
+        world.change_door(replace(world.intake.door, keys=keys))
         return world
 
 
@@ -171,12 +178,11 @@ def _lines(head: bytes) -> dict[str, str]:
 
 def _reset(world: World) -> None:
     """Clear the records of a relay instead of making a new one, which is slow."""
-    world.messages.queued.clear()
-    world.messages.kept.clear()
-    world.messages.dead_letters.clear()
+    world.messages.clear()
     world.ledger.items.clear()
     world.vendor.calls.clear()
     world.sns.confirmed.clear()
+    world.sns.fetched.clear()
     world.witness.__init__()  # type: ignore[misc]
 
 

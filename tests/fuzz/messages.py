@@ -58,7 +58,7 @@ class Delivery:
     def check(self, invocation: Any) -> None:
         """Deliver, and check the conditions that always hold. Raise AssertionError otherwise."""
         world = self._world
-        world.messages.dead_letters.clear()
+        world.messages.clear()
         world.ledger.items.clear()
         world.vendor.calls.clear()
         world.witness.__init__()  # type: ignore[misc]

@@ -58,6 +58,8 @@ def _contents(sender: Sender) -> Iterator[tuple[bytes, bytes]]:
     if sender.provider:
         # A signed body of the sender's own, in each of the ways.
         yield from [(b"", sender.provider.body)] * (len(_VARIANTS) - 1)
+    elif sender.holder:
+        yield from [(b"", JSON_BODY), (b"", b"[" + JSON_BODY + b"]"), (b"", JSON_BODY)]
     elif sender.asks:
         for row in ROWS[sender.asks]:
             yield _question(row)
@@ -104,7 +106,7 @@ def _examples(sender: Sender) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _bodies() -> Iterator[tuple[bytes, bytes]]:
-    """Yield a body of each format, and requests that are none of an event."""
+    """Yield a body of each format, and requests without an event."""
     yield b"content-type: application/json; charset=utf-8", JSON_BODY
     yield b"content-type: application/x-www-form-urlencoded", FORM_BODY + b"&payload=%7B%7D"
     yield b"content-type: application/json", b"[" + JSON_BODY + b"]"

@@ -20,8 +20,10 @@ from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.trust.handshakes.registry import all_handshakes
 from push_relay.core.trust.handshakes.rows import ROWS
 from sender_case import case_of
-from signers import ALL_CASES, NOW, Case
+from signers import ALL_CASES, JSON_BODY, NOW, Case
 from sns_sender import TOPIC, URL, Request
+from token_providers import SENDERS as HOLDERS
+from token_providers import Sender as Holder
 
 _RSA = "sns-http"
 _TWILIO = "twilio"
@@ -33,8 +35,10 @@ SETUP_VALUE = "planted-value"
 class Sender:
     """A sender, and the source that it sends to.
 
-    case, provider  how it signs; neither: it cannot
+    case, provider  how it signs; neither, and no holder: it cannot
     unverified      whether the source accepts it without a proof
+    holder          how it signs with a private key, of which the relay stores or fetches the public one
+    fetched         whether it is fetched
     asks            the handshake whose questions it asks
     settings        the stored settings of its source
     """
@@ -43,6 +47,8 @@ class Sender:
     case: Case | None = None
     unverified: bool = False
     provider: Provider | None = None
+    holder: Holder | None = None
+    fetched: bool = False
     asks: str = ""
     settings: Mapping[str, str] | None = None
 
@@ -51,6 +57,8 @@ class Sender:
         """The stored secret."""
         if self.provider:
             return self.provider.stored().encode()
+        if self.holder:
+            return None if self.fetched else self.holder.stored
         return self.case.secret if self.case else None
 
     @property
@@ -58,6 +66,8 @@ class Sender:
         """Whether the proof does not cover the body's bytes. A token, for example."""
         if self.provider:
             return self.provider.covers != "body"
+        if self.holder:
+            return not self.holder.covers
         return self.unverified or (self.case is not None and self.case.covers != "bytes")
 
     def signed(self, body: bytes | None = None, *, right: bool = True) -> Request | None:
@@ -71,6 +81,10 @@ class Sender:
             with suppress(Exception):
                 sent = self.provider.send(pen)
                 return Request(sent.body, sent.headers, sent.query, sent.url, sent.method)
+        elif self.holder:
+            with suppress(ValueError):
+                key = self.holder.key if right else self.holder.other
+                return self.holder.send(body or JSON_BODY, key, NOW)
         elif self.case:
             with suppress(ValueError):
                 return self.case.genuine(
@@ -110,7 +124,7 @@ class Planting:
     def senders(self) -> list[Sender]:
         """Make all of them, and return their senders."""
         found = [*self._shipped(), *self._formats(), *self._schemes(), *self._open()]
-        found += [*self._providers(), *self._handshakes()]
+        found += [*self._providers(), *self._holders(), *self._handshakes()]
         (self._directory / "relay.toml").write_text("\n".join(self._config), "utf-8")
         return [*found, *(Sender(name) for name in ("nosuch", "..", "S0"))]
 
@@ -176,6 +190,15 @@ class Planting:
             self._folder(f"p-{slug}", {"scheme": slug}, **OWN_KEYS.get(slug, {}))
             self._config.append(f'[source.p-{slug}]\nurl = "{PROVIDER_URL}"\n')
             yield Sender(f"p-{slug}", provider=provider, settings=provider.settings)
+
+    def _holders(self) -> Iterator[Sender]:
+        for slug, holder in HOLDERS.items():
+            if slug not in PROVIDERS:
+                self._folder(f"t-{slug}", {"scheme": slug})
+                yield Sender(f"t-{slug}", holder=holder, settings=holder.settings)
+        self._folder("k-paypal", {"scheme": "paypal"})
+        paypal = HOLDERS["paypal"]
+        yield Sender("k-paypal", holder=paypal, fetched=True, settings=paypal.settings)
 
     def _handshakes(self) -> Iterator[Sender]:
         for name in ROWS:

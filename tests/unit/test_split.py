@@ -190,6 +190,17 @@ def test_a_signed_id_of_the_request_is_part_of_each_identity(tmp_path: Path) -> 
     assert identities(here, sent) == first
 
 
+def test_items_with_one_id_and_another_content_are_events_of_their_own(tmp_path: Path) -> None:
+    """A sender gives one id to an alert that fires and to its end. None of the two may be lost."""
+    here = relay(tmp_path, "id = 'data.id'", verify=STANDARD.verify)
+    here.secrets.secrets = (STANDARD.secret,)
+    items = [{"note": "fires", "id": "1"}, {"note": "is resolved", "id": "1"}, {"note": "fires", "id": "1"}]
+    sent = STANDARD.genuine(here.clock.now(), body=json.dumps(items).encode())
+    first, second, again = identities(here, sent)
+    assert first != second
+    assert first == again
+
+
 def test_without_a_signature_the_item_identifies_itself(tmp_path: Path) -> None:
     """As a request with one event does: the sender may send the same items in another request."""
     here = relay(tmp_path, verify=TOKEN)

@@ -30,6 +30,8 @@ from push_relay.core.trust.signature_table import VerifyHmac
 if TYPE_CHECKING:
     from push_relay.core.trust.public_keys import PublicKey
 
+#: Groups of all lists of a request. Each may have a timestamp, and so a text of its own that is hashed.
+MAX_GROUPS = 4
 #: Signatures by a public key in a request: each costs a verification of the whole text.
 MAX_SIGNATURES = 4
 #: An id that is signed. No comma or space, because two joined headers are not an id.
@@ -137,23 +139,33 @@ class Signed:
         written = [value for read in self._signatures if (value := read(values)) is not None]
         if not written:
             raise SignatureMissing("the request is not signed")
-        offers = [
-            self._offer(group, values) for value in written for group in self._groups(checked(value), values)
-        ]
+        groups = self._groups([self._bare(checked(value)) for value in written], values)
+        offers = [self._offer(group, values) for group in groups]
         if not self.description.hash_name:
             require(sum(len(offer.texts) for offer in offers) <= MAX_SIGNATURES)
         return offers
 
-    def _groups(self, value: str, values: Values) -> Sequence[Offered]:
-        """Return the signatures of one value: those of each group of a list, or only one."""
+    def _bare(self, value: str) -> str:
+        """Return a value without what is around its signatures."""
         description = self.description
         require(value.startswith(description.prefix))
         bare = value.removeprefix(description.prefix)
-        if description.wrapped:
-            bare = _unwrapped(bare, description.wrapped)
-        if description.list is None:
-            return (Offered((bare,), NO_ITEMS),)
-        return description.list.read(bare, values.settings)
+        return _unwrapped(bare, description.wrapped) if description.wrapped else bare
+
+    def _groups(self, bare: Sequence[str], values: Values) -> Sequence[Offered]:
+        """Return the groups of signatures. Each has a text of its own, which costs a hash of the body.
+
+        There are few, however many headers a stranger sends: without lists, the signatures of all headers are
+        of one text. Raises SignatureInvalid if there are more.
+        """
+        grammar = self.description.list
+        if grammar is None:
+            return (Offered(bare, NO_ITEMS),)
+        groups: list[Offered] = []
+        for value in bare:
+            groups += grammar.read(value, values.settings)
+            require(len(groups) <= MAX_GROUPS)
+        return groups
 
     def _offer(self, group: Offered, values: Values) -> Offer:
         description = self.description
