@@ -50,7 +50,7 @@ class Threads:
 def starting() -> Iterator[None]:
     """Keep the garbage collector from what the start of the process makes, during the start and after it.
 
-    That is modules and clients, which stay until the process ends. Without this, the collector goes through
+    These are modules and clients, which stay until the process ends. Without this, the collector goes through
     all of them some forty times while they are made, and again in later invocations.
     """
     gc.disable()

@@ -64,7 +64,7 @@ class Offer(NamedTuple):
 class Signed:
     """Verifies requests by a description.
 
-    What depends on the description alone is done once, when it is made.
+    Everything that depends on the description alone is done once, when it is made.
     """
 
     def __init__(self, description: Description) -> None:
