@@ -99,7 +99,6 @@ RECEIVE = {
     "core.trust.schemes.description_check",
     "core.trust.schemes.form",
     "core.trust.schemes.key_form",
-    "core.trust.schemes.public_key",
     "core.trust.schemes.signature_list",
     "core.trust.schemes.signed",
     "core.trust.schemes.signed_text",

@@ -10,7 +10,6 @@ from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.trust.place import ITEM, Place, read_place, read_places
 from push_relay.core.trust.schemes.key_form import KeyForm, key_form
 from push_relay.core.trust.schemes.moment import FORMATS
-from push_relay.core.trust.schemes.public_key import public_key_form
 from push_relay.core.trust.schemes.signature_list import SignatureList
 from push_relay.core.trust.schemes.signed_text import SignedText, Variable, compile_text
 from push_relay.core.trust.schemes.spelling import SPELLINGS, Spelling
@@ -151,6 +150,9 @@ def _places(table: VerifySignature) -> tuple[Place, ...]:
 
 def _key(table: SignatureTable) -> KeyForm:
     if isinstance(table, VerifyPublicKey):
+        # Imported here, so that only a relay with such a source pays for it.
+        from push_relay.core.trust.schemes.public_key import public_key_form  # noqa: PLC0415
+
         return KeyForm(public_key_form(table.key, table.algorithm), bytes)
     return key_form(
         table.key,
