@@ -157,6 +157,22 @@ def test_a_public_key_is_never_read_as_a_key_of_hmac() -> None:
 
 
 @pytest.mark.parametrize(
+    "verify",
+    [
+        {"scheme": "signed", "signature": "header:x-s"},
+        {"scheme": "signed", "signature": "header:x-s", "key_begins": "v0"},
+        {"scheme": "token", "token": "header:x-s"},
+        {"scheme": "basic"},
+        {"scheme": "twilio"},
+    ],
+)
+def test_a_web_key_is_never_a_secret(verify: dict[str, str]) -> None:
+    """It is often public, and everybody who knows it could then sign with its text."""
+    for key in ('{"kty": "RSA", "n": "AQAB"}', ' {"keys": [{"kid": "a", "kty":"RSA"}]}\n'):
+        assert read_scheme(verify).secret.readings(key.encode()) == []
+
+
+@pytest.mark.parametrize(
     "stored",
     [
         "whsec_",

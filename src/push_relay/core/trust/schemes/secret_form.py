@@ -12,6 +12,7 @@ from typing import NamedTuple
 from push_relay.core.secret_text import visible
 
 _QUOTED = re.compile(r"""(["'`])(.*)\1""", re.DOTALL)
+_WEB_KEY = re.compile(r'\{.*"kty"\s*:', re.DOTALL)
 #: Bytes of an Ed25519 public key.
 _PUBLIC_KEY_BYTES = 32
 #: How the base64 of a public key begins: RSA of 2048, 3072 and 4096 bits, ECDSA on P-256, Ed25519.
@@ -89,9 +90,14 @@ def any_form(
 
 
 def is_public_key(text: str) -> bool:
-    """Return whether a text shows that it is a public key or a certificate: PEM, DER in base64, `whpk_`."""
+    """Return whether a text shows that it is a public key: PEM, DER in base64, `whpk_`, a JSON Web Key."""
     bare = visible(text)
-    return bare.startswith(("-----BEGIN ", "whpk_", *_SPKI_BEGINS))
+    return bare.startswith(("-----BEGIN ", "whpk_", *_SPKI_BEGINS)) or is_web_key(bare)
+
+
+def is_web_key(text: str) -> bool:
+    """Return whether a text is a JSON Web Key or a set of them, which are often public."""
+    return _WEB_KEY.match(visible(text)) is not None
 
 
 def token_form(*, prefix: str, longest: int) -> SecretForm:
@@ -101,7 +107,11 @@ def token_form(*, prefix: str, longest: int) -> SecretForm:
         texts = list(_spellings(stored, prefix))
         bare = [visible(text.removeprefix(prefix)) for text in texts if prefix and text.startswith(prefix)]
         # With the prefix or without: a token may begin as the prefix does.
-        sendable = [text for text in (*texts, *bare) if text.isascii() and len(prefix + text) <= longest]
+        sendable = [
+            text
+            for text in (*texts, *bare)
+            if text.isascii() and len(prefix + text) <= longest and not is_web_key(text)
+        ]
         return _encoded(filter(None, sendable))
 
     return SecretForm(
@@ -110,7 +120,7 @@ def token_form(*, prefix: str, longest: int) -> SecretForm:
 
 
 def _password_readings(stored: bytes) -> list[bytes]:
-    return _encoded(text for text in _spellings(stored, ":") if ":" in text)
+    return _encoded(text for text in _spellings(stored, ":") if ":" in text and not is_web_key(text))
 
 
 #: A user and a password, for HTTP's Basic authentication.
