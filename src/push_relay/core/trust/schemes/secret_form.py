@@ -53,9 +53,10 @@ def key_text_form(*, begins: str = "", strip: str = "") -> SecretForm:
     """
 
     def readings(stored: bytes) -> list[bytes]:
-        texts = [text.removeprefix(strip) for text in _spellings(stored, begins or strip)]
+        stripped = (text.removeprefix(strip) for text in _spellings(stored, begins or strip))
+        texts = [text for text in stripped if text and not is_public_key(text)]
         added = [begins + text for text in texts if begins and not text.startswith(begins)]
-        return _encoded(text for text in (*texts, *added) if text and not is_public_key(text))
+        return _encoded((*texts, *added))
 
     return SecretForm(
         "a text that is not blank, and not a public key", readings, lambda random: begins + _url_safe(random)
