@@ -32,19 +32,10 @@ class HeldSecrets:
         return self.given
 
 
-#: Twilio signs forms and other bodies in two ways, so a source states which of them it takes.
-OWN_KEYS: Mapping[str, Mapping[str, str]] = {"twilio": {"form_field": "*"}}
-
-
 @cache
 def source_of(slug: str) -> Source:
     """Return a source whose `[verify]` table has nothing but the preset's name."""
-    document = {
-        "title": "Planted",
-        "docs": "docs",
-        "verify": {"scheme": slug},
-        "event": OWN_KEYS.get(slug, {}),
-    }
+    document = {"title": "Planted", "docs": "docs", "verify": {"scheme": slug}}
     return read_source("planted", document, {})
 
 
