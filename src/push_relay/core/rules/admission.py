@@ -39,6 +39,10 @@ class Admission(NamedTuple):
 def read_admission(file: SourceFile) -> Admission:
     """Compile the first part of a source. Mistakes are added to the file's report."""
     body_format = _body_format(file.event)
+    if file.verify is None and "each" in file.event:
+        file.event.wrong(
+            "each", "has no effect without `[verify]`: only webhooks are split, and no event from AWS"
+        )
     _check_jwt(file)
     verify = _scheme(file.verify, body_format) if file.verify else None
     each = read_expression(file.event, "each", file.verify.proof if file.verify else NO_FIELDS)
