@@ -19,12 +19,14 @@ class HeldSecrets:
     keys: Sequence[bytes]
     given: Mapping[str, str]
 
-    def of(self, _source: str) -> Sequence[bytes]:
+    def of(self, _source: str, kind: str = "secret") -> Sequence[bytes]:
         """Return the keys."""
+        del kind
         return self.keys
 
-    def refreshed(self, _source: str) -> Sequence[bytes]:
+    def refreshed(self, _source: str, kind: str = "secret") -> Sequence[bytes]:
         """Return the keys again: nobody has changed them."""
+        del kind
         return self.keys
 
     def settings(self, _source: str) -> Mapping[str, str]:

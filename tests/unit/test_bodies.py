@@ -352,7 +352,7 @@ def test_the_secret_is_removed_from_each_item(tmp_path: Path) -> None:
         (["wrong"], ["wrong"]),
     ],
 )
-def test_a_source_that_describes_its_body_has_nothing_of_its_preset_s(written: Any, expected: Any) -> None:
+def test_a_source_that_describes_its_body_replaces_its_preset_s(written: Any, expected: Any) -> None:
     """The keys of a body belong together. A key under its old name counts too."""
     assert with_defaults(written, {"format": "xml", "form_field": "p"}, EventTable) == expected
 

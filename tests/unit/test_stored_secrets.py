@@ -89,7 +89,7 @@ def test_a_web_key_may_be_stored_as_an_object(
     assert (held.settings("a"), held.has("a")) == (settings, True)
 
 
-def test_an_object_that_is_no_web_key_is_no_secret() -> None:
+def test_an_object_without_key_members_is_not_a_secret() -> None:
     """A member `keys` beside a secret is a setting, and an object without key members never is a secret."""
     held = StoredSigningSecrets(
         secret(lambda: '{"a": {"secret": "s", "keys": "k"}, "b": {"secret": {"x": "s"}}}')

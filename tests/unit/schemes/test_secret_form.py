@@ -106,6 +106,7 @@ def test_every_scheme_generates_an_example_that_it_accepts(name: str) -> None:
         "signed": {"signature": "header:X-S"},
         "public-key": {"signature": "header:X-S", "algorithm": "ed25519", "key": "hex"},
         "jwt": {"token": "body"},
+        "any-of": {"alternative": [{"scheme": "signed", "signature": "header:X-S"}, {"scheme": "basic"}]},
     }.get(name, {})
     form = read_scheme({"scheme": name, **more}).secret
     example = form.example(secrets.token_bytes(24))

@@ -123,7 +123,9 @@ def _named(kind: Named) -> Schema:
 
 @kind_schema.register
 def _listed(kind: Listed) -> Schema:
-    return {"type": "array", "items": _table(kind.table)}
+    # The alternatives of `[verify]` are tables `[verify]` themselves.
+    items = {"$ref": "#/properties/verify"} if issubclass(kind.table, Verify) else _table(kind.table)
+    return {"type": "array", "items": items}
 
 
 @kind_schema.register
