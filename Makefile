@@ -61,7 +61,7 @@ test: setup ## run every test; ARGS= is passed to pytest, JOBS= is the number of
 	@$(PY) -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(ARGS)
 
 FUZZ_SECS ?= 60
-fuzz: setup ## fuzz the whole receive path for FUZZ_SECS= (60) seconds; the corpus and the findings stay in .fuzz/
+fuzz: setup ## fuzz the receive path and messages from AWS for FUZZ_SECS= (60) seconds; the corpus and the findings stay in .fuzz/
 	@mkdir -p .fuzz/corpus
 	@$(PY) tests/fuzz/receive_target.py -max_total_time=$(FUZZ_SECS) -max_len=8192 -timeout=10 \
 	  -artifact_prefix=.fuzz/ -print_final_stats=1 .fuzz/corpus

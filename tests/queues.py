@@ -59,6 +59,11 @@ class _Message:
         }
 
 
+def _handle(record: Mapping[str, Any]) -> str:
+    """Return a record's handle, as the adapter reads it."""
+    return str(record.get("receiptHandle"))
+
+
 class Messages:
     """The queue and the dead-letter queue. Their calls are recorded in lists, for assertions.
 
@@ -133,12 +138,12 @@ class Messages:
     def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
         """Queue a copy of a record."""
         self._send(self._waiting, queue_format.copy(record, crashes), due)
-        self.copied.append((record["receiptHandle"], crashes, due))
+        self.copied.append((_handle(record), crashes, due))
 
     def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
         """Hide records for some seconds."""
         self._check()
-        handles = [record["receiptHandle"] for record in records]
+        handles = [_handle(record) for record in records]
         with self._lock:
             for message in self._waiting:
                 if message.handle in handles:
@@ -149,8 +154,8 @@ class Messages:
         """Delete a record."""
         self._check()
         with self._lock:
-            self._waiting[:] = [each for each in self._waiting if each.handle != record["receiptHandle"]]
-        self.deleted.append(record["receiptHandle"])
+            self._waiting[:] = [each for each in self._waiting if each.handle != _handle(record)]
+        self.deleted.append(_handle(record))
 
     # --- for tests ----------------------------------------------------------------------------------
 
@@ -165,6 +170,12 @@ class Messages:
     def size(self) -> int:
         """Return how many messages are in the queue, visible or not."""
         return len(self._waiting)
+
+    def clear(self) -> None:
+        """Remove every message and every recorded call."""
+        for kept in vars(self).values():
+            if isinstance(kept, list):
+                kept.clear()
 
     def break_down(self) -> None:
         """Fail from now on, as the adapter would if SQS failed."""

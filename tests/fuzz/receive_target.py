@@ -1,4 +1,4 @@
-"""Fuzz the whole receive path, guided by the coverage of the relay's code (Atheris, libFuzzer).
+"""Fuzz the receive path and the messages from AWS, guided by the code's coverage (Atheris, libFuzzer).
 
     make fuzz                                   for FUZZ_SECS seconds, with the inputs that earlier runs found
     python tests/fuzz/receive_target.py FILE    again with an input that failed
@@ -17,14 +17,16 @@ except ImportError:
     sys.exit("fuzz: Atheris is published for Linux on x86_64 only")
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 with atheris.instrument_imports(include=["push_relay"]):
     # Some modules are imported only when they are needed, and would not be instrumented then.
-    from exchange import Bench
-
+    import push_relay.core.inbound.message_text
     import push_relay.core.split
+    import push_relay.core.trust.handshakes.engine
     import push_relay.entrypoints.list_answer  # noqa: F401
+    from fuzz.exchange import Bench
+    from fuzz.seeds import seeds
     from push_relay.core.inbound.formats.registry import FORMATS
 
     for make_format in FORMATS.values():
@@ -36,19 +38,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(Path(directory))
         arguments = list(sys.argv)
-        seeds = Path(directory) / "seeds"
-        seeds.mkdir()
-        for number, seed in enumerate(bench.seeds()):
-            (seeds / f"{number:04}").write_bytes(seed)
+        start = Path(directory) / "seeds"
+        start.mkdir()
+        for number, seed in enumerate(seeds(bench.senders)):
+            (start / f"{number:04}").write_bytes(seed)
+            bench.run(seed)  # the modules of every scheme are imported, and instrumented
         if all(Path(argument).is_dir() for argument in arguments[1:] if not argument.startswith("-")):
-            arguments.append(str(seeds))
+            arguments.append(str(start))
 
-        def run_one(content: bytes) -> None:
-            exchange = bench.exchange(content)
-            if exchange is not None:
-                bench.check(exchange)
-
-        atheris.Setup(arguments, run_one)
+        atheris.Setup(arguments, bench.run)
         atheris.Fuzz()
 
 

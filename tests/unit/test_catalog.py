@@ -79,7 +79,7 @@ def folder(directory: Path, source: str = SOURCE, schema: str = "{}") -> Path:
             "handshake: `sns` is only safe with the scheme `sns-http`",
         ),
         ('id = "data.id"', 'ids = "data.id"', 8, "event.ids: is not a key here"),
-        ('id = "data.id"', 'format = "xml"', 8, "event.format: `xml` is not one of: json, cloudevents"),
+        ('id = "data.id"', 'format = "yaml"', 8, "event.format: `yaml` is not one of: json, list"),
         (
             'sns_topic = "arn:*"',
             'sns_topics = "arn:*"',

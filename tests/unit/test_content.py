@@ -201,11 +201,18 @@ def test_the_message_of_a_notification_is_the_event(gateway: Gateway, tmp_path: 
     assert "evil" not in str(event)
 
 
-@pytest.mark.parametrize("message", ["planted", "[]", "", '{"a": 1,}', "{"])
-def test_an_sns_message_that_is_not_an_object_is_malformed(message: str, tmp_path: Path) -> None:
-    """It is signed by SNS, but a source's expressions read objects only."""
+@pytest.mark.parametrize("message", ["[]", "", '{"a": 1,}', "{"])
+def test_an_sns_message_without_content_or_of_broken_json_is_malformed(message: str, tmp_path: Path) -> None:
+    """SNS has signed it, but no source could make words of it."""
     here = world_of(tmp_path, BY_NAME["sns-http version 2"])
     assert refused(here, sns(message)) == (400, "malformed_request")
+
+
+def test_an_sns_message_may_be_a_plain_text(tmp_path: Path) -> None:
+    """A person has published it, or an AWS service that writes no JSON."""
+    here = world_of(tmp_path, BY_NAME["sns-http version 2"])
+    assert here.receive(api_gateway_v2(sns("planted")))["statusCode"] == 202
+    assert data(here)["text"] == "planted"
 
 
 def test_an_sns_message_is_read_leniently_and_its_envelope_strictly(tmp_path: Path) -> None:

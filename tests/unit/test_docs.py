@@ -50,6 +50,18 @@ def test_every_attack_is_in_the_table(attack: Attack) -> None:
     assert f"| {attack.name} | 401 |" in read("docs/security.md")
 
 
+def test_each_attack_on_one_part_names_the_tests_that_try_it() -> None:
+    """A test that was renamed or removed leaves an attack that nobody tries."""
+    table = read("docs/security.md").partition("| part | attack |")[2].partition("\n\n")[0]
+    rows = table.splitlines()[2:]
+    assert len(rows) > 30
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    for row in rows:
+        names = re.findall(r"`(test_\w+)`", row.rsplit(" | ", 1)[1])
+        assert names, row
+        assert [name for name in names if f"def {name}(" not in tests] == []
+
+
 @pytest.mark.parametrize("name", shipped.names())
 def test_every_source_of_the_readme_ships_with_examples(name: str) -> None:
     """The README's table is the list of shipped sources: the other tests go through it."""

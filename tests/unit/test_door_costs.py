@@ -16,7 +16,7 @@ from push_relay.core.trust.schemes.form import MAX_FORM_BYTES
 from push_relay.core.trust.schemes.proof import MAX_PROOF
 from push_relay.core.trust.schemes.sns_http import MAX_BYTES
 from signers import CASES, Case
-from sns_sender import URL, Request, sns_message, sns_signed
+from sns_sender import NOW, URL, Request, sns_message, sns_signed
 
 BY_NAME = {case.name: case for case in CASES}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -133,6 +133,24 @@ def test_many_signatures_are_cheap_to_refuse(tmp_path: Path) -> None:
         many = case.proof.write(case.genuine(), joint.join([forged] * (MAX_PROOF // (len(forged) + 1) - 2)))
         sent = replace(many, body=body("digits", MAX_BODY))
         assert costs(tmp_path / name, case, sent) < LIMIT
+
+
+def test_many_numbered_headers_are_cheap_to_refuse(tmp_path: Path) -> None:
+    """The signatures of all headers are of one text, which is made and hashed once for each secret."""
+    table = {"scheme": "signed", "signature": "header:X-S", "also": ["header:X-S-{2-100}"]}
+    case = replace(BY_NAME["github"], verify=table | {"text": "{header:X-T}.{body}"})
+    headers = {f"x-s-{number}": "ab" * 32 for number in range(2, 101)} | {"x-s": "ab" * 32, "x-t": "1"}
+    assert costs(tmp_path, case, request(body("digits", MAX_BODY), headers)) < LIMIT / 2
+
+
+def test_lists_in_many_headers_are_refused_together(tmp_path: Path) -> None:
+    """Each group of each list has a text of its own."""
+    table = {"scheme": "signed", "signature": "header:X-S", "also": ["header:X-S-{2-100}"], "split": ","}
+    table |= {"item": "v1", "timestamp": "item:t", "text": "{timestamp}.{body}"}
+    case = replace(BY_NAME["github"], verify=table)
+    written = f"t={NOW},v1={'ab' * 32}"
+    headers = {f"x-s-{number}": written for number in range(2, 101)} | {"x-s": written}
+    assert costs(tmp_path, case, request(body("digits", MAX_BODY), headers)) < LIMIT / 2
 
 
 def test_huge_headers_are_cheap_to_refuse(tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 
 from fakes import World
 from front_door import api_gateway_v2, request, world
+from push_relay.core.errors import MalformedRequest
 from push_relay.core.rules.findings import Mistakes
 from push_relay.core.rules.source import read_source
-from push_relay.core.trust.handshakes.engine import is_signed_for_anybody
+from push_relay.core.trust.handshakes.engine import Means, answer_unproven, is_signed_for_anybody
+from push_relay.core.trust.handshakes.row import ANY, PRINTABLE, Row
 from push_relay.core.trust.handshakes.rows import ROWS
 from signers import mac
 from sns_sender import NOW, Request
@@ -47,7 +49,12 @@ OTHERS: tuple[dict[str, Any], ...] = (
         "algorithm": "hmac-sha1",
         "key_derive": "sha1",
     },
-    {"scheme": "signed", "signature": "header:x-signature", "text": "{header:x-id}{body}"},
+    {
+        "scheme": "signed",
+        "signature": "header:x-signature",
+        "text": "{header:x-id}{body}",
+        "adjacent": "the test wants the most careless description",
+    },
     {"scheme": "hmac", "header": "x-signature", "prefix": "sha256="},
 )
 TEXT_EVENTS = 'format = "text"'
@@ -259,6 +266,21 @@ def test_a_row_signs_only_what_it_refuses_as_an_event(name: str, text: str) -> N
     for row in ROWS[name]:
         if re.fullmatch(row.pattern, text):
             assert is_signed_for_anybody((row,), text.encode())
+
+
+@pytest.mark.parametrize("text", ["{}", "a:b", '"a"', "a b"])
+def test_a_row_with_too_wide_a_pattern_signs_no_event(text: str) -> None:
+    """The alphabet is checked where the signature is made, whatever the pattern of a new row allows."""
+    row = Row(
+        "GET",
+        trigger={"query:c": ANY},
+        pattern=PRINTABLE,
+        alphabet="a-z",
+        text="{hmac-sha256-hex:query:c}",
+    )
+    assert answer_unproven(row, request(query={"c": "ab"}), Means(key=KEY)).body == mac(KEY, b"ab").hex()
+    with pytest.raises(MalformedRequest):
+        answer_unproven(row, request(query={"c": text}), Means(key=KEY))
 
 
 @pytest.mark.parametrize("name", SIGNING)

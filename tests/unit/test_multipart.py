@@ -143,6 +143,7 @@ def test_any_boundary_of_the_standard_is_read(boundary: bytes) -> None:
         body(part()) + body(part('form-data; name="b"')),
         body(part(content=b"1\r\n--xy")),
         body(part(content=b"1\r\n--x-")),
+        body(part(content=b'1\r\n--xContent-Disposition: form-data; name="b"\r\n\r\n2')),
         body(part(content=b"1\r\n--x--\r\n\r\n--x\r\n" + part('form-data; name="b"'))),
         body(b""),
         body(b"\r\nno headers"),

@@ -32,6 +32,8 @@ DESIGNED = {
     "signature_invalid": (Outcome.REJECTED, 401),
     "stale": (Outcome.REJECTED, 401),
     "address_not_allowed": (Outcome.REJECTED, 403),
+    "handshake_refused": (Outcome.REJECTED, 403),
+    "handshake_not_found": (Outcome.REJECTED, 404),
     "unknown_account": (Outcome.FAILED, 202),
     "unknown_source": (Outcome.REJECTED, 404),
     "ambiguous_source": (Outcome.REJECTED, 404),

@@ -8,6 +8,7 @@ import pytest
 
 from fakes import ROOT
 from push_relay.core.rules.findings import Report
+from push_relay.core.rules.source import read_source
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.trust.handshake_names import AS_DATA
 from push_relay.core.trust.presets import FAMILIES, PRESETS
@@ -43,6 +44,13 @@ def test_a_row_describes_its_provider(slug: str) -> None:
     assert row.secret
     assert not row.secret.endswith(".")
     assert not row.note or row.note.endswith(".")
+
+
+@pytest.mark.parametrize("slug", PRESETS)
+def test_the_name_alone_makes_a_source(slug: str) -> None:
+    """The formats that the preset needs are among its defaults."""
+    document = {"title": "Planted", "docs": "docs", "verify": {"scheme": slug}}
+    assert read_source("planted", document, {}).verify
 
 
 def test_a_provider_is_offered_or_has_a_reason() -> None:

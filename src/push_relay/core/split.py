@@ -83,13 +83,12 @@ class Splitter:
         if not verified.content:
             return replace(arrival, identity=self.source.identify(arrival))
         own_id = self.source.own_id(arrival)
-        place = f"#{position}" if own_id is None else f"={_hash(own_id)}"
+        # The content counts too: senders give one id to a thing that happens and to its end.
+        own_hash = None if own_id is None else _hash([own_id, arrival.data])
         if verified.event_id is not None:
-            identity = f"id:{verified.event_id}:{place}"
-        elif own_id is not None:
-            identity = _hash([own_id, arrival.data])
+            identity = f"id:{verified.event_id}:{f'#{position}' if own_hash is None else f'={own_hash}'}"
         else:
-            identity = _hash([sha256_hex(verified.signed), position])
+            identity = own_hash or _hash([sha256_hex(verified.signed), position])
         return replace(arrival, identity=identity)
 
 

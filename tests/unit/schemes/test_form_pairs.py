@@ -16,3 +16,10 @@ def test_a_value_with_a_pair_is_refused(value: str) -> None:
     """The same text would be signed for a form with one field more."""
     with pytest.raises(SignatureInvalid):
         sorted_pairs([("note", value), ("subject", "tea")], ())
+
+
+@pytest.mark.parametrize("fields", [[("a", "1"), ("a", "2")], [("a", "1"), ("a", "")], [("a", "1")] * 2])
+def test_a_field_that_is_given_twice_is_refused(fields: list[tuple[str, str]]) -> None:
+    """Two readers could take different ones, also if one of them is empty and so not in the text."""
+    with pytest.raises(SignatureInvalid):
+        sorted_pairs(fields, ())

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from push_relay.core.errors import SchemaViolation
 from push_relay.core.inbound.body import ALL_FIELDS, BASE64, BodyFormat
-from push_relay.core.inbound.items import MAX_ITEMS
+from push_relay.core.inbound.items import MAX_ITEMS, as_document
 from push_relay.core.rules.source import Source
-from push_relay.core.strict_json import JsonObject
+from push_relay.core.strict_json import Json, JsonObject
 from relayctl.openapi.answers import JSON, TEXT
 from relayctl.openapi.handshakes import question_parameters, rows_of
 
@@ -16,6 +17,8 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VALUES = frozenset({"const", "enum", "default", "examples"})
 #: Keywords whose values are objects that map names to schemas.
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+#: A value of each JSON type except an object.
+_NO_OBJECTS: Mapping[str, Json] = {"array": [], "boolean": True, "null": None, "number": 1, "string": "a"}
 _BODY_DESCRIPTIONS = {
     "json": "A JSON object in UTF-8, or a list of them. A media type that ends in `+json` is accepted too.",
     "list": "A JSON list in UTF-8, each item of which is an event. A media type that ends in `+json` is "
@@ -69,7 +72,7 @@ def request_body(source: Source) -> JsonObject:
     """Return the request body object of a source's operation."""
     event: JsonObject = {"$ref": f"#/components/schemas/{source.name}"}
     body_format = source.body_format
-    content = _contents(event)[body_format.name]
+    content = _contents(event, _item(source, event))[body_format.name]
     if source.each:
         # The list is somewhere in the request, and the schema is that of its items.
         content = {media_type: {"schema": {}} for media_type in content}
@@ -95,9 +98,9 @@ def request_body(source: Source) -> JsonObject:
     return {"required": body_format.name != "cloudevents", "description": description, "content": content}
 
 
-def _contents(event: JsonObject) -> dict[str, JsonObject]:
+def _contents(event: JsonObject, item: JsonObject) -> dict[str, JsonObject]:
     """Return the contents of a request body, by the name of the format."""
-    several = _list(event)
+    several = _list(item)
     text = {"schema": {"type": "string"}}
     return {
         "json": {JSON: {"schema": {"anyOf": [event, *several]}}},
@@ -117,11 +120,25 @@ def _contents(event: JsonObject) -> dict[str, JsonObject]:
     }
 
 
-def _list(event: JsonObject) -> list[JsonObject]:
+def _item(source: Source, event: JsonObject) -> JsonObject:
+    """Return the schema of a list's item. One that is not an object becomes one with a single member."""
+    others = [name for name, value in _NO_OBJECTS.items() if _is_valid(source, value)]
+    return {"anyOf": [event, {"type": others}]} if others else event
+
+
+def _is_valid(source: Source, item: Json) -> bool:
+    try:
+        source.schema.check(as_document(item))
+    except SchemaViolation:
+        return False
+    return True
+
+
+def _list(item: JsonObject) -> list[JsonObject]:
     """Return the schemas of lists that are accepted: an empty one, and one with a valid event."""
     return [
         {"type": "array", "maxItems": 0},
-        {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "contains": event},
+        {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "contains": item},
     ]
 
 

@@ -14,7 +14,7 @@ from push_relay.core.rules.source_file import EventTable, SourceFile
 from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.handshakes.base import Handshake
 from push_relay.core.trust.handshakes.registry import NO_HANDSHAKE, handshake_named
-from push_relay.core.trust.jwt_table import BODY, VerifyJwt
+from push_relay.core.trust.jwt_table import VerifyJwt
 from push_relay.core.trust.schemes.proof import Scheme
 from push_relay.core.trust.schemes.registry import make_scheme
 from push_relay.core.trust.verify_table import Verify
@@ -72,7 +72,7 @@ def _check_jwt(file: SourceFile) -> None:
         event.wrong("format", f"`jwt` needs a scheme that covers the body, not `{verify.scheme}`")
     if not verify.signs_content or not isinstance(verify, VerifyJwt) or verify.detached:
         return
-    if verify.token == BODY and (event.format != "jwt" or event.form_field):
+    if verify.is_body and (event.format != "jwt" or event.form_field):
         event.wrong("format", "must be `jwt`, without a `form_field`: the token is the body")
     for place in (place for key, place in verify.proof_places if key == "token"):
         name = place.name.removeprefix("/")

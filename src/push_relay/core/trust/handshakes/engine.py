@@ -18,6 +18,7 @@ from push_relay.core.errors import (
 from push_relay.core.strict_json import parse
 from push_relay.core.trust.handshakes.base import HandshakeRequest, Reply
 from push_relay.core.trust.handshakes.row import ANY, MAX_QUESTION, PRINTABLE, Row
+from push_relay.core.trust.schemes.proof import fits
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _SETTING = re.compile(r"\{setting:([a-z-]+)\}")
@@ -159,7 +160,7 @@ def _fits(value: object, wanted: object, means: Means) -> bool:
         # `True` is equal to 1 and to nothing that a sender means.
         return type(value) is type(wanted) and value == wanted
     expected = _setting(means, named[1])
-    return isinstance(value, str) and hmac.compare_digest(value.encode("utf-8"), expected.encode("utf-8"))
+    return isinstance(value, str) and value.isascii() and fits([value], [expected.encode("utf-8")])
 
 
 def _setting(means: Means, name: str) -> str:

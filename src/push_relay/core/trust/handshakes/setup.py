@@ -8,7 +8,6 @@ who looks at it and stores it. The relay itself never stores a secret.
 """
 
 import hashlib
-import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Final, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, HandshakeRefused
 from push_relay.core.trust.handshakes.base import HandshakeRequest
+from push_relay.core.trust.schemes.proof import fits
 
 #: The name of the URL's parameter, and of the setting.
 SETUP: Final = "setup"
@@ -48,8 +48,8 @@ def check_setup(request: HandshakeRequest, settings: Mapping[str, str]) -> None:
         raise CredentialsUnavailable(f"the source's setting `{SETUP}` is not a SHA-256 in hexadecimal digits")
     offered = setup_hash(request.query.get(SETUP, ""))
     # An absent value has a hash too, which nobody stores: it is compared, so that either takes as long.
-    fits = hmac.compare_digest(offered.encode("ascii"), stored.encode("ascii"))
-    if not (fits and stored and request.query.get(SETUP)):
+    is_expected = fits([offered], [stored.encode("ascii")])
+    if not (is_expected and stored and request.query.get(SETUP)):
         raise HandshakeRefused("no secret is expected with this URL: run `relayctl handshake`")
 
 

@@ -9,7 +9,6 @@ _LEEWAY_SECS: Final = 300
 _TOLERANCE_SECS: Final = 300
 _BODY_HEX: Final = "{body|sha256-hex}"
 _AUTHORIZATION: Final = "header:authorization"
-_JWT_BODY: Final[Mapping[str, Any]] = {"format": "jwt"}
 _GOOGLE: Final[Mapping[str, Any]] = {
     "token": _AUTHORIZATION,
     "prefix": "Bearer ",
@@ -103,7 +102,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "https://docs.kinde.com/integrate/webhooks/about-webhooks/",
         f"{_FETCHED}. The setting `issuer` is `https://<name>.kinde.com`",
         "For a domain of your own, store the key set, or give `fetch` with that host.",
-        _JWT_BODY,
+        {"format": "jwt"},
         token="body",
         algorithm=["RS256"],
         key="jwks",
@@ -225,7 +224,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the certificate `Apple Root CA - G3` as PEM, or its SHA-256 fingerprint; the setting `bundle-id` is "
         "the app's",
         "The certificates' validity is checked, and not whether Apple has revoked one.",
-        _JWT_BODY,
+        {"format": "jwt", "form_field": "signedPayload"},
         token="json:/signedPayload",
         algorithm=["ES256"],
         key="x5c",

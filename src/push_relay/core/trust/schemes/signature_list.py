@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 from push_relay.core.trust.schemes.proof import require
 
-#: Groups of a list. Each may have a timestamp, and so a text of its own that has to be hashed.
-MAX_GROUPS = 4
 #: Items of a group.
 MAX_ITEMS = 200
 #: The key of every item, for senders whose items have keys that the deployer would have to know.
@@ -51,7 +49,6 @@ class SignatureList(NamedTuple):
     def read(self, value: str, settings: Mapping[str, str]) -> list[Offered]:
         """Return the groups of a list. Raises SignatureInvalid."""
         groups = value.split(self.groups) if self.groups else [value]
-        require(len(groups) <= MAX_GROUPS)
         key = _setting(self.item, settings)
         return [self._group(group.split(self.split), key) for group in groups]
 

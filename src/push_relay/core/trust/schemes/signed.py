@@ -24,13 +24,15 @@ from push_relay.core.trust.schemes.proof import (
     no_fit,
     require,
 )
-from push_relay.core.trust.schemes.signature_list import Offered
+from push_relay.core.trust.schemes.signature_list import Offered, SignatureList
 from push_relay.core.trust.schemes.values import Values, checked, pointed, text_of
 from push_relay.core.trust.signature_table import VerifyHmac
 
 if TYPE_CHECKING:
     from push_relay.core.trust.public_keys import PublicKey
 
+#: Groups of all lists of a request. Each may have a timestamp, and so a text of its own that is hashed.
+MAX_GROUPS = 4
 #: Signatures by a public key in a request: each costs a verification of the whole text.
 MAX_SIGNATURES = 4
 #: An id that is signed. No comma or space, because two joined headers are not an id.
@@ -127,27 +129,33 @@ class Signed:
         written = [value for place in description.places if (value := values.at(place)) is not None]
         if not written:
             raise SignatureMissing("the request is not signed")
-        offers = [offer for value in written for offer in self._read(checked(value), values)]
-        if description.hash_name:
-            return offers
-        require(sum(len(offer.texts) for offer in offers) <= MAX_SIGNATURES)
+        bare = [self._bare(checked(value)) for value in written]
+        # Each offer has a text of its own, which costs a copy and a hash of the body. There are few, however
+        # many headers a stranger sends: without lists, the signatures of all headers are of one text.
+        if description.list is None:
+            offers = [self._offer(Offered(tuple(bare), {}), (), values)]
+        else:
+            offers = []
+            for value in bare:
+                offers.extend(self._read(description.list, value, values, MAX_GROUPS - len(offers)))
+        if not description.hash_name:
+            require(sum(len(offer.texts) for offer in offers) <= MAX_SIGNATURES)
         return offers
 
-    def _read(self, value: str, values: Values) -> Iterator[Offer]:
-        """Yield the offers of one value: one for each group of a list, or only one."""
+    def _bare(self, value: str) -> str:
+        """Return a value without what is around its signatures."""
         description = self.description
         require(value.startswith(description.prefix))
         bare = value.removeprefix(description.prefix)
-        if description.wrapped:
-            bare = _unwrapped(bare, description.wrapped)
-        if description.list is None:
-            yield self._offer(Offered((bare,), {}), (), values)
-            return
-        groups = description.list.read(bare, values.settings)
+        return _unwrapped(bare, description.wrapped) if description.wrapped else bare
+
+    def _read(self, grammar: SignatureList, bare: str, values: Values, most: int) -> Iterator[Offer]:
+        """Yield the offer of each group of a list. Raises SignatureInvalid if there are more than `most`."""
+        groups = grammar.read(bare, values.settings)
+        require(len(groups) <= most)
         public: list[Offered] = []
         if self._has_public_kind:
-            grammar = description.list._replace(item=f"{description.list.item}a")
-            public = grammar.read(bare, values.settings)
+            public = grammar._replace(item=f"{grammar.item}a").read(bare, values.settings)
         for number, group in enumerate(groups):
             yield self._offer(group, public[number].texts if public else (), values)
 

@@ -1,0 +1,1 @@
+"""The fuzzer of the receive path and of the messages from AWS. `make fuzz` runs it."""
