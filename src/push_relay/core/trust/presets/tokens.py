@@ -23,7 +23,7 @@ def _token(
     answer: Mapping[str, Any] = NO_KEYS,
     **more: str,
 ) -> Preset:
-    return Preset(title, docs, {"scheme": "token", "token": place, **more}, event, answer, secret, note)
+    return Preset(title, docs, {"scheme": "token", "token": place, **more}, secret, note, event, answer)
 
 
 def _own(title: str, docs: str) -> Preset:
@@ -38,7 +38,7 @@ def _own(title: str, docs: str) -> Preset:
 
 def _basic(title: str, docs: str, event: Mapping[str, Any] = NO_KEYS) -> Preset:
     return Preset(
-        title, docs, {"scheme": "basic"}, event, secret="`user:password`, as entered at the provider"
+        title, docs, {"scheme": "basic"}, "`user:password`, as entered at the provider", event=event
     )
 
 
