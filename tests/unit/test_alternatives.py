@@ -144,6 +144,16 @@ def test_one_wrong_proof_does_not_affect_a_right_one(tmp_path: Path) -> None:
     assert relay.status({**bearer("other"), **signed("other")}) == 401
 
 
+def test_a_sender_may_write_its_signature_in_two_spellings(tmp_path: Path) -> None:
+    """Some send old and new headers together, and a proxy may sign in a form of its own."""
+    relay = Relay(tmp_path, BOTH)
+    bare = signed(name="x-signature", prefix="")
+    assert relay.status({**signed(), **bare}) == 202
+    assert relay.status({**signed(), "x-signature": "not hexadecimal"}) == 202
+    assert relay.status({"x-hub-signature-256": "not hexadecimal", **bare}) == 202
+    assert relay.status({**signed("other"), **signed("other", "x-signature", "")}) == 401
+
+
 def test_an_unusable_secret_of_one_kind_does_not_affect_the_other(tmp_path: Path) -> None:
     """A request that fits neither may be genuine, so its sender is asked to send again."""
     relay = Relay(tmp_path, {"secret": "\u00e9", "signing-key": KEY})

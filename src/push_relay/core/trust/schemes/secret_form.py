@@ -141,11 +141,11 @@ def _standard(text: str) -> str | None:
     text = visible(text.removeprefix("v1,").removeprefix("v1a,"))
     for prefix in ("whsec_", "whpk_"):
         if text.startswith(prefix):
-            key = _from_base64(visible(text.removeprefix(prefix)).translate(_STANDARD_ALPHABET))
+            key = from_base64(visible(text.removeprefix(prefix)).translate(STANDARD_ALPHABET))
             fits = bool(key) and (prefix == "whsec_" or len(key) == _PUBLIC_KEY_BYTES)
-            return prefix + _base64(key) if fits else None
-    key = b"" if is_public_key(text) else _from_base64(text)
-    return "whsec_" + _base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
+            return prefix + to_base64(key) if fits else None
+    key = b"" if is_public_key(text) else from_base64(text)
+    return "whsec_" + to_base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
 
 
 #: A key of HMAC (`whsec_`) or an Ed25519 public key (`whpk_`), in base64.
@@ -153,10 +153,11 @@ STANDARD = SecretForm(
     "`whsec_` or `whpk_` with base64 after it (for `whpk_`, of 32 bytes); without a prefix, base64 of "
     "another number of bytes than 32",
     _standard_readings,
-    lambda random: f"whsec_{_base64(random)}",
+    lambda random: f"whsec_{to_base64(random)}",
 )
 
-_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+#: Writes the URL alphabet of base64 as the usual one.
+STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 def _spellings(stored: bytes, prefix: str = "") -> Iterator[str]:
@@ -181,8 +182,8 @@ def _encoded(texts: Iterable[str]) -> list[bytes]:
     return list(dict.fromkeys(text.encode("utf-8") for text in texts))
 
 
-def _from_base64(text: str) -> bytes:
-    """Return what base64 holds, or nothing; senders leave its padding out, and its last bits may be set."""
+def from_base64(text: str) -> bytes:
+    """Return the content of base64; empty if it is not. The padding may be missing, and last bits be set."""
     bare = text.rstrip("=")
     try:
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
@@ -190,7 +191,8 @@ def _from_base64(text: str) -> bytes:
         return b""
 
 
-def _base64(content: bytes) -> str:
+def to_base64(content: bytes) -> str:
+    """Write bytes as base64 with padding."""
     return base64.b64encode(content).decode("ascii")
 
 
