@@ -17,6 +17,7 @@ from push_relay.core.rules.source import Source
 from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Admitted, Door
 from push_relay.core.trust.policy import Policy
+from push_relay.core.trust.schemes.proof import SECRET as SECRET_KIND
 from push_relay.core.trust.schemes.proof import Verified
 from push_relay.core.trust.signing_secrets import StoredSigningSecrets
 from push_relay.telemetry import Telemetry
@@ -194,12 +195,14 @@ class UncheckedDoor(Door):
 class _NoSecrets:
     """The signing secrets of a preview that has none."""
 
-    def of(self, source: str) -> Sequence[bytes]:
+    def of(self, source: str, kind: str = SECRET_KIND) -> Sequence[bytes]:
         """Raise CredentialsUnavailable."""
+        del kind
         raise CredentialsUnavailable(f"the preview has no signing secret of `{source}`: give --secrets")
 
-    def refreshed(self, source: str) -> Sequence[bytes]:
+    def refreshed(self, source: str, kind: str = SECRET_KIND) -> Sequence[bytes]:
         """Raise CredentialsUnavailable."""
+        del kind
         return self.of(source)
 
     def settings(self, source: str) -> Mapping[str, str]:

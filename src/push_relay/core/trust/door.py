@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
 from push_relay.core.secret_text import visible
-from push_relay.core.trust.schemes.proof import Evidence, Keys, Scheme, Verified, no_fit
+from push_relay.core.trust.schemes.proof import SECRET, Evidence, Keys, Scheme, Verified, no_fit
 from push_relay.core.trust.schemes.secret_form import SecretForm
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 class SigningSecrets(Protocol):
     """The secrets that senders sign with. The first two methods raise CredentialsUnavailable."""
 
-    def of(self, source: str) -> Sequence[bytes]: ...
-    def refreshed(self, source: str) -> Sequence[bytes]: ...  # read again, at most once in some seconds
+    def of(self, source: str, kind: str = SECRET) -> Sequence[bytes]: ...
+    def refreshed(
+        self, source: str, kind: str = SECRET
+    ) -> Sequence[bytes]: ...  # read again, at most once in some seconds
     def settings(self, source: str) -> Mapping[str, str]: ...  # what is stored beside the secret
     def has(self, source: str) -> bool: ...  # raises CredentialsUnavailable if no secret can be read
 
@@ -96,6 +98,8 @@ class Door:
         return {**policy.settings, **self.secrets.settings(source)}
 
     def _verify(self, source: str, scheme: Scheme, request: "HttpRequest", evidence: Evidence) -> Admitted:
+        if scheme.alternatives:
+            return self._verify_any(source, scheme, request, evidence)
         known = self.secrets.of(source)
         try:
             return _fitting(source, scheme, request, evidence, known)
@@ -104,6 +108,34 @@ class Door:
             if list(fresh) == list(known):
                 raise
         return _fitting(source, scheme, request, evidence, fresh)
+
+    def _verify_any(
+        self, source: str, scheme: Scheme, request: "HttpRequest", evidence: Evidence
+    ) -> Admitted:
+        # Imported here: few sources take several proofs.
+        from push_relay.core.trust.schemes import alternatives  # noqa: PLC0415
+
+        def admitted(stored: alternatives.Stored) -> Admitted:
+            alternatives.require_separate_kinds(source, scheme, stored)
+
+            def fitting(alternative: Scheme, secrets: Sequence[bytes]) -> Admitted:
+                if not secrets:
+                    # Without a secret nothing fits. The error shows whether the request has such a proof.
+                    alternative(request, evidence)
+                    raise no_fit()
+                return _fitting(source, alternative, request, evidence, secrets)
+
+            found = alternatives.first_fitting(scheme, stored, fitting)
+            return replace(found, verified=alternatives.with_lasting_identity(found.verified))
+
+        known = alternatives.stored_of(scheme, partial(self.secrets.of, source))
+        try:
+            return admitted(known)
+        except (SignatureInvalid, CredentialsUnavailable):
+            fresh = alternatives.stored_of(scheme, partial(self.secrets.refreshed, source))
+            if fresh == known:
+                raise
+        return admitted(fresh)
 
 
 def _fitting(

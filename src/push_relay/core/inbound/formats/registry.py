@@ -4,6 +4,8 @@ Each is imported when a source with it gets a request; most sources have the def
 """
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
 
 from push_relay.core.inbound.formats.base import Format
 
@@ -11,69 +13,25 @@ from push_relay.core.inbound.formats.base import Format
 DEFAULT_FORMAT = "json"
 
 
-def _list() -> Format:
-    from push_relay.core.inbound.formats.json_list import JsonList  # noqa: PLC0415 (see above)
+def _of(module: str, name: str) -> Callable[[], Format]:
+    """Return what makes a format, whose module is imported then."""
 
-    return JsonList()
+    def make() -> Format:
+        made: Any = getattr(import_module(f"{__package__}.{module}"), name)
+        return made()  # type: ignore[no-any-return] # each of them is a format
 
-
-def _ndjson() -> Format:
-    from push_relay.core.inbound.formats.ndjson import Ndjson  # noqa: PLC0415 (see above)
-
-    return Ndjson()
-
-
-def _cloud_event() -> Format:
-    from push_relay.core.inbound.formats.cloud_event import CloudEvent  # noqa: PLC0415 (see above)
-
-    return CloudEvent()
-
-
-def _xml() -> Format:
-    from push_relay.core.inbound.formats.xml_body import Xml  # noqa: PLC0415 (see above)
-
-    return Xml()
-
-
-def _text() -> Format:
-    from push_relay.core.inbound.formats.plain_text import PlainText  # noqa: PLC0415 (see above)
-
-    return PlainText()
-
-
-def _multipart() -> Format:
-    from push_relay.core.inbound.formats.form_data import FormData  # noqa: PLC0415 (see above)
-
-    return FormData()
-
-
-def _jwt() -> Format:
-    from push_relay.core.inbound.formats.jwt_claims import JwtClaims  # noqa: PLC0415 (see above)
-
-    return JwtClaims()
-
-
-def _list_of_one() -> Format:
-    from push_relay.core.inbound.formats.list_of_one import ListOfOne  # noqa: PLC0415 (see above)
-
-    return ListOfOne()
-
-
-def _sns() -> Format:
-    from push_relay.core.inbound.formats.sns_message import SnsMessage  # noqa: PLC0415 (see above)
-
-    return SnsMessage()
+    return make
 
 
 FORMATS: Mapping[str, Callable[[], Format]] = {
     DEFAULT_FORMAT: Format,
-    "list": _list,
-    "ndjson": _ndjson,
-    "cloudevents": _cloud_event,
-    "xml": _xml,
-    "text": _text,
-    "multipart": _multipart,
-    "jwt": _jwt,
-    "list-of-one": _list_of_one,
-    "sns": _sns,
+    "list": _of("json_list", "JsonList"),
+    "ndjson": _of("ndjson", "Ndjson"),
+    "cloudevents": _of("cloud_event", "CloudEvent"),
+    "xml": _of("xml_body", "Xml"),
+    "text": _of("plain_text", "PlainText"),
+    "multipart": _of("form_data", "FormData"),
+    "jwt": _of("jwt_claims", "JwtClaims"),
+    "list-of-one": _of("list_of_one", "ListOfOne"),
+    "sns": _of("sns_message", "SnsMessage"),
 }

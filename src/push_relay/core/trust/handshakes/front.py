@@ -44,7 +44,8 @@ class Front(NamedTuple):
             if not is_question(row, request):
                 return None
         self.door.approach(source, policy, request)
-        if source.proven_by_url:
+        # A sender that shows its verify token may ask before the URL's token is stored.
+        if source.proven_by_url and not row.has_verify_token:
             self.door.verify(source, policy, request, now)
         try:
             return self._answer(row, source, policy, request)

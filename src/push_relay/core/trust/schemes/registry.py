@@ -8,7 +8,7 @@ from push_relay.core.rules.findings import Report
 from push_relay.core.trust.schemes import shared, signed
 from push_relay.core.trust.schemes.proof import Evidence, Scheme, SignedRequest, Verified, no_fit
 from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySigned
-from push_relay.core.trust.verify_table import Verify, VerifyJwt, VerifyPlain, VerifySnsHttp
+from push_relay.core.trust.verify_table import Verify, VerifyAnyOf, VerifyJwt, VerifyPlain, VerifySnsHttp
 
 
 def hmac_by_description(table: VerifySigned) -> Scheme:
@@ -60,6 +60,16 @@ def sns_http(table: VerifySnsHttp) -> Scheme:
     return module.sns_http(table)
 
 
+def any_of(table: VerifyAnyOf) -> Scheme:
+    """Make the scheme of several proofs, of which one has to fit."""
+    # Imported here: few sources take several proofs.
+    from push_relay.core.trust.schemes.alternatives import any_of as combined  # noqa: PLC0415
+
+    for alternative in table.alternative:
+        alternative.form_field = table.form_field
+    return combined([(each, make_scheme(each)) for each in table.alternative])
+
+
 #: Makes a scheme of a `[verify]` table, which the class in VERIFY_TABLES has read.
 SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "signed": hmac_by_description,
@@ -70,6 +80,7 @@ SCHEMES: dict[str, Callable[[Any], Scheme]] = {
     "sns-http": sns_http,
     "token": shared.token,
     "basic": shared.basic,
+    "any-of": any_of,
     "none": shared.none,
 }
 

@@ -247,7 +247,8 @@ class Signed:
     def _fits(self, offer: Offer, secret: bytes) -> bool:
         description = self.description
         if not description.hash_name:
-            return self._is_signed(offer.texts, offer.signed, description.algorithm, secret)
+            stored = _stored_keys(description.public_form, description.algorithm, secret)
+            return self._fits_one(offer, stored)
         if self._has_public_kind and secret.startswith(PUBLIC_PREFIX):
             return _is_standard_signed(offer, secret)
         key = description.key.key(secret)
@@ -256,25 +257,24 @@ class Signed:
         mac = hmac.digest(key, offer.signed, description.hash_name)
         return fits(offer.texts, (description.spelling.write(mac),))
 
-    def _is_signed(self, texts: Sequence[str], signed: bytes, algorithm: str, secret: bytes) -> bool:
-        from push_relay.core.trust.schemes.public_key import is_signed, load_key  # noqa: PLC0415
-
-        key = load_key(self.description.public_form, algorithm, secret)
-        signatures = [self.description.spelling.read(text) for text in texts]
-        return key is not None and any(
-            is_signed(algorithm, key, signature, signed) for signature in signatures if signature
-        )
-
 
 def _is_standard_signed(offer: Offer, secret: bytes) -> bool:
     """Return whether an Ed25519 signature of Standard Webhooks fits its public key."""
-    from push_relay.core.trust.schemes.public_key import is_signed, load_key  # noqa: PLC0415
-
     found = [value for text in offer.public if (value := from_base64(text))]
     require(len(found) <= MAX_SIGNATURES)
     raw = decoded_standard(secret.removeprefix(PUBLIC_PREFIX))
-    key = load_key("hex", "ed25519", raw.hex().encode()) if raw else None
-    return key is not None and any(is_signed("ed25519", key, value, offer.signed) for value in found)
+    return any(
+        key.fits("ed25519", value, offer.signed)
+        for key in _stored_keys("hex", "ed25519", raw.hex().encode())
+        for value in found
+    )
+
+
+def _stored_keys(form: str, algorithm: str, secret: bytes) -> "Sequence[PublicKey]":
+    # Imported here, so that only a relay with such a source pays for it.
+    from push_relay.core.trust.public_keys import ALGORITHMS, read_stored_keys  # noqa: PLC0415
+
+    return read_stored_keys(form, secret, (ALGORITHMS[algorithm].family,))
 
 
 def _unwrapped(value: str, steps: Sequence[str]) -> str:
