@@ -123,6 +123,8 @@ def toml_value(value: object) -> str:
     """Write a value of JSON as TOML, whose inline tables have another sign between key and value."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{json.dumps(name)} = {toml_value(item)}' for name, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
     return json.dumps(value)
 
 

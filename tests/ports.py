@@ -41,9 +41,9 @@ class SigningSecrets:
         self.missing = False
         self.refetches = 0
 
-    def of(self, source: str) -> Sequence[bytes]:
+    def of(self, source: str, kind: str = "secret") -> Sequence[bytes]:
         """Return the secrets of a source."""
-        if self.missing:
+        if self.missing or kind != "secret":
             raise CredentialsUnavailable(f"the signing secrets hold none ({len(source)})")
         return self.by_source.get(source, self.secrets)
 
@@ -51,12 +51,12 @@ class SigningSecrets:
         """Return the settings of a source."""
         return self.settings_by_source.get(source, self.stored_settings)
 
-    def refreshed(self, source: str) -> Sequence[bytes]:
+    def refreshed(self, source: str, kind: str = "secret") -> Sequence[bytes]:
         """Return the secrets of a source, which may have been rotated meanwhile."""
         self.refetches += 1
         self.secrets = self.rotated or self.secrets
         self.stored_settings = self.changed_settings or self.stored_settings
-        return self.of(source)
+        return self.of(source, kind)
 
     def has(self, source: str) -> bool:
         """Return whether a secret is stored for a source."""

@@ -19,12 +19,14 @@ class HeldSecrets:
     keys: Sequence[bytes]
     given: Mapping[str, str]
 
-    def of(self, _source: str) -> Sequence[bytes]:
+    def of(self, _source: str, kind: str = "secret") -> Sequence[bytes]:
         """Return the keys."""
+        del kind
         return self.keys
 
-    def refreshed(self, _source: str) -> Sequence[bytes]:
+    def refreshed(self, _source: str, kind: str = "secret") -> Sequence[bytes]:
         """Return the keys again: nobody has changed them."""
+        del kind
         return self.keys
 
     def settings(self, _source: str) -> Mapping[str, str]:
@@ -32,19 +34,10 @@ class HeldSecrets:
         return self.given
 
 
-#: Twilio signs forms and other bodies in two ways, so a source states which of them it takes.
-OWN_KEYS: Mapping[str, Mapping[str, str]] = {"twilio": {"form_field": "*"}}
-
-
 @cache
 def source_of(slug: str) -> Source:
     """Return a source whose `[verify]` table has nothing but the preset's name."""
-    document = {
-        "title": "Planted",
-        "docs": "docs",
-        "verify": {"scheme": slug},
-        "event": OWN_KEYS.get(slug, {}),
-    }
+    document = {"title": "Planted", "docs": "docs", "verify": {"scheme": slug}}
     return read_source("planted", document, {})
 
 

@@ -39,10 +39,10 @@ SCHEMA.config.analysis.constants.enabled = False
 WEBHOOKS = [path for path in DOCUMENT["paths"] if path.startswith("/webhooks/")]
 
 
-def verification(source: str) -> JsonObject:
-    """Return a source's `[verify]` table, with header names in lower case."""
+def verifications(source: str) -> list[JsonObject]:
+    """Return a source's `[verify]` table, or its alternatives, with header names in lower case."""
     table = tomllib.loads((SHIPPED / source / "source.toml").read_text("utf-8"))["verify"]
-    return normal(table)
+    return [normal(each) for each in table.get("alternative", [table])]
 
 
 def normal(table: Any) -> JsonObject:
@@ -53,7 +53,7 @@ def normal(table: Any) -> JsonObject:
 def sender(source: str) -> Sender:
     """Return the independent sender that signs as the source's folder specifies."""
     for case in CASES:
-        if normal(case.verify) == verification(source):
+        if normal(case.verify) in verifications(source):
             return case
     pytest.fail(f"tests/signers.py has no sender that signs as src/sources/{source} requires")
 

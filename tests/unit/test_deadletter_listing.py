@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from dead_letters import EVENT, FAILED_AT, NOW, dead_letter, failed_invocation, packed
+from push_relay.core.queue_format import ORIGIN_ATTRIBUTE
 from relayctl.deadletters.dead_letter import (
     CRASHED,
     INVOCATION_FAILED,
@@ -38,6 +39,17 @@ def printed(listing: Listing, rows: int | None = 20) -> str:
         ),
         (packed(), (CRASHED, "bakery", "e-1", NOW - 100)),
         (dead_letter("no JSON", source="ovens"), (CRASHED, "ovens", "-", NOW - 100)),
+        (
+            dead_letter(
+                "no JSON",
+                source="ovens",
+                error_code="malformed_message",
+                event_id="-",
+                failed_at=FAILED_AT,
+                **{ORIGIN_ATTRIBUTE: "0a1b-3"},
+            ),
+            ("malformed_message", "ovens", "0a1b-3", NOW),
+        ),
         (failed_invocation({}), (INVOCATION_FAILED, "-", "-", NOW - 100)),
         (
             dead_letter("{}", error_code="\x1b[31m", source="[red]x", event_id="\n", failed_at="now"),
@@ -53,6 +65,7 @@ def printed(listing: Listing, rows: int | None = 20) -> str:
         "dead-lettered by the relay",
         "moved by SQS",
         "another sender's, moved by SQS",
+        "an invalid item of a request",
         "moved by Lambda",
         "attributes with invalid values",
         "parked, then moved by SQS",

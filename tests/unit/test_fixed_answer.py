@@ -169,3 +169,11 @@ def mistakes(text: str, scheme: str = "github") -> str:
 def test_a_key_without_an_effect_is_a_mistake(event: str) -> None:
     """Its author expects something that does not happen."""
     assert "has no effect" in mistakes(f"[event]\n{event}\n")
+
+
+def test_a_source_without_webhooks_splits_nothing() -> None:
+    """An event from AWS is one event, whatever its document holds."""
+    text = 'title = "t"\ndocs = "d"\n[event]\neach = "data.alerts"\n[[match]]\nsqs_queue = "*"\n'
+    with pytest.raises(Mistakes, match=r"event.each: has no effect without `\[verify\]`"):
+        read_source("planted", tomllib.loads(text), {})
+    read_source("planted", tomllib.loads(text.replace('each = "data.alerts"', "")), {})

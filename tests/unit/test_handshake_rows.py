@@ -216,7 +216,57 @@ def test_a_handshake_does_not_accept_forged_events(asked: Question, tmp_path: Pa
     assert not here.messages.queued
 
 
-@each(tuple(asked for asked in UNPROVEN if not (asked.row.brings or asked.row.signs)))
+PROVEN_BY_SETTING = tuple(asked for asked in ASKED if "{setting:" in str(asked.row.trigger))
+WITHOUT_PROOF = tuple(
+    asked for asked in UNPROVEN if not (asked.row.brings or asked.row.signs or asked in PROVEN_BY_SETTING)
+)
+
+
+@each(PROVEN_BY_SETTING)
+def test_a_verify_token_alone_proves_a_question(asked: Question, tmp_path: Path) -> None:
+    """Nothing else has to be stored yet. Events need the token that the URL holds."""
+    here = relay_for(tmp_path, asked, {"scheme": "token", "query": "token"})
+    here.secrets.secrets = ()
+    assert here.receive(api_gateway_v2(asked.sent(), method=asked.method))["statusCode"] == asked.status
+    here.secrets.secrets = (KEY,)
+    assert here.receive(api_gateway_v2(request(b"{}", {}, asked.query)))["statusCode"] == 401
+    assert not here.messages.queued
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" \n", b"{}", of_json(challenge="d78dd1d3"), of_json(webhookId=1, challenge="another")]
+)
+def test_smartsheet_s_question_is_in_its_header(body: bytes, tmp_path: Path) -> None:
+    """The body repeats it, for receivers that do not read headers. The answer is the header's text alone."""
+    asked = next(asked for asked in ASKED if asked.name == "smartsheet")
+    here = relay_for(tmp_path, asked)
+    answer = here.receive(api_gateway_v2(replace(asked, body=body).sent()))
+    assert (answer["statusCode"], answer["body"]) == (200, asked.answer)
+    assert not here.messages.queued
+    signed = {**asked.headers, "smartsheet-hmac-sha256": "0" * 64}
+    assert here.receive(api_gateway_v2(request(body, signed)))["statusCode"] == 401
+
+
+def test_notion_s_question_may_be_signed(tmp_path: Path) -> None:
+    """Its signature cannot be verified yet: the question brings the secret."""
+    asked = next(asked for asked in ASKED if asked.name == "notion")
+    here = relay_for(tmp_path, asked)
+    sent = replace(asked, headers={"x-notion-signature": "sha256=" + "0" * 64}).sent()
+    assert here.receive(api_gateway_v2(sent))["statusCode"] == 200
+    assert len(here.messages.dead_letters) == 1
+
+
+@each(tuple(asked for asked in ASKED if asked.name in ("ringcentral", "asana")))
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_question_in_a_header_may_have_an_empty_document(
+    asked: Question, body: bytes, tmp_path: Path
+) -> None:
+    """Some clients send one, because their content type is JSON."""
+    here = relay_for(tmp_path, asked)
+    assert here.receive(api_gateway_v2(replace(asked, body=body).sent()))["statusCode"] == 200
+
+
+@each(WITHOUT_PROOF)
 def test_a_question_needs_the_token_that_its_url_holds(asked: Question, tmp_path: Path) -> None:
     """The provider asks at the URL with the token, so a question without it is a stranger's."""
     here = relay_for(tmp_path, asked, {"scheme": "token", "query": "token"})

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from provider_relay import OWN_KEYS
 from provider_signer import SENDERS
 from provider_signer.forgeries import FORGERIES
 from provider_signer.kit import NOW, Sent
@@ -36,8 +35,7 @@ def arguments(directory: Path, sender: Sender) -> list[str]:
     """Write a source with the preset's name, its secret and a route, and return the command's options."""
     folder = directory / "sources" / sender.slug
     folder.mkdir(parents=True)
-    event = "".join(f'{name} = "{value}"\n' for name, value in OWN_KEYS.get(sender.slug, {}).items())
-    verify = f'[verify]\nscheme = "{sender.slug}"\n[event]\n{event}'
+    verify = f'[verify]\nscheme = "{sender.slug}"\n'
     (folder / "source.toml").write_text(f'title = "Planted"\ndocs = "-"\n{verify}{_MESSAGE}')
     (folder / "schema.json").write_text("{}")
     (directory / "secrets.json").write_text(json.dumps({sender.slug: sender.stored()}))

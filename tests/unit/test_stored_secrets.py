@@ -66,12 +66,46 @@ def test_a_source_may_have_settings_beside_its_secret(
     assert held.settings("b") == {}
 
 
+KEY = {"kty": "EC", "crv": "P-256", "x": "planted"}
+KEYS = {"keys": [KEY]}
+
+
+@pytest.mark.parametrize(
+    ("stored", "secrets", "settings"),
+    [
+        (KEY, [KEY], {}),
+        (KEYS, [KEYS], {}),
+        ([KEY, KEYS], [KEY, KEYS], {}),
+        ({"secret": KEYS, "audience": "a"}, [KEYS], {"audience": "a"}),
+        ({"Secret": [KEYS, KEY], "audience": "a"}, [KEYS, KEY], {"audience": "a"}),
+    ],
+)
+def test_a_web_key_may_be_stored_as_an_object(
+    stored: object, secrets: list[object], settings: dict[str, str]
+) -> None:
+    """People paste it as it is. It has the reading of its JSON text."""
+    held = StoredSigningSecrets(secret(lambda: json.dumps({"a": stored})))
+    assert [json.loads(found) for found in held.of("a")] == secrets
+    assert (held.settings("a"), held.has("a")) == (settings, True)
+
+
+def test_an_object_without_key_members_is_not_a_secret() -> None:
+    """A member `keys` beside a secret is a setting, and an object without key members never is a secret."""
+    held = StoredSigningSecrets(
+        secret(lambda: '{"a": {"secret": "s", "keys": "k"}, "b": {"secret": {"x": "s"}}}')
+    )
+    assert (held.of("a"), held.settings("a")) == ([b"s"], {"keys": "k"})
+    with pytest.raises(CredentialsUnavailable):
+        held.of("b")
+
+
 def test_settings_alone_verify_nothing() -> None:
     """A source that only has settings cannot verify anything, and an unreadable secret has no settings."""
     held = StoredSigningSecrets(secret(lambda: '{"a": {"verify-token": "planted"}}'))
     with pytest.raises(CredentialsUnavailable) as refused:
         held.of("a")
     assert "planted" not in str(refused.value)
+    assert "hold settings of `a`, and not the member `secret`" in refused.value.detail
     assert held.settings("a") == {"verify-token": "planted"}
     assert StoredSigningSecrets(secret(lambda: "not json")).settings("a") == {}
 

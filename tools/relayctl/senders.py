@@ -20,10 +20,11 @@ from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.trust.jwt_table import VerifyJwt
 from push_relay.core.trust.place import read_place
 from push_relay.core.trust.schemes.form import sorted_text
-from push_relay.core.trust.schemes.proof import Scheme
+from push_relay.core.trust.schemes.proof import SECRET, Scheme
 from push_relay.core.trust.schemes.signed import Signed
 from push_relay.core.trust.schemes.values import each_of
 from push_relay.core.trust.verify_base import Verify as VerifyTable
+from push_relay.core.trust.verify_table import VerifyAnyOf
 from relayctl.signatures import CannotSignError, Sending, put, sign_described
 from relayctl.token_signatures import sign_token
 from relayctl.webhook import Webhook
@@ -67,7 +68,18 @@ def compiled(verify: Verify, event: Verify = _NO_KEYS) -> tuple[VerifyTable, Sch
     report.raise_mistakes()
     if file.verify is None or scheme is None:
         raise CannotSignError("the source takes no webhooks")
+    if isinstance(file.verify, VerifyAnyOf):
+        return _compared(file.verify, scheme)
     return file.verify, scheme
+
+
+def _compared(table: VerifyAnyOf, scheme: Scheme) -> tuple[VerifyTable, Scheme]:
+    """Return the first alternative that a stored text proves: a stored text is a token."""
+    pairs = zip(table.alternative, scheme.alternatives, strict=True)
+    found = next((pair for pair in pairs if pair[1].kind == SECRET), None)
+    if found is None:
+        raise CannotSignError("a text that is stored for the source is a token, and it accepts none")
+    return found
 
 
 def sign(  # noqa: PLR0913 (a request, and what its sender knows)

@@ -4,8 +4,8 @@ Two secrets are stored, both by the deployer. Unambiguous variants that people's
 
 | secret           | content                                         | also accepted                         |
 |------------------|-------------------------------------------------|---------------------------------------|
-| signing secrets  | `{"<source>": "secret"}`, or a list of secrets, | a whole number as a secret            |
-|                  | or an object with `secret` and settings         |                                       |
+| signing secrets  | `{"<source>": "secret"}`, or a list of secrets, | a whole number as a secret; a JSON    |
+|                  | or an object with `secret` and settings         | Web Key or key set as an object       |
 | push credentials | `{"CompanyId": 1, "IntegrationKey": "..."}`     | a number as a text, space at its ends |
 
 In both, names may differ in capitals and in space around them. The JSON may begin with a byte order mark, be

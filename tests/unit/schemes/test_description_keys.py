@@ -8,18 +8,21 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from described_requests import SECRET, described, refused, signed, verified
 from described_senders import private_keys
 from front_door import api_gateway_v2, world, world_of
 from push_relay.core.errors import PayloadTooLarge, SignatureInvalid, Stale
 from push_relay.core.outcomes import Outcome
+from push_relay.core.trust.public_keys import read_keys, read_stored_keys
 from push_relay.core.trust.schemes.proof import Evidence
 from push_relay.core.trust.schemes.registry import read_scheme
 from push_relay.core.trust.schemes.values import MAX_EACH, MAX_JSON_BYTES
 from sender_case import mac
 from signers import ALL_CASES, CASES
-from sns_sender import NOW, Request
+from sns_sender import NOW, Request, certificate
 
 BY_NAME = {case.name: case for case in ALL_CASES}
 
@@ -121,6 +124,20 @@ def test_a_pem_key_may_have_lost_its_line_breaks() -> None:
         assert form.readings(stored.encode()) == [text.strip().encode()]
     for stored in (text.replace("PUBLIC", "PRIVATE"), text[:-30], "x", text + text):
         assert form.readings(stored.encode()) == []
+
+
+def test_a_certificate_may_be_stored_as_its_public_key() -> None:
+    """Both are the same key. A sender that serves a certificate has to serve that, and nothing else."""
+    key = next(iter(private_keys("rsa").values()))
+    written = [certificate(key, "planted"), pem(key).encode()]
+    form = read_scheme({**RSA, "key": "x509-pem"}).secret
+    assert [form.readings(stored) for stored in written] == [[pem(key).strip().encode()]] * 2
+    stored_keys = [read_stored_keys("x509-pem", stored) for stored in written]
+    assert [len(found) for found in stored_keys] == [1, 1]
+    assert [len(read_keys("x509-pem", document)) for document in written] == [1, 0]
+    request = Request(b"{}", {"x-s": base64.b64encode(key.sign(b"{}", PKCS1v15(), SHA256())).decode()})
+    for stored in written:
+        assert verified({**RSA, "key": "x509-pem"}, request, *form.readings(stored))
 
 
 @pytest.mark.parametrize("key", ["text", "base64", "whsec"])

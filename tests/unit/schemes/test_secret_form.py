@@ -106,6 +106,7 @@ def test_every_scheme_generates_an_example_that_it_accepts(name: str) -> None:
         "signed": {"signature": "header:X-S"},
         "public-key": {"signature": "header:X-S", "algorithm": "ed25519", "key": "hex"},
         "jwt": {"token": "body"},
+        "any-of": {"alternative": [{"scheme": "signed", "signature": "header:X-S"}, {"scheme": "basic"}]},
     }.get(name, {})
     form = read_scheme({"scheme": name, **more}).secret
     example = form.example(secrets.token_bytes(24))
@@ -154,6 +155,22 @@ def test_a_public_key_is_never_read_as_a_key_of_hmac() -> None:
     assert readings(STANDARD, b"whsec_" + base64.b64encode(b"x" * 32)) == [
         b"whsec_" + base64.b64encode(b"x" * 32)
     ]
+
+
+@pytest.mark.parametrize(
+    "verify",
+    [
+        {"scheme": "signed", "signature": "header:x-s"},
+        {"scheme": "signed", "signature": "header:x-s", "key_begins": "v0"},
+        {"scheme": "token", "token": "header:x-s"},
+        {"scheme": "basic"},
+        {"scheme": "twilio"},
+    ],
+)
+def test_a_web_key_is_never_a_secret(verify: dict[str, str]) -> None:
+    """It is often public, and everybody who knows it could then sign with its text."""
+    for key in ('{"kty": "RSA", "n": "AQAB"}', ' {"keys": [{"kid": "a", "kty":"RSA"}]}\n'):
+        assert read_scheme(verify).secret.readings(key.encode()) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from relayctl.deadletters import options
@@ -32,17 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the dead letters or parked pushes, and return the exit code."""
-    from relayctl.deadletters.stack_resources import DeadLettersError
-
-    try:
-        if arguments.show:
-            return _show(arguments)
-        return _list_parked(arguments) if arguments.parked else _list_dead(arguments)
-    except DeadLettersError as exc:
-        print(f"dead: {exc}", file=sys.stderr)
-    except options.aws_errors() as exc:
-        print(f"dead: {options.describe_aws_error(exc)}", file=sys.stderr)
-    return 1
+    listed = _list_parked if arguments.parked else _list_dead
+    return options.reported("dead", partial(_show if arguments.show else listed, arguments))
 
 
 def _list_dead(arguments: argparse.Namespace) -> int:

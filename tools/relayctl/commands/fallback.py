@@ -29,16 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List what fell back, and return the exit code."""
-    from relayctl.deadletters import options
-    from relayctl.deadletters.stack_resources import DeadLettersError
+    from relayctl.deadletters.options import reported
 
-    try:
-        return _list(arguments)
-    except DeadLettersError as exc:
-        print(f"fallback: {exc}", file=sys.stderr)
-    except options.aws_errors() as exc:
-        print(f"fallback: {options.describe_aws_error(exc)}", file=sys.stderr)
-    return 1
+    return reported("fallback", lambda: _list(arguments))
 
 
 def _list(arguments: argparse.Namespace) -> int:

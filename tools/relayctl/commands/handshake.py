@@ -8,7 +8,6 @@ wrong arguments.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from relayctl.project import ROOT
@@ -31,21 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Describe the handshake or read the secret, and return the exit code."""
-    from push_relay.core.errors import RelayError
-    from relayctl.deadletters.options import aws_errors, describe_aws_error
-    from relayctl.deadletters.stack_resources import DeadLettersError
+    from relayctl.deadletters.options import reported
 
-    try:
-        if arguments.stack or arguments.dead_letter_url:
-            return _read(arguments)
-        return _describe(arguments)
-    except DeadLettersError as exc:
-        print(f"handshake: {exc}", file=sys.stderr)
-    except RelayError as exc:
-        print(f"handshake: {exc.detail}", file=sys.stderr)
-    except aws_errors() as exc:
-        print(f"handshake: {describe_aws_error(exc)}", file=sys.stderr)
-    return 1
+    run_chosen = _read if arguments.stack or arguments.dead_letter_url else _describe
+    return reported("handshake", lambda: run_chosen(arguments))
 
 
 def _describe(arguments: argparse.Namespace) -> int:

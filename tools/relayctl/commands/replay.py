@@ -46,21 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Replay the dead letters or preview the replay, and return the exit code."""
-    from push_relay.core.errors import ConfigurationInvalid
-    from relayctl.deadletters.stack_resources import DeadLettersError
+    return options.reported("replay", lambda: _run(arguments))
 
-    try:
-        resources = options.chosen_resources(arguments).require("dead_letter_url")
-        if arguments.dry_run:
-            return _dry_run(arguments, resources)
-        return _replay(arguments, resources.require("queue_url"))
-    except DeadLettersError as exc:
-        print(f"replay: {exc}", file=sys.stderr)
-    except ConfigurationInvalid as exc:
-        print(f"replay: {exc.detail}", file=sys.stderr)
-    except options.aws_errors() as exc:
-        print(f"replay: {options.describe_aws_error(exc)}", file=sys.stderr)
-    return 1
+
+def _run(arguments: argparse.Namespace) -> int:
+    resources = options.chosen_resources(arguments).require("dead_letter_url")
+    if arguments.dry_run:
+        return _dry_run(arguments, resources)
+    return _replay(arguments, resources.require("queue_url"))
 
 
 def _dry_run(arguments: argparse.Namespace, resources: "StackResources") -> int:

@@ -19,6 +19,8 @@ CRASHED: Final = Crashed.code
 INVOCATION_FAILED: Final = "invocation_failed"
 #: The attributes that `SqsQueue.dead_letter` adds to a message.
 REASON_ATTRIBUTES: Final = queue_format.ABOUT_ATTRIBUTES
+#: The id of a message without an event.
+_NO_ID: Final = "-"
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 type Attributes = Mapping[str, Mapping[str, Any]]
@@ -106,13 +108,15 @@ class DeadLetter:
         """Return the facts that are safe to print.
 
         Anybody who may send to the queue can write the attributes, so a value with an unexpected form is
-        replaced.
+        replaced. A message that became no event is named by its origin: for an invalid item of a request, it
+        is the id in the answer.
         """
         code = self.text(queue_format.REASON_ATTRIBUTE)
         source = self.text(queue_format.SOURCE_ATTRIBUTE)
         event_id = self.text(queue_format.EVENT_ID_ATTRIBUTE)
         if not code or not self.moved_by_relay:
             code = INVOCATION_FAILED if self.failed_invocation() else CRASHED
+        event_id = "" if event_id == _NO_ID else event_id
         if code == CRASHED:
             # The function died before it could write the event's id into an attribute.
             event = self.unwrapped()
@@ -121,7 +125,7 @@ class DeadLetter:
             id=self.message_id,
             error_code=_safe_name(code),
             source=_safe_name(source),
-            event_id=safe_id(event_id, "-"),
+            event_id=safe_id(event_id or self.text(queue_format.ORIGIN_ATTRIBUTE), _NO_ID),
             since=_timestamp(self.text(queue_format.FAILED_AT_ATTRIBUTE)) or self.sent_at,
             size_bytes=len(self.body.encode("utf-8", "surrogatepass")),
         )

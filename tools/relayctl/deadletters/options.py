@@ -2,10 +2,18 @@
 
 import argparse
 import re
+import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from relayctl.deadletters.dead_letter import Filter
-from relayctl.deadletters.stack_resources import StackResources, client, default_stack, read_stack
+from relayctl.deadletters.stack_resources import (
+    DeadLettersError,
+    StackResources,
+    client,
+    default_stack,
+    read_stack,
+)
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,4})/([sm])")
 _SECONDS: Final = {"s": 1.0, "m": 60.0}
@@ -103,6 +111,21 @@ def duration(text: str) -> float:
         return seconds(text)
     except ConfigurationInvalid as exc:
         raise argparse.ArgumentTypeError(exc.detail) from exc
+
+
+def reported(command: str, run: Callable[[], int]) -> int:
+    """Return the exit code of a command's function. Its errors are printed."""
+    from push_relay.core.errors import RelayError
+
+    try:
+        return run()
+    except DeadLettersError as exc:
+        print(f"{command}: {exc}", file=sys.stderr)
+    except RelayError as exc:
+        print(f"{command}: {exc.detail}", file=sys.stderr)
+    except aws_errors() as exc:
+        print(f"{command}: {describe_aws_error(exc)}", file=sys.stderr)
+    return 1
 
 
 def aws_errors() -> tuple[type[Exception], ...]:

@@ -76,14 +76,19 @@ def build(directory: Path, only: Collection[str] | None = None) -> JsonObject:
         "servers": [{"url": "/"}],
         "paths": {
             "/health": {"get": _health()},
-            **{f"{_PATH}{s.name}": _path(s, schemas[s.name], list(proofs[s.name])) for s in sources},
+            **{
+                f"{_PATH}{s.name}": _path(s, schemas[s.name], [list(each) for each in proofs[s.name]])
+                for s in sources
+            },
         },
         "components": {
             "schemas": SCHEMAS | {s.name: component(s.name, schemas[s.name]) for s in sources},
             "responses": problem_responses(),
             "headers": HEADERS,
             "parameters": {"X-Correlation-Id": _CORRELATION},
-            "securitySchemes": {name: scheme for found in proofs.values() for name, scheme in found.items()},
+            "securitySchemes": {
+                name: scheme for found in proofs.values() for each in found for name, scheme in each.items()
+            },
         },
     }
 
@@ -115,14 +120,14 @@ def _health() -> JsonObject:
     }
 
 
-def _path(source: Source, schema: JsonObject, proof: list[str]) -> JsonObject:
+def _path(source: Source, schema: JsonObject, proofs: list[list[str]]) -> JsonObject:
     common = [{"$ref": "#/components/parameters/X-Correlation-Id"}]
     path: JsonObject = {
         "post": {
             "operationId": f"receive-{source.name}",
             "summary": source.title,
-            "description": _description(source, proof),
-            "security": [{name: [] for name in proof}] if proof else [],
+            "description": _description(source, is_in_body=not proofs),
+            "security": [{name: [] for name in proof} for proof in proofs],
             "parameters": common + parameters(source, schema),
             "requestBody": request_body(source),
             "responses": webhook_answers(contents(source), source.answer)
@@ -157,9 +162,9 @@ def _question(source: Source, row: Row) -> JsonObject:
     }
 
 
-def _description(source: Source, proof: list[str]) -> str:
+def _description(source: Source, *, is_in_body: bool) -> str:
     handshake = f" The relay answers the handshake `{source.handshake}`." if source.handshake else ""
-    place = "" if proof else " The proof is in the body."
+    place = " The proof is in the body." if is_in_body else ""
     if source.open_to_all:
         place = " Anybody may send, if the deployer's configuration allows it too."
     return f"Verified by the {describe_scheme(source)}{place}{handshake}"

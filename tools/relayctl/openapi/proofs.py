@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from push_relay.core.errors import RelayError
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
+from push_relay.core.trust.place import Place
 from push_relay.core.trust.presets import PRESETS
 from push_relay.core.trust.schemes.description import Description
-from push_relay.core.trust.schemes.proof import Evidence
+from push_relay.core.trust.schemes.proof import Evidence, Scheme
 from push_relay.core.trust.schemes.registry import SCHEMES
 from push_relay.core.trust.schemes.signed import Signed
 
@@ -56,45 +57,68 @@ class _Probe:
     method: str = "POST"
 
 
-def proof_places(source: Source) -> list[tuple[str, str]]:
-    """Return the places of a source's proof, in reading order: (`header` or `query`, name)."""
-    if source.verify and isinstance(source.verify.verify, Signed):
-        return _described(source.verify.verify.description)
+type Places = list[tuple[str, str]]
+
+
+def proof_places(scheme: Scheme | None) -> Places:
+    """Return the places of a scheme's proof, in reading order: (`header` or `query`, name)."""
+    if scheme and isinstance(scheme.verify, Signed):
+        return _described(scheme.verify.description)
     probe = _Probe(_RecordingMap(), _RecordingMap())
     with suppress(RelayError):
-        if source.verify:
-            source.verify(probe, Evidence((b"0",), 0.0))
+        if scheme:
+            scheme(probe, Evidence((b"0",), 0.0))
     headers = [name for name in probe.headers.names if name not in _NO_PROOF]
     return [("header", name) for name in headers] + [("query", name) for name in probe.query.names]
 
 
-def _described(description: Description) -> list[tuple[str, str]]:
+def _described(description: Description, first: Place | None = None) -> Places:
     """Return the places of what a description signs: signature, timestamp, id, and others in its text."""
     timestamp = [description.timestamp.place] if description.timestamp else []
     others = [variable.place for variable in description.text.variables if variable.place]
-    places = dict.fromkeys((*description.places[:1], *timestamp, *others))
+    places = dict.fromkeys((first or description.places[0], *timestamp, *others))
     return [(place.kind, place.name) for place in places if place.kind in ("header", "query")]
 
 
-def security_schemes(source: Source, verify: JsonObject) -> JsonObject:
-    """Return the security schemes of a source, by component name. A request needs all of them.
+def _alternative_places(scheme: Scheme) -> list[Places]:
+    """Return the places of each alternative. A signature at one of several places is as many of them."""
+    found: list[Places] = []
+    for alternative in scheme.alternatives:
+        if isinstance(alternative.verify, Signed):
+            description = alternative.verify.description
+            found += [_described(description, place) for place in description.places]
+        else:
+            found.append(proof_places(alternative))
+    return [places for number, places in enumerate(found) if places not in found[:number]]
 
-    The result is empty if the proof is in the body, or if the source demands none.
+
+def security_schemes(source: Source, verify: JsonObject) -> list[JsonObject]:
+    """Return the security schemes of a source, by component name, for each of its alternatives.
+
+    A request needs all of one alternative. The result is empty if the proof is in the body, or if the source
+    demands none.
     """
     description = f"{source.title}: {describe_scheme(source)}"
-    found = proof_places(source)
     if source.scheme == "basic":
-        return {source.name: {"type": "http", "scheme": "basic", "description": description}}
+        return [{source.name: {"type": "http", "scheme": "basic", "description": description}}]
+    if source.verify and source.verify.alternatives:
+        return [_keys(source, places, description) for places in _alternative_places(source.verify)]
+    found = proof_places(source.verify)
     if found == [("header", "authorization")] and verify.get("prefix") == "Bearer ":
-        return {source.name: {"type": "http", "scheme": "bearer", "description": description}}
+        return [{source.name: {"type": "http", "scheme": "bearer", "description": description}}]
+    return [_keys(source, found, description)] if found else []
+
+
+def _keys(source: Source, places: Places, description: str) -> JsonObject:
+    several = len(places) > 1 or bool(source.verify and source.verify.alternatives)
     return {
-        source.name if len(found) == 1 else f"{source.name}.{name}": {
+        f"{source.name}.{name}" if several else source.name: {
             "type": "apiKey",
             "in": place,
             "name": name,
             "description": description,
         }
-        for place, name in found
+        for place, name in places
     }
 
 

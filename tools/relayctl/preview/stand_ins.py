@@ -17,6 +17,7 @@ from push_relay.core.rules.source import Source
 from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.door import Admitted, Door
 from push_relay.core.trust.policy import Policy
+from push_relay.core.trust.schemes.proof import SECRET as SECRET_KIND
 from push_relay.core.trust.schemes.proof import Verified
 from push_relay.core.trust.signing_secrets import StoredSigningSecrets
 from push_relay.telemetry import Telemetry
@@ -112,10 +113,9 @@ class PreviewTelemetry(Telemetry):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def accepted(self, event: Event) -> None:
-        """Note an event that is queued."""
-        _, arrived = self._journal.queued[id(event)]
-        self._journal.entries.append(arrived)
+    def accepted(self, *events: Event) -> None:
+        """Note events that are queued."""
+        self._journal.entries += [self._journal.queued[id(event)][1] for event in events]
 
     def kept(self, receipt: Receipt) -> None:
         """Note an item that is not valid, which `deliver` rejects."""
@@ -195,12 +195,14 @@ class UncheckedDoor(Door):
 class _NoSecrets:
     """The signing secrets of a preview that has none."""
 
-    def of(self, source: str) -> Sequence[bytes]:
+    def of(self, source: str, kind: str = SECRET_KIND) -> Sequence[bytes]:
         """Raise CredentialsUnavailable."""
+        del kind
         raise CredentialsUnavailable(f"the preview has no signing secret of `{source}`: give --secrets")
 
-    def refreshed(self, source: str) -> Sequence[bytes]:
+    def refreshed(self, source: str, kind: str = SECRET_KIND) -> Sequence[bytes]:
         """Raise CredentialsUnavailable."""
+        del kind
         return self.of(source)
 
     def settings(self, source: str) -> Mapping[str, str]:

@@ -74,14 +74,25 @@ def _verify() -> Schema:
     For an `if`, editors show a mistake with its key, and for a `oneOf` they would not.
     """
     tables = dict.fromkeys(VERIFY_TABLES.values())
-    keys = {name: key for table in tables for name, key in table.keys.items()}
+    declared: dict[str, list[Schema]] = {}
+    for table in tables:
+        for name, key in table.keys.items():
+            declared.setdefault(name, []).append(_key(key))
     return {
         "type": "object",
         "description": _plain(Verify.__doc__ or ""),
-        "properties": {name: _key(key) for name, key in keys.items()},
+        "properties": {name: _common(schemas) for name, schemas in declared.items()},
         "required": ["scheme"],
         "allOf": [_variant(table) for table in tables],
     }
+
+
+def _common(schemas: list[Schema]) -> Schema:
+    """Return the schema of a key that several tables declare: what it may hold, if all of them agree."""
+    allowed = [{name: part for name, part in schema.items() if name != "description"} for schema in schemas]
+    if all(each == allowed[0] for each in allowed):
+        return schemas[-1]
+    return {"description": schemas[-1]["description"]}
 
 
 def _variant(table: type[Verify]) -> Schema:
@@ -123,7 +134,9 @@ def _named(kind: Named) -> Schema:
 
 @kind_schema.register
 def _listed(kind: Listed) -> Schema:
-    return {"type": "array", "items": _table(kind.table)}
+    # The alternatives of `[verify]` are tables `[verify]` themselves.
+    items = {"$ref": "#/properties/verify"} if issubclass(kind.table, Verify) else _table(kind.table)
+    return {"type": "array", "items": items}
 
 
 @kind_schema.register

@@ -39,10 +39,17 @@ class Admission(NamedTuple):
 def read_admission(file: SourceFile) -> Admission:
     """Compile the first part of a source. Mistakes are added to the file's report."""
     body_format = _body_format(file.event)
+    if file.verify is None and "each" in file.event:
+        file.event.wrong(
+            "each", "has no effect without `[verify]`: only webhooks are split, and no event from AWS"
+        )
     _check_jwt(file)
     verify = _scheme(file.verify, body_format) if file.verify else None
     each = read_expression(file.event, "each", file.verify.proof if file.verify else NO_FIELDS)
-    return Admission(verify, _handshake(file), body_format, each, read_answer(file.answer))
+    handshake = _handshake(file)
+    if verify and handshake.signs:
+        _check_alphabet(file, verify, handshake)
+    return Admission(verify, handshake, body_format, each, read_answer(file.answer))
 
 
 def _body_format(event: EventTable) -> BodyFormat:
@@ -99,3 +106,17 @@ def _handshake(file: SourceFile) -> Handshake:
     if handshake.signs and not (verify and verify.has_key):
         file.wrong("handshake", f"`{name}` signs its answers with a key, and the scheme has none")
     return handshake
+
+
+def _check_alphabet(file: SourceFile, verify: Scheme, handshake: Handshake) -> None:
+    """Refuse a scheme whose signed texts could all be challenges that the handshake signs for anybody."""
+    from push_relay.core.trust.schemes.description_check import characters  # noqa: PLC0415 (few sources sign)
+    from push_relay.core.trust.schemes.signed import Signed  # noqa: PLC0415 (as above)
+
+    possible = characters(verify.verify.description) if isinstance(verify.verify, Signed) else None
+    if possible is not None and handshake.is_signed_for_anybody(possible):
+        file.wrong(
+            "handshake",
+            "signs every text of the characters that the scheme's `text` has, so that all events would be "
+            'refused: put the body itself into `text`, or set `handshake = "none"`',
+        )

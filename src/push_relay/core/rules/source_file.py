@@ -29,6 +29,8 @@ MATCH_KEYS = {
     "eventbridge_account": "eventbridge-account",
     "eventbridge_region": "eventbridge-region",
 }
+#: The keys of `[event]` that describe a body together.
+BODY_KEYS = frozenset({"format", "form_field", "form_field_encoding"})
 #: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
 LEAST_REMEMBER_SECS = 60.0
 
@@ -213,13 +215,20 @@ def with_defaults(written: object, defaults: Mapping[str, object], table: type[T
     """Return a table of a file with the keys that it lacks, by the defaults of a preset.
 
     A key that the file has, under its name or an old one, is never replaced: the source's author knows more
-    than the preset. Anything but a table is returned as it is, because it is the mistake to report.
+    than the preset. The keys of the body belong together: if the file has one of them, it describes the body,
+    and no other comes from the preset. Anything but a table is returned as it is, because it is the mistake
+    to report.
     """
     if not isinstance(written, Mapping | None):
         return written
     given = dict(written or {})
+    own_body = any(_is_written(name, given, table) for name in BODY_KEYS & table.keys.keys())
     for name, value in defaults.items():
-        key = table.keys.get(name)
-        if not {name, *(key.old_names if key else ())} & given.keys():
+        if not _is_written(name, given, table) and not (own_body and name in BODY_KEYS):
             given[name] = value
     return given
+
+
+def _is_written(name: str, given: Mapping[object, object], table: type[Table]) -> bool:
+    key = table.keys.get(name)
+    return bool({name, *(key.old_names if key else ())} & given.keys())

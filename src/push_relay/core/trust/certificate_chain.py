@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.trust.public_keys import PublicKey, der_of_pem, fingerprint, is_strong
+from push_relay.core.trust.public_keys import (
+    TOKEN_FAMILIES,
+    PublicKey,
+    der_of_pem,
+    family_of,
+    fingerprint,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -57,7 +64,7 @@ def leaf_key(chain: object, roots: Sequence[str], now: float, rules: ChainRules)
         certificates = [load_der_x509_certificate(der) for der in ders]
         for certificate, issuer in pairwise(certificates):
             certificate.verify_directly_issued_by(issuer)
-        valid = all(_is_valid(certificate, now) for certificate in certificates)
+        valid = all(key_of(certificate).is_valid(now) for certificate in certificates)
         allowed = all(
             _may_issue(certificate, below) for below, certificate in enumerate(certificates[1:], start=0)
         )
@@ -68,7 +75,7 @@ def leaf_key(chain: object, roots: Sequence[str], now: float, rules: ChainRules)
         key = leaf.public_key()
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, DuplicateExtension):
         return None
-    return PublicKey(key) if valid and allowed and marked and is_strong(key) else None
+    return PublicKey(key) if valid and allowed and marked and family_of(key) in TOKEN_FAMILIES else None
 
 
 def _ders(chain: object) -> list[bytes]:
@@ -80,11 +87,6 @@ def _ders(chain: object) -> list[bytes]:
         return [base64.b64decode(text, validate=True) for text in chain]
     except ValueError:
         return []
-
-
-def _is_valid(certificate: "Certificate", now: float) -> bool:
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return begins.timestamp() <= now <= ends.timestamp()
 
 
 def _may_issue(certificate: "Certificate", intermediates_below: int) -> bool:

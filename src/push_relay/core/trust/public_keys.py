@@ -10,11 +10,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
 from push_relay.core.trust.jws import from_base64url
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 #: Keys of a set that are read.
 MAX_KEYS = 50
@@ -25,19 +28,21 @@ MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
 _LIMITS = Limits(depth=8, parts=5000, text=MAX_DOCUMENT_BYTES)
 _COORDINATE_BYTES = 32
 _SIGNATURE_BYTES = 2 * _COORDINATE_BYTES
-_PEM = re.compile(r"-----BEGIN ([A-Z ]{1,40})-----([A-Za-z0-9+/=\s]+)-----END \1-----")
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----([A-Za-z0-9+/=\s]+)-----END \1-----")
+#: The families of keys that verify tokens.
+TOKEN_FAMILIES = ("rsa", "ecdsa")
 
 
 class Algorithm(NamedTuple):
     """A signature algorithm of public keys.
 
-    family     `rsa` (PKCS #1 v1.5), `ecdsa` (P-256)
-    hash_name  the hash function, as `cryptography` names it
+    family     `rsa` (PKCS #1 v1.5), `ecdsa` (P-256), `ed25519`
+    hash_name  the hash function, as `cryptography` names it; empty for Ed25519, which has its own
     is_der     whether an ECDSA signature is written as DER; else as both numbers, 32 bytes each
     """
 
     family: str
-    hash_name: str
+    hash_name: str = ""
     is_der: bool = False
 
 
@@ -52,11 +57,12 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "rsa-pkcs1-sha512": Algorithm("rsa", "SHA512"),
     "ecdsa-p256-sha1": Algorithm("ecdsa", "SHA1", is_der=True),
     "ecdsa-p256-sha256": Algorithm("ecdsa", "SHA256", is_der=True),
+    "ed25519": Algorithm("ed25519"),
 }
 
 
 class PublicKey(NamedTuple):
-    """A public key: an RSA key, or an ECDSA key on P-256.
+    """A public key: an RSA key, an ECDSA key on P-256, or an Ed25519 key.
 
     kid        its name in its set, if it has one
     algorithm  the only algorithm that its set allows it for, if it names one
@@ -74,7 +80,11 @@ class PublicKey(NamedTuple):
         return begins <= now <= ends
 
     def fits(self, algorithm: str, signature: bytes, content: bytes) -> bool:
-        """Return whether a signature is this key's, of this content, by this algorithm."""
+        """Return whether a signature is this key's, of this content, by this algorithm.
+
+        Other signatures of ECDSA can be made of one in DER without the key, for the same content: they are
+        the same event.
+        """
         named = ALGORITHMS.get(algorithm)
         if named is None or self.algorithm not in (None, algorithm):
             return False
@@ -84,32 +94,42 @@ class PublicKey(NamedTuple):
 def _is_signed(key: Any, algorithm: Algorithm, signature: bytes, content: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (as everywhere in this module)
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, padding  # noqa: PLC0415
 
-    hash_function = getattr(hashes, algorithm.hash_name)()
+    # The family of the key decides too, so that no key is used for another algorithm than its own.
+    if family_of(key) != algorithm.family:
+        return False
     try:
-        # The kind of the key decides too, so that no key is used for another algorithm than its own.
-        if algorithm.family == "rsa" and isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, content, padding.PKCS1v15(), hash_function)
-            return True
-        if algorithm.family == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
-            if not algorithm.is_der:
-                if len(signature) != _SIGNATURE_BYTES:
-                    return False
-                numbers = signature[:_COORDINATE_BYTES], signature[_COORDINATE_BYTES:]
-                signature = utils.encode_dss_signature(*(int.from_bytes(number) for number in numbers))
-            key.verify(signature, content, ec.ECDSA(hash_function))
-            return True
+        match algorithm.family:
+            case "rsa":
+                key.verify(signature, content, padding.PKCS1v15(), getattr(hashes, algorithm.hash_name)())
+            case "ecdsa":
+                der = signature if algorithm.is_der else _der_of_numbers(signature)
+                key.verify(der, content, ec.ECDSA(getattr(hashes, algorithm.hash_name)()))
+            case _:
+                key.verify(signature, content)
     except (InvalidSignature, ValueError):
         return False
-    return False
+    return True
+
+
+def _der_of_numbers(signature: bytes) -> bytes:
+    """Write an ECDSA signature as DER. Raises ValueError if it is not both numbers."""
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature  # noqa: PLC0415
+
+    if len(signature) != _SIGNATURE_BYTES:
+        raise ValueError(len(signature))
+    numbers = signature[:_COORDINATE_BYTES], signature[_COORDINATE_BYTES:]
+    return encode_dss_signature(*(int.from_bytes(number) for number in numbers))
 
 
 @lru_cache(maxsize=64)
-def read_keys(form: str, document: bytes) -> tuple[PublicKey, ...]:
-    """Return the keys that a stored or fetched document holds; empty if it holds none of this form.
+def read_keys(
+    form: str, document: bytes, families: tuple[str, ...] = TOKEN_FAMILIES
+) -> tuple[PublicKey, ...]:
+    """Return the keys of these families that a document holds; empty if it holds none of this form.
 
-    form  `pem`, `spki-base64`, `x509-pem`, `jwk`, `jwks`
+    form  `hex`, `base64`, `pem`, `spki-base64`, `x509-pem`, `jwk`, `jwks`
     """
     if len(document) > MAX_DOCUMENT_BYTES:
         return ()
@@ -117,16 +137,45 @@ def read_keys(form: str, document: bytes) -> tuple[PublicKey, ...]:
         found = tuple(_READERS[form](document))
     except (ValueError, MalformedRequest, PayloadTooLarge):
         return ()
-    return tuple(key for key in found if is_strong(key.key))
+    return tuple(key for key in found if family_of(key.key) in families)
 
 
-def is_strong(key: Any) -> bool:
-    """Return whether a key is of a kind and a size that the relay accepts."""
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: PLC0415
+def read_stored_keys(
+    form: str, stored: bytes, families: tuple[str, ...] = TOKEN_FAMILIES
+) -> tuple[PublicKey, ...]:
+    """Return the keys of a stored text. In place of a certificate, its public key as PEM may be stored.
+
+    A fetched document has the form that its sender documents, and no other.
+    """
+    found = read_keys(form, stored, families)
+    return found or (read_keys("pem", stored, families) if form == "x509-pem" else ())
+
+
+def write_key(form: str, key: Any) -> str:
+    """Write a key in the usual spelling of a form that holds one key; a certificate's as PEM."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    match form:
+        case "hex":
+            return str(key.public_bytes_raw().hex())
+        case "base64":
+            return base64.b64encode(key.public_bytes_raw()).decode("ascii")
+        case "spki-base64":
+            der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            return base64.b64encode(der).decode("ascii")
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return str(pem.decode("ascii")).strip()
+
+
+def family_of(key: Any) -> str:
+    """Return the family of a key; empty if its kind or its size is not one that the relay accepts."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
 
     if isinstance(key, rsa.RSAPublicKey):
-        return MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
-    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+        return "rsa" if MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS else ""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return "ecdsa" if isinstance(key.curve, ec.SECP256R1) else ""
+    return "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else ""
 
 
 def der_of_pem(text: str, label: str, *, first: bool = False) -> bytes | None:
@@ -146,7 +195,26 @@ def _pem(document: bytes) -> Iterable[PublicKey]:
 
 
 def _spki(document: bytes) -> Iterable[PublicKey]:
-    return _of_der(base64.b64decode(b"".join(document.split()), validate=True))
+    written = der_of_pem(document.decode("ascii"), "PUBLIC KEY")
+    return _of_der(written or base64.b64decode(_bare(document), validate=True))
+
+
+def _hex(document: bytes) -> Iterable[PublicKey]:
+    return _of_raw(bytes.fromhex(_bare(document)))
+
+
+def _base64(document: bytes) -> Iterable[PublicKey]:
+    return _of_raw(base64.b64decode(_bare(document), validate=True))
+
+
+def _bare(document: bytes) -> str:
+    return "".join(document.decode("ascii").split())
+
+
+def _of_raw(raw: bytes) -> Iterable[PublicKey]:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    return [PublicKey(Ed25519PublicKey.from_public_bytes(raw))]
 
 
 def _of_der(der: bytes | None) -> Iterable[PublicKey]:
@@ -160,20 +228,29 @@ def _of_der(der: bytes | None) -> Iterable[PublicKey]:
 
 
 def _x509(document: bytes) -> Iterable[PublicKey]:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    certificate = read_certificate(document)
+    return [key_of(certificate)] if certificate else []
+
+
+def read_certificate(document: bytes) -> "Certificate | None":
+    """Return the certificate that a PEM document begins with. Raises ValueError."""
     from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415
 
     # A chain may follow: the first certificate is the signer's.
     der = der_of_pem(document.decode("ascii"), "CERTIFICATE", first=True)
-    if not der:
-        return []
+    return load_der_x509_certificate(der) if der else None
+
+
+def key_of(certificate: "Certificate") -> PublicKey:
+    """Return the public key of a certificate. Raises ValueError."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+
     try:
-        certificate = load_der_x509_certificate(der)
         key = certificate.public_key()
-    except UnsupportedAlgorithm:
-        return []
+    except UnsupportedAlgorithm as exc:
+        raise ValueError(str(exc)) from None
     validity = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
-    return [PublicKey(key, validity=validity)]
+    return PublicKey(key, validity=validity)
 
 
 def _jwk(document: bytes) -> Iterable[PublicKey]:
@@ -230,7 +307,15 @@ def _ec(jwk: JsonObject) -> object:
 
 
 _RSA_OR_EC = {"RSA": _rsa, "EC": _ec}
-_READERS = {"pem": _pem, "spki-base64": _spki, "x509-pem": _x509, "jwk": _jwk, "jwks": _jwks}
+_READERS = {
+    "hex": _hex,
+    "base64": _base64,
+    "pem": _pem,
+    "spki-base64": _spki,
+    "x509-pem": _x509,
+    "jwk": _jwk,
+    "jwks": _jwks,
+}
 
 
 def fingerprint(der: bytes) -> str:

@@ -216,7 +216,8 @@ class VerifyPublicKey(VerifySignature):
     )
     key = required(
         Choice("hex", "base64", "spki-base64", "pem", "x509-pem"),
-        "How the stored public key is written. `hex` and `base64` are the 32 bytes of an Ed25519 key.",
+        "How the stored public key is written. `hex` and `base64` are the 32 bytes of an Ed25519 key; "
+        "`x509-pem` is a certificate, or its public key as PEM.",
     )
     wrapped = optional(
         Text("JSON pointer", r"(?:/(?:[^~/]|~[01])*)+", "is not a JSON pointer, such as `/signature`"),

@@ -26,6 +26,8 @@ OPEN = "none"
 WITHOUT_SECRET = frozenset({"sns-http", OPEN})
 #: Schemes whose secret is the key of an HMAC, and may sign the answer to a handshake.
 WITH_KEY = frozenset({"signed", "hmac"})
+#: Schemes of the engine that serve one provider, and whose preset has the defaults of its other tables.
+WITH_PRESET = frozenset({"twilio"})
 #: The class that reads the table of each scheme. `verify_table.py` fills it.
 VERIFY_TABLES: "dict[str, type[Verify]]" = {}
 #: Keys of a preset that a shorter key of the source's replaces.
@@ -184,7 +186,9 @@ def _row(slug: str) -> Mapping[str, Any]:
 def preset_of(given: object) -> str:
     """Return the preset that a table names, or an empty text."""
     name = given.get("scheme") if isinstance(given, Mapping) else None
-    return name if isinstance(name, str) and name not in VERIFY_TABLES and name in _slugs() else ""
+    if not isinstance(name, str) or (name in VERIFY_TABLES and name not in WITH_PRESET):
+        return ""
+    return name if name in _slugs() else ""
 
 
 def _merged(given: object, preset: str) -> object:

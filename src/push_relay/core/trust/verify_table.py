@@ -4,7 +4,7 @@ Those are where a request carries its sender's proof, and how long its content i
 them too, and reads them here, so that it loads no scheme.
 """
 
-from push_relay.core.rules.configuration import default, optional
+from push_relay.core.rules.configuration import default, listed, optional
 from push_relay.core.rules.kinds import HeaderName, Integer, Text
 from push_relay.core.trust.jwt_table import VerifyJwt
 from push_relay.core.trust.place import Place, PlaceKind, read_place
@@ -13,6 +13,7 @@ from push_relay.core.trust.verify_base import (
     OPEN,
     TOLERANCE_SECS,
     VERIFY_TABLES,
+    WITH_KEY,
     WITHOUT_SECRET,
     Verify,
     tolerance,
@@ -25,6 +26,7 @@ __all__ = [
     "VERIFY_TABLES",
     "WITHOUT_SECRET",
     "Verify",
+    "VerifyAnyOf",
     "VerifyHmac",
     "VerifyJwt",
     "VerifyPlain",
@@ -124,6 +126,54 @@ class VerifyToken(VerifySenderAlone):
         return () if self.is_wrong else ((key, self.place),)
 
 
+#: The scheme that accepts one of several proofs.
+ANY_OF = "any-of"
+#: Schemes in which the secret itself is sent and compared.
+COMPARED = frozenset({"token", "basic"})
+#: Alternatives of a source. A request without a proof is compared with each of them.
+MAX_ALTERNATIVES = 10
+
+
+class VerifyAnyOf(Verify):
+    """One of several proofs, each with its own kind of secret. The first one that fits counts."""
+
+    is_open = False
+
+    alternative = listed(
+        Verify,
+        "The alternatives, in the order in which they are tried: tables with the keys of their own schemes. "
+        "Those of `token` and `basic` are compared with the stored `secret`. Those of `signed`, `hmac` and "
+        "presets over them use the stored `signing-key`.",
+    )
+
+    def check(self) -> None:
+        """Refuse schemes whose secrets are of another kind, and none at all."""
+        if not 0 < len(self.alternative) <= MAX_ALTERNATIVES:
+            self.mistake(f"needs from 1 to {MAX_ALTERNATIVES} tables `[[verify.alternative]]`")
+        for table in self.alternative:
+            if not table.is_wrong and table.scheme not in COMPARED | WITH_KEY:
+                table.wrong(
+                    "scheme", f"`{table.name}` cannot be an alternative: use `token`, `basic` or `signed`"
+                )
+        self.is_wrong |= any(table.is_wrong for table in self.alternative)
+
+    @property
+    def signs_content(self) -> bool:
+        """Whether all of them cover the content. A request's own proof may, if they do not."""
+        return all(table.signs_content for table in self.alternative)
+
+    @property
+    def signs_url(self) -> bool:
+        """Whether one of them signs the URL."""
+        return any(table.signs_url for table in self.alternative)
+
+    @property
+    def proof_places(self) -> tuple[tuple[str, Place], ...]:
+        """The places of all of them: no event keeps what could be a proof."""
+        places = (place for table in self.alternative for _, place in table.proof_places)
+        return tuple(("alternative", place) for place in dict.fromkeys(places))
+
+
 VERIFY_TABLES.update(
     {
         "signed": VerifySigned,
@@ -134,6 +184,7 @@ VERIFY_TABLES.update(
         "sns-http": VerifySnsHttp,
         "token": VerifyToken,
         "basic": VerifySenderAlone,
+        ANY_OF: VerifyAnyOf,
         OPEN: VerifySenderAlone,
     }
 )

@@ -1,64 +1,37 @@
 """The formats by the names that `[event] format` of a source uses.
 
-Those that few sources use are imported when a source with one of them gets a request.
+Each is imported when a source with it gets a request; most sources have the default.
 """
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
 
 from push_relay.core.inbound.formats.base import Format
-from push_relay.core.inbound.formats.cloud_event import CloudEvent
-from push_relay.core.inbound.formats.list_of_one import ListOfOne
-from push_relay.core.inbound.formats.sns_message import SnsMessage
 
 #: The format of a source that configures none.
 DEFAULT_FORMAT = "json"
 
 
-def _list() -> Format:
-    from push_relay.core.inbound.formats.json_list import JsonList  # noqa: PLC0415 (see above)
+def _of(module: str, name: str) -> Callable[[], Format]:
+    """Return what makes a format, whose module is imported then."""
 
-    return JsonList()
+    def make() -> Format:
+        made: Any = getattr(import_module(f"{__package__}.{module}"), name)
+        return made()  # type: ignore[no-any-return] # each of them is a format
 
-
-def _ndjson() -> Format:
-    from push_relay.core.inbound.formats.ndjson import Ndjson  # noqa: PLC0415 (see above)
-
-    return Ndjson()
-
-
-def _xml() -> Format:
-    from push_relay.core.inbound.formats.xml_body import Xml  # noqa: PLC0415 (see above)
-
-    return Xml()
-
-
-def _text() -> Format:
-    from push_relay.core.inbound.formats.plain_text import PlainText  # noqa: PLC0415 (see above)
-
-    return PlainText()
-
-
-def _multipart() -> Format:
-    from push_relay.core.inbound.formats.form_data import FormData  # noqa: PLC0415 (see above)
-
-    return FormData()
-
-
-def _jwt() -> Format:
-    from push_relay.core.inbound.formats.jwt_claims import JwtClaims  # noqa: PLC0415 (see above)
-
-    return JwtClaims()
+    return make
 
 
 FORMATS: Mapping[str, Callable[[], Format]] = {
     DEFAULT_FORMAT: Format,
-    "list": _list,
-    "ndjson": _ndjson,
-    "cloudevents": CloudEvent,
-    "xml": _xml,
-    "text": _text,
-    "multipart": _multipart,
-    "jwt": _jwt,
-    "list-of-one": ListOfOne,
-    "sns": SnsMessage,
+    "list": _of("json_list", "JsonList"),
+    "ndjson": _of("ndjson", "Ndjson"),
+    "cloudevents": _of("cloud_event", "CloudEvent"),
+    "xml": _of("xml_body", "Xml"),
+    "text": _of("plain_text", "PlainText"),
+    "multipart": _of("form_data", "FormData"),
+    "jwt": _of("jwt_claims", "JwtClaims"),
+    "list-of-one": _of("list_of_one", "ListOfOne"),
+    "sns": _of("sns_message", "SnsMessage"),
 }

@@ -74,11 +74,11 @@ class Question:
                     self._document = parse(self.request.body)
         return self._document
 
-    def is_exactly(self, members: frozenset[str]) -> bool:
-        """Return whether the whole body is a JSON object with these members, or nothing if there are none."""
-        if not members and not self.request.body.strip():
+    def has_only(self, members: frozenset[str]) -> bool:
+        """Return whether the whole body is empty, or a JSON object with no others than these members."""
+        if not self.request.body.strip():
             return True
-        return isinstance(self.document, dict) and frozenset(self.document) == members
+        return isinstance(self.document, dict) and members.issuperset(self.document)
 
 
 def answer_proven(rows: Sequence[Row], request: HandshakeRequest, key: bytes) -> Reply | None:
@@ -117,7 +117,7 @@ def is_question(row: Row, request: HandshakeRequest) -> bool:
         row.body is not None
         and all(question.at(place) is not _ABSENT for place in elsewhere)
         and all(question.at(place) is _ABSENT for place in row.absent)
-        and question.is_exactly(row.body)
+        and question.has_only(row.body)
         and all(_is_safe(row, question.at(place)) for place in _free(row))
     )
 

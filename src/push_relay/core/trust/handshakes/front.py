@@ -5,8 +5,7 @@ None of them becomes an event, and none changes what the verification accepts.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.core.errors import CredentialsUnavailable, HandshakeRefused, QueueUnavailable
 from push_relay.core.trust.door import Door, require_separate
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from push_relay.core.trust.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
+class Front(NamedTuple):
     """Answers the questions of strangers."""
 
     door: Door
@@ -46,7 +44,8 @@ class Front:
             if not is_question(row, request):
                 return None
         self.door.approach(source, policy, request)
-        if source.proven_by_url:
+        # A sender that shows its verify token may ask before the URL's token is stored.
+        if source.proven_by_url and not row.has_verify_token:
             self.door.verify(source, policy, request, now)
         try:
             return self._answer(row, source, policy, request)

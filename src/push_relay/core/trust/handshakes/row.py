@@ -36,8 +36,8 @@ class Row(NamedTuple):
     signed     whether the request has to be proven as events are. It has to be a POST
     trigger    places and what they hold: ANY, a literal, or a text with `{setting:NAME}`
     absent     places that hold nothing
-    body       the whole body of a question that comes without a proof: empty, or a JSON object with these
-               members and no others. None: the trigger alone decides
+    body       the whole body of a question that comes without a proof: empty, or a JSON object with no
+               others than these members, so that it holds no event. None: the trigger alone decides
     pattern    what a value that is ANY must look like
     alphabet   the characters of a challenge that is signed, as a regular expression's set. No event whose
                signed content has only these characters is accepted
@@ -78,6 +78,11 @@ class Row(NamedTuple):
     def needs_settings(self) -> bool:
         """Whether it needs a setting."""
         return bool(self.settings or self.brings)
+
+    @property
+    def has_verify_token(self) -> bool:
+        """Whether a setting that only its sender knows proves it."""
+        return any("{setting:" in str(wanted) for wanted in self.trigger.values())
 
     @property
     def signs(self) -> bool:

@@ -209,7 +209,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
         # https://developers.smartsheet.com/api/smartsheet/guides/webhooks/webhook-verification
         "smartsheet": (
             Row(
-                trigger={"header:smartsheet-hook-challenge": ANY, "json:/challenge": ANY},
+                trigger={"header:smartsheet-hook-challenge": ANY},
                 absent=("header:smartsheet-hmac-sha256",),
                 body=frozenset({"challenge", "webhookId"}),
                 headers={"Smartsheet-Hook-Response": "{header:smartsheet-hook-challenge}"},
@@ -235,11 +235,10 @@ ROWS: Mapping[str, tuple[Row, ...]] = MappingProxyType(
                 brings="header:x-hook-secret",
             ),
         ),
-        # https://developers.notion.com/reference/webhooks
+        # https://developers.notion.com/reference/webhooks It may be signed, with the secret that it brings.
         "notion": (
             Row(
                 trigger={"json:/verification_token": ANY},
-                absent=("header:x-notion-signature",),
                 body=frozenset({"verification_token"}),
                 brings="json:/verification_token",
             ),

@@ -10,7 +10,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "Amazon SNS",
         "https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
         {"scheme": "sns-http"},
-        {"format": "sns"},
+        event={"format": "sns"},
         secret="nothing: the certificate is fetched from SNS",
         note='Set `handshake = "sns"` to confirm subscriptions. List the topics in `[source.NAME] topics` in relay.toml: SNS signs everybody\'s messages in the same way.',
     ),

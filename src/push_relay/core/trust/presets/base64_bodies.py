@@ -32,7 +32,7 @@ def _body(
     if also:
         verify["also"] = [f"header:{name}" for name in also]
     verify |= {key: value for key, value in (("prefix", prefix), ("split", split)) if value}
-    return Preset(title, docs, verify, answer=answer, secret=secret, note=note)
+    return Preset(title, docs, verify, secret, note, answer=answer)
 
 
 PRESETS: Final[Mapping[str, Preset]] = {

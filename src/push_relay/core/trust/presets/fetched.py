@@ -24,7 +24,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
                 "path_begins": "/v1/notifications/certs/",
             },
         },
-        secret="nothing: the certificate is fetched; the setting `webhook-id` is the webhook's id",
+        secret="nothing: the certificate is fetched, unless it or its public key is stored as PEM; the setting "
+        "`webhook-id` is the webhook's id",
         note="PayPal signs only a CRC-32 of the body. Anyone who has one genuine request can send another "
         "body with it, so the content counts as not signed.",
     ),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import Preset
+from push_relay.core.trust.presets.preset import FORM, Preset
 
 _TOLERANCE_SECS: Final = 300
 
@@ -103,8 +103,10 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "Twilio",
         "https://www.twilio.com/docs/usage/webhooks/webhooks-security",
         {"scheme": "twilio"},
+        event=FORM,
         secret="the account's auth token",
-        note="The address is signed: set `url` in relay.toml to the one that Twilio calls. For forms, set "
-        '`form_field = "*"` in `[event]`.',
+        note="The address is signed: set `url` in relay.toml to the one that Twilio calls. Its webhooks are "
+        'forms. For JSON, whose hash is in the address, set `format = "json"` in `[event]`: a source takes one '
+        "of the two.",
     ),
 }

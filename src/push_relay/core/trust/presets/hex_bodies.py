@@ -20,7 +20,7 @@ def _body(
     verify = {"scheme": "signed", "signature": f"header:{header}", "algorithm": algorithm}
     if prefix:
         verify["prefix"] = prefix
-    return Preset(title, docs, verify, event, secret=secret, note=note)
+    return Preset(title, docs, verify, secret, note, event)
 
 
 PRESETS: Final[Mapping[str, Preset]] = {

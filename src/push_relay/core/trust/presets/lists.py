@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import LIST, NO_KEYS, Preset
+from push_relay.core.trust.presets.preset import LIST, Preset
 
 #: The window that providers advise, or that their libraries use.
 _TOLERANCE_SECS: Final = 300
@@ -23,102 +23,93 @@ def _list(header: str, *, time: str = "t", item: str = "v1", split: str = ",", *
     }
 
 
-def _row(
-    title: str,
-    docs: str,
-    verify: Mapping[str, Any],
-    secret: str = "the webhook's signing secret",
-    note: str = "",
-    event: Mapping[str, Any] = NO_KEYS,
-) -> Preset:
-    return Preset(title, docs, verify, event, secret=secret, note=note)
-
-
 PRESETS: Final[Mapping[str, Preset]] = {
-    "mux": _row("Mux", "https://www.mux.com/docs/core/verify-webhook-signatures", _list("mux-signature")),
-    "shippo": _row(
+    "mux": Preset("Mux", "https://www.mux.com/docs/core/verify-webhook-signatures", _list("mux-signature")),
+    "shippo": Preset(
         "Shippo",
         "https://docs.goshippo.com/docs/tracking/webhooks/",
         _list("shippo-auth-signature"),
         "the HMAC secret that Shippo's support gives",
     ),
-    "buildkite": _row(
+    "buildkite": Preset(
         "Buildkite",
         "https://buildkite.com/docs/apis/webhooks",
         _list("x-buildkite-signature", time="timestamp", item="signature"),
         "the token of the notification service",
         "Choose the signature in Buildkite, not the plain token.",
     ),
-    "tiktok": _row(
+    "tiktok": Preset(
         "TikTok",
         "https://developers.tiktok.com/doc/webhooks-verification",
         _list("tiktok-signature", item="s"),
         "the app's client secret",
     ),
-    "persona": _row(
+    "persona": Preset(
         "Persona",
         "https://docs.withpersona.com/webhooks-best-practices",
         _list("persona-signature", groups=" "),
         note="During a rotation the header has several groups, each with its own time.",
     ),
-    "affirm": _row(
+    "affirm": Preset(
         "Affirm",
         "https://docs.affirm.com/developers/docs/webhooks",
         _list("x-affirm-signature", item="v0", algorithm="hmac-sha512"),
     ),
-    "knock": _row(
+    "knock": Preset(
         "Knock",
         "https://docs.knock.app/developer-tools/outbound-webhooks/overview",
         _list("x-knock-signature", item="s", timestamp_format="unix-any", encoding="base64"),
     ),
-    "calendly": _row(
+    "calendly": Preset(
         "Calendly",
         "https://developer.calendly.com/api-docs/webhook-signatures",
         _list("calendly-webhook-signature", tolerance_secs=180),
         "the signing key of the webhook subscription",
     ),
-    "workos": _row(
+    "workos": Preset(
         "WorkOS",
         "https://workos.com/docs/events/data-syncing/webhooks",
         _list("workos-signature", timestamp_format="unix-ms", spaced=True),
     ),
-    "paddle": _row(
+    "paddle": Preset(
         "Paddle",
         "https://developer.paddle.com/webhooks/signature-verification",
         _list("paddle-signature", time="ts", item="h1", split=";", text="{timestamp}:{body}"),
         "the secret key of the notification destination",
     ),
-    "elevenlabs": _row(
+    "elevenlabs": Preset(
         "ElevenLabs",
         "https://elevenlabs.io/docs/overview/administration/webhooks",
         _list("elevenlabs-signature", item="v0", tolerance_secs=1800),
     ),
-    "cloudflare-stream": _row(
+    "cloudflare-stream": Preset(
         "Cloudflare Stream",
         "https://developers.cloudflare.com/stream/manage-video-library/using-webhooks/",
         _list("webhook-signature", time="time", item="sig1"),
         "the secret that the creation of the webhook returned",
     ),
-    "coinbase-cdp": _row(
+    "coinbase-cdp": Preset(
         "Coinbase Developer Platform",
         "https://docs.cdp.coinbase.com/webhooks/verify-signatures",
         _list("x-hook0-signature", item="v0"),
         "the secret of the subscription",
     ),
-    "fintoc": _row("Fintoc", "https://docs.fintoc.com/docs/webhooks-walkthrough", _list("fintoc-signature")),
-    "tailscale": _row(
+    "fintoc": Preset(
+        "Fintoc", "https://docs.fintoc.com/docs/webhooks-walkthrough", _list("fintoc-signature")
+    ),
+    "tailscale": Preset(
         "Tailscale",
         "https://tailscale.com/kb/1213/webhooks",
         _list("tailscale-webhook-signature"),
         event=LIST,
     ),
-    "circleci": _row(
+    "circleci": Preset(
         "CircleCI",
         "https://circleci.com/docs/webhooks/",
         {"scheme": "signed", "signature": "header:circleci-signature", "split": ",", "item": "v1"},
         "the webhook's secret token",
     ),
-    "mollie": _row(
+    "mollie": Preset(
         "Mollie (webhooks of 2025)",
         "https://docs.mollie.com/reference/webhooks-new",
         {
@@ -130,7 +121,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         },
         note="During a rotation Mollie sends two headers for 24 hours. The older webhooks (a form with `id`) are not signed.",
     ),
-    "recurly": _row(
+    "recurly": Preset(
         "Recurly",
         "https://docs.recurly.com/recurly-subscriptions/docs/signature-verification",
         {
@@ -145,7 +136,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the endpoint's secret key",
         "Only JSON webhooks are signed. The time is in milliseconds, by the documentation; seconds are accepted too.",
     ),
-    "sanity": _row(
+    "sanity": Preset(
         "Sanity",
         "https://www.sanity.io/docs/content-lake/webhooks",
         {
@@ -159,7 +150,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the webhook's secret",
         "Sanity defines no window, so the time is signed and not judged.",
     ),
-    "ripple": _row(
+    "ripple": Preset(
         "Ripple Collections",
         "https://docs.ripple.com/products/collections/guides/verifying-webhooks",
         _list(

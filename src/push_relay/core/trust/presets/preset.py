@@ -11,19 +11,19 @@ class Preset(NamedTuple):
     """How one provider proves its webhooks, and what else a source of it needs.
 
     verify  the keys of `[verify]`
-    event   defaults of `[event]`
-    answer  defaults of `[answer]`
     secret  the value that the deployer stores
     note    what a deployer should know about the proof
+    event   defaults of `[event]`
+    answer  defaults of `[answer]`
     """
 
     title: str
     docs: str
     verify: Mapping[str, Any]
-    event: Mapping[str, Any] = NO_KEYS
-    answer: Mapping[str, Any] = NO_KEYS
     secret: str = "the webhook's signing secret"
     note: str = ""
+    event: Mapping[str, Any] = NO_KEYS
+    answer: Mapping[str, Any] = NO_KEYS
 
 
 #: Why nothing has to separate the body from other values, such as an address, a time that is not judged or an

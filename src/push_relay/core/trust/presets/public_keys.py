@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import FORM, JSON_SHOWS_ITS_ENDS, LIST, NO_KEYS, Preset
+from push_relay.core.trust.presets.preset import FORM, JSON_SHOWS_ITS_ENDS, LIST, Preset
 
 
 def _public(header: str, algorithm: str, key: str, **more: Any) -> dict[str, Any]:
@@ -17,20 +17,8 @@ def _public(header: str, algorithm: str, key: str, **more: Any) -> dict[str, Any
     }
 
 
-def _row(
-    title: str,
-    docs: str,
-    verify: Mapping[str, Any],
-    secret: str,
-    note: str = "",
-    event: Mapping[str, Any] = NO_KEYS,
-    answer: Mapping[str, Any] = NO_KEYS,
-) -> Preset:
-    return Preset(title, docs, verify, event, answer, secret, note)
-
-
 PRESETS: Final[Mapping[str, Preset]] = {
-    "discord": _row(
+    "discord": Preset(
         "Discord",
         "https://docs.discord.com/developers/interactions/overview",
         _public(
@@ -45,7 +33,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the application's public key, in hexadecimal digits",
         "The window is the relay's own: Discord defines none. An interaction expects an answer that the relay does not give; use it for webhook events.",
     ),
-    "telnyx": _row(
+    "telnyx": Preset(
         "Telnyx",
         "https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks",
         _public(
@@ -58,7 +46,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the account's public key, in base64",
     ),
-    "sendgrid": _row(
+    "sendgrid": Preset(
         "SendGrid",
         "https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features",
         _public(
@@ -72,13 +60,13 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "The time is signed and not judged: SendGrid defines no window.",
         LIST,
     ),
-    "wise": _row(
+    "wise": Preset(
         "Wise",
         "https://docs.wise.com/guides/developer/webhooks/event-handling",
         _public("x-signature-sha256", "rsa-pkcs1-sha256", "pem"),
         "Wise's public key for webhooks, as PEM",
     ),
-    "keygen": _row(
+    "keygen": Preset(
         "Keygen",
         "https://keygen.sh/docs/api/signatures/",
         _public(
@@ -93,14 +81,14 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the account's Ed25519 public key, in hexadecimal digits",
         "The signed lines have to include `(request-target)` and `digest`.",
     ),
-    "fireblocks-legacy": _row(
+    "fireblocks-legacy": Preset(
         "Fireblocks (older header)",
         "https://developers.fireblocks.com/reference/verify-requests",
         _public("fireblocks-signature", "rsa-pkcs1-sha512", "pem"),
         "the public key from Fireblocks' page, as PEM",
         "Prefer `fireblocks`: Fireblocks sends both headers during the move.",
     ),
-    "bridge": _row(
+    "bridge": Preset(
         "Bridge",
         "https://apidocs.bridge.xyz/platform/additional-information/webhooks/signature",
         _public(
@@ -117,7 +105,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the webhook's public key, as PEM",
     ),
-    "alipay": _row(
+    "alipay": Preset(
         "Alipay",
         "https://global.alipay.com/docs/ac/web/async",
         {
@@ -133,7 +121,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         FORM,
         {"status": 200, "body": "success", "content_type": "text/plain"},
     ),
-    "travis-ci": _row(
+    "travis-ci": Preset(
         "Travis CI",
         "https://docs.travis-ci.com/user/notifications/",
         _public("signature", "rsa-pkcs1-sha1", "pem", text="{form:payload}"),

@@ -39,7 +39,7 @@ def _row(
     event: Mapping[str, Any] = NO_KEYS,
     **verify: Any,
 ) -> Preset:
-    return Preset(title, docs, {"scheme": "jwt", **verify}, event, secret=secret, note=note)
+    return Preset(title, docs, {"scheme": "jwt", **verify}, secret, note, event)
 
 
 PRESETS: Final[Mapping[str, Preset]] = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import FORM, JSON_SHOWS_ITS_ENDS, LIST, NO_KEYS, Preset
+from push_relay.core.trust.presets.preset import FORM, JSON_SHOWS_ITS_ENDS, LIST, Preset
 
 
 def _signed(header: str, text: str, **more: Any) -> dict[str, Any]:
@@ -15,31 +15,20 @@ def _address(header: str, text: str, **more: Any) -> dict[str, Any]:
     return _signed(header, text, encoding="base64", **more)
 
 
-def _row(
-    title: str,
-    docs: str,
-    verify: Mapping[str, Any],
-    secret: str,
-    note: str = "",
-    event: Mapping[str, Any] = NO_KEYS,
-) -> Preset:
-    return Preset(title, docs, verify, event, secret=secret, note=note)
-
-
 PRESETS: Final[Mapping[str, Preset]] = {
-    "linkedin": _row(
+    "linkedin": Preset(
         "LinkedIn",
         "https://learn.microsoft.com/linkedin/shared/api-guide/webhook-validation",
         _signed("x-li-signature", "hmacsha256={body}"),
         "the app's client secret",
     ),
-    "deel": _row(
+    "deel": Preset(
         "Deel",
         "https://developer.deel.com/docs/webhooks",
         _signed("x-deel-signature", "POST{body}"),
         "the webhook's signing key",
     ),
-    "framer": _row(
+    "framer": Preset(
         "Framer forms",
         "https://www.framer.com/help/articles/how-to-use-webhooks-with-forms/",
         _signed(
@@ -51,21 +40,21 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the form's webhook secret",
     ),
-    "square": _row(
+    "square": Preset(
         "Square",
         "https://developer.squareup.com/docs/webhooks/step3validate",
         _address("x-square-hmacsha256-signature", "{url}{body}", adjacent=JSON_SHOWS_ITS_ENDS),
         "the subscription's signature key",
         "The address is signed: set `url` in relay.toml to the one that Square calls.",
     ),
-    "trello": _row(
+    "trello": Preset(
         "Trello",
         "https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/",
         _address("x-trello-webhook", "{body}{url}", algorithm="hmac-sha1", adjacent=JSON_SHOWS_ITS_ENDS),
         "the app's API secret",
         "The address is signed: set `url` in relay.toml to the one that Trello calls.",
     ),
-    "mandrill": _row(
+    "mandrill": Preset(
         "Mailchimp Transactional (Mandrill)",
         "https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/",
         _address(
@@ -75,7 +64,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "The address is signed: set `url` in relay.toml to the one that Mandrill calls. One request has several events.",
         {"format": "list", "form_field": "mandrill_events"},
     ),
-    "hubspot": _row(
+    "hubspot": Preset(
         "HubSpot (v3)",
         "https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation",
         _address(
@@ -90,7 +79,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "The address is signed: set `url` in relay.toml to the one that HubSpot calls.",
         LIST,
     ),
-    "contentful": _row(
+    "contentful": Preset(
         "Contentful",
         "https://www.contentful.com/developers/docs/extensibility/webhooks/request-verification/",
         _signed(
@@ -103,7 +92,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the signing secret of the space's webhooks",
         "Contentful's window is 30 seconds, so the first attempt has to be in time.",
     ),
-    "plivo": _row(
+    "plivo": Preset(
         "Plivo (V3)",
         "https://www.plivo.com/docs/voice/concepts/signature-validation",
         _address(
@@ -116,7 +105,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "The address is signed: set `url` in relay.toml to the one that Plivo calls.",
         FORM,
     ),
-    "pandadoc": _row(
+    "pandadoc": Preset(
         "PandaDoc",
         "https://developers.pandadoc.com/docs/webhook-verification",
         {"scheme": "signed", "signature": "query:signature"},
@@ -124,7 +113,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "",
         LIST,
     ),
-    "mercado-pago": _row(
+    "mercado-pago": Preset(
         "Mercado Pago",
         "https://www.mercadopago.com/developers/en/docs/your-integrations/notifications/webhooks",
         _signed(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from push_relay.core.trust.presets.preset import JSON_SHOWS_ITS_ENDS, NO_KEYS, Preset
+from push_relay.core.trust.presets.preset import JSON_SHOWS_ITS_ENDS, Preset
 
 #: The window that providers advise, or that their libraries use.
 _TOLERANCE_SECS: Final = 300
@@ -25,31 +25,20 @@ def _untimed(signature: str, text: str, **more: Any) -> dict[str, Any]:
     return {"scheme": "signed", "signature": f"header:{signature}", "text": text, **more}
 
 
-def _row(
-    title: str,
-    docs: str,
-    verify: Mapping[str, Any],
-    secret: str = "the webhook's signing secret",
-    note: str = "",
-    answer: Mapping[str, Any] = NO_KEYS,
-) -> Preset:
-    return Preset(title, docs, verify, answer=answer, secret=secret, note=note)
-
-
 PRESETS: Final[Mapping[str, Preset]] = {
-    "zoom": _row(
+    "zoom": Preset(
         "Zoom",
         "https://developers.zoom.us/docs/api/webhooks/",
         _timed("x-zm-signature", "x-zm-request-timestamp", "v0:{timestamp}:{body}", prefix="v0="),
         "the app's secret token",
     ),
-    "customer-io": _row(
+    "customer-io": Preset(
         "Customer.io",
         "https://docs.customer.io/journeys/webhooks/",
         _timed("x-cio-signature", "x-cio-timestamp", "v0:{timestamp}:{body}"),
         "the signing key of the reporting webhook",
     ),
-    "webflow": _row(
+    "webflow": Preset(
         "Webflow",
         "https://developers.webflow.com/data/docs/working-with-webhooks",
         _timed(
@@ -57,34 +46,34 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the webhook's secret key, or the app's client secret",
     ),
-    "klaviyo": _row(
+    "klaviyo": Preset(
         "Klaviyo",
         "https://developers.klaviyo.com/en/docs/working_with_system_webhooks",
         _timed("klaviyo-signature", "klaviyo-timestamp", "{body}{timestamp}", timestamp_format="http-date"),
         "the webhook's secret key",
         "The window is the relay's own: Klaviyo defines none.",
     ),
-    "airship": _row(
+    "airship": Preset(
         "Airship",
         "https://docs.airship.com/guides/messaging/user-guide/data/real-time-data-streaming/",
         _timed("x-ua-signature", "x-ua-timestamp", "{timestamp}:{body}"),
         "the app's signing key",
     ),
-    "lob": _row(
+    "lob": Preset(
         "Lob",
         "https://docs.lob.com/",
         _untimed("lob-signature", "{header:lob-signature-timestamp}.{body}"),
         "the webhook's secret",
         "Lob documents neither the time's unit nor a window, so the time is signed and not judged.",
     ),
-    "airwallex": _row(
+    "airwallex": Preset(
         "Airwallex",
         "https://www.airwallex.com/docs/developer-tools/webhooks/listen-for-webhook-events",
         _timed("x-signature", "x-timestamp", "{timestamp}{body}", timestamp_format="unix-any"),
         "the secret of the notification URL",
         "The window is the relay's own: Airwallex defines none.",
     ),
-    "box": _row(
+    "box": Preset(
         "Box",
         "https://developer.box.com/guides/webhooks/v2/signatures-v2/",
         _timed(
@@ -98,7 +87,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the primary and the secondary key, as a list",
     ),
-    "configcat": _row(
+    "configcat": Preset(
         "ConfigCat",
         "https://configcat.com/docs/advanced/notifications-webhooks/",
         _untimed(
@@ -111,7 +100,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "a signing key of the webhook",
         "The time is signed and not judged. The body is the template that you write in ConfigCat: write a JSON object.",
     ),
-    "sinch": _row(
+    "sinch": Preset(
         "Sinch",
         "https://developers.sinch.com/docs/conversation/callbacks/",
         _timed(
@@ -122,7 +111,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the webhook's secret",
     ),
-    "front": _row(
+    "front": Preset(
         "Front",
         "https://dev.frontapp.com/docs/webhooks-1",
         _timed(
@@ -134,7 +123,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the app's signing key",
     ),
-    "twitch": _row(
+    "twitch": Preset(
         "Twitch EventSub",
         "https://dev.twitch.tv/docs/eventsub/handling-webhook-events/",
         _timed(
@@ -148,7 +137,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         ),
         "the secret of the subscription",
     ),
-    "samsara": _row(
+    "samsara": Preset(
         "Samsara",
         "https://developers.samsara.com/docs/webhooks",
         _timed(
@@ -157,7 +146,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "the webhook's secret key, in base64",
         "Pieced together from public code, not from Samsara's documentation: try it with Samsara's test button.",
     ),
-    "linear": _row(
+    "linear": Preset(
         "Linear",
         "https://linear.app/developers/webhooks",
         {

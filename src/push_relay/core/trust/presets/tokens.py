@@ -23,7 +23,7 @@ def _token(
     answer: Mapping[str, Any] = NO_KEYS,
     **more: str,
 ) -> Preset:
-    return Preset(title, docs, {"scheme": "token", "token": place, **more}, event, answer, secret, note)
+    return Preset(title, docs, {"scheme": "token", "token": place, **more}, secret, note, event, answer)
 
 
 def _own(title: str, docs: str) -> Preset:
@@ -38,7 +38,7 @@ def _own(title: str, docs: str) -> Preset:
 
 def _basic(title: str, docs: str, event: Mapping[str, Any] = NO_KEYS) -> Preset:
     return Preset(
-        title, docs, {"scheme": "basic"}, event, secret="`user:password`, as entered at the provider"
+        title, docs, {"scheme": "basic"}, "`user:password`, as entered at the provider", event=event
     )
 
 
@@ -103,14 +103,16 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "https://developers.strava.com/docs/webhooks/",
         "query:token",
         "a random token of your own",
-        "Strava signs nothing. Add `?token=...` to the callback's address.",
+        "Strava signs nothing. Add `?token=...` to the callback's address. Its question needs the setting "
+        "`verify-token` alone.",
     ),
     "withings": _token(
         "Withings",
         "https://developer.withings.com/developer-guide/v3/data-api/keep-user-data-up-to-date/",
         "query:token",
         "a random token of your own",
-        "Withings signs nothing. Add `?token=...` to the callback's address.",
+        "Withings signs nothing. Add `?token=...` to the callback's address, and store the token before you "
+        "subscribe: Withings asks first, by HEAD.",
         event=FORM,
     ),
     "bigcommerce": _own("BigCommerce", "https://developer.bigcommerce.com/docs/integrations/webhooks"),

@@ -1,12 +1,20 @@
 """Find descriptions that prove nothing, or that can be read in two ways. `make check` refuses them."""
 
 import itertools
+import string
 
 from push_relay.core.trust.place import ITEM, Place
 from push_relay.core.trust.schemes.description import Description, flat
 from push_relay.core.trust.schemes.signed_text import SignedText, Variable
 from push_relay.core.trust.signature_table import VerifyPublicKey, VerifySigned
 
+_DIGITS = string.digits.encode()
+#: The characters that a filter writes.
+_HASHED = {
+    "sha256-hex": _DIGITS + b"abcdef",
+    "sha256-base64": string.ascii_letters.encode() + _DIGITS + b"+/=",
+    "crc32": _DIGITS,
+}
 _FORGED = "so that a forger can write another one"
 
 
@@ -112,6 +120,26 @@ def _signs(description: Description, place: Place) -> bool:
 
 def _is_covered(text: SignedText) -> bool:
     return any(variable.covers_body or variable.covers_form for variable in text.variables)
+
+
+def characters(description: Description) -> bytes | None:
+    """Return every character that a signed text can have; None if its values can have any.
+
+    A source whose handshake signs texts of an alphabet refuses events whose text has no others.
+    """
+    found = [_characters(piece, description) for piece in flat(description.text)]
+    return None if None in found else b"".join(filter(None, found))
+
+
+def _characters(piece: bytes | Variable, description: Description) -> bytes | None:
+    if isinstance(piece, bytes):
+        return piece
+    if piece.name == "method":
+        return b"POST"
+    timestamp = description.timestamp
+    if timestamp and piece.place == timestamp.place and not piece.filters:
+        return _DIGITS if timestamp.format.startswith("unix") else None
+    return _HASHED.get(piece.filters[-1]) if piece.filters else None
 
 
 def _is_item(variable: Variable) -> bool:

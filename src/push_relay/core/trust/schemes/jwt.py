@@ -7,6 +7,7 @@ it embeds or links (`jwk`, `jku`, `x5u`) are ignored.
 
 import hashlib
 import hmac
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -16,7 +17,7 @@ from push_relay.core.trust.certificate_chain import ChainRules, leaf_key
 from push_relay.core.trust.jws import MAX_TOKEN, Jws, read_claims, read_jws
 from push_relay.core.trust.jwt_table import SECRET_KEYS, Expected, VerifyJwt
 from push_relay.core.trust.place import read_place
-from push_relay.core.trust.public_keys import PublicKey, read_keys
+from push_relay.core.trust.public_keys import PublicKey, read_stored_keys
 from push_relay.core.trust.schemes.fetched import FetchedKeySource
 from push_relay.core.trust.schemes.jwt_time import Validity
 from push_relay.core.trust.schemes.key_form import KeyForm
@@ -120,7 +121,8 @@ class Token:
         if self._table.key == "x5c":
             require(self._is_chained(jws, content, evidence))
         elif keys(evidence):
-            require(signed_by([key for text in keys(evidence) for key in read_keys(self._table.key, text)]))
+            stored = (read_stored_keys(self._table.key, text) for text in keys(evidence))
+            require(signed_by(list(itertools.chain.from_iterable(stored))))
         elif self._fetch:
             # A captured token that has expired must not cause a fetch either.
             self._check_time(claims, jws, evidence)

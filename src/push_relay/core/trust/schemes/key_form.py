@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from push_relay.core.trust.schemes.secret_form import (
     STANDARD,
+    STANDARD_ALPHABET,
     SecretForm,
     encoded_form,
+    from_base64,
     key_text_form,
+    to_base64,
 )
 
 #: How a secret of Standard Webhooks begins, by its kind.
@@ -35,11 +38,14 @@ def key_form(form: str, *, strip: str, append: str, derive: str | None, begins: 
         return KeyForm(STANDARD, _standard_key)
     decode: Callable[[bytes], bytes]
     if form == "base64":
-        secret, decode = encoded_form("base64", _from_base64, _to_base64, strip), _base64_bytes
+        secret, decode = encoded_form("base64", _from_base64, to_base64, strip), _base64_bytes
     elif form == "hex":
         secret, decode = encoded_form("hexadecimal digits", _from_hex, bytes.hex, strip), _hex_bytes
     else:
         secret, decode = key_text_form(strip=strip, begins=begins), bytes
+
+    if decode is bytes and not append and not derive:
+        return KeyForm(secret, decode)
 
     def key(reading: bytes) -> bytes:
         decoded = decode(reading) if reading else b""
@@ -69,15 +75,7 @@ def decoded_standard(text: bytes) -> bytes:
 
 
 def _from_base64(text: str) -> bytes:
-    bare = text.translate(_STANDARD_ALPHABET).rstrip("=")
-    try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
-    except ValueError:
-        return b""
-
-
-def _to_base64(content: bytes) -> str:
-    return base64.b64encode(content).decode("ascii")
+    return from_base64(text.translate(STANDARD_ALPHABET))
 
 
 def _base64_bytes(reading: bytes) -> bytes:
@@ -90,6 +88,3 @@ def _from_hex(text: str) -> bytes:
 
 def _hex_bytes(reading: bytes) -> bytes:
     return bytes.fromhex(reading.decode("ascii"))
-
-
-_STANDARD_ALPHABET = str.maketrans("-_", "+/")

@@ -10,6 +10,9 @@ from typing import NamedTuple, Protocol
 from push_relay.core.errors import SignatureInvalid, SignatureMissing
 from push_relay.core.trust.schemes.secret_form import SecretForm, text_form
 
+#: The members of a stored object that hold secrets: what a scheme has by its nature, and, for a source that
+#: takes several proofs, the keys that sign.
+SECRET, SIGNING_KEY = "secret", "signing-key"
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096
@@ -115,6 +118,8 @@ class Scheme:
     secret_places  where the body holds the secret itself, which has to be removed from the event's document
     challenge    the value of `WWW-Authenticate` if a request is refused; None for a scheme that is not HTTP's
     fetches      whether a request is compared with fetched keys if the deployer has stored no secret
+    kind         the member of a stored object that holds its secret
+    alternatives  the schemes of which one has to fit; empty: the scheme itself has to
     """
 
     verify: Verify
@@ -123,6 +128,8 @@ class Scheme:
     challenge: str | None = None
     secret_places: tuple[SecretPlace, ...] = ()
     fetches: bool = False
+    kind: str = SECRET
+    alternatives: tuple["Scheme", ...] = ()
 
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale."""
@@ -155,7 +162,8 @@ def keys(evidence: Evidence) -> Sequence[bytes]:
 def fits(offered: Iterable[str], expected: Iterable[bytes]) -> bool:
     """Return whether any offered proof (ASCII) is an expected one; each is compared in constant time."""
     wanted = list(expected)
-    return any(hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted)
+    found = [hmac.compare_digest(text.encode("ascii"), right) for text in offered for right in wanted]
+    return True in found
 
 
 def hexadecimal(content: bytes) -> bytes:

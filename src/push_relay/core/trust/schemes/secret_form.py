@@ -12,6 +12,7 @@ from typing import NamedTuple
 from push_relay.core.secret_text import visible
 
 _QUOTED = re.compile(r"""(["'`])(.*)\1""", re.DOTALL)
+_WEB_KEY = re.compile(r'\{.*"kty"\s*:', re.DOTALL)
 #: Bytes of an Ed25519 public key.
 _PUBLIC_KEY_BYTES = 32
 #: How the base64 of a public key begins: RSA of 2048, 3072 and 4096 bits, ECDSA on P-256, Ed25519.
@@ -52,9 +53,10 @@ def key_text_form(*, begins: str = "", strip: str = "") -> SecretForm:
     """
 
     def readings(stored: bytes) -> list[bytes]:
-        texts = [text.removeprefix(strip) for text in _spellings(stored, begins or strip)]
+        stripped = (text.removeprefix(strip) for text in _spellings(stored, begins or strip))
+        texts = [text for text in stripped if text and not is_public_key(text)]
         added = [begins + text for text in texts if begins and not text.startswith(begins)]
-        return _encoded(text for text in (*texts, *added) if text and not is_public_key(text))
+        return _encoded((*texts, *added))
 
     return SecretForm(
         "a text that is not blank, and not a public key", readings, lambda random: begins + _url_safe(random)
@@ -89,9 +91,14 @@ def any_form(
 
 
 def is_public_key(text: str) -> bool:
-    """Return whether a text shows that it is a public key or a certificate: PEM, DER in base64, `whpk_`."""
+    """Return whether a text shows that it is a public key: PEM, DER in base64, `whpk_`, a JSON Web Key."""
     bare = visible(text)
-    return bare.startswith(("-----BEGIN ", "whpk_", *_SPKI_BEGINS))
+    return bare.startswith(("-----BEGIN ", "whpk_", *_SPKI_BEGINS)) or is_web_key(bare)
+
+
+def is_web_key(text: str) -> bool:
+    """Return whether a text is a JSON Web Key or a set of them, which are often public."""
+    return _WEB_KEY.match(visible(text)) is not None
 
 
 def token_form(*, prefix: str, longest: int) -> SecretForm:
@@ -101,7 +108,11 @@ def token_form(*, prefix: str, longest: int) -> SecretForm:
         texts = list(_spellings(stored, prefix))
         bare = [visible(text.removeprefix(prefix)) for text in texts if prefix and text.startswith(prefix)]
         # With the prefix or without: a token may begin as the prefix does.
-        sendable = [text for text in (*texts, *bare) if text.isascii() and len(prefix + text) <= longest]
+        sendable = [
+            text
+            for text in (*texts, *bare)
+            if text.isascii() and len(prefix + text) <= longest and not is_web_key(text)
+        ]
         return _encoded(filter(None, sendable))
 
     return SecretForm(
@@ -110,7 +121,7 @@ def token_form(*, prefix: str, longest: int) -> SecretForm:
 
 
 def _password_readings(stored: bytes) -> list[bytes]:
-    return _encoded(text for text in _spellings(stored, ":") if ":" in text)
+    return _encoded(text for text in _spellings(stored, ":") if ":" in text and not is_web_key(text))
 
 
 #: A user and a password, for HTTP's Basic authentication.
@@ -130,11 +141,11 @@ def _standard(text: str) -> str | None:
     text = visible(text.removeprefix("v1,").removeprefix("v1a,"))
     for prefix in ("whsec_", "whpk_"):
         if text.startswith(prefix):
-            key = _from_base64(visible(text.removeprefix(prefix)).translate(_STANDARD_ALPHABET))
+            key = from_base64(visible(text.removeprefix(prefix)).translate(STANDARD_ALPHABET))
             fits = bool(key) and (prefix == "whsec_" or len(key) == _PUBLIC_KEY_BYTES)
-            return prefix + _base64(key) if fits else None
-    key = b"" if is_public_key(text) else _from_base64(text)
-    return "whsec_" + _base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
+            return prefix + to_base64(key) if fits else None
+    key = b"" if is_public_key(text) else from_base64(text)
+    return "whsec_" + to_base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
 
 
 #: A key of HMAC (`whsec_`) or an Ed25519 public key (`whpk_`), in base64.
@@ -142,10 +153,11 @@ STANDARD = SecretForm(
     "`whsec_` or `whpk_` with base64 after it (for `whpk_`, of 32 bytes); without a prefix, base64 of "
     "another number of bytes than 32",
     _standard_readings,
-    lambda random: f"whsec_{_base64(random)}",
+    lambda random: f"whsec_{to_base64(random)}",
 )
 
-_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+#: Writes the URL alphabet of base64 as the usual one.
+STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 def _spellings(stored: bytes, prefix: str = "") -> Iterator[str]:
@@ -170,8 +182,8 @@ def _encoded(texts: Iterable[str]) -> list[bytes]:
     return list(dict.fromkeys(text.encode("utf-8") for text in texts))
 
 
-def _from_base64(text: str) -> bytes:
-    """Return what base64 holds, or nothing; senders leave its padding out, and its last bits may be set."""
+def from_base64(text: str) -> bytes:
+    """Return the content of base64; empty if it is not. The padding may be missing, and last bits be set."""
     bare = text.rstrip("=")
     try:
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
@@ -179,7 +191,8 @@ def _from_base64(text: str) -> bytes:
         return b""
 
 
-def _base64(content: bytes) -> str:
+def to_base64(content: bytes) -> str:
+    """Write bytes as base64 with padding."""
     return base64.b64encode(content).decode("ascii")
 
 

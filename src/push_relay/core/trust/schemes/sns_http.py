@@ -24,7 +24,7 @@ from push_relay.core.trust.schemes.proof import (
 from push_relay.core.trust.verify_table import TOLERANCE_SECS, VerifySnsHttp
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from push_relay.core.trust.public_keys import PublicKey
 
 #: Bytes of a body, which is parsed before it is verified: a message of the largest size that a topic may
 #: allow (1 MiB), each character escaped, and the envelope.
@@ -38,7 +38,7 @@ _SIGNED = {
     "SubscriptionConfirmation": _CONFIRMATION,
     "UnsubscribeConfirmation": _CONFIRMATION,
 }
-_HASHES = {"1": "SHA1", "2": "SHA256"}
+_ALGORITHMS = {"1": "rsa-pkcs1-sha1", "2": "rsa-pkcs1-sha256"}
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _TOPIC = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_.-]{1,256}")
 _CERTIFICATE = re.compile(r"SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
@@ -47,24 +47,14 @@ _SUBJECT = re.compile(r"sns(-signing)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
 
 
 def sns_http(table: VerifySnsHttp) -> Scheme:
-    r"""Make the scheme of SNS messages: RSA over `name\nvalue\n` of each documented field.
-
-    Raw message delivery carries no signature, and MessageAttributes and UnsubscribeURL are not covered by
-    it: a source must not build on them. The certificate's address is pinned to the topic's own region (a
-    looser pattern has let `sns.s3-us-west-2.amazonaws.com`, somebody's bucket, sign), and the topic is
-    allow-listed, because everybody's topics are signed alike. A certificate is trusted for having come over
-    TLS from there; its chain is not followed. Everything that costs nothing is checked before it is fetched.
-    SNS may retry for an hour with the first attempt's timestamp, so `tolerance_secs` is 3600 by default;
-    a timestamp ahead of the clock has no such reason, and is stale after 300 seconds.
-    `minimum_version = 2` refuses SHA-1, which SNS uses unless the topic's SignatureVersion is set to 2.
-    """
+    """Make the scheme; `registry.sns_http` describes it."""
     return Scheme(partial(_verify, tolerance=table.tolerance_secs, minimum=table.minimum_version))
 
 
 def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, minimum: int) -> Verified:
     message = _message(request.body)
     version = _text(message, "SignatureVersion")
-    require(version in _HASHES and int(version) >= minimum)
+    require(version in _ALGORITHMS and int(version) >= minimum)
     signature = from_base64(_text(message, "Signature"))
     signed, event_id = _canonical(message), _text(message, "MessageId")
     require(bool(signature) and _MESSAGE_ID.fullmatch(event_id) is not None)
@@ -75,7 +65,7 @@ def _verify(request: SignedRequest, evidence: Evidence, *, tolerance: float, min
     address = _certificate_address(message, evidence)
     require(evidence.certificate is not None)
     key = _public_key(evidence.certificate(address), evidence.now) if evidence.certificate else None
-    require(key is not None and _signed_by(key, signature or b"", signed, _HASHES[version]))
+    require(key is not None and key.fits(_ALGORITHMS[version], signature or b"", signed))
     return Verified(signed, event_id)
 
 
@@ -129,32 +119,19 @@ def _certificate_address(message: JsonObject, evidence: Evidence) -> str:
     return address
 
 
-def _public_key(pem: bytes, now: float) -> "RSAPublicKey | None":
+def _public_key(pem: bytes, now: float) -> "PublicKey | None":
     # Imported here, so that only a relay that SNS calls pays for it.
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
     from cryptography.x509.oid import NameOID  # noqa: PLC0415
 
+    from push_relay.core.trust.public_keys import key_of, read_certificate  # noqa: PLC0415
+
     try:
-        certificate = load_pem_x509_certificate(pem)
+        certificate = read_certificate(pem)
+        if certificate is None:
+            return None
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+        key = key_of(certificate)
+    except ValueError:
         return None
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    valid = begins.timestamp() <= now <= ends.timestamp()
     ours = len(names) == 1 and _SUBJECT.fullmatch(str(names[0].value)) is not None
-    return key if valid and ours and isinstance(key, RSAPublicKey) else None
-
-
-def _signed_by(key: "RSAPublicKey", signature: bytes, signed: bytes, digest: str) -> bool:
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
-
-    try:
-        key.verify(signature, signed, PKCS1v15(), getattr(hashes, digest)())
-    except InvalidSignature:
-        return False
-    return True
+    return key if ours and key.is_valid(now) else None

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from push_relay.core.secret_text import visible
 from push_relay.core.trust.certificate_chain import root_fingerprint
 from push_relay.core.trust.jwt_table import SECRET_KEYS
-from push_relay.core.trust.public_keys import read_keys
+from push_relay.core.trust.public_keys import read_stored_keys, write_key
 from push_relay.core.trust.schemes.key_form import KeyForm, key_form
 from push_relay.core.trust.schemes.secret_form import SecretForm, any_form
 
 _NEEDS = {
     "pem": "a public key in PEM, RSA of 2048 bits or more or ECDSA on P-256",
     "spki-base64": "SubjectPublicKeyInfo in base64, RSA of 2048 bits or more or ECDSA on P-256",
-    "x509-pem": "a certificate in PEM",
+    "x509-pem": "a certificate or a public key in PEM",
     "jwk": "a JSON Web Key as JSON text",
     "jwks": "a JSON Web Key Set as JSON text",
     "x5c": "the root's certificate in PEM, or its SHA-256 fingerprint",
@@ -51,21 +51,16 @@ def _roots(stored: bytes) -> list[bytes]:
 
 
 def _readable(form: str, text: str) -> str | None:
-    return text if read_keys(form, text.encode()) else None
+    return text if read_stored_keys(form, text.encode()) else None
 
 
 def _example(form: str) -> str:
     """Return a key whose private half nobody has, for a source that is only tried out."""
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
 
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
-    if form in ("pem", "spki-base64"):
-        encoding = Encoding.PEM if form == "pem" else Encoding.DER
-        written = public.public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
-        return (written if form == "pem" else base64.b64encode(written)).decode("ascii")
-    if form == "x509-pem":
-        return ""
+    if form not in ("jwk", "jwks"):
+        return write_key(form, public)
     numbers = public.public_numbers()
     x, y = (
         base64.urlsafe_b64encode(number.to_bytes(32)).decode("ascii").rstrip("=")
