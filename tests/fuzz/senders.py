@@ -12,7 +12,6 @@ from typing import Any
 
 from fakes import SHIPPED, SHIPPED_ROUTES
 from front_door import toml_value
-from provider_relay import OWN_KEYS
 from provider_signer import SENDERS as PROVIDERS
 from provider_signer.kit import URL as PROVIDER_URL
 from provider_signer.sender import Sender as Provider
@@ -187,7 +186,7 @@ class Planting:
 
     def _providers(self) -> Iterator[Sender]:
         for slug, provider in PROVIDERS.items():
-            self._folder(f"p-{slug}", {"scheme": slug}, **OWN_KEYS.get(slug, {}))
+            self._folder(f"p-{slug}", {"scheme": slug})
             self._config.append(f'[source.p-{slug}]\nurl = "{PROVIDER_URL}"\n')
             yield Sender(f"p-{slug}", provider=provider, settings=provider.settings)
 
