@@ -70,9 +70,9 @@ class Witness:
         self.fallbacks: list[tuple[str, Mapping[str, str]]] = []
         self.flushes = 0
 
-    def accepted(self, event: Event) -> None:
-        """Record an accepted event."""
-        self.accepted_events.append(event)
+    def accepted(self, *events: Event) -> None:
+        """Record accepted events."""
+        self.accepted_events += events
 
     def kept(self, receipt: Receipt) -> None:
         """Record an item that is not valid and was queued."""

@@ -1,6 +1,9 @@
-"""Handle one invocation and print the memory that it needed: `python memory_probe.py receive|deliver FILE`.
+"""Handle one invocation, and print the memory that it needed.
 
-It runs in its own process and loads the AWS clients as in Lambda. A queued event is packed and then dropped.
+    python memory_probe.py receive|deliver FILE [EVENT]
+
+EVENT is a line of the source's table `[event]`. The probe runs in its own process and loads the AWS clients
+as in Lambda. A queued event is packed and then dropped.
 """
 
 import json
@@ -29,21 +32,25 @@ def peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def main(function: str, file: Path) -> None:
+def main(function: str, file: Path, event: str = "") -> None:
     """Handle the invocation in a file."""
     sys.path[:0] = [str(TESTS.parent / "src"), str(TESTS)]
     os.environ.update(AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="x", AWS_DEFAULT_REGION="eu-west-1")
     import boto3  # noqa: PLC0415 (only in the process that is measured)
 
     from front_door import world  # noqa: PLC0415
+    from push_relay.adapters.queue import SqsQueue  # noqa: PLC0415
     from push_relay.core.errors import VendorThrottled  # noqa: PLC0415
     from push_relay.core.queue_format import pack  # noqa: PLC0415
 
     clients = [boto3.client(name) for name in ("sqs", "secretsmanager", "dynamodb")]
-    here = world(Path(tempfile.mkdtemp()), {"scheme": "github"})
+    here = world(Path(tempfile.mkdtemp()), {"scheme": "github"}, event=event)
     here.secrets.secrets = (SECRET,)
     messages: Any = here.messages
     messages.put = pack
+    queue: Any = SqsQueue("", "", lambda: 0.0)
+    queue._call = lambda *_, **__: {}  # SQS accepts every call
+    messages.put_all = queue.put_all
     messages.requeue = lambda event, *_: pack(event)
     messages.dead_letter = lambda *_: None
     # Every push is throttled, because parking packs the event again, which needs the most memory.
@@ -62,4 +69,4 @@ def main(function: str, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from push_relay.adapters.process import starting
 from push_relay.bootstrap.common import Common
 from push_relay.bootstrap.receive import build, warm_up
 from push_relay.entrypoints.ports import LambdaContext
 from push_relay.settings import Settings
 
-_settings = Settings.read()
-_endpoint = build(Common.of(_settings))
-warm_up(_settings)
+with starting():
+    _settings = Settings.read()
+    _endpoint = build(Common.of(_settings))
+    warm_up(_settings)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import batched
 from threading import Lock
 from typing import Any
 
@@ -51,6 +52,8 @@ CODE_METRICS = {
 
 #: Refusals that are logged one by one: of one source and error code, and of all of them together.
 BURST, BURST_OF_ALL = 3, 8
+#: Ids of accepted events in one line.
+IDS_IN_LINE = 50
 #: Seconds until one more refusal may be logged: of one source and error code, and of all of them together.
 LINE_SECS, LINE_SECS_OF_ALL = 60.0, 10.0
 #: Metrics of refusals are written when this many wait, or when the first of them has waited for so long.
@@ -146,12 +149,14 @@ class Telemetry:
         self._refusals = _Refusals(monotonic)
         self._lock = Lock()  # pushes are sent from several threads
 
-    def accepted(self, event: Event) -> None:
-        """Note that an event was queued."""
-        self._counts[event.source][ACCEPTED] += 1
-        self._logger.info(
-            "accepted", source=event.source, event_id=event.id, correlation_id=event.correlation_id
-        )
+    def accepted(self, *events: Event) -> None:
+        """Note that the events of a request were queued. Several share a line: a request may have 1,000."""
+        for together in batched(events, IDS_IN_LINE, strict=False):
+            source, correlation_id = together[0].source, together[0].correlation_id
+            ids = [event.id for event in together]
+            named = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
+            self._counts[source][ACCEPTED] += len(ids)
+            self._logger.info("accepted", extra={"source": source, **named, "correlation_id": correlation_id})
 
     def kept(self, receipt: Receipt) -> None:
         """Note that an item which is not valid was queued. It has its outcome when `deliver` rejects it.

@@ -22,7 +22,7 @@ from fakes import World
 from front_door import GATEWAYS
 from fuzz.messages import WAYS, Delivery
 from fuzz.senders import Planting, Sender
-from jwt_senders import rsa_key
+from jwt_senders import jwk, jwks, rsa_key
 from push_relay.core.errors import CODES, CredentialsUnavailable
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.trust.fetched_keys import FetchedKeys
@@ -155,8 +155,12 @@ class Bench:
         }
         world.secrets.by_source |= {sender.source: () for sender in self.senders if sender.fetched}
         world.sns.certificates = dict(certificates())
-        fetched = certificate(rsa_key())
-        keys = FetchedKeys(lambda _address: fetched, world.clock.now, world.clock.monotonic)
+        named, published = certificate(rsa_key()), jwks(jwk(rsa_key(), kid="one"))
+        keys = FetchedKeys(
+            lambda address: named if "paypal" in address else published,
+            world.clock.now,
+            world.clock.monotonic,
+        )
         world.change_door(replace(world.intake.door, keys=keys))
         return world
 

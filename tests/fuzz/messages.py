@@ -7,6 +7,8 @@ from typing import Any
 from fakes import SHIPPED, SHIPPED_ROUTES, World
 from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_record
 from push_relay.core.errors import CODES
+from push_relay.core.event import Event
+from push_relay.core.queue_format import EVENT_ATTRIBUTE, PLAIN, pack
 
 _QUEUE = {"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:planted"}
 
@@ -18,6 +20,12 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
+def _queued(text: str) -> dict[str, Any]:
+    """Return a record that claims to be an event which `receive` has queued."""
+    attribute = {EVENT_ATTRIBUTE: {"stringValue": PLAIN, "dataType": "String"}}
+    return {**sqs_record(text), "messageAttributes": attribute}
+
+
 #: The ways in which a text reaches `deliver`.
 WAYS: tuple[Callable[[str], Any], ...] = (
     lambda text: sqs_batch(sqs_record(text) | _QUEUE),
@@ -27,6 +35,7 @@ WAYS: tuple[Callable[[str], Any], ...] = (
     lambda text: sns_invocation(notification(text)),
     lambda text: bus_event(_json_or_text(text), source="aws.planted"),
     lambda text: sns_invocation(notification(bus_event(_json_or_text(text)))),
+    lambda text: sqs_batch(_queued(text)),
     _json_or_text,
 )
 #: Texts as AWS services publish them, to be changed.
@@ -46,6 +55,7 @@ TEXTS = (
     '{"AlarmName":"hot","NewStateValue":"ALARM","Trigger":{"MetricName":"Heat"}}',
     '{"text": "\\ud83d", "text": NaN}',
     "\u202e\x1b[31mred\x00",
+    pack(Event("push", "id-1", "push", {"Title": "hot", "Body": "451 \ud83d"}, 1.0, "i-1")).body,
 )
 
 

@@ -26,6 +26,8 @@ from token_providers import Sender as Holder
 
 _RSA = "sns-http"
 _TWILIO = "twilio"
+#: Presets whose keys are fetched here: a certificate that the request names, and sets of keys.
+FETCHED = ("paypal", "kinde", "google-pubsub", "event-grid-entra")
 #: The value by which a setup of a secret is expected. Its hash is stored.
 SETUP_VALUE = "planted-value"
 
@@ -195,9 +197,9 @@ class Planting:
             if slug not in PROVIDERS:
                 self._folder(f"t-{slug}", {"scheme": slug})
                 yield Sender(f"t-{slug}", holder=holder, settings=holder.settings)
-        self._folder("k-paypal", {"scheme": "paypal"})
-        paypal = HOLDERS["paypal"]
-        yield Sender("k-paypal", holder=paypal, fetched=True, settings=paypal.settings)
+        for slug in FETCHED:
+            self._folder(f"k-{slug}", {"scheme": slug})
+            yield Sender(f"k-{slug}", holder=HOLDERS[slug], fetched=True, settings=HOLDERS[slug].settings)
 
     def _handshakes(self) -> Iterator[Sender]:
         for name in ROWS:

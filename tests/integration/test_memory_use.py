@@ -13,6 +13,7 @@ import pytest
 from front_door import api_gateway_v2, request
 from invocations import notification, sqs_batch, sqs_record
 from memory_probe import SECRET, TESTS
+from push_relay.core.inbound.items import MAX_ITEMS
 from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.queue_format import MAX_EVENT, MAX_MESSAGE
 from push_relay.core.strict_json import MAX_PARTS
@@ -29,20 +30,20 @@ WORDS = '"' + "x" * 1_000 + '\\ud83d\\ude00"'
 ACCENTS = '"' + "é" * 1_000 + '"'
 
 
-def document(size: int, unit: str, filling: str = WORDS) -> str:
-    """Return an object of at most this size: as many units as are allowed, then texts."""
+def document(size: int, unit: str, filling: str = WORDS, parts: int = MAX_PARTS - 10_000) -> str:
+    """Return an object of at most this size: as many units as `parts` allows, then texts."""
     per_unit = unit.count("[") + unit.count("{") + 1
-    units = min((MAX_PARTS - 10_000) // per_unit, size // (len(unit.encode()) + 1) - 1)
+    units = min(parts // per_unit, size // (len(unit.encode()) + 1) - 1)
     text = f'{{"a":[{",".join([unit] * units)}'
     texts = max(0, size - len(text.encode()) - 10) // (len(filling.encode()) + 1)
     return f"{text}{''.join([',' + filling] * texts)}]}}"
 
 
-def measured(function: str, invocation: dict[str, Any], directory: Path) -> dict[str, Any]:
+def measured(function: str, invocation: dict[str, Any], directory: Path, event: str = "") -> dict[str, Any]:
     """Handle an invocation in a separate process. Print and return the memory that it used."""
     file = directory / "invocation.json"
     file.write_text(json.dumps(invocation))
-    probe = [sys.executable, str(TESTS / "memory_probe.py"), function, str(file)]
+    probe = [sys.executable, str(TESTS / "memory_probe.py"), function, str(file), event]
     run = subprocess.run(probe, capture_output=True, text=True, check=True, timeout=300)  # noqa: S603
     seen: dict[str, Any] = json.loads(run.stdout)
     print(f"{function}: {seen['before']} MiB before, {seen['peak']} at most, of {LIMIT_MIB}")  # noqa: T201
@@ -57,6 +58,32 @@ def test_receive_stays_within_its_memory_limit(unit: str, tmp_path: Path) -> Non
     body = document(MAX_BODY, unit).encode()
     headers = {"x-hub-signature-256": "sha256=" + mac(SECRET, body).hex()}
     seen = measured("receive", api_gateway_v2(request(body, headers), encoded=True), tmp_path)
+    assert seen["status"] == 202
+    assert seen["peak"] < LIMIT_MIB
+
+
+def items() -> str:
+    """Return a list of as many items as are allowed, with as many parts as are allowed."""
+    each = document(MAX_BODY // MAX_ITEMS - 2, CHAIN, parts=(MAX_PARTS - 10_000) // MAX_ITEMS)
+    return f"[{','.join([each] * MAX_ITEMS)}]"
+
+
+def elements() -> str:
+    """Return XML of texts that hold 4 bytes for each character."""
+    text = f"<t>{'x' * 1_000}\U0001f600</t>"
+    return f"<r>{text * (MAX_BODY // len(text.encode()) - 1)}</r>"
+
+
+@pytest.mark.parametrize(
+    ("event", "body"), [("", items()), ('format = "xml"', elements())], ids=["a list", "XML"]
+)
+def test_receive_stays_within_its_memory_limit_with_other_bodies(
+    event: str, body: str, tmp_path: Path
+) -> None:
+    """Each item of a list is an event, and is packed as a message of its own."""
+    headers = {"x-hub-signature-256": "sha256=" + mac(SECRET, body.encode()).hex()}
+    invocation = api_gateway_v2(request(body.encode(), headers), encoded=True)
+    seen = measured("receive", invocation, tmp_path, event)
     assert seen["status"] == 202
     assert seen["peak"] < LIMIT_MIB
 

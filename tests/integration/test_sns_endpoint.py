@@ -16,7 +16,7 @@ from push_relay.adapters import sns
 from push_relay.adapters.sns import MAX_ANSWER_BYTES, SnsEndpoint
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.trust.certificates import MAX_KEPT, PERIOD_SECS, KnownCertificates
-from push_relay.core.trust.handshakes.sns import PROTECTED
+from push_relay.core.trust.handshakes.base import PROTECTED
 from raw_server import Raw, head, raw, reply, silent
 from sns_sender import certificate, rsa_pair
 from sns_sender import certificates as served

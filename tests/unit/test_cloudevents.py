@@ -73,6 +73,7 @@ def test_data_that_is_neither_json_nor_text_is_kept_as_base64(content_type: str 
     "event",
     [
         '{"specversion": "1.0", "data_base64": "!"}',
+        '{"specversion": "1.0", "data_base64": "\\u00e9"}',
         '{"specversion": "1.0", "data_base64": 7}',
         '{"specversion": "1.0", "data_base64": "YQ==", "data": 1}',
         '{"specversion": "1.0", "data_base64": "ew==", "datacontenttype": "application/json"}',

@@ -145,6 +145,16 @@ def test_the_listing_counts_by_kind() -> None:
     assert 'src/sources/ops/  [[match]] sns_topic = "arn:*:ops"' in text
 
 
+def test_two_kinds_of_one_queue_need_one_folder() -> None:
+    """Its texts and its JSON fell back to different sources. The clock has moved by a moment meanwhile."""
+    found = kinds_of([line(source, NOW, queue="bakery-q") for source in ("text", "aws-event")])
+    out = StringIO()
+    listing = FallbackListing("bakery", NOW - 7 * 86_400 + 0.01, NOW, found, is_complete=True)
+    listing.show(Console(file=out, width=160))
+    assert out.getvalue().count("src/sources/bakery-q/") == 1
+    assert "2 events fell back in the last 7d" in out.getvalue()
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Return a function that runs the command with pages of the log."""

@@ -1,10 +1,11 @@
 """The clocks and the threads of the process."""
 
+import gc
 import threading
 
 import pytest
 
-from push_relay.adapters.process import SystemClock, Threads
+from push_relay.adapters.process import SystemClock, Threads, starting
 
 
 def test_threads_keep_the_order_and_raise_errors() -> None:
@@ -39,3 +40,20 @@ def test_the_clocks_advance() -> None:
     """One shows the time of day, and the other never steps back."""
     assert SystemClock().now() > 1.7e9
     assert SystemClock().monotonic() <= SystemClock().monotonic()
+
+
+def test_the_garbage_collector_works_again_after_a_start_that_fails() -> None:
+    """A process that goes on must not fill its memory."""
+    seen = []
+
+    def start() -> None:
+        with starting():
+            seen.append(gc.isenabled())
+            raise StopIteration
+
+    try:
+        with pytest.raises(StopIteration):
+            start()
+        assert [*seen, gc.isenabled()] == [False, True]
+    finally:
+        gc.unfreeze()

@@ -111,6 +111,7 @@ def everything(reporter: Telemetry) -> None:
     reporter.settled([RECEIPT], attempt=1)
     reporter.refused(RECEIPT)
     reporter.accepted(Event("bakery", "e-1", "", {}, 1.0, "i"))
+    reporter.accepted(*[Event("bakery", "e-1", "", {}, 1.0, "i")] * 2)
     reporter.kept(RECEIPT)
     reporter.empty("bakery", "c-1")
     reporter.handshake("bakery", "c-1")

@@ -1,5 +1,6 @@
 """Log lines and metrics have the documented keys, names and format."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,22 @@ def test_an_internal_error_has_the_level_for_a_person_on_call() -> None:
     with captured() as output:
         output.telemetry.settled([receipt(outcome=Outcome.PARKED, error_code="internal_error")], attempt=1)
     assert output.logs[0]["level"] == "ERROR"
+
+
+def test_accepted_events_of_one_request_share_lines_that_hold_every_id() -> None:
+    """A request may have 1,000 events, and a person searches the log by an id."""
+    events = [replace(EVENT, id=f"e-{number}") for number in range(120)]
+    with captured() as output:
+        output.telemetry.accepted(*events)
+        output.telemetry.accepted()
+        output.telemetry.flush()
+    assert [len(line["event_ids"]) for line in output.logs] == [50, 50, 20]
+    assert [name for line in output.logs for name in line["event_ids"]] == [event.id for event in events]
+    assert {(line["message"], line["source"], line["correlation_id"]) for line in output.logs} == {
+        ("accepted", EVENT.source, "c-1")
+    }
+    (metric,) = output.metrics
+    assert values(metric, ACCEPTED) == [120.0]
 
 
 def test_an_accepted_event_and_a_problem_have_log_lines_of_their_own() -> None:

@@ -17,10 +17,11 @@ class WatchedTelemetry(Telemetry):
         super().__init__()
         self._injector = injector
 
-    def accepted(self, event: Event) -> None:
-        """Note that an event was queued."""
-        self._injector.note("ended", outcomes={"accepted": 1})
-        super().accepted(event)
+    def accepted(self, *events: Event) -> None:
+        """Note that events were queued."""
+        if events:
+            self._injector.note("ended", outcomes={"accepted": len(events)})
+        super().accepted(*events)
 
     def kept(self, receipt: Receipt) -> None:
         """Note that an invalid item was queued. `deliver` takes it up again and rejects it."""

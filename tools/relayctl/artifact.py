@@ -37,6 +37,8 @@ _UNUSED: Final = (
     "bin",
     "boto3/data",  # for boto3's resources; the relay uses clients
     "boto3/examples",
+    # cryptography was built with it, and only needs its module `_cffi_backend`.
+    *("cffi", "cffi-*.dist-info", "pycparser", "pycparser-*.dist-info"),
     "*.dist-info/RECORD",
     "*.dist-info/INSTALLER",
     "*.dist-info/REQUESTED",

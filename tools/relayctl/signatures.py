@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from push_relay.core.trust.place import ITEM, Place
 from push_relay.core.trust.schemes.description import Description
 from push_relay.core.trust.schemes.signature_list import SignatureList
-from push_relay.core.trust.schemes.values import Values, each_of
+from push_relay.core.trust.schemes.values import Values, each_of, reader
 from relayctl.webhook import Webhook
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -128,7 +128,7 @@ def _completed(sending: Sending, description: Description, stamp: str) -> Sendin
         sending = sending.at(place, int(stamp) if place.kind == "json" and stamp.isdecimal() else stamp)
     for variable in description.text.variables:
         if variable.place and variable.place.kind != ITEM and not description.each:
-            if _values(sending, description, {}).at(variable.place) is None:
+            if reader(variable.place)(_values(sending, description, {})) is None:
                 sending = sending.at(variable.place, _made_up(variable.place, stamp))
         elif variable.name.startswith(_LISTED):
             header = variable.name.removeprefix(_LISTED).lower()

@@ -1,8 +1,10 @@
-"""The clocks of the machine, and threads that send several pushes at a time."""
+"""The clocks of the machine, threads that send several pushes at a time, and the start of the process."""
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import BoundedSemaphore
 
 
@@ -42,3 +44,18 @@ class Threads:
                 return function(item)
 
         return list(self._executor.map(call, items))
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Keep the garbage collector from what the start of the process makes, during the start and after it.
+
+    These are modules and clients, which stay until the process ends. Without this, the collector goes through
+    all of them some forty times while they are made, and again in later invocations.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

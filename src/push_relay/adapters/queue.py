@@ -45,16 +45,11 @@ class SqsQueue:
         """Queue each of them as a message; return for each why it is not queued, or None if it is.
 
         If a call fails as a whole, or if there is no time left for another one, the rest is not queued.
+        The memory holds the messages of one call at a time.
         """
         results: list[RelayError | None] = [None] * len(contents)
-        packed: list[tuple[int, Packed]] = []
-        for number, content in enumerate(contents):
-            try:
-                packed.append((number, pack(content) if isinstance(content, Event) else bare(content)))
-            except PayloadTooLarge as exc:
-                results[number] = exc
         failed: QueueUnavailable | None = None
-        for entries in _calls(packed):
+        for entries in _calls(_packed(contents, results)):
             if failed is None and time_left() < _CALL_SECS:
                 failed = QueueUnavailable("there was no time left to queue the event")
             if failed is None:
@@ -158,6 +153,17 @@ def _attributes(packed: Packed) -> "dict[str, MessageAttributeValueTypeDef]":
         for name, value in packed.attributes.items()
         if value
     }
+
+
+def _packed(
+    contents: Sequence[Event | RejectedItem], results: list[RelayError | None]
+) -> Iterator[tuple[int, Packed]]:
+    """Yield the message of each, with its number; note in the results those that no message can hold."""
+    for number, content in enumerate(contents):
+        try:
+            yield number, pack(content) if isinstance(content, Event) else bare(content)
+        except PayloadTooLarge as exc:
+            results[number] = exc
 
 
 def _calls(packed: Iterable[tuple[int, Packed]]) -> Iterator[Sequence[tuple[int, Packed]]]:

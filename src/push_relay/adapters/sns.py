@@ -11,7 +11,7 @@ import urllib3
 
 from push_relay.adapters.bounded_get import TOTAL_SECS, BoundedGet
 from push_relay.core.errors import CredentialsUnavailable
-from push_relay.core.trust.handshakes.sns import PROTECTED
+from push_relay.core.trust.handshakes.base import PROTECTED
 
 #: Bytes of an answer that are read. A certificate has about 2,000.
 MAX_ANSWER_BYTES = 64 * 1024

@@ -108,8 +108,7 @@ class QueueForward:
         return [Forwarded(lost=error) for error in self.queue.put_all(items, time_left)]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One event of a request, or one of its items that became no event.
 
     id         the event's id; of an item that is not valid one made of the request and the item's position
@@ -122,6 +121,11 @@ class Part:
     event: Event | None
     error: Exception | None = None
     forwarded: Forwarded | None = None
+
+    @property
+    def receipts(self) -> Sequence[Receipt]:
+        """The receipts of its pushes, or of the item; none if it is queued or refused."""
+        return self.forwarded.receipts if self.forwarded else ()
 
     @property
     def cause(self) -> Exception | None:
@@ -137,9 +141,13 @@ class Part:
     @property
     def is_refused(self) -> bool:
         """Whether it is stored nowhere."""
-        if self.forwarded is None or (self.forwarded.lost and not self.forwarded.receipts):
-            return self.cause is not None
-        return False
+        is_lost = self.forwarded is None or self.forwarded.lost is not None
+        return is_lost and not self.receipts and self.cause is not None
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it is in the queue, where it has its outcome later."""
+        return self.forwarded is not None and not (self.forwarded.receipts or self.forwarded.lost)
 
 
 def _is_temporary(error: Exception) -> bool:
@@ -236,10 +244,12 @@ class Intake:
     ) -> Received:
         """Make events of a verified request, and forward them."""
         content = self._content(source, request, verified)
-        outer = _without_document(source, request, verified, now)
+        arrival = _arrival(source, request, verified, now, {} if isinstance(content, Items) else content)
+        if not isinstance(content, Items):
+            arrival = self._reading(source, arrival, verified)
         if isinstance(content, Items) or source.each:
-            return self._take_several(source, content, outer, verified, time_left)
-        event = source.event(self._reading(source, content, outer, verified), self.routing.reads(source.name))
+            return self._take_several(source, content, arrival, verified, time_left)
+        event = source.event(arrival, self.routing.reads(source.name))
         (forwarded,) = self.forward([event], time_left)
         if forwarded.lost and not forwarded.receipts:
             raise forwarded.lost
@@ -256,8 +266,6 @@ class Intake:
     ) -> Received:
         from push_relay.core import split  # noqa: PLC0415 (most requests carry one event)
 
-        if not isinstance(content, Items):
-            outer = self._reading(source, content, outer, verified)
         items = split.items_of(source, content, outer)
         splitter = split.Splitter(source, outer, verified, self.routing.reads(source.name))
         parts = split.forwarded(splitter.parts(items), self.forward, time_left, keep=not source.open_to_all)
@@ -287,17 +295,18 @@ class Intake:
             remove_secrets(document, source.verify.secret_places)
         return content
 
-    def _reading(self, source: Source, document: JsonObject, outer: Arrival, verified: Verified) -> Arrival:
+    def _reading(self, source: Source, arrival: Arrival, verified: Verified) -> Arrival:
         """Return the arrival of a document, identified and without an envelope of its sender's service."""
-        arrival = replace(outer, data=document)
         if not verified.content:
             arrival = replace(arrival, identity=source.identify(arrival))
         unwrapped = source.body_format.format.unwrap(arrival)
         return reading_for(source, unwrapped, self.routing.eventbridge_topics)
 
 
-def _without_document(source: Source, request: HttpRequest, verified: Verified, now: float) -> Arrival:
-    """Return the arrival of a request, without a document.
+def _arrival(
+    source: Source, request: HttpRequest, verified: Verified, now: float, document: JsonObject
+) -> Arrival:
+    """Return the arrival of a request with a document.
 
     Its identity is what the proof covers: an id only if it is signed. If the proof covers nothing but the
     sender, the event's own content identifies it.
@@ -305,7 +314,7 @@ def _without_document(source: Source, request: HttpRequest, verified: Verified, 
     signed = sha256_hex(verified.signed)
     return Arrival(
         source=source.name,
-        data={},
+        data=document,
         headers=request.headers,
         query=request.query,
         received_at=now,

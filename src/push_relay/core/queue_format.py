@@ -77,8 +77,8 @@ READ_ATTRIBUTES = frozenset(
 )
 _CODE = re.compile(r"[a-z_]{1,64}")
 _COUNT = re.compile(r"[0-9]{1,11}")
-#: Characters that SQS refuses in a message.
-_NOT_IN_SQS = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Characters that SQS refuses in a message. Compiled when it is first used, because that takes milliseconds.
+_NOT_IN_SQS = "[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _MILLISECONDS = re.compile(r"[0-9]{1,15}")
 #: The attributes of a dead letter that are for people.
 ABOUT_ATTRIBUTES = frozenset({REASON_ATTRIBUTE, EVENT_ID_ATTRIBUTE, FAILED_AT_ATTRIBUTE})
@@ -290,7 +290,7 @@ def bare(item: RejectedItem) -> Packed:
     `deliver` reads it as the document of another program, and rejects and dead-letters it. It does not read
     what `receive` could not read, because its reading is more lenient.
     """
-    text = _NOT_IN_SQS.sub("\ufffd", item.text)
+    text = re.sub(_NOT_IN_SQS, "\ufffd", item.text)
     if len(text.encode("utf-8")) > MAX_MESSAGE:
         raise PayloadTooLarge("the item is larger than a queue message can hold")
     sent = str(round(item.received_at * 1000))

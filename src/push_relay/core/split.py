@@ -118,7 +118,7 @@ def forwarded(
 
 def _note(parts: list[Part], numbers: Sequence[int], results: Sequence[Forwarded]) -> None:
     for number, result in zip(numbers, results, strict=True):
-        parts[number] = replace(parts[number], forwarded=result)
+        parts[number] = parts[number]._replace(forwarded=result)
 
 
 def _at(position: int, error: Exception) -> Exception:

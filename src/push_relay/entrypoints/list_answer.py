@@ -1,7 +1,7 @@
 """The answer to a request with several events, and its log lines: each event or item has its own outcome."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from push_relay.core.errors import RelayError, SchemaViolation, Violation
 from push_relay.core.intake import Part, Received
@@ -20,24 +20,32 @@ from push_relay.entrypoints.answers import (
 )
 from push_relay.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from push_relay.core.event import Event
+
 ACCEPTED, EMPTY = "accepted", "empty"
 
 
 def note(received: Received, telemetry: Telemetry) -> None:
-    """Note each part once: as accepted, or with its receipts."""
+    """Note each part once, in their order: as accepted, or with its receipts."""
     if not received.parts:
         telemetry.empty(received.source, received.correlation_id)
+    queued: list[Event] = []
     for part in received.parts:
-        if part.forwarded and part.forwarded.receipts:
-            telemetry.settled(part.forwarded.receipts, attempt=1)
-        elif part.is_refused and received.is_open:
-            telemetry.refused(_receipt(part, received))
-        elif part.is_refused:
-            telemetry.settled([_receipt(part, received)], attempt=1)
-        elif part.event:
-            telemetry.accepted(part.event)
-        else:
+        if part.event and part.is_queued:
+            queued.append(part.event)
+            continue
+        telemetry.accepted(*queued)
+        queued.clear()
+        if part.receipts:
+            telemetry.settled(part.receipts, attempt=1)
+        elif not part.is_refused:
             telemetry.kept(_receipt(part, received))
+        elif received.is_open:
+            telemetry.refused(_receipt(part, received))
+        else:
+            telemetry.settled([_receipt(part, received)], attempt=1)
+    telemetry.accepted(*queued)
 
 
 def answer(received: Received) -> Response:
@@ -51,7 +59,7 @@ def answer(received: Received) -> Response:
         return _problem(received, again, verdict(again).status, retry_after(None))
     if all(part.is_refused or part.event is None for part in parts):
         return _refused(received)
-    receipts = [receipt for part in parts if part.forwarded for receipt in part.forwarded.receipts]
+    receipts = [receipt for part in parts for receipt in part.receipts]
     is_stored = len(receipts) < len(parts) or any(any(gravity(receipt)) for receipt in receipts)
     status = HTTPStatus.ACCEPTED if is_stored else HTTPStatus.OK
     # In direct mode the worst outcome of all pushes, as in the answer to a single event.
@@ -111,12 +119,12 @@ def _entry(part: Part) -> dict[str, Any]:
         is_theirs = verdict(part.cause).status < HTTPStatus.INTERNAL_SERVER_ERROR
         if isinstance(part.cause, RelayError) and is_theirs and part.cause.detail:
             entry["detail"] = part.cause.detail
-    elif part.forwarded and part.forwarded.receipts:
-        entry = {"id": part.id, "status": max(part.forwarded.receipts, key=gravity).outcome}
+    elif part.receipts:
+        entry = {"id": part.id, "status": max(part.receipts, key=gravity).outcome}
     else:
         entry = {"id": part.id, "status": ACCEPTED}
-    if part.event and part.forwarded and part.forwarded.receipts:
-        entry["receipts"] = [shown(receipt) for receipt in part.forwarded.receipts]
+    if part.event and part.receipts:
+        entry["receipts"] = [shown(receipt) for receipt in part.receipts]
     return entry
 
 

@@ -103,7 +103,8 @@ class FallbackListing:
     def show(self, console: Console) -> None:
         """Print the kinds and, for each, the source folder that is worth writing."""
         number = sum(kind.count for kind in self.kinds)
-        age = format_age(self.now - self.since)
+        # Both times are readings of a clock, so that seven days may be a moment less.
+        age = format_age(round(self.now - self.since))
         noun = "event" if number == 1 else "events"
         console.print(Text(f"{number} {noun} fell back in the last {age} ({self.stack})", style="bold"))
         if not self.kinds:
@@ -114,9 +115,14 @@ class FallbackListing:
             table.add_row(*map(Text, (kind.source, _origin(kind), str(kind.count), first, last)))
         console.print(table)
         console.print("Next step, for those that deserve their own words (docs/writing-a-source.md):")
-        for kind in self.kinds:
-            rule = ", ".join(f'{key} = "{name}"' for key, name in kind.match.items())
-            console.print(Text(f"  {kind.folder}  [[match]] {rule}"))
+        for step in dict.fromkeys(map(_step, self.kinds)):
+            console.print(Text(step))
+
+
+def _step(kind: Kind) -> str:
+    """Return the folder that is worth writing. Two kinds may need the same: JSON and text of one queue."""
+    rule = ", ".join(f'{key} = "{name}"' for key, name in kind.match.items())
+    return f"  {kind.folder}  [[match]] {rule}"
 
 
 def _origin(kind: Kind) -> str:

@@ -113,10 +113,9 @@ class PreviewTelemetry(Telemetry):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def accepted(self, event: Event) -> None:
-        """Note an event that is queued."""
-        _, arrived = self._journal.queued[id(event)]
-        self._journal.entries.append(arrived)
+    def accepted(self, *events: Event) -> None:
+        """Note events that are queued."""
+        self._journal.entries += [self._journal.queued[id(event)][1] for event in events]
 
     def kept(self, receipt: Receipt) -> None:
         """Note an item that is not valid, which `deliver` rejects."""

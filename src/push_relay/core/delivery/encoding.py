@@ -26,7 +26,8 @@ _FIELDS = {
 # The function of saxutils is not used for these four characters, because its import takes time.
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 # Characters that XML 1.0 cannot hold, in any spelling (https://www.w3.org/TR/xml/#charsets).
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Compiled when it is first used, because that takes milliseconds.
+_NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 _HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
@@ -47,7 +48,7 @@ def encode(push: Push, credentials: Credentials, push_format: PushFormat, *, xml
     A character of title or body that the format cannot contain becomes U+FFFD. A recipient or a key must not
     be changed in this way: raises MappingFailed, CredentialsUnavailable.
     """
-    lacking = _NOT_XML if push_format is PushFormat.XML else _NOT_UTF8
+    lacking = re.compile(_NOT_XML) if push_format is PushFormat.XML else _NOT_UTF8
     if lacking.search(push.recipient.value):
         raise MappingFailed(f"the recipient holds a character that {push_format.name} cannot")
     if lacking.search(credentials.integration_key):

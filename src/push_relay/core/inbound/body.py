@@ -9,6 +9,7 @@ import base64
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import parse_qsl
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
@@ -45,7 +46,7 @@ class BodyFormat:
     @property
     def format(self) -> Format:
         """The strategy of that name."""
-        return FORMATS[self.name]()
+        return _format_named(self.name)
 
     @property
     def field(self) -> str | None:
@@ -56,6 +57,11 @@ class BodyFormat:
     def is_form(self) -> bool:
         """Whether the fields of a form can be the document."""
         return self.field == ALL_FIELDS
+
+
+@cache
+def _format_named(name: str) -> Format:
+    return FORMATS[name]()
 
 
 def read_body(  # noqa: PLR0913 (each of them is about one body)

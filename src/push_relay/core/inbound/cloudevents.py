@@ -5,7 +5,6 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from urllib.parse import unquote
@@ -55,7 +54,7 @@ def structured_event(event: JsonObject, *, lenient: bool) -> JsonObject:
     named = media_type({"content-type": content_type} if isinstance(content_type, str) else {})
     try:
         data = _data(base64.b64decode(encoded, validate=True), named, lenient=lenient)
-    except (binascii.Error, MalformedRequest):
+    except (ValueError, MalformedRequest):
         return event
     return {name: value for name, value in event.items() if name != "data_base64"} | data
 

@@ -4,12 +4,13 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
 from push_relay.core.secret_text import visible
 from push_relay.core.trust.schemes.proof import SECRET, Evidence, Keys, Scheme, Verified, no_fit
+from push_relay.core.trust.schemes.secret_form import SecretForm
 
 if TYPE_CHECKING:
     from push_relay.core.inbound.request import HttpRequest
@@ -71,12 +72,18 @@ class Door:
         known secret fits, they are read again, because somebody may have changed them just now.
         """
         scheme = self.approach(source, policy, request)
-        request = replace(request, url=policy.url_of(request.url))
+        if policy.url is not None:
+            request = replace(request, url=policy.url_of(request.url))
+        handshake = source.handshake_rules
         evidence = Evidence(
-            (), now, self.certificates, policy.topics, self.settings(source.name, policy), keys=self.keys
+            secrets=(),
+            now=now,
+            certificate=self.certificates,
+            topics=policy.topics,
+            settings=self.settings(source.name, policy),
+            is_signed_for_anybody=handshake.is_signed_for_anybody if handshake.signs else None,
+            keys=self.keys,
         )
-        if source.handshake_rules.signs:
-            evidence = replace(evidence, is_signed_for_anybody=source.handshake_rules.is_signed_for_anybody)
         try:
             # A deployer who stores the sender's public key has chosen it: then nothing is fetched.
             if not source.needs_secret or (scheme.fetches and not self.secrets.has(source.name)):
@@ -140,7 +147,7 @@ def _fitting(
     secret cannot fit any request, a request that fits none of the others may be signed by it. It may be
     genuine, so its sender is asked to send again.
     """
-    readings = [scheme.secret.readings(secret) for secret in stored]
+    readings = [_readings(scheme.secret, secret) for secret in stored]
     tried = tuple(dict.fromkeys(itertools.chain.from_iterable(readings)))
     require_separate(source, tried, evidence.settings)
     if tried:
@@ -156,11 +163,19 @@ def _fitting(
     )
 
 
+@lru_cache(maxsize=64)
+def _readings(form: SecretForm, stored: bytes) -> tuple[bytes, ...]:
+    """Return what a stored secret can mean. It depends on nothing else, so it is found once."""
+    return tuple(form.readings(stored))
+
+
 def require_separate(source: str, tried: Iterable[bytes], settings: Mapping[str, str]) -> None:
     """Refuse a secret that is a setting too: a provider shows settings, and compares or signs with secrets.
 
     Raises CredentialsUnavailable.
     """
+    if not settings:
+        return
     values = {visible(text).encode("utf-8", "replace"): name for name, text in settings.items()}
     if shared := sorted(values[each] for each in values.keys() & set(tried)):
         raise CredentialsUnavailable(

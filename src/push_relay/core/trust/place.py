@@ -19,7 +19,8 @@ WILDCARD = "*"
 MAX_FAMILY = 100
 
 _HEADER = re.compile(r"[A-Za-z0-9_-]{1,100}")
-_FAMILY = re.compile(r"(.*)\{([1-9][0-9]{0,2})-([1-9][0-9]{0,2})\}")
+# `re` compiles it, and keeps it, when a source first needs it: few do.
+_FAMILY = r"(.*)\{([1-9][0-9]{0,2})-([1-9][0-9]{0,2})\}"
 _POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
 
 
@@ -58,7 +59,7 @@ def read_place(text: str, *, items: bool = False) -> Place:
 
 def read_places(text: str) -> tuple[Place, ...]:
     """Read a place, or a numbered family of headers: `header:X-Sig-{2-100}`. Raises ConfigurationInvalid."""
-    family = _FAMILY.fullmatch(text)
+    family = re.fullmatch(_FAMILY, text)
     if family is None:
         return (read_place(text),)
     first, last = int(family[2]), int(family[3])

@@ -17,6 +17,10 @@ from push_relay.core.strict_json import JsonObject, parse
 if TYPE_CHECKING:
     from push_relay.core.trust.handshakes.row import Row
 
+#: The parameter of a confirmation that protects the subscription: without it, anybody who has seen a
+#: message's UnsubscribeURL can end it. AWS accepts it only in a signed call.
+#: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
+PROTECTED = "&AuthenticateOnUnsubscribe=true"
 #: A text that may be sent back unchanged: printable ASCII, bounded.
 _TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
 

@@ -5,8 +5,7 @@ None of them becomes an event, and none changes what the verification accepts.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.core.errors import CredentialsUnavailable, HandshakeRefused, QueueUnavailable
 from push_relay.core.trust.door import Door, require_separate
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from push_relay.core.trust.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
+class Front(NamedTuple):
     """Answers the questions of strangers."""
 
     door: Door

@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.trust.handshakes.base import (
+    PROTECTED,
     HandshakeRequest,
     Notice,
     Reply,
@@ -13,11 +14,6 @@ from push_relay.core.trust.handshakes.base import (
     printable_token,
 )
 from push_relay.core.trust.schemes.sns_http import endpoint
-
-#: The parameter of a confirmation that protects the subscription: without it, anybody who has seen a
-#: message's UnsubscribeURL can end it. AWS accepts it only in a signed call.
-#: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
-PROTECTED = "&AuthenticateOnUnsubscribe=true"
 
 
 def confirm(request: HandshakeRequest, _secret: bytes) -> Reply | Subscription | None:

@@ -10,7 +10,7 @@ from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.trust.place import ITEM, Place, read_place, read_places
 from push_relay.core.trust.schemes.key_form import KeyForm, key_form
 from push_relay.core.trust.schemes.moment import FORMATS
-from push_relay.core.trust.schemes.signature_list import SignatureList
+from push_relay.core.trust.schemes.signature_list import SignatureList, item_pattern
 from push_relay.core.trust.schemes.signed_text import SignedText, Variable, compile_text
 from push_relay.core.trust.schemes.spelling import SPELLINGS, Spelling
 from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySignature, VerifySigned
@@ -150,7 +150,7 @@ def _places(table: VerifySignature) -> tuple[Place, ...]:
 
 def _key(table: SignatureTable) -> KeyForm:
     if isinstance(table, VerifyPublicKey):
-        # Imported here, so that only a relay with such a source pays for it.
+        # Imported here: a relay whose senders sign with a secret has no public keys.
         from push_relay.core.trust.schemes.public_key import public_key_form  # noqa: PLC0415
 
         return KeyForm(public_key_form(table.key, table.algorithm), bytes)
@@ -163,18 +163,21 @@ def _key(table: SignatureTable) -> KeyForm:
     )
 
 
-def _list(table: VerifySignature, text: SignedText, timestamp: Place | None) -> SignatureList | None:
+def _list(table: SignatureTable, text: SignedText, timestamp: Place | None) -> SignatureList | None:
     if not table.split:
         return None
     first = Place(ITEM, "")
     return SignatureList(
-        table.split,
-        table.groups,
-        table.item,
-        table.joint,
-        table.quoted,
+        split=table.split,
+        groups=table.groups,
+        item=table.item,
+        # A secret of Standard Webhooks may also be a public key, with items of its own: `v1` and `v1a`.
+        public_item=f"{table.item}a" if table.key == "whsec" else "",
+        joint=table.joint,
+        quoted=table.quoted,
         first_plain=timestamp == first or text.reads(first),
         spaced=table.spaced,
+        pattern=item_pattern(table.joint, quoted=table.quoted),
     )
 
 

@@ -13,10 +13,9 @@ MAX_FIELDS = 1000
 #: Bytes of a form: an SMS has 1,600 characters, a task's attributes 4 KiB.
 MAX_FORM_BYTES = 512 * 1024
 #: How a field's name begins; what belongs to an address (`/`, `?`, `&`, `=`) begins none.
-_NAME = re.compile(r"[A-Za-z0-9_]")
-
+_NAME = r"[A-Za-z0-9_]"
 #: A value in which another pair could begin.
-_PAIR_IN_VALUE = re.compile(r"&[^&=]*=")
+_PAIR_IN_VALUE = r"&[^&=]*="
 
 type Fields = list[tuple[str, str]]
 
@@ -47,7 +46,7 @@ def sorted_text(fields: Fields) -> str:
     At least one field is required, or a signature of the address alone would fit.
     """
     form = sorted(set(fields))
-    require(bool(form) and all(name for name, _ in form) and _NAME.match(form[0][0]) is not None)
+    require(bool(form) and all(name for name, _ in form) and re.match(_NAME, form[0][0]) is not None)
     return "".join(name + value for name, value in form)
 
 
@@ -59,5 +58,5 @@ def sorted_pairs(fields: Fields, without: Iterable[str]) -> str:
     left_out = frozenset(without)
     pairs = sorted(field for field in fields if field[0] not in left_out and field[1])
     require(bool(pairs) and len({name for name, _ in fields}) == len(fields))
-    require(not any("&" in name or "=" in name or _PAIR_IN_VALUE.search(value) for name, value in pairs))
+    require(not any("&" in name or "=" in name or re.search(_PAIR_IN_VALUE, value) for name, value in pairs))
     return "&".join(f"{name}={value}" for name, value in pairs)

@@ -44,6 +44,9 @@ def key_form(form: str, *, strip: str, append: str, derive: str | None, begins: 
     else:
         secret, decode = key_text_form(strip=strip, begins=begins), bytes
 
+    if decode is bytes and not append and not derive:
+        return KeyForm(secret, decode)
+
     def key(reading: bytes) -> bytes:
         decoded = decode(reading) if reading else b""
         if not decoded:

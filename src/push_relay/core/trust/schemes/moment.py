@@ -11,16 +11,15 @@ from push_relay.core.trust.schemes.proof import no_fit, require
 _SECONDS = re.compile(r"0|[1-9][0-9]{0,10}")
 _MILLISECONDS = re.compile(r"0|[1-9][0-9]{0,13}")
 _LONGEST_SECONDS = 11
-_RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
-)
-_HTTP_DATE = re.compile(
+# `re` compiles the following, and keeps them, when a sender first needs them: few do.
+_RFC3339 = r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+_HTTP_DATE = (
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{4}) "
     r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 )
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
+_ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z"
 
 
 def unix(text: str) -> float:
@@ -45,7 +44,7 @@ def unix_any(text: str) -> float:
 
 def iso8601(text: str) -> float:
     """Read `2021-07-25T10:00:00Z` (UTC) as seconds since the epoch. Raises SignatureInvalid."""
-    require(_ISO.fullmatch(text) is not None)
+    require(re.fullmatch(_ISO, text) is not None)
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:  # the 13th month
@@ -54,7 +53,7 @@ def iso8601(text: str) -> float:
 
 def rfc3339(text: str) -> float:
     """Read RFC 3339 with any offset, up to nanoseconds, as seconds. Raises SignatureInvalid."""
-    found = _RFC3339.fullmatch(text)
+    found = re.fullmatch(_RFC3339, text)
     require(found is not None)
     seconds, fraction, offset = found.groups() if found else ("", "", "")
     try:
@@ -65,7 +64,7 @@ def rfc3339(text: str) -> float:
 
 def http_date(text: str) -> float:
     """Read `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7) as seconds. Raises SignatureInvalid."""
-    found = _HTTP_DATE.fullmatch(text)
+    found = re.fullmatch(_HTTP_DATE, text)
     require(found is not None)
     weekday, day, month, *numbers = found.groups() if found else ("", "", "", "")
     year, hour, minute, second = (int(number) for number in numbers)

@@ -3,7 +3,7 @@
 The secret itself is sent, so only TLS protects it: anyone who has seen one request can make others.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from push_relay.core.errors import SignatureMissing
 from push_relay.core.trust.place import Place, read_place
@@ -22,7 +22,7 @@ from push_relay.core.trust.schemes.proof import (
     require,
 )
 from push_relay.core.trust.schemes.secret_form import PASSWORD, token_form
-from push_relay.core.trust.schemes.values import Values, checked
+from push_relay.core.trust.schemes.values import Reader, Values, checked, reader
 from push_relay.core.trust.verify_table import HEADERS, VerifySenderAlone, VerifyToken
 
 
@@ -36,7 +36,7 @@ def token(table: VerifyToken) -> Scheme:
     each = read_place(f"json:{table.each}").steps if table.each else ()
     form_field = None if table.form_field == "*" else table.form_field
     return Scheme(
-        Token(table.place, table.prefix, each, form_field),
+        Token(reader(table.place), table.prefix, each, form_field).verify,
         secret=token_form(prefix=table.prefix, longest=MAX_PROOF),
         secret_places=_in_body(table.place, table.each or ""),
     )
@@ -48,23 +48,23 @@ def _in_body(place: Place, each: str) -> tuple[SecretPlace, ...]:
     return (SecretPlace("form", place.name),) if place.kind == "form" else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """Verifies that a request, or each of its items, has the token.
 
+    read        reads the token's place
     each        the steps to the items; empty: the request itself has the token
     form_field  the field of a form that holds the JSON document
     """
 
-    place: Place
+    read: Reader
     prefix: str
     each: tuple[str, ...] = ()
     form_field: str | None = None
 
-    def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
+    def verify(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, PayloadTooLarge."""
         values = Values(request, evidence.settings, self.form_field)
-        offered = [_offered(values, self.place) for _ in values.parts(self.each)]
+        offered = [_offered(self.read(values)) for _ in values.parts(self.each)]
         for key in keys(evidence):
             # All items have to have the same one.
             if all(fits([text], [self.prefix.encode() + key]) for text in offered):
@@ -72,8 +72,7 @@ class Token:
         raise no_fit()
 
 
-def _offered(values: Values, place: Place) -> str:
-    text = values.at(place)
+def _offered(text: str | None) -> str:
     if text is None:
         raise SignatureMissing("the request is not signed")
     return checked(text)

@@ -3,8 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.core.errors import CredentialsUnavailable, MalformedRequest, PayloadTooLarge, SignatureMissing
@@ -24,8 +23,8 @@ from push_relay.core.trust.schemes.proof import (
     no_fit,
     require,
 )
-from push_relay.core.trust.schemes.signature_list import Offered, SignatureList
-from push_relay.core.trust.schemes.values import Values, checked, pointed, text_of
+from push_relay.core.trust.schemes.signature_list import Offered
+from push_relay.core.trust.schemes.values import NO_ITEMS, Values, checked, pointed, reader, text_of
 from push_relay.core.trust.signature_table import VerifyHmac
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def make(table: SignatureTable | VerifyHmac) -> Scheme:
 class Offer(NamedTuple):
     """Signatures of one text.
 
-    texts   the signatures, as they were sent
+    texts   the signatures, in their usual spelling
     public  those of the kind of public keys of Standard Webhooks
     signed  the text
     moment  when it was signed, if there is a timestamp
@@ -62,11 +61,23 @@ class Offer(NamedTuple):
     moment: float | None
 
 
-@dataclass(frozen=True, slots=True)
 class Signed:
-    """Verifies requests by a description."""
+    """Verifies requests by a description.
 
-    description: Description
+    Everything that depends on the description alone is done once, when it is made.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self._signatures = tuple(map(reader, description.places))
+        self._id_at = reader(description.id) if description.id else None
+        timestamp = description.timestamp
+        self._moment_at = reader(timestamp.place) if timestamp and not timestamp.late else None
+        self._delimited = [(reader(place), delimiter) for place, delimiter in description.delimited]
+        self._lasting = description.text.lasting if description.covers == "form" else None
+        self._is_spelt = description.spelling.pattern.fullmatch
+        # A secret may also be a public key of Standard Webhooks, with items of its own.
+        self._has_public_kind = description.public_form == "whsec"
 
     def scheme(self) -> Scheme:
         """Return it as a scheme."""
@@ -79,18 +90,19 @@ class Signed:
             if not evidence.settings.get(name):
                 raise CredentialsUnavailable(f"the source's setting `{name}` is missing")
         values = Values(request, evidence.settings, description.form_field)
-        parts = [self._offers(values) for _ in values.parts(description.each)]
+        each = description.each
+        parts = [self._offers(values) for _ in values.parts(each)] if each else [self._offers(values)]
         event_id = self._id(values)
-        if description.fetch and not keys(evidence):
+        known = keys(evidence)
+        if description.fetch and not known:
             secret, fitting = b"", self._fetched_fitting(parts, values, evidence)
         else:
-            secret, fitting = self._fitting(parts, keys(evidence))
+            secret, fitting = self._fitting(parts, known)
         if evidence.is_signed_for_anybody:
             require(not any(evidence.is_signed_for_anybody(offer.signed) for offer in fitting))
         self._require_fresh(fitting, request.body, evidence)
-        return Verified(
-            self._content(values, fitting), event_id, content=description.covers != "nothing", secret=secret
-        )
+        content = self._content(values, fitting)
+        return Verified(content, event_id, content=description.covers != "nothing", secret=secret)
 
     def _require_fresh(self, offers: Sequence[Offer], body: bytes, evidence: Evidence) -> None:
         timestamp = self.description.timestamp
@@ -103,20 +115,19 @@ class Signed:
 
     def _content(self, values: Values, fitting: Sequence[Offer]) -> bytes:
         """Return what is the same in each attempt to deliver an event."""
-        if self.description.each:
+        description = self.description
+        if description.each:
             return b"\n".join(offer.signed for offer in fitting)
-        match self.description.covers:
-            case "form":
-                return self.description.text.lasting(values)
-            case "field":
-                return (values.field(self.description.form_field or "") or "").encode()
-            case _:
-                return values.request.body
+        if self._lasting:
+            return self._lasting.fill(values)
+        if description.covers == "field":
+            return (values.field(description.form_field or "") or "").encode()
+        return values.request.body
 
     def _id(self, values: Values) -> str | None:
-        if self.description.id is None:
+        if self._id_at is None:
             return None
-        event_id = values.at(self.description.id)
+        event_id = self._id_at(values)
         if event_id is None:
             raise SignatureMissing("the request is not signed")
         require(_ID.fullmatch(event_id) is not None)
@@ -125,20 +136,12 @@ class Signed:
     # --- what is offered ---------------------------------------------------------------------------
 
     def _offers(self, values: Values) -> list[Offer]:
-        description = self.description
-        written = [value for place in description.places if (value := values.at(place)) is not None]
+        written = [value for read in self._signatures if (value := read(values)) is not None]
         if not written:
             raise SignatureMissing("the request is not signed")
-        bare = [self._bare(checked(value)) for value in written]
-        # Each offer has a text of its own, which costs a copy and a hash of the body. There are few, however
-        # many headers a stranger sends: without lists, the signatures of all headers are of one text.
-        if description.list is None:
-            offers = [self._offer(Offered(tuple(bare), {}), (), values)]
-        else:
-            offers = []
-            for value in bare:
-                offers.extend(self._read(description.list, value, values, MAX_GROUPS - len(offers)))
-        if not description.hash_name:
+        groups = self._groups([self._bare(checked(value)) for value in written], values)
+        offers = [self._offer(group, values) for group in groups]
+        if not self.description.hash_name:
             require(sum(len(offer.texts) for offer in offers) <= MAX_SIGNATURES)
         return offers
 
@@ -149,43 +152,41 @@ class Signed:
         bare = value.removeprefix(description.prefix)
         return _unwrapped(bare, description.wrapped) if description.wrapped else bare
 
-    def _read(self, grammar: SignatureList, bare: str, values: Values, most: int) -> Iterator[Offer]:
-        """Yield the offer of each group of a list. Raises SignatureInvalid if there are more than `most`."""
-        groups = grammar.read(bare, values.settings)
-        require(len(groups) <= most)
-        public: list[Offered] = []
-        if self._has_public_kind:
-            public = grammar._replace(item=f"{grammar.item}a").read(bare, values.settings)
-        for number, group in enumerate(groups):
-            yield self._offer(group, public[number].texts if public else (), values)
+    def _groups(self, bare: Sequence[str], values: Values) -> Sequence[Offered]:
+        """Return the groups of signatures. Each has a text of its own, which costs a hash of the body.
 
-    @property
-    def _has_public_kind(self) -> bool:
-        """Whether a secret may also be a public key of Standard Webhooks, with items of its own."""
-        return self.description.public_form == "whsec"
+        There are few, however many headers a stranger sends: without lists, the signatures of all headers are
+        of one text. Raises SignatureInvalid if there are more.
+        """
+        grammar = self.description.list
+        if grammar is None:
+            return (Offered(bare, NO_ITEMS),)
+        groups: list[Offered] = []
+        for value in bare:
+            groups += grammar.read(value, values.settings)
+            require(len(groups) <= MAX_GROUPS)
+        return groups
 
-    def _offer(self, group: Offered, public: Sequence[str], values: Values) -> Offer:
+    def _offer(self, group: Offered, values: Values) -> Offer:
         description = self.description
-        pattern = description.spelling.pattern
-        for text in (*group.texts, *public) if public else group.texts:
-            require(pattern.fullmatch(text) is not None)
+        for text in (*group.texts, *group.public):
+            require(self._is_spelt(text) is not None)
         values.items = group.items
         moment = self._moment(values)
-        for place, delimiter in description.delimited:
-            require(delimiter not in (values.at(place) or ""))
+        for read, delimiter in self._delimited:
+            require(delimiter not in (read(values) or ""))
         signed = description.text.fill(values)
-        timestamp = description.timestamp
-        if values.listed and timestamp:
-            require(timestamp.place.name in values.listed)
+        if values.listed and description.timestamp:
+            require(description.timestamp.place.name in values.listed)
         if description.is_prehashed:
             signed = hashlib.sha256(signed).digest()
-        return Offer([description.spelling.usual(text) for text in group.texts], public, signed, moment)
+        return Offer([description.spelling.usual(text) for text in group.texts], group.public, signed, moment)
 
     def _moment(self, values: Values) -> float | None:
         timestamp = self.description.timestamp
-        if timestamp is None or timestamp.late:
+        if timestamp is None or self._moment_at is None:
             return None
-        text = values.at(timestamp.place)
+        text = self._moment_at(values)
         if text is None and not timestamp.required:
             return None
         if text is None and timestamp.place.kind != "item":
@@ -199,8 +200,7 @@ class Signed:
     ) -> tuple[bytes, list[Offer]]:
         """Return the first secret that fits each part, and what it fits. Raises SignatureInvalid."""
         for secret in secrets:
-            fitting = [self._first_fit(offers, secret) for offers in parts]
-            found = [offer for offer in fitting if offer]
+            found = [offer for offers in parts if (offer := self._first_fit(offers, secret))]
             if len(found) == len(parts):
                 return secret, found
         raise no_fit()
@@ -239,7 +239,10 @@ class Signed:
         )
 
     def _first_fit(self, offers: Sequence[Offer], secret: bytes) -> Offer | None:
-        return next((offer for offer in offers if self._fits(offer, secret)), None)
+        for offer in offers:
+            if self._fits(offer, secret):
+                return offer
+        return None
 
     def _fits(self, offer: Offer, secret: bytes) -> bool:
         description = self.description

@@ -10,14 +10,14 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.trust.place import ITEM, KINDS, Place, read_place
 from push_relay.core.trust.schemes.form import sorted_pairs, sorted_text
 from push_relay.core.trust.schemes.proof import no_fit, require
-from push_relay.core.trust.schemes.values import Values, encoded
+from push_relay.core.trust.schemes.values import Values, encoded, reader
 
 #: Returns a value of a request, or None if it is missing.
 type Read = Callable[[Values], bytes | None]
@@ -25,7 +25,8 @@ type Read = Callable[[Values], bytes | None]
 type Filter = Callable[[bytes], bytes]
 
 _PIECE = re.compile(r"\[\[(.*?)\]\]|\{([^{}]*)\}|([{}])", re.DOTALL)
-_LOCAL = re.compile(r"(?:[a-z][a-z0-9+.-]*://[^/?#]*)?([^?#]*)(?:\?([^#]*))?.*", re.DOTALL | re.IGNORECASE)
+# `re` compiles it, and keeps it, when a text first needs it: few do.
+_LOCAL = r"(?is)(?:[a-z][a-z0-9+.-]*://[^/?#]*)?([^?#]*)(?:\?([^#]*))?.*"
 
 
 class Variable(NamedTuple):
@@ -54,24 +55,29 @@ class Variable(NamedTuple):
 
 
 class SignedText(NamedTuple):
-    """A compiled template. Its pieces are literal bytes, variables, and parts that may be left out."""
+    """A compiled template.
+
+    pieces   literal bytes, variables, and parts that may be left out
+    readers  reads each piece
+    """
 
     pieces: tuple["bytes | Variable | SignedText", ...]
+    readers: tuple[Read, ...]
 
     def fill(self, values: Values) -> bytes:
         """Return the text of a request. Raises SignatureInvalid if a value is missing."""
         written = []
-        for piece in self.pieces:
-            content = _written(piece, values)
+        for read in self.readers:
+            content = read(values)
             if content is None:
                 raise no_fit()
             written.append(content)
-        return written[0] if len(written) == 1 else b"".join(written)
+        return b"".join(written)
 
-    def lasting(self, values: Values) -> bytes:
-        """Return the text without the values that a sender writes again for each attempt."""
-        pieces = [piece for piece in self.pieces if isinstance(piece, bytes) or _lasts(piece)]
-        return SignedText(tuple(pieces)).fill(values)
+    @property
+    def lasting(self) -> "SignedText":
+        """The text without the values that a sender writes again for each attempt."""
+        return _text([piece for piece in self.pieces if isinstance(piece, bytes) or _lasts(piece)])
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -97,13 +103,25 @@ def _lasts(piece: "Variable | SignedText") -> bool:
     return isinstance(piece, Variable) and piece.place is None
 
 
-def _written(piece: "bytes | Variable | SignedText", values: Values) -> bytes | None:
+def _text(pieces: "Iterable[bytes | Variable | SignedText]") -> SignedText:
+    kept = tuple(piece for piece in pieces if piece)
+    return SignedText(kept, tuple(_piece_reader(piece) for piece in kept))
+
+
+def _piece_reader(piece: "bytes | Variable | SignedText") -> Read:
     if isinstance(piece, bytes):
-        return piece
-    if isinstance(piece, Variable):
-        return piece.read(values)
-    parts = [_written(part, values) for part in piece.pieces]
-    return b"" if None in parts else b"".join(filter(None, parts))
+        return lambda _values: piece
+    return piece.read if isinstance(piece, Variable) else _optional(piece.readers)
+
+
+def _optional(readers: Sequence[Read]) -> Read:
+    """Return what reads a part that is left out if one of its values is missing."""
+
+    def read(values: Values) -> bytes:
+        written = [piece(values) for piece in readers]
+        return b"" if None in written else b"".join(filter(None, written))
+
+    return read
 
 
 def compile_text(template: str, timestamp: Place | None) -> SignedText:
@@ -120,7 +138,7 @@ def compile_text(template: str, timestamp: Place | None) -> SignedText:
         elif timestamp or "{timestamp}" not in found[1]:
             pieces.append(compile_text(found[1], timestamp))
     pieces.append(template[end:].encode())
-    return SignedText(tuple(piece for piece in pieces if piece))
+    return _text(pieces)
 
 
 def _variable(written: str, timestamp: Place | None) -> Variable:
@@ -144,7 +162,8 @@ def _place(name: str) -> Place | None:
 
 def _reader(name: str, place: Place | None) -> Read | None:
     if place:
-        return lambda values: _encoded(values.at(place))
+        at = reader(place)
+        return lambda values: _encoded(at(values))
     return _PLAIN[name] if name in _PLAIN else _with_argument(*name.partition(":")[::2])
 
 
@@ -200,7 +219,7 @@ def _filtered(read: Read, name: str, written: str) -> Read:
 
 def local_part(url: str) -> tuple[str, str | None]:
     """Return a URL's path and its query string, which is None without a question mark."""
-    found = _LOCAL.fullmatch(url)
+    found = re.fullmatch(_LOCAL, url)
     require(found is not None)
     return (found[1] or "/", found[2]) if found else ("", None)
 
@@ -222,11 +241,11 @@ _PLAIN: dict[str, Read] = {
 }
 
 #: The escapes that HubSpot's page lists. It asks to decode these and no others.
-_DECODED = re.compile(rb"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+_DECODED = rb"(?i)%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)"
 
 
 def _decoded(value: bytes) -> bytes:
-    return _DECODED.sub(lambda found: bytes.fromhex(found[1].decode()), value)
+    return re.sub(_DECODED, lambda found: bytes.fromhex(found[1].decode()), value)
 
 
 FILTERS: dict[str, Filter] = {

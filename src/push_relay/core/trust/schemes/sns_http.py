@@ -47,17 +47,7 @@ _SUBJECT = re.compile(r"sns(-signing)?([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
 
 
 def sns_http(table: VerifySnsHttp) -> Scheme:
-    r"""Make the scheme of SNS messages: RSA over `name\nvalue\n` of each documented field.
-
-    Raw message delivery carries no signature, and MessageAttributes and UnsubscribeURL are not covered by
-    it: a source must not build on them. The certificate's address is pinned to the topic's own region (a
-    looser pattern has let `sns.s3-us-west-2.amazonaws.com`, somebody's bucket, sign), and the topic is
-    allow-listed, because everybody's topics are signed alike. A certificate is trusted for having come over
-    TLS from there; its chain is not followed. Everything that costs nothing is checked before it is fetched.
-    SNS may retry for an hour with the first attempt's timestamp, so `tolerance_secs` is 3600 by default;
-    a timestamp ahead of the clock has no such reason, and is stale after 300 seconds.
-    `minimum_version = 2` refuses SHA-1, which SNS uses unless the topic's SignatureVersion is set to 2.
-    """
+    """Make the scheme; `registry.sns_http` describes it."""
     return Scheme(partial(_verify, tolerance=table.tolerance_secs, minimum=table.minimum_version))
 
 

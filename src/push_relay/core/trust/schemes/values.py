@@ -4,13 +4,13 @@ Both are parsed before the proof holds, so they are bounded and read strictly: a
 no value that two readers would agree on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.inbound.media_type import media_type
 from push_relay.core.strict_json import MAX_DEPTH, Json, Limits, parse
-from push_relay.core.trust.place import ITEM, Place
+from push_relay.core.trust.place import Place
 from push_relay.core.trust.schemes.form import Fields, read_form
 from push_relay.core.trust.schemes.proof import MAX_PROOF, SignedRequest, no_fit, require
 
@@ -22,7 +22,7 @@ MAX_JSON_PARTS = 50_000
 MAX_EACH = 500
 _LIMITS = Limits(MAX_DEPTH, MAX_JSON_PARTS, MAX_JSON_BYTES)
 _MULTIPART = "multipart/form-data"
-_NO_ITEMS: Mapping[str, str] = {}
+NO_ITEMS: Mapping[str, str] = {}
 _UNREAD: Any = object()
 
 
@@ -44,25 +44,11 @@ class Values:
         self.request = request
         self.settings = settings
         self.form_field = form_field
-        self.items = _NO_ITEMS
+        self.items = NO_ITEMS
         self.listed: frozenset[str] = frozenset()
         self.item: Any = _UNREAD
         self._document: Any = _UNREAD
         self._fields: Fields | None = None
-
-    def at(self, place: Place) -> str | None:
-        """Return the text at a place, or None. Raises SignatureInvalid for a value that is not a text."""
-        match place.kind:
-            case "header":
-                return self.request.headers.get(place.name)
-            case "query":
-                return self.request.query.get(place.name)
-            case "form":
-                return self.field(place.name)
-            case "json":
-                return text_of(pointed(self.root, place.steps))
-            case _:
-                return self.items.get(place.name) if place.kind == ITEM else None
 
     @property
     def fields(self) -> Fields:
@@ -106,6 +92,26 @@ class Values:
         if media_type(self.request.headers).name == _MULTIPART:
             return _part(self.request, self.form_field)
         return encoded(self.field(self.form_field) or "")
+
+
+#: Returns the text at a place of a request, or None. Raises SignatureInvalid for a value that is not a text.
+type Reader = Callable[[Values], str | None]
+
+
+def reader(place: Place) -> Reader:
+    """Return what reads a place. It is made once, so that a request only costs the reading."""
+    name, steps = place.name, place.steps
+    match place.kind:
+        case "header":
+            return lambda values: values.request.headers.get(name)
+        case "query":
+            return lambda values: values.request.query.get(name)
+        case "form":
+            return lambda values: values.field(name)
+        case "json":
+            return lambda values: text_of(pointed(values.root, steps))
+        case _:
+            return lambda values: values.items.get(name)
 
 
 def _part(request: SignedRequest, name: str) -> bytes:
