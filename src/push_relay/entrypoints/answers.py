@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from push_relay.core.errors import CODES, RelayError, Violation
-from push_relay.core.outcomes import Disposition, Outcome, verdict_of_code
+from push_relay.core.outcomes import Disposition, Outcome, verdict, verdict_of_code
 from push_relay.core.push import Receipt
 from push_relay.core.rules.answer import FixedAnswer
 
@@ -38,6 +38,15 @@ def shown(receipt: Receipt) -> dict[str, str]:
 def _public_detail(receipt: Receipt) -> str | None:
     """Return the detail that a sender may read. The place of an unknown exception is for the log alone."""
     return None if receipt.error_code == RelayError.code else receipt.detail
+
+
+def safe_detail(error: Exception) -> str:
+    """Return the detail of an error that its sender can correct; empty for any other error.
+
+    A detail that only the deployer needs (a missing secret) is for the log: anybody may be asking.
+    """
+    is_theirs = verdict(error).status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return error.detail if isinstance(error, RelayError) and is_theirs else ""
 
 
 def details(status: int, code: str, detail: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from push_relay.entrypoints.answers import (
     listed,
     respond,
     retry_after,
+    safe_detail,
     shown,
 )
 from push_relay.entrypoints.ports import LambdaContext, time_left
@@ -167,16 +168,12 @@ def _about(event: Event, receipts: Sequence[Receipt]) -> dict[str, Any]:
 
 
 def _refusal(error: Exception, correlation_id: str) -> Response:
-    """Answer with an error, and with its detail if the sender can correct it.
-
-    A detail that only the deployer needs (a missing secret) is for the log: anybody may be asking.
-    """
+    """Answer with an error, and with its detail if the sender can correct it."""
     status = verdict(error).status
     is_theirs = status < HTTPStatus.INTERNAL_SERVER_ERROR
-    detail = error.detail if isinstance(error, RelayError) and is_theirs else ""
     if is_theirs and isinstance(error, RelayError) and error.sender_is_proven and error.answered_with:
         status = error.answered_with
-    body = details(status, code_of(error), detail)
+    body = details(status, code_of(error), safe_detail(error))
     if isinstance(error, SchemaViolation):
         body["errors"] = listed(error.violations)
     headers = retry_after(error.retry_after) if isinstance(error, NotNow) else {}

@@ -16,6 +16,7 @@ from push_relay.entrypoints.answers import (
     listed,
     respond,
     retry_after,
+    safe_detail,
     shown,
 )
 from push_relay.telemetry import Telemetry
@@ -79,9 +80,7 @@ def _refused(received: Received) -> Response:
 
 
 def _problem(received: Received, error: Exception, status: int, headers: dict[str, str]) -> Response:
-    is_theirs = verdict(error).status < HTTPStatus.INTERNAL_SERVER_ERROR
-    detail = error.detail if isinstance(error, RelayError) and is_theirs else ""
-    body = details(status, code_of(error), detail)
+    body = details(status, code_of(error), safe_detail(error))
     if isinstance(error, SchemaViolation):
         body["errors"] = listed(_violations(received))
     body |= {"source": received.source, "events": _events(received)}
@@ -116,9 +115,8 @@ def _entry(part: Part) -> dict[str, Any]:
     entry: dict[str, Any]
     if part.cause is not None:
         entry = {"id": part.id, "status": verdict(part.cause).outcome, "code": code_of(part.cause)}
-        is_theirs = verdict(part.cause).status < HTTPStatus.INTERNAL_SERVER_ERROR
-        if isinstance(part.cause, RelayError) and is_theirs and part.cause.detail:
-            entry["detail"] = part.cause.detail
+        if detail := safe_detail(part.cause):
+            entry["detail"] = detail
     elif part.receipts:
         entry = {"id": part.id, "status": max(part.receipts, key=gravity).outcome}
     else:
