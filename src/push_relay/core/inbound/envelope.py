@@ -170,7 +170,7 @@ def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
     content = json.dumps(detail, sort_keys=True, separators=(",", ":")).encode("ascii")
     return _arrival(
         _MessageId.of("EventBridge", event["id"], content),
-        Content(detail),
+        MessageContent(detail),
         sent_at or _moment(event.get("time")),
         _eventbridge_headers(event),
     )
@@ -180,7 +180,7 @@ def _eventbridge_headers(event: JsonObject) -> dict[str, str]:
     return {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
 
 
-class Content(NamedTuple):
+class MessageContent(NamedTuple):
     """A message's content as a document.
 
     malformed  the reason for which it is refused if no source takes it; empty for a JSON object
@@ -190,14 +190,14 @@ class Content(NamedTuple):
     malformed: str = ""
 
 
-def read(text: str, subject: str = "") -> Content:
+def read(text: str, subject: str = "") -> MessageContent:
     """Return the content of a message. Raises MalformedRequest and PayloadTooLarge."""
     if re.match(r"[\ufeff\s]*\{", text):
-        return Content(parse_object(text.encode("utf-8"), lenient=True))
+        return MessageContent(parse_object(text.encode("utf-8"), lenient=True))
     # Imported here: most messages are JSON objects.
     from push_relay.core.inbound.message_text import read_document  # noqa: PLC0415
 
-    return Content(*read_document(text, subject))
+    return read_document(text, subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class _MessageId:
 
 def _arrival(
     message_id: _MessageId,
-    content: Content,
+    content: MessageContent,
     received_at: float,
     headers: Mapping[str, str] | None = None,
     source: str | None = None,

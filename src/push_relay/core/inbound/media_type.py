@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 FORM = "application/x-www-form-urlencoded"
 
-#: White space, byte order marks and zero bytes, which may come before the first bracket of JSON.
-_BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
+#: White space, byte order marks and zero bytes, which may come before the first bracket of JSON or XML.
+_BEFORE_BRACKET = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"
 
 #: One of several values that a gateway has joined: a comma inside quotes separates nothing.
 _VALUE = re.compile(r'(?:"[^"]*"?|[^,"])+')
@@ -65,4 +65,9 @@ def looks_like_json(content: bytes) -> bool:
 
     A content type is rarely signed. So where both could be meant, the bytes decide, and there is one reading.
     """
-    return content[:64].lstrip(_BEFORE_JSON)[:1] in (b"{", b"[")
+    return first_byte(content) in (b"{", b"[")
+
+
+def first_byte(content: bytes) -> bytes:
+    """Return the first byte of a document; empty if there is none near its beginning."""
+    return content[:64].lstrip(_BEFORE_BRACKET)[:1]

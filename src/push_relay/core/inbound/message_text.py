@@ -10,11 +10,11 @@ a text that begins as JSON does, because its sender meant a document.
 
 import re
 from itertools import pairwise
-from typing import NamedTuple
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+from push_relay.core.inbound.envelope import MessageContent
 from push_relay.core.phone_text import REPLACEMENT, is_blank
-from push_relay.core.strict_json import JsonObject, parse
+from push_relay.core.strict_json import parse
 
 #: Characters of a text that are looked at for binary data, and for keys and values.
 _GLANCE, _FIELDS_CHARS = 2_000, 20_000
@@ -28,17 +28,7 @@ _MOST_FIELDS, _LEAST_FIELDS = 100, 2
 _NOT_AN_OBJECT = "the body is JSON, but not an object"
 
 
-class Document(NamedTuple):
-    """A message's content as a document.
-
-    malformed  the reason for which it is refused if no source takes it; empty for a JSON object
-    """
-
-    data: JsonObject
-    malformed: str = ""
-
-
-def read_document(content: str, subject: str) -> Document:
+def read_document(content: str, subject: str) -> MessageContent:
     """Return the document of a content that does not begin as a JSON object does.
 
     Raises MalformedRequest, and PayloadTooLarge for too many parts.
@@ -51,7 +41,7 @@ def read_document(content: str, subject: str) -> Document:
         return _of_text(content, subject, exc.detail)
     match value:
         case [_, *_]:
-            return Document({"value": value}, _NOT_AN_OBJECT)
+            return MessageContent({"value": value}, _NOT_AN_OBJECT)
         case str():
             return _of_text(value, subject, _NOT_AN_OBJECT)
         case int() | float():  # a boolean too
@@ -60,12 +50,14 @@ def read_document(content: str, subject: str) -> Document:
             raise MalformedRequest(_NOT_AN_OBJECT)
 
 
-def _of_text(text: str, subject: str, malformed: str) -> Document:
+def _of_text(text: str, subject: str, malformed: str) -> MessageContent:
     text = text.removeprefix(_BOM).strip()
     if not _is_text(text):
         raise MalformedRequest(malformed)
     fields = fields_of(text)
-    return Document({"text": text, "subject": subject, **({"fields": fields} if fields else {})}, malformed)
+    return MessageContent(
+        {"text": text, "subject": subject, **({"fields": fields} if fields else {})}, malformed
+    )
 
 
 def _is_text(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from push_relay.core.errors import UnsupportedMediaType
 from push_relay.core.inbound.formats.base import Content, Format
+from push_relay.core.inbound.media_type import first_byte
 from push_relay.core.inbound.xml_document import parse_xml
 from push_relay.core.strict_json import JsonObject
 
@@ -28,4 +29,4 @@ class Xml(Format):
 
     def may_be_form(self, content: Content) -> bool:
         """Return whether a body can be a form, which escapes angle brackets."""
-        return not content.body[:64].lstrip(b" \t\r\n\0\xef\xbb\xbf\xfe\xff").startswith(b"<")
+        return first_byte(content.body) != b"<"
