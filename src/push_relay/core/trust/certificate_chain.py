@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from push_relay.core.event import sha256_hex
 from push_relay.core.trust.public_keys import (
     TOKEN_FAMILIES,
     PublicKey,
     der_of_pem,
     family_of,
-    fingerprint,
     key_of,
 )
 
@@ -43,7 +43,7 @@ def root_fingerprint(stored: bytes) -> str | None:
     except ValueError:
         return None
     if der:
-        return fingerprint(der)
+        return sha256_hex(der)
     digits = text.replace(":", "").replace(" ", "").lower()
     return digits if len(digits) == _FINGERPRINT_DIGITS and set(digits) <= set("0123456789abcdef") else None
 
@@ -55,7 +55,7 @@ def leaf_key(chain: object, roots: Sequence[str], now: float, rules: ChainRules)
     roots  fingerprints of the roots that the deployer has stored
     """
     ders = _ders(chain)
-    if not ders or fingerprint(ders[-1]) not in roots:
+    if not ders or sha256_hex(ders[-1]) not in roots:
         return None
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.x509 import DuplicateExtension, load_der_x509_certificate  # noqa: PLC0415

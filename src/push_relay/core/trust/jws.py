@@ -5,11 +5,11 @@ is encrypted (JWE) has five parts and is refused here.
 """
 
 import base64
-import re
 from typing import NamedTuple
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
+from push_relay.core.trust.schemes.proof import from_base64url
 
 #: Characters of a token that is a body or a field of it. A header's is bounded by MAX_PROOF.
 MAX_TOKEN = 1024 * 1024
@@ -18,7 +18,6 @@ MAX_JOSE = 16 * 1024
 _PARTS = 3
 _JOSE_LIMITS = Limits(depth=4, parts=100, text=MAX_JOSE)
 _CLAIMS_LIMITS = Limits(depth=20, parts=20_000, text=MAX_TOKEN)
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 class Jws(NamedTuple):
@@ -62,15 +61,3 @@ def read_claims(payload: bytes, limits: Limits = _CLAIMS_LIMITS) -> JsonObject |
         return parse_object(payload, limits=limits)
     except (MalformedRequest, PayloadTooLarge):
         return None
-
-
-def from_base64url(text: str) -> bytes | None:
-    """Return the content of canonical base64url without padding (RFC 7515, 2); None for other spellings."""
-    if _BASE64URL.fullmatch(text) is None:
-        return None
-    try:
-        value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:
-        return None
-    # The decoder ignores bits after the last byte; an encoder never sets them.
-    return value if base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii") == text else None

@@ -5,7 +5,6 @@ it. No part of a token or a request decides how a key is read: the form is confi
 """
 
 import base64
-import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.strict_json import JsonObject, Limits, parse_object
-from push_relay.core.trust.jws import from_base64url
+from push_relay.core.trust.schemes.proof import from_base64url
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -316,8 +315,3 @@ _READERS = {
     "jwk": _jwk,
     "jwks": _jwks,
 }
-
-
-def fingerprint(der: bytes) -> str:
-    """Return a certificate's fingerprint: its SHA-256 as lower-case hexadecimal digits."""
-    return hashlib.sha256(der).hexdigest()

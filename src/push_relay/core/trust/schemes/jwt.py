@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from push_relay.core.errors import CredentialsUnavailable, SignatureMissing
+from push_relay.core.errors import SignatureMissing
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.certificate_chain import ChainRules, leaf_key
 from push_relay.core.trust.jws import MAX_TOKEN, Jws, read_claims, read_jws
@@ -32,6 +32,7 @@ from push_relay.core.trust.schemes.proof import (
     no_fit,
     proof,
     require,
+    require_settings,
 )
 from push_relay.core.trust.schemes.signed_text import SignedText, compile_text
 from push_relay.core.trust.schemes.token_keys import token_key_form
@@ -68,7 +69,7 @@ class Token:
         Everything that a stranger can be refused for is checked before a key is fetched.
         """
         token = self._token(request)
-        self._check_settings(evidence)
+        require_settings(evidence, self._table.settings)
         jws = read_jws(token.removeprefix(self._table.prefix))
         require(token.startswith(self._table.prefix) and jws is not None)
         assert jws is not None  # noqa: S101 (`require` has raised)
@@ -91,11 +92,6 @@ class Token:
         if place.kind in ("header", "query"):
             return proof(request.headers if place.kind == "header" else request.query, place.name)
         return _field(request.body, place.steps)
-
-    def _check_settings(self, evidence: Evidence) -> None:
-        for name in self._table.settings:
-            if not evidence.settings.get(name):
-                raise CredentialsUnavailable(f"the source's setting `{name}` is missing")
 
     def _read(self, jws: Jws) -> JsonObject:
         """Return the claims, if the token has the configured form; empty if its payload is left out."""

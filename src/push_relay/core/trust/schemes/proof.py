@@ -2,12 +2,13 @@
 
 import base64
 import hmac
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from push_relay.core.errors import SignatureInvalid, SignatureMissing
+from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, SignatureMissing
 from push_relay.core.trust.schemes.secret_form import SecretForm, text_form
 
 #: The members of a stored object that hold secrets: what a scheme has by its nature, and, for a source that
@@ -16,6 +17,8 @@ SECRET, SIGNING_KEY = "secret", "signing-key"
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 #: Characters of a header that carries a proof; no provider's is longer.
 MAX_PROOF = 4096
+# `re` compiles it, and keeps it, when a token first needs it: few sources have one.
+_BASE64URL = r"[A-Za-z0-9_-]*"
 
 
 class SignedRequest(Protocol):
@@ -159,6 +162,13 @@ def keys(evidence: Evidence) -> Sequence[bytes]:
     return [secret for secret in evidence.secrets if secret]
 
 
+def require_settings(evidence: Evidence, names: Iterable[str]) -> None:
+    """Raise CredentialsUnavailable if the deployer has not given one of these settings."""
+    for name in names:
+        if not evidence.settings.get(name):
+            raise CredentialsUnavailable(f"the source's setting `{name}` is missing")
+
+
 def fits(offered: Iterable[str], expected: Iterable[bytes]) -> bool:
     """Return whether any offered proof (ASCII) is an expected one; each is compared in constant time."""
     wanted = list(expected)
@@ -184,6 +194,13 @@ def from_base64(text: str) -> bytes | None:
         return None
     # The decoder ignores bits after the last byte; an encoder never sets them.
     return value if base64.b64encode(value).decode("ascii") == text else None
+
+
+def from_base64url(text: str) -> bytes | None:
+    """Return the content of canonical base64url without padding (RFC 7515, 2); None for other spellings."""
+    if re.fullmatch(_BASE64URL, text) is None:
+        return None
+    return from_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))
 
 
 def require(genuine: bool) -> None:  # noqa: FBT001

@@ -5,7 +5,13 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from push_relay.core.trust.schemes.proof import Encoding, base64_text, from_base64, hexadecimal
+from push_relay.core.trust.schemes.proof import (
+    Encoding,
+    base64_text,
+    from_base64,
+    from_base64url,
+    hexadecimal,
+)
 
 
 class Spelling(NamedTuple):
@@ -36,13 +42,9 @@ def _from_hex(text: str) -> bytes | None:
     return bytes.fromhex(text) if len(text) % 2 == 0 else None
 
 
-def _from_base64url(text: str) -> bytes | None:
-    return from_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))
-
-
 SPELLINGS = {
     "hex": Spelling(hexadecimal, re.compile(r"[0-9a-f]+"), str, _from_hex),
     "hex-any-case": Spelling(hexadecimal, re.compile(r"[0-9A-Fa-f]+"), str.lower, _from_hex),
     "base64": Spelling(base64_text, re.compile(r"[A-Za-z0-9+/]+={0,2}"), str, from_base64),
-    "base64url": Spelling(_base64url, re.compile(r"[A-Za-z0-9_-]+={0,2}"), _unpadded, _from_base64url),
+    "base64url": Spelling(_base64url, re.compile(r"[A-Za-z0-9_-]+={0,2}"), _unpadded, from_base64url),
 }
