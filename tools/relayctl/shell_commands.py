@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from push_relay.core.push import Push
-from push_relay.core.trust.schemes.description import Description, flat
+from push_relay.core.trust.schemes.description import Description
 from push_relay.core.trust.schemes.signed import Signed
 from push_relay.core.trust.schemes.signed_text import Variable
 from push_relay.core.trust.schemes.spelling import SPELLINGS
@@ -147,7 +147,7 @@ def _described(description: Description, secret: str, body_file: Path) -> dict[s
         headers[timestamp.place.name] = _SHELL_TIMES[timestamp.format]
     if description.id:
         headers[description.id.name] = "msg_$now"
-    pieces = [_shell_piece(piece, headers, body_file) for piece in flat(description.text)]
+    pieces = [_shell_piece(piece, headers, body_file) for piece in description.text.flat]
     if None in pieces:
         return None
     signed_content = f"{{ {'; '.join(piece for piece in pieces if piece)}; }}"

@@ -108,6 +108,11 @@ class Verify(Table):
         return table  # type: ignore[no-any-return] # each of them is a subclass
 
     @property
+    def document_field(self) -> str | None:
+        """The one field of a form that holds the source's document, or None."""
+        return None if self.form_field == "*" else self.form_field
+
+    @property
     def name(self) -> str:
         """The preset, or the scheme: what the file names."""
         return self.preset or self.scheme

@@ -73,14 +73,14 @@ class Description(NamedTuple):
     hash_name: str = ""
 
 
-def describe(table: SignatureTable | VerifyHmac, form_field: str | None = None) -> Description:
+def describe(table: SignatureTable | VerifyHmac) -> Description:
     """Compile a table. Raises ConfigurationInvalid for what only its text can show."""
+    document_field = table.document_field
     if isinstance(table, VerifyHmac):
         table = as_signed(table)
     timestamp_place = read_place(table.timestamp, items=True) if table.timestamp else None
     text = compile_text(table.text, timestamp_place)
-    covers = _covers(table, text, form_field)
-    document_field = None if form_field in (None, "*") else form_field
+    covers = _covers(table, text, document_field)
     return Description(
         places=_places(table),
         prefix=table.prefix,
@@ -197,7 +197,7 @@ def _timestamp(
     )
 
 
-def _covers(table: VerifySignature, text: SignedText, form_field: str | None) -> str:
+def _covers(table: VerifySignature, text: SignedText, document_field: str | None) -> str:
     """Return which part of the content is signed. Raises ConfigurationInvalid for an unstated none."""
     variables = text.variables
     if table.content == "unsigned":
@@ -206,7 +206,7 @@ def _covers(table: VerifySignature, text: SignedText, form_field: str | None) ->
         return "body"
     if any(variable.covers_form for variable in variables):
         return "form"
-    if form_field not in (None, "*") and text.reads(Place("form", form_field or "")):
+    if document_field and text.reads(Place("form", document_field)):
         return "field"
     raise ConfigurationInvalid(
         "does not contain the content, so that anybody who has seen one request can send another content: "
@@ -220,7 +220,7 @@ def _delimited(text: SignedText) -> tuple[tuple[Place, str], ...]:
     Otherwise it could end elsewhere. A timestamp cannot contain it, and the body may.
     """
     found = []
-    pieces = flat(text)
+    pieces = text.flat
     for position, piece in enumerate(pieces):
         if not isinstance(piece, Variable) or piece.place is None or piece.name == "timestamp":
             continue
@@ -236,14 +236,3 @@ def _has_variable(pieces: "list[bytes | Variable]", position: int, beside: bytes
     """Return whether the text beside a variable separates it from another one."""
     other = position + 2 if pieces[position + 1 : position + 2] == [beside] else position - 2
     return 0 <= other < len(pieces)
-
-
-def flat(text: SignedText) -> "list[bytes | Variable]":
-    """Return the pieces of a text, with those of its optional parts."""
-    found: list[bytes | Variable] = []
-    for piece in text.pieces:
-        if isinstance(piece, SignedText):
-            found += flat(piece)
-        else:
-            found.append(piece)
-    return found

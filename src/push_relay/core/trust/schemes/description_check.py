@@ -4,7 +4,7 @@ import itertools
 import string
 
 from push_relay.core.trust.place import ITEM, Place
-from push_relay.core.trust.schemes.description import Description, flat
+from push_relay.core.trust.schemes.description import Description
 from push_relay.core.trust.schemes.signed_text import SignedText, Variable
 from push_relay.core.trust.signature_table import VerifyPublicKey, VerifySigned
 
@@ -74,7 +74,7 @@ def _check_borders(table: VerifySigned | VerifyPublicKey, description: Descripti
     """Refuse values that follow each other, because the border between them could be moved."""
     if table.adjacent or description.covers == "nothing":
         return
-    for left, right in itertools.pairwise(flat(description.text)):
+    for left, right in itertools.pairwise(description.text.flat):
         if not isinstance(left, Variable) or not isinstance(right, Variable):
             continue
         if not (_has_fixed_length(left, description) or _has_fixed_length(right, description)):
@@ -127,7 +127,7 @@ def characters(description: Description) -> bytes | None:
 
     A source whose handshake signs texts of an alphabet refuses events whose text has no others.
     """
-    found = [_characters(piece, description) for piece in flat(description.text)]
+    found = [_characters(piece, description) for piece in description.text.flat]
     return None if None in found else b"".join(filter(None, found))
 
 

@@ -34,9 +34,8 @@ def token(table: VerifyToken) -> Scheme:
     https://docs.gitlab.com/user/project/integrations/webhooks/
     """
     each = read_place(f"json:{table.each}").steps if table.each else ()
-    form_field = None if table.form_field == "*" else table.form_field
     return Scheme(
-        Token(reader(table.place), table.prefix, each, form_field).verify,
+        Token(reader(table.place), table.prefix, each, table.document_field).verify,
         secret=token_form(prefix=table.prefix, longest=MAX_PROOF),
         secret_places=_in_body(table.place, table.each or ""),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.errors import CredentialsUnavailable, MalformedRequest, PayloadTooLarge, SignatureMissing
+from push_relay.core.errors import MalformedRequest, PayloadTooLarge, SignatureMissing
 from push_relay.core.strict_json import parse
 from push_relay.core.trust.schemes.description import Description, SignatureTable, Timestamp, describe
 from push_relay.core.trust.schemes.description_check import check
@@ -22,6 +22,7 @@ from push_relay.core.trust.schemes.proof import (
     keys,
     no_fit,
     require,
+    require_settings,
 )
 from push_relay.core.trust.schemes.signature_list import Offered
 from push_relay.core.trust.schemes.values import NO_ITEMS, Values, checked, pointed, reader, text_of
@@ -40,7 +41,7 @@ _ID = re.compile(r"[!-+\--~]{1,256}")
 
 def make(table: SignatureTable | VerifyHmac) -> Scheme:
     """Make the scheme that a table describes; its mistakes go to its report. Raises ConfigurationInvalid."""
-    description = describe(table, table.form_field)
+    description = describe(table)
     if not isinstance(table, VerifyHmac):
         check(table, description)
     return Signed(description).scheme()
@@ -86,12 +87,9 @@ class Signed:
     def __call__(self, request: SignedRequest, evidence: Evidence) -> Verified:
         """Verify a request. Raises SignatureMissing, SignatureInvalid, Stale, PayloadTooLarge."""
         description = self.description
-        for name in description.settings:
-            if not evidence.settings.get(name):
-                raise CredentialsUnavailable(f"the source's setting `{name}` is missing")
+        require_settings(evidence, description.settings)
         values = Values(request, evidence.settings, description.form_field)
-        each = description.each
-        parts = [self._offers(values) for _ in values.parts(each)] if each else [self._offers(values)]
+        parts = [self._offers(values) for _ in values.parts(description.each)]
         event_id = self._id(values)
         known = keys(evidence)
         if description.fetch and not known:

@@ -82,13 +82,18 @@ class SignedText(NamedTuple):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """Every variable, in the order of the text."""
-        found: list[Variable] = []
+        return tuple(piece for piece in self.flat if isinstance(piece, Variable))
+
+    @property
+    def flat(self) -> list[bytes | Variable]:
+        """Its pieces, with those of the parts that may be left out."""
+        found: list[bytes | Variable] = []
         for piece in self.pieces:
             if isinstance(piece, SignedText):
-                found += piece.variables
-            elif isinstance(piece, Variable):
+                found += piece.flat
+            else:
                 found.append(piece)
-        return tuple(found)
+        return found
 
     def names(self, name: str) -> bool:
         """Return whether a variable has this name."""
