@@ -84,7 +84,7 @@ RECEIVE = {
     "core.trust.door",
     "core.trust.handshakes",
     "core.trust.handshakes.base",
-    "core.trust.handshakes.front",
+    "core.trust.handshakes.unproven",
     "core.trust.handshakes.registry",
     "core.trust.schemes",
     "core.trust.schemes.moment",

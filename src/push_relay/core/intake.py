@@ -28,7 +28,7 @@ from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.door import Admitted, Door
 from push_relay.core.trust.handshakes.base import Notice, Reply, Subscription
-from push_relay.core.trust.handshakes.front import Front
+from push_relay.core.trust.handshakes.unproven import UnprovenQuestions
 from push_relay.core.trust.schemes.proof import Verified
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Intake:
         source = self.sources.named(request.source or "")
         now = self.clock.now()
         policy = self.routing.policy(source.name)
-        if reply := self._front.answer(source, policy, request, now):
+        if reply := self._unproven.answer(source, policy, request, now):
             return reply
         admitted = self.door.verify(source, policy, request, now)
         try:
@@ -218,7 +218,7 @@ class Intake:
         Raises RelayError for a question that gets no answer.
         """
         source = self.sources.named(request.source or "")
-        return self._front.answer(source, self.routing.policy(source.name), request, self.clock.now())
+        return self._unproven.answer(source, self.routing.policy(source.name), request, self.clock.now())
 
     def methods(self, name: str) -> Sequence[str]:
         """Return the methods that a source accepts."""
@@ -228,8 +228,8 @@ class Intake:
             return ("POST",)
 
     @property
-    def _front(self) -> Front:
-        return Front(self.door, self.dead_letters)
+    def _unproven(self) -> UnprovenQuestions:
+        return UnprovenQuestions(self.door, self.dead_letters)
 
     def _answer_handshake(self, source: Source, request: HttpRequest, admitted: Admitted) -> Reply | None:
         answer = source.handshake_rules.answer(request, admitted.secret)

@@ -2,7 +2,7 @@
 
 A source's folder names its handshake. Most questions by POST are answered only after the source's
 verification, so that only a sender that knows the secret gets an answer. Other questions come without a
-proof: by GET, HEAD and OPTIONS, and a few by POST, which are recognised by their exact form (`front.py`).
+proof: by GET, HEAD and OPTIONS, and a few by POST, which are recognised by their exact form (`unproven.py`).
 """
 
 import re

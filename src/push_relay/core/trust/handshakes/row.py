@@ -13,6 +13,7 @@ placeholders in braces:
 | `{sha256-hex:PLACE+PLACE+url}` | the hash of the values in a row; `url` is the webhook's URL       |
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -26,6 +27,7 @@ HARMLESS: Final = r"[A-Za-z0-9._~:+/=@-]{1,512}"
 #: Bytes of a body that may be a question: anybody can have it parsed.
 MAX_QUESTION: Final = 16 * 1024
 
+_SETTING = r"setting:([a-z-]+)"
 _NO_PLACES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -68,8 +70,6 @@ class Row(NamedTuple):
     @property
     def settings(self) -> tuple[str, ...]:
         """The names of the settings that it needs."""
-        import re  # noqa: PLC0415 (only tools ask)
-
         texts = [*self.trigger.values(), self.text, *(self.json or {}).values(), *self.headers.values()]
         found = [name for text in texts if isinstance(text, str) for name in re.findall(_SETTING, text)]
         return tuple(dict.fromkeys(found))
@@ -88,6 +88,3 @@ class Row(NamedTuple):
     def signs(self) -> bool:
         """Whether its answer is signed with the source's key."""
         return bool(self.alphabet)
-
-
-_SETTING = r"setting:([a-z-]+)"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from push_relay.core.trust.policy import Policy
 
 
-class Front(NamedTuple):
-    """Answers the questions of strangers."""
+class UnprovenQuestions(NamedTuple):
+    """Answers questions that come without a proof, of senders that may be strangers."""
 
     door: Door
     dead_letters: "DeadLetters | None"
