@@ -11,7 +11,6 @@ from push_relay.core.inbound.request import CORRELATION_HEADERS
 from push_relay.core.rules.answer import FixedAnswer, read_answer
 from push_relay.core.rules.expression import NO_FIELDS, Expression, read_expression
 from push_relay.core.rules.source_file import EventTable, SourceFile
-from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.handshakes.base import Handshake
 from push_relay.core.trust.handshakes.registry import NO_HANDSHAKE, handshake_named
 from push_relay.core.trust.jwt_table import VerifyJwt
@@ -96,8 +95,7 @@ def _scheme(verify: Verify, body_format: BodyFormat) -> Scheme | None:
 
 
 def _handshake(file: SourceFile) -> Handshake:
-    verify = file.verify
-    name = handshake_of(file.handshake, verify.preset if verify else "")
+    verify, name = file.verify, file.handshake_name
     if name is None:
         return NO_HANDSHAKE
     handshake = handshake_named(name, proven_by_url=verify is not None and verify.is_proven_by_url)

@@ -20,7 +20,6 @@ from push_relay.core.rules.expression import NO_FIELDS, RequestFields
 from push_relay.core.rules.findings import WARNING, Finding, Locate, Mistakes, Report, nowhere
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
-from push_relay.core.trust.handshake_names import handshake_of
 from push_relay.core.trust.verify_table import OPEN
 
 if TYPE_CHECKING:
@@ -50,8 +49,8 @@ class Source:
         self.title = file.title
         self.docs = file.docs
         self.scheme = file.verify.scheme if file.verify else None
-        self.preset = file.verify.preset if file.verify else ""
-        self.handshake = handshake_of(file.handshake, self.preset)
+        self.preset = file.preset
+        self.handshake = file.handshake_name
         self.max_age = file.event.max_age
         self.rules = EventRules(name, file, schema)
         self._file = file

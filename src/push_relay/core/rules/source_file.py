@@ -16,7 +16,7 @@ from push_relay.core.rules.kinds import (
     Integer,
     Text,
 )
-from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES
+from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES, handshake_of
 from push_relay.core.trust.verify_base import preset_of
 from push_relay.core.trust.verify_table import Verify
 
@@ -191,6 +191,16 @@ class SourceFile(Table):
 
     def __init__(self, given: object, report: Report | None = None, path: Path = ()) -> None:
         super().__init__(_with_preset(given), report, path)
+
+    @property
+    def preset(self) -> str:
+        """The preset that its `[verify]` names, or empty."""
+        return self.verify.preset if self.verify else ""
+
+    @property
+    def handshake_name(self) -> str | None:
+        """The name of its handshake, which may be its preset's; None if it has none."""
+        return handshake_of(self.handshake, self.preset)
 
 
 def _with_preset(given: object) -> object:

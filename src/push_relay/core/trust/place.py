@@ -21,7 +21,7 @@ MAX_FAMILY = 100
 _HEADER = re.compile(r"[A-Za-z0-9_-]{1,100}")
 # `re` compiles it, and keeps it, when a source first needs it: few do.
 _FAMILY = r"(.*)\{([1-9][0-9]{0,2})-([1-9][0-9]{0,2})\}"
-_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
+_POINTER = r"(?:/(?:[^~/]|~[01])*)+"
 
 
 class Place(NamedTuple):
@@ -50,7 +50,7 @@ def read_place(text: str, *, items: bool = False) -> Place:
         )
     if kind == "header" and not _HEADER.fullmatch(name.removeprefix(f"{WILDCARD}-")):
         raise ConfigurationInvalid(f"`{name}` is not a header's name")
-    if kind == "json" and not _POINTER.fullmatch(name):
+    if kind == "json" and not re.fullmatch(_POINTER, name):
         raise ConfigurationInvalid(f"`{name}` is not a JSON pointer, such as `/data/id`")
     if kind in ("query", "form") and not name:
         raise ConfigurationInvalid(f"`{text}` has no name after its colon")
@@ -81,6 +81,13 @@ class PlaceKind(Text):
     def read(self, value: object) -> str:
         """Return the place's text, in which a header's name is lower-case."""
         return str(read_place(super().read(value), items=self.items))
+
+
+class PointerKind(Text):
+    """A JSON pointer (RFC 6901). `example` completes the error of one that is none."""
+
+    def __init__(self, example: str = "/items/*") -> None:
+        super().__init__("JSON pointer", _POINTER, f"is not a JSON pointer, such as `{example}`")
 
 
 class FamilyKind(Text):

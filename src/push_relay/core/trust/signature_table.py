@@ -5,11 +5,22 @@ import re
 from push_relay.core.rules.configuration import Table, default, maybe, optional, required
 from push_relay.core.rules.kinds import Boolean, Choice, HeaderName, Text, Texts
 from push_relay.core.trust.fetch_table import FetchTable
-from push_relay.core.trust.place import ITEM, WILDCARD, FamilyKind, Place, PlaceKind, read_place, read_places
+from push_relay.core.trust.place import (
+    ITEM,
+    WILDCARD,
+    FamilyKind,
+    Place,
+    PlaceKind,
+    PointerKind,
+    read_place,
+    read_places,
+)
 from push_relay.core.trust.verify_base import Verify, tolerance
 
 _FORMATS = ("unix", "unix-ms", "unix-any", "rfc3339", "iso8601", "http-date")
 _WITHOUT_TEXT = Text(may_be_empty=True)
+#: The short keys, and the keys that they are short for.
+_SHORT = (("header", "signature"), ("timestamp_header", "timestamp"))
 
 
 class VerifySignature(Verify):
@@ -106,7 +117,7 @@ class VerifySignature(Verify):
     def expand(self) -> None:
         """Write the short keys in full, so that nothing else has to know them."""
         values = self.values
-        for short, full in (("header", "signature"), ("timestamp_header", "timestamp")):
+        for short, full in _SHORT:
             if values[short]:
                 values[full] = f"header:{values[short]}"
         if values["header_prefix"]:
@@ -119,7 +130,7 @@ class VerifySignature(Verify):
         """Refuse keys that have no effect, or that contradict each other."""
         if not self.is_wrong and not ("signature" in self or "header" in self):
             self.missing("signature")
-        for short, full in (("header", "signature"), ("timestamp_header", "timestamp")):
+        for short, full in _SHORT:
             if short in self and full in self:
                 self.wrong(short, f"is short for `{full}`, which is there too: remove one of the two")
         if "timestamp" not in self and "timestamp_header" not in self:
@@ -188,7 +199,7 @@ class VerifySigned(VerifySignature):
         Choice("sha1"), "The hash function that makes the key of the secret.", without="the secret is the key"
     )
     each = optional(
-        Text("JSON pointer", r"(?:/(?:[^~/]|~[01])*)+", "is not a JSON pointer, such as `/items/*`"),
+        PointerKind(),
         "A JSON pointer, in which `*` is every item of a list. Each of these values has a proof of its own: "
         "pointers are relative to it, and all have to fit, under one and the same key.",
         without="the request has one proof",
@@ -220,7 +231,7 @@ class VerifyPublicKey(VerifySignature):
         "`x509-pem` is a certificate, or its public key as PEM.",
     )
     wrapped = optional(
-        Text("JSON pointer", r"(?:/(?:[^~/]|~[01])*)+", "is not a JSON pointer, such as `/signature`"),
+        PointerKind("/signature"),
         "The value is base64 of a JSON object, and the signature is at this pointer in it.",
         without="the value is the signature",
     )

@@ -7,7 +7,7 @@ them too, and reads them here, so that it loads no scheme.
 from push_relay.core.rules.configuration import default, listed, optional
 from push_relay.core.rules.kinds import HeaderName, Integer, Text
 from push_relay.core.trust.jwt_table import VerifyJwt
-from push_relay.core.trust.place import Place, PlaceKind, read_place
+from push_relay.core.trust.place import Place, PlaceKind, PointerKind, read_place
 from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySigned
 from push_relay.core.trust.verify_base import (
     OPEN,
@@ -99,7 +99,7 @@ class VerifyToken(VerifySenderAlone):
         Text(may_be_empty=True), "", "The text before the token, such as `Bearer `.", without="no text"
     )
     each = optional(
-        Text("JSON pointer", r"(?:/(?:[^~/]|~[01])*)+", "is not a JSON pointer, such as `/items/*`"),
+        PointerKind(),
         "A JSON pointer, in which `*` is every item of a list: each of these values has the token, and "
         "pointers are relative to it.",
         without="the request has one token",
