@@ -3,8 +3,8 @@
     {"shop": "secret", "bank": ["new", "old"], "meta": {"secret": "s", "verify-token": "t"}}
 
 Only `secret` is ever tried as a secret, and `signing-key` by a source that takes several proofs. The other
-members of an object are settings. A JSON Web Key or a key
-set may be stored as an object in place of its JSON text.
+members of an object are settings. A JSON Web Key or a key set may be stored as an object in place of its JSON
+text.
 """
 
 import json

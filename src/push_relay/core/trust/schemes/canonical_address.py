@@ -7,7 +7,8 @@ https://developer.atlassian.com/cloud/jira/platform/understanding-jwt-for-connec
 
 from urllib.parse import parse_qsl, quote
 
-from push_relay.core.trust.schemes.form import MAX_FIELDS, Fields
+from push_relay.core.inbound.body import MAX_FIELDS
+from push_relay.core.trust.schemes.form import Fields
 from push_relay.core.trust.schemes.proof import no_fit
 from push_relay.core.trust.schemes.signed_text import local_part
 from push_relay.core.trust.schemes.values import Values, encoded

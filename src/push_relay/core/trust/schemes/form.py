@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
 from push_relay.core.errors import PayloadTooLarge
+from push_relay.core.inbound.body import MAX_FIELDS
 from push_relay.core.inbound.media_type import FORM, looks_like_json, media_type
 from push_relay.core.trust.schemes.proof import no_fit, require
 
-#: Fields of a form; Twilio sends some thirty.
-MAX_FIELDS = 1000
 #: Bytes of a form: an SMS has 1,600 characters, a task's attributes 4 KiB.
 MAX_FORM_BYTES = 512 * 1024
 #: How a field's name begins; what belongs to an address (`/`, `?`, `&`, `=`) begins none.

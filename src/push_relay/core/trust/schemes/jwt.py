@@ -47,11 +47,11 @@ _HASH_NAMES = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 
 def jwt(table: VerifyJwt) -> Scheme:
     """Make the scheme of a signed token, as its table describes it."""
-    token = Token(table)
+    token = SignedToken(table)
     return Scheme(token.verify, secret=token.key.secret, fetches=table.fetch is not None)
 
 
-class Token:
+class SignedToken:
     """Verifies requests that carry a token."""
 
     def __init__(self, table: VerifyJwt) -> None:

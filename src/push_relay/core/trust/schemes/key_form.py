@@ -11,7 +11,7 @@ from push_relay.core.trust.schemes.secret_form import (
     STANDARD_ALPHABET,
     SecretForm,
     encoded_form,
-    from_base64,
+    from_lenient_base64,
     key_text_form,
     to_base64,
 )
@@ -38,7 +38,7 @@ def key_form(form: str, *, strip: str, append: str, derive: str | None, begins: 
         return KeyForm(STANDARD, _standard_key)
     decode: Callable[[bytes], bytes]
     if form == "base64":
-        secret, decode = encoded_form("base64", _from_base64, to_base64, strip), _base64_bytes
+        secret, decode = encoded_form("base64", _from_any_alphabet, to_base64, strip), _base64_bytes
     elif form == "hex":
         secret, decode = encoded_form("hexadecimal digits", _from_hex, bytes.hex, strip), _hex_bytes
     else:
@@ -74,8 +74,8 @@ def decoded_standard(text: bytes) -> bytes:
     return value if base64.b64encode(value) == padded else b""
 
 
-def _from_base64(text: str) -> bytes:
-    return from_base64(text.translate(STANDARD_ALPHABET))
+def _from_any_alphabet(text: str) -> bytes:
+    return from_lenient_base64(text.translate(STANDARD_ALPHABET))
 
 
 def _base64_bytes(reading: bytes) -> bytes:

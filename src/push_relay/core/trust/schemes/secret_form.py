@@ -141,10 +141,10 @@ def _standard(text: str) -> str | None:
     text = visible(text.removeprefix("v1,").removeprefix("v1a,"))
     for prefix in ("whsec_", "whpk_"):
         if text.startswith(prefix):
-            key = from_base64(visible(text.removeprefix(prefix)).translate(STANDARD_ALPHABET))
+            key = from_lenient_base64(visible(text.removeprefix(prefix)).translate(STANDARD_ALPHABET))
             fits = bool(key) and (prefix == "whsec_" or len(key) == _PUBLIC_KEY_BYTES)
             return prefix + to_base64(key) if fits else None
-    key = b"" if is_public_key(text) else from_base64(text)
+    key = b"" if is_public_key(text) else from_lenient_base64(text)
     return "whsec_" + to_base64(key) if key and len(key) != _PUBLIC_KEY_BYTES else None
 
 
@@ -182,7 +182,7 @@ def _encoded(texts: Iterable[str]) -> list[bytes]:
     return list(dict.fromkeys(text.encode("utf-8") for text in texts))
 
 
-def from_base64(text: str) -> bytes:
+def from_lenient_base64(text: str) -> bytes:
     """Return the content of base64; empty if it is not. The padding may be missing, and last bits be set."""
     bare = text.rstrip("=")
     try:

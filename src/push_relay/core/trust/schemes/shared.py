@@ -35,7 +35,7 @@ def token(table: VerifyToken) -> Scheme:
     """
     each = read_place(f"json:{table.each}").steps if table.each else ()
     return Scheme(
-        Token(reader(table.place), table.prefix, each, table.document_field).verify,
+        SharedToken(reader(table.place), table.prefix, each, table.document_field).verify,
         secret=token_form(prefix=table.prefix, longest=MAX_PROOF),
         secret_places=_in_body(table.place, table.each or ""),
     )
@@ -47,7 +47,7 @@ def _in_body(place: Place, each: str) -> tuple[SecretPlace, ...]:
     return (SecretPlace("form", place.name),) if place.kind == "form" else ()
 
 
-class Token(NamedTuple):
+class SharedToken(NamedTuple):
     """Verifies that a request, or each of its items, has the token.
 
     read        reads the token's place
