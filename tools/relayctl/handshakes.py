@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from secrets import token_urlsafe
 from threading import Event as Flag
 from typing import Final
@@ -15,6 +14,7 @@ from push_relay.core.trust.handshakes.row import HARMLESS, Row
 from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.handshakes.setup import SETUP, WAITING_CODE, setup_hash
 from relayctl.deadletters.dead_letter import DeadLetter, DeadLetterSummary, Filter
+from relayctl.deadletters.listing import iso_time
 from relayctl.deadletters.queue import DeadLetterQueue
 from relayctl.deadletters.scan import scan_queue
 
@@ -31,8 +31,7 @@ class ReceivedSecret:
 
     def line(self) -> str:
         """Return the line to print."""
-        received = datetime.fromtimestamp(self.since, UTC).isoformat(timespec="seconds")
-        return f"{received}  {self.secret}"
+        return f"{iso_time(self.since)}  {self.secret}"
 
 
 def describe(source: Source, url: str | None) -> list[str]:

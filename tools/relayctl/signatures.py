@@ -14,13 +14,13 @@ from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+from push_relay.core.inbound.media_type import FORM
 from push_relay.core.trust.place import ITEM, Place
 from push_relay.core.trust.schemes.description import Description
 from push_relay.core.trust.schemes.signature_list import SignatureList
 from push_relay.core.trust.schemes.values import Values, each_of, reader
 from relayctl.webhook import Webhook
 
-_FORM: Final = "application/x-www-form-urlencoded"
 _LISTED: Final = "signed-headers:"
 
 
@@ -48,7 +48,7 @@ class Sending:
             case "form":
                 fields = parse_qsl(self.body.decode(), keep_blank_values=True)
                 kept = [field for field in fields if field[0] != place.name]
-                headers = {**self.headers, "content-type": _FORM}
+                headers = {**self.headers, "content-type": FORM}
                 return replace(self, headers=headers, body=urlencode([*kept, (place.name, value)]).encode())
             case _:
                 document = self.document()

@@ -106,6 +106,11 @@ def short_id_chars(summaries: Sequence[DeadLetterSummary]) -> int:
     return next((length for length in lengths if len({i[:length] for i in ids}) == len(ids)), 64)
 
 
+def iso_time(moment: float) -> str:
+    """Return a time (seconds since the epoch) in ISO 8601, to the second."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+
+
 def format_age(age_secs: float) -> str:
     """Return an age as one number and one unit: 40s, 12m, 3h, 2d."""
     return next((f"{int(age_secs // unit)}{name}" for name, unit in _UNITS if age_secs >= unit), "0s")
@@ -121,7 +126,7 @@ def _row(summary: DeadLetterSummary, now: float) -> dict[str, Any]:
         "error_code": summary.error_code,
         "source": summary.source,
         "event_id": summary.event_id,
-        "since": datetime.fromtimestamp(summary.since, UTC).isoformat(timespec="seconds"),
+        "since": iso_time(summary.since),
         "age_secs": max(0, round(now - summary.since)),
         "size_bytes": summary.size_bytes,
     }

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from relayctl.deadletters.listing import format_age
+from relayctl.deadletters.listing import format_age, iso_time
 from relayctl.fallbacks.log_reader import FallbackLine
 
 #: Names that a match rule can use, by the keys of the log line.
@@ -62,8 +61,8 @@ class Kind:
             "source": self.source,
             **self.names,
             "count": self.count,
-            "first": _iso(self.first),
-            "last": _iso(self.last),
+            "first": iso_time(self.first),
+            "last": iso_time(self.last),
             "next_step": {"folder": self.folder, "match": self.match},
         }
 
@@ -94,7 +93,7 @@ class FallbackListing:
         """Return the JSON object that docs/operations.md describes."""
         return {
             "stack": self.stack,
-            "since": _iso(self.since),
+            "since": iso_time(self.since),
             "complete": self.is_complete,
             "count": sum(kind.count for kind in self.kinds),
             "kinds": [kind.as_json() for kind in self.kinds],
@@ -131,7 +130,3 @@ def _origin(kind: Kind) -> str:
     )
     places = [f"{key} {kind.names[key]}" for key in ("topic", "queue") if key in kind.names]
     return ", ".join(part for part in (bus, *places) if part) or "-"
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

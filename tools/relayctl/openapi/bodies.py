@@ -6,12 +6,12 @@ from typing import Any
 from push_relay.core.errors import SchemaViolation
 from push_relay.core.inbound.body import ALL_FIELDS, BASE64, BodyFormat
 from push_relay.core.inbound.items import MAX_ITEMS, as_document
+from push_relay.core.inbound.media_type import FORM
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import Json, JsonObject
 from relayctl.openapi.answers import JSON, TEXT
 from relayctl.openapi.handshakes import question_parameters, rows_of
 
-_FORM = "application/x-www-form-urlencoded"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: Keywords whose values are data and not schemas, even if they look like schemas.
 _VALUES = frozenset({"const", "enum", "default", "examples"})
@@ -78,10 +78,10 @@ def request_body(source: Source) -> JsonObject:
         content = {media_type: {"schema": {}} for media_type in content}
         event = {}
     if body_format.form_field == ALL_FIELDS:
-        content[_FORM] = {"schema": event}
+        content[FORM] = {"schema": event}
     elif body_format.form_field:
         field = body_format.form_field
-        content[_FORM] = {
+        content[FORM] = {
             "schema": {
                 "type": "object",
                 "required": [field],
@@ -113,7 +113,7 @@ def _contents(event: JsonObject, item: JsonObject) -> dict[str, JsonObject]:
         },
         "xml": {"application/xml": text},
         "text": {TEXT: text},
-        "multipart": {"multipart/form-data": {"schema": event}, _FORM: {"schema": event}},
+        "multipart": {"multipart/form-data": {"schema": event}, FORM: {"schema": event}},
         "jwt": {"application/jwt": text},
         "list-of-one": {JSON: {"schema": {"type": "array", "minItems": 1, "maxItems": 1, "items": event}}},
         "sns": {TEXT: {"schema": _sns(event)}},

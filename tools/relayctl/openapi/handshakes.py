@@ -5,9 +5,8 @@ from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.handshakes.row import ANY, Row
 from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.handshakes.setup import SETUP
+from relayctl.openapi.answers import JSON, TEXT
 
-_JSON = "application/json"
-_TEXT = "text/plain"
 _EMPTY: JsonObject = {"type": "string", "maxLength": 0}
 
 
@@ -19,7 +18,7 @@ def rows_of(source: Source, *methods: str) -> list[Row]:
 def contents(source: Source) -> dict[str, JsonObject]:
     """Return the contents of the answers to a handshake by POST, by status."""
     if source.handshake == "sns":
-        return {"200": {_TEXT: {"schema": _EMPTY}}}
+        return {"200": {TEXT: {"schema": _EMPTY}}}
     found: dict[str, JsonObject] = {}
     for row in rows_of(source, "POST"):
         found.setdefault(str(row.status), {}).update(content(row))
@@ -32,7 +31,7 @@ def content(row: Row) -> JsonObject:
         return {}
     if row.json is None:
         schema: JsonObject = {"type": "string", "description": "The text that the request asks for."}
-        return {_TEXT: {"schema": schema if row.text else _EMPTY}}
+        return {TEXT: {"schema": schema if row.text else _EMPTY}}
     members = {name: _member(template) for name, template in row.json.items()}
     schema = {
         "type": "object",
@@ -40,7 +39,7 @@ def content(row: Row) -> JsonObject:
         "properties": members,
         "additionalProperties": False,
     }
-    return {_JSON: {"schema": schema}}
+    return {JSON: {"schema": schema}}
 
 
 def question_parameters(row: Row) -> list[JsonObject]:

@@ -13,6 +13,7 @@ from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.presets import PRESETS
 from push_relay.core.trust.presets.not_offered import NOT_OFFERED
 from push_relay.core.trust.presets.preset import Preset
+from push_relay.core.trust.verify_table import SNS_RETRY_SECS, TOLERANCE_SECS
 from relayctl.project import ROOT
 from relayctl.reference.tables import duration
 
@@ -127,16 +128,12 @@ def window(verify: Mapping[str, Any]) -> str:
     """Return how far a row's time may be from the clock."""
     if verify["scheme"] == "jwt":
         time = verify.get("time") or {}
-        return (
-            duration(time["tolerance_secs"])
-            if "tolerance_secs" in time
-            else "until its end"
-            if time
-            else "none"
-        )
+        if "tolerance_secs" in time:
+            return duration(time["tolerance_secs"])
+        return "until its end" if time else "none"
     if verify["scheme"] == "sns-http":
-        return "1h"
-    return duration(verify.get("tolerance_secs", 300)) if "timestamp" in verify else "none"
+        return duration(SNS_RETRY_SECS)
+    return duration(verify.get("tolerance_secs", TOLERANCE_SECS)) if "timestamp" in verify else "none"
 
 
 def _settings(slug: str, verify: Mapping[str, Any]) -> Iterator[str]:
