@@ -56,6 +56,15 @@ def test_a_removed_secret_is_rejected_after_the_maximum_age(tmp_path: Path) -> N
     assert status(here, GITHUB, GITHUB.other) == 202
 
 
+def test_the_secrets_are_not_read_for_a_scheme_without_one(tmp_path: Path) -> None:
+    """A forged message of SNS must not wait for Secrets Manager, and no setting takes part in its proof."""
+    case = next(case for case in CASES if case.name == "sns-http version 2")
+    here, manager = rotating(tmp_path, case)
+    forged = case.genuine(here.clock.time)
+    assert here.receive(api_gateway_v2(replace(forged, body=b"{}")))["statusCode"] == 401
+    assert manager.reads == []
+
+
 ZOOM = {
     "scheme": "hmac",
     "header": "x-zm-signature",

@@ -80,7 +80,7 @@ class Door:
             now=now,
             certificate=self.certificates,
             topics=policy.topics,
-            settings=self.settings(source.name, policy),
+            settings=self.settings(source.name, policy) if source.needs_secret else {},
             is_signed_for_anybody=handshake.is_signed_for_anybody if handshake.signs else None,
             keys=self.keys,
         )
