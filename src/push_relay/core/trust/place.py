@@ -84,7 +84,7 @@ class PlaceKind(Text):
 
 
 class PointerKind(Text):
-    """A JSON pointer (RFC 6901). `example` completes the error of one that is none."""
+    """A JSON pointer (RFC 6901). `example` completes the error of another text."""
 
     def __init__(self, example: str = "/items/*") -> None:
         super().__init__("JSON pointer", _POINTER, f"is not a JSON pointer, such as `{example}`")
