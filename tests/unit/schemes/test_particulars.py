@@ -198,6 +198,7 @@ OPTIONS = {
     "signed": {"signature": "header:X-S"},
     "public-key": {"signature": "header:X-S", "algorithm": "ed25519", "key": "hex"},
     "jwt": {"token": "body"},
+    "any-of": {"alternative": [{"scheme": "basic"}]},
 }
 
 
