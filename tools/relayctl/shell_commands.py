@@ -137,7 +137,7 @@ def proof_headers(
 
 def _described(description: Description, secret: str, body_file: Path) -> dict[str, str] | None:
     """Return the headers for a description, or None if its parts are not those that a shell can write."""
-    place, timestamp, keyed = description.places[0], description.timestamp, description.public_form
+    place, timestamp, keyed = description.places[0], description.timestamp, description.key_name
     if place.kind != "header" or not _is_plain(description):
         return None
     headers = {}
@@ -166,11 +166,11 @@ def _described(description: Description, secret: str, body_file: Path) -> dict[s
 def _is_plain(description: Description) -> bool:
     """Return whether key, list and encoding are such that a short command can write them."""
     grammar = description.list
-    if not description.hash_name or description.each or description.public_form not in ("text", "whsec"):
+    if not description.hash_name or description.each or description.key_name not in ("text", "whsec"):
         return False
     listed = grammar is None or not (grammar.quoted or grammar.first_plain)
     key = b"planted"
-    unchanged = description.public_form != "text" or description.key.key(key) == key
+    unchanged = description.key_name != "text" or description.key.key(key) == key
     return listed and unchanged and description.spelling in (SPELLINGS["hex"], SPELLINGS["base64"])
 
 

@@ -75,7 +75,7 @@ def test_zendesk_differs_from_its_vector_only_in_the_format_of_the_time() -> Non
     assert isinstance(ours, Signed)
     left, right = written_out.description, ours.description
     assert (left.timestamp, right.timestamp) != (None, None)
-    for name in ("places", "prefix", "list", "spelling", "algorithm", "public_form", "id", "covers"):
+    for name in ("places", "prefix", "list", "spelling", "algorithm", "key_name", "id", "covers"):
         assert getattr(left, name) == getattr(right, name)
     assert [piece.name for piece in left.text.variables] == [piece.name for piece in right.text.variables]
     assert left.timestamp

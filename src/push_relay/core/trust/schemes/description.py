@@ -4,7 +4,7 @@ The parts have a module each: the signature's list, its spelling, the signed tex
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.trust.place import ITEM, Place, read_place, read_places
@@ -16,6 +16,7 @@ from push_relay.core.trust.schemes.spelling import SPELLINGS, Spelling
 from push_relay.core.trust.signature_table import VerifyHmac, VerifyPublicKey, VerifySignature, VerifySigned
 
 type SignatureTable = VerifySigned | VerifyPublicKey
+type Cover = Literal["body", "form", "field", "nothing"]
 
 if TYPE_CHECKING:
     from push_relay.core.trust.schemes.fetched import FetchedKeySource
@@ -43,6 +44,7 @@ class Description(NamedTuple):
     list          the grammar of a list of signatures; None if each value is one
     algorithm     `hmac-...` or that of a public key
     key           the form of the key that signs; of a public key only its `secret` is used
+    key_name      the name of this form in the table
     each          the steps to the items that have a proof each
     form_field    the field of a form that holds the JSON document
     covers        `body`, `form` (all of its fields), `field` (the one that holds the document), or `nothing`
@@ -60,12 +62,12 @@ class Description(NamedTuple):
     timestamp: Timestamp | None
     algorithm: str
     key: KeyForm
-    public_form: str
+    key_name: str
     is_prehashed: bool
     id: Place | None
     each: tuple[str, ...]
     form_field: str | None
-    covers: str
+    covers: Cover
     delimited: tuple[tuple[Place, str], ...]
     wrapped: tuple[str, ...] = ()
     fetch: "FetchedKeySource | None" = None
@@ -91,7 +93,7 @@ def describe(table: SignatureTable | VerifyHmac) -> Description:
         algorithm=table.algorithm,
         hash_name=_hash_name(table.algorithm),
         key=_key(table),
-        public_form=table.key,
+        key_name=table.key,
         is_prehashed=isinstance(table, VerifyPublicKey) and table.prehash is not None,
         id=read_place(table.id) if table.id else None,
         each=_each(table),
@@ -182,7 +184,7 @@ def _list(table: SignatureTable, text: SignedText, timestamp: Place | None) -> S
 
 
 def _timestamp(
-    table: VerifySignature, text: SignedText, place: Place | None, covers: str
+    table: VerifySignature, text: SignedText, place: Place | None, covers: Cover
 ) -> Timestamp | None:
     if place is None:
         return None
@@ -197,7 +199,7 @@ def _timestamp(
     )
 
 
-def _covers(table: VerifySignature, text: SignedText, document_field: str | None) -> str:
+def _covers(table: VerifySignature, text: SignedText, document_field: str | None) -> Cover:
     """Return which part of the content is signed. Raises ConfigurationInvalid for an unstated none."""
     variables = text.variables
     if table.content == "unsigned":

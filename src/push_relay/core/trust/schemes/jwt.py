@@ -71,8 +71,8 @@ class SignedToken:
         token = self._token(request)
         require_settings(evidence, self._table.settings)
         jws = read_jws(token.removeprefix(self._table.prefix))
-        require(token.startswith(self._table.prefix) and jws is not None)
-        assert jws is not None  # noqa: S101 (`require` has raised)
+        if jws is None or not token.startswith(self._table.prefix):
+            raise no_fit()
         claims = self._read(jws)
         values = Values(request, evidence.settings)
         _check(self._jose, jws.jose, values)

@@ -78,7 +78,7 @@ class Signed:
         self._lasting = description.text.lasting if description.covers == "form" else None
         self._is_spelt = description.spelling.pattern.fullmatch
         # A secret may also be a public key of Standard Webhooks, with items of its own.
-        self._has_public_kind = description.public_form == "whsec"
+        self._has_public_kind = description.key_name == "whsec"
 
     def scheme(self) -> Scheme:
         """Return it as a scheme."""
@@ -245,7 +245,7 @@ class Signed:
     def _fits(self, offer: Offer, secret: bytes) -> bool:
         description = self.description
         if not description.hash_name:
-            stored = _stored_keys(description.public_form, description.algorithm, secret)
+            stored = _stored_keys(description.key_name, description.algorithm, secret)
             return self._fits_one(offer, stored)
         if self._has_public_kind and secret.startswith(PUBLIC_PREFIX):
             return _is_standard_signed(offer, secret)
