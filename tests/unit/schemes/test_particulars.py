@@ -1,6 +1,7 @@
 """Rules of single schemes: lists of signatures, kinds of keys, shared secrets, and options."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -192,7 +193,7 @@ def test_the_scheme_none_accepts_everything() -> None:
 
 
 #: The required keys of schemes.
-OPTIONS = {
+OPTIONS: Mapping[str, Any] = {
     "hmac": {"header": "X-S"},
     "token": {"header": "X-T"},
     "signed": {"signature": "header:X-S"},
