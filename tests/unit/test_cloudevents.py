@@ -2,13 +2,14 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import SHIPPED, SHIPPED_ROUTES, World
-from front_door import api_gateway_v2, request
+from front_door import api_gateway_v2, request, world
 from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
 from push_relay.core.inbound.body import BodyFormat, read_body
 from push_relay.core.strict_json import JsonObject
@@ -132,6 +133,35 @@ def test_a_batch_has_its_own_media_type_or_nothing_but_events(
     """Without a proof the media type decides, and with one the content does."""
     with pytest.raises((UnsupportedMediaType, MalformedRequest)):
         read({"content-type": content_type}, body, proven=proven)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/octet-stream", ""])
+def test_headers_do_not_make_another_event_of_a_signed_batch(content_type: str) -> None:
+    """The signature covers the body alone, so a captured batch must not be relayed again as another event."""
+    given = [{"specversion": "1.0", "id": "1"}, {"specversion": "1.0", "id": "2"}]
+    headers = {**BINARY, "ce-type": "forged"} | ({"content-type": content_type} if content_type else {})
+    assert read(headers, json.dumps(given).encode(), proven=True) == (given,)
+
+
+@pytest.mark.parametrize("data", [[], [1], [{"a": 1}], [{"specversion": "1.0"}, 1]])
+def test_a_list_may_be_the_data_of_a_signed_event(data: list[object]) -> None:
+    """It is a batch only if each item is an event."""
+    headers = {**BINARY, "content-type": "application/json"}
+    assert read(headers, json.dumps(data).encode(), proven=True)["data"] == data
+
+
+@pytest.mark.parametrize("named", [{}, {"id": "1"}, {"source": "/a"}, {"source": "/a", "id": 1}])
+def test_an_event_without_its_names_is_not_the_same_as_all_others(
+    named: dict[str, object], tmp_path: Path
+) -> None:
+    """Both are required. Events without them are identified by their content."""
+    here = world(tmp_path, {"scheme": "token", "header": "x-token"}, event='format = "cloudevents"')
+    here.secrets.secrets = (b"planted",)
+    for number in (1, 2, 2):
+        event = {"specversion": "1.0", "type": "t", **named, "data": number}
+        here.receive(api_gateway_v2(request(event, {**STRUCTURED, "x-token": "planted"})))
+    first, second, again = (event.identity for event, _ in here.messages.queued)
+    assert first != second == again
 
 
 # --- escapes -----------------------------------------------------------------------------------------------

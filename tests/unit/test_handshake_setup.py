@@ -14,6 +14,7 @@ from dead_letters import NOW, dead_letter
 from fake_sqs import FakeSqs
 from fakes import World, captured
 from front_door import api_gateway_v2, request, world
+from invocations import sqs_batch, sqs_record
 from push_relay.core.errors import QueueUnavailable
 from push_relay.core.rules.source import read_source
 from push_relay.core.trust.handshakes.setup import WAITING_CODE, setup_hash
@@ -62,6 +63,19 @@ def test_the_secret_waits_in_the_dead_letter_queue(name: str, tmp_path: Path) ->
     assert json.loads(dead.body) == {"source": "planted", "secret": CHOSEN}
     assert here.witness.handshakes == [("planted", "req-1")]
     assert not here.messages.queued
+
+
+def test_a_secret_that_is_moved_back_to_the_queue_is_not_pushed(tmp_path: Path) -> None:
+    """AWS's own redrive moves each message as it is."""
+    here = relay_for(tmp_path, "asana", VALUE)
+    here.receive(api_gateway_v2(asked("asana", setup=VALUE)))
+    (dead,) = here.messages.dead_letters
+    attributes = {
+        name: {"stringValue": value, "dataType": "String"} for name, value in dead.attributes.items()
+    }
+    here.deliver(sqs_batch({**sqs_record(dead.body), "messageAttributes": attributes}))
+    assert not here.vendor.calls
+    assert here.messages.dead_letters[1].error_code == "malformed_request"
 
 
 WRONG = [

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from time import process_time
 from typing import Any
 
 import pytest
@@ -239,6 +240,13 @@ def test_without_a_proof_the_text_has_to_be_utf8() -> None:
 def test_parts_headers_and_texts_are_bounded(content: bytes) -> None:
     """Reading a form costs no more than reading JSON."""
     assert set(refused(content)) == {PayloadTooLarge}
+
+
+def test_a_header_of_spaces_is_cheap_to_refuse() -> None:
+    """Anybody may have a form read in which a token could be."""
+    began = process_time()
+    refused(body(part(PLAIN + " " * (MAX_HEADER_BYTES - 100) + "x")))
+    assert process_time() - began < 0.1
 
 
 def test_the_largest_form_is_read() -> None:

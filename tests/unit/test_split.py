@@ -211,3 +211,16 @@ def test_without_a_signature_the_item_identifies_itself(tmp_path: Path) -> None:
 
     alone = identities(here, sent({"note": "a"}))
     assert identities(here, sent(notes("b", "a")))[1:] == alone
+
+
+@pytest.mark.parametrize("event", ["id = 'data.id'", "id = 'data.id'\neach = 'data[]'"])
+def test_a_charset_does_not_make_another_event_of_a_signed_item(event: str, tmp_path: Path) -> None:
+    """It decides how bytes are read that are not UTF-8, and it is in a header that is not signed."""
+    here = relay(tmp_path, event)
+    body = '[{"id": "1", "note": "caf\u00e9"}]'.encode("latin-1")
+    for charset in ("iso-8859-1", "utf-8", "iso-8859-15"):
+        status, _ = send(here, signed(body, **{"content-type": f"application/json; charset={charset}"}))
+        assert status == 202
+    first, second, third = queued(here)
+    assert first.data != second.data
+    assert first.identity == second.identity == third.identity

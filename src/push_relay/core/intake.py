@@ -292,7 +292,7 @@ class Intake:
             from push_relay.core.trust.secret_places import remove_secrets  # noqa: PLC0415 (few need it)
 
             document = list(content.values) if isinstance(content, Items) else content
-            remove_secrets(document, source.verify.secret_places)
+            remove_secrets(document, source.verify.secret_places, source.body_format.format.moved)
         return content
 
     def _reading(self, source: Source, arrival: Arrival, verified: Verified) -> Arrival:

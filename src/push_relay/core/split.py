@@ -19,6 +19,9 @@ from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.schemes.proof import Verified
 
+#: How gzip begins.
+_GZIP = b"\x1f\x8b"
+
 
 def items_of(source: Source, content: JsonObject | Items, outer: Arrival) -> Items:
     """Return the items of a request: those of `[event] each`, or else those of its body.
@@ -52,16 +55,17 @@ class Splitter:
 
     def parts(self, items: Items) -> list[tuple[Part, RejectedItem | None]]:
         """Return the part of each item. An invalid one also has the message in which it can be kept."""
-        return [self._part(position, item) for position, item in enumerate(items.values)]
+        by_id = _has_one_reading(self.verified.signed)
+        return [self._part(position, item, by_id=by_id) for position, item in enumerate(items.values)]
 
-    def _part(self, position: int, item: Item) -> tuple[Part, RejectedItem | None]:
+    def _part(self, position: int, item: Item, *, by_id: bool) -> tuple[Part, RejectedItem | None]:
         fallback_id = f"{self.outer.fallback_id}-{position}"
         if isinstance(item, Unreadable):
             return self._rejected(fallback_id, item.text, item.error)
         document = as_document(item)
         arrival = replace(self.outer, data=document, fallback_id=fallback_id, enclosed=None)
         try:
-            event = self.source.event(self._identified(arrival, position), self.reads)
+            event = self.source.event(self._identified(arrival, position, by_id=by_id), self.reads)
         except Exception as exc:  # noqa: BLE001 (it is the item's outcome, and no neighbour's)
             return self._rejected(
                 fallback_id, json.dumps(document, separators=(",", ":")), _at(position, exc)
@@ -73,8 +77,10 @@ class Splitter:
         kept = RejectedItem(self.source.name, text, item_id, outer.received_at, outer.correlation_id, error)
         return Part(item_id, None, error), kept
 
-    def _identified(self, arrival: Arrival, position: int) -> Arrival:
+    def _identified(self, arrival: Arrival, position: int, *, by_id: bool) -> Arrival:
         """Return an item's arrival with its identity, which is made of what the proof covers.
+
+        by_id  whether an item may be identified by its own id and content
 
         Two equal items are one event only if they have the same id. Without a proof of the content there is
         no more than the item's own content, as for a request with one event.
@@ -82,7 +88,7 @@ class Splitter:
         verified = self.verified
         if not verified.content:
             return replace(arrival, identity=self.source.identify(arrival))
-        own_id = self.source.own_id(arrival)
+        own_id = self.source.own_id(arrival) if by_id else None
         # The content counts too: senders give one id to a thing that happens and to its end.
         own_hash = None if own_id is None else _hash([own_id, arrival.data])
         if verified.event_id is not None:
@@ -127,6 +133,21 @@ def _at(position: int, error: Exception) -> Exception:
         return error
     violations = tuple(Violation(f"/{position}{v.pointer}", v.rule) for v in error.violations)
     return SchemaViolation(violations)
+
+
+def _has_one_reading(signed: bytes) -> bool:
+    """Return whether no header has a part in how a signed body is read, so that its content identifies items.
+
+    How bytes that are not UTF-8 are read depends on the charset in the content type, which is not signed. A
+    captured request would be relayed again under each charset. A compressed body is taken to be UTF-8.
+    """
+    if signed.startswith(_GZIP):
+        return True
+    try:
+        signed.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _hash(value: object) -> str:

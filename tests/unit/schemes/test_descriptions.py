@@ -12,7 +12,7 @@ import pytest
 
 from described_requests import SECRET, described, refused, signed, verified
 from described_senders import DESCRIBED, private_keys
-from front_door import GATEWAYS, Gateway, world_of
+from front_door import GATEWAYS, Gateway, api_gateway_v2, request, world, world_of
 from push_relay.core.errors import SignatureInvalid, Stale
 from push_relay.core.trust.place import Place
 from push_relay.core.trust.schemes.moment import FORMATS
@@ -64,6 +64,31 @@ def test_a_secret_in_the_document_is_removed_from_it() -> None:
     for value in ([], "x", None, 1, [{"state": "s"}]):
         remove_secrets(value, (SecretPlace("json", "/value/0/state"),))
     assert read_scheme({"scheme": "token", "header": "X-T"}).secret_places == ()
+
+
+@pytest.mark.parametrize(
+    ("event", "place", "body", "headers"),
+    [
+        ("list-of-one", "/0/pass", [{"pass": "planted", "note": "n"}], {}),
+        ("list", "/0/pass", [{"pass": "planted", "note": "n"}], {}),
+        ("cloudevents", "/pass", {"pass": "planted", "note": "n"}, {"ce-specversion": "1.0"}),
+        (
+            "cloudevents",
+            "/data/pass",
+            {"specversion": "1.0", "data": {"pass": "planted"}},
+            {"content-type": "application/cloudevents+json"},
+        ),
+    ],
+)
+def test_a_secret_is_removed_from_a_document_that_is_not_the_whole_body(
+    event: str, place: str, body: Any, headers: dict[str, str], tmp_path: Path
+) -> None:
+    """A format may take the document out of the body, or put the body into it."""
+    here = world(tmp_path, {"scheme": "token", "token": f"json:{place}"}, event=f'format = "{event}"')
+    here.secrets.secrets = (b"planted",)
+    assert here.receive(api_gateway_v2(request(body, headers)))["statusCode"] == 202
+    ((queued, _),) = here.messages.queued
+    assert "pass" not in json.dumps(queued.data)
 
 
 def test_the_headers_of_every_place_are_proofs() -> None:

@@ -2,10 +2,12 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from front_door import api_gateway_v2, request, world
 from jwt_senders import (
     BODY,
     INTERMEDIATE_OID,
@@ -24,6 +26,8 @@ from push_relay.core.errors import (
     SignatureMissing,
     Stale,
 )
+from push_relay.core.rules.findings import Mistakes
+from push_relay.core.rules.source import read_source
 from push_relay.core.trust.jws import MAX_JOSE, MAX_TOKEN
 from push_relay.core.trust.schemes.proof import Verified
 
@@ -98,6 +102,46 @@ def test_the_token_may_be_the_only_field_of_the_body() -> None:
     ):
         with pytest.raises(error):
             verify(table, "", body=json.dumps(document).encode())
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("place", "headers", "body", "status"),
+    [
+        ("form:tok", FORM, "tok={}", 202),
+        ("form:tok", FORM, "tok={}&more=1", 401),
+        ("form:tok", FORM, "tok={0}&tok={0}", 401),
+        ("form:tok", FORM, "other={}", 401),
+        ("form:tok", {}, "tok={}", 401),
+        ("form:tok", FORM, '{{"tok": "{}"}}', 401),
+        ("json:/tok", {}, '{{"tok": "{}"}}', 202),
+        ("json:/tok", FORM, "tok={}", 401),
+    ],
+)
+def test_the_token_may_be_the_only_field_of_a_form(
+    place: str, headers: dict[str, str], body: str, status: int, tmp_path: Path
+) -> None:
+    """The event is its claims, and nothing beside the token is read."""
+    verify_table = {"scheme": "jwt", "token": place}
+    here = world(tmp_path, verify_table, event='format = "jwt"\nform_field = "tok"')
+    here.secrets.secrets = (SECRET,)
+    sent = request(body.format(token({"n": 1}, SECRET)).encode(), headers)
+    assert here.receive(api_gateway_v2(sent))["statusCode"] == status
+    assert [event.data for event, _ in here.messages.queued] == ([{"n": 1}] if status == 202 else [])
+
+
+def test_a_token_inside_a_member_of_the_body_is_a_mistake() -> None:
+    """The document could not be found there, so that every event would be refused."""
+    document = {
+        "title": "t",
+        "docs": "d",
+        "verify": {"scheme": "jwt", "token": "json:/a/tok"},
+        "event": {"format": "jwt", "form_field": "a/tok"},
+    }
+    with pytest.raises(Mistakes, match="name a member of the whole body"):
+        read_source("planted", document, {})
 
 
 def test_the_size_of_the_jose_header_is_bounded() -> None:
@@ -186,3 +230,14 @@ def test_parts_of_chains_are_refused() -> None:
         chained(chain().root, chain().x5c, ec_key())
     with pytest.raises(SignatureInvalid):
         chained(chain().root, chain().x5c, chain().key, now=NOW + 10**9)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_certificate_of_an_unknown_version_is_refused(place: int) -> None:
+    """Anybody can write one in front of the root, which is public. It must not end as an internal error."""
+    x5c = list(chain().x5c)
+    der = base64.b64decode(x5c[place])
+    version = der.index(b"\xa0\x03\x02\x01\x02") + 4
+    x5c[place] = base64.b64encode(der[:version] + b"\x07" + der[version + 1 :]).decode()
+    with pytest.raises(SignatureInvalid):
+        chained(chain().root, x5c, chain().key)

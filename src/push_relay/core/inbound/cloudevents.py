@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
-from push_relay.core.inbound.media_type import MediaType, media_type
+from push_relay.core.inbound.media_type import MediaType, looks_like_json, media_type
 from push_relay.core.strict_json import MAX_TEXT, JsonObject, decode, decode_leniently, parse
 
 STRUCTURED = "application/cloudevents+json"
@@ -28,6 +28,21 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 def is_binary(headers: Mapping[str, str]) -> bool:
     """Return whether a request is a CloudEvent of the binary content mode."""
     return "ce-specversion" in headers
+
+
+def is_batch(body: bytes) -> bool:
+    """Return whether a body is a batch, whatever its headers name: a list of structured events."""
+    if not looks_like_json(body):
+        return False
+    try:
+        value = parse(body, lenient=True)
+    except MalformedRequest:
+        return False
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(event, dict) and "specversion" in event for event in value)
+    )
 
 
 def binary_event(body: bytes, headers: Mapping[str, str], *, lenient: bool) -> JsonObject:

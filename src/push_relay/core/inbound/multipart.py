@@ -25,7 +25,7 @@ _LONGEST_LINE = 2 + 70 + 2
 _NAMED_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)", re.DOTALL)
 _DISPOSITION = re.compile(
-    r'form-data((?:\s*;\s*[A-Za-z0-9_*-]+=(?:"(?:[^"\\]|\\.)*"|[^\s;"\\]+))+)\s*;?\s*', re.IGNORECASE
+    r'form-data((?:\s*;\s*[A-Za-z0-9_*-]+=(?:"(?:[^"\\]|\\.)*"|[^\s;"\\]+))+)(?:\s*;)?\s*', re.IGNORECASE
 )
 _PARAMETER = re.compile(r'([A-Za-z0-9_*-]+)=("(?:[^"\\]|\\.)*"|[^\s;"\\]+)')
 _QUOTED_PAIR = re.compile(r'\\(["\\])')

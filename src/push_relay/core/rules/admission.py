@@ -75,6 +75,9 @@ def _check_jwt(file: SourceFile) -> None:
         event.wrong("format", "must be `jwt`, without a `form_field`: the token is the body")
     for place in (place for key, place in verify.proof_places if key == "token"):
         name = place.name.removeprefix("/")
+        if place.kind == "json" and "/" in name:
+            verify.wrong("token", "is inside a member of the body: name a member of the whole body")
+            continue
         if place.kind in ("form", "json") and (event.format != "jwt" or event.form_field != name):
             event.wrong("format", f'must be `jwt`, with `form_field = "{name}"`: the token is in that field')
 

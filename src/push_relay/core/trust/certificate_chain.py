@@ -12,6 +12,7 @@ from push_relay.core.event import sha256_hex
 from push_relay.core.trust.public_keys import (
     TOKEN_FAMILIES,
     PublicKey,
+    certificate_of_der,
     der_of_pem,
     family_of,
     key_of,
@@ -58,10 +59,10 @@ def leaf_key(chain: object, roots: Sequence[str], now: float, rules: ChainRules)
     if not ders or sha256_hex(ders[-1]) not in roots:
         return None
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.x509 import DuplicateExtension, load_der_x509_certificate  # noqa: PLC0415
+    from cryptography.x509 import DuplicateExtension  # noqa: PLC0415
 
     try:
-        certificates = [load_der_x509_certificate(der) for der in ders]
+        certificates = [certificate_of_der(der) for der in ders]
         for certificate, issuer in pairwise(certificates):
             certificate.verify_directly_issued_by(issuer)
         valid = all(key_of(certificate).is_valid(now) for certificate in certificates)

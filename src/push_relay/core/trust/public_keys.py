@@ -233,11 +233,19 @@ def _x509(document: bytes) -> Iterable[PublicKey]:
 
 def read_certificate(document: bytes) -> "Certificate | None":
     """Return the certificate that a PEM document begins with. Raises ValueError."""
-    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415
-
     # A chain may follow: the first certificate is the signer's.
     der = der_of_pem(document.decode("ascii"), "CERTIFICATE", first=True)
-    return load_der_x509_certificate(der) if der else None
+    return certificate_of_der(der) if der else None
+
+
+def certificate_of_der(der: bytes) -> "Certificate":
+    """Return the certificate that DER holds. Raises ValueError."""
+    from cryptography.x509 import InvalidVersion, load_der_x509_certificate  # noqa: PLC0415
+
+    try:
+        return load_der_x509_certificate(der)
+    except InvalidVersion as exc:
+        raise ValueError(str(exc)) from None
 
 
 def key_of(certificate: "Certificate") -> PublicKey:

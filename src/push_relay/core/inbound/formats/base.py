@@ -4,7 +4,7 @@ A JSON object is one event, and each item of a JSON list is one.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
@@ -110,6 +110,10 @@ class Format:
         """Return the values by which an event identifies itself; None if the format has none."""
         del data
         return None
+
+    def moved(self, steps: Sequence[str]) -> Iterable[Sequence[str]]:
+        """Return the places where the document may have what the body has at a JSON pointer."""
+        return (steps,)
 
     def becomes_data(self, header: str) -> bool:
         """Return whether a header (lower-case) becomes a part of the document."""

@@ -3,6 +3,8 @@
 `inbound/cloudevents.py` reads them.
 """
 
+from collections.abc import Iterable, Sequence
+
 from push_relay.core.errors import UnsupportedMediaType
 from push_relay.core.inbound import cloudevents
 from push_relay.core.inbound.formats.base import Content, Format, only_object
@@ -14,8 +16,11 @@ class CloudEvent(Format):
     """A CloudEvent in the structured or the binary content mode, or a batch."""
 
     def read_whole(self, content: Content, *, proven: bool) -> JsonObject | None:
-        """Return an event of the binary content mode; None for the structured mode."""
-        if not cloudevents.is_binary(content.headers):
+        """Return an event of the binary content mode; None for the structured mode and for a batch.
+
+        A proof of the body does not cover the headers, so they must not make another event of a batch.
+        """
+        if not cloudevents.is_binary(content.headers) or (proven and cloudevents.is_batch(content.body)):
             return None
         return cloudevents.binary_event(content.body, content.headers, lenient=proven)
 
@@ -48,9 +53,17 @@ class CloudEvent(Format):
             raise _no_cloudevent()
         return cloudevents.structured_event(event, lenient=lenient)
 
-    def own_identity(self, data: JsonObject) -> list[object]:
-        """Return its source and id (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id)."""
-        return [data.get("source"), data.get("id")]
+    def own_identity(self, data: JsonObject) -> list[object] | None:
+        """Return its source and id (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id).
+
+        None if one is missing, although both are required: events without an id are not all the same one.
+        """
+        named = [data.get("source"), data.get("id")]
+        return named if all(isinstance(value, str) for value in named) else None
+
+    def moved(self, steps: Sequence[str]) -> Iterable[Sequence[str]]:
+        """Return the place in the event, or in its data if the body is the data (binary content mode)."""
+        return (steps, ("data", *steps))
 
     def becomes_data(self, header: str) -> bool:
         """Return whether a header is an attribute of the binary content mode."""

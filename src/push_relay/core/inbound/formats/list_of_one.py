@@ -1,5 +1,7 @@
 """The format `list-of-one`: a JSON list of one object, as Azure Event Grid sends it."""
 
+from collections.abc import Iterable, Sequence
+
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.inbound.formats.base import Content, Format
 from push_relay.core.strict_json import Json, JsonObject
@@ -18,3 +20,7 @@ class ListOfOne(Format):
                 raise MalformedRequest(
                     "the body is not a list of one object: switch the sender's batching off"
                 )
+
+    def moved(self, steps: Sequence[str]) -> Iterable[Sequence[str]]:
+        """Return the place in the list's only object."""
+        return (steps[1:],)

@@ -87,6 +87,7 @@ class UnprovenQuestions(NamedTuple):
     def _keep_secret(
         self, row: "Row", source: str, settings: Mapping[str, str], request: "HttpRequest"
     ) -> None:
+        from push_relay.core.queue_format import SOURCE_ATTRIBUTE, UNREADABLE_ATTRIBUTE  # noqa: PLC0415
         from push_relay.core.trust.handshakes import setup  # noqa: PLC0415 (few sources need it)
         from push_relay.core.trust.handshakes.engine import value_at  # noqa: PLC0415 (as above)
 
@@ -94,4 +95,6 @@ class UnprovenQuestions(NamedTuple):
         body = setup.waiting_secret(source, value_at(row.brings, request))
         if self.dead_letters is None:
             raise QueueUnavailable("there is no dead-letter queue that could take the secret")
-        self.dead_letters.dead_letter(body, {"source": source}, setup.WAITING_CODE, request.correlation_id)
+        # A person may move the whole dead-letter queue back: the secret must not become an event there.
+        attributes = {SOURCE_ATTRIBUTE: source, UNREADABLE_ATTRIBUTE: "1"}
+        self.dead_letters.dead_letter(body, attributes, setup.WAITING_CODE, request.correlation_id)

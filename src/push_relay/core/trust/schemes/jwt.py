@@ -19,6 +19,7 @@ from push_relay.core.trust.jwt_table import SECRET_KEYS, Expected, VerifyJwt
 from push_relay.core.trust.place import read_place
 from push_relay.core.trust.public_keys import PublicKey, read_stored_keys
 from push_relay.core.trust.schemes.fetched import FetchedKeySource
+from push_relay.core.trust.schemes.form import read_form
 from push_relay.core.trust.schemes.jwt_time import Validity
 from push_relay.core.trust.schemes.key_form import KeyForm
 from push_relay.core.trust.schemes.proof import (
@@ -91,6 +92,8 @@ class SignedToken:
         place = read_place(self._table.token)
         if place.kind in ("header", "query"):
             return proof(request.headers if place.kind == "header" else request.query, place.name)
+        if place.kind == "form":
+            return _form_field(request, place.name)
         return _field(request.body, place.steps)
 
     def _read(self, jws: Jws) -> JsonObject:
@@ -165,6 +168,15 @@ def _field(body: bytes, steps: Sequence[str]) -> str:
         value = value[step]
     require(isinstance(value, str))
     return str(value)
+
+
+def _form_field(request: SignedRequest, name: str) -> str:
+    """Return the token in a form that holds nothing else."""
+    fields = read_form(request.headers, request.body)
+    if all(given != name for given, _ in fields):
+        raise SignatureMissing("the request is not signed")
+    require(len(fields) == 1)
+    return fields[0][1]
 
 
 def _mac_secret(jws: Jws, content: bytes, secrets: Sequence[bytes], form: KeyForm) -> bytes:
