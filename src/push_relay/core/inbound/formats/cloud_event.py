@@ -56,7 +56,7 @@ class CloudEvent(Format):
     def own_identity(self, data: JsonObject) -> list[object] | None:
         """Return its source and id (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id).
 
-        None if one is missing, although both are required: without them the content identifies the event.
+        None if one is missing, although both are required: events without them are different events.
         """
         named = [data.get("source"), data.get("id")]
         return named if all(isinstance(value, str) for value in named) else None
