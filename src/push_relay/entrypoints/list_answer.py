@@ -83,7 +83,8 @@ def _problem(received: Received, error: Exception, status: int, headers: dict[st
     detail = error.detail if isinstance(error, RelayError) and is_theirs else ""
     body = details(status, code_of(error), detail)
     if isinstance(error, SchemaViolation):
-        body["errors"] = listed(_violations(received))
+        found = _violations(received)
+        body |= {"detail": SchemaViolation(tuple(found)).detail, "errors": listed(found)}
     body |= {"source": received.source, "events": _events(received)}
     return respond(status, body, received.correlation_id, headers)
 
