@@ -15,7 +15,7 @@ from front_door import api_gateway_v2, request, world
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, RelayError, UnsupportedMediaType
 from push_relay.core.event import Event
 from push_relay.core.inbound.body import BodyFormat, read_body
-from push_relay.core.inbound.items import Items
+from push_relay.core.inbound.items import Items, Unreadable
 from push_relay.core.inbound.xml_document import MAX_ELEMENTS, MAX_XML_DEPTH
 from push_relay.core.queue_format import PLAIN, pack, unpack
 from push_relay.core.rules.source import read_source
@@ -292,6 +292,22 @@ def test_each_line_is_an_item(content_type: str) -> None:
     """Blank lines are skipped. Other characters that end a line may be part of a text."""
     body = '{"a": "x\u2028y"}\r\n\n  \n7\n'.encode()
     assert both(body, LINES, content_type) == Items([{"a": "x\u2028y"}, 7])
+
+
+@pytest.mark.parametrize(
+    ("line", "detail"),
+    [
+        (b'{"a": ', "line 3 of the body is not JSON: column 7"),
+        (b'{"a": 1, "a": 2}', "line 3 of the body has an object with the same key twice"),
+    ],
+)
+def test_the_error_of_a_line_has_its_number_in_the_body(line: bytes, detail: str) -> None:
+    """Blank lines count, as in an editor."""
+    items = read_body(b'{"a": 1}\n\n' + line + b"\n", {"content-type": "application/x-ndjson"}, LINES)
+    assert isinstance(items, Items)
+    broken = items.values[1]
+    assert isinstance(broken, Unreadable)
+    assert broken.error.detail == detail
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])

@@ -258,6 +258,7 @@ def test_any_text_compiles_or_raises_a_configuration_error(text: str) -> None:
     ("text", "reason"),
     [
         ("type = 'x'", "Unknown token '=' (a comparison is `==`)"),
+        ("data.order-id", "Unknown token '-' (a name with a hyphen is quoted: `data.\"order-id\"`)"),
         ("type ==", "Invalid jmespath expression: Incomplete expression"),
         ("a # b", "Unknown token #"),
         ("data.", 'got: eof: Parse error at column 5, token "" (EOF)'),

@@ -352,12 +352,11 @@ def test_a_rate_that_is_not_a_plain_number_is_omitted(rate: str, tmp_path: Path)
     [
         ({"scheme": "github"}, "", 405),
         ({"scheme": "slack"}, 'handshake = "slack"', 405),
-        (None, 'handshake = "cloudevents"', 404),
         ({"scheme": "none"}, 'handshake = "cloudevents"', 404),
     ],
 )
 def test_a_source_without_a_preflight_rejects_options(
-    gateway: Gateway, verify: dict[str, Any] | None, top: str, status: int, tmp_path: Path
+    gateway: Gateway, verify: dict[str, Any], top: str, status: int, tmp_path: Path
 ) -> None:
     """The answer is a 405, or a 404 if the source does not accept webhooks at all."""
     here = world(tmp_path, verify, top=top)

@@ -289,4 +289,4 @@ def test_the_command_describes_a_source_and_refuses_an_unknown_one(
     assert main(["handshake", "planted", *sources]) == 0
     assert "?setup=" in capsys.readouterr().out
     assert main(["handshake", "other", *sources]) == 1
-    assert "no source of that name" in capsys.readouterr().err
+    assert "no source `other`" in capsys.readouterr().err

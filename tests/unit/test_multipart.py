@@ -54,6 +54,12 @@ def refused(content: bytes, *, named: str = "multipart/form-data; boundary=x") -
     return found
 
 
+def test_a_body_with_bare_line_feeds_is_refused_with_the_reason() -> None:
+    """An example that was written by hand often has them."""
+    with pytest.raises(MalformedRequest, match="a line that ends with CR LF"):
+        read_body(body(part()).replace(b"\r\n", b"\n"), headers(), FORM, proven=True)
+
+
 def test_the_fields_are_the_document() -> None:
     """The values of a repeated field are a list, and an empty one is an empty text."""
     sent = body(

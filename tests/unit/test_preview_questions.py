@@ -55,6 +55,16 @@ def test_a_question_by_get_is_answered_if_its_token_fits(files: Files, value: st
         )
 
 
+@pytest.mark.parametrize("slug", ["meta", "asana"])
+def test_without_secrets_a_question_that_needs_a_setting_is_marked(files: Files, slug: str) -> None:
+    """Otherwise the answer would look as if the source was wrong."""
+    asking(files, slug)
+    query = {"hub.mode": "subscribe", "hub.challenge": "12345", "hub.verify_token": "right", "setup": "once"}
+    sent = {"headers": {"x-hook-secret": "n" * 32}} if slug == "asana" else {"method": "GET"}
+    ran = files.run(files.write("in.json", webhook({}, source="kiln", query=query, **sent)))
+    assert (ran.code, ran.line["skipped"]) == (1, ["settings"])
+
+
 def test_the_secret_of_a_handshake_is_not_kept(files: Files) -> None:
     """The answer is that of a relay with a dead-letter queue."""
     asking(files, "asana")

@@ -148,6 +148,7 @@ def test_a_message_that_is_not_recognised_has_a_receipt_with_the_remedy(tmp_path
     assert "eventbridge_topics" not in plain + named
     assert "the message names no source" in plain
     assert "attribute `source` names no source" in named
+    assert "route in relay.toml" in plain
     assert "planted" not in looks_like_event + plain + named
 
 

@@ -96,6 +96,7 @@ def test_if_all_items_are_invalid_the_request_is_refused(tmp_path: Path) -> None
     here = relay(tmp_path)
     status, answer = send(here, notes(1, 2))
     assert (status, answer["code"], answer["status"]) == (422, "schema_violation", 422)
+    assert answer["detail"] == "the body breaks the source's schema in 2 places"
     assert answer["errors"] == [
         {"pointer": "/0/note", "rule": "type"},
         {"pointer": "/1/note", "rule": "type"},

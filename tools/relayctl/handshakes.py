@@ -105,7 +105,7 @@ def _setup_steps(name: str, url: str | None, value: str) -> Iterator[str]:
     yield ""
     yield "1. Store this member in the signing secrets. If the source has a `secret`, keep it:"
     yield f"       {json.dumps({name: {SETUP: setup_hash(value)}})}"
-    yield "2. Make the webhook at the sender within the hour, with this URL, which nobody else may know:"
+    yield "2. Make the webhook at the sender with this URL, which nobody else may know:"
     yield f"       {base}?{SETUP}={value}"
     yield "3. Read the secret, and store it as the command prints it:"
     yield f"       relayctl handshake {name} --stack STACK"

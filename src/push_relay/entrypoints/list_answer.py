@@ -82,7 +82,8 @@ def _refused(received: Received) -> Response:
 def _problem(received: Received, error: Exception, status: int, headers: dict[str, str]) -> Response:
     body = details(status, code_of(error), safe_detail(error))
     if isinstance(error, SchemaViolation):
-        body["errors"] = listed(_violations(received))
+        found = _violations(received)
+        body |= {"detail": SchemaViolation(tuple(found)).detail, "errors": listed(found)}
     body |= {"source": received.source, "events": _events(received)}
     return respond(status, body, received.correlation_id, headers)
 

@@ -38,9 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _describe(arguments: argparse.Namespace) -> int:
     from push_relay.adapters.catalog import Catalog
+    from push_relay.core.errors import UnknownSource
     from relayctl.handshakes import describe
 
-    lines = describe(Catalog(arguments.sources).named(arguments.source), arguments.url)
+    try:
+        source = Catalog(arguments.sources).named(arguments.source)
+    except UnknownSource:
+        raise UnknownSource(
+            f"there is no source `{arguments.source}` in {arguments.sources}: make its folder first, or give "
+            "the folder of your sources with --sources"
+        ) from None
+    lines = describe(source, arguments.url)
     print("\n".join(lines) or f"The source `{arguments.source}` has no handshake.")
     return 0 if lines else 1
 

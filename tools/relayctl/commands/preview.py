@@ -3,7 +3,8 @@
 A FILE is an example of a source ({"headers", "query", "body"}) or an invocation as AWS hands it over (API
 Gateway 1.0 and 2.0, function URL, SQS, SNS, EventBridge); `-` is standard input. With --secrets the proof is
 verified. With --json there is one line for each FILE, which docs/preview.md describes.
-Exit codes: 0 if all events end delivered or filtered, 1 if not, 2 for wrong arguments or an unusable file.
+Exit codes: 0 if each file is delivered, filtered, a handshake or empty, 1 if not, 2 for wrong arguments or an
+unusable file.
 """
 
 import argparse

@@ -10,7 +10,7 @@ from push_relay.core.phone_text import clean_line, clean_text
 from push_relay.core.push import Wording
 from relayctl.preview.explanation import Condition, Explanation, TriedRecipient, TriedRoute, TriedRule
 from relayctl.preview.result import PreviewedEvent, PreviewedFile
-from relayctl.preview.stand_ins import ADDRESS, PROOF, SECRET, SUBSCRIPTION
+from relayctl.preview.stand_ins import ADDRESS, PROOF, SECRET, SETTINGS, SUBSCRIPTION
 
 _WIDTH: Final = 80
 #: The column in which the text begins, after the label.
@@ -20,6 +20,8 @@ _SKIPPED: Final = {
     "shown as if the proof covered the body",
     ADDRESS: "the sender's address, because an example has none (`allow_ips`)",
     SECRET: "keeping the handshake's secret, which would wait in the dead-letter queue",
+    SETTINGS: "the settings that are stored beside the secret, because there are no --secrets: the answer "
+    "is the one without them",
     SUBSCRIPTION: "the confirmation of the subscription, because a preview calls no network",
 }
 #: Headers that every answer has.

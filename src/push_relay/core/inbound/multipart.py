@@ -68,7 +68,9 @@ def read_fields(body: bytes, *, lenient: bool) -> list[Field]:
 def _boundary(body: bytes) -> bytes:
     line, newline, _ = body[:_LONGEST_LINE].partition(b"\r\n")
     if not newline or not line.startswith(b"--") or not _BOUNDARY.fullmatch(line[2:]):
-        raise MalformedRequest("the body does not begin with a boundary of 1 to 70 characters")
+        raise MalformedRequest(
+            "the body does not begin with a boundary of 1 to 70 characters in a line that ends with CR LF"
+        )
     return line[2:]
 
 

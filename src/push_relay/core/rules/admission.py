@@ -101,10 +101,13 @@ def _handshake(file: SourceFile) -> Handshake:
     verify, name = file.verify, file.handshake_name
     if name is None:
         return NO_HANDSHAKE
-    handshake = handshake_named(name, proven_by_url=verify is not None and verify.is_proven_by_url)
-    if handshake.scheme not in (None, verify and verify.scheme):
+    if verify is None:
+        file.wrong("handshake", "has no effect without `[verify]`: the source takes no webhooks")
+        return NO_HANDSHAKE
+    handshake = handshake_named(name, proven_by_url=verify.is_proven_by_url)
+    if handshake.scheme not in (None, verify.scheme):
         file.wrong("handshake", f"`{name}` is only safe with the scheme `{handshake.scheme}`")
-    if handshake.signs and not (verify and verify.has_key):
+    if handshake.signs and not verify.has_key:
         file.wrong("handshake", f"`{name}` signs its answers with a key, and the scheme has none")
     return handshake
 

@@ -259,6 +259,11 @@ def _walk(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             yield from _walk(child)
 
 
+#: What to add to a reason of JMESPath's parser.
+_HINTS = {
+    "Unknown token '='": " (a comparison is `==`)",
+    "Unknown token '-'": ' (a name with a hyphen is quoted: `data."order-id"`)',
+}
 #: Nodes of which the first child alone sees the scope; the rest sees what the first came to.
 _LEFT_TO_RIGHT = frozenset(
     {"subexpression", "index_expression", "pipe", "projection", "value_projection", "filter_projection"}
@@ -292,7 +297,7 @@ def _reason(exc: Exception) -> str:
     """Return a parser's message without the expression, which it repeats in the lines after the first."""
     first = next(iter(str(exc).splitlines()), type(exc).__name__).rstrip(":")
     reason = first.removeprefix("Bad jmespath expression: ").removesuffix(", for expression")
-    return f"{reason} (a comparison is `==`)" if reason == "Unknown token '='" else reason
+    return reason + _HINTS.get(reason, "")
 
 
 def read_expression(table: Table, name: str, proof: RequestFields) -> Expression | None:

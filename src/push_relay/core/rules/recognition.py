@@ -24,6 +24,9 @@ from push_relay.core.event import Arrival
 from push_relay.core.rules.event_rules import Match, Rank
 from push_relay.core.rules.source import Source
 
+#: What to add to an error of a message that no source takes.
+_FALLBACK = "a fallback source would need a route in relay.toml"
+
 
 class Sources(Protocol):
     """The source folders."""
@@ -74,7 +77,7 @@ def recognised(
     own = [fit for fit in fits if fit.rank.is_no_fallback]
     fits = own or [fit for fit in fits if has_route(fit.source.name)]
     if not fits:
-        raise MalformedRequest(arrival.malformed) if arrival.malformed else UnknownSource(_nobodys(arrival))
+        raise MalformedRequest(_unread(arrival)) if arrival.malformed else UnknownSource(_nobodys(arrival))
     best = _most_specific(fits)
     return Recognised(best.source, best.reading, is_fallback=not own)
 
@@ -155,4 +158,8 @@ def _nobodys(arrival: Arrival) -> str:
         if arrival.source
         else "the message names no source"
     )
-    return f"{named}, and no source's match rules fit it{hint(arrival)}"
+    return f"{named}, and no source's match rules fit it{hint(arrival)}; {_FALLBACK}"
+
+
+def _unread(arrival: Arrival) -> str:
+    return f"{arrival.malformed}, and no source takes it as a text or a list; {_FALLBACK}"

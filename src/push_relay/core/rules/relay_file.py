@@ -19,6 +19,8 @@ from push_relay.core.rules.kinds import (
     Url,
 )
 
+#: The members of a stored secret that are not settings.
+_SECRET_KINDS = frozenset({"secret", "signing-key"})
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html#amazonsns-resources-for-iam-policies
 _TOPIC = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?"
 _ACCOUNT_NAME = Text(
@@ -212,6 +214,13 @@ class SourcePolicyTable(Table):
         "([security.md](security.md#secrets-and-settings)) are used before them.",
         without="none",
     )
+
+    def check(self) -> None:
+        """Refuse a signing secret: it has no effect here, and is known to all who read the file."""
+        for name in sorted(_SECRET_KINDS & self.settings.keys()):
+            self.wrong(
+                "settings", f"`{name}` is not a setting: store it in the signing secrets, in Secrets Manager"
+            )
 
 
 class AwsTable(Table):

@@ -4,6 +4,7 @@ The documentation of each key is written once, here. `relayctl reference` puts i
 docs/writing-a-source.md and into the JSON Schema.
 """
 
+import re
 from collections.abc import Mapping
 
 from push_relay.core.rules.configuration import Table, default, listed, maybe, one, optional, required
@@ -145,6 +146,15 @@ class MatchTable(Table):
         """Refuse a rule without a pattern and a condition, which would fit every event."""
         if not self.is_wrong and not any(name in self for name in (*MATCH_KEYS, "when")):
             self.mistake(f"names none of: {', '.join((*MATCH_KEYS, 'when'))}")
+        for key, pattern in (("sns_topic", self.sns_topic), ("sqs_queue", self.sqs_queue)):
+            if pattern and not _can_fit_an_arn(pattern):
+                self.wrong(key, f'`{pattern}` fits no ARN: write `"arn:*:{pattern}"` for that name')
+
+
+def _can_fit_an_arn(pattern: str) -> bool:
+    """Return whether a pattern begins as an ARN or with a wildcard. A name alone is a common mistake."""
+    begin = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    return begin.startswith("arn:") or "arn:".startswith(begin)
 
 
 class MessageTable(Table):

@@ -3,7 +3,7 @@
 https://github.com/ndjson/ndjson-spec
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge, UnsupportedMediaType
 from push_relay.core.inbound.formats.base import Content, Format
@@ -42,15 +42,21 @@ def _items(text: str, *, lenient: bool) -> Items:
     if text.count("\n") > _MAX_LINES:
         raise PayloadTooLarge(f"the body has more than {_MAX_LINES} lines")
     # By line feeds alone: other characters that end a line may be part of a text of JSON.
-    lines = [line for line in text.split("\n") if line.strip()]
+    numbered = {number: line for number, line in enumerate(text.split("\n"), start=1) if line.strip()}
+    lines = list(numbered.values())
     Items.of(lines)
     check_lines(text, lines)
-    return Items(list(_values(lines, lenient=lenient)))
+    return Items(list(_values(numbered, lenient=lenient)))
 
 
-def _values(lines: list[str], *, lenient: bool) -> Iterator[Item]:
-    for line in lines:
+def _values(numbered: Mapping[int, str], *, lenient: bool) -> Iterator[Item]:
+    for number, line in numbered.items():
         try:
             yield parse(line.encode("utf-8"), lenient=lenient)
         except MalformedRequest as exc:
-            yield Unreadable(line, exc)
+            yield Unreadable(line, _in_line(number, exc))
+
+
+def _in_line(number: int, error: MalformedRequest) -> MalformedRequest:
+    """Return the error of one line, which was read as if it was a body, with its place in the whole body."""
+    return MalformedRequest(f"line {number} of {error.detail.replace('line 1, ', '')}")

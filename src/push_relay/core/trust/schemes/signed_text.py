@@ -152,13 +152,24 @@ def _variable(written: str, timestamp: Place | None) -> Variable:
     place = timestamp if name == "timestamp" else _place(name.removesuffix("?"))
     read = _reader(name.removesuffix("?"), place)
     if read is None or (name == "timestamp" and place is None):
-        reason = "needs the key `timestamp`" if name == "timestamp" else "is not a placeholder"
+        reason = "needs the key `timestamp`" if name == "timestamp" else _unknown(name)
         raise ConfigurationInvalid(f"`{{{written}}}` {reason}")
     for each in filters:
         read = _filtered(read, each, written)
     if optional:
         read = _or_empty(read)
     return Variable(name.removesuffix("?"), place, read, tuple(filters))
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 (only a mistake needs it)
+
+    known = ("timestamp", *_PLAIN)
+    meant = get_close_matches(name.lower(), known, n=1)
+    if meant:
+        return f"is not a placeholder; did you mean `{{{meant[0]}}}`?"
+    names = ", ".join(f"{{{each}}}" for each in known)
+    return f"is not a placeholder; there are: {names}, a place such as {{header:NAME}}, {{setting:NAME}}"
 
 
 def _place(name: str) -> Place | None:
