@@ -142,7 +142,11 @@ def test_the_listing_counts_by_kind() -> None:
     assert "6 events fell back in the last 1d (bakery)" in text
     assert "aws.guardduty: GuardDuty Finding" in text
     assert "[red]x" in text
-    assert 'src/sources/ops/  [[match]] sns_topic = "arn:*:ops"' in text
+    assert '  src/sources/ops/source.toml\n    [[match]]\n    sns_topic = "arn:*:ops"\n' in text
+    assert 'sns_topic = "arn:*:ops"\n    when' not in text
+    assert (
+        '    [[match]]\n    sqs_queue = "arn:*:orders.fifo"\n    when = "..." # describe the document' in text
+    )
 
 
 def test_two_kinds_of_one_queue_need_one_folder() -> None:

@@ -19,6 +19,8 @@ _MATCH_KEYS: Final = {
     "topic": "sns_topic",
     "queue": "sqs_queue",
 }
+#: Not an expression, so that `relayctl check` refuses it until somebody has replaced it.
+_DESCRIPTION: Final = '"..." # describe the document: data.Records[0].s3'
 #: The beginning of a name that was not safe to log.
 _HASH: Final = "sha256:"
 
@@ -115,13 +117,16 @@ class FallbackListing:
         console.print(table)
         console.print("Next step, for those that deserve their own words (docs/writing-a-source.md):")
         for step in dict.fromkeys(map(_step, self.kinds)):
-            console.print(Text(step))
+            console.print(Text(step), soft_wrap=True)
 
 
 def _step(kind: Kind) -> str:
     """Return the folder that is worth writing. Two kinds may need the same: JSON and text of one queue."""
-    rule = ", ".join(f'{key} = "{name}"' for key, name in kind.match.items())
-    return f"  {kind.folder}  [[match]] {rule}"
+    rule = [f'{key} = "{name}"' for key, name in kind.match.items()]
+    if "sqs_queue" in kind.match or not rule:
+        # A rule for the queue alone would take all other messages in it too.
+        rule.append(f"when = {_DESCRIPTION}")
+    return "\n    ".join([f"  {kind.folder}source.toml", "[[match]]", *rule])
 
 
 def _origin(kind: Kind) -> str:
