@@ -1,4 +1,4 @@
-"""What a preset describes of its sender's bodies, and what a source replaces of it."""
+"""The defaults of a preset for its sender's bodies, and the keys of a source that replace them."""
 
 from typing import Any
 
