@@ -21,7 +21,13 @@ NAMES = [
     for name in ("aws-event", "cloudwatch-alarm", "github", "grafana", "webhook")
     if (SHIPPED / name).is_dir()
 ]
-CASES = [case for name in NAMES for case in sorted((SHIPPED / name / "examples").glob("*.request.json"))]
+CASES = [
+    case
+    for name in NAMES
+    for case in sorted((SHIPPED / name / "examples").glob("*.request.json"))
+    # A list and a text have no fields.
+    if isinstance(json.loads(case.read_text("utf-8"))["body"], dict)
+]
 #: Fields that a message rule of the source requires, by source.
 NEEDED = {
     "cloudwatch-alarm": {
@@ -77,8 +83,6 @@ def test_a_missing_field_neither_refuses_the_event_nor_leaves_a_gap_in_its_text(
     """Each field in turn is removed, or is null, blank, a number, an empty list or an empty object."""
     name = case.parents[1].name
     request = json.loads(case.read_text("utf-8"))
-    if not isinstance(request["body"], dict):
-        pytest.skip("a list has no fields")
     came = Arrival(name, request["body"], request["headers"], {}, 1.0, "e", "i")
     for place in places(came.data, (SHIPPED / name / "source.toml").read_text("utf-8")):
         if place in NEEDED.get(name, ()):
