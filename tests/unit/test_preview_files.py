@@ -2,11 +2,13 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from fakes import SHIPPED, SHIPPED_ROUTES
+from fakes import ROOT, SHIPPED, SHIPPED_ROUTES
 from invocations import bus_event, sqs_batch, sqs_record, webhook
 from preview_files import HOT, NOW, SOURCE, Files
 from push_relay.adapters.catalog import read_source_folder
@@ -222,3 +224,26 @@ def test_every_shipped_example_can_be_previewed(files: Files, monkeypatch: pytes
         (event,) = line["events"]
         words = [{name: message[name] for name in message if name != "rule"} for message in event["messages"]]
         assert words == golden, example
+
+
+def test_a_reader_that_ends_early_gets_no_traceback(tmp_path: Path) -> None:
+    """`relayctl preview ... | head -1` is what people type. The pipe is full long before the last file."""
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps({"headers": {}, "query": {}, "body": {}}), "utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "relayctl",
+        "preview",
+        "--json",
+        "--source",
+        "github",
+        *[str(file)] * 300,
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as program:  # noqa: S603
+        assert program.stdout
+        assert program.stderr
+        assert program.stdout.readline()
+        program.stdout.close()
+        assert program.stderr.read() == b""
+        assert program.wait(60) == 1

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -48,7 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
     options = parser.parse_args(arguments)
-    return available[options.command].run(options)
+    try:
+        code = available[options.command].run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has ended. Python flushes again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 if __name__ == "__main__":
