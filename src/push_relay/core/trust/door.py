@@ -4,13 +4,13 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
 from push_relay.core.secret_text import visible
 from push_relay.core.trust.schemes.proof import SECRET, Evidence, Keys, Scheme, Verified, no_fit
-from push_relay.core.trust.schemes.secret_form import SecretForm
+from push_relay.core.trust.schemes.secret_form import readings_of
 
 if TYPE_CHECKING:
     from push_relay.core.inbound.request import HttpRequest
@@ -147,7 +147,7 @@ def _fitting(
     secret cannot fit any request, a request that fits none of the others may be signed by it. It may be
     genuine, so its sender is asked to send again.
     """
-    readings = [_readings(scheme.secret, secret) for secret in stored]
+    readings = [readings_of(scheme.secret, secret) for secret in stored]
     tried = tuple(dict.fromkeys(itertools.chain.from_iterable(readings)))
     require_separate(source, tried, evidence.settings)
     if tried:
@@ -161,12 +161,6 @@ def _fitting(
     raise CredentialsUnavailable(
         f"the signing secret of `{source}`{which} can fit no request: it must be {scheme.secret.needs}"
     )
-
-
-@lru_cache(maxsize=64)
-def _readings(form: SecretForm, stored: bytes) -> tuple[bytes, ...]:
-    """Return what a stored secret can mean. It depends on nothing else, so it is found once."""
-    return tuple(form.readings(stored))
 
 
 def require_separate(source: str, tried: Iterable[bytes], settings: Mapping[str, str]) -> None:

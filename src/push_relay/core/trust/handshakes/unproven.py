@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from push_relay.core.errors import CredentialsUnavailable, HandshakeRefused, QueueUnavailable
 from push_relay.core.trust.door import Door, require_separate
 from push_relay.core.trust.handshakes.base import Reply, no_preflight
+from push_relay.core.trust.schemes.secret_form import readings_of
 
 if TYPE_CHECKING:
     from push_relay.core.inbound.request import HttpRequest
@@ -50,7 +51,7 @@ class UnprovenQuestions(NamedTuple):
         try:
             return self._answer(row, source, policy, request)
         except (HandshakeRefused, CredentialsUnavailable):
-            # Somebody may have stored the setting just now. Secrets are read again at most once a minute.
+            # Somebody may have stored the setting just now. Reads are some seconds apart.
             if not row.needs_settings:
                 raise
             with suppress(CredentialsUnavailable):
@@ -78,7 +79,7 @@ class UnprovenQuestions(NamedTuple):
         """Return the key that signs an answer: of several secrets, the first."""
         stored = self.door.secrets.of(source.name)
         scheme = source.verify
-        readings = scheme.secret.readings(stored[0]) if scheme else []
+        readings = readings_of(scheme.secret, stored[0]) if scheme else ()
         if not readings:
             raise CredentialsUnavailable(f"the first signing secret of `{source.name}` cannot be a key")
         require_separate(source.name, readings, settings)

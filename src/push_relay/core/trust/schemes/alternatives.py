@@ -19,6 +19,7 @@ from push_relay.core.trust.schemes.proof import (
     Verified,
     no_fit,
 )
+from push_relay.core.trust.schemes.secret_form import readings_of
 from push_relay.core.trust.verify_base import WITH_KEY, Verify
 
 #: The secrets of each kind.
@@ -83,7 +84,7 @@ def require_separate_kinds(source: str, scheme: Scheme, stored: Stored) -> None:
     readings: dict[str, set[bytes]] = {SECRET: set(), SIGNING_KEY: set()}
     for alternative in scheme.alternatives:
         for secret in stored.get(alternative.kind, ()):
-            readings[alternative.kind].update(alternative.secret.readings(secret))
+            readings[alternative.kind].update(readings_of(alternative.secret, secret))
     if readings[SECRET] & readings[SIGNING_KEY]:
         raise CredentialsUnavailable(
             f"the members `{SECRET}` and `{SIGNING_KEY}` of `{source}` have the same value: anyone who "

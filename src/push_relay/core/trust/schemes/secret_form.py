@@ -7,6 +7,7 @@ reading that is unambiguous is tried. A stored secret with no reading can never 
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from push_relay.core.secret_text import visible
@@ -36,6 +37,12 @@ class SecretForm(NamedTuple):
     needs: str
     readings: Callable[[bytes], list[bytes]]
     example: Callable[[bytes], str]
+
+
+@lru_cache(maxsize=64)
+def readings_of(form: SecretForm, stored: bytes) -> tuple[bytes, ...]:
+    """Return what a stored secret can mean. It depends on nothing else, so it is found once."""
+    return tuple(form.readings(stored))
 
 
 def text_form(*, prefix: str = "") -> SecretForm:
