@@ -5,6 +5,8 @@ from pathlib import Path
 
 from push_relay.core.rules.route import read_routing
 from relayctl.catalogue.folder import catalogue
+from relayctl.phone.lock_screen import lock_screen
+from relayctl.phone.svg import svg
 from relayctl.preview.layered_sources import LayeredSources
 from relayctl.preview.previewer import Previewer
 from relayctl.preview.stand_ins import PreviewClock, door_maker
@@ -17,4 +19,7 @@ def catalogue_files(sources: Path) -> Mapping[str, str]:
     previewer = Previewer(LayeredSources(sources), read_routing({}), door_maker(None, None, clock), clock)
     folders = catalogue(sources, previewer)
     files = {f"{folder.name}.md": pages.page(folder) for folder in folders}
-    return {"README.md": pages.index(folders), **files}
+    pictures = {
+        f"{folder.name}.svg": svg(lock_screen(folder.source.title, folder.on_the_phone)) for folder in folders
+    }
+    return {"README.md": pages.index(folders), **files, **pictures}
