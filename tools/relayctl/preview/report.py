@@ -109,7 +109,13 @@ def _explanation(why: Explanation, *, can_write: bool) -> Iterator[str]:
 def _rule(rule: TriedRule, *, can_write: bool) -> str:
     match rule.condition:
         case Condition.HOLDS:
-            verb = "writes" if can_write else "applies, and its words cannot be written"
+            verb = (
+                "skips the event"
+                if rule.skip
+                else "writes"
+                if can_write
+                else "applies, and its words cannot be written"
+            )
             return verb if rule.when is None else f"{verb}: its condition holds: {_code(rule.when)}"
         case Condition.FALSE:
             return f"does not: its condition is false: {_code(rule.when)}"
