@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Final, NamedTuple
 
 from relayctl.phone.lock_screen import APP, CLOCK, DAY, LockScreen, Notification
 from relayctl.phone.text_width import text_width, wrapped
 
 _FRAME: Final = Path(__file__).with_name("frame.svg")
+#: The width of frame.svg.
+_WIDTH: Final = 320
 #: The cards' left edge and width, and the space between a card's edge and its text.
 _CARD_X, _CARD_WIDTH, _PADDING = 18, 284, 14
 _TEXT_X, _TEXT_WIDTH = _CARD_X + _PADDING, _CARD_WIDTH - 2 * _PADDING
@@ -27,8 +29,16 @@ _BELOW, _FADE = 40, 34
 _NEARLY_FULL: Final = 0.85
 
 
-def svg(screen: LockScreen) -> str:
-    """Return the picture, which ends with a line feed."""
+class Picture(NamedTuple):
+    """An SVG, and its size in pixels."""
+
+    svg: str
+    width: int
+    height: int
+
+
+def picture(screen: LockScreen) -> Picture:
+    """Draw the picture. Its text ends with a line feed."""
     cards: list[str] = []
     y = _FIRST_CARD
     for notification in screen.notifications:
@@ -38,7 +48,7 @@ def svg(screen: LockScreen) -> str:
     height = y + _BELOW
     count = len(screen.notifications)
     pushes = " ".join(f"“{each.title}”: {each.body}" for each in screen.notifications)
-    return Template(_FRAME.read_text("utf-8")).substitute(
+    text = Template(_FRAME.read_text("utf-8")).substitute(
         height=height,
         fade=f"{1 - _FADE / height:.3f}",
         title=_text(f"{screen.name}: pushes on a phone"),
@@ -47,6 +57,7 @@ def svg(screen: LockScreen) -> str:
         clock=CLOCK,
         cards="\n".join(cards),
     )
+    return Picture(text, _WIDTH, height)
 
 
 class _Card:

@@ -65,8 +65,8 @@ class _Measured:
                 continue
             if line:
                 yield line
-            *whole, line = self.pieces(word)
-            yield from whole
+            *full, line = self.pieces(word)
+            yield from full
         yield line
 
     def pieces(self, word: str) -> Iterator[str]:
