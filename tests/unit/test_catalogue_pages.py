@@ -87,7 +87,7 @@ def catalogue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Catalogue:
 
 
 def test_a_page_has_what_a_newcomer_needs(catalogue: Catalogue) -> None:
-    """Where to click, what to store, the pushes, the routes, and the limits."""
+    """The steps at the sender, what to store, the pushes, the routes, and the limits."""
     page = catalogue.page()
     assert "# Kiln & Co\n" in page
     assert "webhooks/kiln`: the stack's output `WebhookUrl`" in page
