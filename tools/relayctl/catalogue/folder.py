@@ -13,7 +13,7 @@ from push_relay.core.rules.findings import ERROR, INVALID_VALUE, choices
 from push_relay.core.rules.route import read_routing
 from push_relay.core.rules.source import Source
 from push_relay.core.rules.source_file import SourceFile
-from relayctl.catalogue.page_file import FILE, MOST_ON_A_PHONE, PageFile, read_page
+from relayctl.catalogue.page_file import MOST_ON_A_PHONE, PageFile, read_page
 from relayctl.preview.goldens import EXAMPLE_SUFFIX, ROUTES, folder_routing, golden_file
 from relayctl.preview.inputs import InputError, parse_json, read_bytes, read_input
 from relayctl.preview.previewer import Previewer
@@ -138,8 +138,3 @@ def _or_input_error[T](read: Callable[[], T]) -> T:
         return read()
     except ConfigurationInvalid as exc:
         raise InputError(exc.detail) from None
-
-
-def catalogue(sources: Path, previewer: Previewer) -> list[CatalogueFolder]:
-    """Return the folders that have a page, by name."""
-    return [CatalogueFolder(file.parent, previewer) for file in sorted(sources.glob(f"*/{FILE}"))]

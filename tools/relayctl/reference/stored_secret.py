@@ -14,7 +14,7 @@ from relayctl.reference import providers
 
 _SIGNING_SECRETS: Final = "[signing secrets](../configuration.md#2-secrets-manager-two-secrets)"
 #: The beginning of a preset's secret if the deployer has none to store.
-_NO_SECRET: Final = "nothing"
+_UNNEEDED: Final = "nothing"
 #: The secret of each scheme that names no preset.
 _SECRETS: Final[Mapping[str, str]] = {
     "signed": "the secret with which the sender signs",
@@ -61,7 +61,7 @@ def _stored(name: str, verify: Verify, rows: tuple[Row, ...]) -> Iterator[str]:
     what = PRESETS[verify.preset].secret if verify.preset else _secret_of_scheme(verify)
     needed: Any = getattr(verify, "settings", ())
     settings = dict.fromkeys([*needed, *(name for row in rows for name in row.settings)])
-    if what.startswith(_NO_SECRET):
+    if what.startswith(_UNNEEDED):
         yield f"You store {what}."
         if settings:
             texts = "\n".join(f'{setting} = "..."' for setting in settings)
@@ -88,10 +88,10 @@ def _secret_of_scheme(verify: Verify) -> str:
         return f"a random token of your own, which the sender sends as {token}"
     if verify.scheme == "sns-http":
         return (
-            f"{_NO_SECRET}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
+            f"{_UNNEEDED}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
         )
     if getattr(verify, "fetch", None):
-        return f"{_NO_SECRET}: the key is fetched from the sender"
+        return f"{_UNNEEDED}: the key is fetched from the sender"
     return _SECRETS[verify.scheme]
 
 
