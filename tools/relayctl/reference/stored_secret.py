@@ -23,6 +23,13 @@ _SECRETS: Final[Mapping[str, str]] = {
     "jwt": "the secret or the public key of the sender's tokens",
     "basic": "`user:password`, as entered at the sender",
 }
+#: The places of a token.
+_PLACES: Final[Mapping[str, str]] = {
+    "header": "the header `{}`",
+    "query": "the query parameter `{}`",
+    "form": "the field `{}`",
+    "json": "the member `{}` of the body",
+}
 
 
 def stored_secret(name: str, file: SourceFile) -> str:
@@ -80,12 +87,8 @@ def _settings(names: Mapping[str, Any]) -> str:
 
 def _secret_of_scheme(verify: Verify) -> str:
     if isinstance(verify, VerifyToken):
-        place = verify.place
-        kind = {"header": "the header", "query": "the query parameter", "form": "the field"}.get(
-            place.kind, ""
-        )
-        token = f"`{verify.prefix}TOKEN` in {kind} `{place.name}`"
-        return f"a random token of your own, which the sender sends as {token}"
+        where = _PLACES[verify.place.kind].format(verify.place.name)
+        return f"a random token of your own, which the sender sends as `{verify.prefix}TOKEN` in {where}"
     if verify.scheme == "sns-http":
         return (
             f"{_UNNEEDED}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
