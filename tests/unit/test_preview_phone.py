@@ -112,7 +112,7 @@ def test_a_png_without_chromium_is_refused_with_the_way_out(
     monkeypatch.setenv("PATH", str(files.folder))
     ran = files.run("--phone", files.folder / "a.png", files.example(HOT), json_lines=False)
     assert ran.code == 2
-    assert "a.png: a PNG needs Chromium, and there is none. Write a.svg instead" in ran.err
+    assert "a.png: Chromium draws a PNG, and none is installed. Write a.svg instead" in ran.err
 
 
 def test_a_chromium_that_fails_is_explained(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

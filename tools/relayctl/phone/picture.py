@@ -43,8 +43,9 @@ def _write_png(drawn: Picture, file: Path) -> None:
     chromium = find_chromium()
     if chromium is None:
         raise PictureError(
-            f"{file}: a PNG needs Chromium, and there is none. Write {file.with_suffix('.svg').name} "
-            f"instead, install {' or '.join(_CHROMIUM_NAMES)}, or set CHROMIUM to its path"
+            f"{file}: Chromium draws a PNG, and none is installed. "
+            f"Write {file.with_suffix('.svg').name} instead, "
+            f"install {' or '.join(_CHROMIUM_NAMES)}, or set CHROMIUM to its path"
         )
     with tempfile.TemporaryDirectory(prefix="relayctl-") as directory:
         drawing, image = Path(directory) / "phone.svg", Path(directory) / "phone.png"
