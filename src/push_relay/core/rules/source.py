@@ -10,7 +10,7 @@ docs/writing-a-source.md describes the folder's format.
 """
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MappingFailed
@@ -62,16 +62,16 @@ class Source:
     def mistakes(self) -> tuple[Finding, ...]:
         """Compile every part, and return the mistakes of all of them."""
         rules = self.rules
-        parts: tuple[Callable[[], object], ...] = (
+        parts: list[Callable[[], object]] = [
             self.raise_mistakes,
             lambda: self.admission,
             lambda: rules.event_id,
             lambda: rules.event_type,
-            lambda: rules.matches,
+            *(partial(getattr, match, "when") for match in rules.matches),
             lambda: rules.reads,
             lambda: self.messages,
             lambda: rules.schema,
-        )
+        ]
         found: list[Finding] = []
         for part in parts:
             try:
