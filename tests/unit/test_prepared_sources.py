@@ -28,7 +28,7 @@ from relayctl.prepared_sources import write_prepared
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:ovens"
 QUEUE = {"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:ovens"}
 MESSAGE = '[[message]]\ntitle = "t"\nbody = "b"'
-#: What a match rule may have. Several values of a key fit the arrivals below, and several do not.
+#: The keys that a match rule may have. Several values of a key fit the arrivals below, and several do not.
 KEYS = {
     "sns_topic": ["*", "arn:*:ovens", TOPIC, "arn:*:kilns"],
     "sqs_queue": ["*", "arn:*:ovens", "arn:*:kilns"],
@@ -129,7 +129,7 @@ def test_the_arrivals_of_that_test_reach_every_outcome(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def catalogs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, Catalog]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, Catalog]:
     """Return the shipped sources of the checkout, and as the build writes them."""
     into = tmp_path_factory.mktemp("built") / "sources"
     write_prepared(SHIPPED, into)
@@ -137,26 +137,24 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, Catalog
 
 
 @pytest.mark.parametrize("name", Catalog(SHIPPED).names())
-def test_a_prepared_source_writes_the_wording_of_its_folder(
-    name: str, catalogs: tuple[Catalog, Catalog]
-) -> None:
+def test_a_prepared_source_writes_the_wording_of_its_folder(name: str, both: tuple[Catalog, Catalog]) -> None:
     """The build changes the form of a file, never its meaning."""
     routing = read_routing({"route": [{"source": name, "to": ["external:4711"]}]})
     for example in examples_of(SHIPPED, name):
-        one, two = (translate(Translator(catalog, routing), example) for catalog in catalogs)
+        one, two = (translate(Translator(catalog, routing), example) for catalog in both)
         assert [made.wording if isinstance(made, Push) else made.detail for made in one] == [
             made.wording if isinstance(made, Push) else made.detail for made in two
         ]
         if example.through_aws:
             message = aws_message(example.request, "m-1", datetime(2027, 1, 15, tzinfo=UTC))
             arrival = arrival_of_sqs(sqs_record(message) | QUEUE)
-            results = [outcome(arrival, catalog, [], {name}) for catalog in catalogs]
+            results = [outcome(arrival, catalog, [], {name}) for catalog in both]
             assert results[0] == results[1] == (name, *results[0][1:])
 
 
-def test_the_names_and_the_errors_of_unknown_names_are_the_same(catalogs: tuple[Catalog, Catalog]) -> None:
+def test_the_names_and_the_errors_of_unknown_names_are_the_same(both: tuple[Catalog, Catalog]) -> None:
     """A webhook of an unknown source is answered as before."""
-    of_folders, of_index = catalogs
+    of_folders, of_index = both
     assert of_index.names() == of_folders.names()
     for name in ("nosuch", "index.json", "..", ""):
         with pytest.raises(UnknownSource):
@@ -224,7 +222,7 @@ def test_the_same_folders_are_written_as_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_warning_about_a_prepared_source_names_the_file_to_change(tmp_path: Path) -> None:
-    """The file that the function reads is made anew by each build."""
+    """The file that the function reads is written again by each build."""
     top = '[verify]\nscheme = "github"\n[event]\nform = "payload"'
     write_folder(tmp_path / "sources", "shop", top=top)
     warnings: list[Finding] = []
