@@ -12,7 +12,7 @@ import shipped
 from attacks import ATTACKS, Attack
 from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.queue_format import SOURCE_ATTRIBUTE
-from push_relay.core.rules.expression import FUNCTIONS
+from push_relay.core.rules.functions import FUNCTIONS
 from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES
 from push_relay.core.trust.schemes.registry import SCHEMES
 

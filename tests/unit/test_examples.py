@@ -1,22 +1,31 @@
-"""The production code turns every source's examples into the wordings in their golden files."""
+"""The production code turns every source's examples into the pushes in their golden files."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fakes import SHIPPED
+from fakes import ROOT, SHIPPED
 from push_relay.adapters.catalog import Catalog
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound.body import read_body
 from push_relay.core.rules.recognition import recognised
+from push_relay.core.rules.route import read_routing
 from push_relay.core.rules.source import Source
 from push_relay.core.rules.wording import MessageRule
 from relayctl.examples import document_through_aws
+from relayctl.preview.goldens import GoldenWriter, golden_file
+from relayctl.preview.layered_sources import LayeredSources
+from relayctl.preview.previewer import Previewer
+from relayctl.preview.stand_ins import PreviewClock, door_maker
 
 CATALOG = Catalog(SHIPPED)
+CLOCK = PreviewClock()
+#: The routes of a folder with no routes.toml lead to nobody.
+GOLDENS = GoldenWriter(
+    Previewer(LayeredSources(SHIPPED), read_routing({}), door_maker(None, None, CLOCK), CLOCK)
+)
 CASES = sorted(SHIPPED.glob("*/examples/*.request.json"))
 #: Headers that the relay writes for an envelope of AWS. An example with one of them arrived through AWS.
 ENVELOPES = ("sns-", "eventbridge-", "sqs-")
@@ -62,14 +71,17 @@ def matching_rule(case: Path) -> MessageRule | None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")
-def test_an_example_has_the_wording_of_its_golden_file(case: Path) -> None:
-    """An empty list means that no message rule matches, so that nobody is notified."""
-    made = event(case)
-    written = CATALOG.named(made.source).wording(made)
-    assert not written.errors
-    message = written.wording
-    golden = load(case.with_name(case.name.replace(".request.", ".pushes.")))
-    assert ([asdict(message)] if message else []) == golden
+def test_an_example_has_the_wording_and_the_recipients_of_its_golden_file(case: Path) -> None:
+    """An empty list means that nobody is notified. The recipients are those of the folder's routes.toml."""
+    golden = load(golden_file(case))
+    assert GOLDENS.golden(case) == golden
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")
+def test_an_example_states_where_its_shape_is_documented(case: Path) -> None:
+    """Its values are our own, and its shape is the sender's: an address, or a page of this project."""
+    address = load(case)["documented_at"]
+    assert address.startswith("https://") or (ROOT / address.partition("#")[0]).is_file()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")
@@ -106,17 +118,6 @@ def test_every_example_has_a_golden_file_and_vice_versa() -> None:
     pushes = {path.name.removesuffix(".pushes.json") for path in SHIPPED.glob("*/examples/*.pushes.json")}
     assert requests == pushes
     assert {case.parents[1].name for case in CASES} == set(CATALOG.names())
-
-
-FALLBACKS = sorted({source.name for source in CATALOG.all() if any(m.fallback for m in source.matches)})
-
-
-@pytest.mark.parametrize("name", FALLBACKS)
-def test_a_fallback_source_states_where_the_shape_of_each_example_is_documented(name: str) -> None:
-    """A fallback has the events of many services, so its key `docs` is not enough."""
-    readme = (SHIPPED / name / "examples" / "README.md").read_text("utf-8")
-    examples = [case.name.split(".")[0] for case in CASES if case.parents[1].name == name]
-    assert [example for example in examples if f"| `{example}` |" not in readme] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}/{case.name.split('.')[0]}")
