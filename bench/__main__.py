@@ -29,7 +29,7 @@ def main() -> None:
     _REPORT.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     for figure in figures:
         low, high = figure.quartiles
-        print(f"{figure.name:24} {figure.ratio:6.2f}  ({low} to {high})  {figure.what}")
+        print(f"{figure.name:26} {figure.ratio:6.2f}  ({low} to {high})  {figure.what}")
 
 
 main()
