@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import catalogue
 import event_cpu
 import first_push
+import source_folders
 from figures import Figure, summary
 from invocations import notification, sns_invocation
 from loopback import PUSH_CREDENTIALS, SIGNING_SECRETS, loopback
@@ -27,7 +27,7 @@ from relayctl.deploy import host_architecture
 from relayctl.prepared_sources import write_prepared
 
 ROUNDS: Final = 15
-FEW, MANY = catalogue.SHIPPED, 110
+FEW, MANY = source_folders.SHIPPED, 110
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _ALARM: Final = _ROOT / "src/sources/cloudwatch-alarm/examples/alarm.request.json"
 _PROGRAM: Final = """
@@ -70,7 +70,7 @@ def _sources(work: Path, number: int) -> Path:
     """Return the directory of a number of sources, as the build writes them."""
     folders, prepared = work / f"folders-{number}", work / f"prepared-{number}"
     folders.mkdir()
-    catalogue.write(folders, number)
+    source_folders.write(folders, number)
     write_prepared(folders, prepared)
     return prepared
 
