@@ -150,8 +150,8 @@ def _index_sections(folders: Sequence[CatalogueFolder]) -> Iterator[str]:
     yield _WRITTEN_BY.format(place="the folders in src/sources/ that have a page.toml")
     yield "# Sources"
     yield (
-        f"The relay knows {len(folders)} kinds of senders. Each page has where to click at the sender, what "
-        "to store, the pushes, and a route to start with. For another sender, "
+        f"The catalogue has {len(folders)} source{'' if len(folders) == 1 else 's'}. Each page has where to "
+        "click at the sender, what to store, the pushes, and a route to start with. For another sender, "
         "[use its preset](../providers.md) or [write a source](../writing-a-source.md). Until then "
         "[any JSON webhook](webhook.md) and [any event of AWS](aws-event.md) becomes a readable push."
     )
