@@ -17,7 +17,7 @@ from relayctl.reference.stored_secret import stored_secret
 PAGE = """\
 category = "Any sender"
 setup = \"\"\"
-1. Enter {url}.
+1. Enter {url}, or `{url}?kiln=4`.
 \"\"\"
 notes = "It sends only when it is hot."
 """
@@ -87,11 +87,11 @@ def catalogue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Catalogue:
 
 
 def test_a_page_has_what_a_newcomer_needs(catalogue: Catalogue) -> None:
-    """Where to click, what to store, the pushes, the routes, and the limits."""
+    """The steps at the sender, what to store, the pushes, the routes, and the limits."""
     page = catalogue.page()
     assert "# Kiln & Co\n" in page
-    assert "webhooks/kiln`: the stack's output `WebhookUrl`" in page
-    assert "1. Enter the webhook's address.\n" in page
+    address = "https://API-ID.execute-api.eu-west-1.amazonaws.com/webhooks/kiln"
+    assert f"1. Enter `{address}`, or `{address}?kiln=4`.\n" in page
     assert 'the webhook\'s secret.\n\n```json\n{"kiln": "..."}\n```\n' in page
     assert f"```toml\n{ROUTES.strip()}\n```" in page
     assert "## Good to know\n\nIt sends only when it is hot.\n" in page

@@ -45,7 +45,7 @@ def test_a_golden_has_the_wording_and_the_recipients_of_relay_toml(files: Files)
 
 
 def test_a_folder_with_routes_of_its_own_uses_them(files: Files) -> None:
-    """So the routes to start with are tested, whoever deploys the relay."""
+    """So the routes to start with are tested, independent of any deployer's relay.toml."""
     files.write("sources/kiln/routes.toml", ROUTES)
     files.run("--update", files.example({**HOT, "user": "u-1"}), json_lines=False)
     assert golden(files) == [{"to": ["user:u-1", "external:own"], **WORDING}]

@@ -98,7 +98,7 @@ def test_an_svg_is_written_wherever_its_name_is_among_the_arguments(files: Files
     assert text.count("http") == 1  # the name space
 
 
-def test_a_picture_alone_is_no_input(files: Files) -> None:
+def test_a_picture_needs_an_input(files: Files) -> None:
     """The example was forgotten."""
     ran = files.run("--phone", files.folder / "a.svg", json_lines=False)
     assert (ran.code, "give a FILE beside the picture" in ran.err) == (2, True)
@@ -144,17 +144,17 @@ def test_the_lines_of_a_picture_fit(text: str, *, bold: bool) -> None:
     lines = wrapped(text, 256, 13, 3, bold=bold)
     assert 0 < len(lines) <= 3
     assert all(0 < text_width(line, 13, bold=bold) <= 256 for line in lines)
-    whole = wrapped(text, 256, 13, 100, bold=bold)
-    assert "".join("".join(whole).split()) == "".join(text.split())
-    assert lines[-1].endswith("…") == (len(whole) > 3)
-    assert lines[:-1] == whole[: len(lines) - 1]
+    full = wrapped(text, 256, 13, 100, bold=bold)
+    assert "".join("".join(full).split()) == "".join(text.split())
+    assert lines[-1].endswith("…") == (len(full) > 3)
+    assert lines[:-1] == full[: len(lines) - 1]
 
 
 # --- as bytes -------------------------------------------------------------------------------------------
 
 
 def test_the_xml_of_each_push_is_what_the_vendor_would_get(files: Files) -> None:
-    """The key is masked, and the root element is the account's. What each push is, is on standard error."""
+    """The key is masked, and the root element is the account's. Standard error has its recipient."""
     files.config.write_text(
         files.config.read_text().replace("[account.mill]", '[account.mill]\nxml_root = "Out"')
     )

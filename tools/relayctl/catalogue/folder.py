@@ -101,10 +101,7 @@ class CatalogueFolder:
         golden = golden_file(file)
         if not golden.is_file():
             raise InputError(f"{golden}: is missing: `relayctl preview --update {file}` writes it")
-        pushes = parse_json(str(golden), read_bytes(str(golden)))
-        wordings = tuple(
-            Wording(push["title"], push["body"], push["sound"], push["expiry_secs"]) for push in pushes
-        )
+        wordings = _wordings(golden)
         return CatalogueExample(
             file.name.removesuffix(EXAMPLE_SUFFIX),
             request.get("documented_at", ""),
@@ -120,6 +117,16 @@ class CatalogueFolder:
             return "the sender's handshake, which the relay answers"
         reasons = dict.fromkeys(map(_event_reason, preview.events))
         return "; ".join(reasons) or "a request without an event"
+
+
+def _wordings(golden: Path) -> tuple[Wording, ...]:
+    pushes = parse_json(str(golden), read_bytes(str(golden)))
+    try:
+        return tuple(
+            Wording(push["title"], push["body"], push["sound"], push["expiry_secs"]) for push in pushes
+        )
+    except (KeyError, TypeError):
+        raise InputError(f"{golden}: is not a golden; `relayctl preview --update` writes it") from None
 
 
 def _event_reason(event: PreviewedEvent) -> str:

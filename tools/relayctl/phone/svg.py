@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Final, NamedTuple
 
+from push_relay.core.graphemes import cut
 from relayctl.phone.lock_screen import APP, CLOCK, DAY, LockScreen, Notification
 from relayctl.phone.text_width import text_width, wrapped
 
@@ -25,6 +26,8 @@ _TITLE_LINES, _BODY_LINES = 2, 3
 _FIRST_CARD, _GAP, _EMPTY_CARD = 134, 8, 44
 #: The space below the last card, in the last part of which the phone fades.
 _BELOW, _FADE = 40, 34
+#: Characters of a body in the description, which a screen reader reads aloud.
+_DESCRIBED_CHARS: Final = 150
 #: The part of a line's width from which its length is fixed, so that it fits in a wider font too.
 _NEARLY_FULL: Final = 0.85
 
@@ -47,7 +50,7 @@ def picture(screen: LockScreen) -> Picture:
         y += card.height + _GAP
     height = y + _BELOW
     count = len(screen.notifications)
-    pushes = " ".join(f"“{each.title}”: {each.body}" for each in screen.notifications)
+    pushes = " ".join(f"“{each.title}”: {cut(each.body, _DESCRIBED_CHARS)}" for each in screen.notifications)
     text = Template(_FRAME.read_text("utf-8")).substitute(
         height=height,
         fade=f"{1 - _FADE / height:.3f}",
