@@ -1,12 +1,14 @@
 """Find every mistake in the source folders and in relay.toml, for people and for programs."""
 
 import json
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.adapters.catalog import open_source_folder, read_routing_file
 from push_relay.core.rules.findings import ERROR, UNREADABLE_FILE, Finding, Mistakes
 from relayctl.collisions import collisions
+from relayctl.sample_arrivals import sample_arrivals
 
 if TYPE_CHECKING:
     from push_relay.core.rules.source import Source
@@ -65,8 +67,9 @@ def check(sources: Path, config: Path) -> Result:
         routing = read_routing_file(config, names, proofs, signing_url)
     except Mistakes as exc:
         return Result((*findings, *_in_order(exc.findings)), names)
-    colliding = _in_order(tuple(collisions(valid, routing.eventbridge_topics)))
-    found = (*findings, *colliding, *_in_order(routing.warnings))
+    samples = cache(partial(sample_arrivals, sources))
+    colliding = collisions(valid, routing.eventbridge_topics, routing.routed_sources, samples)
+    found = (*findings, *_in_order(tuple(colliding)), *_in_order(routing.warnings))
     return Result(found, names, tuple(routing.accounts), len(routing.routes))
 
 

@@ -12,14 +12,15 @@ _PATTERN: Final = f'{{ $.message = "{_MESSAGE}" }}'
 MOST_PAGES: Final = 500
 #: Lines that are read at most.
 MOST_LINES: Final = 20_000
-_NAMES: Final = ("eventbridge_source", "eventbridge_detail_type", "topic", "queue")
+_NAMES: Final = ("eventbridge_source", "eventbridge_detail_type", "topic", "queue", "unrouted")
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackLine:
     """One log line.
 
-    names  the names under which AWS delivered the event, by the log line's keys
+    names  the names under which AWS delivered the event, and as `unrouted` the sources that would take it if
+           they had a route, by the log line's keys
     at     seconds since the epoch
     """
 

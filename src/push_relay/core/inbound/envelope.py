@@ -3,7 +3,7 @@
 At most one envelope is removed, and only if the transport shows that it is one:
 
     invoked by SNS                   SNS's envelope
-    invoked by anything else         EventBridge's envelope
+    invoked by anything else         EventBridge's envelope, or that of a CloudWatch alarm's action
     SQS, with message attributes     no envelope: SNS and EventBridge set none, so a program wrote the body
     SQS, without                     SNS's or EventBridge's envelope if the body has its shape, else none
 
@@ -92,12 +92,18 @@ def _as_webhook(arrival: Arrival, inner: Arrival) -> Arrival:
 
 
 def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
-    """Return the event with which EventBridge invoked the function. Raises MalformedRequest."""
+    """Return the event with which EventBridge or a CloudWatch alarm invoked the function.
+
+    Raises MalformedRequest.
+    """
     # Lambda's runtime has parsed it and accepts more than JSON has, so it is parsed again.
     event = parse_object(_written(document), lenient=True)
+    if _is_alarm_action(event):
+        event = _as_eventbridge(event)
     if not _is_eventbridge(event, ("id", "source", "detail-type")):
         raise MalformedRequest(
-            "the invocation is neither from SQS nor from SNS, and it is not an EventBridge event"
+            "the invocation is neither from SQS nor from SNS, and it is neither an EventBridge event nor the "
+            "action of a CloudWatch alarm"
         )
     return _from_eventbridge(event, 0.0)
 
@@ -119,6 +125,31 @@ def _is_eventbridge(document: Mapping[str, Any], keys: Iterable[str] = ("id", *_
     return all(isinstance(document.get(key), str) for key in keys) and isinstance(
         document.get("detail"), dict
     )
+
+
+def _is_alarm_action(document: Mapping[str, Any]) -> bool:
+    """Return whether a document is the one with which an alarm's action invokes a function.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+    """
+    return document.get("source") == "aws.cloudwatch" and isinstance(document.get("alarmData"), dict)
+
+
+def _as_eventbridge(action: JsonObject) -> JsonObject:
+    """Return an alarm's action as the EventBridge event of the same change, which has the same detail.
+
+    An action has no id. Its hash is the same if Lambda invokes the function again.
+    """
+    content = json.dumps(action, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return {
+        "id": sha256_hex(content)[:32],
+        "source": action["source"],
+        "detail-type": "CloudWatch Alarm State Change",
+        "account": action.get("accountId"),
+        "region": action.get("region"),
+        "time": action.get("time"),
+        "detail": action["alarmData"],
+    }
 
 
 def _is_topic(value: object) -> bool:
