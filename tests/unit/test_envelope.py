@@ -63,6 +63,22 @@ def test_the_envelope_of_the_transport_is_removed(
     assert came.enclosed is None
 
 
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (["arn:aws:ecs:eu-west-1:1:service/a", "arn:b"], "arn:aws:ecs:eu-west-1:1:service/a, arn:b"),
+        ([f"arn:{number}" for number in range(20)], ", ".join(f"arn:{number}" for number in range(10))),
+        ([7, "arn:a", None], "arn:a"),
+        ([], None),
+        ("arn:a", None),
+    ],
+)
+def test_the_resources_of_an_event_are_a_header(resources: Any, expected: str | None) -> None:
+    """Some services name what an event is about there alone. The header is missing if there are none."""
+    came = envelope.unwrap_eventbridge(bus_event(HEAT, resources=resources))
+    assert came.headers.get("eventbridge-resources") == expected
+
+
 ACTION = {
     "source": "aws.cloudwatch",
     "alarmArn": "arn:aws:cloudwatch:eu-west-1:1:alarm:hot",

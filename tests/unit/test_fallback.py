@@ -251,10 +251,14 @@ def shipped(routes: Path = SHIPPED_ROUTES) -> World:
     ids=["SQS", "SNS"],
 )
 def test_s3s_test_event_is_never_a_dead_letter(invocation: Any, tmp_path: Path) -> None:
-    """With a route it is a push, and without one it is filtered."""
-    assert titles(shipped(), invocation) == ["S3 notifications work: menus"]
-    (tmp_path / "relay.toml").write_text("")
-    unrouted = shipped(tmp_path / "relay.toml")
+    """With a route it is a push, also with that of a fallback, and without one it is filtered."""
+    routes = tmp_path / "relay.toml"
+    for source in ("s3", "aws-event"):
+        routes.write_text(f'[[route]]\nsource = "{source}"\nto = ["external:4711"]')
+        (title,) = titles(shipped(routes), invocation)
+        assert title.endswith(": menus")
+    routes.write_text("")
+    unrouted = shipped(routes)
     unrouted.deliver(invocation)
     assert unrouted.witness.outcomes == [Outcome.FILTERED]
 
@@ -282,7 +286,7 @@ FALLBACKS = ("aws-event", "text", "webhook")
 CATALOG = Catalog(SHIPPED)
 _TEMPLATES = "".join((SHIPPED / source / "source.toml").read_text("utf-8") for source in FALLBACKS)
 #: The fields that they read, of the document and of objects in it.
-TOP = sorted({name.strip('"') for name in re.findall(r'data\.("[\w -]+"|\w+)', _TEMPLATES)})
+TOP = sorted({name.strip('"') for name in re.findall(r'(?:data|inner|event)\.("[\w -]+"|\w+)', _TEMPLATES)})
 FIELDS = sorted({name.strip('"') for name in re.findall(r'\.("[\w -]+"|\w+)', _TEMPLATES)})
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 VALUES = st.recursive(

@@ -13,8 +13,8 @@ one exception has to be configured: an EventBridge event that a rule published t
 
 The envelope's fields become headers for match rules and expressions: `sns-topic`, `sns-subject`,
 `eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`, `eventbridge-region`,
-`eventbridge-time`. A message in a queue with neither an envelope nor attributes has `sqs-queue`. events/ has
-a real message of each shape.
+`eventbridge-time`, and `eventbridge-resources` if the event names some. A message in a queue with neither an
+envelope nor attributes has `sqs-queue`. events/ has a real message of each shape.
 """
 
 import json
@@ -42,6 +42,8 @@ from push_relay.core.queue_format import (
 from push_relay.core.strict_json import JsonObject, parse_object, replace_half_pairs
 
 _EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")
+#: Resources of an EventBridge event whose ARNs a header has.
+_MOST_RESOURCES = 10
 #: The messages that SNS sends to an endpoint beside notifications.
 _SUBSCRIPTION_TYPES = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 
@@ -208,7 +210,12 @@ def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
 
 
 def _eventbridge_headers(event: JsonObject) -> dict[str, str]:
-    return {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
+    headers = {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
+    listed = event.get("resources")
+    resources = [each for each in (listed if isinstance(listed, list) else []) if isinstance(each, str)]
+    if resources:
+        headers["eventbridge-resources"] = ", ".join(resources[:_MOST_RESOURCES])
+    return headers
 
 
 class MessageContent(NamedTuple):
