@@ -87,7 +87,7 @@ def test_a_deployers_build_contains_their_own_sources_and_configuration() -> Non
 
 def test_the_artifact_has_no_examples_and_no_files_that_only_installers_read(artifact: Path) -> None:
     """Files that no invocation reads would cost start-up time and upload time."""
-    unwanted = {"examples", "RECORD", "INSTALLER", "bin", ".lock"}
+    unwanted = {"examples", "page.toml", "routes.toml", "RECORD", "INSTALLER", "bin", ".lock"}
     assert [path for path in artifact.rglob("*") if path.name in unwanted] == []
 
 

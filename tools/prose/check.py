@@ -12,6 +12,8 @@ from prose.vocabulary import Term, Vocabulary
 
 #: The list itself holds every banned word.
 VOCABULARY = "docs/vocabulary.toml"
+#: Written from src/sources/, whose texts are checked, and from the words of senders.
+_PAYLOADS = "docs/sources"
 
 _PATTERNS = (
     "*.md",
@@ -50,8 +52,9 @@ class Finding:
 def files(root: Path) -> Iterator[str]:
     """Yield the files that are held to the vocabulary, relative to the root."""
     paths = {path for pattern in _PATTERNS for path in root.glob(pattern)}
+    names = (path.relative_to(root) for path in paths)
     yield from sorted(
-        path.relative_to(root).as_posix() for path in paths if path.name != Path(VOCABULARY).name
+        name.as_posix() for name in names if name != Path(VOCABULARY) and not name.is_relative_to(_PAYLOADS)
     )
 
 

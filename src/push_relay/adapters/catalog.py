@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.rules.configuration import Table
 from push_relay.core.rules.expression import RequestFields
 from push_relay.core.rules.findings import (
     INVALID_VALUE,
@@ -68,10 +69,17 @@ def open_source_folder(folder: Path) -> Source:
 
     Raises Mistakes for a file that cannot be read.
     """
-    file = folder / "source.toml"
+    file = read_table(folder / "source.toml", SourceFile)
+    return Source(folder.name, file, lambda: _schema(folder / "schema.json"))
+
+
+def read_table[T: Table](file: Path, table: type[T]) -> T:
+    """Read a TOML file by its declaration. The mistakes are in the table's report.
+
+    Raises Mistakes for a file that cannot be read.
+    """
     text, document = _read_toml(file)
-    report = Report(_locate(file, text))
-    return Source(folder.name, SourceFile(document, report), lambda: _schema(folder / "schema.json"))
+    return table(document, Report(_locate(file, text)))
 
 
 def read_source_folder(folder: Path) -> Source:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from relayctl.project import ROOT
 
 if TYPE_CHECKING:
-    from relayctl.preview.previewer import Previewer
+    from relayctl.preview.session import Session
 
 _WRONG_ARGUMENTS = 2
 #: The folder of the shipped sources.
@@ -25,7 +25,13 @@ SHIPPED = ROOT / "src/sources"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="an example, an invocation, or - for stdin")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="an example, an invocation, or - for stdin; a source folder or a source's name for all of its "
+        "examples",
+    )
     parser.add_argument(
         "--source",
         metavar="NAME",
@@ -63,32 +69,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=moment,
         help="the present, such as 2026-11-20T08:31:12Z (default: the clock's)",
     )
-    parser.add_argument("--json", action="store_true", help="write one line of JSON for each FILE")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="write one line of JSON for each FILE")
+    output.add_argument(
+        "--update",
+        action="store_true",
+        help="write the golden of each example, NAME.pushes.json: wording and recipients",
+    )
+    output.add_argument(
+        "--compare",
+        action="store_true",
+        help="compare each example with its golden; exit with 1 if they differ",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Preview every file, and return the exit code."""
+    from relayctl.preview.golden_run import compare, update
+    from relayctl.preview.inputs import InputError
+    from relayctl.preview.session import open_session
+
+    try:
+        session = open_session(arguments, SHIPPED)
+    except InputError as exc:
+        print(f"preview: {exc}", file=sys.stderr)
+        return _WRONG_ARGUMENTS
+    if arguments.update:
+        return update(session)
+    return compare(session) if arguments.compare else _show(session, as_json=arguments.json)
+
+
+def _show(session: "Session", *, as_json: bool) -> int:
+    """Print the preview of every file, and return the exit code."""
     from relayctl.preview.inputs import InputError, read_input
     from relayctl.preview.json_line import json_line
     from relayctl.preview.report import report
     from relayctl.preview.result import PreviewedFile
+    from relayctl.preview.session import Messages
 
-    try:
-        previewer = _previewer(arguments)
-    except InputError as exc:
-        return _wrong(str(exc))
+    messages = Messages()
     code = 0
-    shown: set[str] = set()
-    for file in arguments.files:
+    for file in session.files:
         try:
-            preview = previewer.preview(read_input(file))
+            preview = session.previewer.preview(read_input(file))
         except InputError as exc:
             preview = PreviewedFile(file, is_unusable=True)
             code = _WRONG_ARGUMENTS
-            _show(str(exc), shown)
-        for mistake in previewer.sources.skipped:
-            _show(f"warning: this source takes no part: {mistake}", shown)
-        if arguments.json:
+            messages.show(str(exc))
+        messages.warn_of(session.previewer.sources)
+        if as_json:
             print(json_line(preview), flush=True)
         elif not preview.is_unusable:
             print(report(preview), flush=True)
@@ -105,61 +134,3 @@ def moment(text: str) -> float:
     if parsed.tzinfo is None:
         raise argparse.ArgumentTypeError(f"`{text}` has neither `Z` nor an offset such as +01:00")
     return parsed.timestamp()
-
-
-def _show(message: str, shown: set[str]) -> None:
-    """Print a message, once for all files."""
-    if message not in shown:
-        shown.add(message)
-        print(f"preview: {message}", file=sys.stderr)
-
-
-def _wrong(message: str) -> int:
-    print(f"preview: {message}", file=sys.stderr)
-    return _WRONG_ARGUMENTS
-
-
-def _previewer(arguments: argparse.Namespace) -> "Previewer":
-    """Return what previews the files. Raises InputError."""
-    from push_relay.adapters.catalog import read_routing_file
-    from push_relay.core.errors import ConfigurationInvalid
-    from relayctl.preview.inputs import InputError
-    from relayctl.preview.layered_sources import LayeredSources
-    from relayctl.preview.previewer import Previewer
-    from relayctl.preview.stand_ins import PreviewClock, door_maker
-
-    clock = PreviewClock(arguments.now)
-    sources = LayeredSources(SHIPPED, arguments.sources)
-    name = arguments.source
-    if name and name not in sources.names():
-        from push_relay.core.rules.findings import choices
-
-        raise InputError(
-            f"--source: there is no source `{name}`; {choices(name, sources.names())}. --sources adds folders"
-        )
-    try:
-        routing = read_routing_file(arguments.config)
-        if name:
-            sources.check(name)
-    except ConfigurationInvalid as exc:
-        raise InputError(exc.detail) from None
-    return Previewer(sources, routing, door_maker(*_stored(arguments), clock), clock, name)
-
-
-def _stored(arguments: argparse.Namespace) -> tuple[str | None, dict[str, str] | None]:
-    """Return the text of the secret, or None, and the answers of addresses, or None. Raises InputError."""
-    from relayctl.preview.inputs import InputError, parse_json, read_bytes
-
-    secrets: str | None = None
-    if arguments.secrets:
-        content = read_bytes(str(arguments.secrets))
-        if not isinstance(parse_json(str(arguments.secrets), content), dict):
-            raise InputError(f'{arguments.secrets}: is not a JSON object such as {{"github": "secret"}}')
-        secrets = content.decode()
-    fetched: dict[str, str] | None = None
-    if arguments.fetched:
-        given = parse_json(str(arguments.fetched), read_bytes(str(arguments.fetched)))
-        fetched = given if isinstance(given, dict) else {"": given}
-        if not all(isinstance(text, str) for text in fetched.values()):
-            raise InputError(f"{arguments.fetched}: is not a JSON object whose values are texts")
-    return secrets, fetched

@@ -18,13 +18,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="the folder of the pages")
     parser.add_argument(
+        "--sources",
+        type=Path,
+        default=ROOT / "src/sources",
+        help="the source folders of the catalogue's pages",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="write nothing; exit with 1 if a file is not current"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write or check, and return the exit code."""
-    outdated = [(file, text) for file, text in _files(arguments.docs) if _read(file) != text]
+    from relayctl.preview.inputs import InputError
+
+    try:
+        written = list(_files(arguments.docs, arguments.sources))
+    except InputError as exc:
+        print(f"reference: {exc}", file=sys.stderr)
+        return 1
+    outdated = [(file, text) for file, text in written if _read(file) != text]
     if arguments.check:
         for file, _ in outdated:
             print(f"{file.name}: is not current; `make reference` writes it", file=sys.stderr)
@@ -37,10 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _files(docs: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each file with the text that it should have."""
+def _files(docs: Path, sources: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file with the text that it should have. Raises InputError for a wrong source folder."""
     from relayctl.preview import schema as preview_schema
     from relayctl.reference import providers, schemas, tables
+    from relayctl.reference.catalogue_files import catalogue_files
 
     for page in sorted(docs.glob("*.md")):
         text = page.read_text("utf-8")
@@ -50,6 +64,8 @@ def _files(docs: Path) -> Iterator[tuple[Path, str]]:
         schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"
         yield docs / "schemas" / name, schema
     yield docs / "schemas" / preview_schema.FILE, json.dumps(preview_schema.build(), indent=2) + "\n"
+    for file, text in catalogue_files(sources).items():
+        yield docs / "sources" / file, text
 
 
 def _read(file: Path) -> str:

@@ -24,11 +24,15 @@ class LayeredSources:
         self._checked: set[str] = set()
         self._folders: dict[str, Path] = {}
         for directory in (shipped, *added):
-            self._folders |= _folders(directory)
+            self._folders |= {folder.name: folder for folder in source_folders(directory.absolute())}
 
     def names(self) -> list[str]:
         """Return the names of all sources."""
         return sorted(self._folders)
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a source that exists."""
+        return self._folders[name]
 
     def named(self, name: str) -> Source:
         """Return a source of which nothing need be compiled yet.
@@ -67,12 +71,11 @@ class LayeredSources:
                 yield source
 
 
-def _folders(directory: Path) -> dict[str, Path]:
-    """Return the source folders of a directory, or the directory if it is one itself."""
-    directory = directory.absolute()
+def source_folders(directory: Path) -> list[Path]:
+    """Return the source folders of a directory, or the directory if it is one itself. Raises InputError."""
     if (directory / "source.toml").is_file():
-        return {directory.name: directory}
-    found = {file.parent.name: file.parent for file in directory.glob("*/source.toml")}
+        return [directory]
+    found = sorted(file.parent for file in directory.glob("*/source.toml"))
     if not found:
         raise InputError(
             f"{directory}: is not a folder of sources: neither it nor a folder in it has a source.toml"

@@ -7,11 +7,12 @@ first used, because an event that `receive` has queued needs neither the schema 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.errors import MappingFailed, SchemaViolation
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.inbound.formats import WITH_OWN_IDS
 from push_relay.core.rules.expression import (
@@ -20,9 +21,9 @@ from push_relay.core.rules.expression import (
     RequestFields,
     Scope,
     read_expression,
-    read_template,
 )
 from push_relay.core.rules.source_file import MATCH_KEYS, MatchTable, SourceFile
+from push_relay.core.rules.template import read_template
 
 if TYPE_CHECKING:
     from push_relay.core.rules.schema import Schema
@@ -139,6 +140,11 @@ class EventRules:
 
         The others are not compiled here: most rules read the document only, and `receive` needs no wording.
         """
+        for text in self._file.value.values():
+            if any(sign in text for sign in _SIGNS_OF_A_REQUEST):
+                # The wording reports a mistake in it.
+                with suppress(ConfigurationInvalid):
+                    yield Expression.compile(text)
         for rule in self._file.message:
             for name, text in rule.values.items():
                 if not isinstance(text, str) or not any(sign in text for sign in _SIGNS_OF_A_REQUEST):

@@ -15,12 +15,11 @@ from push_relay.core.rules.expression import (
     Expression,
     RequestFields,
     Scope,
-    Template,
-    compile_template,
     read_expression,
 )
 from push_relay.core.rules.findings import MISSING_KEY, WARNING, Finding, Locate, Report, choices, nowhere
 from push_relay.core.rules.relay_file import PersonTable, RelayFile, RouteTable
+from push_relay.core.rules.template import Template, compile_template
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.policy import STRICT, Policy, read_policy
 

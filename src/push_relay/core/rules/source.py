@@ -9,14 +9,14 @@ It has three parts, each compiled when it is first used, so that a function comp
 docs/writing-a-source.md describes the folder's format.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.event_rules import EventRules, Match
-from push_relay.core.rules.expression import NO_FIELDS, RequestFields
+from push_relay.core.rules.expression import NO_FIELDS, RequestFields, Scope
 from push_relay.core.rules.findings import WARNING, Finding, Locate, Mistakes, Report, nowhere
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
@@ -69,6 +69,7 @@ class Source:
             lambda: rules.event_type,
             lambda: rules.matches,
             lambda: rules.reads,
+            lambda: self.named_values,
             lambda: self.messages,
             lambda: rules.schema,
         )
@@ -198,6 +199,20 @@ class Source:
         with self._file.report.part():
             return tuple(read_message_rule(rule, self.proof) for rule in self._file.message)
 
+    @cached_property
+    def named_values(self) -> "Mapping[str, Expression]":
+        """The values that its message rules read by name."""
+        from push_relay.core.rules.wording import read_named_values  # noqa: PLC0415 (as above)
+
+        with self._file.report.part():
+            return read_named_values(self._file, self.proof)
+
+    def scope(self, event: Event) -> Scope:
+        """Return the scope of its message rules for an event."""
+        from push_relay.core.rules.wording import NamedValues  # noqa: PLC0415 (as above)
+
+        return NamedValues(self.named_values, event.scope())
+
     def remembers(self, event: Event) -> float | None:
         """Return the seconds for which an arrival with an event's content is the same event."""
         return self.rules.remembers(event)
@@ -211,7 +226,7 @@ class Source:
 
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
-        return write(self.messages, event.scope(), self.name)
+        return write(self.messages, self.scope(event), self.name)
 
 
 def read_source(name: str, document: JsonObject, schema: JsonObject, locate: Locate = nowhere) -> Source:

@@ -3,31 +3,54 @@
 `deliver` alone compiles them.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from push_relay.core.errors import MappingFailed
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.phone_text import is_blank
 from push_relay.core.push import Wording
-from push_relay.core.rules.expression import (
-    Expression,
-    RequestFields,
-    Scope,
-    Template,
-    read_expression,
-    read_template,
-)
-from push_relay.core.rules.source_file import MessageTable
+from push_relay.core.rules.expression import Expression, RequestFields, Scope, read_expression
+from push_relay.core.rules.source_file import MessageTable, SourceFile
+from push_relay.core.rules.template import Template, read_template
+
+
+class NamedValues(Mapping[str, Any]):
+    """The scope of message rules: an event's scope and the values that its source names (`[value]`).
+
+    A value is evaluated when a rule first reads it, and kept for the other rules.
+    """
+
+    def __init__(self, expressions: Mapping[str, Expression], scope: Scope) -> None:
+        self._expressions = expressions
+        self._known = dict(scope)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a value. Raises KeyError for an unknown name, and MappingFailed."""
+        if name not in self._known and name in self._expressions:
+            # A value that reads itself is null. `relayctl check` refuses it.
+            self._known[name] = None
+            self._known[name] = self._expressions[name](self)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known.keys() | self._expressions.keys())
+
+    def __len__(self) -> int:
+        return len(self._known.keys() | self._expressions.keys())
 
 
 class MessageRule(NamedTuple):
-    """The wording of an event for which a condition holds."""
+    """The wording of an event for which a condition holds.
+
+    skip  why nobody wants a push about the event; empty if the rule writes one
+    """
 
     when: Expression | None
     title: Template
     body: Template
     sound: Template | int | None
     expiry_secs: Template | int | None
+    skip: str = ""
 
     def wording(self, scope: Scope) -> Wording:
         """Write the wording. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
@@ -46,12 +69,14 @@ class MessageRule(NamedTuple):
 class WordingResult(NamedTuple):
     """The wording that a source's message rules write for an event.
 
-    wording  by the first rule that holds; None if there is no such rule
+    wording  by the first rule that holds; None if there is no such rule, or if it skips the event
     errors   one for each rule before it whose condition cannot be evaluated on this event
+    reason   why there is no wording
     """
 
     wording: Wording | None
     errors: tuple[MappingFailed, ...] = ()
+    reason: str = ""
 
 
 def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingResult:
@@ -71,6 +96,8 @@ def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingRes
         except MappingFailed as exc:
             errors.append(MappingFailed(f"{place}, when: {exc.detail}"))
             continue
+        if holds and rule.skip:
+            return WordingResult(None, tuple(errors), f"message[{number}] skips it: {rule.skip}")
         if holds:
             try:
                 return WordingResult(rule.wording(scope), tuple(errors))
@@ -78,7 +105,7 @@ def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingRes
                 raise MappingFailed(f"{place}: {exc.detail}") from None
     if errors:
         raise errors[0]
-    return WordingResult(None)
+    return WordingResult(None, reason="no message rule holds for it")
 
 
 def read_message_rule(table: MessageTable, proof: RequestFields) -> MessageRule:
@@ -89,7 +116,20 @@ def read_message_rule(table: MessageTable, proof: RequestFields) -> MessageRule:
         body=read_template(table, "body", proof),
         sound=_constant_or_template(table, "sound", table.sound, proof),
         expiry_secs=_constant_or_template(table, "expiry_secs", table.expiry_secs, proof),
+        skip=table.skip or "",
     )
+
+
+def read_named_values(file: SourceFile, proof: RequestFields) -> dict[str, Expression]:
+    """Compile the `[value]` table. Mistakes are added to the file's report."""
+    compiled = {}
+    for name, text in file.value.items():
+        try:
+            compiled[name] = Expression.compile(text)
+            compiled[name].forbid(proof)
+        except ConfigurationInvalid as exc:
+            file.report.add(("value", name), exc.detail)
+    return compiled
 
 
 def _constant_or_template(
