@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from relayctl.deadletters.dead_letter import Filter
 from relayctl.deadletters.stack_resources import (
-    DeadLettersError,
+    StackError,
     StackResources,
     client,
     default_stack,
@@ -45,7 +45,7 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_resources(arguments: argparse.Namespace) -> StackResources:
-    """Return the queues and the ledger that the options name. Raises DeadLettersError.
+    """Return the queues and the ledger that the options name. Raises StackError.
 
     If no stack is named, only the given ones are known, and CloudFormation is not called.
     """
@@ -119,7 +119,7 @@ def reported(command: str, run: Callable[[], int]) -> int:
 
     try:
         return run()
-    except DeadLettersError as exc:
+    except StackError as exc:
         print(f"{command}: {exc}", file=sys.stderr)
     except RelayError as exc:
         print(f"{command}: {exc.detail}", file=sys.stderr)
