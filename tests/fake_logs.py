@@ -9,7 +9,7 @@ _NO_SUCH_GROUP = "The specified log group does not exist."
 
 
 class FakeLogs:
-    """The groups of a stack's functions. `calls` are the arguments of each call.
+    """The groups of a stack's functions. `calls` are the arguments of each call, which it may refuse.
 
     A page has `page_size` events. As in CloudWatch Logs, a page can have fewer than all that fit the pattern.
     Only a pattern that is one quoted text is compared.
@@ -20,6 +20,7 @@ class FakeLogs:
             group_of(stack, function): [] for function in ("receive", "deliver")
         }
         self.calls: list[dict[str, Any]] = []
+        self.refuses = False
         self._stack = stack
         self._page_size = page_size
         self._with_ids = with_ids
@@ -48,7 +49,7 @@ class FakeLogs:
 
         self.calls.append(dict(arguments))
         group = self.groups.get(arguments["logGroupName"])
-        if group is None:
+        if group is None or self.refuses:
             error = {"Code": "ResourceNotFoundException", "Message": _NO_SUCH_GROUP}
             raise ClientError({"Error": error}, "FilterLogEvents")
         since = [event for event in group if event["timestamp"] >= arguments["startTime"]]

@@ -1,15 +1,18 @@
 """The stack that a command is about: a stack in AWS by its name, or `local`, the one that `make run` runs."""
 
 import argparse
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from relayctl.deadletters import stack_resources
 from relayctl.deadletters.stack_resources import StackError, default_stack
-from relayctl.deploy import STACK, local_client
+from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK, local_client
+from relayctl.ministack import REGION
 from relayctl.project import ROOT, RUNS
 from relayctl.running import Running, running_stacks
 
@@ -37,6 +40,13 @@ class Target:
     config: Path
     local: Running | None = None
 
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether it is in a local AWS: the one of `make run`, or another at AWS_ENDPOINT_URL."""
+        host = urlsplit(self.client("cloudformation").meta.endpoint_url).hostname or ""
+        is_loopback = host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost")
+        return self.local is not None or is_loopback
+
     @cached_property
     def description(self) -> Mapping[str, str]:
         """Its outputs and parameters, by name. Raises StackError."""
@@ -58,49 +68,65 @@ class Target:
         return value
 
 
-def add_options(parser: argparse.ArgumentParser, default: str) -> None:
-    """Declare the options that choose the stack and the files. `default` describes the default stack."""
-    group = parser.add_argument_group("stack", "AWS is configured as for boto3: profile, region")
-    group.add_argument(
-        "--stack",
-        metavar="NAME",
-        help=f"the stack's name, or `local` for the stack of `make run` (default: {default})",
-    )
-    group.add_argument("--sources", type=Path, help="the source folders (default: those of the stack)")
-    group.add_argument("--config", type=Path, help="the relay.toml (default: that of the stack)")
-
-
-def chosen(arguments: argparse.Namespace, runs: Path = RUNS) -> Target:
+def chosen(arguments: argparse.Namespace) -> Target:
     """Return the stack that `--stack` names, or the local one. Raises StackError."""
-    name = arguments.stack or LOCAL
-    if name == LOCAL or name.startswith(f"{LOCAL}:"):
-        return _local(name, arguments, runs)
-    return Target(
-        name,
-        name,
-        stack_resources.client,
-        arguments.sources or SOURCES,
-        arguments.config or CONFIG,
-    )
+    return _named(arguments.stack or LOCAL, arguments)
 
 
-def chosen_to_read(arguments: argparse.Namespace, runs: Path = RUNS) -> Target:
+def chosen_to_read(arguments: argparse.Namespace) -> Target:
     """Return the stack for a command that only reads.
 
     It is that of `--stack`, else that of RELAY_STACK or samconfig.toml, else the local one.
     Raises StackError.
     """
-    if not arguments.stack:
-        try:
-            arguments.stack = default_stack()
-        except StackError as exc:
-            if not running_stacks(runs):
-                raise StackError(f"{exc}; or start the local stack with `make run`") from None
-    return chosen(arguments, runs)
+    if arguments.stack:
+        return _named(arguments.stack, arguments)
+    try:
+        name = default_stack()
+    except StackError as exc:
+        if not running_stacks(RUNS):
+            raise StackError(f"{exc}; or start the local stack with `make run`") from None
+        name = LOCAL
+    return _named(name, arguments)
 
 
-def _local(name: str, arguments: argparse.Namespace, runs: Path) -> Target:
-    running = running_stacks(runs)
+def is_local(name: str | None) -> bool:
+    """Return whether a name is that of the local stack, or of one of several."""
+    return name == LOCAL or (name or "").startswith(f"{LOCAL}:")
+
+
+def enter_local(name: str) -> str:
+    """Make the boto3 clients of this process those of the local AWS, and return the name of its stack.
+
+    For commands that know a stack in AWS only. Raises StackError.
+    """
+    os.environ |= {
+        "AWS_ENDPOINT_URL": running_stack(name).aws_url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    return STACK
+
+
+def _named(name: str, arguments: argparse.Namespace) -> Target:
+    sources, config = getattr(arguments, "sources", None), getattr(arguments, "config", None)
+    if not is_local(name):
+        return Target(name, name, stack_resources.client, sources or SOURCES, config or CONFIG)
+    local = running_stack(name)
+    return Target(
+        name,
+        STACK,
+        lambda service: local_client(local.aws_url, service),
+        sources or Path(local.sources),
+        config or Path(local.config),
+        local,
+    )
+
+
+def running_stack(name: str) -> Running:
+    """Return the local stack of a name: `local`, or `local:PORT` if several run. Raises StackError."""
+    running = running_stacks(RUNS)
     _, _, port = name.partition(":")
     found = [each for each in running if port in ("", str(each.aws_port))]
     if not found:
@@ -112,12 +138,4 @@ def _local(name: str, arguments: argparse.Namespace, runs: Path) -> Target:
     if len(found) > 1:
         names = ", ".join(f"{LOCAL}:{each.aws_port}" for each in found)
         raise StackError(f"several local stacks run: choose one with --stack, of: {names}")
-    (local,) = found
-    return Target(
-        LOCAL,
-        STACK,
-        lambda service: local_client(local.aws_url, service),
-        arguments.sources or Path(local.sources),
-        arguments.config or Path(local.config),
-        local,
-    )
+    return found[0]

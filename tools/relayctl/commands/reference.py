@@ -1,8 +1,8 @@
 """Write the reference: the tables of keys in docs/, those of the providers, and docs/schemas/*.json.
 
-They are written from the declarations of the keys and from the presets. The JSON Schema of
-`relayctl preview --json` is written from its code. With --check nothing is written, and the exit code is 1 if
-a file is not current.
+They are written from the declarations of the keys and from the presets. The JSON Schemas of
+`relayctl preview --json`, and of `send`, `tail` and `why`, are written from their code. With --check nothing
+is written, and the exit code is 1 if a file is not current.
 """
 
 import argparse
@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _files(docs: Path, sources: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file with the text that it should have. Raises InputError for a wrong source folder."""
     from relayctl.preview import schema as preview_schema
+    from relayctl.receipts import schema as receipts_schema
     from relayctl.reference import providers, schemas, tables
     from relayctl.reference.catalogue_files import catalogue_files
 
@@ -63,7 +64,8 @@ def _files(docs: Path, sources: Path) -> Iterator[tuple[Path, str]]:
     for name in schemas.FILES:
         schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"
         yield docs / "schemas" / name, schema
-    yield docs / "schemas" / preview_schema.FILE, json.dumps(preview_schema.build(), indent=2) + "\n"
+    for module in (preview_schema, receipts_schema):
+        yield docs / "schemas" / module.FILE, json.dumps(module.build(), indent=2) + "\n"
     for file, text in catalogue_files(sources).items():
         yield docs / "sources" / file, text
 

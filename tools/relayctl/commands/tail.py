@@ -12,7 +12,6 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from relayctl.deadletters import options
-from relayctl.targets import add_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-follow", action="store_true", help="end after the lines that exist")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each line")
-    add_options(parser, "RELAY_STACK, else local")
+    options.add_stack_options(parser, "RELAY_STACK, else local", files=False)
 
 
 def run(arguments: argparse.Namespace) -> int:

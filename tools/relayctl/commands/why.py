@@ -13,7 +13,6 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from relayctl.deadletters import options
-from relayctl.targets import add_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how far to look back: 90s, 15m, 2h or 3d (default: {_LATEST})",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object for each line and verdict")
-    add_options(parser, "RELAY_STACK, else local")
+    options.add_stack_options(parser, "RELAY_STACK, else local")
 
 
 def run(arguments: argparse.Namespace) -> int:

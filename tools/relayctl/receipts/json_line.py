@@ -9,6 +9,8 @@ from relayctl.receipts.story import Story
 
 #: The value of `kind` in the object that ends the story of an event.
 VERDICT: Final = "verdict"
+#: The value of `kind` in the first object of `relayctl send`.
+SENT: Final = "sent"
 
 
 def line_json(line: LogLine, stack: str) -> dict[str, Any]:

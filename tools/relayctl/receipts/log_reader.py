@@ -7,6 +7,7 @@ from typing import Any, Final
 from push_relay.core.event import safe_id
 from relayctl.logs import LogGroup, OnPage
 from relayctl.receipts.line import FUNCTIONS, NO_ID, LogLine, read_line
+from relayctl.receipts.story import in_order
 
 #: Seconds before the newest line that are read again, because CloudWatch Logs may show a line late.
 OVERLAP_SECS: Final = 30.0
@@ -51,7 +52,7 @@ class ReceiptLog:
                 return line if line and line.is_about(name) else None
 
             found += tail.group.read(f'"{name}"', since, read, stop, on_page)
-        return sorted(found, key=lambda line: line.at)
+        return in_order(found)
 
     def new_lines(self, start: float, stop: Callable[[], bool] = lambda: False) -> list[LogLine]:
         """Return the lines that no earlier call has returned, in the order of time.
@@ -65,7 +66,7 @@ class ReceiptLog:
             for event in tail.new_events(start, stop)
         ]
         lines = [line for event, function in events if (line := _line(event, function))]
-        return sorted(lines, key=lambda line: line.at)
+        return in_order(lines)
 
 
 class _Tail:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from push_relay.core.outcomes import Outcome
+from push_relay.core.push import BATCHED
 from relayctl.deadletters.dead_letter import DeadLetterSummary
 from relayctl.receipts.line import LineKind, LogLine
 from relayctl.receipts.places import Places
@@ -65,6 +66,13 @@ def show_story(
             _described(line, places),
         )
         console.print(text, soft_wrap=True)
+    show_verdict(console, story, places, dead_letters)
+
+
+def show_verdict(
+    console: Console, story: Story, places: Places, dead_letters: Sequence[DeadLetterSummary] = ()
+) -> None:
+    """Print the verdict on an event, who was left out, and what to do next."""
     verdict = Text.assemble(
         "  => ", (story.verdict.value, _STYLES.get(story.verdict, "bold")), f": {verdict_of(story)}"
     )
@@ -102,6 +110,9 @@ def _notes(story: Story, places: Places) -> Iterator[str]:
         has_text = has_text or text is not None
         yield _part(place, reason) + (f": {text}" if text else "")
     deciding = story.deciding
+    if deciding and deciding.route is None and (text := places.text_of(deciding.place)):
+        has_text = True
+        yield f"{deciding.place}: {text}"
     if deciding and deciding.outcome is Outcome.FILTERED and deciding.detail == _FILTERED_BY_RULES:
         for number, condition in enumerate(places.conditions_of(story.source), start=1):
             has_text = True
@@ -132,8 +143,10 @@ def _steps(story: Story, dead_letters: Sequence[DeadLetterSummary]) -> Iterator[
             f" relayctl dead --show {dead_letter.id[:8]}"
         )
     if dead_letters or story.is_dead:
-        yield "remove the cause (docs/errors.md), deploy, then: relayctl replay (docs/operations.md)"
+        yield "a dead letter: remove the cause (docs/errors.md), deploy, then: relayctl replay"
     elif story.verdict in (Outcome.REJECTED, Outcome.FAILED) or (deciding and is_answered_503(deciding)):
         yield "what to do first for each error code: docs/errors.md"
+    elif deciding and deciding.error_code == BATCHED:
+        yield "nothing to do: it is sent when the window ends"
     elif step := _NEXT_STEPS.get(story.verdict):
         yield step

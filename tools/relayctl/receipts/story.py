@@ -112,7 +112,7 @@ def stories(lines: Iterable[LogLine]) -> list[Story]:
     """
     grouped: dict[tuple[str, str], list[LogLine]] = {}
     ids: dict[tuple[str, str], str | None] = {}
-    for line in sorted(lines, key=lambda each: each.at):
+    for line in in_order(lines):
         for event_id in line.event_ids:
             grouped.setdefault(("event", event_id), []).append(line)
             ids["event", event_id] = event_id
@@ -120,6 +120,15 @@ def stories(lines: Iterable[LogLine]) -> list[Story]:
             grouped.setdefault(("request", str(line.correlation_id)), []).append(line)
             ids["request", str(line.correlation_id)] = None
     return [_story(ids[key], its_lines) for key, its_lines in grouped.items()]
+
+
+def in_order(lines: Iterable[LogLine]) -> list[LogLine]:
+    """Return lines in the order of time.
+
+    `receive` writes that it has accepted an event when the queue has it. `deliver` may be faster.
+    """
+    late = (LineKind.ACCEPTED, LineKind.INVALID_ITEM)
+    return sorted(lines, key=lambda line: line.at - (_ONE_INVOCATION_SECS if line.kind in late else 0.0))
 
 
 def _story(event_id: str | None, lines: Sequence[LogLine]) -> Story:
