@@ -134,7 +134,7 @@ class StackInMemory:
 
         assert arguments["SecretId"] == _ARN
         if self.secrets is None:
-            error = {"Code": "AccessDeniedException", "Message": "not authorized"}
+            error = {"Code": "AccessDeniedException", "Message": "denied"}
             raise ClientError({"Error": error}, "GetSecretValue")
         return {"SecretString": json.dumps(self.secrets)}
 

@@ -266,7 +266,7 @@ class Telemetry:
             "source": receipt.source,
             "event_id": receipt.event_id,
             "account": receipt.account,
-            "route": receipt.place,
+            "route": receipt.route,
             "outcome": receipt.outcome.value,
             "error_code": receipt.error_code,
             "detail": receipt.detail,

@@ -1,4 +1,4 @@
-"""A receipt shows by places of relay.toml who was left out, and when a parked push is tried again.
+"""A receipt shows by numbers of relay.toml who was left out, and when a parked push is tried again.
 
 The log has no text of relay.toml and no value of an event, because either may name a person.
 """
@@ -56,13 +56,13 @@ def receipts(world: World, invocation: Any) -> list[dict[str, Any]]:
         ("user:{{ data.who }}", {}, "blank"),
     ],
 )
-def test_a_recipient_that_leads_to_nobody_is_noted_by_its_place(
+def test_a_recipient_that_leads_to_nobody_is_noted_by_its_number(
     to: str, data: dict[str, Any], reason: str
 ) -> None:
     """The others are not affected."""
     found = routed([{"to": ["person:ada", to]}, {"to": [to], "when": "data.never"}], **data)
     assert found.left_out == (f"route[1].to[2] {reason}",)
-    assert [*found.places.values()] == ["route[1].to[1]"]
+    assert [*found.numbers.values()] == ["route[1].to[1]"]
 
 
 def test_conditions_are_noted_only_if_nobody_is_left() -> None:
@@ -75,7 +75,7 @@ def test_conditions_are_noted_only_if_nobody_is_left() -> None:
 
 
 def test_a_source_without_a_route_is_noted_as_such() -> None:
-    """There is no place that could be named."""
+    """There is no route that could be named."""
     assert routed([]).left_out == NO_ROUTE
 
 
@@ -87,10 +87,10 @@ def test_a_long_list_is_cut() -> None:
     assert (named[0], rest) == ("route[1].when false", "7 more")
 
 
-def test_the_place_is_that_of_the_route_that_applies() -> None:
+def test_the_number_is_that_of_the_route_that_applies() -> None:
     """The second route is the more urgent one."""
     found = routed([{"to": ["user:1"], "batch": "5m"}, {"to": ["user:2", "user:1"]}])
-    assert sorted(found.places.values()) == ["route[2].to[1]", "route[2].to[2]"]
+    assert sorted(found.numbers.values()) == ["route[2].to[1]", "route[2].to[2]"]
 
 
 def test_a_filtered_event_has_the_parts_of_its_routes_in_the_log() -> None:
@@ -102,7 +102,7 @@ def test_a_filtered_event_has_the_parts_of_its_routes_in_the_log() -> None:
 
 
 def test_one_receipt_of_an_event_has_who_was_left_out(tmp_path: Path) -> None:
-    """Each receipt has the place of its recipient."""
+    """Each receipt has the number of its recipient."""
     routes = written(
         tmp_path,
         '[[route]]\nsource = "bakery"\nto = ["user:1", "person:{{ data.baker }}", "user:2"]\n',

@@ -16,8 +16,8 @@ from push_relay.core.outcomes import Outcome, verdict_of_code
 from push_relay.core.push import BATCHED, Receipt
 from relayctl.receipts.json_line import line_json
 from relayctl.receipts.line import DELIVER, RECEIVE, LineKind, LogLine, read_line
-from relayctl.receipts.places import Places
 from relayctl.receipts.reasons import WAITS_FOR, parts_of, reason_of, verdict_of
+from relayctl.receipts.route_texts import RouteTexts
 from relayctl.receipts.story import Story, Waiting, stories
 
 NOW = 1_800_000_000.0
@@ -304,12 +304,12 @@ def test_a_place_has_the_text_of_the_files_on_this_machine(tmp_path: Path) -> No
     (tmp_path / "shop/source.toml").write_text(
         '[[message]]\nwhen = "data.b"\ntitle = "t"\n[[message]]\ntitle = "t"\n'
     )
-    places = Places(tmp_path / "relay.toml", tmp_path)
-    assert places.text_of("route[1].when") == "data.a"
-    assert places.text_of("route[1].to[1]") == "user:1"
-    assert places.text_of("route[2].to[2]") == "person:{{ data.who }}"
+    texts = RouteTexts(tmp_path / "relay.toml", tmp_path)
+    assert texts.text_of("route[1].when") == "data.a"
+    assert texts.text_of("route[1].to[1]") == "user:1"
+    assert texts.text_of("route[2].to[2]") == "person:{{ data.who }}"
     for unknown in ("route[2].when", "route[2].to[3]", "route[0].to[1]", "route[9].when", "x", None):
-        assert places.text_of(unknown) is None
-    assert places.conditions_of("shop") == ["data.b", "always"]
-    assert places.conditions_of("nowhere") == places.conditions_of(None) == []
-    assert Places(tmp_path / "none.toml", tmp_path).text_of("route[1].when") is None
+        assert texts.text_of(unknown) is None
+    assert texts.conditions_of("shop") == ["data.b", "always"]
+    assert texts.conditions_of("nowhere") == texts.conditions_of(None) == []
+    assert RouteTexts(tmp_path / "none.toml", tmp_path).text_of("route[1].when") is None

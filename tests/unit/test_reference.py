@@ -34,7 +34,7 @@ RECEIPT = Receipt(
         Recipient(RecipientKind.USER, "1"),
         Wording("t", "b"),
         "k",
-        place="route[1].to[1]",
+        route="route[1].to[1]",
         left_out=("route[1].to[2] blank",),
     ),
     latency_ms=1.0,

@@ -98,16 +98,16 @@ def test_the_same_event_can_be_sent_again(stack: StackInMemory, send: Run) -> No
 def test_fields_can_be_changed(stack: StackInMemory, send: Run) -> None:
     """A field that the example does not have is probably misspelt."""
     code, _, err = send(
-        "github", "issues-opened", "--set", "data.issue.title=Too hot", "--set", "data.issue.numbr=7"
+        "github", "issues-opened", "--set", "data.issue.title=Too hot", "--set", "data.issue.titel=7"
     )
     assert code == 0
     (call,) = stack.world.vendor.calls
     assert "Too hot" in call.push.wording.body
-    assert "`data.issue.numbr` is not in the example; did you mean `number`?" in err
+    assert "`data.issue.titel` is not in the example; did you mean `title`?" in err
 
 
-def test_who_was_left_out_is_explained(stack: StackInMemory, send: Run) -> None:
-    """The places are those of the log, and their texts are read on this machine. The log has no person."""
+def test_a_person_who_was_left_out_is_explained(stack: StackInMemory, send: Run) -> None:
+    """The numbers are those of the log, and the texts are read on this machine. The log has no person."""
     code, out, _ = send("github", "issues-assigned", "--set", "data.assignee.login=planted-person")
     assert code == 1
     assert "=> filtered: no route leads to anybody" in out
@@ -198,7 +198,7 @@ def test_an_example_of_aws_goes_through_the_queue(stack: StackInMemory, send: Ru
     ("arguments", "why"),
     [
         (("gitub", "x"), "there is no source `gitub`; did you mean `github`?"),
-        (("github", "issues-opend"), "no example `issues-opend`; did you mean `issues-opened`?"),
+        (("github", "issue-opened"), "no example `issue-opened`; did you mean `issues-opened`?"),
         (("github",), "name an example of github: .*issues-opened"),
         (("github", "issues-opened", "--set", "data.issue.title.x=7"), "a text has no member `x`"),
         (("github", "issues-opened", "--set", "body.x=7"), "is not a change: write data.PATH=VALUE"),

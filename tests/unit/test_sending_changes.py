@@ -74,7 +74,7 @@ def test_headers_and_parameters_are_texts() -> None:
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("data.isue.title=x", "`data.isue.title` is not in the example; did you mean `issue`?"),
+        ("data.issues.title=x", "`data.issues.title` is not in the example; did you mean `issue`?"),
         ("data.issue.titel=x", "`data.issue.titel` is not in the example; did you mean `title`?"),
         ("data.issue.assignee.login=x", "`data.issue.assignee.login` is not in the example"),
         ("data.zzz=1", "`data.zzz` is not in the example"),

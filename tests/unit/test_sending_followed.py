@@ -79,7 +79,7 @@ def test_it_ends_when_the_receipts_are_complete() -> None:
 
 
 def test_every_accepted_event_is_awaited() -> None:
-    """A request can have several, and a line of another one is no reason to end."""
+    """A request can have several, and a line of another one does not end it."""
     second = {**receipt("filtered"), "event_id": "e-2"}
     found, _, secs = followed((1, receipt("delivered")), (9, second), ids=["e-1", "e-2"])
     assert ([story.verdict for story in found], secs) == ([Outcome.DELIVERED, Outcome.FILTERED], 10)

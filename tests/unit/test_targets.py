@@ -67,7 +67,7 @@ def test_one_of_several_local_stacks_is_chosen_by_its_port(monkeypatch: pytest.M
         targets.chosen(arguments("local:1"))
 
 
-def test_a_stack_that_is_no_relay_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_stack_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is probably that of another one."""
     use(StackInMemory(), monkeypatch)
     target = targets.chosen(arguments())

@@ -69,8 +69,8 @@ def dead_letter(message_id: str, event_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wanted", ["e-1", "c-1"])
-def test_the_story_of_an_event_is_told_in_order(wanted: str, stack: StackInMemory, run: Run) -> None:
-    """With what each push waited for, and the text of the place that leads to its recipient."""
+def test_the_story_of_an_event_is_shown_in_order(wanted: str, stack: StackInMemory, run: Run) -> None:
+    """With what each push waited for, and the text of the route that leads to its recipient."""
     push = {"account": "default", "route": "route[1].to[1]"}
     receipt(stack, 50, outcome="delivered", attempt=2, latency_ms=12.4, **push)
     receipt(stack, 55, outcome="parked", error_code="circuit_open", detail="it fails", attempt=1, **push)
@@ -99,7 +99,7 @@ def test_the_story_for_programs_is_one_object_a_line(stack: StackInMemory, run: 
         "filtered",
         "filtered",
     )
-    assert filtered["left_out"] == [{"place": "route[2].to[1]", "reason": "is empty for this event"}]
+    assert filtered["left_out"] == [{"route": "route[2].to[1]", "reason": "is empty for this event"}]
     assert verdict["dead_letters"] is None
     assert verdict["stack"] == "local"
 
@@ -200,10 +200,10 @@ def test_the_lines_that_exist_are_shown(stack: StackInMemory, run: Run) -> None:
     receipt(stack, 400, outcome="delivered")
     code, out, err = run("tail", "--since", "5m", "--no-follow")
     assert (code, err) == (0, "")
-    accepted, filtered, place, trouble = out.splitlines()
+    accepted, filtered, left_out, trouble = out.splitlines()
     assert accepted.endswith("accepted     push  a and 1 more  2 events accepted and queued")
     assert filtered.endswith("filtered     github  e-1  skipped")
-    assert place.strip() == "route[1].when does not hold"
+    assert left_out.strip() == "route[1].when does not hold"
     assert trouble.endswith("trouble      -  e-1  a message was kept: queue_unavailable")
     _, out, _ = run("tail", "--since", "5m", "--no-follow", "--source", "push", "--json")
     (only,) = lines(out)
@@ -236,7 +236,7 @@ def test_new_lines_are_shown_until_ctrl_c() -> None:
 
 
 def test_a_log_that_cannot_be_read_ends_the_command(stack: StackInMemory, run: Run) -> None:
-    """Several failures in a row are no accident."""
+    """A network fails for a moment only."""
     logs = FakeLogs()
     logs.refuses = True
     with pytest.raises(Exception, match="does not exist"):

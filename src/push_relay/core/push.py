@@ -81,7 +81,7 @@ class Push:
     sources  whose budgets its call counts for: its event's source, or all sources of a batch push
     remember seconds after its settlement in which an event that arrives with its key is a duplicate; None: as
              long as the ledger remembers
-    place    the part of relay.toml that leads to the recipient, such as `route[3].to[1]`; empty if it is not
+    route    what leads to the recipient in relay.toml, such as `route[3].to[1]`; empty if it is not
              known, as for a push that was in a batch window
     left_out on one push of an event: the parts of its routes that lead to nobody (`Routed.left_out`)
     """
@@ -95,7 +95,7 @@ class Push:
     account: str = DEFAULT_ACCOUNT
     sources: tuple[str, ...] = ()
     remember: float | None = None
-    place: str = ""
+    route: str = ""
     left_out: tuple[str, ...] = ()
 
     def is_expired(self, event: Event, now: float) -> bool:
@@ -143,9 +143,9 @@ class Receipt:
     push: Push | None = None
 
     @property
-    def place(self) -> str | None:
-        """The part of relay.toml that leads to the push's recipient, if it is known."""
-        return (self.push.place or None) if self.push else None
+    def route(self) -> str | None:
+        """The number of what leads to the push's recipient in relay.toml, if it is known."""
+        return (self.push.route or None) if self.push else None
 
     @property
     def left_out(self) -> tuple[str, ...]:

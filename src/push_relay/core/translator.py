@@ -42,7 +42,7 @@ class Translator:
                 return
             wording = written.wording
             pushes = [
-                self._push(event, source, wording, at[1], route, routed.places[at])
+                self._push(event, source, wording, at[1], route, routed.numbers[at])
                 for at, route in routed.recipients.items()
             ]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
@@ -67,7 +67,7 @@ class Translator:
         yield from left
 
     def _push(  # noqa: PLR0913, PLR0917 (all that a push is made of)
-        self, event: Event, source: Source, wording: Wording, recipient: Recipient, route: Route, place: str
+        self, event: Event, source: Source, wording: Wording, recipient: Recipient, route: Route, number: str
     ) -> Push:
         account = self.routing.accounts[route.account]
         ages = (route.max_age, source.max_age, account.max_age)
@@ -83,7 +83,7 @@ class Translator:
             account=route.account,
             sources=(event.source,),
             remember=source.remembers(event),
-            place=place,
+            route=number,
         )
 
 

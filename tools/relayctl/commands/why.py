@@ -126,12 +126,12 @@ def _with_dead_letters(
 def _print_text(ended: "Sequence[tuple[Story, list[DeadLetterSummary] | None]]", target: "Target") -> None:
     from rich.console import Console
 
-    from relayctl.receipts.places import Places
     from relayctl.receipts.report import show_story
+    from relayctl.receipts.route_texts import RouteTexts
 
-    console, places = Console(highlight=False), Places(target.config, target.sources)
+    console, texts = Console(highlight=False), RouteTexts(target.config, target.sources)
     for story, dead in ended:
-        show_story(console, story, places, dead or ())
+        show_story(console, story, texts, dead or ())
 
 
 def _print_json(

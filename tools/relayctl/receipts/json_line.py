@@ -30,7 +30,7 @@ def line_json(line: LogLine, stack: str) -> dict[str, Any]:
         "violations": list(line.violations),
         "account": line.account,
         "route": line.route,
-        "left_out": [{"place": place, "reason": reason} for place, reason in parts_of(line)],
+        "left_out": [{"route": route, "reason": reason} for route, reason in parts_of(line)],
         "attempt": line.attempt,
         "next_attempt_at": None if line.due is None else iso(line.due),
         "latency_ms": line.latency_ms,

@@ -70,8 +70,8 @@ class LogLine:
     count: int = 1
 
     @property
-    def place(self) -> str | None:
-        """The place in relay.toml that it is about: of a recipient, or of a part that cannot be evaluated."""
+    def about_route(self) -> str | None:
+        """The route that it is about: the one that leads to the recipient, or that cannot be evaluated."""
         if self.route is None and self.error_code == MappingFailed.code:
             found = _PLACE.match(self.detail or "")
             return found[0] if found else None

@@ -11,8 +11,8 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED
 from relayctl.deadletters.dead_letter import DeadLetterSummary
 from relayctl.receipts.line import LineKind, LogLine
-from relayctl.receipts.places import Places
 from relayctl.receipts.reasons import is_answered_503, parts_of, reason_of, utc, verdict_of
+from relayctl.receipts.route_texts import RouteTexts
 from relayctl.receipts.story import Story, Waiting
 
 #: The colour of each outcome, and of each verdict without one.
@@ -51,7 +51,7 @@ def show_line(console: Console, line: LogLine) -> None:
 
 
 def show_story(
-    console: Console, story: Story, places: Places, dead_letters: Sequence[DeadLetterSummary] = ()
+    console: Console, story: Story, texts: RouteTexts, dead_letters: Sequence[DeadLetterSummary] = ()
 ) -> None:
     """Print the story of an event, its verdict, and what to do next."""
     heading = Text.assemble((f"{story.source or 'unknown'}  ", "bold"), story.event_id or "(no event)")
@@ -63,21 +63,21 @@ def show_story(
         text = Text.assemble(
             (f"  {utc(line.at)}  {line.function:<7}  ", "dim"),
             (f"{word:<{_WORD_CHARS}} ", _STYLES.get(word, "")),
-            _described(line, places),
+            _described(line, texts),
         )
         console.print(text, soft_wrap=True)
-    show_verdict(console, story, places, dead_letters)
+    show_verdict(console, story, texts, dead_letters)
 
 
 def show_verdict(
-    console: Console, story: Story, places: Places, dead_letters: Sequence[DeadLetterSummary] = ()
+    console: Console, story: Story, texts: RouteTexts, dead_letters: Sequence[DeadLetterSummary] = ()
 ) -> None:
     """Print the verdict on an event, who was left out, and what to do next."""
     verdict = Text.assemble(
         "  => ", (story.verdict.value, _STYLES.get(story.verdict, "bold")), f": {verdict_of(story)}"
     )
     console.print(verdict, soft_wrap=True)
-    for note in (*_notes(story, places), *_steps(story, dead_letters)):
+    for note in (*_notes(story, texts), *_steps(story, dead_letters)):
         console.print(Text(f"     {note}"), soft_wrap=True)
 
 
@@ -87,10 +87,10 @@ def _name(line: LogLine) -> str:
     return line.event_ids[0] if line.event_ids else line.correlation_id or "-"
 
 
-def _described(line: LogLine, places: Places | None = None) -> str:
+def _described(line: LogLine, texts: RouteTexts | None = None) -> str:
     """Return the reason of a line, with the push that it is about."""
     facts = [line.route] if line.route else []
-    if places and (text := places.text_of(line.route)):
+    if texts and (text := texts.text_of(line.route)):
         facts[0] = f"{line.route} = {text}"
     if line.account not in (None, "default"):
         facts.append(f"account {line.account}")
@@ -101,24 +101,24 @@ def _described(line: LogLine, places: Places | None = None) -> str:
     return reason_of(line) + (f" [{', '.join(facts)}]" if facts else "")
 
 
-def _notes(story: Story, places: Places) -> Iterator[str]:
+def _notes(story: Story, texts: RouteTexts) -> Iterator[str]:
     """Yield who was left out, with the texts that this machine's files have at those places."""
     parts = list(dict.fromkeys(part for line in story.lines for part in parts_of(line)))
     has_text = False
     for place, reason in parts:
-        text = places.text_of(place)
+        text = texts.text_of(place)
         has_text = has_text or text is not None
         yield _part(place, reason) + (f": {text}" if text else "")
     deciding = story.deciding
-    if deciding and deciding.route is None and (text := places.text_of(deciding.place)):
+    if deciding and deciding.route is None and (text := texts.text_of(deciding.about_route)):
         has_text = True
-        yield f"{deciding.place}: {text}"
+        yield f"{deciding.about_route}: {text}"
     if deciding and deciding.outcome is Outcome.FILTERED and deciding.detail == _FILTERED_BY_RULES:
-        for number, condition in enumerate(places.conditions_of(story.source), start=1):
+        for number, condition in enumerate(texts.conditions_of(story.source), start=1):
             has_text = True
             yield f"message[{number}].when does not hold: {condition}"
     if has_text:
-        yield f"(the texts are those of {places.config} and {places.sources} on this machine)"
+        yield f"(the texts are those of {texts.config} and {texts.sources} on this machine)"
 
 
 def _part(place: str | None, reason: str) -> str:

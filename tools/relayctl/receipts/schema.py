@@ -47,7 +47,7 @@ def _line() -> Schema:
         violations=_TEXTS,
         account=_OPTIONAL_TEXT,
         route=_OPTIONAL_TEXT,
-        left_out={"type": "array", "items": object_of(place=_OPTIONAL_TEXT, reason=_TEXT)},
+        left_out={"type": "array", "items": object_of(route=_OPTIONAL_TEXT, reason=_TEXT)},
         attempt={"type": ["integer", "null"]},
         next_attempt_at=_OPTIONAL_TIME,
         latency_ms={"type": ["number", "null"]},

@@ -17,6 +17,8 @@ from relayctl.receipts.line import DELIVER, NO_ID, LineKind, LogLine
 
 #: The receipts that one invocation writes for an event are closer together than this, in seconds.
 _ONE_INVOCATION_SECS: Final = 1.0
+#: `deliver` may have an event that much earlier than `receive` has written that it is in the queue.
+_LATE_SECS: Final = 0.25
 
 
 class Waiting(StrEnum):
@@ -123,12 +125,9 @@ def stories(lines: Iterable[LogLine]) -> list[Story]:
 
 
 def in_order(lines: Iterable[LogLine]) -> list[LogLine]:
-    """Return lines in the order of time.
-
-    `receive` writes that it has accepted an event when the queue has it. `deliver` may be faster.
-    """
+    """Return lines in the order of time, and the acceptance of an event before its receipts."""
     late = (LineKind.ACCEPTED, LineKind.INVALID_ITEM)
-    return sorted(lines, key=lambda line: line.at - (_ONE_INVOCATION_SECS if line.kind in late else 0.0))
+    return sorted(lines, key=lambda line: line.at - (_LATE_SECS if line.kind in late else 0.0))
 
 
 def _story(event_id: str | None, lines: Sequence[LogLine]) -> Story:
@@ -161,14 +160,14 @@ def _key(states: dict[_Key, PushState], line: LogLine) -> _Key:
 
     The last receipt of a push that was in a batch window does not show its place.
     """
-    if line.account is not None and line.place is None:
+    if line.account is not None and line.about_route is None:
         batched = (
             key
             for key, state in states.items()
             if key[0] == line.account and state.line.error_code == BATCHED
         )
         return next(batched, (line.account, None))
-    return line.account, line.place
+    return line.account, line.about_route
 
 
 def _drop_superseded(states: dict[_Key, PushState], line: LogLine) -> None:
@@ -178,7 +177,7 @@ def _drop_superseded(states: dict[_Key, PushState], line: LogLine) -> None:
     """
     for key, state in list(states.items()):
         is_earlier = line.at - state.line.at > _ONE_INVOCATION_SECS
-        if is_earlier and key[0] is None and (key == _WHOLE or _covers(key[1] or "", line.place or "")):
+        if is_earlier and key[0] is None and (key == _WHOLE or _covers(key[1] or "", line.about_route or "")):
             del states[key]
 
 

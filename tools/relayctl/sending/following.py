@@ -16,8 +16,8 @@ from relayctl.progress import Progress
 from relayctl.receipts.json_line import line_json, verdict_json
 from relayctl.receipts.line import LogLine
 from relayctl.receipts.log_reader import ReceiptLog
-from relayctl.receipts.places import Places
 from relayctl.receipts.report import show_line
+from relayctl.receipts.route_texts import RouteTexts
 from relayctl.receipts.story import Story, Verdict, Waiting
 from relayctl.sending.awaiting import Awaiter
 from relayctl.sending.posting import Sent
@@ -66,8 +66,8 @@ class Following:
         for story in found:
             self._print_json(verdict_json(story, self.target.name))
         if not self.as_json:
-            places = Places(self.target.config, self.target.sources)
-            show_verdicts(self.progress.console, found, places, self.prepared, as_is=self.as_is)
+            texts = RouteTexts(self.target.config, self.target.sources)
+            show_verdicts(self.progress.console, found, texts, self.prepared, as_is=self.as_is)
         verdicts = [story.verdict for story in found]
         if any(verdict in (Outcome.PARKED, Waiting.QUEUED) for verdict in verdicts):
             self._print_text(f"     to look again: {self._later}")

@@ -9,8 +9,8 @@ from rich.text import Text
 from push_relay.core.outcomes import Outcome
 from relayctl.examples import Example
 from relayctl.receipts.json_line import SENT, VERDICT
-from relayctl.receipts.places import Places
 from relayctl.receipts.report import show_verdict
+from relayctl.receipts.route_texts import RouteTexts
 from relayctl.receipts.story import Story, Verdict, Waiting
 from relayctl.sending.posting import Sent
 from relayctl.sending.preparing import Prepared
@@ -73,13 +73,13 @@ def bare_verdict_json(stack: str, source: str, sent: Sent, verdict: Verdict, rea
 
 
 def show_verdicts(
-    console: Console, found: Sequence[Story], places: Places, prepared: Prepared, *, as_is: bool
+    console: Console, found: Sequence[Story], texts: RouteTexts, prepared: Prepared, *, as_is: bool
 ) -> None:
     """Print the verdict on each event, and what to change if it was a duplicate."""
     for story in found:
         if len(found) > 1:
             console.print(Text(f"{story.source or 'unknown'}  {story.event_id or '(no event)'}", "bold"))
-        show_verdict(console, story, places)
+        show_verdict(console, story, texts)
     if any(story.verdict is Outcome.DUPLICATE for story in found):
         for line in duplicate_advice(prepared, as_is=as_is):
             console.print(Text(f"     {line}"), soft_wrap=True)

@@ -66,15 +66,15 @@ class Routed(NamedTuple):
 
     recipients  each account's recipients, each once, with the most urgent route that leads to it
     failures    one error for each condition and each recipient that fails on this event
-    places      for each of `recipients`, the place in relay.toml that leads to it, such as `route[3].to[1]`
-    left_out    the parts that lead to nobody, each a place and a reason: `route[3].to[2] unlisted`.
+    numbers     for each of `recipients`, what leads to it in relay.toml, such as `route[3].to[1]`
+    left_out    the conditions and recipients that lead to nobody, with the reason: `route[3].to[2] unlisted`.
                 Conditions that do not hold (`route[1].when false`) are among them only if nobody at all is
                 left. `route none`: no route is for the source
     """
 
     recipients: Mapping[tuple[str, Recipient], Route]
     failures: tuple[MappingFailed, ...] = ()
-    places: Mapping[tuple[str, Recipient], str] = {}
+    numbers: Mapping[tuple[str, Recipient], str] = {}
     left_out: tuple[str, ...] = ()
 
 
@@ -125,7 +125,7 @@ class Routing(NamedTuple):
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
         best: dict[tuple[str, Recipient], Route] = {}
-        places: dict[tuple[str, Recipient], str] = {}
+        numbers: dict[tuple[str, Recipient], str] = {}
         failures: list[MappingFailed] = []
         unled, untrue = LeftOut(), LeftOut()
         for number, route in enumerate(self.routes, start=1):
@@ -137,11 +137,11 @@ class Routing(NamedTuple):
                 elif isinstance(found, str):
                     (untrue if found is FALSE else unled).add(place, found)
                 elif (at := (route.account, found)) not in best or route.urgency < best[at].urgency:
-                    best[at], places[at] = route, place
+                    best[at], numbers[at] = route, place
         left_out = unled.listed
         if not best and not failures:
             left_out = (left_out + untrue.listed) or NO_ROUTE
-        return Routed(best, tuple(failures), places, left_out)
+        return Routed(best, tuple(failures), numbers, left_out)
 
     def _recipients(
         self, route: Route, number: int, scope: Scope

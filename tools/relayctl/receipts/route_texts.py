@@ -1,6 +1,6 @@
-"""The texts of the places that log lines name, from a relay.toml and source folders.
+"""The texts of the routes that log lines name by number, from a relay.toml and source folders.
 
-The log has places only, because the text of a route may name a person. The files on this machine may differ
+The log has numbers only, because the text of a route may name a person. The files on this machine may differ
 from those that are deployed, so what is shown is marked as theirs.
 """
 
@@ -15,15 +15,15 @@ _ROUTE: Final = re.compile(r"route\[(\d+)\]\.(?:to\[(\d+)\]|(when))")
 
 
 @dataclass(frozen=True)
-class Places:
+class RouteTexts:
     """A relay.toml and a folder of source folders. A file that cannot be read has no texts."""
 
     config: Path
     sources: Path
 
-    def text_of(self, place: str | None) -> str | None:
-        """Return the text at a place, such as `person:{{ data.assignee.login }}` at `route[3].to[1]`."""
-        found = _ROUTE.fullmatch(place or "")
+    def text_of(self, number: str | None) -> str | None:
+        """Return the text of a number: `person:{{ data.assignee.login }}` of `route[3].to[1]`, say."""
+        found = _ROUTE.fullmatch(number or "")
         if found is None:
             return None
         route = _item(self._relay.get("route"), int(found[1]))
