@@ -19,7 +19,7 @@ from typing import Any
 import urllib3
 
 from figures import Figure, summary
-from loopback import loopback
+from loopback import SECRET, loopback
 from ports import PushCredentials, SigningSecrets
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.bootstrap import receive
@@ -31,7 +31,6 @@ from stores import Connections, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
-SECRET = "bench-signing-secret"  # noqa: S105 (it signs the benchmark's own events)
 
 
 def measure(report: Callable[[str], None]) -> list[Figure]:
@@ -127,7 +126,7 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
         forward=replace(forward, relay=relay),
     )
     endpoint = replace(endpoint, intake=intake)
-    invocation = _webhook()
+    invocation = webhook()
 
     def relay_one() -> None:
         # It is the same event each time, so it would be a duplicate.
@@ -140,7 +139,8 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
     return relay_one
 
 
-def _webhook() -> dict[str, Any]:
+def webhook() -> dict[str, Any]:
+    """Return a signed webhook of GitHub."""
     request = json.loads((ROOT / "src/sources/github/examples/issues-opened.request.json").read_text())
     body = json.dumps(request["body"], ensure_ascii=False)
     proof = hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()

@@ -14,7 +14,7 @@ from relayctl.reference import providers
 
 _SIGNING_SECRETS: Final = "[signing secrets](../configuration.md#2-secrets-manager-two-secrets)"
 #: The beginning of a preset's secret if the deployer has none to store.
-_NO_SECRET: Final = "nothing"
+_UNNEEDED: Final = "nothing"
 #: The secret of each scheme that names no preset.
 _SECRETS: Final[Mapping[str, str]] = {
     "signed": "the secret with which the sender signs",
@@ -22,6 +22,13 @@ _SECRETS: Final[Mapping[str, str]] = {
     "public-key": "the sender's public key",
     "jwt": "the secret or the public key of the sender's tokens",
     "basic": "`user:password`, as entered at the sender",
+}
+#: The places of a token.
+_PLACES: Final[Mapping[str, str]] = {
+    "header": "the header `{}`",
+    "query": "the query parameter `{}`",
+    "form": "the field `{}`",
+    "json": "the member `{}` of the body",
 }
 
 
@@ -61,7 +68,7 @@ def _stored(name: str, verify: Verify, rows: tuple[Row, ...]) -> Iterator[str]:
     what = PRESETS[verify.preset].secret if verify.preset else _secret_of_scheme(verify)
     needed: Any = getattr(verify, "settings", ())
     settings = dict.fromkeys([*needed, *(name for row in rows for name in row.settings)])
-    if what.startswith(_NO_SECRET):
+    if what.startswith(_UNNEEDED):
         yield f"You store {what}."
         if settings:
             texts = "\n".join(f'{setting} = "..."' for setting in settings)
@@ -80,18 +87,14 @@ def _settings(names: Mapping[str, Any]) -> str:
 
 def _secret_of_scheme(verify: Verify) -> str:
     if isinstance(verify, VerifyToken):
-        place = verify.place
-        kind = {"header": "the header", "query": "the query parameter", "form": "the field"}.get(
-            place.kind, ""
-        )
-        token = f"`{verify.prefix}TOKEN` in {kind} `{place.name}`"
-        return f"a random token of your own, which the sender sends as {token}"
+        where = _PLACES[verify.place.kind].format(verify.place.name)
+        return f"a random token of your own, which the sender sends as `{verify.prefix}TOKEN` in {where}"
     if verify.scheme == "sns-http":
         return (
-            f"{_NO_SECRET}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
+            f"{_UNNEEDED}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
         )
     if getattr(verify, "fetch", None):
-        return f"{_NO_SECRET}: the key is fetched from the sender"
+        return f"{_UNNEEDED}: the key is fetched from the sender"
     return _SECRETS[verify.scheme]
 
 
