@@ -11,7 +11,7 @@ from push_relay.core.strict_json import Json, parse
 
 
 def text_of_base64(encoded: str) -> str | None:
-    """Return the UTF-8 text that base64 or base64url encodes, with or without padding; None if it encodes none."""
+    """Return the text that base64 or base64url encodes in UTF-8, or None. The padding is optional."""
     compact = "".join(encoded.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True).decode("utf-8")
