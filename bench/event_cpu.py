@@ -80,7 +80,8 @@ def _environment(port: int) -> None:
 
 def _floor(port: int) -> Callable[[], None]:
     push = {
-        "Body": "The oven reports 451 °C 🔥\nby octocat, bug\nIt should never be above 250 °C.\nSeen twice this morning.",
+        "Body": "The oven reports 451 °C 🔥\nby octocat, bug\nIt should never be above 250 °C.\n"
+        "Seen twice this morning.",
         "CompanyId": 4711,
         "ExpirySecs": 86400,
         "IntegrationKey": "bench",
