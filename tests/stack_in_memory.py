@@ -5,6 +5,9 @@ Each request and message is handled at once. The lines that the relay logs are i
 
 import json
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +31,17 @@ with captured():
 _ARN = "arn:aws:secretsmanager:eu-west-1:1:secret:signing-AbCdEf"
 
 
+@cache
+def new_secrets() -> Mapping[str, str]:
+    """Return a signing secret of each shipped source that needs one."""
+    return {
+        example.source: new_secret(example.verify, example.event)
+        for folder in sorted(SHIPPED.iterdir())
+        for example in examples_of(SHIPPED, folder.name)[:1]
+        if example.verify and needs_secret(example.verify)
+    }
+
+
 class StackInMemory:
     """A stack with the shipped sources. `sent` are the requests, and `messages` those of its queue.
 
@@ -41,13 +55,8 @@ class StackInMemory:
         self.logs = FakeLogs(name)
         self.sent: list[webhook.Webhook] = []
         self.messages: list[str] = []
-        self.secrets: dict[str, str] | None = {
-            example.source: new_secret(example.verify, example.event)
-            for folder in sorted(SHIPPED.iterdir())
-            for example in examples_of(SHIPPED, folder.name)[:1]
-            if example.verify and needs_secret(example.verify)
-        }
-        self.world.secrets.by_source = {source: (secret.encode(),) for source, secret in self.secrets.items()}
+        self.secrets: dict[str, str] | None = dict(new_secrets())
+        self.world.secrets.by_source = {name: (text.encode(),) for name, text in new_secrets().items()}
         self.dead_letters: list[dict[str, Any]] = []
         self.delivers = True
         host = "http://127.0.0.1:1" if is_local else "https://api.eu-west-1.amazonaws.com"
@@ -64,8 +73,8 @@ class StackInMemory:
     def post(self, request: webhook.Webhook, url: str) -> webhook.Answer:
         """Answer a request, and deliver its events."""
         self.sent.append(request)
-        source = url.rpartition("/")[2]
-        invocation = http_invocation(request, source, "192.0.2.1")
+        called = replace(request, url=url.replace("http://", "https://"), path="")
+        invocation = http_invocation(called, url.rpartition("/")[2], "192.0.2.1")
         invocation["requestContext"]["requestId"] = f"r-{len(self.sent)}"
         with captured() as output:
             self._begin(output.telemetry)
