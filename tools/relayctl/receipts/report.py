@@ -10,6 +10,7 @@ from rich.text import Text
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED
 from relayctl.deadletters.dead_letter import DeadLetterSummary
+from relayctl.preview.selection import relative
 from relayctl.receipts.line import LineKind, LogLine
 from relayctl.receipts.reasons import is_answered_503, parts_of, reason_of, utc, verdict_of
 from relayctl.receipts.route_texts import RouteTexts
@@ -118,7 +119,8 @@ def _notes(story: Story, texts: RouteTexts) -> Iterator[str]:
             has_text = True
             yield f"message[{number}].when does not hold: {condition}"
     if has_text:
-        yield f"(the texts are those of {texts.config} and {texts.sources} on this machine)"
+        files = f"{relative(texts.config)} and {relative(texts.sources)}"
+        yield f"(the texts are those of {files} on this machine)"
 
 
 def _part(place: str | None, reason: str) -> str:

@@ -132,7 +132,10 @@ class _Webhooks:
                 url=self._called,
             )
         except senders.CannotSignError as exc:
-            raise CannotSendError(f"{self._example.label} cannot be signed: {exc}") from exc
+            raise CannotSendError(
+                f"{self._example.label} cannot be signed: {exc}. Without a proof: relayctl preview "
+                f"{self._example.file}"
+            ) from exc
 
     def _look(self, request: Webhook, later_secs: float) -> Seen:
         now = time.time() + later_secs
