@@ -1,24 +1,22 @@
 """`relayctl why` explains one event, and `relayctl tail` shows the lines of all events."""
 
-import json
 import time
 from collections.abc import Callable
 from threading import Event as Flag
 from typing import Any
 
-import jsonschema
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from fake_logs import FakeLogs
+from following import lines
 from push_relay.core.event import safe_id
 from relayctl.__main__ import main
-from relayctl.receipts import dead, following, schema
+from relayctl.receipts import dead, following
 from relayctl.receipts.log_reader import ReceiptLog
 from stack_in_memory import StackInMemory, use
 
 type Run = Callable[..., tuple[int, str, str]]
-LINE = jsonschema.Draft202012Validator(schema.build(), format_checker=jsonschema.FormatChecker())
 NOW = 1_800_000_000.0
 
 
@@ -38,14 +36,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return code, out, err
 
     return command
-
-
-def lines(text: str) -> list[dict[str, Any]]:
-    """Return the JSON objects of a command, each of which has the documented form."""
-    found = [json.loads(line) for line in text.splitlines()]
-    for line in found:
-        LINE.validate(line)
-    return found
 
 
 def receipt(stack: StackInMemory, age: float = 60, function: str = "deliver", **keys: Any) -> None:

@@ -19,13 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stack", help="the stack's name, or `local` for the stack of `make run` (default: $RELAY_STACK)"
     )
-    parser.add_argument(
-        "--since",
-        metavar="AGE",
-        type=options.duration,
-        default=options.duration(_LATEST),
-        help=f"how far to look back: 90s, 15m, 2h or 3d (default: {_LATEST})",
-    )
+    options.add_since(parser, _LATEST)
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 

@@ -30,13 +30,7 @@ _LATEST: Final = "1d"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("id", metavar="ID", help="the event's id, or the correlation id of its request")
-    parser.add_argument(
-        "--since",
-        metavar="AGE",
-        type=options.duration,
-        default=options.duration(_LATEST),
-        help=f"how far to look back: 90s, 15m, 2h or 3d (default: {_LATEST})",
-    )
+    options.add_since(parser, _LATEST)
     parser.add_argument("--json", action="store_true", help="print one JSON object for each line and verdict")
     options.add_stack_options(parser, "RELAY_STACK, else local")
 

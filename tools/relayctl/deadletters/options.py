@@ -68,6 +68,17 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_since(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare the option that limits how far a log is read back."""
+    parser.add_argument(
+        "--since",
+        metavar="AGE",
+        type=duration,
+        default=duration(default),
+        help=f"how far to look back: 90s, 15m, 2h or 3d (default: {default})",
+    )
+
+
 def chosen_resources(arguments: argparse.Namespace) -> StackResources:
     """Return the queues and the ledger that the options name. Raises StackError.
 
