@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ sound = "{{ data.sound }}"
 expiry_secs = 7200
 """
 ROUTES = '[[route]]\nsource = "kiln"\nto = "external:4711"\n'
+ALTERNATIVE = "[[verify.alternative]]\nscheme = "
 TITLE = "{http://www.w3.org/2000/svg}title"
 
 
@@ -184,13 +186,6 @@ def test_check_finds_an_outdated_page_and_one_without_a_source(catalogue: Catalo
         ("source.toml", "title = 1", "kiln/source.toml:1: title: is not a text"),
         (
             "source.toml",
-            SOURCE.replace(
-                'scheme = "github"', 'scheme = "any-of"\n[[verify.alternative]]\nscheme = "basic"'
-            ),
-            "kiln/page.toml: `secret` is missing",
-        ),
-        (
-            "source.toml",
             SOURCE.replace('[verify]\nscheme = "github"', '[[match]]\nsns_topic = "*"'),
             "kiln/page.toml: setup: has {url}, and the source takes no webhooks",
         ),
@@ -199,12 +194,17 @@ def test_check_finds_an_outdated_page_and_one_without_a_source(catalogue: Catalo
 def test_a_mistake_in_a_folder_has_its_place(
     catalogue: Catalogue, file: str, text: str, mistake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is written then."""
+    """The page stays as it is, and those of other folders are written."""
     monkeypatch.chdir(catalogue.folder)
+    page = catalogue.page()
+    shutil.copytree(catalogue.folder / "sources/kiln", catalogue.folder / "sources/oven")
+    catalogue.write("../oven/routes.toml", ROUTES.replace("kiln", "oven"))
     catalogue.write(file, text)
     assert catalogue.run() == 1
     assert f"sources/{mistake}" in catalogue.errors
-    assert not (catalogue.folder / "docs/sources").exists()
+    assert (catalogue.folder / "docs/sources/kiln.md").read_text("utf-8") == page
+    assert (catalogue.folder / "docs/sources/oven.md").exists()
+    assert catalogue.run("--check") == 1
 
 
 @pytest.mark.parametrize("name", ["routes.toml", "examples/hot.pushes.json"])
@@ -237,6 +237,14 @@ def test_a_missing_file_is_explained(catalogue: Catalogue, name: str) -> None:
         ('[verify]\nscheme = "google-pubsub"', ["You store nothing", "[source.kiln.settings]\naudience ="]),
         ('[verify]\nscheme = "twilio"', ["[source.kiln]\nurl ="]),
         ('[verify]\nscheme = "none"', ["unverified = true"]),
+        (
+            f'[verify]\nscheme = "any-of"\n{ALTERNATIVE}"github"\n{ALTERNATIVE}"token"\nquery = "key"',
+            [
+                '| `{"kiln": "TOKEN"}` | `TOKEN` in the query parameter `key` |',
+                '"KEY"}}` | a signature by the key in the header `x-hub-signature-256` |',
+                '"signing-key": "KEY"}}` | one of the two |',
+            ],
+        ),
         ('[verify]\nscheme = "sns-http"', ["You store nothing", "`topics`"]),
         ('[[match]]\nsns_topic = "*"', ["There is nothing to store"]),
     ],

@@ -3,7 +3,7 @@
 The tables are written from the declarations of the keys and from the presets, and the JSON Schema of
 `relayctl preview --json` from its code. The pages of docs/sources/ are written from the source folders that
 have a page.toml. With --check nothing is written, and the exit code is 1 if a file is not current. It is also
-1 if a page cannot be written because of a mistake in its folder.
+1 if a folder has a mistake; the pages of the others are written.
 """
 
 import argparse
@@ -17,10 +17,16 @@ from relayctl.project import ROOT
 
 
 class _Reference(NamedTuple):
-    """The files that differ from what they should be, with their new texts, and the files to delete."""
+    """The differences from what the files should be.
+
+    outdated  the files with another text, and the text that they should have
+    unneeded  the files to delete
+    mistakes  why a source folder has no page
+    """
 
     outdated: Sequence[tuple[Path, str]]
     unneeded: Sequence[Path]
+    mistakes: Sequence[str]
 
     @property
     def is_current(self) -> bool:
@@ -40,27 +46,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write or check, and return the exit code."""
-    from relayctl.preview.inputs import InputError
-
-    try:
-        reference = _reference(arguments.docs, arguments.sources)
-    except InputError as exc:
-        for line in str(exc).splitlines():
-            print(f"reference: {line}", file=sys.stderr)
-        return 1
-    return _check(reference) if arguments.check else _write(reference)
+    reference = _reference(arguments.docs, arguments.sources)
+    for mistake in reference.mistakes:
+        print(f"reference: {mistake}", file=sys.stderr)
+    is_current = _check(reference) if arguments.check else _write(reference)
+    return 0 if is_current and not reference.mistakes else 1
 
 
-def _check(reference: _Reference) -> int:
+def _check(reference: _Reference) -> bool:
+    """Print what is not current, and return whether all is."""
     for file, _ in reference.outdated:
         print(f"{file.name}: is not current; `make reference` writes it", file=sys.stderr)
     for file in reference.unneeded:
         print(f"{file.name}: belongs to no source; `make reference` deletes it", file=sys.stderr)
     print(f"reference: {'current' if reference.is_current else 'not current'}")
-    return 0 if reference.is_current else 1
+    return reference.is_current
 
 
-def _write(reference: _Reference) -> int:
+def _write(reference: _Reference) -> bool:
+    """Write what is not current, print it, and return that all is current now."""
     for file, text in reference.outdated:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, "utf-8")
@@ -70,17 +74,17 @@ def _write(reference: _Reference) -> int:
         print(f"deleted {file.parent.name}/{file.name}")
     if reference.is_current:
         print("reference: all is current")
-    return 0
+    return True
 
 
 def _reference(docs: Path, sources: Path) -> _Reference:
-    """Return what has to be written. Raises InputError with the mistakes in the source folders."""
-    from relayctl.reference.catalogue_files import FOLDER, catalogue_files, unneeded
+    """Return what has to be written."""
+    from relayctl.reference.catalogue_files import FOLDER, catalogue_files
 
     pages = catalogue_files(sources)
-    files = [*_files(docs), *((docs / FOLDER / name, text) for name, text in pages.items())]
+    files = [*_files(docs), *((docs / FOLDER / name, text) for name, text in pages.texts.items())]
     outdated = [(file, text) for file, text in files if _read(file) != text]
-    return _Reference(outdated, unneeded(docs, pages))
+    return _Reference(outdated, pages.unneeded(docs), pages.mistakes)
 
 
 def _files(docs: Path) -> Iterator[tuple[Path, str]]:

@@ -11,7 +11,8 @@ from relayctl.phone.lock_screen import LockScreen
 from relayctl.phone.svg import Picture, picture
 
 SUFFIXES: Final = (".svg", ".png")
-_CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+#: The names of Chromium's program.
+CHROMIUM_NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _TIMEOUT_SECS: Final = 60
 #: Pixels of a PNG for each pixel of the SVG.
 _SCALE: Final = 2
@@ -36,7 +37,7 @@ def write_picture(screen: LockScreen, file: Path) -> None:
 def find_chromium() -> str | None:
     """Return the path of the Chromium that CHROMIUM names, or of the first one on PATH."""
     named = os.environ.get("CHROMIUM")
-    return named or next((path for path in map(shutil.which, _CHROMIUM_NAMES) if path), None)
+    return named or next((path for path in map(shutil.which, CHROMIUM_NAMES) if path), None)
 
 
 def _write_png(drawn: Picture, file: Path) -> None:
@@ -45,7 +46,7 @@ def _write_png(drawn: Picture, file: Path) -> None:
         raise PictureError(
             f"{file}: Chromium draws a PNG, and none is installed. "
             f"Write {file.with_suffix('.svg').name} instead, "
-            f"install {' or '.join(_CHROMIUM_NAMES)}, or set CHROMIUM to its path"
+            f"install {' or '.join(CHROMIUM_NAMES)}, or set CHROMIUM to its path"
         )
     with tempfile.TemporaryDirectory(prefix="relayctl-") as directory:
         drawing, image = Path(directory) / "phone.svg", Path(directory) / "phone.png"

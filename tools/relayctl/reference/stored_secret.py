@@ -8,8 +8,7 @@ from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.trust.handshakes.row import Row
 from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.presets import PRESETS
-from push_relay.core.trust.verify_table import ANY_OF, OPEN, Verify, VerifyToken
-from relayctl.preview.inputs import InputError
+from push_relay.core.trust.verify_table import OPEN, Verify, VerifyAnyOf, VerifyToken
 from relayctl.reference import providers
 
 _SIGNING_SECRETS: Final = "[signing secrets](../configuration.md#2-secrets-manager-two-secrets)"
@@ -33,7 +32,7 @@ _PLACES: Final[Mapping[str, str]] = {
 
 
 def stored_secret(name: str, file: SourceFile) -> str:
-    """Return the Markdown of the part. Raises InputError if no text can be made from the scheme."""
+    """Return the Markdown of the part."""
     if file.verify is None:
         return (
             "There is nothing to store: the events arrive through AWS, which has authenticated their senders."
@@ -45,11 +44,9 @@ def _paragraphs(name: str, file: SourceFile, verify: Verify) -> Iterator[str]:
     if verify.scheme == OPEN:
         yield from _open(name)
         return
-    if verify.scheme == ANY_OF:
-        raise InputError(
-            f"src/sources/{name}/page.toml: `secret` is missing: the scheme `{ANY_OF}` has several kinds of "
-            "secrets, of which no text can be made"
-        )
+    if isinstance(verify, VerifyAnyOf):
+        yield from _one_of_several(name, verify)
+        return
     rows = ROWS.get(file.handshake_name or "", ())
     if any(row.brings for row in rows):
         yield from _brought(name)
@@ -87,8 +84,7 @@ def _settings(names: Mapping[str, Any]) -> str:
 
 def _secret_of_scheme(verify: Verify) -> str:
     if isinstance(verify, VerifyToken):
-        where = _PLACES[verify.place.kind].format(verify.place.name)
-        return f"a random token of your own, which the sender sends as `{verify.prefix}TOKEN` in {where}"
+        return f"a random token of your own, which the sender sends as {_sent(verify)}"
     if verify.scheme == "sns-http":
         return (
             f"{_UNNEEDED}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
@@ -96,6 +92,37 @@ def _secret_of_scheme(verify: Verify) -> str:
     if getattr(verify, "fetch", None):
         return f"{_UNNEEDED}: the key is fetched from the sender"
     return _SECRETS[verify.scheme]
+
+
+def _one_of_several(name: str, verify: VerifyAnyOf) -> Iterator[str]:
+    """Yield what to store for the alternatives: a secret that is compared, a key that signs, or both."""
+    compared = [_sent(each) for each in verify.alternative if not each.has_key]
+    signed = [_sent(each) for each in verify.alternative if each.has_key]
+    rows: list[tuple[object, list[str]]] = [
+        ("TOKEN", compared),
+        ({"signing-key": "KEY"}, signed),
+        ({"secret": "TOKEN", "signing-key": "KEY"}, ["one of the two"] if compared and signed else []),
+    ]
+    lines = [
+        f"| `{json.dumps({name: stored})}` | {', or '.join(dict.fromkeys(sent))} |"
+        for stored, sent in rows
+        if sent
+    ]
+    yield f"Store a secret under the source's name in the {_SIGNING_SECRETS}:"
+    yield "\n".join(("| you store | the sender sends |", "|---|---|", *lines))
+    if compared:
+        yield "A token is sent with each request, and proves nothing about the content."
+
+
+def _sent(verify: Verify) -> str:
+    """Return how a request carries a proof."""
+    ((_, place), *_) = verify.proof_places
+    where = _PLACES[place.kind].format(place.name)
+    if isinstance(verify, VerifyToken):
+        return f"`{verify.prefix}TOKEN` in {where}"
+    return (
+        "`user:password` as the token" if verify.scheme == "basic" else f"a signature by the key in {where}"
+    )
 
 
 def _brought(name: str) -> Iterator[str]:
