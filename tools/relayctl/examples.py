@@ -20,7 +20,7 @@ from push_relay.core.rules.source import Source
 from push_relay.core.split import items_of
 from push_relay.core.translator import Translator
 from relayctl import webhook
-from relayctl.ministack import ACCOUNT, REGION
+from relayctl.local_aws import ACCOUNT, REGION
 
 _SUFFIX: Final = ".request.json"
 _TOPIC: Final = "sns-topic"
@@ -204,11 +204,11 @@ def _events(translator: Translator, example: Example) -> list[Event]:
     """Return the events of an example; a request may have several."""
     source = translator.sources.named(example.source)
     reads = translator.routing.reads(source.name)
-    return [source.event(arrival, reads) for arrival in _arrivals(source, example)]
+    return [source.event(arrival, reads) for arrival in arrivals(source, example.request)]
 
 
-def _arrivals(source: Source, example: Example) -> list[Arrival]:
-    request = example.request
+def arrivals(source: Source, request: webhook.Webhook) -> list[Arrival]:
+    """Return the arrivals of an example; a request may have several. Raises RelayError and ValueError."""
     arrival = Arrival(
         source=source.name,
         data={},
@@ -218,7 +218,7 @@ def _arrivals(source: Source, example: Example) -> list[Arrival]:
         fallback_id="example",
         identity="example",
     )
-    if example.through_aws:
+    if is_from_aws(request):
         return [replace(arrival, data=document_through_aws(request.body.decode() or "{}", request.headers))]
     content = read_body(request.body, request.headers, source.body_format)
     if not isinstance(content, Items):

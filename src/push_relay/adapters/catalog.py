@@ -50,7 +50,7 @@ class Catalog:
         if name in self._sources:
             return self._sources[name]
         folder = self._directory / name
-        if not _NAME.fullmatch(name) or not (folder / "source.toml").is_file():
+        if not is_source_name(name) or not (folder / "source.toml").is_file():
             raise UnknownSource("there is no source of that name")
         source = open_source_folder(folder)
         source.raise_mistakes()
@@ -62,6 +62,11 @@ class Catalog:
     def all(self) -> Iterator[Source]:
         """Return every source."""
         return (self.named(name) for name in self.names())
+
+
+def is_source_name(name: str) -> bool:
+    """Return whether a folder of that name can be served. The name is part of the webhook's URL."""
+    return _NAME.fullmatch(name) is not None
 
 
 def open_source_folder(folder: Path) -> Source:
@@ -134,7 +139,7 @@ def line_of(text: str, path: tuple[Step, ...]) -> int:
 
 
 def _locate(file: Path, text: str) -> Locate:
-    return lambda path: (_shown(file), line_of(text, path))
+    return lambda path: (shown_file(file), line_of(text, path))
 
 
 def _read_toml(file: Path) -> tuple[str, JsonObject]:
@@ -158,7 +163,7 @@ def _schema(file: Path) -> "Schema":
     try:
         return Schema.compile(document)
     except ConfigurationInvalid as exc:
-        raise Mistakes([Finding(_shown(file), 1, "", INVALID_VALUE, exc.detail)]) from exc
+        raise Mistakes([Finding(shown_file(file), 1, "", INVALID_VALUE, exc.detail)]) from exc
 
 
 def _read_schema(file: Path) -> JsonObject:
@@ -175,10 +180,11 @@ def _read_schema(file: Path) -> JsonObject:
 
 
 def _unreadable(file: Path, line: int, message: str) -> Mistakes:
-    return Mistakes([Finding(_shown(file), line, "", UNREADABLE_FILE, message)])
+    return Mistakes([Finding(shown_file(file), line, "", UNREADABLE_FILE, message)])
 
 
-def _shown(file: Path) -> str:
+def shown_file(file: Path) -> str:
+    """Return a file's name as findings have it: relative to the current directory if it is in it."""
     try:
         return str(file.relative_to(Path.cwd()))
     except ValueError:

@@ -1,0 +1,91 @@
+"""One source folder, as the checks see it. Each part is read when a check first needs it."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from push_relay.adapters.catalog import open_source_folder
+from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.rules.expression import Expression
+from push_relay.core.rules.findings import Finding
+from relayctl.checks.declared import Declared
+from relayctl.checks.examples import Examples
+from relayctl.checks.expressions import Evidence
+from relayctl.checks.field_values import compared
+from relayctl.checks.interpreter import analyse
+from relayctl.checks.keys import event_names
+from relayctl.checks.values import Field
+from relayctl.examples import examples_of
+
+if TYPE_CHECKING:
+    from push_relay.core.rules.source import Source
+
+
+class Folder:
+    """A source folder. Raises Mistakes if its source.toml cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.source: Source = open_source_folder(path)
+
+    @cached_property
+    def mistakes(self) -> tuple[Finding, ...]:
+        """What the core refuses in it."""
+        return self.source.mistakes()
+
+    @property
+    def is_of_the_catalogue(self) -> bool:
+        """Whether it ships with the relay. Others belong to the deployer."""
+        return (self.path / "page.toml").is_file()
+
+    @cached_property
+    def schema_text(self) -> str:
+        """The text of its schema.json; empty if it cannot be read."""
+        try:
+            return (self.path / "schema.json").read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    @cached_property
+    def schema(self) -> Any:
+        """Its schema; None if it cannot be read."""
+        try:
+            return json.loads(self.schema_text)
+        except ValueError:
+            return None
+
+    @cached_property
+    def examples(self) -> Examples:
+        """Its examples."""
+        # The mistakes first: the source reports each of them once, to the first one who needs the part.
+        _ = self.mistakes
+        found = examples_of(self.path.parent, self.name)
+        # The goldens of the catalogue are tested, and writing so many pushes takes half a second.
+        return Examples(self.source, found, with_wording=not self.is_of_the_catalogue)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the expressions about its events are compared with."""
+        file = self.source.file
+        return Evidence(
+            self.examples or None, Declared(self.schema), file.event.type is not None, tuple(file.value)
+        )
+
+    @cached_property
+    def event_types(self) -> frozenset[str]:
+        """The types of its events, as far as they are known. Empty if its rules do not look at the type."""
+        compared_types = set()
+        for rule in self.source.file.message:
+            try:
+                tree = Expression.compile(rule.when).tree if rule.when else None
+            except ConfigurationInvalid:
+                continue
+            for note in analyse(tree, event_names()).notes if tree else ():
+                compared_types |= {
+                    constant.value
+                    for field, constant in compared(note)
+                    if field == Field(("type",)) and isinstance(constant.value, str)
+                }
+        return self.examples.event_types | compared_types if compared_types else frozenset()
