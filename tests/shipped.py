@@ -1,7 +1,7 @@
 """The source folders that ship with the relay, without those that a deployer has added.
 
-A shipped folder belongs to the catalogue: it has a `page.toml`. A deployer may add folders to src/sources/ and
-change config/relay.toml, so the tests ignore other folders and never read that file.
+A shipped folder belongs to the catalogue: it has a `page.toml`. A deployer may add folders to src/sources/
+and change config/relay.toml, so the tests ignore other folders and never read that file.
 """
 
 import atexit

@@ -16,6 +16,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Final
 
+from relayctl.prepared_sources import write_prepared
 from relayctl.project import ROOT, UV
 
 #: The directory in which Lambda unpacks an artifact. The compiled modules name their files there, for
@@ -32,8 +33,6 @@ _MTIME_SECS: Final = 1_577_836_800
 #: These environment variables name another relay.toml and other source folders to build with. Tests use them.
 CONFIG_VARIABLE: Final = "RELAYCTL_BUILD_CONFIG"
 SOURCES_VARIABLE: Final = "RELAYCTL_BUILD_SOURCES"
-#: Files of a source folder that only its page in docs/sources/ and its goldens are made of.
-_PAGE_FILES: Final = ("page.toml", "routes.toml")
 #: Files of the packages that the functions do not need.
 _UNUSED: Final = (
     "bin",
@@ -64,9 +63,9 @@ def build(platform: str, into: Path) -> None:
     packages = _packages(platform)
     into.mkdir(parents=True, exist_ok=True)
     shutil.copytree(packages, into, dirs_exist_ok=True)
-    ignored = shutil.ignore_patterns("__pycache__", "examples", *_PAGE_FILES)
+    ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "src/push_relay", into / "push_relay", dirs_exist_ok=True, ignore=ignored)
-    shutil.copytree(sources_directory(), into / "sources", dirs_exist_ok=True, ignore=ignored)
+    write_prepared(sources_directory(), into / "sources")
     (into / "config").mkdir(exist_ok=True)
     shutil.copyfile(config_file(), into / "config/relay.toml")
     _compile(into / "push_relay", into)

@@ -204,11 +204,16 @@ def _events(translator: Translator, example: Example) -> list[Event]:
     """Return the events of an example; a request may have several."""
     source = translator.sources.named(example.source)
     reads = translator.routing.reads(source.name)
-    return [source.event(arrival, reads) for arrival in arrivals(source, example.request)]
+    return [source.event(arrival, reads) for arrival in arrivals(source, example)]
 
 
-def arrivals(source: Source, request: webhook.Webhook) -> list[Arrival]:
-    """Return the arrivals of an example; a request may have several. Raises RelayError and ValueError."""
+def arrivals(source: Source, example: Example) -> list[Arrival]:
+    """Return the arrivals of an example's events, as they are before the schema checks them."""
+    return arrivals_of(source, example.request)
+
+
+def arrivals_of(source: Source, request: webhook.Webhook) -> list[Arrival]:
+    """Return the arrivals of a request's events. Raises RelayError, and ValueError for what AWS cannot deliver."""
     arrival = Arrival(
         source=source.name,
         data={},

@@ -13,10 +13,11 @@ from push_relay.core.rules.findings import ERROR, INVALID_VALUE, choices
 from push_relay.core.rules.route import read_routing
 from push_relay.core.rules.source import Source
 from push_relay.core.rules.source_file import SourceFile
-from relayctl.catalogue.page_file import FILE, MOST_ON_A_PHONE, PageFile, read_page
+from relayctl.catalogue.page_file import MOST_ON_A_PHONE, PageFile, read_page
 from relayctl.preview.goldens import EXAMPLE_SUFFIX, ROUTES, folder_routing, golden_file
 from relayctl.preview.inputs import InputError, parse_json, read_bytes, read_input
 from relayctl.preview.previewer import Previewer
+from relayctl.preview.result import PreviewedEvent
 
 
 class CatalogueExample(NamedTuple):
@@ -100,10 +101,7 @@ class CatalogueFolder:
         golden = golden_file(file)
         if not golden.is_file():
             raise InputError(f"{golden}: is missing: `relayctl preview --update {file}` writes it")
-        pushes = parse_json(str(golden), read_bytes(str(golden)))
-        wordings = tuple(
-            Wording(push["title"], push["body"], push["sound"], push["expiry_secs"]) for push in pushes
-        )
+        wordings = _wordings(golden)
         return CatalogueExample(
             file.name.removesuffix(EXAMPLE_SUFFIX),
             request.get("documented_at", ""),
@@ -117,11 +115,25 @@ class CatalogueFolder:
         preview = self._previewer.with_routing(routing).preview(read_input(str(file)))
         if preview.is_handshake:
             return "the sender's handshake, which the relay answers"
-        reasons = dict.fromkeys(event.receipt.detail or event.outcome.value for event in preview.events)
-        return (
-            "; ".join(reasons).replace("no message rule holds for it", "no message rule is for it")
-            or "a request without an event"
+        reasons = dict.fromkeys(map(_event_reason, preview.events))
+        return "; ".join(reasons) or "a request without an event"
+
+
+def _wordings(golden: Path) -> tuple[Wording, ...]:
+    pushes = parse_json(str(golden), read_bytes(str(golden)))
+    try:
+        return tuple(
+            Wording(push["title"], push["body"], push["sound"], push["expiry_secs"]) for push in pushes
         )
+    except (KeyError, TypeError):
+        raise InputError(f"{golden}: is not a golden; `relayctl preview --update` writes it") from None
+
+
+def _event_reason(event: PreviewedEvent) -> str:
+    skip = event.explanation.skip if event.explanation else ""
+    if not skip and event.explanation and event.explanation.writing_rule is None:
+        return "no message rule is for it"
+    return skip or event.receipt.detail or event.outcome.value
 
 
 def _different(examples: Iterable[CatalogueExample]) -> Iterator[Wording]:
@@ -138,8 +150,3 @@ def _or_input_error[T](read: Callable[[], T]) -> T:
         return read()
     except ConfigurationInvalid as exc:
         raise InputError(exc.detail) from None
-
-
-def catalogue(sources: Path, previewer: Previewer) -> list[CatalogueFolder]:
-    """Return the folders that have a page, by name."""
-    return [CatalogueFolder(file.parent, previewer) for file in sorted(sources.glob(f"*/{FILE}"))]

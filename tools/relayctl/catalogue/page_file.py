@@ -38,7 +38,8 @@ class PageFile(Table):
     category = required(Choice(*CATEGORIES), "The heading of [sources/README.md](sources/README.md).")
     setup = required(
         Text("Markdown"),
-        "Markdown: where to click at the sender. `{url}` is replaced by the webhook's address.",
+        "Markdown: where to click at the sender. `{url}` is replaced by the webhook's address as code, also "
+        "inside code, such as `{url}?token=TOKEN`.",
     )
     secret = optional(
         Text("Markdown"),

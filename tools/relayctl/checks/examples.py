@@ -9,7 +9,7 @@ from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.findings import choices
 from push_relay.core.rules.source import Source
 from relayctl.checks.values import Path, Step, Types, type_of
-from relayctl.examples import Example, arrivals
+from relayctl.examples import Example, arrivals_of
 from relayctl.preview.inputs import InputError, parse_json, read_bytes
 from relayctl.webhook import Webhook, read_webhook
 
@@ -54,7 +54,7 @@ class Examples:
 
     def _add(self, source: Source, example: Example) -> None:
         try:
-            for arrival in arrivals(source, self._request(example)):
+            for arrival in arrivals_of(source, self._request(example)):
                 self._add_arrival(source, example, arrival)
         except ConfigurationInvalid:
             # A mistake in the source, which is reported elsewhere.

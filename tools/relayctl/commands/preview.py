@@ -11,12 +11,8 @@ import argparse
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from relayctl.project import ROOT
-
-if TYPE_CHECKING:
-    from relayctl.preview.session import Session
 
 _WRONG_ARGUMENTS = 2
 #: The folder of the shipped sources.
@@ -81,48 +77,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare each example with its golden; exit with 1 if they differ",
     )
+    output.add_argument(
+        "--phone",
+        action="store_true",
+        help="draw the pushes on a phone in the terminal, or into a FILE that ends in .svg or .png",
+    )
+    output.add_argument(
+        "--xml",
+        dest="bytes",
+        action="store_const",
+        const="xml",
+        help="write the request body of each push as XML, with the integration key masked",
+    )
+    output.add_argument("--bytes", choices=["xml", "json"], help="write the request body of each push")
+    parser.add_argument(
+        "--watch", action="store_true", help="preview again when a file changes, until Ctrl-C"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Preview every file, and return the exit code."""
-    from relayctl.preview.golden_run import compare, update
+    from relayctl.phone.picture import SUFFIXES
+    from relayctl.preview.watching import watch, watched_files
+
+    # A picture is recognised by its suffix, so that it may be anywhere among the arguments.
+    arguments.pictures = [
+        Path(word) for word in arguments.files if arguments.phone and word.endswith(SUFFIXES)
+    ]
+    arguments.files = [word for word in arguments.files if Path(word) not in arguments.pictures]
+    if not arguments.files:
+        return _wrong("give a FILE beside the picture")
+    if not arguments.watch:
+        return _preview(arguments)
+    if arguments.json or "-" in arguments.files:
+        return _wrong("--watch is for people and for files: use it without --json and without `-`")
+    files = [Path(word) for word in arguments.files]
+    single = [file for file in (arguments.config, arguments.secrets, arguments.fetched) if file]
+    folders = [SHIPPED, *arguments.sources, *files]
+    return watch(lambda: _preview(arguments), lambda: watched_files([*files, *single], folders))
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    """Preview every file once, and return the exit code."""
+    from push_relay.core.push_format import PushFormat
+    from relayctl.preview import golden_run, showing
     from relayctl.preview.inputs import InputError
     from relayctl.preview.session import open_session
 
     try:
         session = open_session(arguments, SHIPPED)
     except InputError as exc:
-        print(f"preview: {exc}", file=sys.stderr)
-        return _WRONG_ARGUMENTS
-    if arguments.update:
-        return update(session)
-    return compare(session) if arguments.compare else _show(session, as_json=arguments.json)
+        return _wrong(str(exc))
+    if arguments.phone:
+        return showing.show_phone(session, arguments.pictures)
+    if arguments.bytes:
+        return showing.show_bytes(session, PushFormat(arguments.bytes))
+    runs = {
+        "update": golden_run.update,
+        "compare": golden_run.compare,
+        "json": showing.show_json,
+    }
+    chosen = next((run for name, run in runs.items() if getattr(arguments, name)), showing.show_reports)
+    return chosen(session)
 
 
-def _show(session: "Session", *, as_json: bool) -> int:
-    """Print the preview of every file, and return the exit code."""
-    from relayctl.preview.inputs import InputError, read_input
-    from relayctl.preview.json_line import json_line
-    from relayctl.preview.report import report
-    from relayctl.preview.result import PreviewedFile
-    from relayctl.preview.session import Messages
-
-    messages = Messages()
-    code = 0
-    for file in session.files:
-        try:
-            preview = session.previewer.preview(read_input(file))
-        except InputError as exc:
-            preview = PreviewedFile(file, is_unusable=True)
-            code = _WRONG_ARGUMENTS
-            messages.show(str(exc))
-        messages.warn_of(session.previewer.sources)
-        if as_json:
-            print(json_line(preview), flush=True)
-        elif not preview.is_unusable:
-            print(report(preview), flush=True)
-        code = max(code, 0 if preview.is_fine else 1)
-    return code
+def _wrong(message: str) -> int:
+    print(f"preview: {message}", file=sys.stderr)
+    return _WRONG_ARGUMENTS
 
 
 def moment(text: str) -> float:

@@ -74,6 +74,11 @@ class Explanation:
         """The number of the rule that writes; None if none does."""
         return next((rule.number for rule in self.rules if rule.condition is Condition.HOLDS), None)
 
+    @property
+    def skip(self) -> str:
+        """Why the rule that holds writes no push; empty if it writes one, or if no rule holds."""
+        return next((rule.skip for rule in self.rules if rule.condition is Condition.HOLDS), "")
+
 
 def explain(event: Event, source: Source, routing: Routing) -> Explanation:
     """Explain an event whose type is known."""

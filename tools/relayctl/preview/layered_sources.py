@@ -5,6 +5,7 @@ from pathlib import Path
 
 from push_relay.adapters.catalog import Catalog, read_source_folder
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.rules.event_rules import Match
 from push_relay.core.rules.source import Source
 from relayctl.preview.inputs import InputError
 
@@ -55,20 +56,20 @@ class LayeredSources:
             self._sources[name] = read_source_folder(self._folders[name])
             self._checked.add(name)
 
-    def all(self) -> Iterator[Source]:
-        """Return every source whose match rules can be tried."""
+    def match_rules(self) -> Iterator[tuple[str, Sequence[Match]]]:
+        """Yield the match rules of each source whose rules can be tried, with the source's name."""
         for name in self.names():
             if name in self._broken:
                 continue
             try:
                 source = self.named(name)
-                # Compiled here, so that a mistake in them is found here.
-                _ = source.matches
+                for match in source.matches:
+                    _ = match.when  # compiled here, so that a mistake in it is found here
             except ConfigurationInvalid as exc:
                 self._broken.add(name)
                 self.skipped.append(exc.detail)
             else:
-                yield source
+                yield name, source.matches
 
 
 def source_folders(directory: Path) -> list[Path]:

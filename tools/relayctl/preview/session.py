@@ -35,6 +35,11 @@ class Messages:
             self._shown.add(message)
             print(f"preview: {message}", file=sys.stderr, flush=True)
 
+    @staticmethod
+    def note(message: str) -> None:
+        """Print a message about one push or event."""
+        print(f"preview: {message}", file=sys.stderr, flush=True)
+
     def warn_of(self, sources: LayeredSources) -> None:
         """Print the mistakes of the sources whose match rules cannot be tried."""
         for mistake in sources.skipped:

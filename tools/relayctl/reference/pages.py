@@ -18,12 +18,14 @@ from relayctl.preview.report import duration_in_words
 from relayctl.reference.stored_secret import stored_secret
 
 #: The webhook's address as a page shows it.
-_ADDRESS: Final = "https://API-ID.execute-api.REGION.amazonaws.com/webhooks/{name}"
+_ADDRESS: Final = "https://API-ID.execute-api.eu-west-1.amazonaws.com/webhooks/{name}"
 #: Characters of a body in the table of events.
 _BODY_LIMIT: Final = 240
 #: Pushes of one request that the table shows.
 _MOST_PUSHES: Final = 3
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]|~])")
+#: A block of code, or code in a line.
+_CODE: Final = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 _WRITTEN_BY: Final = "<!-- Written by `make reference` from {place}. Change the files there. -->"
 
 
@@ -44,9 +46,11 @@ def _sections(folder: CatalogueFolder) -> Iterator[str]:
     shown = "; ".join(clean_line(wording.title) for wording in folder.on_the_phone)
     described = _attribute(f"A phone with pushes of this source: {shown}")
     yield f'<img src="{name}.svg" width="320" alt="{described}">'
+    category = folder.page.category
+    documentation = "The sender's documentation" if source.docs.startswith("https://") else "Documentation"
     yield (
-        f"Source `{name}`, category [{folder.page.category}](README.md#{_anchor(folder.page.category)}). "
-        f"[The sender's documentation]({_link(source.docs)})."
+        f"Source `{name}`, category [{category}](README.md#{_anchor(category)}). "
+        f"[{documentation}]({_link(source.docs)})."
     )
     yield "## Set it up at the sender"
     yield from _setup(folder)
@@ -76,12 +80,12 @@ def _setup(folder: CatalogueFolder) -> Iterator[str]:
             raise InputError(f"{folder.path / FILE}: setup: has {{url}}, and the source takes no webhooks")
         yield setup
         return
-    address = f"`{_ADDRESS.format(name=folder.name)}`"
+    address = _ADDRESS.format(name=folder.name)
     yield (
-        f"The webhook's address is {address}: the stack's output `WebhookUrl`, with `{folder.name}` in place "
-        "of `{source}`."
+        f"The webhook's address is the stack's output `WebhookUrl`, with `{folder.name}` in place of "
+        "`{source}`."
     )
-    yield setup.replace("{url}", "the webhook's address")
+    yield _CODE.sub(lambda found: found[0].replace("{url}", address), setup).replace("{url}", f"`{address}`")
 
 
 def _events(examples: Sequence[CatalogueExample]) -> Iterator[str]:
@@ -150,8 +154,8 @@ def _index_sections(folders: Sequence[CatalogueFolder]) -> Iterator[str]:
     yield _WRITTEN_BY.format(place="the folders in src/sources/ that have a page.toml")
     yield "# Sources"
     yield (
-        f"The relay knows {len(folders)} kinds of senders. Each page has where to click at the sender, what "
-        "to store, the pushes, and a route to start with. For another sender, "
+        f"The catalogue has {len(folders)} source{'' if len(folders) == 1 else 's'}. Each page has where to "
+        "click at the sender, what to store, the pushes, and a route to start with. For another sender, "
         "[use its preset](../providers.md) or [write a source](../writing-a-source.md). Until then "
         "[any JSON webhook](webhook.md) and [any event of AWS](aws-event.md) becomes a readable push."
     )

@@ -8,13 +8,12 @@ from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.trust.handshakes.row import Row
 from push_relay.core.trust.handshakes.rows import ROWS
 from push_relay.core.trust.presets import PRESETS
-from push_relay.core.trust.verify_table import ANY_OF, OPEN, Verify, VerifyToken
-from relayctl.preview.inputs import InputError
+from push_relay.core.trust.verify_table import OPEN, Verify, VerifyAnyOf, VerifyToken
 from relayctl.reference import providers
 
 _SIGNING_SECRETS: Final = "[signing secrets](../configuration.md#2-secrets-manager-two-secrets)"
 #: The beginning of a preset's secret if the deployer has none to store.
-_NO_SECRET: Final = "nothing"
+_UNNEEDED: Final = "nothing"
 #: The secret of each scheme that names no preset.
 _SECRETS: Final[Mapping[str, str]] = {
     "signed": "the secret with which the sender signs",
@@ -23,10 +22,17 @@ _SECRETS: Final[Mapping[str, str]] = {
     "jwt": "the secret or the public key of the sender's tokens",
     "basic": "`user:password`, as entered at the sender",
 }
+#: The places of a token.
+_PLACES: Final[Mapping[str, str]] = {
+    "header": "the header `{}`",
+    "query": "the query parameter `{}`",
+    "form": "the field `{}`",
+    "json": "the member `{}` of the body",
+}
 
 
 def stored_secret(name: str, file: SourceFile) -> str:
-    """Return the Markdown of the part. Raises InputError if no text can be made from the scheme."""
+    """Return the Markdown of the part."""
     if file.verify is None:
         return (
             "There is nothing to store: the events arrive through AWS, which has authenticated their senders."
@@ -38,11 +44,9 @@ def _paragraphs(name: str, file: SourceFile, verify: Verify) -> Iterator[str]:
     if verify.scheme == OPEN:
         yield from _open(name)
         return
-    if verify.scheme == ANY_OF:
-        raise InputError(
-            f"src/sources/{name}/page.toml: `secret` is missing: the scheme `{ANY_OF}` has several kinds of "
-            "secrets, of which no text can be made"
-        )
+    if isinstance(verify, VerifyAnyOf):
+        yield from _one_of_several(name, verify)
+        return
     rows = ROWS.get(file.handshake_name or "", ())
     if any(row.brings for row in rows):
         yield from _brought(name)
@@ -61,7 +65,7 @@ def _stored(name: str, verify: Verify, rows: tuple[Row, ...]) -> Iterator[str]:
     what = PRESETS[verify.preset].secret if verify.preset else _secret_of_scheme(verify)
     needed: Any = getattr(verify, "settings", ())
     settings = dict.fromkeys([*needed, *(name for row in rows for name in row.settings)])
-    if what.startswith(_NO_SECRET):
+    if what.startswith(_UNNEEDED):
         yield f"You store {what}."
         if settings:
             texts = "\n".join(f'{setting} = "..."' for setting in settings)
@@ -80,19 +84,45 @@ def _settings(names: Mapping[str, Any]) -> str:
 
 def _secret_of_scheme(verify: Verify) -> str:
     if isinstance(verify, VerifyToken):
-        place = verify.place
-        kind = {"header": "the header", "query": "the query parameter", "form": "the field"}.get(
-            place.kind, ""
-        )
-        token = f"`{verify.prefix}TOKEN` in {kind} `{place.name}`"
-        return f"a random token of your own, which the sender sends as {token}"
+        return f"a random token of your own, which the sender sends as {_sent(verify)}"
     if verify.scheme == "sns-http":
         return (
-            f"{_NO_SECRET}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
+            f"{_UNNEEDED}: the certificate is fetched from SNS. List its topics as `topics` in `relay.toml`"
         )
     if getattr(verify, "fetch", None):
-        return f"{_NO_SECRET}: the key is fetched from the sender"
+        return f"{_UNNEEDED}: the key is fetched from the sender"
     return _SECRETS[verify.scheme]
+
+
+def _one_of_several(name: str, verify: VerifyAnyOf) -> Iterator[str]:
+    """Yield what to store for the alternatives: a secret that is compared, a key that signs, or both."""
+    compared = [_sent(each) for each in verify.alternative if not each.has_key]
+    signed = [_sent(each) for each in verify.alternative if each.has_key]
+    rows: list[tuple[object, list[str]]] = [
+        ("TOKEN", compared),
+        ({"signing-key": "KEY"}, signed),
+        ({"secret": "TOKEN", "signing-key": "KEY"}, ["one of the two"] if compared and signed else []),
+    ]
+    lines = [
+        f"| `{json.dumps({name: stored})}` | {', or '.join(dict.fromkeys(sent))} |"
+        for stored, sent in rows
+        if sent
+    ]
+    yield f"Store a secret under the source's name in the {_SIGNING_SECRETS}:"
+    yield "\n".join(("| you store | the sender sends |", "|---|---|", *lines))
+    if compared:
+        yield "A token is sent with each request, and proves nothing about the content."
+
+
+def _sent(verify: Verify) -> str:
+    """Return how a request carries a proof."""
+    ((_, place), *_) = verify.proof_places
+    where = _PLACES[place.kind].format(place.name)
+    if isinstance(verify, VerifyToken):
+        return f"`{verify.prefix}TOKEN` in {where}"
+    return (
+        "`user:password` as the token" if verify.scheme == "basic" else f"a signature by the key in {where}"
+    )
 
 
 def _brought(name: str) -> Iterator[str]:

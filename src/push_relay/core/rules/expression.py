@@ -49,6 +49,8 @@ class Expression:
         """Return the expression's value. Raises MappingFailed, which names the expression, not the values."""
         try:
             value: object = self._compiled.search(scope, options=_OPTIONS)
+        except ConfigurationInvalid:
+            raise  # a mistake in a named value, which is compiled when it is first read
         except Exception:  # noqa: BLE001 (whatever an expression raises on a document is the mapping's failure)
             # These errors quote the values: break the chain.
             raise MappingFailed(f"`{self.text}` cannot be evaluated on this event") from None

@@ -10,7 +10,7 @@ docs/writing-a-source.md describes the folder's format.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MappingFailed
@@ -67,17 +67,17 @@ class Source:
     def mistakes(self) -> tuple[Finding, ...]:
         """Compile every part, and return the mistakes of all of them."""
         rules = self.rules
-        parts: tuple[Callable[[], object], ...] = (
+        parts: list[Callable[[], object]] = [
             self.raise_mistakes,
             lambda: self.admission,
             lambda: rules.event_id,
             lambda: rules.event_type,
-            lambda: rules.matches,
+            *(partial(getattr, match, "when") for match in rules.matches),
             lambda: rules.reads,
-            lambda: self.named_values,
-            lambda: self.messages,
+            *(partial(self.named_values.__getitem__, name) for name in self.named_values),
+            *(partial(getattr, rule, part) for rule in self.messages for part in rule.PARTS),
             lambda: rules.schema,
-        )
+        ]
         found: list[Finding] = []
         for part in parts:
             try:
@@ -199,18 +199,16 @@ class Source:
     def messages(self) -> "tuple[MessageRule, ...]":
         """Its message rules."""
         # Imported here: `receive` writes no wording.
-        from push_relay.core.rules.wording import read_message_rule  # noqa: PLC0415
+        from push_relay.core.rules.wording import MessageRule  # noqa: PLC0415
 
-        with self._file.report.part():
-            return tuple(read_message_rule(rule, self.proof) for rule in self._file.message)
+        return tuple(MessageRule(table, self.proof) for table in self._file.message)
 
     @cached_property
     def named_values(self) -> "Mapping[str, Expression]":
         """The values that its message rules read by name."""
-        from push_relay.core.rules.wording import read_named_values  # noqa: PLC0415 (as above)
+        from push_relay.core.rules.wording import NamedExpressions  # noqa: PLC0415 (as above)
 
-        with self._file.report.part():
-            return read_named_values(self._file, self.proof)
+        return NamedExpressions(self._file, self.proof)
 
     def scope(self, event: Event) -> Scope:
         """Return the scope of its message rules for an event."""

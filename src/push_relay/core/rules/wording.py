@@ -1,10 +1,12 @@
 """The words of an event: the message rules of its source, and the wording that one of them writes.
 
-`deliver` alone compiles them.
+`deliver` alone compiles them, and each part when an event first needs it: a source may have sixty rules, and
+an event needs the conditions up to the first one that holds, and the templates of one rule.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.phone_text import is_blank
@@ -12,6 +14,39 @@ from push_relay.core.push import Wording
 from push_relay.core.rules.expression import Expression, RequestFields, Scope, read_expression
 from push_relay.core.rules.source_file import MessageTable, SourceFile
 from push_relay.core.rules.template import Template, read_template
+
+
+class NamedExpressions(Mapping[str, Expression]):
+    """The expressions of `[value]`, each compiled when it is first read. A mistake raises Mistakes."""
+
+    def __init__(self, file: SourceFile, proof: RequestFields) -> None:
+        self._file = file
+        self._proof = proof
+        self._compiled: dict[str, Expression] = {}
+
+    def __getitem__(self, name: str) -> Expression:
+        if name not in self._compiled:
+            with self._file.report.part():
+                self._compile(name, self._file.value[name])
+        return self._compiled[name]
+
+    def _compile(self, name: str, text: str) -> None:
+        try:
+            expression = Expression.compile(text)
+            expression.forbid(self._proof)
+        except ConfigurationInvalid as exc:
+            self._file.report.add(("value", name), exc.detail)
+        else:
+            self._compiled[name] = expression
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._file.value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.value)
+
+    def __len__(self) -> int:
+        return len(self._file.value)
 
 
 class NamedValues(Mapping[str, Any]):
@@ -39,18 +74,45 @@ class NamedValues(Mapping[str, Any]):
         return len(self._known.keys() | self._expressions.keys())
 
 
-class MessageRule(NamedTuple):
-    """The wording of an event for which a condition holds.
+class MessageRule:
+    """The wording of an event for which a condition holds. A part with a mistake raises Mistakes.
 
     skip  why nobody wants a push about the event; empty if the rule writes one
     """
 
-    when: Expression | None
-    title: Template
-    body: Template
-    sound: Template | int | None
-    expiry_secs: Template | int | None
-    skip: str = ""
+    #: The parts, each compiled when it is first used.
+    PARTS: ClassVar = ("when", "title", "body", "sound", "expiry_secs")
+
+    def __init__(self, table: MessageTable, proof: RequestFields) -> None:
+        self.skip = table.skip or ""
+        self._table = table
+        self._proof = proof
+
+    @cached_property
+    def when(self) -> Expression | None:
+        """The condition."""
+        with self._table.report.part():
+            return read_expression(self._table, "when", self._proof)
+
+    @cached_property
+    def title(self) -> Template:
+        """The title."""
+        return self._template("title")
+
+    @cached_property
+    def body(self) -> Template:
+        """The body."""
+        return self._template("body")
+
+    @cached_property
+    def sound(self) -> Template | int | None:
+        """Whether the phone plays a sound."""
+        return self._constant_or_template("sound", self._table.sound)
+
+    @cached_property
+    def expiry_secs(self) -> Template | int | None:
+        """Seconds after which the push disappears from the phone."""
+        return self._constant_or_template("expiry_secs", self._table.expiry_secs)
 
     def wording(self, scope: Scope) -> Wording:
         """Write the wording. Raises MappingFailed for a blank title or body, or a value of the wrong type."""
@@ -64,6 +126,13 @@ class MessageRule(NamedTuple):
             if is_blank(text):
                 raise MappingFailed(f"the {name} is blank")
         return wording
+
+    def _template(self, name: str) -> Template:
+        with self._table.report.part():
+            return read_template(self._table, name, self._proof)
+
+    def _constant_or_template(self, name: str, value: int | str | None) -> Template | int | None:
+        return self._template(name) if isinstance(value, str) else value
 
 
 class WordingResult(NamedTuple):
@@ -106,36 +175,6 @@ def write(rules: Sequence[MessageRule], scope: Scope, source: str) -> WordingRes
     if errors:
         raise errors[0]
     return WordingResult(None, reason="no message rule holds for it")
-
-
-def read_message_rule(table: MessageTable, proof: RequestFields) -> MessageRule:
-    """Compile a `[[message]]` table. Mistakes are added to the table's report."""
-    return MessageRule(
-        when=read_expression(table, "when", proof),
-        title=read_template(table, "title", proof),
-        body=read_template(table, "body", proof),
-        sound=_constant_or_template(table, "sound", table.sound, proof),
-        expiry_secs=_constant_or_template(table, "expiry_secs", table.expiry_secs, proof),
-        skip=table.skip or "",
-    )
-
-
-def read_named_values(file: SourceFile, proof: RequestFields) -> dict[str, Expression]:
-    """Compile the `[value]` table. Mistakes are added to the file's report."""
-    compiled = {}
-    for name, text in file.value.items():
-        try:
-            compiled[name] = Expression.compile(text)
-            compiled[name].forbid(proof)
-        except ConfigurationInvalid as exc:
-            file.report.add(("value", name), exc.detail)
-    return compiled
-
-
-def _constant_or_template(
-    table: MessageTable, name: str, value: int | str | None, proof: RequestFields
-) -> Template | int | None:
-    return read_template(table, name, proof) if isinstance(value, str) else value
 
 
 def _value(part: Template | int | None, scope: Scope) -> object:
