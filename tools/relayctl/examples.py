@@ -213,7 +213,10 @@ def arrivals(source: Source, example: Example) -> list[Arrival]:
 
 
 def arrivals_of(source: Source, request: webhook.Webhook) -> list[Arrival]:
-    """Return the arrivals of a request's events. Raises RelayError, and ValueError for what AWS cannot deliver."""
+    """Return the arrivals of a request's events.
+
+    Raises RelayError, and ValueError for what AWS cannot deliver.
+    """
     arrival = Arrival(
         source=source.name,
         data={},

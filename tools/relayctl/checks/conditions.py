@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from push_relay.core.rules.expression import Expression
 from relayctl.checks.functions import names as function_names
 from relayctl.checks.functions import result_of
 from relayctl.checks.interpreter import Analysis, Node
@@ -97,6 +98,12 @@ def demands(node: Node) -> Demands | None:
                 if first is not None and second is not None:
                     return {text: first | second}
     return {repr(node): None}
+
+
+def words(condition: Expression, name: str) -> frozenset[str]:
+    """Return the texts of which a root has to be one if a condition holds. Empty: it can be any."""
+    values = (demands(condition.tree) or {}).get(repr(Expression.compile(name).tree))
+    return frozenset(word for word in map(json.loads, values or ()) if isinstance(word, str))
 
 
 def _both(left: Demands, right: Demands) -> Demands | None:

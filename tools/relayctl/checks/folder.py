@@ -9,13 +9,10 @@ from push_relay.adapters.catalog import open_source_folder
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.rules.expression import Expression
 from push_relay.core.rules.findings import Finding
+from relayctl.checks import conditions
 from relayctl.checks.declared import Declared
 from relayctl.checks.examples import Examples
 from relayctl.checks.expressions import Evidence
-from relayctl.checks.field_values import compared
-from relayctl.checks.interpreter import analyse
-from relayctl.checks.keys import event_names
-from relayctl.checks.values import Field
 from relayctl.examples import examples_of
 
 if TYPE_CHECKING:
@@ -75,17 +72,14 @@ class Folder:
 
     @cached_property
     def event_types(self) -> frozenset[str]:
-        """The types of its events, as far as they are known. Empty if its rules do not look at the type."""
-        compared_types = set()
+        """The types of its events. Empty if they are not known, because one of its rules is for any type."""
+        types = set(self.examples.event_types)
         for rule in self.source.file.message:
             try:
-                tree = Expression.compile(rule.when).tree if rule.when else None
+                compared = conditions.words(Expression.compile(rule.when or ""), "type")
             except ConfigurationInvalid:
-                continue
-            for note in analyse(tree, event_names()).notes if tree else ():
-                compared_types |= {
-                    constant.value
-                    for field, constant in compared(note)
-                    if field == Field(("type",)) and isinstance(constant.value, str)
-                }
-        return self.examples.event_types | compared_types if compared_types else frozenset()
+                compared = frozenset()
+            if not compared:
+                return frozenset()
+            types |= compared
+        return frozenset(types)

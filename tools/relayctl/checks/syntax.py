@@ -35,6 +35,8 @@ _HINTS: Final = (
     (r"^\s*\.\w|\$", "the event's document is `data`: write `data.name`"),
     (r"(?<!&)&(?!&)", "`and` is `&&`"),
     (r"(?<![=!<>])=(?!=)", "a comparison is `==`"),
+    (r"\.\s*$", "a name is missing after the dot"),
+    (r"(?:[=!]=|[<>]=?|&&|\|\||!)\s*$", "a value is missing after the operator"),
     (r",\s*$|,\s*\)", "there is a comma too many"),
 )  # fmt: skip
 _QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`""")

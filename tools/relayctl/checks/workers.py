@@ -16,7 +16,7 @@ from relayctl.checks.folder import Folder
 from relayctl.checks.toml_hints import with_hint
 
 #: Folders that are worth a process: to start one takes as long as to check a few of them.
-_LEAST: Final = 24
+_LEAST: Final = 40
 _MOST_PROCESSES: Final = 4
 
 
