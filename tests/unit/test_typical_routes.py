@@ -1,4 +1,4 @@
-"""`relayctl check` finds the mistakes that people make in routes, names and files, and how to correct each."""
+"""`relayctl check` finds the mistakes that people make in routes, names and files, each with a hint."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,9 @@ RULE = "\"type == 'firing'\""
 def route(**keys: Any) -> str:
     """Return a relay.toml with one route, whose keys are on line 3 and below."""
     values = {"source": "kiln", "to": ["external:4711"], **keys}
-    return PEOPLE + "[[route]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    return (
+        PEOPLE + "[[route]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    )
 
 
 CERTAIN = [

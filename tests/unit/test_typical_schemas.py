@@ -1,4 +1,4 @@
-"""`relayctl check` finds the mistakes that people make in schema.json, and tells how to correct each."""
+"""`relayctl check` finds the mistakes that people make in schema.json, each with a hint."""
 
 import json
 from pathlib import Path
@@ -89,7 +89,7 @@ PROBABLE = [
 
 
 @pytest.mark.parametrize(("schema", "code", "line", "key", "hint"), CERTAIN)
-def test_a_mistake_in_a_schema_is_an_error_with_a_hint(  # noqa: PLR0913 (a row of the table)
+def test_a_mistake_in_a_schema_is_an_error_with_a_hint(  # noqa: PLR0913, PLR0917 (a row of the table)
     schema: dict[str, Any], code: str, line: int, key: str, hint: str, tmp_path: Path
 ) -> None:
     """A keyword that a validator does not know is ignored, and so is the promise that the author meant."""

@@ -1,4 +1,4 @@
-"""`relayctl check` finds the mistakes that people make in templates and constants, and how to correct each."""
+"""`relayctl check` finds the mistakes that people make in templates and constants, each with a hint."""
 
 from pathlib import Path
 
@@ -167,7 +167,7 @@ def test_every_mistake_of_every_file_is_found_in_one_run(tmp_path: Path) -> None
 def test_a_named_value_is_checked_once_and_known_below_it(tmp_path: Path) -> None:
     """A value that reads itself, or one below it, would be null."""
     head = 'title = "t"\ndocs = "d"\n[event]\ntype = "data.action"\n'
-    values = "[value]\nfirst = \"second\"\nsecond = \"upper(data.kiln.nmae) || 'x'\"\nown = \"own\"\n"
+    values = '[value]\nfirst = "second"\nsecond = "upper(data.kiln.nmae) || \'x\'"\nown = "own"\n'
     rule = '[[message]]\ntitle = "{{ second }}"\nbody = "{{ second.name }}"\n'
     result = check_kiln(tmp_path, source=head + values + rule)
     found = [(each.line, each.code) for each in result.findings if each.code != "failed_example"]

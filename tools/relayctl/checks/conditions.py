@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from push_relay.core.rules.expression import Expression
+from push_relay.core.rules.findings import ERROR, WARNING
 from relayctl.checks.functions import names as function_names
 from relayctl.checks.functions import result_of
 from relayctl.checks.interpreter import Analysis, Node
@@ -31,7 +32,7 @@ def constant_condition(condition: Condition) -> Iterator[Problem]:
     node, truth = condition.node, truth_of(condition.analysis.value)
     part = next(_constant_parts(node), None)
     if part is not None:
-        yield Problem(CONSTANT_CONDITION, part)
+        yield part
     elif demands(node) is None:
         yield Problem(
             CONSTANT_CONDITION, "never holds: a value would have to be two things at once; `or` is `||`"
@@ -41,7 +42,7 @@ def constant_condition(condition: Condition) -> Iterator[Problem]:
         yield Problem(CONSTANT_CONDITION, f"{outcome} holds, whatever the event is")
 
 
-def _constant_parts(node: Node) -> Iterator[str]:
+def _constant_parts(node: Node) -> Iterator[Problem]:
     kind, children = node["type"], node.get("children", ())
     if kind in ("and_expression", "or_expression", "not_expression"):
         for child in children:
@@ -55,14 +56,19 @@ def _constant_parts(node: Node) -> Iterator[str]:
                 f": compare it too, `type == 'a' || type == {shown(constant)}`, or write "
                 f"`contains(['a', {shown(constant)}], type)`"
             )
-        yield f"has {shown(constant)} as a condition, which is {outcome}{hint}"
+        severity = WARNING if node["value"] is True else ERROR
+        message = f"has {shown(constant)} as a condition, which is {outcome}{hint}"
+        yield Problem(CONSTANT_CONDITION, message, severity)
     elif kind == "multi_select_list":
-        yield "has a list as a condition, which is always true"
+        yield Problem(CONSTANT_CONDITION, "has a list as a condition, which is always true")
     elif kind == "function_expression" and node["value"] in function_names():
         # 0 counts as true in JMESPath.
         name = node["value"]
         if types_of(result_of(name, [UNKNOWN], UNKNOWN)) - {NULL} == {NUMBER}:
-            yield f"has a number as a condition, which is always true, 0 too: compare it, {name}(...) > `0`"
+            message = (
+                f"has a number as a condition, which is always true, 0 too: compare it, {name}(...) > `0`"
+            )
+            yield Problem(CONSTANT_CONDITION, message, WARNING)
 
 
 def _is_any_of_two(node: Node) -> bool:

@@ -70,7 +70,7 @@ class Checked(NamedTuple):
 
 def check(key: Key, evidence: Evidence) -> Checked:
     """Check the text of a key."""
-    if key.kind in (Kind.EXPRESSION, Kind.CONDITION):
+    if key.kind in (Kind.EXPRESSION, Kind.VALUE, Kind.CONDITION):
         return _check_expression(key, evidence)
     return Checked(tuple(dict.fromkeys(_template_problems(key, evidence))))
 
@@ -80,7 +80,7 @@ def _check_expression(key: Key, evidence: Evidence) -> Checked:
         expression = key.compiled if isinstance(key.compiled, Expression) else Expression.compile(key.text)
     except ConfigurationInvalid as exc:
         return Checked((_not_compiled(exc, key.text),))
-    analysis = analyse(expression.tree, key.names)
+    analysis = analyse(expression.tree, key.names, optional=key.kind is Kind.VALUE)
     found = list(_problems(expression.text, analysis, evidence))
     if key.kind is Kind.CONDITION:
         found += conditions.constant_condition(Condition(expression.tree, analysis, bool(found)))

@@ -11,7 +11,7 @@ from relayctl.checks.declared import Declared
 from relayctl.checks.examples import Examples
 from relayctl.checks.interpreter import Call, Comparison, Note
 from relayctl.checks.problems import UNKNOWN_VALUE, Problem
-from relayctl.checks.spelling import similar
+from relayctl.checks.spelling import similar_values
 from relayctl.checks.values import (
     ARRAY,
     BOOLEAN,
@@ -69,7 +69,7 @@ class ValueCheck(NamedTuple):
         elif isinstance(constant.value, str) and not self.declared.allows(field.path, constant.value):
             words = self.examples.words(field.path)
             # An author who compares both words knows both.
-            meant = set() if constant.value in words else {*similar(constant.value, words)} - beside
+            meant = set() if constant.value in words else {*similar_values(constant.value, words)} - beside
             if meant:
                 message = (
                     f"compares `{place}` with '{constant.value}', which no example has; did you mean "

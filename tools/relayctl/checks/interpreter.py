@@ -202,7 +202,7 @@ class _Interpreter:
             case Either():
                 objects = [value for value in alternatives(of) if OBJECT in types_of(value)]
                 if objects:
-                    return one_of([self._member(name, value) for value in objects])
+                    return self._of_each(objects, lambda value: self._member(name, value))
         if not types_of(of) & {OBJECT} and types_of(of) != {NULL}:
             self.notes.append(NoMember(name, of, negated=False))
         return UNKNOWN
@@ -223,11 +223,18 @@ class _Interpreter:
                 wanted = ARRAY if step is Step.ITEM else OBJECT
                 lists = [value for value in alternatives(of) if wanted in types_of(value)]
                 if lists:
-                    return one_of([self._item(value, step) for value in lists])
+                    return self._of_each(lists, lambda value: self._item(value, step))
         wanted = ARRAY if step is Step.ITEM else OBJECT
         if not types_of(of) & {wanted, NULL} and not isinstance(of, Scope):
             self.notes.append(NoMember("", of, negated=False))
         return UNKNOWN
+
+    def _of_each(self, values: list[Value], evaluate: Callable[[Value], Value]) -> Value:
+        """Return a part of one of several values. If there are several, one of them may have no such part."""
+        before, self._optional = self._optional, self._optional or len(values) > 1
+        result = one_of([evaluate(value) for value in values])
+        self._optional = before
+        return result
 
     def _flatten(self, node: Node, current: Value) -> Value:
         value = self.evaluate(node["children"][0], current)

@@ -24,6 +24,7 @@ class Kind(Enum):
     """What a key's text is."""
 
     EXPRESSION = "an expression"
+    VALUE = "an expression that rules use by its name, often beside others"
     CONDITION = "an expression that holds or does not"
     TEMPLATE = "a text with expressions"
     RECIPIENT = "a text with expressions that names a recipient"
@@ -66,7 +67,7 @@ def expressions_of_events(file: SourceFile) -> Iterator[Key]:
 def value_keys(file: SourceFile) -> Iterator[tuple[str, Key]]:
     """Yield the named values. A value can read those that are before it, which are added to `names` then."""
     for name, text in file.value.items():
-        yield name, Key(file.report, ("value", name), text, Kind.EXPRESSION, _EVENT)
+        yield name, Key(file.report, ("value", name), text, Kind.VALUE, _EVENT)
 
 
 def message_keys(

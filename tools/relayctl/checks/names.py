@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from push_relay.core.rules.findings import WARNING
 from relayctl.checks.context import Context
 from relayctl.checks.functions import names as function_names
 from relayctl.checks.interpreter import NoMember, Note, Read, UnknownMember, UnknownRoot
@@ -29,6 +30,11 @@ _LATE: Final = frozenset({"type", "id", "source"})
 def problems(note: Note, context: Context) -> Iterator[Problem]:
     """Yield the problems of a note."""
     match note:
+        case UnknownRoot(name, (), _) if _CONSTANTS.get(name) == "null" and not _is_quoted(
+            name, context.text
+        ):
+            # It comes to null, because there is no such field.
+            yield Problem(UNKNOWN_NAME, _unknown_root(note, context), WARNING)
         case UnknownRoot():
             yield Problem(UNKNOWN_NAME, _unknown_root(note, context))
         case UnknownMember(name, known):

@@ -21,11 +21,21 @@ def meant_by(given: str, known: Collection[str]) -> str | None:
 
 @cache
 def similar(given: str, known: frozenset[str]) -> tuple[str, ...]:
-    """Return the words of which the given one may be a misspelling.
+    """Return the names of which the given one may be a misspelling.
 
-    Stricter than `meant_by`, for a word that may be right: `reopened` is no misspelling of `opened`.
+    Stricter than `meant_by`, for a name that may be right: `reopened` is not a misspelling of `opened`.
     """
     return tuple(word for word in sorted(known) if word != given and _is_misspelling(given, word))
+
+
+def similar_values(given: str, known: frozenset[str]) -> tuple[str, ...]:
+    """Return the values of which the given one may be a misspelling.
+
+    A sender has several styles of values as often as not: `buildStarted` may be as right as `BUILD_STARTED`.
+    """
+    return tuple(
+        word for word in similar(given, known) if _fold(word) != _fold(given) or word.lower() == given.lower()
+    )
 
 
 def is_plural(one: str, other: str) -> bool:
