@@ -85,6 +85,7 @@ PROBABLE = [
     ("data.labels[?nmae == 'hot']", "unknown_field", "did you mean `data.labels[].name`?"),
     ('data.labels[?name == "hot"]', "unknown_field", "a text is in single quotes, 'hot'"),
     ("data.labels[?name == type]", "unknown_field", "the event's `type` cannot be read"),
+    ("data.labels[?name == where]", "unknown_field", "the event's `where` cannot be read"),
     ("data.severity == 'hihg'", "unknown_value", "did you mean 'high'?"),
     ("data.severity == 'High'", "unknown_value", "did you mean 'high'?"),
     ("type == 'firng'", "unknown_value", "did you mean 'firing'?"),
@@ -108,9 +109,7 @@ def test_a_mistake_in_a_condition_is_an_error_with_a_hint(
 
 
 @pytest.mark.parametrize(("text", "code", "hint"), PROBABLE)
-def test_what_no_example_has_is_a_warning_with_a_hint(
-    text: str, code: str, hint: str, tmp_path: Path
-) -> None:
+def test_a_probable_mistake_is_a_warning_with_a_hint(text: str, code: str, hint: str, tmp_path: Path) -> None:
     """An example does not show everything that a sender sends, so the build goes on."""
     result = check_kiln(tmp_path, when=toml(text))
     found = only(result)

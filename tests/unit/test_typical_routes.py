@@ -66,7 +66,7 @@ def test_a_mistake_in_a_route_is_an_error_with_a_hint(
 
 
 @pytest.mark.parametrize(("relay", "code", "line", "hint"), PROBABLE)
-def test_what_no_example_of_the_source_has_is_a_warning(
+def test_a_value_that_no_example_of_the_source_has_is_a_warning(
     relay: str, code: str, line: int, hint: str, tmp_path: Path
 ) -> None:
     """The route may be for an event that the examples do not show."""

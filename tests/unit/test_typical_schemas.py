@@ -101,7 +101,7 @@ def test_a_mistake_in_a_schema_is_an_error_with_a_hint(  # noqa: PLR0913, PLR091
 
 
 @pytest.mark.parametrize(("schema", "line", "key", "hint"), PROBABLE)
-def test_what_has_no_effect_in_a_schema_is_a_warning(
+def test_a_keyword_without_effect_is_a_warning(
     schema: dict[str, Any], line: int, key: str, hint: str, tmp_path: Path
 ) -> None:
     """It does no harm, and is not what the author meant."""

@@ -46,7 +46,7 @@ CERTAIN = [
     ("{{ now() }}", "invalid_value", "docs/writing-a-source.md lists the functions"),
     ('{{ lookup({"firing": "hot"}, data.action) }}', "unknown_name", "is in backticks"),
     ("{{ data.kiln.name + ' is hot' }}", "invalid_value", "there is no `+`"),
-    # --- values that are no text
+    # --- values that are not a text
     ("{{ data.labels[].name }}", "wrong_type", "write `join_text(', ', ...)`"),
     ("{{ data.labels }}", "wrong_type", "write `join_text(', ', ...)`"),
     ("{{ data.kiln }}", "wrong_type", "name one of its members"),

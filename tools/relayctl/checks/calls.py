@@ -30,7 +30,7 @@ def problems(note: Note, context: Context) -> Iterator[Problem]:
 
 
 def _piped(note: Piped) -> str:
-    """Describe a pipe as Jinja has it: in JMESPath its right side is a member of the left one."""
+    """Describe a pipe in Jinja's sense. In JMESPath its right side is a member of the left one."""
     if not note.name:
         return "has a `|` behind true or false, which passes that on: `or` is `||`"
     value = "data.x" if shown(note.value) == "(...)" else shown(note.value)

@@ -10,9 +10,9 @@ from relayctl.checks.functions import names as function_names
 from relayctl.checks.functions import result_of
 from relayctl.checks.interpreter import Analysis, Node
 from relayctl.checks.problems import CONSTANT_CONDITION, UNREACHABLE_RULE, Problem
-from relayctl.checks.values import NULL, NUMBER, UNKNOWN, Constant, is_true, shown, truth_of, types_of
+from relayctl.checks.values import NULL, NUMBER, UNKNOWN, Constant, is_true, shown, types_of, verdict_of
 
-#: What has to be the case if a condition holds: the values that each part can have, by the part's text.
+#: The demands of a condition that holds: the values that each part can have, by the part's text.
 #: None: any value that counts as true.
 type Demands = dict[str, frozenset[str] | None]
 
@@ -29,7 +29,7 @@ def constant_condition(condition: Condition) -> Iterator[Problem]:
     """Yield a problem if a condition does not depend on the event, or a part of it does not."""
     if condition.has_problems:
         return
-    node, truth = condition.node, truth_of(condition.analysis.value)
+    node, verdict = condition.node, verdict_of(condition.analysis.value)
     part = next(_constant_parts(node), None)
     if part is not None:
         yield part
@@ -37,8 +37,8 @@ def constant_condition(condition: Condition) -> Iterator[Problem]:
         yield Problem(
             CONSTANT_CONDITION, "never holds: a value would have to be two things at once; `or` is `||`"
         )
-    elif truth is not None or _is_any_of_two(node):
-        outcome = "never" if truth is False else "always"
+    elif verdict is not None or _is_any_of_two(node):
+        outcome = "never" if verdict is False else "always"
         yield Problem(CONSTANT_CONDITION, f"{outcome} holds, whatever the event is")
 
 

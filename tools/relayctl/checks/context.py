@@ -1,4 +1,4 @@
-"""What a check knows about an expression beside its tree."""
+"""The context of an expression: all that a check knows beside its tree."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class Context(NamedTuple):
-    """Where an expression is.
+    """The context of an expression.
 
     text      the expression
     examples  the examples of the source; None if it has none that can be read

@@ -1,4 +1,4 @@
-"""What a schema declares about fields."""
+"""The fields that a schema declares."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What the examples of a source folder have: fields, their types and values, and the events' types."""
+"""The examples of a source folder: their fields, with types and values, and the types of their events."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -17,7 +17,7 @@ from relayctl.webhook import Webhook, read_webhook
 _MEMBERS = ("headers", "query", "body", "isBase64Encoded", "method", "url", "path", "documented_at")
 #: Values of a field that are looked at.
 _MOST = 500
-#: Texts longer than this are no words that a condition compares.
+#: Texts longer than this are not words that a condition compares.
 _LONGEST_WORD = 60
 
 
@@ -25,7 +25,7 @@ class Failure(NamedTuple):
     """An example that does not become a push as it should.
 
     line        the line of the file; 0 for the file as a whole
-    is_refused  whether it is no event at all
+    is_refused  whether it is not an event at all
     """
 
     example: Example

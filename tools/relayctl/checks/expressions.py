@@ -39,7 +39,7 @@ _UNKNOWN_FUNCTION: Final = re.compile(r"calls (\w+)\(\), which does not exist$")
 
 
 class Evidence(NamedTuple):
-    """What a source's expressions are compared with.
+    """The evidence with which a source's expressions are compared.
 
     examples  None if the source has no example that can be read
     has_type  whether the source determines the type of its events
@@ -166,7 +166,9 @@ def _problems(text: str, analysis: Analysis, evidence: Evidence) -> Iterator[Pro
     for note in analysis.notes:
         yield from _judged(note, context)
     if evidence.examples:
-        yield from FieldCheck(text, evidence.examples, evidence.declared).problems(analysis.notes)
+        yield from FieldCheck(text, evidence.examples, evidence.declared, evidence.values).problems(
+            analysis.notes
+        )
         yield from ValueCheck(evidence.examples, evidence.declared).problems(analysis.notes)
 
 

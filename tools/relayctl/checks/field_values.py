@@ -56,7 +56,7 @@ class ValueCheck(NamedTuple):
 
     def _compared(self, field: Field, constant: Constant, beside: set[str]) -> Iterator[Problem]:
         types, given = self._types(field), type_of(constant.value)
-        # What no event can have is an error, which another check reports.
+        # A type that no event can have is an error, which another check reports.
         if not types or given == NULL or given not in types_of(field):
             return
         place = shown(field)

@@ -33,11 +33,15 @@ _LENGTHS: Final = frozenset({"length", "size", "count", "len"})
 
 
 class FieldCheck(NamedTuple):
-    """Compares what one expression reads with examples and a schema."""
+    """Compares what one expression reads with examples and a schema.
+
+    values  the names of the source's named values
+    """
 
     text: str
     examples: Examples
     declared: Declared
+    values: tuple[str, ...] = ()
 
     def problems(self, notes: Sequence[Note]) -> Iterator[Problem]:
         """Yield the problems of the expression, once each."""
@@ -86,8 +90,8 @@ class FieldCheck(NamedTuple):
             hint = f"a text is in single quotes, '{name}'"
         elif meant:
             hint = f"did you mean `{shown_path((*parent, meant))}`? If both exist, declare it in schema.json"
-        elif name in _EVENT_NAMES and Step.ITEM in parent:
-            hint = f"in `[ ]` names are members of the item, and the event's `{name}` cannot be read"
+        elif name in (*_EVENT_NAMES, *self.values) and Step.ITEM in parent:
+            hint = f"in `[ ]` names are members of the item, so the event's `{name}` cannot be read"
         elif inner:
             hint = f"did you mean `{shown_path((*parent, inner, name))}`?"
         else:

@@ -29,7 +29,7 @@ class Folder:
 
     @cached_property
     def mistakes(self) -> tuple[Finding, ...]:
-        """What the core refuses in it."""
+        """All that the core refuses in it."""
         return self.source.mistakes()
 
     @property
@@ -64,7 +64,7 @@ class Folder:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What the expressions about its events are compared with."""
+        """The evidence with which the expressions about its events are compared."""
         file = self.source.file
         return Evidence(
             self.examples or None, Declared(self.schema), file.event.type is not None, tuple(file.value)

@@ -81,7 +81,6 @@ FOREIGN: Final = {
     "e": "data.x",
     "safe": "data.x",
     "if": "data.x && 'then' || 'else'",
-    "iif": "data.x && 'then' || 'else'",
 }
 #: Names to which a value is piped by people who mean a function: `data.x | upper`.
 FILTERS: Final = frozenset({*Functions.FUNCTION_TABLE, *FOREIGN})
@@ -91,7 +90,7 @@ _JSON_TYPES: Final[dict[Any, str]] = {
 
 
 class Signature(NamedTuple):
-    """What a function takes.
+    """The signature of a function.
 
     takes     the types of each argument; empty for any
     variadic  whether the last argument can be repeated

@@ -29,8 +29,8 @@ from relayctl.checks.values import (
     Value,
     alternatives,
     one_of,
-    truth_of,
     types_of,
+    verdict_of,
 )
 
 type Node = Mapping[str, Any]
@@ -59,7 +59,7 @@ class UnknownMember(NamedTuple):
 
 
 class NoMember(NamedTuple):
-    """A member is read of a value that is no object. `name` is empty for an item or the items."""
+    """A member is read of a value that is not an object. `name` is empty for an item or the items."""
 
     name: str
     of: Value
@@ -99,14 +99,14 @@ type Note = Read | UnknownRoot | UnknownMember | NoMember | Call | Comparison | 
 
 
 class Analysis(NamedTuple):
-    """What an evaluation found out."""
+    """The result of an evaluation."""
 
     value: Value
     notes: tuple[Note, ...]
 
 
 _BOOLEANS: Final = Result(frozenset({BOOLEAN}))
-#: What an ordering comes to: null if a value is not a number.
+#: The result of an ordering: null if a value is not a number.
 _BOOLEAN_OR_NULL: Final = Result(frozenset({BOOLEAN, NULL}))
 _NULL_VALUE: Final = Constant(None)
 #: Functions that use another argument if one is missing.
@@ -313,25 +313,25 @@ class _Interpreter:
 
     def _or(self, node: Node, current: Value) -> Value:
         left, right = (self._evaluate_optional(child, current) for child in node["children"])
-        truths = (truth_of(left), truth_of(right))
-        if truths[0] is False:
+        verdicts = (verdict_of(left), verdict_of(right))
+        if verdicts[0] is False:
             return right
-        truth = True if True in truths else False if truths == (False, False) else None
-        return Either((left, right), (types_of(left) - {NULL}) | types_of(right), truth)
+        verdict = True if True in verdicts else False if verdicts == (False, False) else None
+        return Either((left, right), (types_of(left) - {NULL}) | types_of(right), verdict)
 
     def _and(self, node: Node, current: Value) -> Value:
         left, right = (self.evaluate(child, current) for child in node["children"])
-        truths = (truth_of(left), truth_of(right))
-        if truths[0] is True:
+        verdicts = (verdict_of(left), verdict_of(right))
+        if verdicts[0] is True:
             return right
-        truth = False if False in truths else True if truths == (True, True) else None
+        verdict = False if False in verdicts else True if verdicts == (True, True) else None
         # If the left value counts as false, it is the result: null, false, '' or nothing else that matters.
         falsy: Types = types_of(left) - {NUMBER}
-        return Either((right, Result(falsy)), falsy | types_of(right), truth)
+        return Either((right, Result(falsy)), falsy | types_of(right), verdict)
 
     def _not(self, node: Node, current: Value) -> Value:
-        truth = truth_of(self._evaluate_optional(node["children"][0], current))
-        return _BOOLEANS if truth is None else Constant(not truth)
+        verdict = verdict_of(self._evaluate_optional(node["children"][0], current))
+        return _BOOLEANS if verdict is None else Constant(not verdict)
 
 
 def _flat(value: Value) -> Value:

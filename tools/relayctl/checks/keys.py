@@ -21,7 +21,7 @@ _EVENT: Final[Mapping[str, Value]] = {
 
 
 class Kind(Enum):
-    """What a key's text is."""
+    """The kind of a key's text."""
 
     EXPRESSION = "an expression"
     VALUE = "an expression that rules use by its name, often beside others"

@@ -12,7 +12,7 @@ from relayctl.checks.problems import UNKNOWN_NAME, WRONG_TYPE, Problem
 from relayctl.checks.spelling import meant_by
 from relayctl.checks.values import ARRAY, described, identifier, shown_path, types_of
 
-#: What people call the document in other tools.
+#: The names of the document in other tools.
 _DOCUMENTS: Final = frozenset({
     "body", "content", "context", "document", "github", "input", "item", "json", "message", "msg", "object",
     "payload", "record", "req", "request", "root", "self", "this", "trigger", "webhook",
@@ -33,7 +33,7 @@ def problems(note: Note, context: Context) -> Iterator[Problem]:
         case UnknownRoot(name, (), _) if _CONSTANTS.get(name) == "null" and not _is_quoted(
             name, context.text
         ):
-            # It comes to null, because there is no such field.
+            # It works, because the value of a missing field is null.
             yield Problem(UNKNOWN_NAME, _unknown_root(note, context), WARNING)
         case UnknownRoot():
             yield Problem(UNKNOWN_NAME, _unknown_root(note, context))
@@ -65,8 +65,8 @@ def _unknown_root(note: UnknownRoot, context: Context) -> str:
         return f'"{name}" is the name of a field here: an object of constants, {{"a": "b"}}, is in backticks'
     if _is_quoted(name, context.text):
         return (
-            f'`"{name}"` in double quotes is the name of a field, and here is no such field; write a text in '
-            f"single quotes: '{name}'"
+            f'`"{name}"` in double quotes is the name of a field, and there is no such field here; write a '
+            f"text in single quotes: '{name}'"
         )
     hint = _constant(note) or _name_of_the_event(note, context) or _field(note, context) or _other_name(note)
     return f"reads `{shown_path((name, *note.rest))}`, but there is no `{identifier(name)}`; {hint}"
@@ -116,7 +116,7 @@ def _other_name(note: UnknownRoot) -> str:
 
 
 def _is_quoted(name: str, text: str) -> bool:
-    """Return whether a name is in double quotes that it does not need, or is no name at all."""
+    """Return whether a name is in double quotes that it does not need, or cannot be a name."""
     return f'"{name}"' in text and not re.search(rf"(?<![\w.\"'-]){re.escape(name)}(?![\w\"'-])", text)
 
 

@@ -1,4 +1,4 @@
-"""What the checks report, and the codes of the findings. docs/configuration.md lists the codes."""
+"""The problems that checks report, and their codes. docs/configuration.md lists the codes."""
 
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ NO_MESSAGE: Final = "no_message"
 
 
 class Problem(NamedTuple):
-    """What is wrong, not yet with its place."""
+    """A problem, still without its place."""
 
     code: str
     message: str

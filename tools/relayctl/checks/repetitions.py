@@ -9,7 +9,7 @@ from relayctl.checks.expressions import without_hint
 def together(mistakes: Sequence[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
     """Yield what the core and the checks have found.
 
-    What both have found is yielded once, with the hint of the checks.
+    A mistake that both have found is yielded once, with the hint of the checks.
     """
     for mistake in mistakes:
         place, begin = _place(mistake), without_hint(mistake.message)

@@ -50,7 +50,7 @@ def _fold(word: str) -> str:
 def _is_misspelling(given: str, word: str) -> bool:
     """Return whether words differ by one letter, by two that are swapped, or by capitals and hyphens."""
     lengths = len(given), len(word)
-    # People rarely mistake the first letter: `locked` is no misspelling of `blocked`.
+    # People rarely mistake the first letter: `locked` is not a misspelling of `blocked`.
     if abs(lengths[0] - lengths[1]) > 1 or min(lengths) < _SHORTEST or given[0] != word[0]:
         return _fold(given) == _fold(word)
     if lengths[0] != lengths[1]:

@@ -1,4 +1,4 @@
-"""Mistakes in a template: other languages' signs, which would be shown, and values that are no text."""
+"""Mistakes in a template: other languages' signs, which would be shown, and values that are not a text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -70,7 +70,7 @@ def _texts(parts: Sequence[Part]) -> Iterator[str]:
 
 
 def _meant(path: str, names: Sequence[str], context: Context) -> str:
-    """Return the expression that was meant by a path in single braces; empty if it was none."""
+    """Return the expression that was meant by a path in single braces; empty if there was no expression."""
     root = re.split(r"[.\[]", path, maxsplit=1)[0]
     if root in names:
         return path

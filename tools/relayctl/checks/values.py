@@ -1,4 +1,4 @@
-"""What is known about the value of an expression before there is an event.
+"""The value of an expression, as far as it is known before there is an event.
 
 Checks evaluate expressions on these values (`interpreter.py`). A value is a field of the event, of which only
 the path is known; a constant; or something of which at least the types are known.
@@ -36,7 +36,7 @@ type Path = tuple[str | Step, ...]
 
 
 class Scope(NamedTuple):
-    """What an expression can read, by name."""
+    """The names that an expression can read."""
 
     names: Mapping[str, "Value"]
 
@@ -73,11 +73,11 @@ class Result(NamedTuple):
 
 
 class Either(NamedTuple):
-    """One of several values. `truth`: whether it counts as true; None if that depends on the event."""
+    """One of several values. `verdict`: whether it counts as true; None if that depends on the event."""
 
     values: "tuple[Value, ...]"
     types: Types
-    truth: bool | None = None
+    verdict: bool | None = None
 
 
 type Value = Scope | Field | Constant | ListOf | Record | Result | Either
@@ -129,13 +129,13 @@ def type_of(value: object) -> str:
             return OBJECT
 
 
-def truth_of(value: Value) -> bool | None:
+def verdict_of(value: Value) -> bool | None:
     """Return whether a value counts as true in JMESPath, or None if that depends on the event."""
     match value:
         case Constant(constant):
             return is_true(constant)
-        case Either(truth=truth):
-            return truth
+        case Either(verdict=verdict):
+            return verdict
         case ListOf(is_filled=True) | Record():
             return True
         case Result(types) if types == {NULL}:

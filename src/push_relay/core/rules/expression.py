@@ -17,8 +17,8 @@ from push_relay.core.rules.functions import Functions
 
 type Scope = Mapping[str, Any]
 
-#: What an expression has that can read a part of the scope without its name: `@`, `*`, an index or a list
-#: `[...]`, a name with escapes.
+#: The signs of an expression that can read a part of the scope without its name: `@`, `*`, an index or a
+#: list `[...]`, a name with escapes.
 _CAN_READ_UNNAMED = re.compile(r"[@*\[\\]")
 
 #: The functions of expressions.
@@ -58,7 +58,7 @@ class Expression:
 
     @property
     def tree(self) -> Mapping[str, Any]:
-        """The syntax tree, as JMESPath's parser has it. Nothing of it must be changed."""
+        """The syntax tree, as JMESPath's parser has it. It must not be changed."""
         tree: Mapping[str, Any] = self._compiled.parsed
         return tree
 
