@@ -205,6 +205,20 @@ def test_a_file_that_is_not_toml_has_a_hint(line: str, hint: str, tmp_path: Path
     assert hint in found.message
 
 
+def test_an_example_of_a_handshake_is_not_a_mistake(tmp_path: Path) -> None:
+    """The relay answers it, and it is not an event that the schema has to allow."""
+    source = 'title = "t"\ndocs = "d"\n[verify]\nscheme = "slack"\n[[message]]\ntitle = "t"\nbody = "b"\n'
+    question = {"type": "url_verification", "challenge": "c", "token": "t"}
+    example = {"headers": {"content-type": "application/json"}, "body": question}
+    files = {"examples/question.request.json": json.dumps(example)}
+    schema = '{"type": "object", "required": ["id"]}'
+    assert check_kiln(tmp_path, source=source, schema=schema, files=files).findings == ()
+    question["type"] = "other"
+    files = {"examples/question.request.json": json.dumps(example)}
+    (found,) = check_kiln(tmp_path, source=source, schema=schema, files=files).findings
+    assert found.message.startswith("is refused by schema.json: /id breaks `required`")
+
+
 # --- all folders ----------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The examples of a source folder: their fields, with types and values, and the types of their events."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.findings import choices
+from push_relay.core.rules.route import read_routing
 from push_relay.core.rules.source import Source
 from relayctl.checks.values import Path, Step, Types, type_of
 from relayctl.examples import Example, arrivals_of
@@ -64,12 +66,15 @@ class Examples:
                 f"{found.pointer or '/'} breaks `{found.rule}`" for found in exc.violations[:3]
             )
             hint = "correct the schema if the sender sends this, and the example if not"
-            self._refused(example, f"is refused by schema.json: {places}; {hint}")
+            if not _is_a_handshake(source, example):
+                self._refused(example, f"is refused by schema.json: {places}; {hint}")
         except RelayError as exc:
-            self._refused(example, f"is refused: {exc.detail}")
+            if not _is_a_handshake(source, example):
+                self._refused(example, f"is refused: {exc.detail}")
         except InputError as exc:
-            line, _, message = str(exc).removeprefix(f"{example.file}:").lstrip().rpartition(": is ")
-            self._refused(example, f"is {message}", int(line) if line.isdecimal() else 0)
+            found = re.fullmatch(r"(?:.*\.json:)?(?:(\d+):)? ?(.*)", str(exc), re.DOTALL)
+            line, message = found.groups() if found else (None, str(exc))
+            self._refused(example, message, int(line or 0))
         except ValueError as exc:
             self._refused(example, str(exc))
 
@@ -149,6 +154,22 @@ class Examples:
             found = [inner for value in around for inner in _step(value, path[-1])]
             self._known[path] = found[:_MOST]
         return self._known[path]
+
+
+def _is_a_handshake(source: Source, example: Example) -> bool:
+    """Return whether an example is the sender's question, which is not an event."""
+    if source.handshake is None:
+        return False
+    # Imported here, because a preview needs most of the relay, and few examples are questions.
+    from relayctl.preview.inputs import read_input
+    from relayctl.preview.layered_sources import LayeredSources
+    from relayctl.preview.previewer import Previewer
+    from relayctl.preview.stand_ins import PreviewClock, door_maker
+
+    clock = PreviewClock()
+    sources = LayeredSources(example.file.parents[1])
+    previewer = Previewer(sources, read_routing({}), door_maker(None, None, clock), clock)
+    return previewer.preview(read_input(str(example.file))).is_handshake
 
 
 def _step(value: Any, step: str | Step) -> Iterable[Any]:
