@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import SHIPPED, SHIPPED_ROUTES
-from kiln import ROUTE, check_kiln, only, place, toml
+from kiln import LINES, ROUTE, check_kiln, only, place, toml
 from push_relay.core.rules.findings import ERROR, WARNING
 from relayctl.__main__ import main
 from relayctl.checking import check
@@ -102,6 +102,23 @@ def test_the_routes_of_a_source_folder_are_checked_too(tmp_path: Path) -> None:
         (("routes.toml", 4), "invalid_value"),
         (("routes.toml", 4), "unknown_name"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("event.action", "write `data.action`"),
+        ("type", "known only in message rules and routes"),
+        ("where", "a named value can be read only in message rules"),
+        ("data.actoin", "did you mean `data.action`?"),
+        ('headers."X-Kiln-Event"', 'write `headers."x-kiln-event"`'),
+    ],
+)
+def test_the_type_of_an_event_is_read_from_the_request(text: str, hint: str, tmp_path: Path) -> None:
+    """The names of an event do not exist yet."""
+    found = only(check_kiln(tmp_path, type=toml(text)))
+    assert place(found) == ("source.toml", LINES["type"])
+    assert hint in found.message
 
 
 # --- sources that nobody gets pushes of -----------------------------------------------------------------

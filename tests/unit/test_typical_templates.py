@@ -17,6 +17,11 @@ CERTAIN = [
     ("{{ data.tags | first }}", "invalid_call", "write `data.list[0]`"),
     ("{{ data.kiln.name.upper() }}", "invalid_call", "it is `upper(text)`"),
     ("{% if data.urgent %}!{% endif %} Kiln", "not_a_template", "write `[[ ]]` around an optional part"),
+    (
+        "{% for x in data.tags %}x{% endfor %}",
+        "not_a_template",
+        "write `join_text(', ', data.list[].name)`",
+    ),
     ("${data.kiln.name} is hot", "not_a_template", "write `{{ }}`"),
     ("${{ github.event.kiln.name }}", "unknown_name", "write `data.kiln.name`"),
     ("{data.kiln.name} is hot", "not_a_template", "write `{{ data.kiln.name }}`"),

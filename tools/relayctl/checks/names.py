@@ -80,7 +80,7 @@ def _constant(note: UnknownRoot) -> str:
 def _name_of_the_event(note: UnknownRoot, context: Context) -> str:
     """Return the hint for a name that exists elsewhere, or in another place."""
     name, first = note.name, next(iter(note.rest), "")
-    if name == "event" and first in (*note.known, *_LATE):
+    if name == "event" and first in note.known:
         return f"write `{'.'.join(map(identifier, note.rest))}`"
     if name in context.values:
         return "a named value can be read only in message rules, and in the values below it"

@@ -25,7 +25,11 @@ from relayctl.checks.values import (
 
 #: Signs of other template languages, and what to write instead.
 _FOREIGN: Final = (
-    (r"\{%.*?%\}", "write `[[ ]]` around an optional part, and `data.x && 'a' || 'b'` for a choice"),
+    (r"\{%-?\s*for\b.*?%\}", "write `join_text(', ', data.list[].name)` for a list"),
+    (
+        r"\{%(?!-?\s*(?:end|el)).*?%\}",
+        "write `[[ ]]` around an optional part, and `data.x && 'a' || 'b'` for a choice",
+    ),
     (r"\{#.*?#\}", "a comment begins with `#`, outside of the text"),
     (r"\$\{[^{}]*\}", "write `{{ }}`"),
     (r"#\{[^{}]*\}", "write `{{ }}`"),
