@@ -44,12 +44,11 @@ def problems(note: Comparison, context: Context) -> Iterator[Problem]:
                 f"{written} compares {described(left)} with {described(right)}, and {outcome} holds"
                 f"{_hint(note.left, note.right)}",
             )
-    elif NUMBER not in left or NUMBER not in right:
-        wrong = note.left if NUMBER not in left else note.right
+    elif not left & right & {NUMBER, STRING}:
         yield Problem(
             INVALID_COMPARISON,
-            f"{written} never holds: `{sign}` compares numbers, and {shown(wrong)} is "
-            f"{described(types_of(wrong))}{_number(wrong)}",
+            f"{written} never holds: `{sign}` compares numbers with numbers, and texts with texts"
+            f"{_hint(note.left, note.right)}",
         )
 
 

@@ -81,9 +81,9 @@ class ValueCheck(NamedTuple):
 def compared(note: Note) -> Iterator[tuple[Field, Constant]]:
     """Yield the fields that a note compares with constants."""
     match note:
-        case Comparison("eq" | "ne", Field() as field, Constant() as constant):
+        case Comparison(_, Field() as field, Constant() as constant):
             yield field, constant
-        case Comparison("eq" | "ne", Constant() as constant, Field() as field):
+        case Comparison(_, Constant() as constant, Field() as field):
             yield field, constant
         case Call("contains", (listed, Field() as field)):
             yield from ((field, constant) for constant in _constants(listed))

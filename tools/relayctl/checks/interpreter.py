@@ -15,6 +15,7 @@ from relayctl.checks.values import (
     NULL,
     NUMBER,
     OBJECT,
+    STRING,
     UNKNOWN,
     Constant,
     Either,
@@ -106,7 +107,7 @@ class Analysis(NamedTuple):
 
 
 _BOOLEANS: Final = Result(frozenset({BOOLEAN}))
-#: The result of an ordering: null if a value is not a number.
+#: The result of an ordering: null if the values have none.
 _BOOLEAN_OR_NULL: Final = Result(frozenset({BOOLEAN, NULL}))
 _NULL_VALUE: Final = Constant(None)
 #: Functions that use another argument if one is missing.
@@ -347,8 +348,8 @@ def _flat(value: Value) -> Value:
 def _compared(operator: str, left: Value, right: Value) -> Value:
     """Return what a comparison comes to."""
     if operator not in ("eq", "ne"):
-        both_can_be_numbers = NUMBER in types_of(left) & types_of(right)
-        return _BOOLEAN_OR_NULL if both_can_be_numbers else _NULL_VALUE
+        can_be_ordered = types_of(left) & types_of(right) & {NUMBER, STRING}
+        return _BOOLEAN_OR_NULL if can_be_ordered else _NULL_VALUE
     if isinstance(left, Constant) and isinstance(right, Constant):
         return Constant((left.value == right.value) is (operator == "eq"))
     return _BOOLEANS if types_of(left) & types_of(right) else Constant(operator == "ne")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jmespath
-from jmespath import exceptions
+from jmespath import exceptions, visitor
 from jmespath.parser import ParsedResult
 
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
@@ -21,8 +21,21 @@ type Scope = Mapping[str, Any]
 #: list `[...]`, a name with escapes.
 _CAN_READ_UNNAMED = re.compile(r"[@*\[\\]")
 
-#: The functions of expressions.
-_OPTIONS = jmespath.Options(custom_functions=Functions())
+
+class _Interpreter(visitor.TreeInterpreter):
+    """JMESPath's interpreter, for which two values that have no order compare as null."""
+
+    def visit_comparator(self, node: Any, value: object) -> object:
+        """Compare two values. The specification orders numbers only, and the library tries others too."""
+        try:
+            compared: object = super().visit_comparator(node, value)
+        except TypeError:
+            return None
+        return compared
+
+
+#: It keeps nothing of a document. One serves all expressions, because it remembers its own methods.
+_INTERPRETER = _Interpreter(jmespath.Options(custom_functions=Functions()))
 
 
 class Expression:
@@ -48,7 +61,7 @@ class Expression:
     def __call__(self, scope: Scope) -> object:
         """Return the expression's value. Raises MappingFailed, which names the expression, not the values."""
         try:
-            value: object = self._compiled.search(scope, options=_OPTIONS)
+            value: object = _INTERPRETER.visit(self._compiled.parsed, scope)
         except ConfigurationInvalid:
             raise  # a mistake in a named value, which is compiled when it is first read
         except Exception:  # noqa: BLE001 (whatever an expression raises on a document is the mapping's failure)
