@@ -34,7 +34,7 @@ class _Interpreter(visitor.TreeInterpreter):
         return compared
 
 
-#: It keeps nothing of a document. One serves all expressions, because it remembers its own methods.
+#: It keeps no part of a document. One serves all expressions, because it remembers its own methods.
 _INTERPRETER = _Interpreter(jmespath.Options(custom_functions=Functions()))
 
 
