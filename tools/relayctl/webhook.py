@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from relayctl.ministack import HOST
+from relayctl.local_aws import HOST
 
 #: More than the endpoint's own timeout of 30 s.
 _TIMEOUT_SECS: Final = 40.0

@@ -209,7 +209,8 @@ def _check_sources(file: RelayFile, known: Collection[str]) -> None:
 
 
 def _warn_of_urls(file: RelayFile, signing_url: Collection[str]) -> None:
-    for name in signing_url:
+    # A source without a route is not in use.
+    for name in sorted({route.source for route in file.route} & set(signing_url)):
         if name not in file.source or not file.source[name].url:
             file.report.add(
                 ("source", name),
