@@ -44,10 +44,11 @@ def relayctl_commands(stack: LocalStack) -> str:
     )
 
 
-def curl_command(stack: LocalStack, example: Example, push: Push) -> str | None:
+def curl_command(stack: LocalStack, example: Example, push: Push, url: str = "") -> str | None:
     """Return the commands that sign and send an example, or None if a shell cannot sign it.
 
     push  the push that the example becomes
+    url   the URL on 127.0.0.1 that it is sent to; empty: the API's own, whose host name does not resolve
 
     A second request with the same signed body would be a duplicate. So each time, the current time is put
     into a text that the push shows. The secret is not part of the commands; they read it from a file with
@@ -67,11 +68,11 @@ def curl_command(stack: LocalStack, example: Example, push: Push) -> str | None:
         content["id"] = _ID_PLACEHOLDER
     write_private(secret_file, stack.signing_secrets.get(example.source, "").encode())
     write_private(template_file, json.dumps(content, ensure_ascii=False).encode())
-    endpoint = urlsplit(stack.webhook_url(example.source))
+    endpoint = urlsplit(url or stack.webhook_url(example.source))
     headers = {"content-type": "application/json"} | dict(request.headers) | _unique_headers(request.headers)
     lines = [
         f"  curl -sSi 'http://{HOST}:{endpoint.port}{endpoint.path}'",
-        f"    -H 'Host: {endpoint.netloc}'",
+        *([] if url else [f"    -H 'Host: {endpoint.netloc}'"]),
         *(f'    -H "{name}: {value}"' for name, value in (headers | proof).items()),
         f"    --data-binary '@{body_file}'",
     ]
