@@ -9,6 +9,7 @@ import json
 import threading
 import time
 import uuid
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from push_relay.core.push_format import PushFormat
 from relayctl.ministack import LocalAws
 from relayctl.page.explainer import Explainer, Files
 from relayctl.page.function_log import GROUPS
+from relayctl.page.reloader import copy_files
 from relayctl.page.requests import Request
 from relayctl.page.running import RunningPage, running_page
 from relayctl.preview.result import PreviewedFile
@@ -48,6 +50,9 @@ class LocalRelay:
 
     explainer: Explainer
     sandbox: SandboxServer
+    files: Files
+    directory: Path
+    uploads: list[tuple[str, list[str]]] = field(default_factory=list)
     lines: list[tuple[str, int, str]] = field(default_factory=list)
     updates: list[Mapping[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -123,7 +128,7 @@ class LocalRelay:
 
     def clients(self) -> Mapping[str, Any]:
         """Return the clients that the page uses."""
-        return {"lambda": self, "sqs": self, "logs": self}
+        return {"lambda": self, "s3": self, "sqs": self, "logs": self}
 
     def filter_log_events(self, *, logGroupName: str, startTime: int = 0) -> dict[str, Any]:  # noqa: N803
         """Return the lines of a group (CloudWatch Logs)."""
@@ -150,9 +155,15 @@ class LocalRelay:
         assert QueueUrl == QUEUE_URL
         return {"Attributes": dict.fromkeys(AttributeNames, "0")}
 
+    def upload_file(self, file: str, bucket: str, key: str) -> None:
+        """Read the names of an uploaded zip file (S3)."""
+        with zipfile.ZipFile(file) as archive:
+            self.uploads.append((f"{bucket}/{key}", archive.namelist()))
+
     def update_function_code(self, **wanted: Any) -> None:
-        """Note a change of a function's code (Lambda)."""
+        """Use the deployer's files from now on (Lambda)."""
         self.updates.append(wanted)
+        self.explainer.use(copy_files(self.files, self.directory / f"deployed-{len(self.updates)}"))
 
     def invoke(self, **wanted: Any) -> None:
         """Note an invocation (Lambda)."""
@@ -198,9 +209,9 @@ def running_world(
     artifact = directory / "build/ReceiveFunction"
     artifact.mkdir(parents=True)
     (artifact / "code.py").write_text("# the relay\n")
-    explainer = Explainer(files, secrets)
+    explainer = Explainer(copy_files(files, directory / "deployed-0"), secrets)
     with SandboxServer(Account(COMPANY_ID, KEY), port=port) as sandbox:
-        relay = LocalRelay(explainer, sandbox)
+        relay = LocalRelay(explainer, sandbox, files, directory)
         with LoopbackServer(relay, name="local API") as api:
             outputs = {
                 "ApiId": API_ID,

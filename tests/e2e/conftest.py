@@ -1,15 +1,28 @@
-"""Fixtures of the end-to-end tests: one deployed stack, because it takes half a minute to start."""
+"""Fixtures of the end-to-end tests: a deployed stack, which takes half a minute to start, and a browser."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from io import StringIO
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 from fakes import SHIPPED, SHIPPED_ROUTES
 from relayctl.progress import Progress
 from relayctl.stack import LocalStack, StackOptions, local_stack
 
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 #: Topics whose messages are events. Their names would give the same name to their subscriptions in
 #: CloudFormation, so they need different parameters of the template.
 TOPICS = ("oven-alarms", "oven_alarms")
@@ -36,3 +49,24 @@ def fresh_stack(stack: LocalStack) -> LocalStack:
     """Return the deployed stack. Its sandbox's record is empty."""
     stack.sandbox.record.clear()
     return stack
+
+
+def chromium() -> str | None:
+    """Return the path of the Chromium that CHROMIUM names, or of the first one on PATH."""
+    return os.environ.get("CHROMIUM") or next(
+        (path for path in map(shutil.which, CHROMIUM_NAMES) if path), None
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start one Chromium, or skip the tests that need it."""
+    path = chromium()
+    if path is None:
+        pytest.skip(
+            f"Chromium not found: install one of {', '.join(CHROMIUM_NAMES)}, or set CHROMIUM to its path"
+        )
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        yield started
+        started.close()

@@ -1,50 +1,17 @@
 """The sandbox's page in a real Chromium: what a newcomer sees when pushes arrive."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from sandbox import Account, SandboxServer
 from sandbox_client import COMPANY_ID, KEY, json_push, send_push, xml_push
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 MARKUP = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
-
-
-def chromium() -> str | None:
-    """Return the path of the Chromium that CHROMIUM names, or of the first one on PATH."""
-    return os.environ.get("CHROMIUM") or next(
-        (path for path in map(shutil.which, CHROMIUM_NAMES) if path), None
-    )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start one Chromium for the module, or skip its tests."""
-    path = chromium()
-    if path is None:
-        pytest.skip(
-            f"Chromium not found: install one of {', '.join(CHROMIUM_NAMES)}, or set CHROMIUM to its path"
-        )
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def stay_up(progress: Progress, stack: LocalStack, example: Example, push: Push,
     progress.heading("Webhooks (the page shows each request that is sent here)")
     progress.print_text(f"  {page.recorder.url('{source}')}")
     progress.heading("Signing secrets of this stack (random; the same in every run from this checkout)")
-    for line in shell_commands.secret_lines(stack):
+    for line in shell_commands.secret_lines(stack, example.source):
         progress.print_text(line)
     url = page.recorder.url(example.source)
     if not example.through_aws and (command := shell_commands.curl_command(stack, example, push, url)):

@@ -13,6 +13,7 @@ from push_relay.core.trust.schemes.signed_text import Variable
 from push_relay.core.trust.schemes.spelling import SPELLINGS
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
 from relayctl.examples import Example
+from relayctl.local_state import FILE as LOCAL_STATE
 from relayctl.ministack import HOST, REGION
 from relayctl.private_file import write_private
 from relayctl.project import ROOT
@@ -81,11 +82,13 @@ def curl_command(stack: LocalStack, example: Example, push: Push, url: str = "")
     return fill + " \\\n".join(lines)
 
 
-def secret_lines(stack: LocalStack) -> Iterator[str]:
-    """Yield a line with each source's name and signing secret."""
-    width = max((len(name) for name in stack.signing_secrets), default=0)
-    for name, secret in sorted(stack.signing_secrets.items()):
-        yield f"  {name:<{width}}  {secret}"
+def secret_lines(stack: LocalStack, source: str) -> Iterator[str]:
+    """Yield a line with a source's name and signing secret, and one with the place of the other secrets."""
+    if secret := stack.signing_secrets.get(source):
+        yield f"  {source}  {secret}"
+    others = len(stack.signing_secrets.keys() - {source})
+    if others:
+        yield f"  {others} more: `signing_secrets` in {LOCAL_STATE.relative_to(ROOT)}"
 
 
 def _unique_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ from relayctl.page.sending import CannotSendError, Choice, Sending, read_pasted
 from relayctl.page.story import Teller, line_of, moment, previewed_file
 from relayctl.page.verification import Proof
 from relayctl.page.wording import CannotEditError, ChangedOnDiskError, Wording, read_texts
+from sandbox.connection import wait_for_disconnect
 from sandbox.control import EXTENSION_PREFIX, HEADERS, Extension
 from sandbox.record import Record
 
@@ -122,7 +123,7 @@ class PageApi:
         if run != self.history.run:
             after = 0
         elif "wait" in request.query_params:
-            await self._change(after)
+            await self._change(request, after)
         version, changed, removed = self.history.changes(after)
         return _json(
             {
@@ -134,18 +135,18 @@ class PageApi:
             }
         )
 
-    async def _change(self, after: int) -> None:
+    async def _change(self, request: Request, after: int) -> None:
+        """Wait until something changes, or until the page is closed."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
         end = self.history.follow(lambda: loop.call_soon_threadsafe(changed.set))
+        waiting = {asyncio.ensure_future(changed.wait()), asyncio.ensure_future(wait_for_disconnect(request))}
         try:
-            if self.history.wait(after, 0) > after:
-                return
-            async with asyncio.timeout(_LONGEST_WAIT_SECS):
-                await changed.wait()
-        except TimeoutError:
-            return
+            if self.history.wait(after, 0) <= after:
+                await asyncio.wait(waiting, timeout=_LONGEST_WAIT_SECS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             end()
+            for task in waiting:
+                task.cancel()
 
     def _state(self) -> dict[str, Any]:
         state = self.reloader.state

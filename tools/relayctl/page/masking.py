@@ -52,6 +52,14 @@ class Masks:
                     text = text.replace(spelling, MASK)
         return text
 
+    def value(self, value: Any) -> Any:
+        """Return a JSON value without the secrets in its texts."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {name: self.value(each) for name, each in value.items()}
+        return [self.value(each) for each in value] if isinstance(value, list | tuple) else value
+
     def body(self, body: bytes) -> str | None:
         """Return a body as a text, without proof and secrets; None if it is not a text."""
         try:

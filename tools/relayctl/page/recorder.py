@@ -95,6 +95,10 @@ class Recorder:
         """Return the URL that a source's webhooks are sent to."""
         return f"{self.server.address}{WEBHOOKS}{source}"
 
+    def warm_up(self) -> Answer:
+        """Start `receive`, which answers that it works."""
+        return self.forward(Request(time.time(), "GET", "/health", (("host", HOST),), b""))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward one request (ASGI)."""
         incoming = IncomingRequest(scope, receive)

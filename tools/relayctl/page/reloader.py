@@ -1,18 +1,17 @@
 """Reload: the deployed functions use changed source folders and a changed relay.toml, without a deployment.
 
-A function's code is a zip file. The code and the packages in it do not change, so they are compressed once; a
-reload adds the few files of the configuration and gives the result to both functions (UpdateFunctionCode).
-That takes about two seconds. The local AWS ends the running functions then, so a reload waits until nothing
-is under way and keeps new requests waiting.
+A reload writes a zip file of the built code with the new configuration, and gives it to both functions
+(UpdateFunctionCode). That takes about a second; nothing is built and no template is deployed. The local AWS
+ends the running functions then, so a reload waits until nothing is under way and keeps new requests waiting.
 """
 
-import io
 import shutil
 import tempfile
 import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,6 +19,7 @@ from typing import Any, Final, Self
 from push_relay.adapters.catalog import open_source_folder, read_routing_file
 from push_relay.core.rules.findings import Finding, Mistakes
 from relayctl.artifact import CONFIGURATION, write_configuration
+from relayctl.deploy import ARTIFACTS
 from relayctl.page.explainer import Explainer, Files
 from relayctl.page.recorder import Gate
 
@@ -27,8 +27,8 @@ _INTERVAL_SECS: Final = 0.5
 #: How long messages under way are waited for. After that they are tried again by SQS.
 _QUIET_SECS: Final = 10.0
 _NAMES: Final = ("source.toml", "schema.json")
-#: The modification time of each file in the zip file.
-_ZIP_TIME: Final = (2020, 1, 1, 0, 0, 0)
+#: The zip file's key in the bucket of the artifacts.
+_KEY: Final = "reload/code.zip"
 
 IDLE, LOADING, MISTAKES, FAILED = "idle", "loading", "mistakes", "failed"
 
@@ -55,39 +55,45 @@ class State:
 class Functions:
     """The deployed functions, whose configuration can be replaced.
 
-    aws    boto3's clients `lambda` and `sqs`
+    aws    boto3's clients `lambda`, `s3` and `sqs`
     built  the directory that `sam build` has written
+    names  the names of `receive` and `deliver`
     queue  the URL of the relay's queue
     """
 
     def __init__(self, aws: Mapping[str, Any], built: Path, names: tuple[str, str], queue: str) -> None:
-        self._lambda, self._sqs = aws["lambda"], aws["sqs"]
+        self._lambda, self._s3, self._sqs = aws["lambda"], aws["s3"], aws["sqs"]
         self._built = built
-        self._receive, self._deliver = names
+        self._names = names
         self._queue = queue
-        self._code = b""
 
-    def use(self, files: Files, gate: Gate) -> None:
-        """Replace the configuration of both functions, and start them. Raises botocore's errors."""
-        code = self._zip(files)
-        with gate.closed():
-            self._wait_until_quiet()
-            for name in (self._receive, self._deliver):
-                self._lambda.update_function_code(FunctionName=name, ZipFile=code)
-        # A function that starts now need not start when the next event comes.
-        self._lambda.invoke(FunctionName=self._deliver, Payload=b'{"Records": []}')
+    def upload(self, files: Files, directory: Path) -> None:
+        """Upload the code with a configuration. Raises botocore's errors.
 
-    def _zip(self, files: Files) -> bytes:
-        if not self._code:
-            # Both functions have the same artifact (docs/decisions/010).
-            artifact = next(path for path in sorted(self._built.iterdir()) if path.is_dir())
-            self._code = _zipped(artifact, lambda top: top not in CONFIGURATION)
-        content = io.BytesIO(self._code)
-        with tempfile.TemporaryDirectory() as directory:
-            configuration = Path(directory)
+        directory  where the zip file is written; it is deleted afterwards
+        """
+        with tempfile.TemporaryDirectory(dir=directory) as scratch:
+            configuration = Path(scratch) / "configuration"
+            configuration.mkdir()
             write_configuration(files.sources, files.config, configuration)
-            _add(content, configuration, lambda _top: True)
-        return content.getvalue()
+            code = Path(scratch) / "code.zip"
+            # Both functions have the same artifact (docs/decisions/010-reproducible-artifact.md).
+            artifact = next(path for path in sorted(self._built.iterdir()) if path.is_dir())
+            _write_zip(code, artifact, configuration)
+            self._s3.upload_file(str(code), ARTIFACTS, _KEY)
+
+    def use_uploaded(self) -> None:
+        """Let both functions use what was uploaded, when no message is under way.
+
+        Raises botocore's errors.
+        """
+        self._wait_until_quiet()
+        for name in self._names:
+            self._lambda.update_function_code(FunctionName=name, S3Bucket=ARTIFACTS, S3Key=_KEY)
+
+    def start(self) -> None:
+        """Start `deliver`, so that the next event need not wait for it. Raises botocore's errors."""
+        self._lambda.invoke(FunctionName=self._names[1], Payload=b'{"Records": []}')
 
     def _wait_until_quiet(self) -> None:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -107,6 +113,7 @@ class Reloader:
     files      the deployer's directory and file
     directory  where copies of the files in use are kept
     on_change  is called when the state has changed
+    warm_up    starts `receive`
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 (what it watches, and everything that uses it)
@@ -117,6 +124,7 @@ class Reloader:
         explainer: Explainer,
         gate: Gate,
         on_change: Callable[[], None],
+        warm_up: Callable[[], object] = lambda: None,
     ) -> None:
         self._files = files
         self._directory = directory
@@ -124,6 +132,7 @@ class Reloader:
         self._explainer = explainer
         self._gate = gate
         self._on_change = on_change
+        self._warm_up = warm_up
         self._copies = 0
         self._seen = fingerprint(files)
         self._state = State(IDLE, time.time())
@@ -164,13 +173,22 @@ class Reloader:
             return
         try:
             used = self._copy()
-            self._functions.use(used, self._gate)
-            self._explainer.use(used)
+            self._functions.upload(used, self._directory)
+            with self._gate.closed():
+                self._functions.use_uploaded()
+                self._explainer.use(used)
         except Exception as exc:  # noqa: BLE001 (the page shows it, and the next change is tried again)
             finding = Finding("", 0, "", "", f"the functions cannot be updated: {type(exc).__name__}")
             self._set(replace(self._state, phase=FAILED, findings=(finding,)))
             return
         self._set(State(IDLE, time.time(), time.monotonic() - began))
+        self._start()
+
+    def _start(self) -> None:
+        """Start the functions now, so that the next request is answered as quickly as the ones before."""
+        self._warm_up()
+        with suppress(Exception):  # the next event starts it
+            self._functions.start()
 
     def _copy(self) -> Files:
         """Copy the files, so that a change during the reload is another reload."""
@@ -224,18 +242,13 @@ def mistakes(files: Files, folders: set[Path]) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _zipped(directory: Path, is_wanted: Callable[[str], bool]) -> bytes:
-    content = io.BytesIO()
-    _add(content, directory, is_wanted)
-    return content.getvalue()
-
-
-def _add(content: io.BytesIO, directory: Path, is_wanted: Callable[[str], bool]) -> None:
-    """Add the files of a directory to a zip file; `is_wanted` decides by the first part of their path."""
-    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for path in sorted(directory.rglob("*")):
-            name = path.relative_to(directory)
-            if path.is_file() and is_wanted(name.parts[0]):
-                entry = zipfile.ZipInfo(name.as_posix(), _ZIP_TIME)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, path.read_bytes())
+def _write_zip(file: Path, artifact: Path, configuration: Path) -> None:
+    """Write a zip file of an artifact with another configuration. It is not compressed, to save time."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(artifact.rglob("*")):
+            name = path.relative_to(artifact)
+            if path.is_file() and name.parts[0] not in CONFIGURATION:
+                archive.write(path, name)
+        for path in sorted(configuration.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(configuration))

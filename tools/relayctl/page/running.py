@@ -50,7 +50,7 @@ def running_page(
     files    the deployer's source folders and relay.toml, as the stack was built with
     key      the page's key
     port     the recorder's port; 0 means any free one
-    clients  the clients of `lambda`, `sqs` and `logs`; by default those of the stack's AWS
+    clients  the clients of `lambda`, `s3`, `sqs` and `logs`; by default those of the stack's AWS
 
     Raises StepFailedError.
     """
@@ -65,10 +65,12 @@ def running_page(
         history.add_request(request, answer, explained)
 
     recorder = _recorder(stack, on_request, port)
-    clients = clients or {name: client(stack.aws, name) for name in ("lambda", "sqs", "logs")}
+    clients = clients or {name: client(stack.aws, name) for name in ("lambda", "s3", "sqs", "logs")}
     names = (_function(stack, "ReceiveFunctionArn"), _function(stack, "DeliverFunctionArn"))
     functions = Functions(clients, stack.directory / "build", names, stack.outputs["QueueUrl"])
-    reloader = Reloader(files, directory, functions, explainer, recorder.gate, history.announce)
+    reloader = Reloader(
+        files, directory, functions, explainer, recorder.gate, history.announce, recorder.warm_up
+    )
     sending = Sending(
         files,
         stack.signing_secrets,

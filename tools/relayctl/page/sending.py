@@ -19,8 +19,8 @@ from relayctl.page.requests import WEBHOOKS, Request
 from relayctl.preview.result import PreviewedFile
 from relayctl.webhook import Webhook, read_webhook
 
-#: Headers that name one delivery of a sender, and are new in each.
-_DELIVERY_HEADERS: Final = ("-delivery", "-id", "-uuid", "-guid")
+#: How the names of headers end that name one delivery of a sender, and are new in each.
+_DELIVERY_HEADERS: Final = ("-delivery", "-delivery-id", "-event-id", "webhook-id", "ce-id", "svix-id")
 
 
 class CannotSendError(Exception):

@@ -51,7 +51,7 @@ class Teller:
     def story(self, entry: Entry) -> Json:
         """Return the whole story of an entry."""
         previewed, explained = entry.previewed, entry.explained
-        return {
+        story = {
             **line_of(entry),
             "request": self._request(entry.request) if entry.request else None,
             "message": entry.message,
@@ -63,6 +63,8 @@ class Teller:
             "calls": [call.as_json() for call in self._own_calls(previewed)],
             "receipts": [_receipt(line) for line in entry.lines],
         }
+        # A secret may also be in the data, or in words that a rule made of it.
+        return {name: self.masks.value(value) for name, value in story.items()}
 
     def _request(self, request: Request) -> Json:
         from urllib.parse import parse_qsl

@@ -65,6 +65,13 @@ export function announce(text) {
   byId("event-announcement").textContent = text;
 }
 
+// A text in which `...` is code.
+export function rich(text) {
+  const parts = text.split("`");
+  if (parts.length % 2 === 0) return [text];
+  return parts.map((part, at) => (at % 2 ? make("code", "", {}, part) : part));
+}
+
 // JSON with line breaks, or the text as it is.
 export function pretty(text) {
   try {
@@ -81,6 +88,13 @@ export function setOptions(select, options) {
     ...options.map(([value, text]) => make("option", "", { value }, text)),
   );
   if (options.some(([value]) => value === before)) select.value = before;
+}
+
+// What an event is called in a line: its words, its kind or its source.
+export function titleOf(event) {
+  if (event.title) return event.title;
+  if (event.type) return event.type;
+  return event.source && event.source !== "unknown" ? `Request to ${event.source}` : "Request";
 }
 
 // The card of a push, as the phone shows it.

@@ -1,6 +1,6 @@
 // The list of events, newest first. The arrow keys move in it, Enter opens an event, Esc closes it.
 
-import { announce, api, byId, clock, make } from "./dom.js";
+import { announce, api, byId, clock, make, rich, titleOf } from "./dom.js";
 import { closeStory, openStory, reasonOf, storyNumber } from "./story.js";
 
 const MAX_ROWS = 500;
@@ -15,15 +15,17 @@ const rows = new Map(); // by number
 // --- rows -------------------------------------------------------------------------------------------
 
 function fill(button, event) {
-  const title = event.title || event.type || event.label || "Request";
-  const about = [event.source, event.title ? event.type : "", event.id === "-" ? "" : event.id];
+  // Without words and type, the title has the source.
+  const isNamed = event.title || event.type;
+  const about = [isNamed ? event.source : "", event.title ? event.type : "", event.id === "-" ? "" : event.id];
+  const reason = reasonOf(event);
   const several = event.of > 1 ? ` (${event.position + 1} of ${event.of})` : "";
   button.replaceChildren(
     make("span", `verdict v-${event.verdict}`, {}, event.verdict),
     make("time", "", { datetime: event.at }, clock(event.at)),
-    make("span", "event-title", { dir: "auto" }, title),
+    make("span", "event-title", { dir: "auto" }, titleOf(event)),
     make("span", "event-about", {}, about.filter(Boolean).join(" · ") + several),
-    reasonOf(event) ? make("span", "event-reason", {}, reasonOf(event)) : "",
+    reason ? make("span", "event-reason", {}, ...rich(reason)) : "",
   );
   button.parentElement.classList.toggle("is-fine", FINE.has(event.verdict));
 }
@@ -69,12 +71,13 @@ function report(event) {
   }
 }
 
-function visible() {
-  return [...list.querySelectorAll("li")].filter((row) => row.offsetParent !== null);
-}
+const isFiltered = () => onlyProblems.getAttribute("aria-pressed") === "true";
+
+// The listed rows. On a narrow screen the list is hidden while an event is open.
+const visible = () => [...list.querySelectorAll(isFiltered() ? "li:not(.is-fine)" : "li")];
 
 function arrange() {
-  const filtered = onlyProblems.getAttribute("aria-pressed") === "true";
+  const filtered = isFiltered();
   list.classList.toggle("only-problems", filtered);
   const problems = list.querySelectorAll("li:not(.is-fine)").length;
   const number = filtered ? problems : events.size;
@@ -83,11 +86,8 @@ function arrange() {
   byId("events-empty-title").textContent = events.size ? "No problems" : "No events yet";
   byId("newer").disabled = !neighbour(-1);
   byId("older-event").disabled = !neighbour(1);
-  const current = list.querySelector("[tabindex='0']");
-  if (!current || !current.offsetParent) {
-    const first = list.querySelector(filtered ? "li:not(.is-fine) .event" : ".event");
-    if (first) choose(first);
-  }
+  const shown = visible();
+  if (!shown.some((row) => row.firstElementChild.tabIndex === 0) && shown.length) choose(shown[0].firstElementChild);
 }
 
 // Only one row is reached by Tab: the chosen one.
@@ -162,8 +162,7 @@ byId("clear-events").addEventListener("click", () => {
   api("DELETE", "/events").catch((error) => announce(error.message));
 });
 onlyProblems.addEventListener("click", () => {
-  const isOn = onlyProblems.getAttribute("aria-pressed") === "true";
-  onlyProblems.setAttribute("aria-pressed", String(!isOn));
+  onlyProblems.setAttribute("aria-pressed", String(!isFiltered()));
   arrange();
 });
 document.addEventListener("open-event", (event) => open(event.detail, true));

@@ -93,9 +93,9 @@ async function follow() {
       const wait = run ? "&wait=1" : "";
       const changes = await api("GET", `/events?after=${version}&run=${run}${wait}`);
       const isFirst = changes.run !== run;
-      if (isFirst) await Promise.all([loadExamples(), loadWording()]);
       update(changes, isFirst);
       showState(changes.state);
+      if (isFirst) await Promise.all([loadExamples(), loadWording()]);
       ({ run, version } = changes);
     } catch (error) {
       if (error.status === 403) {

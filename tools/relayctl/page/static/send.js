@@ -1,6 +1,6 @@
 // Send an example of a source, or a pasted request, or only preview it.
 
-import { api, byId, card, count, make, pretty, setOptions } from "./dom.js";
+import { api, byId, card, count, make, pretty, rich, setOptions } from "./dom.js";
 
 const source = byId("send-source");
 const example = byId("send-example");
@@ -78,9 +78,9 @@ async function send() {
 export function previewOf(event) {
   const made = [];
   const words = event.pushes.length ? event.pushes : event.messages;
-  for (const push of words) made.push(card(push, push.to ?? "nobody: no route leads to anybody"));
+  for (const push of words) made.push(card(push, push.to ?? "nobody"));
   const reason = [event.code, event.detail].filter(Boolean).join(": ");
-  if (reason && !event.pushes.length) made.push(make("p", "preview-reason", {}, reason));
+  if (reason && !event.pushes.length) made.push(make("p", "preview-reason", {}, ...rich(reason)));
   for (const each of event.violations) {
     made.push(make("p", "preview-reason", {}, `${each.pointer || "(the document)"} breaks ${each.rule}`));
   }

@@ -1,6 +1,6 @@
 // The steps of an event's story as elements: each has a title, a state, a summary and content.
 
-import { card, clock, count, duration, make, pretty, size } from "./dom.js";
+import { card, clock, count, duration, make, pretty, rich, size } from "./dom.js";
 
 const CONDITIONS = { holds: "holds", false: "does not hold", failed: "cannot be evaluated on this event" };
 const SKIPPED = {
@@ -28,7 +28,7 @@ function step(title, state, summary, content, isOpen = state === "failed") {
   return { title, state, summary, content, isOpen };
 }
 
-const note = (text) => make("p", "note", {}, text);
+const note = (text) => make("p", "note", {}, ...rich(text));
 
 // --- pieces -----------------------------------------------------------------------------------------
 
@@ -50,6 +50,9 @@ function table(rows, className = "") {
   return body;
 }
 
+// An expression as code. One that contains a backtick, a literal of JMESPath, stays text.
+const quoted = (text) => (text.includes("`") ? text : `\`${text}\``);
+
 const heading = (text) => make("h3", "", {}, text);
 
 function list(items) {
@@ -66,7 +69,7 @@ function check(state, text, detail = "") {
     make("span", "mark", { "aria-hidden": "true" }, mark),
     make("span", "hidden-label", {}, `${word}: `),
     make("span", "", {}, text),
-    detail ? make("span", "check-detail", {}, detail) : "",
+    detail ? make("span", "check-detail", {}, ...rich(detail)) : "",
   );
 }
 
@@ -106,7 +109,6 @@ function verificationStep(story) {
   const failed = story.verification.find((each) => each.state === "failed");
   const reached = story.verification.some((each) => each.state === "passed");
   const content = [list(story.verification.map((each) => check(each.state, each.title, each.detail)))];
-  if (failed && story.reason) content.push(note(story.reason));
   for (const skipped of story.skipped) content.push(note(`In this explanation ${SKIPPED[skipped] ?? skipped}.`));
   if (failed) return step(title, "failed", `not passed: ${lower(failed.title)}`, content);
   return step(title, reached ? "passed" : "skipped", reached ? "the sender is genuine" : "not reached", content);
@@ -119,7 +121,7 @@ function schemaStep(story) {
   const title = "Schema";
   if (!why) return step(title, "none", known(story), [note(unknownText(story))]);
   if (why.violations.length) {
-    const rows = why.violations.map((each) => [each.pointer || "(the document)", `breaks \`${each.rule}\``]);
+    const rows = why.violations.map((each) => [each.pointer || "(the document)", `breaks ${each.rule}`]);
     const summary = `broken in ${count(why.violations.length, "place")}`;
     return step(title, "failed", summary, [table(rows, "headers")]);
   }
@@ -154,7 +156,7 @@ function ruleStep(story) {
   if (!why.event) return step(title, "skipped", "not reached", [note("The event was refused before.")]);
   const items = why.rules.map((rule) => {
     const state = { holds: "passed", false: "skipped", failed: "failed" }[rule.condition];
-    const condition = rule.when === null ? "it has no condition" : `${CONDITIONS[rule.condition]}: ${rule.when}`;
+    const condition = rule.when === null ? "it has no condition" : `${CONDITIONS[rule.condition]}: ${quoted(rule.when)}`;
     return check(state, `Rule ${rule.number}`, condition);
   });
   const content = [items.length ? list(items) : note("The source has no message rule.")];
@@ -176,7 +178,7 @@ function routeStep(story) {
   if (!why.event) return step(title, "skipped", "not reached", [note("The event was refused before.")]);
   const items = why.routes.flatMap((route) => {
     const state = route.applies ? "passed" : route.condition === "failed" ? "failed" : "skipped";
-    const condition = route.when === null ? "for every event" : `${CONDITIONS[route.condition]}: ${route.when}`;
+    const condition = route.when === null ? "for every event" : `${CONDITIONS[route.condition]}: ${quoted(route.when)}`;
     const own = check(state, `Route ${route.number}`, condition);
     for (const to of route.to) own.append(recipient(to));
     return [own];
@@ -258,8 +260,8 @@ function receiptStep(story) {
     return step(title, "none", text, content.length ? content : [note("No log line is known.")], false);
   }
   const outcomes = own.map((receipt) => receipt.fields.outcome).join(", ");
-  const isBad = story.verdict === "failed";
-  return step(title, isBad ? "failed" : "passed", outcomes, content, false);
+  const state = { delivered: "passed", duplicate: "passed", filtered: "passed", rejected: "failed", failed: "failed" };
+  return step(title, state[story.verdict] ?? "none", outcomes, content, false);
 }
 
 function plain(value) {

@@ -1,6 +1,6 @@
 // The whole story of one event. Its steps follow the pipeline.
 
-import { api, byId, clock, make } from "./dom.js";
+import { api, byId, clock, make, rich, titleOf } from "./dom.js";
 import { stepsOf } from "./steps.js";
 
 const story = byId("story");
@@ -49,14 +49,14 @@ export async function openStory(event, takesFocus) {
 }
 
 function head(event) {
-  byId("story-title").textContent = event.title || event.type || event.label || "Request";
+  byId("story-title").textContent = titleOf(event);
   const meta = byId("story-meta");
   meta.replaceChildren(make("span", `verdict v-${event.verdict}`, {}, event.verdict));
   const id = event.id === "-" ? "" : event.id;
   for (const text of [event.source, event.type, id, event.label && `example ${event.label}`, clock(event.at)]) {
     if (text) meta.append(make("span", "", {}, text));
   }
-  byId("story-reason").textContent = reasonOf(event);
+  byId("story-reason").replaceChildren(...rich(reasonOf(event)).filter(Boolean));
 }
 
 function show(found) {

@@ -1,10 +1,12 @@
 // Edit the files of a source. While a person types, the phone shows what the examples become.
 
-import { api, byId, count, make, setOptions } from "./dom.js";
+import { api, byId, count, make, rich, setOptions } from "./dom.js";
 import { previewOf } from "./send.js";
 
 const PREVIEW_AFTER_MS = 250;
 const ALL = "";
+const NOTE = "Preview: nothing is sent";
+const NOTE_OF_MISTAKES = "Preview of the last version without a mistake";
 
 const source = byId("wording-source");
 const example = byId("wording-example");
@@ -125,7 +127,7 @@ function findingElement(finding) {
   const message = finding.key ? `${finding.key}: ${finding.message}` : finding.message;
   const button = make("button", "", { type: "button" }, place);
   button.addEventListener("click", () => goTo(finding));
-  return make("li", finding.severity, {}, button, " ", message);
+  return make("li", finding.severity, {}, button, " ", ...rich(message));
 }
 
 function goTo(finding) {
@@ -172,9 +174,13 @@ async function preview() {
 
 function showPreview(found) {
   const list = byId("preview-list");
-  list.classList.toggle("is-outdated", found.previews.length === 0);
-  if (!found.previews.length) return; // a mistake: the last preview stays
+  const hasMistakes = found.findings.some((finding) => finding.severity === "error");
+  list.classList.toggle("is-outdated", hasMistakes);
+  byId("previews-note").textContent = hasMistakes ? NOTE_OF_MISTAKES : NOTE;
+  if (hasMistakes) return; // the last preview stays
   list.replaceChildren(...found.previews.map(previewElement));
+  if (!found.previews.length) list.append(make("li", "preview-reason", {}, "The source has no example."));
+  list.querySelector(".is-changed")?.scrollIntoView({ block: "nearest" });
 }
 
 function previewElement(found) {
