@@ -4,12 +4,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 
+from browser_page import opened
 from fakes import SHIPPED, SHIPPED_ROUTES
+from local_relay import World, running_world
+from page_files import SECRETS, write_files
 from relayctl.progress import Progress
 from relayctl.stack import LocalStack, StackOptions, local_stack
 
@@ -70,3 +74,17 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=list(QUIET))
         yield started
         started.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Run the page."""
+    with running_world(tmp_path / "run", write_files(tmp_path), SECRETS) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, world: World) -> Iterator[Page]:
+    """Open the page on a wide screen."""
+    with opened(browser, world) as wide:
+        yield wide

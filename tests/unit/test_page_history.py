@@ -206,7 +206,7 @@ class Logs:
 def test_the_log_is_read_on_and_each_line_once() -> None:
     """Lines of the same millisecond may be in different pages and readings."""
     logs = Logs()
-    log = FunctionLog(logs)
+    log = FunctionLog(logs, 990.0)
     event = {
         "logStreamName": "a",
         "timestamp": 1_000_000,

@@ -22,10 +22,11 @@ type Line = Mapping[str, Any]
 class FunctionLog:
     """Reads the lines that have been written since the last reading."""
 
-    def __init__(self, logs: Any) -> None:
-        """Use a client of CloudWatch Logs."""
+    def __init__(self, logs: Any, since: float) -> None:
+        """Use a client of CloudWatch Logs, and begin at a time in seconds since the epoch."""
         self._logs = logs
-        self._since = dict.fromkeys(GROUPS, 0)
+        self._begin = int(since * 1000)
+        self._since = dict.fromkeys(GROUPS, self._begin)
         self._seen: dict[str, dict[tuple[str, int, str], int]] = {group: {} for group in GROUPS}
 
     def new_lines(self) -> list[Line]:
@@ -34,7 +35,7 @@ class FunctionLog:
         return sorted(found, key=lambda line: str(line.get("timestamp", "")))
 
     def _new_lines(self, group: str) -> Iterator[Line]:
-        wanted = {"logGroupName": group, "startTime": max(0, self._since[group] - _OVERLAP_MS)}
+        wanted = {"logGroupName": group, "startTime": max(self._begin, self._since[group] - _OVERLAP_MS)}
         seen = self._seen[group]
         while True:
             page = self._logs.filter_log_events(**wanted)

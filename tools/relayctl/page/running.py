@@ -1,10 +1,12 @@
 """Wire the relay's part of the page to a running local stack."""
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from relayctl.deploy import client
@@ -54,8 +56,8 @@ def running_page(
 
     Raises StepFailedError.
     """
-    directory = stack.directory / "page"
-    (directory / "edited").mkdir(parents=True)
+    directory = Path(tempfile.mkdtemp(dir=stack.directory, prefix="page-"))
+    (directory / "edited").mkdir()
     history, known = History(), set[str]()
     explainer = Explainer(copy_files(files, directory / "files-0"), stack.signing_secrets)
 
@@ -95,7 +97,9 @@ def running_page(
     stack.sandbox.extend(api.extension())
     with ExitStack() as ended:
         ended.enter_context(recorder.server)
-        ended.enter_context(LogFollower(FunctionLog(clients["logs"]), lambda line: _add(history, line)))
+        ended.enter_context(
+            LogFollower(FunctionLog(clients["logs"], time.time()), lambda line: _add(history, line))
+        )
         ended.enter_context(reloader)
         yield RunningPage(f"{stack.sandbox.address}/#{key}", history, recorder, sending, reloader)
 

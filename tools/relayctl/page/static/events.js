@@ -87,7 +87,9 @@ function arrange() {
   byId("newer").disabled = !neighbour(-1);
   byId("older-event").disabled = !neighbour(1);
   const shown = visible();
-  if (!shown.some((row) => row.firstElementChild.tabIndex === 0) && shown.length) choose(shown[0].firstElementChild);
+  const isUsed = storyNumber() || list.contains(document.activeElement);
+  const hasChosen = shown.some((row) => row.firstElementChild.tabIndex === 0);
+  if (shown.length && !(isUsed && hasChosen)) choose(shown[0].firstElementChild);
 }
 
 // Only one row is reached by Tab: the chosen one.

@@ -5,9 +5,9 @@ import { card, clock, count, duration, make, pretty, rich, size } from "./dom.js
 const CONDITIONS = { holds: "holds", false: "does not hold", failed: "cannot be evaluated on this event" };
 const SKIPPED = {
   proof: "the proof was not verified",
-  address: "the caller’s address was not checked",
+  address: "the caller's address was not checked",
   subscription: "the subscription was not confirmed",
-  secret: "the handshake’s secret was not kept",
+  secret: "the handshake's secret was not kept",
   settings: "settings that are stored beside the secret were not known",
 };
 
@@ -83,7 +83,7 @@ function requestStep(story) {
   }
   if (!request) {
     const text =
-      "The request did not come through the page’s address for webhooks, so only its log lines are known. " +
+      "The request did not come through the page's address for webhooks, so only its log lines are known. " +
       "A log never has a payload.";
     return step("Request", "none", "not recorded", [note(text)]);
   }
@@ -91,11 +91,11 @@ function requestStep(story) {
   if (request.query.length) content.push(heading("Query"), table(request.query));
   content.push(heading("Body"));
   if (request.body === null) content.push(note(`${size(request.bytes)} that are not text`));
-  else if (request.body) content.push(code(pretty(request.body), "The request’s body"));
+  else if (request.body) content.push(code(pretty(request.body), "The request's body"));
   else content.push(note("empty"));
   if (request.is_cut) content.push(note("only the beginning is shown"));
   content.push(heading(`Answer: ${answer.status}`), table(answer.headers, "headers"));
-  if (answer.body) content.push(code(pretty(answer.body), "The answer’s body"));
+  if (answer.body) content.push(code(pretty(answer.body), "The answer's body"));
   const summary = `${request.method} ${request.path}, ${size(request.bytes)}; answered ${answer.status} in ${answer.ms} ms`;
   return step("Request", answer.status < 400 ? "passed" : "none", summary, content, false);
 }
@@ -137,8 +137,8 @@ function schemaStep(story) {
     ["identity", why.event.identity],
     ["remembered", why.remember_secs === null ? "as long as the ledger remembers" : `for ${duration(why.remember_secs)}`],
   ];
-  if (why.is_fallback) rows.push(["fallback", "no other source’s match rule fits"]);
-  const content = [table(rows, "headers"), heading("data"), code(JSON.stringify(why.event.data, null, 2), "The event’s data")];
+  if (why.is_fallback) rows.push(["fallback", "no other source's match rule fits"]);
+  const content = [table(rows, "headers"), heading("data"), code(JSON.stringify(why.event.data, null, 2), "The event's data")];
   return step(title, "passed", `fits; type ${why.event.type || "none"}`, content);
 }
 
@@ -223,7 +223,7 @@ function pushStep(story) {
 }
 
 function vendorStep(story) {
-  const title = "Vendor’s answer";
+  const title = "Vendor's answer";
   if (!story.calls.length) return step(title, "none", "no call", [note("The vendor was not called for it.")]);
   const content = story.calls.flatMap((call) => {
     const status = call.status === null ? "no answer" : String(call.status);
