@@ -90,7 +90,7 @@ chaos: setup ## break everything on purpose and check the result: EVENTS= (2000)
 openapi: setup ## write docs/openapi.json: the HTTP interface, from the code and the sources
 	@$(PY) -m relayctl openapi
 
-reference: setup ## write the tables of keys in docs/ and the JSON Schemas in docs/schemas/, from the code
+reference: setup ## write the tables of keys in docs/, docs/schemas/ and docs/sources/, from the code and the sources
 	@$(PY) -m relayctl reference
 
 requirements: .tools/uv/.done ## compile requirements/*.in to pinned files; UPGRADE=1 takes the newest versions

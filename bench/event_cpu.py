@@ -19,7 +19,7 @@ from typing import Any
 import urllib3
 
 from figures import Figure, summary
-from loopback import loopback
+from loopback import SECRET, loopback
 from ports import PushCredentials, SigningSecrets
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.bootstrap import receive
@@ -31,7 +31,6 @@ from stores import Connections, Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
-SECRET = "bench-signing-secret"  # noqa: S105 (it signs the benchmark's own events)
 
 
 def measure(report: Callable[[str], None]) -> list[Figure]:
@@ -81,12 +80,13 @@ def _environment(port: int) -> None:
 
 def _floor(port: int) -> Callable[[], None]:
     push = {
-        "Body": "#42 The oven reports 451 °C 🔥, by octocat",
+        "Body": "The oven reports 451 °C 🔥\nby octocat, bug\nIt should never be above 250 °C.\n"
+        "Seen twice this morning.",
         "CompanyId": 4711,
         "ExpirySecs": 86400,
         "IntegrationKey": "bench",
         "Sound": True,
-        "Title": "octo-org/bakery: new issue",
+        "Title": "New issue: octo-org/bakery #42",
         "UserExternalId": "4711",
     }
     pool = urllib3.PoolManager(retries=False)
@@ -127,7 +127,7 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
         forward=replace(forward, relay=relay),
     )
     endpoint = replace(endpoint, intake=intake)
-    invocation = _webhook()
+    invocation = webhook()
 
     def relay_one() -> None:
         # It is the same event each time, so it would be a duplicate.
@@ -140,7 +140,8 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
     return relay_one
 
 
-def _webhook() -> dict[str, Any]:
+def webhook() -> dict[str, Any]:
+    """Return a signed webhook of GitHub."""
     request = json.loads((ROOT / "src/sources/github/examples/issues-opened.request.json").read_text())
     body = json.dumps(request["body"], ensure_ascii=False)
     proof = hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()

@@ -30,7 +30,7 @@ from sandbox.server import SandboxServer
 ROUNDS: Final = 11
 _COMPANY_ID: Final = 4711
 _KEY: Final = "bench"
-_PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+PLATFORMS: Final = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 _EXAMPLE: Final = (
     Path(__file__).resolve().parents[1] / "src/sources/github/examples/issues-opened.request.json"
 )
@@ -43,7 +43,7 @@ def measure(report: Callable[[str], None]) -> list[Figure]:
     with ExitStack() as cleanup:
         directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         built = directory / "artifact"
-        artifact.build(_PLATFORMS[host_architecture()], built)
+        artifact.build(PLATFORMS[host_architecture()], built)
         aws = ministack.start(cleanup.enter_context(Processes()), directory)
         sandbox = cleanup.enter_context(SandboxServer(Account(_COMPANY_ID, _KEY)))
         environment = _provision(aws.address) | {"PUSH_BASE_URL": sandbox.address}
@@ -89,13 +89,13 @@ def _first_push_secs(
     """Start a new function that delivers one event, and return the seconds from its start to the push."""
     with lambda_function(built, "push_relay.deliver.handler", environment, directory) as function:
         began = time.time()
-        answer = function.invoke(_batch(number))
+        answer = function.invoke(batch(number))
         if answer != {"batchItemFailures": []}:
             raise SystemExit(f"bench: the event was not delivered: {answer}\n{function.log()}")
         return sandbox.record.calls()[-1].time.timestamp() - began
 
 
-def _batch(number: int) -> dict[str, Any]:
+def batch(number: int) -> dict[str, Any]:
     """Return an SQS batch with one GitHub event, which is a new event each time."""
     example = json.loads(_EXAMPLE.read_text("utf-8"))
     event = Event(

@@ -2,7 +2,7 @@
 
 It runs in its own process, so that its work is not measured. A call of the vendor is answered with `{}`,
 which is a success. An update of DynamoDB is answered as if there had been no item before, and a read as if
-there were no item.
+there were no item. Secrets Manager has two secrets.
 """
 
 import asyncio
@@ -13,6 +13,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+SECRET = "bench-signing-secret"  # noqa: S105 (it signs the benchmark's own events)
+#: The ARNs of the two secrets.
+SIGNING_SECRETS, PUSH_CREDENTIALS = "bench-signing", "bench-push"
+_SECRETS = {
+    SIGNING_SECRETS: json.dumps({"github": SECRET}),
+    PUSH_CREDENTIALS: json.dumps({"CompanyId": 4711, "IntegrationKey": "bench"}),
+}
 _SET_OR_ADDED = re.compile(r"([#\w]+) (?:= )?(:\w+)")
 
 
@@ -23,9 +30,11 @@ def _answer_of(content: bytes) -> bytes:
     )
 
 
-def _dynamodb(body: bytes) -> bytes:
-    """Return the answer to a call of DynamoDB: the attributes that an update sets, or adds to 0."""
+def _aws(body: bytes) -> bytes:
+    """Return the answer to a call of AWS: a secret, or the attributes that an update sets, or adds to 0."""
     call = json.loads(body)
+    if secret := _SECRETS.get(call.get("SecretId")):
+        return _answer_of(json.dumps({"SecretString": secret}).encode())
     names, values = call.get("ExpressionAttributeNames", {}), call.get("ExpressionAttributeValues", {})
     found = _SET_OR_ADDED.findall(call.get("UpdateExpression", ""))
     attributes = {names.get(name, name): values[value] for name, value in found}
@@ -54,7 +63,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
                 line.partition(b":")[2] for line in head.lower().split(b"\r\n") if b"content-length" in line
             )
             body = await reader.readexactly(int(next(lengths, b"0")))
-            writer.write(_dynamodb(body) if b"x-amz-target" in head.lower() else _VENDOR)
+            writer.write(_aws(body) if b"x-amz-target" in head.lower() else _VENDOR)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

@@ -29,7 +29,7 @@ eventbridge_source = "kiln"
 [[match]]
 sqs_queue = "arn:aws:sqs:*:kilns"
 [[message]]
-when = "length(data.heat) > `0`"
+when = "data.heat[::0]"
 title = "Too hot"
 body = "{{ data.note }}"
 [[message]]
@@ -56,7 +56,7 @@ when = "data.note == 'never'"
 to = "user:never"
 [[route]]
 source = "kiln"
-when = "length(data.heat) > `0`"
+when = "data.heat[::0]"
 to = "user:failed"
 [[route]]
 source = "kiln"
@@ -69,7 +69,7 @@ account = "mill"
 to = "external:7"
 """
 #: An event of the source `kiln` that a route leads to a person.
-HOT = {"id": "k-1", "kind": "hot", "note": "Kiln 4", "text": "1,300 °C", "heat": [], "who": "mia"}
+HOT = {"id": "k-1", "kind": "hot", "note": "Kiln 4", "text": "1,300 °C", "heat": None, "who": "mia"}
 #: When the events of `invocations` were sent.
 NOW = "2027-01-15T08:00:00Z"
 #: The part of the source that verifies.

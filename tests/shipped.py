@@ -1,23 +1,21 @@
 """The source folders that ship with the relay, without those that a deployer has added.
 
-The README's table of sources defines which ones ship. A deployer may add folders to src/sources/ and change
-config/relay.toml, so the tests ignore other folders and never read that file.
+A shipped folder belongs to the catalogue: it has a `page.toml`. A deployer may add folders to src/sources/
+and change config/relay.toml, so the tests ignore other folders and never read that file.
 """
 
 import atexit
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ROOT / "src" / "sources"
-_ROW = re.compile(r"^\| `([a-z0-9-]+)` \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 
 
 def names() -> list[str]:
-    """Return the names of the shipped sources, in the README's order."""
-    return _ROW.findall((ROOT / "README.md").read_text("utf-8"))
+    """Return the names of the shipped sources, in order."""
+    return sorted(file.parent.name for file in FOLDERS.glob("*/page.toml"))
 
 
 def directory() -> Path:

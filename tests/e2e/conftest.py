@@ -1,7 +1,5 @@
 """Fixtures of the end-to-end tests: a deployed stack, which takes half a minute to start, and a browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -14,10 +12,10 @@ from browser_page import opened
 from fakes import SHIPPED, SHIPPED_ROUTES
 from local_relay import World, running_world
 from page_files import SECRETS, write_files
+from relayctl.phone.picture import CHROMIUM_NAMES, find_chromium
 from relayctl.progress import Progress
 from relayctl.stack import LocalStack, StackOptions, local_stack
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -55,17 +53,10 @@ def fresh_stack(stack: LocalStack) -> LocalStack:
     return stack
 
 
-def chromium() -> str | None:
-    """Return the path of the Chromium that CHROMIUM names, or of the first one on PATH."""
-    return os.environ.get("CHROMIUM") or next(
-        (path for path in map(shutil.which, CHROMIUM_NAMES) if path), None
-    )
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start one Chromium, or skip the tests that need it."""
-    path = chromium()
+    path = find_chromium()
     if path is None:
         pytest.skip(
             f"Chromium not found: install one of {', '.join(CHROMIUM_NAMES)}, or set CHROMIUM to its path"

@@ -74,9 +74,10 @@ def test_the_artifact_contains_the_relay_its_sources_and_its_configuration(artif
     """The relay looks for its sources and its configuration beside its package."""
     assert (artifact / "push_relay/deliver.py").is_file()
     assert (artifact / "config/relay.toml").read_bytes() == SHIPPED_ROUTES.read_bytes()
-    assert {path.name for path in (artifact / "sources").iterdir()} == {
-        path.name for path in SHIPPED.iterdir()
-    }
+    folders = [path.name for path in SHIPPED.iterdir()]
+    files = {path.relative_to(artifact / "sources") for path in artifact.glob("sources/*/*")}
+    assert files == {Path(name, file) for name in folders for file in ("source.json", "schema.json")}
+    assert {path.name for path in (artifact / "sources").iterdir()} == {*folders, "index.json"}
 
 
 def test_a_deployers_build_contains_their_own_sources_and_configuration() -> None:
@@ -87,7 +88,7 @@ def test_a_deployers_build_contains_their_own_sources_and_configuration() -> Non
 
 def test_the_artifact_has_no_examples_and_no_files_that_only_installers_read(artifact: Path) -> None:
     """Files that no invocation reads would cost start-up time and upload time."""
-    unwanted = {"examples", "RECORD", "INSTALLER", "bin", ".lock"}
+    unwanted = {"examples", "page.toml", "routes.toml", "RECORD", "INSTALLER", "bin", ".lock"}
     assert [path for path in artifact.rglob("*") if path.name in unwanted] == []
 
 

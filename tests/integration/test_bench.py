@@ -8,14 +8,18 @@ import pytest
 
 from relayctl.project import ROOT
 
-_PROGRAM = "import event_cpu; event_cpu.ROUNDS = event_cpu.EVENTS = 2; event_cpu.measure(print)"
+_PROGRAMS = {
+    "event": "import event_cpu; event_cpu.ROUNDS = event_cpu.EVENTS = 2; event_cpu.measure(print)",
+    "start": "import start_cpu; start_cpu.ROUNDS = 2; start_cpu.MANY = 12; start_cpu.measure(print)",
+}
 
 
-@pytest.mark.timeout(120)
-def test_the_cost_of_an_event_can_be_measured() -> None:
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("program", _PROGRAMS.values(), ids=_PROGRAMS)
+def test_the_cost_of_an_event_and_of_a_start_can_be_measured(program: str) -> None:
     """The benchmark itself runs rarely, so a change of the ledger's calls could break it without notice."""
     done = subprocess.run(  # noqa: S603 (our own program)
-        [sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-c", program],
         cwd=ROOT,
         env={
             **os.environ,
@@ -23,7 +27,7 @@ def test_the_cost_of_an_event_can_be_measured() -> None:
         },
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=230,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

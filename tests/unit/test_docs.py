@@ -12,7 +12,7 @@ import shipped
 from attacks import ATTACKS, Attack
 from push_relay.core.inbound.formats.registry import FORMATS
 from push_relay.core.queue_format import SOURCE_ATTRIBUTE
-from push_relay.core.rules.expression import FUNCTIONS
+from push_relay.core.rules.functions import FUNCTIONS
 from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES
 from push_relay.core.trust.schemes.registry import SCHEMES
 
@@ -63,14 +63,14 @@ def test_each_attack_on_one_part_names_the_tests_that_try_it() -> None:
 
 
 @pytest.mark.parametrize("name", shipped.names())
-def test_every_source_of_the_readme_ships_with_examples(name: str) -> None:
-    """The README's table is the list of shipped sources: the other tests go through it."""
+def test_every_source_of_the_catalogue_has_examples(name: str) -> None:
+    """An example is the only proof of a wording."""
     assert (shipped.FOLDERS / name / "source.toml").is_file()
     assert list((shipped.FOLDERS / name / "examples").glob("*.request.json"))
 
 
-def test_the_readme_lists_the_shipped_sources() -> None:
-    """A table that cannot be read would leave every test of the sources without work."""
+def test_the_catalogue_is_found() -> None:
+    """An empty list would leave every test of the sources without work."""
     assert {"github", "grafana", "push"} <= set(shipped.names())
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
-from push_relay.core.rules.expression import Expression, Template
+from push_relay.core.rules.expression import Expression
+from push_relay.core.rules.template import Template
 
 SCOPE: dict[str, Any] = {
     "type": "issues",
@@ -96,21 +97,35 @@ def test_null_as_an_argument_results_in_null(text: str) -> None:
         "date(data.huge, '%Y')",
         "truncate(data.text, to_number('inf'))",
         "truncate(data.text, to_number('nan'))",
-        "data.list[::0]",
         "contains(data.text, `1`)",
+        "contains(data.null, 'a')",
+        "length(data.seconds)",
+        "starts_with(data.object, 'a')",
         "lookup(data.text, 'a')",
         "sort(['a', `1`])",
         "ceil(to_number('inf'))",
         "join_text(data.zero, 'a')",
         "enclose('a', 'b', data.null)",
+        "plural(data.text, 'alert')",
+        "part(data.text, '', `0`)",
+        "money(data.huge, 'EUR')",
+        "duration(data.object)",
+        "data.text > `1`",
+        "data.seconds < 'a'",
+        "data.null >= `0`",
     ],
 )
-def test_a_failure_names_the_expression_and_quotes_no_value(text: str) -> None:
+def test_a_function_that_cannot_use_a_value_returns_null(text: str) -> None:
+    """A sender that changes the type of a field must not stop a push."""
+    assert Expression.compile(text)(SCOPE) is None
+
+
+def test_a_failure_names_the_expression_and_quotes_no_value() -> None:
     """The errors of JMESPath quote the value that caused them, and this value must not be logged."""
     with pytest.raises(MappingFailed) as failed:
-        Expression.compile(text)(SCOPE)
-    assert text in failed.value.detail
-    assert "planted" not in str(failed.value)
+        Expression.compile("data.list[::0] || 'planted'")({"data": {"list": ["planted"]}})
+    assert "data.list[::0]" in failed.value.detail
+    assert "planted']" not in str(failed.value)
     assert failed.value.__suppress_context__
 
 

@@ -67,7 +67,7 @@ def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFix
     """`make check` fails if a declaration has changed and the files have not."""
     page = tmp_path / "page.md"
     page.write_text("# By hand\n<!-- keys: PersonTable -->\n<!-- end of keys -->\nMore.\n")
-    command = ["reference", "--docs", str(tmp_path)]
+    command = ["reference", "--docs", str(tmp_path), "--sources", str(tmp_path / "sources")]
     assert main([*command, "--check"]) == 1
     assert sorted(capsys.readouterr().err.splitlines()) == [
         "page.md: is not current; `make reference` writes it",

@@ -84,7 +84,7 @@ def test_a_delivered_example_has_every_key(files: Files) -> None:
 
 def test_a_part_that_fails_makes_the_event_failed_and_the_others_are_sent(files: Files) -> None:
     """The worst receipt is the event's outcome."""
-    ran = files.run(files.example({**HOT, "heat": None, "all": True, "user": "u1"}))
+    ran = files.run(files.example({**HOT, "heat": [], "all": True, "user": "u1"}))
     assert ran.code == 1
     assert (ran.line["status"], ran.event["outcome"], ran.event["error_code"]) == (
         "failed",

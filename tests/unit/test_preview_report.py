@@ -25,7 +25,7 @@ def files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Files:
 
 CASES: dict[str, dict[str, Any]] = {
     "delivered": HOT | {"user": "u-1"},
-    "failed": HOT | {"heat": None},
+    "failed": HOT | {"heat": []},
     "filtered": HOT | {"who": "nobody", "kind": "cold"},
     "rejected": {"note": 7},
 }

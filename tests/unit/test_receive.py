@@ -138,7 +138,7 @@ def test_an_unknown_exception_is_an_opaque_500() -> None:
 def test_an_event_that_cannot_be_mapped_is_accepted_and_fails_when_delivered() -> None:
     """The sender cannot correct it, so the event is queued like any other, and `deliver` dead-letters it."""
     world = World()
-    answer = world.receive(webhook({"kind": ["upper() takes none"], "words": "kept"}))
+    answer = world.receive(webhook({"kind": ["a slice without a step"], "words": "kept"}))
     assert answer["statusCode"] == 202
     ((queued, _),) = world.messages.queued
     assert (queued.type, queued.data["words"]) == (None, "kept")

@@ -120,8 +120,8 @@ def test_an_invalid_recipient_does_not_affect_the_others() -> None:
     """Each failure has the numbers of the route and the recipient, as the mistakes in relay.toml do."""
     routed = route(
         [
-            {"to": ["email:{{ data.mail }}", "user:1", "user:{{ upper(data.list) }}"]},
-            {"to": ["user:2"], "when": "contains(data.none, 'x')"},
+            {"to": ["email:{{ data.mail }}", "user:1", "user:{{ data.list[::0] }}"]},
+            {"to": ["user:2"], "when": "`[1]`[::0]"},
             {"to": ["user:3"]},
         ],
         {"mail": "planted", "list": ["planted"]},
@@ -129,8 +129,8 @@ def test_an_invalid_recipient_does_not_affect_the_others() -> None:
     assert [recipient.value for _, recipient in routed.recipients] == ["1", "3"]
     assert [error.detail for error in routed.failures] == [
         "route[1].to[1]: a recipient's email address is invalid",
-        "route[1].to[3]: `upper(data.list)` cannot be evaluated on this event",
-        "route[2].when: `contains(data.none, 'x')` cannot be evaluated on this event",
+        "route[1].to[3]: `data.list[::0]` cannot be evaluated on this event",
+        "route[2].when: ``[1]`[::0]` cannot be evaluated on this event",
     ]
 
 
@@ -194,3 +194,27 @@ def test_a_source_that_does_not_exist_is_found_at_build_time() -> None:
     with pytest.raises(ConfigurationInvalid, match="there is no source `gihtub`; did you mean `github`"):
         read_routing(document, {"github"})
     read_routing(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "warned"),
+    [
+        ({"route": [{"source": "trello", "to": ["user:1"]}]}, ["source.trello"]),
+        ({"route": [{"source": "github", "to": ["user:1"]}]}, []),
+        ({}, []),
+        (
+            {
+                "route": [{"source": "trello", "to": ["user:1"]}],
+                "source": {"trello": {"url": "https://relay.example.com/webhooks/trello"}},
+            },
+            [],
+        ),
+    ],
+    ids=["routed", "another-route", "no-route", "with-url"],
+)
+def test_a_routed_source_whose_sender_signs_the_url_needs_the_url(
+    document: dict[str, Any], warned: list[str]
+) -> None:
+    """The shipped sources that nobody uses are not worth a warning."""
+    routing = read_routing(document, signing_url=["trello"])
+    assert [warning.key for warning in routing.warnings] == warned

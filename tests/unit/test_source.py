@@ -89,20 +89,20 @@ def test_a_type_that_is_not_text_is_empty(given: object) -> None:
 
 def test_an_event_is_checked_against_the_schema_first() -> None:
     """No expression is evaluated on data that violates the schema."""
-    strict = source({"required": ["id"]}, event={"id": "upper(data.n)"})
+    strict = source({"required": ["id"]}, event={"id": "data.n[::0]"})
     with pytest.raises(SchemaViolation):
         strict.event(arrival({"n": [1]}))
 
 
 def test_an_id_that_cannot_be_evaluated_is_the_fallback() -> None:
     """The mistake is in the source and not in the request, so the event gets an id nevertheless."""
-    event = source(event={"id": "upper(data.n)"}).event(arrival({"n": [1]}))
+    event = source(event={"id": "data.n[::0]"}).event(arrival({"n": [1]}))
     assert event.id == arrival({}).fallback_id
 
 
 def test_a_type_that_cannot_be_evaluated_is_unknown() -> None:
     """An empty type would be filtered silently, whereas None fails when the event is delivered."""
-    assert source(event={"type": "upper(data.n)"}).event(arrival({"n": [1]})).type is None
+    assert source(event={"type": "data.n[::0]"}).event(arrival({"n": [1]})).type is None
 
 
 def test_the_first_matching_rule_writes_the_wording() -> None:
@@ -120,8 +120,8 @@ def test_the_first_matching_rule_writes_the_wording() -> None:
 
 def test_if_no_rule_matches_there_is_no_wording() -> None:
     """The event is then filtered."""
-    assert source(message=[{**RULE, "when": "type == 'x'"}]).wording(event()) == WordingResult(None)
-    assert source().wording(event()) == WordingResult(None)
+    assert source(message=[{**RULE, "when": "type == 'x'"}]).wording(event()).wording is None
+    assert source().wording(event()) == WordingResult(None, reason="no message rule holds for it")
 
 
 @pytest.mark.parametrize(
@@ -172,19 +172,19 @@ def test_a_blank_title_or_body_is_a_mapping_error(key: str, value: object) -> No
 
 def test_a_rule_whose_condition_raises_an_error_is_skipped_and_reported() -> None:
     """A later rule writes the wording. The error names the rule and quotes no value."""
-    failing = {**RULE, "when": "contains(data.tags, 'x')", "title": "never"}
+    failing = {**RULE, "when": "data.tags[::0]", "title": "never"}
     wording = source(message=[failing, RULE]).wording(event({"tags": "planted", "n": 1}))
     assert wording == WordingResult(Wording("t", "b"))
-    wording = source(message=[failing, RULE]).wording(event({"tags": None}))
+    wording = source(message=[failing, RULE]).wording(event({"tags": ["x"]}))
     assert wording.wording == Wording("t", "b")
     assert [error.detail for error in wording.errors] == [
-        "message[1] of shop, when: `contains(data.tags, 'x')` cannot be evaluated on this event"
+        "message[1] of shop, when: `data.tags[::0]` cannot be evaluated on this event"
     ]
 
 
 def test_rules_after_the_matching_one_are_not_evaluated() -> None:
     """Their errors do not concern this event."""
-    assert source(message=[RULE, {**RULE, "when": "upper(data)"}]).wording(event()).errors == ()
+    assert source(message=[RULE, {**RULE, "when": "`[1]`[::0]"}]).wording(event()).errors == ()
 
 
 @pytest.mark.parametrize(

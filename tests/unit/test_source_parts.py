@@ -14,6 +14,8 @@ from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound.formats import WITH_OWN_IDS
 from push_relay.core.inbound.formats.registry import FORMATS
+from push_relay.core.push import Wording
+from push_relay.core.rules.wording import MessageRule
 from relayctl.project import ROOT
 
 SOURCE: dict[str, Any] = {
@@ -55,6 +57,51 @@ def test_deliver_compiles_neither_scheme_nor_body_format_nor_schema(tmp_path: Pa
     for part, place in (("verify", "source.toml:5: verify.header"), ("schema", "schema.json:1: is not JSON")):
         with pytest.raises(ConfigurationInvalid, match=place):
             getattr(source, part)
+
+
+RULES = """
+when = "where == 'kiln'"
+title = "a kiln"
+body = "{{ data. }}"
+[[message]]
+when = "data.title"
+title = "{{ where }}"
+body = "b"
+[[message]]
+when = "data."
+title = "{{ data. }}"
+body = "{{ other }}"
+[value]
+where = "data.title"
+other = "data."
+"""
+
+
+def test_an_event_compiles_only_the_parts_that_it_needs(tmp_path: Path) -> None:
+    """A source may have sixty message rules. Each part is compiled once."""
+    source = catalog(tmp_path, message=RULES).named("shop")
+    first, second = (source.wording(EVENT).wording for _ in range(2))
+    assert first == second == Wording("t", "b")
+    compiled = [set(vars(rule)) & set(rule.PARTS) for rule in source.messages]
+    assert compiled == [{"when"}, {*MessageRule.PARTS}, set()]
+    assert source.messages[1].title is source.messages[1].title
+
+
+def test_a_mistake_in_a_value_is_raised_as_one_when_a_rule_reads_it(tmp_path: Path) -> None:
+    """It is not the event's failure."""
+    source = catalog(tmp_path, message=RULES.replace("{{ where }}", "{{ other }}")).named("shop")
+    with pytest.raises(ConfigurationInvalid, match=r"source\.toml:\d+: value\.other: "):
+        source.wording(EVENT)
+
+
+def test_the_check_compiles_every_part_and_reports_all_mistakes(tmp_path: Path) -> None:
+    """Otherwise the first event of a rare kind would find them."""
+    match = 'eventbridge_source = "a"\nwhen = "data."\n[[match]]\neventbridge_source = "b"\nwhen = "type."'
+    source = catalog(tmp_path, message=f"{RULES}[[match]]\n{match}").named("shop")
+    assert [finding.key for finding in source.mistakes()] == [
+        *("match[1].when", "match[2].when", "value.other"),
+        *("message[1].body", "message[3].when", "message[3].title"),
+    ]
 
 
 @pytest.mark.parametrize("read", ['headers."x-kind"', r'"\u0068eaders"."x-kind"'])

@@ -12,6 +12,9 @@ from prose.vocabulary import Term, Vocabulary
 
 #: The list itself holds every banned word.
 VOCABULARY = "docs/vocabulary.toml"
+#: Written from src/sources/, whose texts are checked, and from the words of senders.
+_PAYLOADS = "docs/sources"
+_SOURCES = "src/sources"
 
 _PATTERNS = (
     "*.md",
@@ -21,7 +24,6 @@ _PATTERNS = (
     "docs/**/*.md",
     "build/**/*.mk",
     "events/*.md",
-    "config/*.toml",
     "requirements/*.in",
     *(
         f"{folder}/**/*.{kind}"
@@ -48,11 +50,16 @@ class Finding:
 
 
 def files(root: Path) -> Iterator[str]:
-    """Yield the files that are held to the vocabulary, relative to the root."""
+    """Yield the files that are held to the vocabulary, relative to the root.
+
+    A deployer's files are left out: config/, and the source folders without a page in the catalogue.
+    """
     paths = {path for pattern in _PATTERNS for path in root.glob(pattern)}
-    yield from sorted(
-        path.relative_to(root).as_posix() for path in paths if path.name != Path(VOCABULARY).name
-    )
+    names = sorted(path.relative_to(root) for path in paths)
+    for name in names:
+        is_deployers = name.is_relative_to(_SOURCES) and not (root / name.parent / "page.toml").is_file()
+        if name != Path(VOCABULARY) and not name.is_relative_to(_PAYLOADS) and not is_deployers:
+            yield name.as_posix()
 
 
 def findings(path: str, text: str, vocabulary: Vocabulary) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Final
 
+from relayctl.prepared_sources import write_prepared
 from relayctl.project import ROOT, UV
 
 #: The directory in which Lambda unpacks an artifact. The compiled modules name their files there, for
@@ -73,8 +74,7 @@ def build(platform: str, into: Path) -> None:
 
 def write_configuration(sources: Path, config: Path, into: Path) -> None:
     """Write the part of the artifact that changes without the code: the source folders and relay.toml."""
-    ignored = shutil.ignore_patterns("__pycache__", "examples")
-    shutil.copytree(sources, into / "sources", dirs_exist_ok=True, ignore=ignored)
+    write_prepared(sources, into / "sources")
     (into / "config").mkdir(exist_ok=True)
     shutil.copyfile(config, into / "config/relay.toml")
 

@@ -156,4 +156,6 @@ def _refusal(call: Call) -> str:
 
 def _show(progress: Progress, call: Call) -> None:
     for name, value in (call.push or {}).items():
-        progress.print_text(f"  {name:<16} {value}")
+        # The lines of a body are below each other.
+        text = str(value).replace("\n", "\n" + " " * 19)
+        progress.print_text(f"  {name:<16} {text}")

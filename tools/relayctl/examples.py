@@ -204,10 +204,11 @@ def _events(translator: Translator, example: Example) -> list[Event]:
     """Return the events of an example; a request may have several."""
     source = translator.sources.named(example.source)
     reads = translator.routing.reads(source.name)
-    return [source.event(arrival, reads) for arrival in _arrivals(source, example)]
+    return [source.event(arrival, reads) for arrival in arrivals(source, example)]
 
 
-def _arrivals(source: Source, example: Example) -> list[Arrival]:
+def arrivals(source: Source, example: Example) -> list[Arrival]:
+    """Return the arrivals of an example's events, as they are before the schema checks them."""
     request = example.request
     arrival = Arrival(
         source=source.name,

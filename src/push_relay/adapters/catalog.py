@@ -1,13 +1,25 @@
-"""Read the source folders and the deployer's relay.toml, and name the file and line of a mistake."""
+"""Read the source folders and the deployer's relay.toml, and name the file and line of a mistake.
+
+The build writes the folders of the artifact in a form that is read quickly (`relayctl/prepared_sources.py`):
+
+| file | content |
+|---|---|
+| `NAME/source.json` | the content of source.toml. JSON is read a hundred times faster than TOML |
+| `NAME/schema.json` | the same |
+| `index.json` | the tables `[[match]]` of each source that has some, by the source's name |
+"""
 
 import json
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.event_rules import Match
 from push_relay.core.rules.expression import RequestFields
 from push_relay.core.rules.findings import (
     INVALID_VALUE,
@@ -20,11 +32,14 @@ from push_relay.core.rules.findings import (
 )
 from push_relay.core.rules.route import Routing, read_routing
 from push_relay.core.rules.source import Source
-from push_relay.core.rules.source_file import SourceFile
+from push_relay.core.rules.source_file import MatchTable, SourceFile
 from push_relay.core.strict_json import JsonObject
 
 if TYPE_CHECKING:
     from push_relay.core.rules.schema import Schema
+
+#: The names of the files that the build writes.
+PREPARED_SOURCE, INDEX = "source.json", "index.json"
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -32,26 +47,29 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 class Catalog:
     """The source folders. Each is read when it is first needed, and its parts are compiled when they are.
 
-    `warn` is called with what still works in a source's file and has to be changed.
+    `warn` is called with what still works in a source's file and has to be changed. If the directory has an
+    index, the folders are those that the build has written, and the match rules are read from the index.
     """
 
     def __init__(self, directory: Path, warn: Callable[[Finding], None] = lambda _warning: None) -> None:
         self._directory = directory
         self._warn = warn
         self._sources: dict[str, Source] = {}
+        self._is_prepared = (directory / INDEX).is_file()
+        self._file_name = PREPARED_SOURCE if self._is_prepared else "source.toml"
 
     def names(self) -> list[str]:
         """Return the names of the folders that hold a source."""
-        return sorted(path.parent.name for path in self._directory.glob("*/source.toml"))
+        return sorted(path.parent.name for path in self._directory.glob(f"*/{self._file_name}"))
 
     def named(self, name: str) -> Source:
         """Return a source. Raises UnknownSource; a name is looked at before any path is made of it."""
         if name in self._sources:
             return self._sources[name]
         folder = self._directory / name
-        if not _NAME.fullmatch(name) or not (folder / "source.toml").is_file():
+        if not _NAME.fullmatch(name) or not (folder / self._file_name).is_file():
             raise UnknownSource("there is no source of that name")
-        source = open_source_folder(folder)
+        source = _open_prepared_folder(folder) if self._is_prepared else open_source_folder(folder)
         source.raise_mistakes()
         for warning in source.warnings:
             self._warn(warning)
@@ -62,15 +80,47 @@ class Catalog:
         """Return every source."""
         return (self.named(name) for name in self.names())
 
+    def match_rules(self) -> Iterable[tuple[str, Sequence[Match]]]:
+        """Return the match rules of each source that has some, with the source's name, in order of names.
+
+        With an index no source is read.
+        """
+        if self._is_prepared:
+            return self._indexed
+        return ((source.name, source.matches) for source in self.all() if source.matches)
+
+    @cached_property
+    def _indexed(self) -> tuple[tuple[str, Sequence[Match]], ...]:
+        index = _read_json(self._directory / INDEX)
+        report = Report()
+        return tuple(
+            (name, tuple(Match(MatchTable(table, report)) for table in tables))
+            for name, tables in index.items()
+        )
+
 
 def open_source_folder(folder: Path) -> Source:
     """Return a folder's source, of which nothing is compiled yet. The source knows the mistakes in its files.
 
     Raises Mistakes for a file that cannot be read.
     """
-    file = folder / "source.toml"
+    file = read_table(folder / "source.toml", SourceFile)
+    return Source(folder.name, file, lambda: _schema(folder / "schema.json"))
+
+
+def read_table[T: Table](file: Path, table: type[T]) -> T:
+    """Read a TOML file by its declaration. The mistakes are in the table's report.
+
+    Raises Mistakes for a file that cannot be read.
+    """
     text, document = _read_toml(file)
-    report = Report(_locate(file, text))
+    return table(document, Report(_locate(file, text)))
+
+
+def _open_prepared_folder(folder: Path) -> Source:
+    """Return the source of a folder that the build has written. Its findings name source.toml."""
+    report = Report(lambda _path: (_shown(folder / "source.toml"), 0))
+    document = _read_json(folder / PREPARED_SOURCE)
     return Source(folder.name, SourceFile(document, report), lambda: _schema(folder / "schema.json"))
 
 
@@ -146,14 +196,14 @@ def _schema(file: Path) -> "Schema":
     # Imported here: an event that `receive` has queued needs no schema again.
     from push_relay.core.rules.schema import Schema  # noqa: PLC0415
 
-    document = _read_schema(file)
+    document = _read_json(file)
     try:
         return Schema.compile(document)
     except ConfigurationInvalid as exc:
         raise Mistakes([Finding(_shown(file), 1, "", INVALID_VALUE, exc.detail)]) from exc
 
 
-def _read_schema(file: Path) -> JsonObject:
+def _read_json(file: Path) -> JsonObject:
     try:
         document = json.loads(file.read_bytes())
     except OSError as exc:

@@ -37,7 +37,7 @@ class Translator:
                 return
             written = source.wording(event)
             if written.wording is None:
-                yield Receipt.of(event, Outcome.FILTERED, detail="no message rule holds for it")
+                yield Receipt.of(event, Outcome.FILTERED, detail=written.reason)
                 return
             wording = written.wording
             pushes = [

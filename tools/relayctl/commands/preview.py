@@ -11,12 +11,8 @@ import argparse
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from relayctl.project import ROOT
-
-if TYPE_CHECKING:
-    from relayctl.preview.previewer import Previewer
 
 _WRONG_ARGUMENTS = 2
 #: The folder of the shipped sources.
@@ -25,7 +21,13 @@ SHIPPED = ROOT / "src/sources"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="an example, an invocation, or - for stdin")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="an example, an invocation, or - for stdin; a source folder or a source's name for all of its "
+        "examples",
+    )
     parser.add_argument(
         "--source",
         metavar="NAME",
@@ -63,37 +65,85 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=moment,
         help="the present, such as 2026-11-20T08:31:12Z (default: the clock's)",
     )
-    parser.add_argument("--json", action="store_true", help="write one line of JSON for each FILE")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="write one line of JSON for each FILE")
+    output.add_argument(
+        "--update",
+        action="store_true",
+        help="write the golden of each example, NAME.pushes.json: wording and recipients",
+    )
+    output.add_argument(
+        "--compare",
+        action="store_true",
+        help="compare each example with its golden; exit with 1 if they differ",
+    )
+    output.add_argument(
+        "--phone",
+        action="store_true",
+        help="draw the pushes on a phone in the terminal, or into a FILE that ends in .svg or .png",
+    )
+    output.add_argument(
+        "--xml",
+        dest="bytes",
+        action="store_const",
+        const="xml",
+        help="write the request body of each push as XML, with the integration key masked",
+    )
+    output.add_argument("--bytes", choices=["xml", "json"], help="write the request body of each push")
+    parser.add_argument(
+        "--watch", action="store_true", help="preview again when a file changes, until Ctrl-C"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Preview every file, and return the exit code."""
-    from relayctl.preview.inputs import InputError, read_input
-    from relayctl.preview.json_line import json_line
-    from relayctl.preview.report import report
-    from relayctl.preview.result import PreviewedFile
+    from relayctl.phone.picture import SUFFIXES
+    from relayctl.preview.watching import watch, watched_files
+
+    # A picture is recognised by its suffix, so that it may be anywhere among the arguments.
+    arguments.pictures = [
+        Path(word) for word in arguments.files if arguments.phone and word.endswith(SUFFIXES)
+    ]
+    arguments.files = [word for word in arguments.files if Path(word) not in arguments.pictures]
+    if not arguments.files:
+        return _wrong("give a FILE beside the picture")
+    if not arguments.watch:
+        return _preview(arguments)
+    if arguments.json or "-" in arguments.files:
+        return _wrong("--watch is for people and for files: use it without --json and without `-`")
+    files = [Path(word) for word in arguments.files]
+    single = [file for file in (arguments.config, arguments.secrets, arguments.fetched) if file]
+    folders = [SHIPPED, *arguments.sources, *files]
+    return watch(lambda: _preview(arguments), lambda: watched_files([*files, *single], folders))
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    """Preview every file once, and return the exit code."""
+    from push_relay.core.push_format import PushFormat
+    from relayctl.preview import golden_run, showing
+    from relayctl.preview.inputs import InputError
+    from relayctl.preview.session import open_session
 
     try:
-        previewer = _previewer(arguments)
+        session = open_session(arguments, SHIPPED)
     except InputError as exc:
         return _wrong(str(exc))
-    code = 0
-    shown: set[str] = set()
-    for file in arguments.files:
-        try:
-            preview = previewer.preview(read_input(file))
-        except InputError as exc:
-            preview = PreviewedFile(file, is_unusable=True)
-            code = _WRONG_ARGUMENTS
-            _show(str(exc), shown)
-        for mistake in previewer.sources.skipped:
-            _show(f"warning: this source takes no part: {mistake}", shown)
-        if arguments.json:
-            print(json_line(preview), flush=True)
-        elif not preview.is_unusable:
-            print(report(preview), flush=True)
-        code = max(code, 0 if preview.is_fine else 1)
-    return code
+    if arguments.phone:
+        return showing.show_phone(session, arguments.pictures)
+    if arguments.bytes:
+        return showing.show_bytes(session, PushFormat(arguments.bytes))
+    runs = {
+        "update": golden_run.update,
+        "compare": golden_run.compare,
+        "json": showing.show_json,
+    }
+    chosen = next((run for name, run in runs.items() if getattr(arguments, name)), showing.show_reports)
+    return chosen(session)
+
+
+def _wrong(message: str) -> int:
+    print(f"preview: {message}", file=sys.stderr)
+    return _WRONG_ARGUMENTS
 
 
 def moment(text: str) -> float:
@@ -105,61 +155,3 @@ def moment(text: str) -> float:
     if parsed.tzinfo is None:
         raise argparse.ArgumentTypeError(f"`{text}` has neither `Z` nor an offset such as +01:00")
     return parsed.timestamp()
-
-
-def _show(message: str, shown: set[str]) -> None:
-    """Print a message, once for all files."""
-    if message not in shown:
-        shown.add(message)
-        print(f"preview: {message}", file=sys.stderr)
-
-
-def _wrong(message: str) -> int:
-    print(f"preview: {message}", file=sys.stderr)
-    return _WRONG_ARGUMENTS
-
-
-def _previewer(arguments: argparse.Namespace) -> "Previewer":
-    """Return what previews the files. Raises InputError."""
-    from push_relay.adapters.catalog import read_routing_file
-    from push_relay.core.errors import ConfigurationInvalid
-    from relayctl.preview.inputs import InputError
-    from relayctl.preview.layered_sources import LayeredSources
-    from relayctl.preview.previewer import Previewer
-    from relayctl.preview.stand_ins import PreviewClock, door_maker
-
-    clock = PreviewClock(arguments.now)
-    sources = LayeredSources(SHIPPED, arguments.sources)
-    name = arguments.source
-    if name and name not in sources.names():
-        from push_relay.core.rules.findings import choices
-
-        raise InputError(
-            f"--source: there is no source `{name}`; {choices(name, sources.names())}. --sources adds folders"
-        )
-    try:
-        routing = read_routing_file(arguments.config)
-        if name:
-            sources.check(name)
-    except ConfigurationInvalid as exc:
-        raise InputError(exc.detail) from None
-    return Previewer(sources, routing, door_maker(*_stored(arguments), clock), clock, name)
-
-
-def _stored(arguments: argparse.Namespace) -> tuple[str | None, dict[str, str] | None]:
-    """Return the text of the secret, or None, and the answers of addresses, or None. Raises InputError."""
-    from relayctl.preview.inputs import InputError, parse_json, read_bytes
-
-    secrets: str | None = None
-    if arguments.secrets:
-        content = read_bytes(str(arguments.secrets))
-        if not isinstance(parse_json(str(arguments.secrets), content), dict):
-            raise InputError(f'{arguments.secrets}: is not a JSON object such as {{"github": "secret"}}')
-        secrets = content.decode()
-    fetched: dict[str, str] | None = None
-    if arguments.fetched:
-        given = parse_json(str(arguments.fetched), read_bytes(str(arguments.fetched)))
-        fetched = given if isinstance(given, dict) else {"": given}
-        if not all(isinstance(text, str) for text in fetched.values()):
-            raise InputError(f"{arguments.fetched}: is not a JSON object whose values are texts")
-    return secrets, fetched

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.push import Recipient
-from push_relay.core.rules.expression import Expression, Scope, Template
+from push_relay.core.rules.expression import Expression, Scope
 from push_relay.core.rules.route import Route, Routing
 from push_relay.core.rules.source import Source
+from push_relay.core.rules.template import Template
 
 
 class Condition(StrEnum):
@@ -22,11 +23,16 @@ class Condition(StrEnum):
 
 
 class TriedRule(NamedTuple):
-    """A message rule that was tried: its number, its condition's text (or None) and the result."""
+    """A message rule that was tried.
+
+    when  the condition's text, or None
+    skip  why it writes no push, or empty
+    """
 
     number: int
     when: str | None
     condition: Condition
+    skip: str = ""
 
 
 class TriedRecipient(NamedTuple):
@@ -68,12 +74,17 @@ class Explanation:
         """The number of the rule that writes; None if none does."""
         return next((rule.number for rule in self.rules if rule.condition is Condition.HOLDS), None)
 
+    @property
+    def skip(self) -> str:
+        """Why the rule that holds writes no push; empty if it writes one, or if no rule holds."""
+        return next((rule.skip for rule in self.rules if rule.condition is Condition.HOLDS), "")
+
 
 def explain(event: Event, source: Source, routing: Routing) -> Explanation:
     """Explain an event whose type is known."""
     scope = event.scope()
     return Explanation(
-        tuple(_tried_rules(source, scope)),
+        tuple(_tried_rules(source, source.scope(event))),
         tuple(_tried_routes(event, routing, scope)),
         source.remembers(event),
     )
@@ -82,7 +93,7 @@ def explain(event: Event, source: Source, routing: Routing) -> Explanation:
 def _tried_rules(source: Source, scope: Scope) -> Iterator[TriedRule]:
     for number, rule in enumerate(source.messages, start=1):
         condition = _evaluated(rule.when, scope)
-        yield TriedRule(number, _text(rule.when), condition)
+        yield TriedRule(number, _text(rule.when), condition, rule.skip)
         if condition is Condition.HOLDS:
             return
 

@@ -41,7 +41,7 @@ def _event(previewed: PreviewedEvent) -> dict[str, Any]:
         "error_code": previewed.receipt.error_code,
         "detail": previewed.receipt.detail,
         "violations": [{"pointer": each.pointer, "rule": each.rule} for each in previewed.violations],
-        "messages": [{"rule": each.rule, **_wording(each.wording)} for each in previewed.messages],
+        "messages": [{"rule": each.rule, **wording_object(each.wording)} for each in previewed.messages],
         "pushes": [_push(push) for push in previewed.pushes],
     }
 
@@ -49,10 +49,16 @@ def _event(previewed: PreviewedEvent) -> dict[str, Any]:
 def _push(previewed: PreviewedPush) -> dict[str, Any]:
     push = previewed.push
     recipient = f"{push.recipient.kind}:{push.recipient.value}"
-    return {"account": push.account, "to": recipient, "route": previewed.route, **_wording(push.wording)}
+    return {
+        "account": push.account,
+        "to": recipient,
+        "route": previewed.route,
+        **wording_object(push.wording),
+    }
 
 
-def _wording(wording: Wording) -> dict[str, Any]:
+def wording_object(wording: Wording) -> dict[str, Any]:
+    """Return a wording as an object of JSON."""
     return {
         "title": wording.title,
         "body": wording.body,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from push_relay.adapters.catalog import Catalog, read_source_folder
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.rules.event_rules import Match
 from push_relay.core.rules.source import Source
 from relayctl.preview.inputs import InputError
 
@@ -24,11 +25,15 @@ class LayeredSources:
         self._checked: set[str] = set()
         self._folders: dict[str, Path] = {}
         for directory in (shipped, *added):
-            self._folders |= _folders(directory)
+            self._folders |= {folder.name: folder for folder in source_folders(directory.absolute())}
 
     def names(self) -> list[str]:
         """Return the names of all sources."""
         return sorted(self._folders)
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a source that exists."""
+        return self._folders[name]
 
     def named(self, name: str) -> Source:
         """Return a source of which nothing need be compiled yet.
@@ -51,28 +56,27 @@ class LayeredSources:
             self._sources[name] = read_source_folder(self._folders[name])
             self._checked.add(name)
 
-    def all(self) -> Iterator[Source]:
-        """Return every source whose match rules can be tried."""
+    def match_rules(self) -> Iterator[tuple[str, Sequence[Match]]]:
+        """Yield the match rules of each source whose rules can be tried, with the source's name."""
         for name in self.names():
             if name in self._broken:
                 continue
             try:
                 source = self.named(name)
-                # Compiled here, so that a mistake in them is found here.
-                _ = source.matches
+                for match in source.matches:
+                    _ = match.when  # compiled here, so that a mistake in it is found here
             except ConfigurationInvalid as exc:
                 self._broken.add(name)
                 self.skipped.append(exc.detail)
             else:
-                yield source
+                yield name, source.matches
 
 
-def _folders(directory: Path) -> dict[str, Path]:
-    """Return the source folders of a directory, or the directory if it is one itself."""
-    directory = directory.absolute()
+def source_folders(directory: Path) -> list[Path]:
+    """Return the source folders of a directory, or the directory if it is one itself. Raises InputError."""
     if (directory / "source.toml").is_file():
-        return {directory.name: directory}
-    found = {file.parent.name: file.parent for file in directory.glob("*/source.toml")}
+        return [directory]
+    found = sorted(file.parent for file in directory.glob("*/source.toml"))
     if not found:
         raise InputError(
             f"{directory}: is not a folder of sources: neither it nor a folder in it has a source.toml"

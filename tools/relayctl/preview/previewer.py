@@ -56,6 +56,10 @@ class Previewer:
     clock: PreviewClock
     source: str = ""
 
+    def with_routing(self, routing: Routing) -> "Previewer":
+        """Return a previewer with other routes."""
+        return replace(self, routing=routing)
+
     def preview(self, given: Input) -> PreviewedFile:
         """Preview one file. Raises InputError if it needs a source that is unusable or not known."""
         journal = Journal()

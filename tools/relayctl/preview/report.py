@@ -72,7 +72,7 @@ def _event(previewed: PreviewedEvent) -> Iterator[str]:
     for push in previewed.pushes:
         target = f"{push.push.recipient.kind}:{push.push.recipient.value}"
         batch = push.push.batch_secs
-        collected = f", collected for {_duration(batch)} into one push" if batch is not None else ""
+        collected = f", collected for {duration_in_words(batch)} into one push" if batch is not None else ""
         yield from _row(
             "push", f"to {clean_line(target)}, account {push.push.account}, route {push.route}{collected}"
         )
@@ -91,8 +91,8 @@ def _type(event_type: str | None) -> str:
 
 def _memory(secs: float | None) -> str:
     if secs is None:
-        return f"remembered for {_duration(LEDGER_MEMORY_SECS)}, as long as the ledger remembers"
-    return f"remembered for {_duration(secs)}"
+        return f"remembered for {duration_in_words(LEDGER_MEMORY_SECS)}, as long as the ledger remembers"
+    return f"remembered for {duration_in_words(secs)}"
 
 
 def _explanation(why: Explanation, *, can_write: bool) -> Iterator[str]:
@@ -109,7 +109,13 @@ def _explanation(why: Explanation, *, can_write: bool) -> Iterator[str]:
 def _rule(rule: TriedRule, *, can_write: bool) -> str:
     match rule.condition:
         case Condition.HOLDS:
-            verb = "writes" if can_write else "applies, and its words cannot be written"
+            verb = (
+                "skips the event"
+                if rule.skip
+                else "writes"
+                if can_write
+                else "applies, and its words cannot be written"
+            )
             return verb if rule.when is None else f"{verb}: its condition holds: {_code(rule.when)}"
         case Condition.FALSE:
             return f"does not: its condition is false: {_code(rule.when)}"
@@ -143,7 +149,7 @@ def _wording(wording: Wording) -> Iterator[str]:
         yield from _row("" if number else "  body", line)
     sound = {None: "left to the vendor", True: "yes", False: "no"}[wording.sound]
     secs = wording.expiry_secs
-    expiry = "left to the vendor" if secs is None else f"after {_duration(secs)}"
+    expiry = "left to the vendor" if secs is None else f"after {duration_in_words(secs)}"
     yield from _row("", f"(sound: {sound}; disappears: {expiry})")
 
 
@@ -158,7 +164,7 @@ def _code(text: str | None) -> str:
     return f"`{clean_line(text or '')}`"
 
 
-def _duration(secs: float) -> str:
+def duration_in_words(secs: float) -> str:
     """Return a duration in the largest unit that divides it."""
     fitting = [unit for unit in _UNITS if secs >= unit[1] and secs % unit[1] == 0]
     unit, size = (fitting or _UNITS[-1:])[0]

@@ -20,6 +20,7 @@ from push_relay.core.rules import relay_file, source_file
 from push_relay.core.rules.configuration import Key, Table
 from push_relay.core.rules.kinds import Choice, Duration, Integer
 from push_relay.core.trust import fetch_table, jwt_table, verify_table
+from relayctl.catalogue import page_file
 from relayctl.reference import handshakes
 
 _MARKED = re.compile(r"(<!-- keys: (\w+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
@@ -29,7 +30,7 @@ _UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 #: The declarations that a page may name.
 TABLES: Mapping[str, type[Table]] = {
     name: value
-    for module in (relay_file, source_file, fetch_table, jwt_table, verify_table)
+    for module in (relay_file, source_file, fetch_table, jwt_table, verify_table, page_file)
     for name, value in vars(module).items()
     if isinstance(value, type) and issubclass(value, Table)
 }

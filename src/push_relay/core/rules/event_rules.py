@@ -7,11 +7,12 @@ first used, because an event that `receive` has queued needs neither the schema 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.core.errors import MappingFailed, SchemaViolation
+from push_relay.core.errors import ConfigurationInvalid, MappingFailed, SchemaViolation
 from push_relay.core.event import Arrival, Event, safe_id, sha256_hex
 from push_relay.core.inbound.formats import WITH_OWN_IDS
 from push_relay.core.rules.expression import (
@@ -20,9 +21,9 @@ from push_relay.core.rules.expression import (
     RequestFields,
     Scope,
     read_expression,
-    read_template,
 )
 from push_relay.core.rules.source_file import MATCH_KEYS, MatchTable, SourceFile
+from push_relay.core.rules.template import read_template
 
 if TYPE_CHECKING:
     from push_relay.core.rules.schema import Schema
@@ -50,15 +51,26 @@ class Rank(NamedTuple):
     literal_chars: int
 
 
-class Match(NamedTuple):
+class Match:
     """When an event that names no source is this source's: every pattern (`*`, `?`) and the condition fit.
 
+    patterns  each with the header that it is about
     fallback  whether it counts only if no other rule fits and a route is for the source
     """
 
-    patterns: tuple[tuple[str, str], ...]
-    when: Expression | None
-    fallback: bool = False
+    def __init__(self, table: MatchTable) -> None:
+        """Compile nothing yet: an event is compared with the rules of all sources, and few patterns fit."""
+        patterns = tuple((header, table.values[name]) for name, header in MATCH_KEYS.items() if name in table)
+        # A condition alone describes a document, and nobody vouches for one in an envelope that others wrote.
+        self.patterns: tuple[tuple[str, str], ...] = patterns or ((MATCH_KEYS["sqs_queue"], "*"),)
+        self.fallback = table.fallback
+        self._table = table
+
+    @cached_property
+    def when(self) -> Expression | None:
+        """The condition. Raises Mistakes."""
+        with self._table.report.part():
+            return self._table.compiled("when", Expression.compile, None)
 
     @property
     def rank(self) -> Rank:
@@ -68,7 +80,7 @@ class Match(NamedTuple):
         return Rank(
             is_no_fallback=not self.fallback,
             exact_patterns=len(self.patterns) - len(inexact),
-            keys=len(self.patterns) + (self.when is not None),
+            keys=len(self.patterns) + ("when" in self._table),
             literal_chars=sum(map(len, inexact)),
         )
 
@@ -123,8 +135,7 @@ class EventRules:
     @cached_property
     def matches(self) -> tuple[Match, ...]:
         """The match rules."""
-        with self._file.report.part():
-            return tuple(_match(rule) for rule in self._file.match)
+        return tuple(map(Match, self._file.match))
 
     @cached_property
     def reads(self) -> RequestFields:
@@ -139,6 +150,11 @@ class EventRules:
 
         The others are not compiled here: most rules read the document only, and `receive` needs no wording.
         """
+        for text in self._file.value.values():
+            if any(sign in text for sign in _SIGNS_OF_A_REQUEST):
+                # The wording reports a mistake in it.
+                with suppress(ConfigurationInvalid):
+                    yield Expression.compile(text)
         for rule in self._file.message:
             for name, text in rule.values.items():
                 if not isinstance(text, str) or not any(sign in text for sign in _SIGNS_OF_A_REQUEST):
@@ -210,13 +226,6 @@ class EventRules:
             return None
         own_id = _evaluate_or_none(named, scope)
         return own_id if safe_id(own_id, "") else None
-
-
-def _match(rule: MatchTable) -> Match:
-    patterns = tuple((header, rule.values[name]) for name, header in MATCH_KEYS.items() if name in rule)
-    # A condition alone describes a document, and nobody vouches for one in an envelope that others wrote.
-    patterns = patterns or ((MATCH_KEYS["sqs_queue"], "*"),)
-    return Match(patterns, rule.compiled("when", Expression.compile, None), rule.fallback)
 
 
 def _kept(values: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:

@@ -187,8 +187,10 @@ class Texts(Kind):
 class TextsByName(Kind):
     """A table of texts, whose names the file chooses."""
 
-    def __init__(self) -> None:
-        self.name = Text("name", "[A-Za-z0-9_.-]{1,64}", "is not a name: letters, digits, `_`, `.` and `-`")
+    def __init__(self, name: Text | None = None) -> None:
+        self.name = name or Text(
+            "name", "[A-Za-z0-9_.-]{1,64}", "is not a name: letters, digits, `_`, `.` and `-`"
+        )
 
     def read(self, value: object) -> dict[str, str]:
         """Return the texts by name."""

@@ -4,7 +4,7 @@ The functions of expressions use it (docs/writing-a-source.md, "Functions").
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from push_relay.core.graphemes import cut
 from push_relay.core.phone_text import is_blank
@@ -18,6 +18,10 @@ _FIELDS, _VALUE_CHARS, _MOST_KEYS = 6, 80, 100
 _ARN = re.compile(r"\barn:aws[a-z-]*:([a-z0-9-]*):[a-z0-9-]*:[a-z0-9-]*:([^\s\"'<>,;|(){}\[\]]+)")
 #: A part of a resource's name that names nothing to a person: a UUID, a hash, a number, any revision.
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|[0-9]+|\*|\$LATEST")
+#: The signs between the words of an identifier, and the places in it where a capital begins a word.
+_JOINTS = re.compile(r"[_.:/-]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_HOST = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//(?:[^/?#@\s]*@)?([^/?#:\s]+)")
 _JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
 
 
@@ -59,3 +63,25 @@ def _pairs(fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
                 yield key, str(value)
             case str() if not is_blank(value) and not is_json(value):
                 yield key, cut(with_names(value.strip()), _VALUE_CHARS)
+
+
+def list_texts(texts: Iterable[str], most: int) -> str | None:
+    """Return texts as a list without repetitions: `a, b, c and 2 more`."""
+    listed = list(dict.fromkeys(texts))
+    more = len(listed) - max(most, 1)
+    shown = ", ".join(listed[: max(most, 1)])
+    return f"{shown} and {more} more" if more > 0 else shown or None
+
+
+def as_words(text: str) -> str:
+    """Return an identifier as words: `pull_request.reviewComment` is `pull request review comment`."""
+    apart = _CAMEL.sub(" ", _JOINTS.sub(" ", text[:_LONGEST]))
+    if apart.isupper():
+        return " ".join(apart.lower().split())
+    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in apart.split())
+
+
+def host_of(url: str) -> str | None:
+    """Return the host of a URL, without `www.`; None if it is not a URL."""
+    found = _HOST.match(url.strip())
+    return found[1].lower().removeprefix("www.") if found else None

@@ -16,7 +16,7 @@ Rules that fit different readings of one message are not compared, except with t
 author of the text would otherwise decide between the sources.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from push_relay.core.errors import AmbiguousSource, MalformedRequest, UnknownSource
@@ -35,8 +35,8 @@ class Sources(Protocol):
         """Return a source. Raises UnknownSource."""
         ...
 
-    def all(self) -> Iterable[Source]:
-        """Return every source."""
+    def match_rules(self) -> Iterable[tuple[str, Sequence[Match]]]:
+        """Return the match rules of each source that has some, with the source's name, in order of names."""
         ...
 
 
@@ -52,10 +52,10 @@ class Recognised(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """The best rule of a source that fits a reading."""
+    """The best rule of a source that fits a reading. Only the source of the best fit is read."""
 
     rank: Rank
-    source: Source
+    source: str
     reading: Arrival
 
 
@@ -73,13 +73,13 @@ def recognised(
     if named := known(arrival.source, sources):
         return Recognised(named, arrival)
     arrival = _vouched_for(arrival, eventbridge_topics)
-    fits = [fit for source in sources.all() if (fit := _best_fit(source, arrival))]
+    fits = [fit for name, rules in sources.match_rules() if (fit := _best_fit(name, rules, arrival))]
     own = [fit for fit in fits if fit.rank.is_no_fallback]
-    fits = own or [fit for fit in fits if has_route(fit.source.name)]
+    fits = own or [fit for fit in fits if has_route(fit.source)]
     if not fits:
         raise MalformedRequest(_unread(arrival)) if arrival.malformed else UnknownSource(_nobodys(arrival))
     best = _most_specific(fits)
-    return Recognised(best.source, best.reading, is_fallback=not own)
+    return Recognised(sources.named(best.source), best.reading, is_fallback=not own)
 
 
 def reading_for(source: Source, arrival: Arrival, eventbridge_topics: Collection[str]) -> Arrival:
@@ -117,17 +117,17 @@ def _vouched_for(arrival: Arrival, eventbridge_topics: Collection[str]) -> Arriv
     return arrival
 
 
-def _best_fit(source: Source, arrival: Arrival) -> _Fit | None:
+def _best_fit(source: str, rules: Iterable[Match], arrival: Arrival) -> _Fit | None:
     """Return a source's best rule: one that is not a fallback, then one that takes the event in a message."""
     return max(
-        _fits(source, arrival),
+        _fits(source, rules, arrival),
         key=lambda fit: (fit.rank.is_no_fallback, fit.reading is not arrival, fit.rank),
         default=None,
     )
 
 
-def _fits(source: Source, arrival: Arrival) -> Iterator[_Fit]:
-    for match in source.matches:
+def _fits(source: str, rules: Iterable[Match], arrival: Arrival) -> Iterator[_Fit]:
+    for match in rules:
         if arrival.enclosed and _takes(match, arrival.enclosed):
             yield _Fit(match.rank, source, arrival.enclosed)
         if match.fits(arrival):
@@ -147,7 +147,7 @@ def _most_specific(fits: list[_Fit]) -> _Fit:
     are_comparable = not highest.is_no_fallback or all(fit.reading is fits[0].reading for fit in fits)
     best = [fit for fit in fits if fit.rank == highest] if are_comparable else fits
     if len(best) > 1:
-        names = ", ".join(fit.source.name for fit in best)
+        names = ", ".join(fit.source for fit in best)
         raise AmbiguousSource(f"the match rules of several sources fit the message equally well: {names}")
     return best[0]
 

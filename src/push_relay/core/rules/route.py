@@ -15,12 +15,11 @@ from push_relay.core.rules.expression import (
     Expression,
     RequestFields,
     Scope,
-    Template,
-    compile_template,
     read_expression,
 )
 from push_relay.core.rules.findings import MISSING_KEY, WARNING, Finding, Locate, Report, choices, nowhere
 from push_relay.core.rules.relay_file import PersonTable, RelayFile, RouteTable
+from push_relay.core.rules.template import Template, compile_template
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.policy import STRICT, Policy, read_policy
 
@@ -210,7 +209,8 @@ def _check_sources(file: RelayFile, known: Collection[str]) -> None:
 
 
 def _warn_of_urls(file: RelayFile, signing_url: Collection[str]) -> None:
-    for name in signing_url:
+    # A source without a route is not in use.
+    for name in sorted({route.source for route in file.route} & set(signing_url)):
         if name not in file.source or not file.source[name].url:
             file.report.add(
                 ("source", name),

@@ -9,14 +9,14 @@ It has three parts, each compiled when it is first used, so that a function comp
 docs/writing-a-source.md describes the folder's format.
 """
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.event_rules import EventRules, Match
-from push_relay.core.rules.expression import NO_FIELDS, RequestFields
+from push_relay.core.rules.expression import NO_FIELDS, RequestFields, Scope
 from push_relay.core.rules.findings import WARNING, Finding, Locate, Mistakes, Report, nowhere
 from push_relay.core.rules.source_file import SourceFile
 from push_relay.core.strict_json import JsonObject
@@ -62,16 +62,17 @@ class Source:
     def mistakes(self) -> tuple[Finding, ...]:
         """Compile every part, and return the mistakes of all of them."""
         rules = self.rules
-        parts: tuple[Callable[[], object], ...] = (
+        parts: list[Callable[[], object]] = [
             self.raise_mistakes,
             lambda: self.admission,
             lambda: rules.event_id,
             lambda: rules.event_type,
-            lambda: rules.matches,
+            *(partial(getattr, match, "when") for match in rules.matches),
             lambda: rules.reads,
-            lambda: self.messages,
+            *(partial(self.named_values.__getitem__, name) for name in self.named_values),
+            *(partial(getattr, rule, part) for rule in self.messages for part in rule.PARTS),
             lambda: rules.schema,
-        )
+        ]
         found: list[Finding] = []
         for part in parts:
             try:
@@ -193,10 +194,22 @@ class Source:
     def messages(self) -> "tuple[MessageRule, ...]":
         """Its message rules."""
         # Imported here: `receive` writes no wording.
-        from push_relay.core.rules.wording import read_message_rule  # noqa: PLC0415
+        from push_relay.core.rules.wording import MessageRule  # noqa: PLC0415
 
-        with self._file.report.part():
-            return tuple(read_message_rule(rule, self.proof) for rule in self._file.message)
+        return tuple(MessageRule(table, self.proof) for table in self._file.message)
+
+    @cached_property
+    def named_values(self) -> "Mapping[str, Expression]":
+        """The values that its message rules read by name."""
+        from push_relay.core.rules.wording import NamedExpressions  # noqa: PLC0415 (as above)
+
+        return NamedExpressions(self._file, self.proof)
+
+    def scope(self, event: Event) -> Scope:
+        """Return the scope of its message rules for an event."""
+        from push_relay.core.rules.wording import NamedValues  # noqa: PLC0415 (as above)
+
+        return NamedValues(self.named_values, event.scope())
 
     def remembers(self, event: Event) -> float | None:
         """Return the seconds for which an arrival with an event's content is the same event."""
@@ -211,7 +224,7 @@ class Source:
 
         if event.type is None:
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
-        return write(self.messages, event.scope(), self.name)
+        return write(self.messages, self.scope(event), self.name)
 
 
 def read_source(name: str, document: JsonObject, schema: JsonObject, locate: Locate = nowhere) -> Source:

@@ -16,6 +16,7 @@ from push_relay.core.rules.kinds import (
     Duration,
     Integer,
     Text,
+    TextsByName,
 )
 from push_relay.core.trust.handshake_names import HANDSHAKE_NAMES, handshake_of
 from push_relay.core.trust.verify_base import preset_of
@@ -34,6 +35,10 @@ MATCH_KEYS = {
 BODY_KEYS = frozenset({"format", "form_field", "form_field_encoding"})
 #: Seconds that `[event] remember` may be at least: senders that get no answer try again within seconds.
 LEAST_REMEMBER_SECS = 60.0
+#: The names that values may have: those that an expression reads without quotes.
+_VALUE_NAME = "[A-Za-z][A-Za-z0-9_]{0,63}"
+#: The names of the scope, which no value may have.
+SCOPE_NAMES = frozenset({"data", "headers", "id", "query", "source", "type"})
 
 
 class EventTable(Table):
@@ -161,8 +166,16 @@ class MessageTable(Table):
     """A message rule: it writes the wording of an event if it is the first one whose condition holds."""
 
     when = optional(Text("expression"), "A condition.", without="always")
-    title = required(Text("template"), "The title, which must not come out blank.")
-    body = required(Text("template"), "The body, which must not come out blank.")
+    title = optional(
+        Text("template"),
+        "The title, which must not come out blank. Required, unless the rule has `skip`.",
+        without="only with `skip`",
+    )
+    body = optional(
+        Text("template"),
+        "The body, which must not come out blank. Required, unless the rule has `skip`.",
+        without="only with `skip`",
+    )
     sound = optional(
         ConstantOrTemplate(Boolean()),
         "Whether the phone plays a sound: a constant, or a template of one expression.",
@@ -174,6 +187,22 @@ class MessageTable(Table):
         "expression.",
         without="left out",
     )
+    skip = optional(
+        Text("reason"),
+        "Instead of the wording: the reason why nobody wants a push about the event. It is `filtered` then, "
+        "and the reason is logged.",
+    )
+
+    def check(self) -> None:
+        """Refuse a rule that has both wording and `skip`, or neither."""
+        written = [name for name in ("title", "body", "sound", "expiry_secs") if name in self]
+        if "skip" in self:
+            if written:
+                self.wrong("skip", f"the rule has `{written[0]}` too: a rule skips an event or writes a push")
+            return
+        for name in ("title", "body"):
+            if name not in self:
+                self.missing(name)
 
 
 class SourceFile(Table):
@@ -197,10 +226,23 @@ class SourceFile(Table):
         AnswerTable, "How accepted requests are answered; see [Answers](writing-a-source.md#answers)."
     )
     match = listed(MatchTable, "The match rules, for [events from AWS](writing-a-source.md#events-from-aws).")
+    value = default(
+        TextsByName(Text("name", _VALUE_NAME, "is not a name: a letter, then letters, digits and `_`")),
+        {},
+        "Expressions by name, which message rules and later values can read; see "
+        "[Named values](writing-a-source.md#named-values).",
+        without="none",
+    )
     message = listed(MessageTable, "The message rules, in the order in which they are tried.")
 
     def __init__(self, given: object, report: Report | None = None, path: Path = ()) -> None:
         super().__init__(_with_preset(given), report, path)
+
+    def check(self) -> None:
+        """Refuse a value with the name of something else that expressions read."""
+        for name in SCOPE_NAMES & self.value.keys():
+            self.is_wrong = True
+            self.report.add(("value", name), f"`{name}` is a part of each event: choose another name")
 
     @property
     def preset(self) -> str:
