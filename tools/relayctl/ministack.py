@@ -52,7 +52,7 @@ def start(processes: Processes, directory: Path, port: int = 0) -> LocalAws:
     )
     aws = LocalAws(port, program)
     deadline = time.monotonic() + _START_TIMEOUT_SECS
-    while not _answers(port):
+    while not answers(port):
         if not program.is_running:
             raise StepFailedError(f"MiniStack ended while it started. Its last output:\n{program.tail()}")
         if time.monotonic() > deadline:
@@ -99,7 +99,8 @@ def _environment(port: int, temporary: Path) -> dict[str, str]:
     }
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Return whether a MiniStack answers on a port."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", "/_ministack/health")

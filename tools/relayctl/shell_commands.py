@@ -45,6 +45,18 @@ def relayctl_commands(stack: LocalStack) -> str:
     )
 
 
+def following_commands(example: Example) -> str:
+    """Return the commands that send an example to the local stack, and that show what happens to events."""
+    relayctl = f"'{ROOT}/.venv/bin/relayctl'"
+    return "\n".join(
+        (
+            f"  {relayctl} send {example.source} {example.name}",
+            f"  {relayctl} tail",
+            f"  {relayctl} why ID",
+        )
+    )
+
+
 def curl_command(stack: LocalStack, example: Example, push: Push, url: str = "") -> str | None:
     """Return the commands that sign and send an example, or None if a shell cannot sign it.
 

@@ -9,6 +9,7 @@ port that is in use.
 """
 
 import argparse
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, progress: "Progress") -> None:
-    from relayctl import demonstration, local_state
+    from relayctl import demonstration, local_state, running
     from relayctl.page.explainer import Files
     from relayctl.page.running import running_page
     from relayctl.stack import Ports, StackOptions, local_stack
@@ -97,6 +98,17 @@ def _run(arguments: argparse.Namespace, progress: "Progress") -> None:
         running_page(stack, files, state.page_key, webhook_port) as page,
     ):
         webhook_port = page.recorder.server.port
+        running.announce(
+            stack.directory,
+            running.Running(
+                os.getpid(),
+                stack.aws.port,
+                stack.sandbox.port,
+                str(options.sources),
+                str(options.config),
+                webhook_port,
+            ),
+        )
         local_state.write(
             state.after_run(stack.aws.port, stack.sandbox.port, webhook_port, stack.signing_secrets)
         )
