@@ -26,13 +26,15 @@ from starlette.types import Receive, Scope, Send
 from push_relay.core.delivery.encoding import Credentials, encode
 from push_relay.core.push import Receipt
 from push_relay.core.push_format import PushFormat
+from relayctl.deploy import STACK
 from relayctl.ministack import LocalAws
 from relayctl.page.explainer import Explainer, Files
-from relayctl.page.function_log import GROUPS
 from relayctl.page.reloader import copy_files
 from relayctl.page.requests import Request
 from relayctl.page.running import RunningPage, running_page
 from relayctl.preview.result import PreviewedFile
+from relayctl.receipts.line import DELIVER, RECEIVE
+from relayctl.receipts.log_reader import group_of
 from relayctl.stack import COMPANY_ID, LocalStack
 from sandbox.account import Account
 from sandbox.loopback import LoopbackServer
@@ -42,6 +44,7 @@ KEY = "planted-integration-key"
 PAGE_KEY = "the-key-of-the-page"
 API_ID = "0123abcd"
 QUEUE_URL = "http://localhost/000000000000/queue"
+GROUPS = tuple(group_of(STACK, function) for function in (RECEIVE, DELIVER))
 
 
 @dataclass
@@ -130,8 +133,15 @@ class LocalRelay:
         """Return the clients that the page uses."""
         return {"lambda": self, "s3": self, "sqs": self, "logs": self}
 
-    def filter_log_events(self, *, logGroupName: str, startTime: int = 0) -> dict[str, Any]:  # noqa: N803
-        """Return the lines of a group (CloudWatch Logs)."""
+    def filter_log_events(
+        self,
+        *,
+        logGroupName: str,  # noqa: N803 (boto3's names)
+        startTime: int = 0,  # noqa: N803
+        filterPattern: str = "",  # noqa: N803
+    ) -> dict[str, Any]:
+        """Return the lines of a group (CloudWatch Logs). As the local AWS, it does not filter by fields."""
+        del filterPattern
         with self.lock:
             found = [
                 {"logStreamName": str(number), "timestamp": at, "message": message}

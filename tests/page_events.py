@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from page_files import HEADERS, SECRET, SECRETS
+from push_relay.core.outcomes import Outcome
 from relayctl.page.explainer import Explainer, Files
 from relayctl.page.requests import Answer, Request
+from relayctl.receipts.line import DELIVER, RECEIVE, LineKind, LogLine
 from relayctl.senders import sign
 from relayctl.webhook import Webhook
 
@@ -40,19 +42,20 @@ def refused(correlation_id: str, code: str, detail: str, status: int = 401) -> A
     return Answer(status, (("X-Correlation-Id", correlation_id),), body, 0.004)
 
 
-def line(message: str, correlation_id: str, event_id: str = "d-1", **fields: Any) -> dict[str, Any]:
-    """Return a log line of a function."""
-    return {
-        "message": message,
-        "level": "INFO",
+def line(kind: LineKind, correlation_id: str | None, event_id: str = "d-1", **fields: Any) -> LogLine:
+    """Return a log line of a function; an empty id is that of no event."""
+    known: dict[str, Any] = {
+        "at": NOW,
+        "function": DELIVER if kind is LineKind.RECEIPT else RECEIVE,
+        "kind": kind,
+        "text": kind.value,
         "source": "oven",
-        "event_id": event_id,
+        "event_ids": (event_id,) if event_id else (),
         "correlation_id": correlation_id,
-        "timestamp": "2027-01-15T08:00:00.000+00:00",
-        **fields,
     }
+    return LogLine(**{**known, **fields})
 
 
-def receipt(correlation_id: str, outcome: str, **fields: Any) -> dict[str, Any]:
+def receipt(correlation_id: str, outcome: Outcome, event_id: str = "d-1", **fields: Any) -> LogLine:
     """Return the log line of a push."""
-    return line("receipt", correlation_id, outcome=outcome, **fields)
+    return line(LineKind.RECEIPT, correlation_id, event_id, outcome=outcome, **fields)

@@ -152,6 +152,7 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(rows.nth(0)).to_have_attribute("aria-current", "true")
     assert is_focused(page.locator("#story-title")), "a screen reader reads the title of what was opened"
+    expect(page.locator(".step")).to_have_count(8)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('#steps') !== null")
     page.keyboard.press("Escape")

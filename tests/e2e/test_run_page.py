@@ -20,6 +20,7 @@ from relayctl.page.history import Entry
 from relayctl.page.requests import Request
 from relayctl.page.running import RunningPage, running_page
 from relayctl.page.sending import Choice
+from relayctl.receipts.line import LineKind
 from relayctl.stack import LocalStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -70,7 +71,7 @@ def test_every_event_of_the_deployed_functions_is_explained(
     """A delivered one, a refused one, one through the queue, and one that did not come through the page."""
     (sent,), _ = page.sending.send(Choice("github", pasted=new_issue()))
     wait_for_verdict(fresh_stack, sent, "delivered")
-    assert [line["message"] for line in sent.lines] == ["accepted", "receipt"]
+    assert [line.kind for line in sent.logged.lines] == [LineKind.ACCEPTED, LineKind.RECEIPT]
     assert sent.explained is not None
     assert sent.explained.verified is True
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from page_events import HOT, NOW, accepted, explainer, line, receipt, refused, request_of
+from page_events import HOT, accepted, explainer, line, receipt, refused, request_of
 from page_files import write_files
+from push_relay.core.outcomes import Outcome
 from relayctl.page import history as history_module
 from relayctl.page.event_lines import line as terminal_line
-from relayctl.page.function_log import FunctionLog, read_line
 from relayctl.page.history import Entry, History
 from relayctl.page.requests import Answer, Request
+from relayctl.receipts.line import LineKind
 
 type Add = Callable[..., Entry]
 
@@ -35,10 +35,10 @@ def test_an_accepted_event_waits_until_its_receipt_is_written(add: Add) -> None:
     """The endpoint's 202 means that the event is queued, and not that a phone has shown it."""
     history = History()
     entry = add(history)
-    assert (entry.source, entry.event_id, entry.type, entry.verdict) == ("oven", "d-1", "hot", "waiting")
-    history.add_line(line("accepted", "c-1"), NOW)
-    assert entry.verdict == "waiting"
-    history.add_line(receipt("c-1", "delivered"), NOW)
+    assert (entry.source, entry.event_id, entry.type, entry.verdict) == ("oven", "d-1", "hot", "queued")
+    history.add_lines([line(LineKind.ACCEPTED, "c-1")])
+    assert entry.verdict == "queued"
+    history.add_lines([receipt("c-1", Outcome.DELIVERED)])
     assert (entry.verdict, entry.reason) == ("delivered", "")
 
 
@@ -49,15 +49,15 @@ def test_a_refused_request_is_an_entry_with_the_reason_of_its_answer(add: Add) -
     entry = add(history, answer, request_of(secret="wrong"))
     assert (entry.verdict, entry.error_code) == ("rejected", "signature_invalid")
     assert entry.reason == "the signature does not fit the request"
-    history.add_line(receipt("c-1", "rejected", event_id="-", error_code="signature_invalid"), NOW)
+    history.add_lines([receipt("c-1", Outcome.REJECTED, event_id="", error_code="signature_invalid")])
     assert len(history.changes(0)[1]) == 1
-    assert len(entry.receipts) == 1
+    assert len(entry.lines) == 1
 
 
 def test_lines_that_come_before_their_request_are_taken_over(add: Add) -> None:
     """The log is read in another thread than the one that waits for the answer."""
     history = History()
-    history.add_line(receipt("c-1", "delivered"), NOW)
+    history.add_lines([receipt("c-1", Outcome.DELIVERED)])
     (orphan,) = history.changes(0)[1]
     assert (orphan.verdict, orphan.request) == ("delivered", None)
     entry = add(history)
@@ -71,8 +71,8 @@ def test_lines_that_come_before_their_request_are_taken_over(add: Add) -> None:
 def test_an_event_that_did_not_come_through_the_recorder_has_its_lines() -> None:
     """Events of AWS and requests to the API's own address are listed too."""
     history = History()
-    history.add_line(line("accepted", "c-9"), NOW)
-    history.add_line(receipt("c-9", "filtered", detail="no route leads to anybody"), NOW)
+    history.add_lines([line(LineKind.ACCEPTED, "c-9")])
+    history.add_lines([receipt("c-9", Outcome.FILTERED, detail="no route leads to anybody")])
     (entry,) = history.changes(0)[1]
     assert (entry.verdict, entry.reason) == ("filtered", "no route leads to anybody")
     assert (entry.request, entry.explained) == (None, None)
@@ -81,9 +81,7 @@ def test_an_event_that_did_not_come_through_the_recorder_has_its_lines() -> None
 def test_a_line_with_several_ids_is_about_each_of_the_events() -> None:
     """A request with many events has one line for up to fifty of them."""
     history = History()
-    written = line("accepted", "c-1", event_ids=["a", "b"])
-    del written["event_id"]
-    history.add_line(written, NOW)
+    history.add_lines([line(LineKind.ACCEPTED, "c-1", event_ids=("a", "b"))])
     assert [entry.event_id for entry in history.changes(0)[1]] == ["a", "b"]
 
 
@@ -102,19 +100,21 @@ def test_each_event_of_a_request_has_its_own_verdict(add: Add) -> None:
     first, second = history.add_request(
         request_of(), accepted("c-1"), replace(whole.explained, events=events)
     )
-    history.add_line({**receipt("c-1", "failed", error_code="mapping_failed"), "event_id": "b"}, NOW)
-    assert (first.verdict, second.verdict) == ("waiting", "failed")
+    history.add_lines([receipt("c-1", Outcome.FAILED, "b", error_code="mapping_failed")])
+    assert (first.verdict, second.verdict) == ("queued", "failed")
 
 
 def test_a_parked_push_counts_when_it_has_ended(add: Add) -> None:
     """The same event has a receipt for each attempt."""
     history = History()
     entry = add(history)
-    history.add_line(receipt("c-1", "parked", error_code="vendor_unavailable"), NOW)
+    first, second = ({"account": "default", "route": f"route[1].to[{number}]"} for number in (1, 2))
+    history.add_lines([receipt("c-1", Outcome.PARKED, error_code="vendor_unavailable", **first)])
     assert (entry.verdict, entry.error_code) == ("parked", "vendor_unavailable")
-    history.add_line(receipt("c-1", "delivered"), NOW)
+    assert entry.reason == "waits for the vendor, which does not answer"
+    history.add_lines([receipt("c-1", Outcome.DELIVERED, **second)])
     assert entry.verdict == "parked", "one of its two pushes still waits"
-    history.add_line(receipt("c-1", "delivered", attempt=2), NOW)
+    history.add_lines([receipt("c-1", Outcome.DELIVERED, attempt=2, **first)])
     assert (entry.verdict, entry.error_code) == ("delivered", "")
 
 
@@ -122,19 +122,21 @@ def test_the_worst_of_several_pushes_is_the_verdict(add: Add) -> None:
     """A person has to look into the one that failed."""
     history = History()
     entry = add(history)
-    history.add_line(receipt("c-1", "delivered"), NOW)
-    history.add_line(receipt("c-1", "failed", vendor_code="UserNotFound"), NOW)
-    assert (entry.verdict, entry.reason) == ("failed", "the vendor's code is UserNotFound")
+    history.add_lines([receipt("c-1", Outcome.DELIVERED, account="a")])
+    history.add_lines([receipt("c-1", Outcome.FAILED, account="b", vendor_code="UserNotFound")])
+    assert (entry.verdict, entry.reason) == ("failed", "(the vendor's code: UserNotFound)")
 
 
 def test_an_error_of_the_function_itself_is_an_entry() -> None:
     """A message that cannot be parked, for example, belongs to no event."""
     history = History()
-    history.add_line(
-        {"message": "invocation failed", "level": "ERROR", "error_code": "queue_unavailable", "detail": "x"},
-        NOW,
+    trouble = line(LineKind.TROUBLE, None, "", error_code="queue_unavailable", detail="x")
+    history.add_lines(
+        [
+            replace(trouble, level="ERROR", text="invocation failed"),
+            replace(trouble, level="INFO", text="outdated configuration"),
+        ]
     )
-    history.add_line({"message": "free text", "level": "INFO"}, NOW)
     (entry,) = history.changes(0)[1]
     assert (entry.verdict, entry.error_code) == ("trouble", "queue_unavailable")
     assert entry.reason == "invocation failed: x"
@@ -173,56 +175,9 @@ def test_the_terminals_line_has_time_source_id_verdict_and_reason(add: Add) -> N
     """A delivered event shows its title, and another one why it has its verdict."""
     history = History()
     entry = add(history)
-    history.add_line(receipt("c-1", "delivered"), NOW)
+    history.add_lines([receipt("c-1", Outcome.DELIVERED)])
     before, verdict, reason = terminal_line(entry)
     assert before.split()[1:] == ["oven", "d-1"]
     assert (verdict.strip(), reason) == ("delivered", " Too hot: oven 4 (to 2 recipients)")
-    history.add_line(receipt("c-1", "failed", error_code="vendor_rejected", detail="refused\x1b[2J"), NOW)
+    history.add_lines([receipt("c-1", Outcome.FAILED, error_code="vendor_rejected", detail="refused\x1b[2J")])
     assert terminal_line(entry)[2] == " vendor_rejected: refused"
-
-
-class Logs:
-    """CloudWatch Logs with two pages."""
-
-    def __init__(self) -> None:
-        self.events: dict[str, list[dict[str, Any]]] = {}
-        self.since: list[int] = []
-
-    def filter_log_events(
-        self,
-        *,
-        logGroupName: str,  # noqa: N803 (boto3's name)
-        startTime: int,  # noqa: N803 (as above)
-        nextToken: str = "",  # noqa: N803 (as above)
-    ) -> dict[str, Any]:
-        """Return one event a page."""
-        self.since.append(startTime)
-        found = self.events.get(logGroupName, [])
-        at = int(nextToken or 0)
-        more = {"nextToken": str(at + 1)} if at + 1 < len(found) else {}
-        return {"events": found[at : at + 1], **more}
-
-
-def test_the_log_is_read_on_and_each_line_once() -> None:
-    """Lines of the same millisecond may be in different pages and readings."""
-    logs = Logs()
-    log = FunctionLog(logs, 990.0)
-    event = {
-        "logStreamName": "a",
-        "timestamp": 1_000_000,
-        "message": '{"message":"accepted","timestamp":"2"}',
-    }
-    logs.events["/aws/lambda/push-relay-receive"] = [event, {**event, "logStreamName": "b"}]
-    logs.events["/aws/lambda/push-relay-deliver"] = [
-        {**event, "message": '{"message":"receipt","timestamp":"1"}'},
-        {**event, "message": "START RequestId: 1"},
-    ]
-    assert [each["message"] for each in log.new_lines()] == ["receipt", "accepted", "accepted"]
-    assert log.new_lines() == []
-    assert max(logs.since) == 1_000_000 - 5_000
-
-
-@pytest.mark.parametrize("text", ["", "START", "{no json", '{"_aws": {}}', "[]", '{"message": 1}'])
-def test_what_is_no_line_of_the_relay_is_skipped(text: str) -> None:
-    """Metrics, the platform's lines and tracebacks are in the same log."""
-    assert read_line(text) is None

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from page_events import HOT, NOW, accepted, explainer, receipt, refused, request_of
+from page_events import HOT, accepted, explainer, receipt, refused, request_of
 from page_files import SECRET, write_files
+from push_relay.core.outcomes import Outcome
 from push_relay.core.trust.place import Place
 from push_relay.core.trust.policy import STRICT
 from push_relay.core.trust.verify_table import VerifySigned
@@ -57,7 +58,7 @@ def states(story: dict[str, Any]) -> list[str]:
 def test_a_delivered_event_has_every_step(pages: Pages) -> None:
     """From the request to the receipts, in the order of the pipeline."""
     entry = pages.entry(request_of(), accepted("c-1"))
-    entry.lines.append(receipt("c-1", "delivered", latency_ms=9.6))
+    entry.lines.append(receipt("c-1", Outcome.DELIVERED, latency_ms=9.6))
     push = {"Title": "Too hot: oven 4", "Body": "x", "UserExternalId": "4711"}
     call = Call("POST", "/", correlation_id="c-1", push=dict(push), status=200, answer="{}", accepted=True)
     other = Call("POST", "/", correlation_id="c-1", push={**push, "UserExternalId": "1"}, status=200)
@@ -163,7 +164,7 @@ def test_a_broken_schema_names_the_places(pages: Pages) -> None:
 def test_what_only_the_log_knows_has_no_request(pages: Pages) -> None:
     """The page shows that the request was not recorded, and not that it was empty."""
     history = History()
-    history.add_line(receipt("c-1", "delivered"), NOW)
+    history.add_lines([receipt("c-1", Outcome.DELIVERED)])
     story = pages.story(history.changes(0)[1][0])
     assert (story["via"], story["request"], story["verification"], story["explained"]) == (
         "log",

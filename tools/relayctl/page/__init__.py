@@ -3,9 +3,8 @@
 | module | what it does |
 |---|---|
 | `recorder` | the address that webhooks are sent to: it forwards each request and remembers it |
-| `function_log` | reads the functions' log lines, which have the receipts |
 | `explainer` | runs a request through the relay's own core, to find out why it ended as it did |
-| `history` | the events: requests, log lines and explanations, brought together |
+| `history` | the events: requests, log lines (`relayctl.receipts`) and explanations, brought together |
 | `story` | an event's story as JSON, with proofs and secrets masked |
 | `sending` | sends examples and pasted requests |
 | `wording` | reads, previews and saves a source's files |

@@ -23,10 +23,11 @@ from relayctl.page.explainer import Explainer
 from relayctl.page.history import Entry, History
 from relayctl.page.masking import Masks
 from relayctl.page.reloader import Reloader
-from relayctl.page.sending import CannotSendError, Choice, Sending, read_pasted
+from relayctl.page.sending import Choice, Sending, read_pasted
 from relayctl.page.story import Teller, line_of, moment, previewed_file
 from relayctl.page.verification import Proof
 from relayctl.page.wording import CannotEditError, ChangedOnDiskError, Wording, read_texts
+from relayctl.sending import CannotSendError
 from sandbox.connection import wait_for_disconnect
 from sandbox.control import EXTENSION_PREFIX, HEADERS, Extension
 from sandbox.record import Record

@@ -5,14 +5,15 @@ from typing import Final
 
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line
-from relayctl.page.history import HANDSHAKE, TROUBLE, WAITING, Entry, History
+from relayctl.page.history import TROUBLE, Entry, History
 from relayctl.page.story import title_of
 from relayctl.progress import Progress
+from relayctl.receipts.story import Waiting
 
 #: The colours of verdicts. Any other verdict is neither good nor bad.
 _STYLES: Final = {
     Outcome.DELIVERED: "green",
-    HANDSHAKE: "green",
+    Waiting.HANDSHAKE: "green",
     Outcome.PARKED: "yellow",
     Outcome.REJECTED: "red",
     Outcome.FAILED: "red",
@@ -38,7 +39,7 @@ class EventLines:
         self._version, changed, removed = self._history.changes(self._version)
         for entry in sorted(changed, key=lambda each: each.number):
             verdict = str(entry.verdict)
-            if verdict not in (WAITING, self._printed.get(entry.number)):
+            if verdict not in (Waiting.QUEUED, self._printed.get(entry.number)):
                 self._printed[entry.number] = verdict
                 self._progress.print_styled(_STYLES.get(verdict, "cyan"), *line(entry))
         for number in removed:
@@ -59,7 +60,7 @@ def reason(entry: Entry) -> str:
     """Return why an event has its verdict: for a delivered one what was sent, and to how many recipients."""
     if entry.verdict != Outcome.DELIVERED:
         return ": ".join(part for part in (entry.error_code, entry.reason) if part)
-    count = len(entry.previewed.pushes) if entry.previewed else len(entry.receipts)
+    count = len(entry.previewed.pushes) if entry.previewed else len(entry.logged.pushes)
     title = title_of(entry.previewed)
     recipients = f"to {count} recipient{'' if count == 1 else 's'}"
     return f"{title} ({recipients})" if title else recipients

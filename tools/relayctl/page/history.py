@@ -7,26 +7,24 @@ later, because its answer came after the lines, it takes that entry over.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, Final
 
 from push_relay.core.outcomes import Outcome
-from relayctl.page.function_log import Line
 from relayctl.page.requests import Answer, Request
-from relayctl.preview.result import SEVERITY, PreviewedEvent, PreviewedFile
+from relayctl.preview.result import PreviewedEvent, PreviewedFile
+from relayctl.receipts.line import NO_ID, LineKind, LogLine
+from relayctl.receipts.reasons import verdict_of
+from relayctl.receipts.story import Story, Waiting, story_of
 
 #: Events that are kept, and bytes of bodies: the older ones are dropped.
 MOST_ENTRIES: Final = 1_000
 MOST_BODY_BYTES: Final = 64 * 1024 * 1024
-#: The verdicts beside the outcomes: accepted and not delivered yet, a question of the sender, a request
-#: without an event, a line about the functions themselves.
-WAITING, HANDSHAKE, EMPTY, TROUBLE = "waiting", "handshake", "empty", "trouble"
-_RECEIPT: Final = "receipt"
-#: Lines that are about an event or a request. The message of any other line is free text.
-_MESSAGES: Final = frozenset({_RECEIPT, "accepted", "kept", "handshake", "empty", "fallback"})
-_NO_ID: Final = "-"
+#: The verdict of a line about the functions themselves. The others are outcomes, and what an event waits for.
+TROUBLE: Final = LineKind.TROUBLE.value
+_BAD_REQUEST: Final = 400
 
 
 @dataclass(slots=True, repr=False)
@@ -51,7 +49,7 @@ class Entry:
     message: str | None = None
     explained: PreviewedFile | None = None
     position: int = 0
-    lines: list[Line] = field(default_factory=list)
+    lines: list[LogLine] = field(default_factory=list)
 
     @property
     def previewed(self) -> PreviewedEvent | None:
@@ -67,62 +65,55 @@ class Entry:
         return (event.type or "") if event else ""
 
     @property
-    def receipts(self) -> list[Line]:
-        """The log lines of its pushes, or of what became none, oldest first."""
-        return [line for line in self.lines if line["message"] == _RECEIPT]
+    def logged(self) -> Story:
+        """What the log has about the event."""
+        event_id = None if self.event_id == NO_ID else self.event_id
+        return story_of(event_id, sorted(self.lines, key=lambda line: line.at))
 
     @property
     def verdict(self) -> str:
-        """One word: an outcome, or why there is none yet."""
-        if self.lines and all(line["message"] not in _MESSAGES for line in self.lines):
+        """One word: an outcome, or what the event waits for."""
+        if self._is_trouble:
             return TROUBLE
-        if receipt := self._decisive:
-            return str(receipt.get("outcome", ""))
-        if self.answer is not None and self.answer.status >= 400:  # noqa: PLR2004 (RFC 9110, 15)
-            return Outcome.REJECTED
+        logged = self.logged.verdict
+        if logged is not Waiting.UNKNOWN and logged is not Waiting.QUEUED:
+            return str(logged)
+        if self.answer is not None and self.answer.status >= _BAD_REQUEST:
+            return str(Outcome.REJECTED)
         if self.explained is not None and not self.explained.events:
-            return HANDSHAKE if self.explained.is_handshake else EMPTY
-        said = {line["message"] for line in self.lines}
-        return HANDSHAKE if HANDSHAKE in said else EMPTY if EMPTY in said else WAITING
+            return str(Waiting.HANDSHAKE if self.explained.is_handshake else Waiting.EMPTY)
+        return str(Waiting.QUEUED)
 
     @property
     def error_code(self) -> str:
         """The error code of the verdict; empty if there is none."""
-        if receipt := self._decisive:
-            return str(receipt.get("error_code") or "")
-        if self.verdict == TROUBLE:
-            return str(self.lines[-1].get("error_code") or "")
+        deciding = self.lines[-1] if self._is_trouble else self.logged.deciding
+        if deciding is not None and (deciding.outcome or self._is_trouble):
+            return deciding.error_code or ""
         return str(self.answer.problem.get("code") or "") if self.answer else ""
 
     @property
     def reason(self) -> str:
         """The reason of the verdict in one sentence; empty if there is none."""
-        if self.verdict == TROUBLE:
+        if self._is_trouble:
             line = self.lines[-1]
-            return ": ".join(str(part) for part in (line["message"], line.get("detail")) if part)
-        if receipt := self._decisive:
-            return str(receipt.get("detail") or "") or self._vendor_reason(receipt)
+            return ": ".join(filter(None, (line.text, line.detail)))
+        deciding = self.logged.deciding
+        if deciding is not None and deciding.outcome:
+            return self._logged_reason(deciding)
         problem = self.answer.problem if self.answer and self.verdict == Outcome.REJECTED else {}
         return str(problem.get("detail") or problem.get("title") or "")
 
-    @staticmethod
-    def _vendor_reason(receipt: Line) -> str:
-        code = receipt.get("vendor_code")
-        return f"the vendor's code is {code}" if code else ""
+    def _logged_reason(self, deciding: LogLine) -> str:
+        """Return the reason of a receipt, without its error code. A delivered push needs none."""
+        if deciding.outcome is Outcome.DELIVERED:
+            return deciding.detail or ""
+        return verdict_of(self.logged).removeprefix(f"{deciding.error_code}: ").strip()
 
     @property
-    def _decisive(self) -> Line | None:
-        """The receipt that gives the verdict; None if there is none.
-
-        A parked push is tried again, and its receipt then counts.
-        """
-        ended = [line for line in self.receipts if line.get("outcome") != Outcome.PARKED]
-        expected = len(self.previewed.pushes) if self.previewed else 0
-        parked = [line for line in self.receipts if line.get("outcome") == Outcome.PARKED]
-        if parked and len(ended) < max(1, expected):
-            return parked[-1]
-        known = [line for line in ended if line.get("outcome") in SEVERITY]
-        return min(known, key=lambda line: SEVERITY.index(line["outcome"]), default=None)
+    def _is_trouble(self) -> bool:
+        """Whether there is nothing but a line about the functions themselves."""
+        return bool(self.lines) and all(line.kind is LineKind.TROUBLE for line in self.lines)
 
 
 class History:
@@ -146,8 +137,8 @@ class History:
         """Add the events of a request, or the request itself if it brought none, and return the entries."""
         correlation_id = answer.correlation_id
         events = explained.events if explained else ()
-        about = [(event.source or request.source, event.id or _NO_ID) for event in events]
-        about = about or [(request.source, _NO_ID)]
+        about = [(event.source or request.source, event.id or NO_ID) for event in events]
+        about = about or [(request.source, NO_ID)]
         with self._changed:
             orphans = self._orphans(correlation_id)
             added = []
@@ -180,24 +171,12 @@ class History:
             self._wake()
         return entry
 
-    def add_line(self, line: Line, at: float) -> None:
-        """Add a log line to the entries that it is about, or to a new one.
-
-        at  seconds since the epoch, for a new entry
-        """
-        message = line["message"]
-        if message not in _MESSAGES and line.get("level") != "ERROR":
-            return
+    def add_lines(self, lines: Iterable[LogLine]) -> None:
+        """Add log lines to the entries that they are about, or to new ones."""
         with self._changed:
-            for event_id in self._ids(line):
-                entry = self._find(line, event_id) or self._new(
-                    at,
-                    str(line.get("source") or "unknown"),
-                    event_id,
-                    str(line.get("correlation_id") or _NO_ID),
-                )
-                entry.lines.append(line)
-                self._touch(entry)
+            for line in lines:
+                if line.kind is not LineKind.TROUBLE or line.level == "ERROR":
+                    self._add_line(line)
             self._forget()
             self._wake()
 
@@ -247,6 +226,15 @@ class History:
 
     # --- with the lock --------------------------------------------------------------------------------
 
+    def _add_line(self, line: LogLine) -> None:
+        correlation_id = line.correlation_id or NO_ID
+        for event_id in line.event_ids or (NO_ID,):
+            entry = self._find(correlation_id, event_id) or self._new(
+                line.at, line.source or "unknown", event_id, correlation_id
+            )
+            entry.lines.append(line)
+            self._touch(entry)
+
     def _new(self, at: float, source: str, event_id: str, correlation_id: str) -> Entry:
         self._last += 1
         entry = Entry(self._last, 0, at, source, event_id, correlation_id)
@@ -265,7 +253,7 @@ class History:
 
     def _orphans(self, correlation_id: str) -> list[Entry]:
         """Return the entries of a correlation id that have log lines only."""
-        if correlation_id == _NO_ID:
+        if correlation_id == NO_ID:
             return []
         return [
             entry
@@ -281,15 +269,8 @@ class History:
                 orphans.remove(other)
                 self._remove(other.number)
 
-    @staticmethod
-    def _ids(line: Line) -> list[str]:
-        """Return the ids of the events that a line is about."""
-        several: Any = line.get("event_ids")
-        return [str(each) for each in several] if several else [str(line.get("event_id") or _NO_ID)]
-
-    def _find(self, line: Line, event_id: str) -> Entry | None:
-        correlation_id = str(line.get("correlation_id") or _NO_ID)
-        if correlation_id == _NO_ID and event_id == _NO_ID:
+    def _find(self, correlation_id: str, event_id: str) -> Entry | None:
+        if correlation_id == NO_ID and event_id == NO_ID:
             return None
         found = (
             entry
@@ -303,7 +284,7 @@ class History:
         if entry.correlation_id != correlation_id:
             return False
         # A line about a request as a whole has no event's id, and belongs to the request's first entry.
-        return entry.event_id == event_id or (event_id == _NO_ID and entry.position == 0)
+        return entry.event_id == event_id or (event_id == NO_ID and entry.position == 0)
 
     def _forget(self) -> None:
         """Remove the oldest entries if there are too many, or if their bodies are too large together."""

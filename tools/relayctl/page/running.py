@@ -2,26 +2,31 @@
 
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from relayctl.deploy import client
+from relayctl.deploy import STACK, client
 from relayctl.examples import Example
 from relayctl.page.api import PageApi
 from relayctl.page.explainer import Explainer, Files
-from relayctl.page.function_log import FunctionLog, Line, LogFollower
 from relayctl.page.history import History
 from relayctl.page.recorder import Recorder
 from relayctl.page.reloader import Functions, Reloader, copy_files
 from relayctl.page.requests import Answer, Request
-from relayctl.page.sending import Choice, Sending, identities
+from relayctl.page.sending import Choice, Sending
 from relayctl.page.wording import Wording
 from relayctl.progress import StepFailedError
+from relayctl.receipts.following import follow
+from relayctl.receipts.log_reader import ReceiptLog
 from relayctl.stack import COMPANY_ID, LocalStack
+
+#: How often the functions' logs are read.
+_LOG_INTERVAL_SECS: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,11 @@ def running_page(
     """
     directory = Path(tempfile.mkdtemp(dir=stack.directory, prefix="page-"))
     (directory / "edited").mkdir()
-    history, known = History(), set[str]()
+    history = History()
     explainer = Explainer(copy_files(files, directory / "files-0"), stack.signing_secrets)
 
     def on_request(request: Request, answer: Answer) -> None:
-        explained = explainer.request(request, answer.correlation_id)
-        known.update(identities(explained))
-        history.add_request(request, answer, explained)
+        history.add_request(request, answer, explainer.request(request, answer.correlation_id))
 
     recorder = _recorder(stack, on_request, port)
     clients = clients or {name: client(stack.aws, name) for name in ("lambda", "s3", "sqs", "logs")}
@@ -80,7 +83,6 @@ def running_page(
         explainer,
         history,
         lambda body: _put(clients["sqs"], stack.outputs["QueueUrl"], body),
-        known,
     )
     secrets = (*stack.signing_secrets.values(), stack.integration_key)
     api = PageApi(
@@ -97,15 +99,31 @@ def running_page(
     stack.sandbox.extend(api.extension())
     with ExitStack() as ended:
         ended.enter_context(recorder.server)
-        ended.enter_context(
-            LogFollower(FunctionLog(clients["logs"], time.time()), lambda line: _add(history, line))
-        )
+        ended.enter_context(_following(ReceiptLog(clients["logs"], STACK), history))
         ended.enter_context(reloader)
         yield RunningPage(f"{stack.sandbox.address}/#{key}", history, recorder, sending, reloader)
 
 
-def _add(history: History, line: Line) -> None:
-    history.add_line(line, time.time())
+@contextmanager
+def _following(log: ReceiptLog, history: History) -> Iterator[None]:
+    """Add the functions' log lines to the history, until the end of the block."""
+    ends, start = threading.Event(), time.time()
+
+    def run() -> None:
+        from relayctl.deadletters.options import aws_errors
+
+        # The local AWS may be busy. If it has ended, the run itself reports that.
+        while not ends.is_set():
+            with suppress(*aws_errors()):
+                follow(log, start, ends, _LOG_INTERVAL_SECS, history.add_lines)
+
+    thread = threading.Thread(target=run, name="receipts", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
 
 
 def _recorder(stack: LocalStack, on_request: Any, port: int) -> Recorder:

@@ -3,13 +3,13 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.errors import ConfigurationInvalid, UnknownSource
 from relayctl import senders
 from relayctl.examples import Example, aws_message, examples_of, is_from_aws
 from relayctl.page.explainer import Explainer, Files
@@ -17,14 +17,9 @@ from relayctl.page.history import Entry, History
 from relayctl.page.recorder import Recorder
 from relayctl.page.requests import WEBHOOKS, Request
 from relayctl.preview.result import PreviewedFile
+from relayctl.sending import CannotSendError
+from relayctl.sending.freshness import Seen, freshened
 from relayctl.webhook import Webhook, read_webhook
-
-#: How the names of headers end that name one delivery of a sender, and are new in each.
-_DELIVERY_HEADERS: Final = ("-delivery", "-delivery-id", "-event-id", "webhook-id", "ce-id", "svix-id")
-
-
-class CannotSendError(Exception):
-    """The choice is not one that can be sent. The text contains the reason."""
 
 
 class Choice(NamedTuple):
@@ -70,7 +65,6 @@ class Sending:
     explainer: Explainer
     history: History
     to_queue: Callable[[str], str]
-    known: set[str]
 
     def examples(self) -> list[dict[str, Any]]:
         """Return the sources with their examples, in the order of their names."""
@@ -157,20 +151,30 @@ class Sending:
         return example
 
     def _new_event(self, webhook: Webhook, example: Example, choice: Choice, label: str) -> Sendable:
-        """Return the request, changed so little that it is another event with the same pushes."""
-        plain = self._request(webhook, example, choice, label)
-        wanted = _shape(self.explainer.request(plain, "preview"))
-        for changed in (webhook, *_variants(webhook)):
-            request = plain if changed is webhook else self._request(changed, example, choice, label)
-            explained = self.explainer.request(request, "preview")
-            found = identities(explained)
-            if _shape(explained) == wanted and found.isdisjoint(self.known):
-                self.known.update(found)
-                return Sendable(request, label=label)
-        return Sendable(plain, note="the relay takes it for an event that was sent before", label=label)
+        """Return the request, changed so little that it is another event with the same words."""
 
-    def _request(self, webhook: Webhook, example: Example, choice: Choice, label: str) -> Request:
-        """Return the request as its sender sends it. Raises CannotSendError."""
+        def look(changed: Webhook, later_secs: float) -> Seen:
+            request = self._request(changed, example, choice, label, later_secs)
+            explained = self.explainer.request(request, "preview")
+            events = explained.events if explained else ()
+            return Seen(
+                tuple(each.event.identity for each in events if each.event),
+                tuple(message.wording for each in events for message in each.messages),
+            )
+
+        try:
+            source = self.explainer.current()[0].named(choice.source)
+            fresh = freshened(webhook, source.rules.event_id, source.body_format, look)
+        except (ConfigurationInvalid, UnknownSource):  # the request is refused, new or not
+            return Sendable(self._request(webhook, example, choice, label), label=label)
+        note = "" if fresh.is_new else "the relay takes it for an event that was sent before"
+        return Sendable(self._request(fresh.request, example, choice, label), note=note, label=label)
+
+    def _request(
+        self, webhook: Webhook, example: Example, choice: Choice, label: str, later_secs: float = 0.0
+    ) -> Request:
+        """Return the request as its sender sends it, now or later. Raises CannotSendError."""
+        now = time.time() + later_secs
         url = self.recorder.url(choice.source)
         policy = self.explainer.current()[1].policy(choice.source)
         # The function takes a request for one by TLS unless a header of a proxy differs.
@@ -179,7 +183,7 @@ class Sending:
             try:
                 secret = self.secrets.get(choice.source, "")
                 webhook = senders.sign(
-                    webhook, example.verify, secret, time.time(), event=example.event, url=signed_url
+                    webhook, example.verify, secret, now, event=example.event, url=signed_url
                 )
             except (senders.CannotSignError, ConfigurationInvalid) as exc:
                 raise CannotSendError(f"it cannot be signed: {exc}") from exc
@@ -188,7 +192,7 @@ class Sending:
         headers = {name.lower(): value for name, value in webhook.headers.items()}
         headers["host"] = urlsplit(url).netloc
         return Request(
-            at=time.time(),
+            at=now,
             method=webhook.method.upper(),
             target=f"{target}?{query}" if query else target,
             headers=tuple(headers.items()),
@@ -236,46 +240,3 @@ def _as_example(text: str) -> Webhook | None:
         return read_webhook(document)
     except ValueError as exc:
         raise CannotSendError(str(exc)) from exc
-
-
-def _shape(explained: PreviewedFile | None) -> list[object]:
-    """Return what has to stay the same when a request becomes another event."""
-    if explained is None:
-        return []
-    return [
-        explained.status,
-        *((event.outcome, [push.push.wording for push in event.pushes]) for event in explained.events),
-    ]
-
-
-def identities(explained: PreviewedFile | None) -> set[str]:
-    """Return the identities of the events of a request, each with its source."""
-    events = explained.events if explained else ()
-    return {f"{each.event.source} {each.event.identity}" for each in events if each.event}
-
-
-def _variants(webhook: Webhook) -> Iterator[Webhook]:
-    """Yield changes that make another event of a request, the smallest first.
-
-    White space after a document changes what a signature covers. A source without such a signature
-    identifies an event by its id and its document.
-    """
-    fresh = uuid.uuid4().hex
-    ids = {name: str(uuid.uuid4()) for name in webhook.headers if name.lower().endswith(_DELIVERY_HEADERS)}
-    renamed = replace(webhook, headers={**webhook.headers, **ids})
-    spaces = b" " * (uuid.UUID(hex=fresh).int % 997 + 1) + b"\n"
-    spaced = replace(renamed, body=webhook.body + spaces) if webhook.body else renamed
-    if ids:
-        yield renamed
-    yield spaced
-    try:
-        document = json.loads(webhook.body)
-    except ValueError:
-        return
-    for member in ("id", "event_id", "alert_id", "uuid"):
-        if isinstance(document, dict) and isinstance(document.get(member), str):
-            changed = {**document, member: f"{document[member]}-{fresh[:6]}"}
-            yield replace(renamed, body=json.dumps(changed, ensure_ascii=False).encode())
-    if isinstance(document, dict):
-        changed = {**document, "sent_from_the_page": fresh[:8]}
-        yield replace(renamed, body=json.dumps(changed, ensure_ascii=False).encode())

@@ -21,14 +21,17 @@ from relayctl.page.requests import Answer, Request
 from relayctl.page.verification import Proof, steps
 from relayctl.preview.explanation import TriedRecipient, TriedRoute
 from relayctl.preview.result import PreviewedEvent, PreviewedFile
+from relayctl.receipts.json_line import line_json
+from relayctl.receipts.line import LogLine
+from relayctl.receipts.reasons import reason_of
 from sandbox.record import Call
 
 type Json = dict[str, Any]
 
 #: Characters of a body that the page gets.
 _MOST_BODY_CHARS: Final = 200_000
-#: Keys of a log line that the list of receipts leaves out, because every line has the same.
-_USUAL_KEYS: Final = frozenset({"service", "message", "level", "correlation_id", "xray_trace_id"})
+#: Keys of a log line that are shown elsewhere, or are the same in every line of an event.
+_USUAL_KEYS: Final = frozenset({"kind", "stack", "at", "outcome", "reason", "correlation_id", "event_ids"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Teller:
             "explained": explained_event(previewed) if previewed else None,
             "pushes": [self._push(push, route) for push, route in previewed.pushes] if previewed else [],
             "calls": [call.as_json() for call in self._own_calls(previewed)],
-            "receipts": [_receipt(line) for line in entry.lines],
+            "receipts": [_receipt(line) for line in entry.logged.lines],
         }
         # A secret may also be in the data, or in words that a rule made of it.
         return {name: self.masks.value(value) for name, value in story.items()}
@@ -258,7 +261,13 @@ def _recipient(part: TriedRecipient) -> Json:
     }
 
 
-def _receipt(line: Mapping[str, Any]) -> Json:
-    """Return a log line: its message, its time, and the keys that are not the same in every line."""
-    kept = {name: value for name, value in line.items() if name not in _USUAL_KEYS and name != "timestamp"}
-    return {"message": line["message"], "at": line.get("timestamp"), "fields": kept}
+def _receipt(line: LogLine) -> Json:
+    """Return a log line: its kind, its reason, and its keys that are not the same in every line."""
+    fields = {name: value for name, value in line_json(line, "").items() if name not in _USUAL_KEYS}
+    return {
+        "kind": line.kind.value,
+        "at": moment(line.at),
+        "outcome": line.outcome.value if line.outcome else None,
+        "reason": reason_of(line),
+        "fields": {name: value for name, value in fields.items() if value not in (None, [])},
+    }

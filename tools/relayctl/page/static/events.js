@@ -5,7 +5,7 @@ import { closeStory, openStory, reasonOf, storyNumber } from "./story.js";
 
 const MAX_ROWS = 500;
 // The verdicts about which nobody has to do anything.
-const FINE = new Set(["delivered", "duplicate", "filtered", "handshake", "empty", "waiting"]);
+const FINE = new Set(["delivered", "duplicate", "filtered", "handshake", "empty", "queued"]);
 
 const list = byId("event-list");
 const onlyProblems = byId("only-problems");
@@ -66,7 +66,7 @@ export function update(changes, isFirst) {
 
 // The phone announces what is delivered.
 function report(event) {
-  if (event.verdict !== "delivered" && event.verdict !== "waiting") {
+  if (event.verdict !== "delivered" && event.verdict !== "queued") {
     announce(`${event.verdict}: ${event.source}. ${reasonOf(event)}`);
   }
 }

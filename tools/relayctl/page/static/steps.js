@@ -243,23 +243,22 @@ function vendorStep(story) {
 function receiptStep(story) {
   const title = "Receipts";
   const content = story.receipts.map((receipt) => {
-    const { outcome, ...rest } = receipt.fields;
-    const rows = Object.entries(rest).map(([name, value]) => [name, plain(value)]);
-    const about = outcome ? `: ${outcome}` : "";
+    const rows = Object.entries(receipt.fields).map(([name, value]) => [name, plain(value)]);
     return make(
       "div",
       "receipt",
       {},
-      heading(`${receipt.at ? `${clock(receipt.at)}, ` : ""}${receipt.message}${about}`),
+      heading(`${clock(receipt.at)}, ${receipt.outcome ?? receipt.kind}`),
+      make("p", "", {}, ...rich(receipt.reason)),
       table(rows, "headers"),
     );
   });
-  const own = story.receipts.filter((receipt) => receipt.message === "receipt");
+  const own = story.receipts.filter((receipt) => receipt.kind === "receipt");
   if (!own.length) {
-    const text = story.verdict === "waiting" ? "not written yet" : "none";
+    const text = story.verdict === "queued" ? "not written yet" : "none";
     return step(title, "none", text, content.length ? content : [note("No log line is known.")], false);
   }
-  const outcomes = own.map((receipt) => receipt.fields.outcome).join(", ");
+  const outcomes = own.map((receipt) => receipt.outcome).join(", ");
   const state = { delivered: "passed", duplicate: "passed", filtered: "passed", rejected: "failed", failed: "failed" };
   return step(title, state[story.verdict] ?? "none", outcomes, content, false);
 }

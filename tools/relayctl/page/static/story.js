@@ -18,7 +18,7 @@ export function storyNumber() {
 // Why an event has its verdict; empty if the verdict needs no reason.
 export function reasonOf(event) {
   if (event.verdict === "delivered") return "";
-  if (event.verdict === "waiting") return "accepted, and not delivered yet";
+  if (event.verdict === "queued") return "accepted, and not delivered yet";
   return [event.code, event.reason].filter(Boolean).join(": ");
 }
 
