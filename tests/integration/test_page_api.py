@@ -160,6 +160,14 @@ def test_a_refused_request_from_another_terminal_is_listed(world: World) -> None
     assert [step["state"] for step in story["verification"]] == ["passed", "failed", "skipped"]
 
 
+def test_an_event_without_a_route_shows_routes_to_start_with(world: World) -> None:
+    """A source of the catalogue has some, and the developer copies them into relay.toml."""
+    routes = '[[route]]\nsource = "oven"\nto = "external:4711"\n'
+    (world.files.sources / "oven/routes.toml").write_text(routes, "utf-8")
+    sent = request(world, "POST", "/send", {"source": "oven", "example": "ready-for-nobody"}).json
+    assert request(world, "GET", f"/events/{sent['events'][0]}").json["start_routes"] == routes
+
+
 def test_a_page_waits_for_the_next_change(world: World) -> None:
     """It is answered when something happens, and not before."""
     version = events(world)["version"]

@@ -15,7 +15,7 @@ from push_relay.core.trust.verify_table import VerifySigned
 from relayctl.page.history import Entry, History
 from relayctl.page.masking import MASK, Masks, masked
 from relayctl.page.requests import Answer, Request
-from relayctl.page.story import Teller
+from relayctl.page.story import StoryWriter
 from relayctl.page.verification import Proof, steps
 from sandbox.record import Call
 
@@ -40,7 +40,7 @@ class Pages:
         proof = Proof.read(self.files.sources / "oven")
         masks = Masks(proof.masked_places, (SECRET, KEY))
         _, routing = self.explainer.current()
-        story = Teller(routing, masks, proof, 4711, calls).story(entry)
+        story = StoryWriter(routing, masks, proof, 4711, calls).story(entry)
         return json.loads(json.dumps(story))  # type: ignore[no-any-return] # an object
 
 

@@ -24,7 +24,7 @@ from relayctl.page.history import Entry, History
 from relayctl.page.masking import Masks
 from relayctl.page.reloader import Reloader
 from relayctl.page.sending import Choice, Sending, read_pasted
-from relayctl.page.story import Teller, line_of, moment, previewed_file
+from relayctl.page.story import StoryWriter, line_of, moment, previewed_file
 from relayctl.page.verification import Proof
 from relayctl.page.wording import CannotEditError, ChangedOnDiskError, Wording, read_texts
 from relayctl.sending import CannotSendError
@@ -175,7 +175,9 @@ class PageApi:
             if call.correlation_id and call.correlation_id == entry.correlation_id
         ]
         masks = Masks(proof.masked_places, self.secrets)
-        return Teller(routing, masks, proof, self.company_id, calls).story(entry)
+        start_routes = self.wording.start_routes(entry.source)
+        writer = StoryWriter(routing, masks, proof, self.company_id, calls, start_routes)
+        return writer.story(entry)
 
     async def clear(self, _request: Request) -> Response:
         """Delete the events, and the calls with what the phone shows."""

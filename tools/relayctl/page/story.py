@@ -35,14 +35,15 @@ _USUAL_KEYS: Final = frozenset({"kind", "stack", "at", "outcome", "reason", "cor
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
-    """What a story is written with.
+class StoryWriter:
+    """Writes stories.
 
     routing     the routes that the functions use
     masks       what is hidden of the event's request
     proof       how the event's source verifies
     company_id  the vendor's id of the organisation
     calls       the calls to the vendor that could be the event's
+    start_routes  the routes to start with of the event's source, as its folder has them; empty for none
     """
 
     routing: Routing
@@ -50,6 +51,7 @@ class Teller:
     proof: Proof
     company_id: int
     calls: Sequence[Call] = ()
+    start_routes: str = ""
 
     def story(self, entry: Entry) -> Json:
         """Return the whole story of an entry."""
@@ -64,6 +66,7 @@ class Teller:
             "explained": explained_event(previewed) if previewed else None,
             "pushes": [self._push(push, route) for push, route in previewed.pushes] if previewed else [],
             "calls": [call.as_json() for call in self._own_calls(previewed)],
+            "start_routes": self.start_routes,
             "receipts": [_receipt(line) for line in entry.logged.lines],
         }
         # A secret may also be in the data, or in words that a rule made of it.
@@ -186,7 +189,12 @@ def explained_event(previewed: PreviewedEvent) -> Json:
         and {"id": event.id, "type": event.type, "identity": event.identity, "data": event.data},
         "is_fallback": previewed.is_fallback,
         "rules": [
-            {"number": rule.number, "when": rule.when, "condition": rule.condition.value}
+            {
+                "number": rule.number,
+                "when": rule.when,
+                "condition": rule.condition.value,
+                "skip": rule.skip,
+            }
             for rule in (why.rules if why else ())
         ],
         "writing_rule": why.writing_rule if why else None,

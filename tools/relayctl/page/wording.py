@@ -20,6 +20,7 @@ from push_relay.core.rules.findings import ERROR, Finding, Mistakes
 from relayctl.examples import examples_of
 from relayctl.page.explainer import Files
 from relayctl.page.story import Json, previewed_file
+from relayctl.preview.goldens import ROUTES
 from relayctl.preview.inputs import InputError, read_input
 from relayctl.preview.layered_sources import LayeredSources
 from relayctl.preview.previewer import Previewer
@@ -106,6 +107,13 @@ class Wording:
         for name, text in texts.items():
             _replace_text(folder / name, text)
         return self.read(source)
+
+    def start_routes(self, source: str) -> str:
+        """Return the routes to start with of a source; empty if its folder has none."""
+        try:
+            return (self._folder(source) / ROUTES).read_text("utf-8")
+        except (CannotEditError, OSError, UnicodeDecodeError):
+            return ""
 
     # --- the folder -----------------------------------------------------------------------------------
 

@@ -157,7 +157,8 @@ function ruleStep(story) {
   const items = why.rules.map((rule) => {
     const state = { holds: "passed", false: "skipped", failed: "failed" }[rule.condition];
     const condition = rule.when === null ? "it has no condition" : `${CONDITIONS[rule.condition]}: ${quoted(rule.when)}`;
-    return check(state, `Rule ${rule.number}`, condition);
+    const name = rule.skip && rule.condition === "holds" ? `Rule ${rule.number} writes no push: ${rule.skip}` : `Rule ${rule.number}`;
+    return check(state, name, condition);
   });
   const content = [items.length ? list(items) : note("The source has no message rule.")];
   for (const written of why.messages) {
@@ -187,6 +188,9 @@ function routeStep(story) {
   const content = items.length
     ? [list(items)]
     : [note("relay.toml has no route for this source. Add one, and the stack uses it when you save the file.")];
+  if (!people && story.start_routes) {
+    content.push(heading("Routes to start with"), code(story.start_routes, "Routes to start with"));
+  }
   if (!people) return step(title, "none", "no route leads to anybody", content, true);
   const applied = why.routes.filter((route) => route.applies).map((route) => route.number);
   const summary = `route ${applied.join(" and ")} leads to ${count(people, "recipient")}`;
