@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from relayctl.deadletters import stack_resources
 from relayctl.deadletters.stack_resources import StackError, default_stack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK, local_client
-from relayctl.ministack import REGION
+from relayctl.local_aws import REGION
 from relayctl.project import ROOT, RUNS
 from relayctl.running import Running, running_stacks
 
@@ -58,7 +58,7 @@ class Target:
             raise StackError(f"the stack {self.stack} cannot be read: {exc}") from exc
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
-        return {**parameters, **outputs}
+        return {**parameters, **outputs, **(self.local.outputs if self.local else {})}
 
     def fact(self, name: str) -> str:
         """Return an output or a parameter. Raises StackError if it does not have it."""
