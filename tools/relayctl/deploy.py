@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 STACK: Final = "push-relay"
 ACCESS_KEY: Final = "local"
 SECRET_KEY: Final = "local"  # noqa: S105 - the local AWS accepts any key
-_BUCKET: Final = "push-relay-artifacts"
+#: The bucket of the functions' code.
+ARTIFACTS: Final = "push-relay-artifacts"
 _BUILD_TIMEOUT_SECS: Final = 300.0
 _DEPLOY_TIMEOUT_SECS: Final = 180.0
 #: Lambda's architectures by the processor's name in `platform.machine()`.
@@ -65,7 +66,7 @@ class Sam:
         Raises StepFailedError.
         """
         client(aws, "s3").create_bucket(
-            Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+            Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         arguments: list[str | Path] = [
             "--template",
@@ -73,7 +74,7 @@ class Sam:
             "--stack-name",
             STACK,
             "--s3-bucket",
-            _BUCKET,
+            ARTIFACTS,
         ]
         arguments += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
         arguments += ["--no-confirm-changeset", "--no-progressbar"]

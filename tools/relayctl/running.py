@@ -6,6 +6,7 @@ run that was killed stays, so a stack counts only if its process lives and its l
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ class Running:
 
     pid              the process of `make run`
     sources, config  the source folders and the relay.toml that it was built with
+    webhook_port     of the address for webhooks, whose requests the page shows; 0 if there is none
     """
 
     pid: int
@@ -30,6 +32,7 @@ class Running:
     sandbox_port: int
     sources: str
     config: str
+    webhook_port: int = 0
 
     @property
     def aws_url(self) -> str:
@@ -40,6 +43,13 @@ class Running:
     def sandbox_url(self) -> str:
         """The URL of the sandbox's phone."""
         return f"http://{HOST}:{self.sandbox_port}"
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The outputs that this machine has in place of the stack's own."""
+        if not self.webhook_port:
+            return {}
+        return {"WebhookUrl": f"http://{HOST}:{self.webhook_port}/webhooks/{{source}}"}
 
 
 def announce(directory: Path, running: Running) -> None:
@@ -63,6 +73,7 @@ def _read(file: Path) -> Running | None:
             int(content["sandbox_port"]),
             str(content["sources"]),
             str(content["config"]),
+            int(content.get("webhook_port", 0)),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -58,7 +58,7 @@ class Target:
             raise StackError(f"the stack {self.stack} cannot be read: {exc}") from exc
         outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
-        return {**parameters, **outputs}
+        return {**parameters, **outputs, **(self.local.outputs if self.local else {})}
 
     def fact(self, name: str) -> str:
         """Return an output or a parameter. Raises StackError if it does not have it."""

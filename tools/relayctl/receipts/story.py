@@ -121,7 +121,7 @@ def stories(lines: Iterable[LogLine]) -> list[Story]:
         if not line.event_ids and line.correlation_id not in (None, NO_ID):
             grouped.setdefault(("request", str(line.correlation_id)), []).append(line)
             ids["request", str(line.correlation_id)] = None
-    return [_story(ids[key], its_lines) for key, its_lines in grouped.items()]
+    return [story_of(ids[key], its_lines) for key, its_lines in grouped.items()]
 
 
 def in_order(lines: Iterable[LogLine]) -> list[LogLine]:
@@ -130,7 +130,8 @@ def in_order(lines: Iterable[LogLine]) -> list[LogLine]:
     return sorted(lines, key=lambda line: line.at - (_LATE_SECS if line.kind in late else 0.0))
 
 
-def _story(event_id: str | None, lines: Sequence[LogLine]) -> Story:
+def story_of(event_id: str | None, lines: Sequence[LogLine]) -> Story:
+    """Return the story of one event or refused request, whose lines are in the order of time."""
     sources = [line.source for line in lines if line.source]
     receipts = [line for line in lines if line.kind is LineKind.RECEIPT and line.outcome]
     return Story(sources[-1] if sources else None, event_id, tuple(lines), _states(receipts))
