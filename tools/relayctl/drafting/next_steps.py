@@ -1,4 +1,4 @@
-"""What `relayctl new` prints: the folder, what was replaced, and what to do next."""
+"""The output of `relayctl new`: the folder, the number of replaced values, and the next steps."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from relayctl.drafting.secrecy import Kind
 from relayctl.preview.goldens import Golden
 
 _WIDTH: Final = 110
+_KEPT: Final = "texts are kept, and a name in them is only replaced if a field has it too."
 _PLURALS: Final = {Kind.EMAIL: "email addresses", Kind.ADDRESS: "postal addresses", Kind.IP: "IP addresses"}
 
 
@@ -30,7 +31,14 @@ def report(
     yield ""
     yield "Next"
     for number, (step, command) in enumerate(_steps(drafted, shown, _shown(config)), start=1):
-        yield from wrap(step, _WIDTH, initial_indent=f"  {number}. ", subsequent_indent="     ")
+        yield from wrap(
+            step,
+            _WIDTH,
+            initial_indent=f"  {number}. ",
+            subsequent_indent="     ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
         if command:
             yield f"         {command}"
 
@@ -42,7 +50,14 @@ def _shown(path: Path) -> str:
 
 
 def _beside(name: str, text: str) -> Iterator[str]:
-    yield from wrap(text, _WIDTH, initial_indent=f"  {name:<10} ", subsequent_indent=" " * 13)
+    yield from wrap(
+        text,
+        _WIDTH,
+        initial_indent=f"  {name:<10} ",
+        subsequent_indent=" " * 13,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _replaced(drafted: Drafted) -> str:
@@ -66,11 +81,7 @@ def _pushes(golden: Golden) -> Iterator[str]:
 def _steps(drafted: Drafted, folder: str, config: str) -> Iterator[tuple[str, str]]:
     """Yield each step, and its command or an empty text."""
     name, proof = drafted.order.name, drafted.proof
-    yield (
-        f"Read the files in {folder}/examples before you commit them: texts are kept, and a name in them is "
-        "only replaced if a field has it too.",
-        "",
-    )
+    yield f"Read the files in {folder}/examples before you commit them: {_KEPT}", ""
     yield (
         f"Change the words in {folder}/source.toml, and look at them:",
         f"relayctl preview --watch --phone {folder}",

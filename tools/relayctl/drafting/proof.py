@@ -247,7 +247,7 @@ def _unknown(captures: Sequence[Capture]) -> Proof:
         [
             f"{found} So the sender has to send a token of your own in this header.",
             "If it signs its requests, describe the signature, or name a preset (docs/providers.md).",
-            'If only an address can be entered, write `query = "token"` in place of `header`, and add it there.',
+            'If only an address can be entered, add the token to it: `query = "token"` in place of `header`.',
         ],
         f"a random token of your own, which the sender has to send as `{OWN_HEADER}`",
         question=(

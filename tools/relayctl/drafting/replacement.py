@@ -154,7 +154,9 @@ class Replacement:
         marked.replace(texts.URL, lambda found: self._url(found[0]))
         marked.replace(texts.EMAIL, lambda found: of(Kind.EMAIL, found[0]))
         marked.replace(texts.MOMENT, lambda found: found[0])
-        if not is_word:
+        if is_name:
+            marked.replace(texts.WORDS, lambda found: self.stand_ins.person(found[0]))
+        elif not is_word:
             marked.replace(self.stand_ins.known(), lambda found: self.stand_ins.of_known(found[0]))
             marked.replace_last(texts.NAMED_PERSON, self.stand_ins.person)
         marked.replace(texts.MENTION, lambda found: "@" + of(Kind.USER, found[0][1:]))
@@ -162,10 +164,8 @@ class Replacement:
         marked.replace(texts.IP, lambda found: of(Kind.IP, found[0]) if texts.is_ip(found[0]) else None)
         marked.replace(texts.LONG_HOST if is_word else texts.HOST, lambda found: of(Kind.HOST, found[0]))
         marked.replace_last(texts.NAMED, lambda secret: of(Kind.SECRET, secret))
-        marked.replace(texts.PHONE, lambda found: of(Kind.PHONE, found[0]))
         marked.replace(texts.NUMBER, lambda found: of(Kind.NUMBER, found[0]))
-        if is_name:
-            marked.replace(texts.WORDS, lambda found: self.stand_ins.person(found[0]))
+        marked.replace(texts.PHONE, lambda found: of(Kind.PHONE, found[0]))
         marked.replace(
             texts.RUN, lambda found: of(Kind.ID, found[0]) if texts.looks_secret(found[0]) else None
         )

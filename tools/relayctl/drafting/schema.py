@@ -52,7 +52,8 @@ def _reduced(schema: JsonObject, read: Sequence[Steps], *, with_types: bool) -> 
     if FIRST_ITEM in inner:
         items = next((branch["items"] for branch in branches if "items" in branch), None)
         if items:
-            made["items"] = _reduced(items, inner[FIRST_ITEM], with_types=with_types)
+            # An odd item must not refuse its neighbours.
+            made["items"] = _reduced(items, inner[FIRST_ITEM], with_types=False)
     return made
 
 

@@ -93,6 +93,7 @@ def _is_secret(name: _Name) -> bool:
         bool({last, name.one} & _SECRET)
         or (last == "key" and before in _KEY_OF)
         or (last == "number" and before in _NUMBER_OF)
+        or (before == "birth" and last in {"date", "day", "year"})
         or (before in _SECRET and last in {"value", "key", "id", "hash", "text", "code", "number"})
         or (before in _CODE_OF and last in {"code", "id"})
     )
@@ -116,7 +117,7 @@ def _is_user(name: _Name) -> bool:
 
 def _is_person(name: _Name) -> bool:
     is_name = name.one == "name" and name.before in _NAME_OF
-    return is_name or name.one in _PERSON or (name.in_person and name.last in _OF_PERSON)
+    return is_name or name.one in _PERSON or (name.in_person and not name.before and name.last in _OF_PERSON)
 
 
 #: The first rule that holds decides.
