@@ -24,6 +24,8 @@ _NOT_SHOWN: Final = frozenset(listed("show", "never"))
 _SUBJECTS: Final = frozenset(listed("show", "subject"))
 _PLACES: Final = frozenset(listed("show", "place"))
 _LONGEST_NAME: Final = 120
+#: Levels above a type and a state: those that are deeper are about a part of the event.
+_DEEPEST_WORD: Final = 2
 #: Costs: a level, the first item of a list, a name of which only the last word is listed, an unlisted name.
 _LEVEL, _IN_LIST, _LAST_WORD, _UNLISTED = 4, 12, 30, 60
 
@@ -47,7 +49,9 @@ def choose(fields: Sequence[Field], documents: Iterable[int], *, type_is_known: 
     """
     numbers = sorted(documents)
     pool = [field for field in fields if field.values.keys() & set(numbers)]
-    words = [field for field in pool if field.is_words and field.depth < len(("event", "type", "x"))]
+    words = [
+        field for field in pool if field.is_words and field.depth <= _DEEPEST_WORD and not field.is_personal
+    ]
     types = [] if type_is_known else _best(words, numbers, _rank(_TYPES), 1)
     states = _best(_without(words, types), numbers, _rank(_STATES), 1)
     severities = _best(_without(pool, types, states), numbers, _rank(_SEVERITIES, exact=True), 1)
