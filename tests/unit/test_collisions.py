@@ -8,6 +8,7 @@ from fakes import SHIPPED
 from relayctl.checking import check
 
 LISTED = '[aws]\neventbridge_topics = ["arn:aws:sns:eu-west-1:123456789012:events"]\n'
+ROUTES = "".join(f'[[route]]\nsource = "{name}"\nto = ["user:1"]\n' for name in "ab")
 ANY = 'eventbridge_source = "*"'
 
 
@@ -19,7 +20,7 @@ def warnings(directory: Path, *rules: str, relay: str = "") -> list[str]:
         message = '[[message]]\ntitle = "x"\nbody = "x"'
         (folder / "source.toml").write_text(f'title = "x"\ndocs = "x"\n[[match]]\n{rule}\n{message}')
         (folder / "schema.json").write_text("{}")
-    (directory / "relay.toml").write_text(relay)
+    (directory / "relay.toml").write_text(relay + ROUTES)
     result = check(directory / "sources", directory / "relay.toml")
     assert result.ok
     assert {finding.code for finding in result.findings} <= {"colliding_rules"}
@@ -82,4 +83,5 @@ def test_rules_that_cannot_collide_are_not_reported(
 def test_the_shipped_sources_do_not_collide(tmp_path: Path) -> None:
     """Neither among themselves, nor with their fallbacks."""
     (tmp_path / "relay.toml").write_text(LISTED)
-    assert check(SHIPPED, tmp_path / "relay.toml").findings == ()
+    findings = check(SHIPPED, tmp_path / "relay.toml").findings
+    assert [finding for finding in findings if finding.code == "colliding_rules"] == []

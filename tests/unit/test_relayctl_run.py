@@ -111,9 +111,9 @@ def test_the_first_example_that_a_route_matches_is_chosen(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("source", "name", "detail"),
     [
-        ("nosuch", "", "there is no source `nosuch`; the sources are: "),
+        ("nosuch", "", "there is no source `nosuch`; there are: "),
         ("nosuch", "x", "there is no source `nosuch`"),
-        ("push", "nosuch", "its examples are: .*full"),
+        ("push", "nosuch", "there are: .*full"),
         ("", "full", "needs SOURCE="),
     ],
 )

@@ -4,6 +4,7 @@ Such a message would be dead-lettered as `ambiguous_source`. The result is a war
 may exclude each other, which is not decided here.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import combinations
@@ -87,6 +88,8 @@ def _can_fit_the_same(
 
 def _overlap(first: str, second: str) -> bool:
     """Return whether a text can fit both of two patterns. A set (`[abc]`) counts as any character."""
+    if _begin(first, second) != _begin(second, first):
+        return False
     one, other = _parts(first), _parts(second)
     # reachable[j]: the parts of `one` so far and the first j of `other` can fit the same text
     reachable = [all(part == "*" for part in other[:j]) for j in range(len(other) + 1)]
@@ -99,6 +102,12 @@ def _overlap(first: str, second: str) -> bool:
                 following.append(reachable[j - 1] and ("?" in (part, against) or part == against))
         reachable = following
     return reachable[-1]
+
+
+def _begin(pattern: str, other: str) -> str:
+    """Return the first characters of a pattern, as many as neither of two patterns has before a wildcard."""
+    lengths = [len(re.split(r"[*?\[]", each, maxsplit=1)[0]) for each in (pattern, other)]
+    return pattern[: min(lengths)]
 
 
 def _parts(pattern: str) -> list[str]:

@@ -75,6 +75,8 @@ def stay_up(progress: Progress, stack: LocalStack, example: Example, push: Push)
     if not example.through_aws and (command := shell_commands.curl_command(stack, example, push)):
         progress.heading(f"Try next: send {example.label} from another terminal, signed when you paste this")
         progress.print_text(command)
+    progress.heading("Send examples and see what happens to them (docs/following-events.md)")
+    progress.print_text(shell_commands.following_commands(example))
     progress.heading("List and replay dead letters (docs/operations.md) from another terminal")
     progress.print_text(shell_commands.relayctl_commands(stack))
     progress.heading("The stack stays up until Ctrl-C. Further pushes are printed when they arrive")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from relayctl.ministack import REGION, LocalAws
+from relayctl.local_aws import REGION
+from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.progress import StepFailedError, StepStoppedError
 from relayctl.project import ROOT, SAM, TEMPLATE
@@ -118,12 +119,17 @@ class Sam:
 
 def client(aws: LocalAws, service: str) -> Any:
     """Return a boto3 client of the local AWS. The environment's AWS configuration is not used."""
+    return local_client(aws.address, service)
+
+
+def local_client(url: str, service: str) -> Any:
+    """Return a boto3 client of the local AWS at a URL. The environment's AWS configuration is not used."""
     import boto3
 
     session = boto3.Session(
         aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION
     )
-    return session.client(service, endpoint_url=aws.address)
+    return session.client(service, endpoint_url=url)
 
 
 def secrets_client(aws: LocalAws) -> "SecretsManagerClient":

@@ -13,7 +13,7 @@ from push_relay.core.trust.schemes.signed_text import Variable
 from push_relay.core.trust.schemes.spelling import SPELLINGS
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
 from relayctl.examples import Example
-from relayctl.ministack import HOST, REGION
+from relayctl.local_aws import HOST, REGION
 from relayctl.private_file import write_private
 from relayctl.project import ROOT
 from relayctl.senders import compiled
@@ -40,6 +40,18 @@ def relayctl_commands(stack: LocalStack) -> str:
             f"  export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}",
             f"  export PATH='{ROOT}/.venv/bin':\"$PATH\"",
             f"  relayctl dead --stack {STACK}",
+        )
+    )
+
+
+def following_commands(example: Example) -> str:
+    """Return the commands that send an example to the local stack, and that show what happens to events."""
+    relayctl = f"'{ROOT}/.venv/bin/relayctl'"
+    return "\n".join(
+        (
+            f"  {relayctl} send {example.source} {example.name}",
+            f"  {relayctl} tail",
+            f"  {relayctl} why ID",
         )
     )
 

@@ -8,6 +8,7 @@ secrets, except for a port that is in use.
 """
 
 import argparse
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, progress: "Progress") -> None:
-    from relayctl import demonstration, local_state
+    from relayctl import demonstration, local_state, running
     from relayctl.stack import Ports, StackOptions, local_stack
 
     example, push = _choose_example(arguments)
@@ -84,6 +85,12 @@ def _run(arguments: argparse.Namespace, progress: "Progress") -> None:
     )
     with local_stack(progress, options) as stack:
         sandbox_port = urlsplit(stack.sandbox.address).port or 0
+        running.announce(
+            stack.directory,
+            running.Running(
+                os.getpid(), stack.aws.port, sandbox_port, str(options.sources), str(options.config)
+            ),
+        )
         local_state.write(state.after_run(stack.aws.port, sandbox_port, stack.signing_secrets))
         demonstration.relay_example(progress, stack, example, push)
         if not arguments.once:
