@@ -170,10 +170,10 @@ FORM_WITH_JSON = Sender(
         "post.txt": (
             "Content-Type: application/x-www-form-urlencoded\n\n"
             "payload=%7B%22event%22%3A%22build%22%2C%22result%22%3A%22failed%22%2C%22project%22%3A%22bakery%22%2C%22branch%22"
-            "%3A%22main%22%2C%22author%22%3A%22Wilhelmina+Oakenfold%22%7D&token=formt0kenvalue"
+            "%3A%22main%22%2C%22author%22%3A%22Wilhelmina+Oakenfold%22%7D&token=f0rmt0kenvalue"
         )
     },
-    ("Wilhelmina", "Oakenfold", "formt0kenvalue"),
+    ("Wilhelmina", "Oakenfold", "f0rmt0kenvalue"),
 )
 
 #: A form whose fields are the questions of people.

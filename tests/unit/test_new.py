@@ -126,7 +126,7 @@ def test_the_same_requests_make_the_same_folder(folder: Folder, tmp_path: Path) 
     assert folder.text("monitor") == other.text("monitor")
 
 
-def test_a_value_has_the_same_stand_in_in_every_place_and_file(folder: Folder) -> None:
+def test_a_value_is_replaced_by_the_same_text_in_every_place_and_file(folder: Folder) -> None:
     """Otherwise an example would no longer fit together."""
     folder.new("monitor", SENDERS["monitor"].files)
     examples = folder.made("monitor") / "examples"

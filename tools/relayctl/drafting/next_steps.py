@@ -10,7 +10,7 @@ from relayctl.drafting.secrecy import Kind
 from relayctl.preview.goldens import Golden
 
 _WIDTH: Final = 110
-_KEPT: Final = "texts are kept, and a name in them is only replaced if a field has it too."
+_READ_FIRST: Final = "texts are kept, and a name in them is only replaced if a field has it too."
 _PLURALS: Final = {Kind.EMAIL: "email addresses", Kind.ADDRESS: "postal addresses", Kind.IP: "IP addresses"}
 
 
@@ -81,7 +81,7 @@ def _pushes(golden: Golden) -> Iterator[str]:
 def _steps(drafted: Drafted, folder: str, config: str) -> Iterator[tuple[str, str]]:
     """Yield each step, and its command or an empty text."""
     name, proof = drafted.order.name, drafted.proof
-    yield f"Read the files in {folder}/examples before you commit them: {_KEPT}", ""
+    yield f"Read the files in {folder}/examples before you commit them: {_READ_FIRST}", ""
     yield (
         f"Change the words in {folder}/source.toml, and look at them:",
         f"relayctl preview --watch --phone {folder}",

@@ -45,7 +45,7 @@ NAMED: Final = re.compile(
 #: A person that a text names: `Dear Anna`, `by Anna Schmidt`. The last group is the name.
 NAMED_PERSON: Final = re.compile(
     r"((?:\b(?:[Dd]ear|Hi|Hello|Mr|Mrs|Ms|Dr|Prof)\b\.? ))([^\W\d_][\w'-]+(?: [A-Z][\w'-]+)?)"
-    r"|(\b(?:[Bb]y|[Ff]rom|[Aa]ssigned to|[Cc]ontact|[Cc]all|[Aa]sk|[Mm]e?t) )([A-Z][\w'-]+ [A-Z][\w'-]+)"
+    r"|(\b(?i:by|from|assigned to|contact|call|ask) )([A-Z][\w'-]+ [A-Z][\w'-]+)"
 )
 #: Words beside each other.
 WORDS: Final = re.compile(r"[^\W\d_]+(?:[ '\u2019-]+[^\W\d_]+)*")
