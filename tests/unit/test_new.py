@@ -71,7 +71,7 @@ def test_the_folder_passes_the_check_and_its_goldens_are_as_expected(
     relay = folder.directory / "relay.toml"
     relay.write_text((folder.made(name) / "routes.toml").read_text("utf-8"), "utf-8")
     result = check(folder.sources, relay)
-    assert result.ok, result.findings
+    assert not result.findings
     assert result.routes == 1
     assert main(["preview", "--compare", str(folder.made(name)), "--config", str(relay)]) == 0
     pushes = [push for golden in folder.goldens(name).values() for push in golden]
