@@ -80,12 +80,13 @@ def _environment(port: int) -> None:
 
 def _floor(port: int) -> Callable[[], None]:
     push = {
-        "Body": "#42 The oven reports 451 °C 🔥, by octocat",
+        "Body": "The oven reports 451 °C 🔥\nby octocat, bug\nIt should never be above 250 °C.\n"
+        "Seen twice this morning.",
         "CompanyId": 4711,
         "ExpirySecs": 86400,
         "IntegrationKey": "bench",
         "Sound": True,
-        "Title": "octo-org/bakery: new issue",
+        "Title": "New issue: octo-org/bakery #42",
         "UserExternalId": "4711",
     }
     pool = urllib3.PoolManager(retries=False)

@@ -22,6 +22,7 @@ class Raw:
         self.connections = 0
         self.requests = 0
         self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -64,6 +65,7 @@ class Raw:
         length = int(lines[0].partition(b":")[2]) if lines else 0
         while len(body) < length:
             body += connection.recv(65_536)
+        self.bodies.append(body)
         return True
 
     def close(self) -> None:

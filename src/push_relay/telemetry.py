@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import batched
 from threading import Lock
 from typing import Any
@@ -265,6 +266,7 @@ class Telemetry:
             "source": receipt.source,
             "event_id": receipt.event_id,
             "account": receipt.account,
+            "route": receipt.route,
             "outcome": receipt.outcome.value,
             "error_code": receipt.error_code,
             "detail": receipt.detail,
@@ -272,6 +274,8 @@ class Telemetry:
             "violations": _violations(receipt),
             "latency_ms": receipt.latency_ms and round(receipt.latency_ms, 1),
             "retry_after_secs": receipt.retry_after,
+            "next_attempt_at": receipt.due and _rfc3339(receipt.due),
+            "left_out": list(receipt.left_out) or None,
             "correlation_id": receipt.correlation_id,
             **numbers,
         }
@@ -283,6 +287,10 @@ class Telemetry:
             self._logger.warning("receipt", extra=known)
         else:
             self._logger.info("receipt", extra=known)
+
+
+def _rfc3339(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
 
 
 def _violations(receipt: Receipt) -> list[str] | None:

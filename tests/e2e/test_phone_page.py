@@ -4,38 +4,14 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from relayctl.phone.picture import CHROMIUM_NAMES, find_chromium
 from sandbox import Account, SandboxServer
 from sandbox_client import COMPANY_ID, KEY, json_push, send_push, xml_push
 
 pytestmark = pytest.mark.browser
 
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 MARKUP = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start one Chromium for the module, or skip its tests."""
-    path = find_chromium()
-    if path is None:
-        pytest.skip(
-            f"Chromium not found: install one of {', '.join(CHROMIUM_NAMES)}, or set CHROMIUM to its path"
-        )
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_a_webhook_becomes_exactly_one_valid_push(fresh_stack: LocalStack) -> No
     demonstration.relay_example(_progress(output), fresh_stack, example, _push(example))
     counts = fresh_stack.sandbox.record.counts
     assert (counts.calls, counts.valid, counts.accepted) == (1, 1, 1)
-    assert "octo-org/bakery: new issue" in output.getvalue()
+    assert "New issue: octo-org/bakery #42" in output.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_run_once_ends_with_0_and_leaves_no_process_and_no_file_behind(tmp_path:
         code = program.wait(240)
         left = _left_behind(program)  # the end of the block would stop every process
     assert code == 0, program.tail()
-    assert "octo-org/bakery: new issue" in program.tail()
+    assert "New issue: octo-org/bakery #42" in program.tail()
     assert left == []
 
 

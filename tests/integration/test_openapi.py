@@ -3,9 +3,13 @@
 Coverage cases follow from the document, one for each boundary. Other cases are generated, the same each time.
 """
 
+import atexit
 import json
+import shutil
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +30,21 @@ from relayctl.openapi.document import build
 from signers import CASES
 from signers import Case as Sender
 
-DOCUMENT = build(SHIPPED)
+#: Sources whose operations differ: a form or JSON, a schema with types, both content modes, several proofs.
+#: The other sources have operations of the same kinds.
+TRIED = ("cloudevents", "github", "grafana", "push", "webhook")
+
+
+def tried(parent: Path) -> Path:
+    """Return a directory with the sources that are tried."""
+    for name in TRIED:
+        (parent / name).symlink_to(SHIPPED / name)
+    return parent
+
+
+SOURCES = tried(Path(tempfile.mkdtemp(prefix="push-relay-openapi-")))
+atexit.register(shutil.rmtree, SOURCES, ignore_errors=True)
+DOCUMENT = build(SOURCES)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 #: CloudEvents' preflight is rejected with 405 only, even if it does not name the origin of the sender.
 SCHEMA.config.checks.missing_required_header.expected_statuses = [400, 401, 403, 405, 415, 422]
@@ -79,7 +97,7 @@ class Proof:
 
 def world(mode: DeliveryMode = DeliveryMode.QUEUE) -> World:
     """Return a relay with the shipped sources and routes."""
-    made = World(mode=mode, sources=SHIPPED, routes=SHIPPED_ROUTES)
+    made = World(mode=mode, sources=SOURCES, routes=SHIPPED_ROUTES)
     made.secrets.by_source = {source: (case.secret,) for source, case in SENDERS.items()}
     return made
 
@@ -137,7 +155,8 @@ def drawn(label: str, mode: GenerationMode, examples: int, check: Callable[[Case
 def test_the_committed_document_is_up_to_date_for_the_shipped_sources() -> None:
     """`make openapi` writes it. A deployer's own sources may be in it too."""
     committed = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
-    assert {path: committed["paths"].get(path) for path in DOCUMENT["paths"]} == DOCUMENT["paths"]
+    paths = build(SHIPPED)["paths"]
+    assert {path: committed["paths"].get(path) for path in paths} == paths
 
 
 def test_the_document_is_openapi_3_1() -> None:
@@ -190,7 +209,9 @@ def test_requests_that_the_document_forbids_are_rejected_even_if_signed(path: st
 
     # Many examples are needed: some schemas reject hardly anything, so few examples violate them.
     drawn(f"POST {path}", GenerationMode.NEGATIVE, 160, check)
-    assert gateway_.statuses(path) >= {400, 422}
+    schema = json.loads((SOURCES / path.rpartition("/")[2] / "schema.json").read_text("utf-8"))
+    # A schema that requires nothing refuses no document.
+    assert gateway_.statuses(path) >= ({400, 422} if "required" in schema else {400})
 
 
 def failure(error: type[RelayError]) -> RelayError:

@@ -6,6 +6,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def test_a_call_is_recorded_with_all_its_fields_except_the_key(server: SandboxSe
     (call,) = calls(server)["calls"]
     assert call.pop("time").endswith("+00:00")
     assert call.pop("number") == server.record.last
+    assert "<ResponseStatus" in call.pop("answer")
     assert call == {
         "method": "POST",
         "path": "/api/v2/push",
@@ -264,3 +266,25 @@ def test_a_follower_is_removed_when_its_reader_disconnects(server: SandboxServer
     while server.record._followers and time.monotonic() < deadline:
         time.sleep(0.005)
     assert server.record._followers == []
+
+
+@pytest.mark.parametrize(
+    ("order", "recorded"),
+    [
+        ({"kind": "status", "status": 503}, "This fault was ordered"),
+        ({"kind": "html"}, "Bad gateway"),
+        ({"kind": "cut"}, '{"Response'),
+        ({"kind": "empty"}, ""),
+        ({"kind": "reset_after_read"}, ""),
+    ],
+)
+def test_the_answer_is_recorded_as_it_was_sent(
+    server: SandboxServer, order: dict[str, object], recorded: str
+) -> None:
+    """A person who looks for the cause of a refusal needs the vendor's words, and a fault changes them."""
+    server.faults.order(**order, times=1)  # type: ignore[arg-type] # by their names
+    with suppress(OSError, http.client.HTTPException):
+        send_push(server)
+    (call,) = server.record.calls()
+    assert recorded in call.answer
+    assert bool(call.answer) == bool(recorded)

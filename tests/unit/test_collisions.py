@@ -10,6 +10,7 @@ from fakes import SHIPPED
 from relayctl.checking import check
 
 LISTED = '[aws]\neventbridge_topics = ["arn:aws:sns:eu-west-1:123456789012:events"]\n'
+ROUTES = "".join(f'[[route]]\nsource = "{name}"\nto = ["user:1"]\n' for name in "ab")
 ANY = 'eventbridge_source = "*"'
 
 
@@ -21,7 +22,7 @@ def warnings(directory: Path, *rules: str, relay: str = "") -> list[str]:
         message = '[[message]]\ntitle = "x"\nbody = "x"'
         (folder / "source.toml").write_text(f'title = "x"\ndocs = "x"\n[[match]]\n{rule}\n{message}')
         (folder / "schema.json").write_text("{}")
-    (directory / "relay.toml").write_text(relay)
+    (directory / "relay.toml").write_text(relay + ROUTES)
     result = check(directory / "sources", directory / "relay.toml")
     assert result.ok
     assert {finding.code for finding in result.findings} <= {"colliding_rules"}

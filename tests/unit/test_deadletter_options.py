@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relayctl.deadletters import options
-from relayctl.deadletters.stack_resources import DeadLettersError, StackResources, default_stack, read_stack
+from relayctl.deadletters.stack_resources import StackError, StackResources, default_stack, read_stack
 
 
 class _CloudFormation:
@@ -24,9 +24,9 @@ def test_the_queues_and_the_ledger_are_read_from_the_stacks_outputs() -> None:
     """A stack that lacks one of the outputs is not a Push Relay, and is refused."""
     outputs = {"QueueUrl": "q", "DeadLetterQueueUrl": "d", "LedgerTable": "t", "WebhookUrl": "w"}
     assert read_stack(_CloudFormation(outputs), "s") == StackResources("s", "q", "d", "t")
-    with pytest.raises(DeadLettersError, match="not a Push Relay"):
+    with pytest.raises(StackError, match="not a Push Relay"):
         read_stack(_CloudFormation({"QueueUrl": "q"}), "s")
-    with pytest.raises(DeadLettersError, match="--queue-url is missing"):
+    with pytest.raises(StackError, match="--queue-url is missing"):
         StackResources("no stack", dead_letter_url="d").require("queue_url")
 
 
@@ -42,10 +42,10 @@ stack_name = "relay"
 def test_no_stack_is_chosen_by_default(tmp_path: Path) -> None:
     """A replay in the wrong stack would send real pushes. The error lists the stacks of samconfig.toml."""
     samconfig = tmp_path / "samconfig.toml"
-    with pytest.raises(DeadLettersError, match=r"no stack is chosen; use --stack or set RELAY_STACK$"):
+    with pytest.raises(StackError, match=r"no stack is chosen; use --stack or set RELAY_STACK$"):
         default_stack({}, samconfig)
     samconfig.write_text(SAMCONFIG)
-    with pytest.raises(DeadLettersError, match=r"has relay-test \(test\), relay \(prod\)$"):
+    with pytest.raises(StackError, match=r"has relay-test \(test\), relay \(prod\)$"):
         default_stack({"RELAY_STACK": ""}, samconfig)
 
 
@@ -59,7 +59,7 @@ def test_the_stack_can_be_chosen_for_a_session_or_for_the_checkout(tmp_path: Pat
 
 def test_the_projects_own_samconfig_chooses_no_stack() -> None:
     """Its `default` environment has no `stack_name`, so that nobody replays in production by accident."""
-    with pytest.raises(DeadLettersError, match=r"push-relay-dev \(dev\), push-relay \(prod\)"):
+    with pytest.raises(StackError, match=r"push-relay-dev \(dev\), push-relay \(prod\)"):
         default_stack({})
 
 

@@ -110,6 +110,9 @@ def test_null_as_an_argument_results_in_null(text: str) -> None:
         "part(data.text, '', `0`)",
         "money(data.huge, 'EUR')",
         "duration(data.object)",
+        "data.text > `1`",
+        "data.seconds < 'a'",
+        "data.null >= `0`",
     ],
 )
 def test_a_function_that_cannot_use_a_value_returns_null(text: str) -> None:

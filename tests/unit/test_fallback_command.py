@@ -10,9 +10,9 @@ from rich.console import Console
 
 from fakes import captured
 from push_relay.core.event import Event
+from relayctl import logs as log_groups
 from relayctl.__main__ import main
 from relayctl.deadletters import stack_resources
-from relayctl.fallbacks import log_reader
 from relayctl.fallbacks.listing import FallbackListing, kinds_of
 from relayctl.fallbacks.log_reader import FallbackLine, FallbackLog
 
@@ -72,7 +72,7 @@ def test_the_lines_of_all_pages_are_read() -> None:
 @pytest.mark.parametrize("limit", ["MOST_PAGES", "MOST_LINES"])
 def test_the_reading_ends_at_a_limit(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log of a year must not keep a person waiting, and the list must not look complete."""
-    monkeypatch.setattr(log_reader, limit, 2)
+    monkeypatch.setattr(log_groups, limit, 2)
     logs = FakeLogs(*([event(NOW, topic="ops")] for _ in range(5)))
     log = FallbackLog(logs, "g")
     assert len(list(log.lines(0))) == 2
@@ -205,7 +205,7 @@ def test_the_command_prints_the_listing(run: Callable[..., Any]) -> None:
 
 def test_an_incomplete_list_is_an_error(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A script must not take it for all there is."""
-    monkeypatch.setattr(log_reader, "MOST_PAGES", 1)
+    monkeypatch.setattr(log_groups, "MOST_PAGES", 1)
     code, out, err = run("--json", pages=([event(NOW, topic="ops")], []))
     assert code == 1
     assert json.loads(out)["complete"] is False

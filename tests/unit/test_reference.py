@@ -30,8 +30,15 @@ RECEIPT = Receipt(
     vendor_code="V",
     violations=(errors.Violation("/a", "type"),),
     retry_after=1.0,
-    push=Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "k"),
+    push=Push(
+        Recipient(RecipientKind.USER, "1"),
+        Wording("t", "b"),
+        "k",
+        route="route[1].to[1]",
+        left_out=("route[1].to[2] blank",),
+    ),
     latency_ms=1.0,
+    due=1.0,
 )
 
 
@@ -163,7 +170,7 @@ def test_the_table_of_log_keys_is_what_telemetry_writes() -> None:
     table = section("reference.md", "## Log lines").partition("| key |")[2]
     assert set(names(table)) == written
     # A new field of the receipt is a new key, or is left out on purpose.
-    logged = {"retry_after": "retry_after_secs"}
+    logged = {"retry_after": "retry_after_secs", "due": "next_attempt_at", "unled": "left_out"}
     kept_back = {"push", "is_paced"}
     assert {logged.get(each.name, each.name) for each in fields(Receipt)} - kept_back <= written
 

@@ -111,9 +111,9 @@ def test_the_first_example_that_a_route_matches_is_chosen(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("source", "name", "detail"),
     [
-        ("nosuch", "", "there is no source `nosuch`; the sources are: "),
+        ("nosuch", "", "there is no source `nosuch`; there are: "),
         ("nosuch", "x", "there is no source `nosuch`"),
-        ("push", "nosuch", "its examples are: .*full"),
+        ("push", "nosuch", "there are: .*full"),
         ("", "full", "needs SOURCE="),
     ],
 )
@@ -174,13 +174,14 @@ def test_the_next_run_has_the_same_ports_and_secrets(tmp_path: Path) -> None:
     The file holds secrets, so it is private.
     """
     file = tmp_path / "local-state.json"
-    first = local_state.read(file).after_run(4711, 4712, {"push": "whsec_x"})
+    first = local_state.read(file).after_run(4711, 4712, 4713, {"push": "whsec_x"})
     local_state.write(first, file)
     assert local_state.read(file) == first
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    later = first.after_run(1, 2, {"new": "s"})
+    later = first.after_run(1, 2, 3, {"new": "s"})
     assert later.signing_secrets == {"push": "whsec_x", "new": "s"}
-    assert (later.aws_port, later.sandbox_port) == (4711, 4712)
+    assert (later.aws_port, later.sandbox_port, later.webhook_port) == (4711, 4712, 4713)
+    assert later.page_key == first.page_key
 
 
 def test_a_file_with_secrets_is_private_from_the_start(tmp_path: Path) -> None:

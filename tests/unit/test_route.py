@@ -194,3 +194,27 @@ def test_a_source_that_does_not_exist_is_found_at_build_time() -> None:
     with pytest.raises(ConfigurationInvalid, match="there is no source `gihtub`; did you mean `github`"):
         read_routing(document, {"github"})
     read_routing(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "warned"),
+    [
+        ({"route": [{"source": "trello", "to": ["user:1"]}]}, ["source.trello"]),
+        ({"route": [{"source": "github", "to": ["user:1"]}]}, []),
+        ({}, []),
+        (
+            {
+                "route": [{"source": "trello", "to": ["user:1"]}],
+                "source": {"trello": {"url": "https://relay.example.com/webhooks/trello"}},
+            },
+            [],
+        ),
+    ],
+    ids=["routed", "another-route", "no-route", "with-url"],
+)
+def test_a_routed_source_whose_sender_signs_the_url_needs_the_url(
+    document: dict[str, Any], warned: list[str]
+) -> None:
+    """The shipped sources that nobody uses are not worth a warning."""
+    routing = read_routing(document, signing_url=["trello"])
+    assert [warning.key for warning in routing.warnings] == warned

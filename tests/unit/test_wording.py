@@ -119,10 +119,12 @@ def test_an_optional_part_never_becomes_a_template() -> None:
     assert Template.compile("[[{{ data.a }}]]")({"data": {"a": "[[{{ data.b }}]]"}}) == "[[{{ data.b }}]]"
 
 
-def test_a_list_in_an_optional_part_is_an_error() -> None:
-    """As outside of it."""
+@pytest.mark.parametrize("value", [[1], {"b": 1}])
+def test_an_object_or_a_list_is_left_out_of_an_optional_part_only(value: object) -> None:
+    """The text around the part remains, and a text without optional parts would have a gap."""
+    assert Template.compile("a[[ to {{ data.a }}]]")({"data": {"a": value}}) == "a"
     with pytest.raises(MappingFailed):
-        Template.compile("[[{{ data.a }}]]")({"data": {"a": [1]}})
+        Template.compile("a to {{ data.a }}")({"data": {"a": value}})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from prose.vocabulary import Term, Vocabulary
 VOCABULARY = "docs/vocabulary.toml"
 #: Written from src/sources/, whose texts are checked, and from the words of senders.
 _PAYLOADS = "docs/sources"
+_SOURCES = "src/sources"
 
 _PATTERNS = (
     "*.md",
@@ -23,7 +24,6 @@ _PATTERNS = (
     "docs/**/*.md",
     "build/**/*.mk",
     "events/*.md",
-    "config/*.toml",
     "requirements/*.in",
     *(
         f"{folder}/**/*.{kind}"
@@ -50,12 +50,16 @@ class Finding:
 
 
 def files(root: Path) -> Iterator[str]:
-    """Yield the files that are held to the vocabulary, relative to the root."""
+    """Yield the files that are held to the vocabulary, relative to the root.
+
+    A deployer's files are left out: config/, and the source folders without a page in the catalogue.
+    """
     paths = {path for pattern in _PATTERNS for path in root.glob(pattern)}
-    names = (path.relative_to(root) for path in paths)
-    yield from sorted(
-        name.as_posix() for name in names if name != Path(VOCABULARY) and not name.is_relative_to(_PAYLOADS)
-    )
+    names = sorted(path.relative_to(root) for path in paths)
+    for name in names:
+        is_deployers = name.is_relative_to(_SOURCES) and not (root / name.parent / "page.toml").is_file()
+        if name != Path(VOCABULARY) and not name.is_relative_to(_PAYLOADS) and not is_deployers:
+            yield name.as_posix()
 
 
 def findings(path: str, text: str, vocabulary: Vocabulary) -> Iterator[Finding]:

@@ -28,6 +28,8 @@ _PYTHON: Final = "3.13"
 _REQUIREMENTS: Final = ROOT / "requirements/runtime.txt"
 #: Installed and compiled packages, by a hash of their inputs. Both functions and later builds share them.
 _STORE: Final = ROOT / ".aws-sam/packages"
+#: The directories that `write_configuration` writes.
+CONFIGURATION: Final = ("sources", "config")
 #: The modification time of every file: 2020-01-01. A zip file cannot contain a time before 1980.
 _MTIME_SECS: Final = 1_577_836_800
 #: These environment variables name another relay.toml and other source folders to build with. Tests use them.
@@ -65,11 +67,16 @@ def build(platform: str, into: Path) -> None:
     shutil.copytree(packages, into, dirs_exist_ok=True)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "src/push_relay", into / "push_relay", dirs_exist_ok=True, ignore=ignored)
-    write_prepared(sources_directory(), into / "sources")
-    (into / "config").mkdir(exist_ok=True)
-    shutil.copyfile(config_file(), into / "config/relay.toml")
+    write_configuration(sources_directory(), config_file(), into)
     _compile(into / "push_relay", into)
     _set_times_and_modes(into)
+
+
+def write_configuration(sources: Path, config: Path, into: Path) -> None:
+    """Write the part of the artifact that changes without the code: the source folders and relay.toml."""
+    write_prepared(sources, into / "sources")
+    (into / "config").mkdir(exist_ok=True)
+    shutil.copyfile(config, into / "config/relay.toml")
 
 
 def sources_directory() -> Path:

@@ -6,6 +6,7 @@ them, and both on none, they are taken to exclude each other. A source without a
 with a route, so two such rules do not collide.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import combinations
@@ -136,6 +137,8 @@ def _can_fit_the_same(
 
 def _overlap(first: str, second: str) -> bool:
     """Return whether a text can fit both of two patterns. A set (`[abc]`) counts as any character."""
+    if _begin(first, second) != _begin(second, first):
+        return False
     one, other = _parts(first), _parts(second)
     # reachable[j]: the parts of `one` so far and the first j of `other` can fit the same text
     reachable = [all(part == "*" for part in other[:j]) for j in range(len(other) + 1)]
@@ -148,6 +151,12 @@ def _overlap(first: str, second: str) -> bool:
                 following.append(reachable[j - 1] and ("?" in (part, against) or part == against))
         reachable = following
     return reachable[-1]
+
+
+def _begin(pattern: str, other: str) -> str:
+    """Return the first characters of a pattern, as many as neither of two patterns has before a wildcard."""
+    lengths = [len(re.split(r"[*?\[]", each, maxsplit=1)[0]) for each in (pattern, other)]
+    return pattern[: min(lengths)]
 
 
 def _parts(pattern: str) -> list[str]:

@@ -2,20 +2,21 @@
 
 import http.client
 import time
-from contextlib import suppress
 from typing import Final
 
 from push_relay.core.push import Push, Receipt
 from relayctl import senders, shell_commands, webhook
 from relayctl.deploy import queue_client
 from relayctl.examples import Example
+from relayctl.page.event_lines import EventLines
+from relayctl.page.running import RunningPage
 from relayctl.progress import Progress, StepFailedError
 from relayctl.stack import LocalStack
-from sandbox.record import Call, Record
+from sandbox.record import Call
 
 #: How long a push may take. A function's cold start takes this long on a slow or busy machine.
 _DELIVERY_TIMEOUT_SECS: Final = 90.0
-#: How often it is checked whether the local AWS still runs, while waiting for further pushes.
+#: How often it is checked whether the local AWS still runs, while waiting for further events.
 _CHECK_INTERVAL_SECS: Final = 1.0
 
 
@@ -39,19 +40,26 @@ def expected_push(example: Example, results: list[Push | Receipt]) -> Push:
     return push
 
 
-def relay_example(progress: Progress, stack: LocalStack, example: Example, push: Push) -> None:
+def relay_example(
+    progress: Progress, stack: LocalStack, example: Example, push: Push, page: RunningPage | None = None
+) -> None:
     """Send an example, wait for its push, and print the push.
+
+    page  the page that shows the event, if there is one
 
     Raises StepFailedError.
     """
     if example.through_aws:
         with progress.step("queue", f"sending {example.label} as AWS delivers it") as step:
-            queue = stack.outputs["QueueUrl"]
-            queue_client(stack.aws).send_message(QueueUrl=queue, MessageBody=example.queue_message())
+            if page:
+                page.send_message(example)
+            else:
+                queue = stack.outputs["QueueUrl"]
+                queue_client(stack.aws).send_message(QueueUrl=queue, MessageBody=example.queue_message())
             step.result = "SQS accepted it"
     else:
         with progress.step("webhook", f"sending {example.label} with a valid signature") as step:
-            answer = _send(stack, example)
+            answer = _send(stack, example, page)
             step.result = f"the endpoint answered {answer.status}"
     window_secs = push.batch_secs or 0.0
     until = f", until its batch window of {window_secs:.0f} s ends" if window_secs else ""
@@ -62,33 +70,39 @@ def relay_example(progress: Progress, stack: LocalStack, example: Example, push:
     _show(progress, call)
 
 
-def stay_up(progress: Progress, stack: LocalStack, example: Example, push: Push) -> None:
-    """Print what to try next, and print every further push when it arrives, until the run is interrupted.
+def stay_up(progress: Progress, stack: LocalStack, example: Example, push: Push, page: RunningPage) -> None:
+    """Print what to try next, and print a line for each event, until the run is interrupted.
 
     Raises StepFailedError if the local AWS ends.
     """
-    progress.heading("The sandbox's phone")
-    progress.print_text(f"  {stack.sandbox.address}")
+    progress.heading("The page: the phone, every event with its story, and the wording of each source")
+    progress.print_text(f"  {page.address}")
+    progress.heading("Webhooks (the page shows each request that is sent here)")
+    progress.print_text(f"  {page.recorder.url('{source}')}")
     progress.heading("Signing secrets of this stack (random; the same in every run from this checkout)")
-    for line in shell_commands.secret_lines(stack):
+    for line in shell_commands.secret_lines(stack, example.source):
         progress.print_text(line)
-    if not example.through_aws and (command := shell_commands.curl_command(stack, example, push)):
+    url = page.recorder.url(example.source)
+    if not example.through_aws and (command := shell_commands.curl_command(stack, example, push, url)):
         progress.heading(f"Try next: send {example.label} from another terminal, signed when you paste this")
         progress.print_text(command)
+    progress.heading("Send examples and see what happens to them (docs/following-events.md)")
+    progress.print_text(shell_commands.following_commands(example))
     progress.heading("List and replay dead letters (docs/operations.md) from another terminal")
     progress.print_text(shell_commands.relayctl_commands(stack))
-    progress.heading("The stack stays up until Ctrl-C. Further pushes are printed when they arrive")
-    seen = stack.sandbox.record.last
+    progress.heading(
+        "The stack stays up until Ctrl-C, and uses each change of a source folder and of relay.toml. Events:"
+    )
+    lines = EventLines(progress, page.history)
     while stack.aws.program.is_running:
-        for call in _calls(stack.sandbox.record, seen):
-            seen = call.number
-            progress.print_text(f"\n  push {call.number}: {'shown' if call.accepted else _refusal(call)}")
-            _show(progress, call)
+        lines.print_new(_CHECK_INTERVAL_SECS)
     raise StepFailedError(f"MiniStack has ended. Its last output:\n{stack.aws.program.tail()}")
 
 
-def signed(stack: LocalStack, example: Example) -> webhook.Webhook:
+def signed(stack: LocalStack, example: Example, url: str) -> webhook.Webhook:
     """Return an example's request, signed for its source.
+
+    url  the URL that it is sent to
 
     Raises StepFailedError.
     """
@@ -101,15 +115,16 @@ def signed(stack: LocalStack, example: Example) -> webhook.Webhook:
             time.time(),
             event=example.event,
             # The function takes a request for one by TLS unless a header of a proxy differs.
-            url=stack.webhook_url(example.source).replace("http://", "https://", 1),
+            url=url.replace("http://", "https://", 1),
         )
     except senders.CannotSignError as exc:
         raise StepFailedError(f"{example.label}: {exc}; choose another example") from exc
 
 
-def _send(stack: LocalStack, example: Example) -> webhook.Answer:
+def _send(stack: LocalStack, example: Example, page: RunningPage | None) -> webhook.Answer:
+    url = page.recorder.url(example.source) if page else stack.webhook_url(example.source)
     try:
-        answer = webhook.send(signed(stack, example), stack.webhook_url(example.source))
+        answer = webhook.send(signed(stack, example, url), url)
     except (OSError, http.client.HTTPException) as exc:
         raise StepFailedError(f"the endpoint did not answer: {exc}\n{stack.log()}") from exc
     if not answer.is_accepted:
@@ -136,13 +151,6 @@ def first_call(stack: LocalStack, timeout_secs: float = _DELIVERY_TIMEOUT_SECS) 
     return call
 
 
-def _calls(record: Record, after: int) -> list[Call]:
-    """Wait for at most a second, and return the calls with a number greater than `after`."""
-    with suppress(TimeoutError):
-        record.wait_until(lambda _: record.last > after, _CHECK_INTERVAL_SECS)
-    return record.calls(after)
-
-
 def _refusal(call: Call) -> str:
     violations = "; ".join(violation.message for violation in call.violations)
     return violations or (f"answered {call.status}" if call.status else "the connection was reset")
@@ -150,4 +158,6 @@ def _refusal(call: Call) -> str:
 
 def _show(progress: Progress, call: Call) -> None:
     for name, value in (call.push or {}).items():
-        progress.print_text(f"  {name:<16} {value}")
+        # The lines of a body are below each other.
+        text = str(value).replace("\n", "\n" + " " * 19)
+        progress.print_text(f"  {name:<16} {text}")

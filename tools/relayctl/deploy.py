@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from relayctl.ministack import REGION, LocalAws
+from relayctl.local_aws import REGION
+from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.progress import StepFailedError, StepStoppedError
 from relayctl.project import ROOT, SAM, TEMPLATE
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 STACK: Final = "push-relay"
 ACCESS_KEY: Final = "local"
 SECRET_KEY: Final = "local"  # noqa: S105 - the local AWS accepts any key
-_BUCKET: Final = "push-relay-artifacts"
+#: The bucket of the functions' code.
+ARTIFACTS: Final = "push-relay-artifacts"
 _BUILD_TIMEOUT_SECS: Final = 300.0
 _DEPLOY_TIMEOUT_SECS: Final = 180.0
 #: Lambda's architectures by the processor's name in `platform.machine()`.
@@ -64,7 +66,7 @@ class Sam:
         Raises StepFailedError.
         """
         client(aws, "s3").create_bucket(
-            Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+            Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         arguments: list[str | Path] = [
             "--template",
@@ -72,7 +74,7 @@ class Sam:
             "--stack-name",
             STACK,
             "--s3-bucket",
-            _BUCKET,
+            ARTIFACTS,
         ]
         arguments += ["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
         arguments += ["--no-confirm-changeset", "--no-progressbar"]
@@ -118,12 +120,17 @@ class Sam:
 
 def client(aws: LocalAws, service: str) -> Any:
     """Return a boto3 client of the local AWS. The environment's AWS configuration is not used."""
+    return local_client(aws.address, service)
+
+
+def local_client(url: str, service: str) -> Any:
+    """Return a boto3 client of the local AWS at a URL. The environment's AWS configuration is not used."""
     import boto3
 
     session = boto3.Session(
         aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION
     )
-    return session.client(service, endpoint_url=aws.address)
+    return session.client(service, endpoint_url=url)
 
 
 def secrets_client(aws: LocalAws) -> "SecretsManagerClient":

@@ -15,12 +15,13 @@ from push_relay.core.inbound import envelope
 from push_relay.core.inbound.body import read_body
 from push_relay.core.inbound.items import Items, Unreadable, as_document
 from push_relay.core.push import Push, Receipt
+from push_relay.core.rules.findings import choices
 from push_relay.core.rules.route import Route
 from push_relay.core.rules.source import Source
 from push_relay.core.split import items_of
 from push_relay.core.translator import Translator
 from relayctl import webhook
-from relayctl.ministack import ACCOUNT, REGION
+from relayctl.local_aws import ACCOUNT, REGION
 
 _SUFFIX: Final = ".request.json"
 _TOPIC: Final = "sns-topic"
@@ -140,7 +141,7 @@ def choose(translator: Translator, sources: Path, source: str = "", name: str = 
     Raises NoExampleError.
     """
     if name:
-        return _find(sources, source, name)
+        return find(sources, source, name)
     found = next(_routed(translator, sources, source), None)
     if found:
         return found
@@ -175,23 +176,24 @@ def _matches(translator: Translator, route: Route, example: Example) -> bool:
     )
 
 
-def _find(sources: Path, source: str, name: str) -> Example:
+def find(sources: Path, source: str, name: str) -> Example:
+    """Return an example of a source. Raises NoExampleError, which lists the existing ones."""
     if not source:
         raise NoExampleError(f"EXAMPLE={name} needs SOURCE=... too, the name of the source's folder")
     found = next((example for example in examples_of(sources, source) if example.name == name), None)
     if found is None:
-        raise NoExampleError(_no_example(sources, source))
+        raise NoExampleError(_no_example(sources, source, name))
     return found
 
 
-def _no_example(sources: Path, source: str) -> str:
+def _no_example(sources: Path, source: str, name: str = "") -> str:
     if not (sources / source / "source.toml").is_file():
-        names = ", ".join(sorted(path.parent.name for path in sources.glob("*/source.toml")))
-        return f"there is no source `{source}`; the sources are: {names}"
-    names = ", ".join(example.name for example in examples_of(sources, source))
+        names = sorted(path.parent.name for path in sources.glob("*/source.toml"))
+        return f"there is no source `{source}`; {choices(source, names)}"
+    names = [example.name for example in examples_of(sources, source)]
     if not names:
         return f"the source `{source}` has no examples (src/sources/{source}/examples/*{_SUFFIX})"
-    return f"the source `{source}` has no such example; its examples are: {names}"
+    return f"the source `{source}` has no example `{name}`; {choices(name, names)}"
 
 
 def document_through_aws(body: Any, headers: Mapping[str, str]) -> Any:
@@ -209,7 +211,14 @@ def _events(translator: Translator, example: Example) -> list[Event]:
 
 def arrivals(source: Source, example: Example) -> list[Arrival]:
     """Return the arrivals of an example's events, as they are before the schema checks them."""
-    request = example.request
+    return arrivals_of(source, example.request)
+
+
+def arrivals_of(source: Source, request: webhook.Webhook) -> list[Arrival]:
+    """Return the arrivals of a request's events.
+
+    Raises RelayError, and ValueError for what AWS cannot deliver.
+    """
     arrival = Arrival(
         source=source.name,
         data={},
@@ -219,7 +228,7 @@ def arrivals(source: Source, example: Example) -> list[Arrival]:
         fallback_id="example",
         identity="example",
     )
-    if example.through_aws:
+    if is_from_aws(request):
         return [replace(arrival, data=document_through_aws(request.body.decode() or "{}", request.headers))]
     content = read_body(request.body, request.headers, source.body_format)
     if not isinstance(content, Items):

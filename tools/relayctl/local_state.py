@@ -23,16 +23,22 @@ FILE: Final = RUNS / "local-state.json"
 class LocalState:
     """The ports and secrets of the local stack. A port of 0 is not chosen yet.
 
+    webhook_port     of the address that webhooks are sent to while `relayctl run` runs
     integration_key  the vendor's secret key, which the sandbox demands
+    page_key         the key in the address of the page, without which the page shows no request
     signing_secrets  by source name
     """
 
     aws_port: int = 0
     sandbox_port: int = 0
+    webhook_port: int = 0
     integration_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    page_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     signing_secrets: Mapping[str, str] = field(default_factory=dict)
 
-    def after_run(self, aws_port: int, sandbox_port: int, signing_secrets: Mapping[str, str]) -> "LocalState":
+    def after_run(
+        self, aws_port: int, sandbox_port: int, webhook_port: int, signing_secrets: Mapping[str, str]
+    ) -> "LocalState":
         """Return the state to store after a run with these ports and secrets.
 
         A port that was stored before stays. If it was in use and this run had another one, the next run tries
@@ -42,6 +48,7 @@ class LocalState:
             self,
             aws_port=self.aws_port or aws_port,
             sandbox_port=self.sandbox_port or sandbox_port,
+            webhook_port=self.webhook_port or webhook_port,
             signing_secrets={**self.signing_secrets, **signing_secrets},
         )
 
@@ -75,10 +82,10 @@ def _is_valid(state: LocalState) -> bool:
     unchecked: Any = state  # the values come from a file, so they may have any type
     ports = all(
         isinstance(port, int) and 0 <= port <= _MAX_PORT
-        for port in (unchecked.aws_port, unchecked.sandbox_port)
+        for port in (unchecked.aws_port, unchecked.sandbox_port, unchecked.webhook_port)
     )
     texts = isinstance(unchecked.signing_secrets, dict) and all(
         isinstance(text, str) and text
-        for text in (unchecked.integration_key, *unchecked.signing_secrets.values())
+        for text in (unchecked.integration_key, unchecked.page_key, *unchecked.signing_secrets.values())
     )
     return ports and texts

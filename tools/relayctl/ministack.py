@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from relayctl.local_aws import HOST, REGION
 from relayctl.processes import Processes, Program
 from relayctl.progress import StepFailedError
 from relayctl.project import MINISTACK
 
-HOST: Final = "127.0.0.1"
-REGION: Final = "eu-west-1"
-ACCOUNT: Final = "000000000000"
 _START_TIMEOUT_SECS: Final = 60.0
 #: MiniStack passes its own environment to the functions, so it gets only these variables of this process.
 _INHERITED_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
@@ -52,7 +50,7 @@ def start(processes: Processes, directory: Path, port: int = 0) -> LocalAws:
     )
     aws = LocalAws(port, program)
     deadline = time.monotonic() + _START_TIMEOUT_SECS
-    while not _answers(port):
+    while not answers(port):
         if not program.is_running:
             raise StepFailedError(f"MiniStack ended while it started. Its last output:\n{program.tail()}")
         if time.monotonic() > deadline:
@@ -99,7 +97,8 @@ def _environment(port: int, temporary: Path) -> dict[str, str]:
     }
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Return whether a MiniStack answers on a port."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", "/_ministack/health")

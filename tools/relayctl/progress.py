@@ -51,6 +51,10 @@ class Progress:
         """Print plain text."""
         self.console.print(text, markup=False)
 
+    def print_styled(self, style: str, before: str, styled: str, after: str) -> None:
+        """Print a line, of which the middle part has a style."""
+        self.console.print(f"{escape(before)}[{style}]{escape(styled)}[/{style}]{escape(after)}")
+
     def heading(self, text: str) -> None:
         """Print a heading, with an empty line above."""
         self.console.print(f"\n[bold]{escape(text)}[/bold]")

@@ -13,7 +13,8 @@ from push_relay.core.trust.schemes.signed_text import Variable
 from push_relay.core.trust.schemes.spelling import SPELLINGS
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
 from relayctl.examples import Example
-from relayctl.ministack import HOST, REGION
+from relayctl.local_aws import HOST, REGION
+from relayctl.local_state import FILE as LOCAL_STATE
 from relayctl.private_file import write_private
 from relayctl.project import ROOT
 from relayctl.senders import compiled
@@ -44,10 +45,23 @@ def relayctl_commands(stack: LocalStack) -> str:
     )
 
 
-def curl_command(stack: LocalStack, example: Example, push: Push) -> str | None:
+def following_commands(example: Example) -> str:
+    """Return the commands that send an example to the local stack, and that show what happens to events."""
+    relayctl = f"'{ROOT}/.venv/bin/relayctl'"
+    return "\n".join(
+        (
+            f"  {relayctl} send {example.source} {example.name}",
+            f"  {relayctl} tail",
+            f"  {relayctl} why ID",
+        )
+    )
+
+
+def curl_command(stack: LocalStack, example: Example, push: Push, url: str = "") -> str | None:
     """Return the commands that sign and send an example, or None if a shell cannot sign it.
 
     push  the push that the example becomes
+    url   the URL on 127.0.0.1 that it is sent to; empty: the API's own, whose host name does not resolve
 
     A second request with the same signed body would be a duplicate. So each time, the current time is put
     into a text that the push shows. The secret is not part of the commands; they read it from a file with
@@ -67,11 +81,11 @@ def curl_command(stack: LocalStack, example: Example, push: Push) -> str | None:
         content["id"] = _ID_PLACEHOLDER
     write_private(secret_file, stack.signing_secrets.get(example.source, "").encode())
     write_private(template_file, json.dumps(content, ensure_ascii=False).encode())
-    endpoint = urlsplit(stack.webhook_url(example.source))
+    endpoint = urlsplit(url or stack.webhook_url(example.source))
     headers = {"content-type": "application/json"} | dict(request.headers) | _unique_headers(request.headers)
     lines = [
         f"  curl -sSi 'http://{HOST}:{endpoint.port}{endpoint.path}'",
-        f"    -H 'Host: {endpoint.netloc}'",
+        *([] if url else [f"    -H 'Host: {endpoint.netloc}'"]),
         *(f'    -H "{name}: {value}"' for name, value in (headers | proof).items()),
         f"    --data-binary '@{body_file}'",
     ]
@@ -80,11 +94,13 @@ def curl_command(stack: LocalStack, example: Example, push: Push) -> str | None:
     return fill + " \\\n".join(lines)
 
 
-def secret_lines(stack: LocalStack) -> Iterator[str]:
-    """Yield a line with each source's name and signing secret."""
-    width = max((len(name) for name in stack.signing_secrets), default=0)
-    for name, secret in sorted(stack.signing_secrets.items()):
-        yield f"  {name:<{width}}  {secret}"
+def secret_lines(stack: LocalStack, source: str) -> Iterator[str]:
+    """Yield a line with a source's name and signing secret, and one with the place of the other secrets."""
+    if secret := stack.signing_secrets.get(source):
+        yield f"  {source}  {secret}"
+    others = len(stack.signing_secrets.keys() - {source})
+    if others:
+        yield f"  {others} more: `signing_secrets` in {LOCAL_STATE.relative_to(ROOT)}"
 
 
 def _unique_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -37,6 +37,7 @@ class LocalStack:
     directory        the run's temporary directory, which is deleted at the end
     outputs          the outputs of the CloudFormation stack
     signing_secrets  by source name
+    integration_key  the vendor's secret key, which the sandbox demands
     """
 
     directory: Path
@@ -44,6 +45,7 @@ class LocalStack:
     sandbox: SandboxServer
     outputs: dict[str, str]
     signing_secrets: dict[str, str]
+    integration_key: str
 
     def webhook_url(self, source: str) -> str:
         """Return the URL that the source's webhooks are sent to."""
@@ -141,7 +143,7 @@ def local_stack(progress: Progress, options: StackOptions) -> Iterator[LocalStac
         with progress.step("sam deploy", "deploying template.yaml to the local AWS") as step:
             outputs = sam.deploy(aws, built, parameters)
             step.result = f"the endpoint is {outputs['WebhookUrl']}"
-        yield LocalStack(directory, aws, sandbox, outputs, signing_secrets)
+        yield LocalStack(directory, aws, sandbox, outputs, signing_secrets, integration_key)
 
 
 def _run_directory(cleanup: ExitStack) -> Path:

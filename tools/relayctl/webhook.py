@@ -1,4 +1,4 @@
-"""Webhooks: read them from examples, and send them to the local AWS."""
+"""Webhooks: read them from examples, and send them to the endpoint of a stack."""
 
 import base64
 import http.client
@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from relayctl.ministack import HOST
+from relayctl.local_aws import HOST
 
 #: More than the endpoint's own timeout of 30 s.
 _TIMEOUT_SECS: Final = 40.0
@@ -33,10 +34,11 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The endpoint's response."""
+    """The endpoint's response. The header names are lower-case."""
 
     status: int
     body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_accepted(self) -> bool:
@@ -97,17 +99,45 @@ def _text(example: Mapping[str, Any], name: str) -> str:
 
 
 def send(webhook: Webhook, url: str) -> Answer:
-    """Send a webhook to a URL of the local AWS, and return the response.
+    """Send a webhook to the URL of an endpoint, and return the response.
 
-    The URL's host name does not resolve. So the request goes to 127.0.0.1, with the host name in the `Host`
-    header. Raises OSError or http.client.HTTPException if there is no response.
+    The host name of a local AWS does not resolve. So the request goes to 127.0.0.1, with the host name in the
+    `Host` header. Raises OSError or http.client.HTTPException if there is no response.
     """
     target = urlsplit(url)
     path = f"{target.path}?{urlencode(webhook.query)}" if webhook.query else target.path
+    if target.scheme == "https":
+        return _send_by_tls(webhook, f"https://{target.netloc}{path}")
     connection = http.client.HTTPConnection(HOST, target.port or 80, timeout=_TIMEOUT_SECS)
     try:
         connection.request(webhook.method, path, webhook.body, {**webhook.headers, "host": target.netloc})
         response = connection.getresponse()
-        return Answer(response.status, response.read().decode("utf-8", errors="replace"))
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, response.read().decode("utf-8", errors="replace"), headers)
     finally:
         connection.close()
+
+
+def _send_by_tls(webhook: Webhook, url: str) -> Answer:
+    """Send a webhook to an endpoint in AWS, through the proxy of the environment if there is one."""
+    import urllib3
+
+    proxy = getproxies().get("https")
+    is_direct = not proxy or proxy_bypass(urlsplit(url).netloc)
+    # The endpoint's own host is the one that API Gateway expects.
+    headers = {name: value for name, value in webhook.headers.items() if name.lower() != "host"}
+    try:
+        with urllib3.PoolManager() if is_direct else urllib3.ProxyManager(proxy or "") as pool:
+            response = pool.request(
+                webhook.method,
+                url,
+                body=webhook.body,
+                headers=headers,
+                timeout=_TIMEOUT_SECS,
+                retries=False,
+                redirect=False,
+            )
+    except urllib3.exceptions.HTTPError as exc:
+        raise OSError(str(exc)) from exc
+    received = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status, response.data.decode("utf-8", errors="replace"), received)

@@ -9,14 +9,16 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
+from string import Template
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.account import Account, Refusal
@@ -24,6 +26,8 @@ from sandbox.faults import FaultOrder, Faults, WrongOrderError, check_status_and
 from sandbox.record import Record
 
 PREFIX: Final = "/_sandbox/"
+#: Everything below this path belongs to the extension.
+EXTENSION_PREFIX: Final = f"{PREFIX}extension"
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 #: An event stream sends a summary at least this often, so that a broken connection is noticed.
 SUMMARY_INTERVAL_SECS: Final = 15.0
@@ -31,10 +35,12 @@ SUMMARY_INTERVAL_SECS: Final = 15.0
 EARLIER_CALLS: Final = 300
 _PAGE: Final = Path(__file__).parent / "page"
 _PAGE_FILES: Final = ("style.css", "phone.js", "log.js", "stream.js", "icon.svg")
+_LEAD: Final = "The vendor's contract, held strictly. Nothing leaves this machine."
 _DEFAULT_CALLS: Final = 1_000
 #: Python is slow to read an integer of thousands of digits, and no count has that many.
 _MAX_DIGITS: Final = 15
-_HEADERS: Final = {
+#: The headers of every answer of the page and its API.
+HEADERS: Final = {
     "cache-control": "no-store",
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -44,6 +50,23 @@ _HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What another program adds to the page. The HTML is its own and trusted; it contains no data.
+
+    title, lead  the page's heading, and the sentence below it
+    head         HTML for the document's head
+    panels       HTML of panels in front of the calls
+    app          answers everything below `EXTENSION_PREFIX`, after requests of other sites were refused
+    """
+
+    title: str
+    lead: str
+    head: str
+    panels: str
+    app: ASGIApp
 
 
 class WrongRequestError(Exception):
@@ -78,11 +101,11 @@ def _refuse_other_sites(request: Request) -> Response | None:
 
 
 def _error(status: int, message: str) -> Response:
-    return JSONResponse({"error": message}, status, _HEADERS)
+    return JSONResponse({"error": message}, status, HEADERS)
 
 
 def _json(content: object, status: int = 200) -> Response:
-    return JSONResponse(content, status, _HEADERS)
+    return JSONResponse(content, status, HEADERS)
 
 
 async def _body(request: Request) -> Any:
@@ -110,11 +133,12 @@ class Control:
     account: Account
     record: Record
     faults: Faults
+    extension: Extension | None = None
 
     def app(self) -> ASGIApp:
         """Return the application for the page and for all paths under `/_sandbox/`."""
         routes = [
-            Route("/", _page_file("index.html")),
+            Route("/", self.page),
             *(Route(f"{PREFIX}page/{name}", _page_file(name)) for name in _PAGE_FILES),
             Route(f"{PREFIX}health", self.health),
             Route(f"{PREFIX}summary", self.summary),
@@ -126,9 +150,22 @@ class Control:
             Route(f"{PREFIX}faults", self.clear_faults, methods=["DELETE"]),
             Route(f"{PREFIX}credentials", self.change_credentials, methods=["PUT"]),
             Route(f"{PREFIX}limits", self.change_limits, methods=["PUT"]),
+            *([Mount(EXTENSION_PREFIX, self.extension.app)] if self.extension else ()),
         ]
         handlers = {WrongRequestError: _answer_wrong, WrongOrderError: _answer_wrong}
         return LocalOnly(Starlette(routes=routes, exception_handlers=handlers))
+
+    async def page(self, _request: Request) -> Response:
+        """Return the page, with the extension's panels."""
+        added = self.extension
+        texts = {
+            "title": escape(added.title if added else "Push API sandbox"),
+            "lead": escape(added.lead if added else _LEAD),
+            "head": added.head if added else "",
+            "panels": added.panels if added else "",
+        }
+        page = Template((_PAGE / "index.html").read_text("utf-8"))
+        return HTMLResponse(page.substitute(texts), headers=HEADERS)
 
     def counters(self) -> dict[str, Any]:
         """Return the counters, the limits and the fault orders as JSON."""
@@ -207,7 +244,7 @@ class Control:
     async def events(self, request: Request) -> Response:
         """Stream the calls as server-sent events. The stream resumes after `Last-Event-ID`."""
         stream = self._follow(request.headers.get("last-event-id", ""))
-        return StreamingResponse(stream, headers=_HEADERS, media_type="text/event-stream")
+        return StreamingResponse(stream, headers=HEADERS, media_type="text/event-stream")
 
     async def _follow(self, last_event_id: str) -> AsyncIterator[str]:
         """Yield an event `call` for each call, and an event `summary` after them.
@@ -276,6 +313,6 @@ async def _answer_wrong(_request: Request, exc: Exception) -> Response:
 
 def _page_file(name: str) -> Any:
     async def serve(_request: Request) -> Response:
-        return FileResponse(_PAGE / name, headers=_HEADERS)
+        return FileResponse(_PAGE / name, headers=HEADERS)
 
     return serve

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox import answers
 from sandbox.account import Account, Admission, Refusal
-from sandbox.connection import cut_connection, reset_connection, send_interim, wait_for_disconnect
+from sandbox.connection import cut_body, cut_connection, reset_connection, send_interim, wait_for_disconnect
 from sandbox.contract import Push, read_push
 from sandbox.documents import Rule, Violation
 from sandbox.faults import AFTER_ACCEPTANCE, Drawn, FaultOrder, Faults
@@ -27,6 +27,10 @@ _GARBAGE: Final = bytes(range(128, 256)) + b"\x00\x1b{<"
 _FAULT_MESSAGE: Final = "This fault was ordered from the sandbox."
 #: Texts of a request are cut to this length in the record.
 _MAX_RECORDED_CHARS: Final = 200
+#: Bytes of an answer's body that are recorded.
+_MAX_RECORDED_ANSWER_BYTES: Final = 4_000
+#: Faults that do not change the answer, but how it is sent.
+_ABOUT_THE_CONNECTION: Final = frozenset({"reset_before_read", "reset_after_read", "cut", "interim"})
 #: The statuses of answers without a body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5).
 _WITHOUT_BODY: Final = frozenset({204, 205, 304})
 
@@ -72,9 +76,10 @@ class PushEndpoint:
                 self._note(request, None, Drawn(), admission)
                 return
             answer = self._check(request, body, admission)
-            self._note(request, answer, drawn, admission)
+            response = self._response(request, answer, drawn.fault)
+            self._note(request, answer, drawn, admission, response)
             if await self._delay(request, drawn):
-                await self._send(request, send, answer, drawn.fault)
+                await self._send(request, send, response, drawn.fault)
 
     def _check(self, request: Request, body: bytes, admission: Admission) -> _Answer:
         """Return the answer to a call. Its push is set if the body complies with the contract."""
@@ -98,10 +103,17 @@ class PushEndpoint:
             return _Answer(401, "Unauthorized", message, push=push)
         return _Answer(200, push=push)
 
-    def _note(self, request: Request, answer: _Answer | None, drawn: Drawn, admission: Admission) -> None:
+    def _note(
+        self,
+        request: Request,
+        answer: _Answer | None,
+        drawn: Drawn,
+        admission: Admission,
+        response: Response | None = None,
+    ) -> None:
         """Record a call. It is recorded before its answer is sent, so that its caller always finds it.
 
-        answer  None if the body was not read
+        answer, response  None if the body was not read
         """
         fault = drawn.fault
         status = answer.status if answer else None
@@ -113,6 +125,7 @@ class PushEndpoint:
                 _new_call(request),
                 push=answer.push.shown() if answer and answer.push else None,
                 status=status,
+                answer=_sent_text(response, fault) if response and status is not None else "",
                 fault=fault.kind if fault else None,
                 latency_secs=drawn.latency_secs,
                 valid=answer is not None and not answer.violations,
@@ -135,33 +148,35 @@ class PushEndpoint:
             return True
         return False
 
-    async def _send(self, request: Request, send: Send, answer: _Answer, fault: FaultOrder | None) -> None:
-        if fault is not None and fault.kind == "reset_after_read":
-            await reset_connection(request)
-            return
-        response = self._response(request, answer)
-        if fault is not None and fault.kind == "cut":
-            await cut_connection(request, send, response)
-            return
-        if fault is not None and fault.kind == "interim":
-            send_interim(request, fault.status or 103)
-        elif fault is not None:
-            response = self._faulty_response(request, fault, response)
+    async def _send(self, request: Request, send: Send, response: Response, fault: FaultOrder | None) -> None:
+        match fault.kind if fault else None:
+            case "reset_after_read":
+                await reset_connection(request)
+                return
+            case "cut":
+                await cut_connection(request, send, response)
+                return
+            case "interim":
+                send_interim(request, (fault and fault.status) or 103)
         await response(request.scope, request.receive, send)
 
-    def _response(self, request: Request, answer: _Answer) -> Response:
+    def _response(self, request: Request, answer: _Answer, fault: FaultOrder | None) -> Response:
+        """Return the answer that is sent, also if a fault then cuts or resets it."""
         answer_format = _answer_format(request) or "json"
         if answer.code:
             violations = list(answer.violations)
             body = answers.error(answer_format, self.root, answer.code, answer.message, violations)
         else:
             body = answers.success(answer_format, self.root)
-        return Response(
+        normal = Response(
             body,
             answer.status,
             _retry_after(answer.retry_after),
             media_type=answers.media_type(answer_format),
         )
+        if fault is None or fault.kind in _ABOUT_THE_CONNECTION:
+            return normal
+        return self._faulty_response(request, fault, normal)
 
     def _faulty_response(self, request: Request, fault: FaultOrder, normal: Response) -> Response:
         answer_format = _answer_format(request) or "json"
@@ -188,13 +203,15 @@ class PushEndpoint:
 
     def _answer_no_such_endpoint(self, request: Request) -> Response:
         violation = Violation("", Rule.NO_SUCH_ENDPOINT, f"Only POST {PUSH_PATH} is documented.")
-        self.record.add(replace(_new_call(request), status=405, violations=(violation,)))
         answer_format = _answer_format(request) or "json"
         body = answers.error(
             answer_format, self.root, "NoSuchEndpoint", "There is no such endpoint.", [violation]
         )
         allow = {"allow": "POST" if request.url.path == PUSH_PATH else ""}
-        return Response(body, 405, allow, media_type=answers.media_type(answer_format))
+        response = Response(body, 405, allow, media_type=answers.media_type(answer_format))
+        answer = _sent_text(response, None)
+        self.record.add(replace(_new_call(request), status=405, answer=answer, violations=(violation,)))
+        return response
 
 
 def _refusal(refusal: Refusal, code: str, violations: list[Violation], push: Push | None) -> _Answer:
@@ -218,6 +235,14 @@ def _status_with_fault(fault: FaultOrder, status: int | None) -> int | None:
     if fault.kind in AFTER_ACCEPTANCE:
         return status
     return fault.status or 200
+
+
+def _sent_text(response: Response, fault: FaultOrder | None) -> str:
+    """Return the beginning of an answer's body as it is sent."""
+    body = bytes(response.body)
+    if fault is not None and fault.kind == "cut":
+        body = cut_body(body)
+    return body[:_MAX_RECORDED_ANSWER_BYTES].decode("utf-8", errors="replace")
 
 
 def _answer_format(request: Request) -> str | None:

@@ -25,6 +25,7 @@ class Call:
     correlation_id  the request's `X-Correlation-Id`
     push            by the vendor's field names; None if the body violates the contract or was not read
     status          of the answer; None if there was no answer
+    answer          the beginning of the answer's body as it was sent; empty if there was no answer
     fault           the kind of the injected fault
     valid           whether the body was read and complies with the contract, whatever its credentials and
                     limits
@@ -39,6 +40,7 @@ class Call:
     correlation_id: str | None = None
     push: dict[str, str | int | bool] | None = None
     status: int | None = None
+    answer: str = ""
     fault: str | None = None
     latency_secs: float = 0.0
     valid: bool = False
@@ -62,6 +64,7 @@ class Call:
             "correlation_id": self.correlation_id,
             "push": self.push,
             "status": self.status,
+            "answer": self.answer,
             "fault": self.fault,
             "latency_secs": self.latency_secs,
             "valid": self.valid,

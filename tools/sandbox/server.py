@@ -1,26 +1,16 @@
-"""The sandbox's server. It runs in a thread for a test, or on the main thread for the command line."""
+"""The sandbox's server: the vendor's endpoint, and the page with its control API."""
 
-import socket
-import threading
-from typing import Final, Self
-
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from sandbox.account import Account
-from sandbox.connection import TransportInScope
-from sandbox.control import PREFIX, Control
+from sandbox.control import PREFIX, Control, Extension
 from sandbox.endpoint import PUSH_PATH, PushEndpoint
 from sandbox.faults import Faults
+from sandbox.loopback import LoopbackServer
 from sandbox.record import Record
 
-HOST: Final = "127.0.0.1"
-_START_TIMEOUT_SECS: Final = 10.0
-#: Longer than the connections of a test are idle, so that a connection is closed only by an ordered fault.
-_KEEP_ALIVE_SECS: Final = 75
 
-
-class SandboxServer:
+class SandboxServer(LoopbackServer):
     """The sandbox on 127.0.0.1. Use it in a `with`, which starts and stops it.
 
     The constructor binds the port, so `address` is valid before the start. `port=0` means any free port.
@@ -40,16 +30,13 @@ class SandboxServer:
         record: Record | None = None,
         faults: Faults | None = None,
     ) -> None:
+        super().__init__(self, port=port, name="sandbox")
         self.account = account
         self.record = record or Record()
         self.faults = faults or Faults()
         self._control = Control(self.account, self.record, self.faults).app()
         self._endpoint = PushEndpoint(self.account, self.record, self.faults, root)
-        self._socket = _listen(port)
-        self.address = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self.push_address = f"{self.address}{PUSH_PATH}"
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self.run, name="sandbox", daemon=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request to the control API or to the vendor's endpoint (ASGI)."""
@@ -57,15 +44,9 @@ class SandboxServer:
         app = self._control if is_page or scope["path"].startswith(PREFIX) else self._endpoint
         await app(scope, receive, send)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._server.ready.wait(_START_TIMEOUT_SECS):
-            raise RuntimeError("the sandbox did not start")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
+    def extend(self, extension: Extension) -> None:
+        """Add the panels of another program to the page, also while the server runs."""
+        self._control = Control(self.account, self.record, self.faults, extension).app()
 
     def run(self) -> None:
         """Serve on this thread until the server is stopped.
@@ -73,54 +54,6 @@ class SandboxServer:
         On the main thread, Ctrl-C and SIGTERM stop it.
         """
         try:
-            self._server.run(sockets=[self._socket])
+            super().run()
         finally:
-            self._socket.close()
             self.record.close()
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that signals when it is ready, and that stops without waiting for open requests."""
-
-    def __init__(self, app: SandboxServer) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=TransportInScope,
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECS,
-                timeout_graceful_shutdown=2,
-            )
-        )
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the server, and set `ready`."""
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Abort the connections with an unfinished request: event streams and long latencies do not end."""
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, TransportInScope) and connection.is_answering:
-                connection.transport.abort()
-        await super().shutdown(sockets)
-
-
-def _listen(port: int) -> socket.socket:
-    # If the protocol is 0, asyncio does not recognise the connections as TCP and does not switch off Nagle's
-    # algorithm. Each answer would then take 40 ms longer, because its head and its body are two writes.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((HOST, port))
-        listening.listen(128)
-    except OSError:
-        listening.close()
-        raise
-    return listening

@@ -81,6 +81,9 @@ class Push:
     sources  whose budgets its call counts for: its event's source, or all sources of a batch push
     remember seconds after its settlement in which an event that arrives with its key is a duplicate; None: as
              long as the ledger remembers
+    route    what leads to the recipient in relay.toml, such as `route[3].to[1]`; empty if it is not
+             known, as for a push that was in a batch window
+    left_out on one push of an event: the parts of its routes that lead to nobody (`Routed.left_out`)
     """
 
     recipient: Recipient
@@ -92,6 +95,8 @@ class Push:
     account: str = DEFAULT_ACCOUNT
     sources: tuple[str, ...] = ()
     remember: float | None = None
+    route: str = ""
+    left_out: tuple[str, ...] = ()
 
     def is_expired(self, event: Event, now: float) -> bool:
         """Return whether an event is too old for this push. `now` is in seconds since the epoch."""
@@ -117,6 +122,8 @@ class Receipt:
     retry_after  seconds to wait before the next attempt, if they are known
     is_paced     whether that is when the account may call again, whatever the attempt's number
     latency_ms   duration of the call to the vendor, if there was one
+    due          when it is tried again, in seconds since the epoch, if it is parked and that is known
+    unled        of an event that became no push: the parts of its routes that lead to nobody
     push         the push, if the event became one; never logged
     """
 
@@ -131,7 +138,19 @@ class Receipt:
     retry_after: float | None = None
     is_paced: bool = False
     latency_ms: float | None = None
+    due: float | None = None
+    unled: tuple[str, ...] = ()
     push: Push | None = None
+
+    @property
+    def route(self) -> str | None:
+        """The number of what leads to the push's recipient in relay.toml, if it is known."""
+        return (self.push.route or None) if self.push else None
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The parts of the event's routes that lead to nobody. Only one receipt of an event has them."""
+        return self.push.left_out if self.push else self.unled
 
     @property
     def key(self) -> str | None:
@@ -150,9 +169,11 @@ class Receipt:
         return Disposition.ACKNOWLEDGE if self.error_code == BATCHED else DISPOSITIONS[self.outcome]
 
     @classmethod
-    def of(cls, event: Event, outcome: Outcome, *, detail: str | None = None) -> "Receipt":
-        """Make the receipt of an event's push."""
-        return cls(event.source, event.id, outcome, event.correlation_id, detail=detail)
+    def of(
+        cls, event: Event, outcome: Outcome, *, detail: str | None = None, left_out: tuple[str, ...] = ()
+    ) -> "Receipt":
+        """Make the receipt of an event's push, or of an event that became none."""
+        return cls(event.source, event.id, outcome, event.correlation_id, detail=detail, unled=left_out)
 
     @classmethod
     def of_error(cls, event: Event, error: Exception, push: "Push | None" = None) -> "Receipt":

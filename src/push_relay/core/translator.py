@@ -5,7 +5,7 @@ with it what an event would become.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from push_relay.core.delivery.batching import can_be_batched
 from push_relay.core.event import Event, sha256_hex
@@ -33,7 +33,8 @@ class Translator:
             source = self.sources.named(event.source)
             routed = self.routing.route(event)
             if not routed.recipients and not routed.failures:
-                yield Receipt.of(event, Outcome.FILTERED, detail="no route leads to anybody")
+                detail = "no route leads to anybody"
+                yield Receipt.of(event, Outcome.FILTERED, detail=detail, left_out=routed.left_out)
                 return
             written = source.wording(event)
             if written.wording is None:
@@ -41,8 +42,8 @@ class Translator:
                 return
             wording = written.wording
             pushes = [
-                self._push(event, source, wording, recipient, route)
-                for (_, recipient), route in routed.recipients.items()
+                self._push(event, source, wording, at[1], route, routed.numbers[at])
+                for at, route in routed.recipients.items()
             ]
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the event's outcome)
             yield Receipt.of_error(event, exc)
@@ -59,10 +60,14 @@ class Translator:
         if not left and not failures:
             detail = "the routes no longer lead to the recipients that it was for"
             yield Receipt.of(event, Outcome.FILTERED, detail=detail)
+        if left and routed.left_out:
+            # One receipt of the event is enough to show who was left out.
+            yield replace(left[0], left_out=routed.left_out)
+            left = left[1:]
         yield from left
 
-    def _push(
-        self, event: Event, source: Source, wording: Wording, recipient: Recipient, route: Route
+    def _push(  # noqa: PLR0913, PLR0917 (all that a push is made of)
+        self, event: Event, source: Source, wording: Wording, recipient: Recipient, route: Route, number: str
     ) -> Push:
         account = self.routing.accounts[route.account]
         ages = (route.max_age, source.max_age, account.max_age)
@@ -78,6 +83,7 @@ class Translator:
             account=route.account,
             sources=(event.source,),
             remember=source.remembers(event),
+            route=number,
         )
 
 

@@ -27,7 +27,7 @@ from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.isolation import Isolation, one_by_one
 from push_relay.entrypoints.memory import portions
 from push_relay.entrypoints.ports import LambdaContext, Queues, time_left
-from push_relay.entrypoints.queue_record import QueueRecord, read_batch
+from push_relay.entrypoints.queue_record import QueueRecord, due_of, read_batch
 from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
@@ -114,7 +114,7 @@ class BatchConsumer:
             if parked and not record.event:
                 raise InvocationFailed("the invocation could not be read, for an unknown reason")
             if parked:
-                self._ending.requeue(record, parked)
+                self._ending.requeue(record)
         return {"batchItemFailures": []}
 
     # --- from a record to its receipts ------------------------------------------------------------------
@@ -126,7 +126,7 @@ class BatchConsumer:
         carrying = [record for record in batch if record.event]
         delivered = self.relay.deliver([record.event for record in carrying if record.event], left)
         for record, receipts in zip(carrying, delivered, strict=True):
-            record.receipts = receipts
+            record.note(receipts, self.clock.now())
         for record in batch:
             self.telemetry.settled(record.receipts, attempt=record.attempt)
 
@@ -134,7 +134,7 @@ class BatchConsumer:
         """Find a record's event, or note the receipt of its rejection."""
         arrival: Arrival | Event | None = None
         if record.is_doomed:
-            record.receipts = [self._crashed(record)]
+            record.note([self._crashed(record)], self.clock.now())
             return
         try:
             arrival = unwrap(record.content)
@@ -143,7 +143,8 @@ class BatchConsumer:
             # A publisher may write any name: only a source's name may become a metric.
             source = arrival.source if arrival and self.recogniser.has_source(arrival.source) else None
             about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
-            record.receipts = [Receipt.failure(exc, source=source, event_id=about, correlation_id=about)]
+            receipt = Receipt.failure(exc, source=source, event_id=about, correlation_id=about)
+            record.note([receipt], self.clock.now())
 
     def _crashed(self, record: QueueRecord) -> Receipt:
         """Return the receipt of a record that is not even read: reading it may be what kills the function."""
@@ -165,7 +166,7 @@ class BatchConsumer:
 
     @property
     def _ending(self) -> Ending:
-        return Ending(self.queues, self.clock)
+        return Ending(self.queues)
 
     def _finished(self, record: QueueRecord, finish: Callable[[QueueRecord], bool]) -> bool:
         try:
@@ -183,14 +184,15 @@ class BatchConsumer:
             # SQS hands out the whole record again, with the parts that have failed: they are dead-lettered
             # when the record ends. The records behind it would otherwise keep the group waiting until the
             # queue's visibility timeout ends.
-            self.queues.delay([each.content for each in (record, *record.behind)], record.delay(parked))
+            seconds = due_of(parked) - self.clock.now()
+            self.queues.delay([each.content for each in (record, *record.behind)], seconds)
             return False
         self._ending.dead_letter(record)
         if not parked:
             return True
         if record.event is None:
             return False
-        self._ending.requeue(record, parked)
+        self._ending.requeue(record)
         return True
 
     def _wait(self, record: QueueRecord) -> bool:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from push_relay.core.clock import Clock
 from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
 from push_relay.core.queue_format import Packed, as_received, pack
 from push_relay.entrypoints.ports import Queues
-from push_relay.entrypoints.queue_record import QueueRecord
+from push_relay.entrypoints.queue_record import QueueRecord, due_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +17,13 @@ class Ending:
     """Ends the handling of queue records. Both methods raise QueueUnavailable and PayloadTooLarge."""
 
     queues: Queues
-    clock: Clock
 
-    def requeue(self, record: QueueRecord, parked: Sequence[Receipt]) -> None:
-        """Queue a record's event for the next attempt of the parked pushes.
-
-        Urgent pushes get a message of their own, because the others may have to wait until midnight. So do
-        the pushes of each account, because each waits for its own vendor and its own midnight.
-        """
-        for part in _parts(parked):
+    def requeue(self, record: QueueRecord) -> None:
+        """Queue a record's event for the next attempt of its parked pushes, in one message or several."""
+        for part in record.parked_parts():
             event = record.event_for(part)
             if event:
-                due = self.clock.now() + record.delay(part)
-                self.queues.requeue(event, record.next_attempt(part), due, _code(part))
+                self.queues.requeue(event, record.next_attempt(part), due_of(part), _code(part))
 
     def dead_letter(self, record: QueueRecord) -> None:
         """Dead-letter the parts of an event that have failed, or the message as it was received.
@@ -53,17 +46,6 @@ class Ending:
             raise PayloadTooLarge("the event is larger than a queue message can hold")
         packed = as_received(record.content)
         self.queues.dead_letter(packed.body, packed.attributes, _code(dead), record.event_id)
-
-
-def _parts(parked: Sequence[Receipt]) -> list[Sequence[Receipt]]:
-    """Split parked receipts by what they wait for, urgent ones first."""
-    parts: dict[tuple[bool, str], list[Receipt]] = {}
-    for receipt in parked:
-        if receipt.push is None:
-            # It stands for all of the event's pushes, so the whole event is queued once.
-            return [parked]
-        parts.setdefault((not receipt.push.high, receipt.push.account), []).append(receipt)
-    return [parts[name] for name in sorted(parts)]
 
 
 def _code(receipts: Sequence[Receipt]) -> str:

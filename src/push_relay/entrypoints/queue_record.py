@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from typing import Any
 
@@ -98,6 +98,31 @@ class QueueRecord:
         """The event's id, if it could be read."""
         return self.event.id if self.event else "-"
 
+    def note(self, receipts: Sequence[Receipt], now: float) -> None:
+        """Note the receipts of its event's pushes, and on each parked one when it is tried again.
+
+        now  seconds since the epoch
+
+        Urgent pushes get a message of their own, because the others may have to wait until midnight. So do
+        the pushes of each account, because each waits for its own vendor and its own midnight. A record of a
+        FIFO queue waits as a whole. Another record without an event waits until SQS hands it out again.
+        """
+        self.receipts = receipts
+        if self.event is None and self.group is None:
+            return
+        due: dict[int, float] = {}
+        for part in self.parked_parts():
+            due |= dict.fromkeys(map(id, part), now + self.delay(part))
+        if due:
+            self.receipts = [replace(each, due=due.get(id(each), each.due)) for each in receipts]
+
+    def parked_parts(self) -> list[Sequence[Receipt]]:
+        """Return the parked receipts, those that wait together in one part."""
+        parked = self.asking_for(Disposition.PARK)
+        if not parked:
+            return []
+        return [parked] if self.group is not None else _parts(parked)
+
     def asking_for(self, disposition: Disposition) -> list[Receipt]:
         """Return the receipts that ask for a disposition."""
         return [receipt for receipt in self.receipts if receipt.disposition is disposition]
@@ -121,6 +146,22 @@ class QueueRecord:
     def next_attempt(self, parked: Sequence[Receipt]) -> int:
         """Return the number of the next attempt. A wait for the account has not used up an attempt."""
         return self.attempt + any(not receipt.is_paced for receipt in parked)
+
+
+def due_of(parked: Sequence[Receipt]) -> float:
+    """Return when parked receipts that wait together are tried again, in seconds since the epoch."""
+    return max(receipt.due or 0.0 for receipt in parked)
+
+
+def _parts(parked: Sequence[Receipt]) -> list[Sequence[Receipt]]:
+    """Split parked receipts by what they wait for, urgent ones first."""
+    parts: dict[tuple[bool, str], list[Receipt]] = {}
+    for receipt in parked:
+        if receipt.push is None:
+            # It stands for all of the event's pushes, so the whole event is queued once.
+            return [parked]
+        parts.setdefault((not receipt.push.high, receipt.push.account), []).append(receipt)
+    return [parts[name] for name in sorted(parts)]
 
 
 def read_batch(records: Sequence[Mapping[str, Any]]) -> list[QueueRecord]:

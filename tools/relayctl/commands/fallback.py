@@ -16,14 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     from relayctl.deadletters import options
 
-    parser.add_argument("--stack", help="the stack's name (default: $RELAY_STACK)")
     parser.add_argument(
-        "--since",
-        metavar="AGE",
-        type=options.duration,
-        default=options.duration(_LATEST),
-        help=f"how far to look back: 90s, 15m, 2h or 3d (default: {_LATEST})",
+        "--stack", help="the stack's name, or `local` for the stack of `make run` (default: $RELAY_STACK)"
     )
+    options.add_since(parser, _LATEST)
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
@@ -39,12 +35,14 @@ def _list(arguments: argparse.Namespace) -> int:
 
     from relayctl.deadletters.aws_time import AwsClock
     from relayctl.deadletters.scan import stopped_by_ctrl_c
-    from relayctl.deadletters.stack_resources import client, default_stack
     from relayctl.fallbacks.listing import FallbackListing, kinds_of
     from relayctl.fallbacks.log_reader import FallbackLog
+    from relayctl.receipts.line import DELIVER
+    from relayctl.receipts.log_reader import group_of
+    from relayctl.targets import chosen_to_read
 
-    stack, clock = arguments.stack or default_stack(), AwsClock()
-    log = FallbackLog(clock.observe(client("logs")), f"/aws/lambda/{stack}-deliver")
+    target, clock = chosen_to_read(arguments), AwsClock()
+    log = FallbackLog(clock.observe(target.client("logs")), group_of(target.stack, DELIVER))
     since = clock.now() - arguments.since
     errors = Console(stderr=True)
     with stopped_by_ctrl_c() as stop, errors.status("reading the log") as status:
@@ -55,7 +53,7 @@ def _list(arguments: argparse.Namespace) -> int:
                 lambda pages, lines: status.update(f"reading the log: {lines} events, {pages} pages"),
             )
         )
-    listing = FallbackListing(stack, since, clock.now(), kinds, log.is_complete)
+    listing = FallbackListing(target.name, since, clock.now(), kinds, log.is_complete)
     if arguments.json:
         print(json.dumps(listing.as_json(), indent=2))
     else:

@@ -1,9 +1,9 @@
 """Write the reference: tables of keys and of providers in docs/, docs/schemas/*.json, docs/sources/.
 
-The tables are written from the declarations of the keys and from the presets, and the JSON Schema of
-`relayctl preview --json` from its code. The pages of docs/sources/ are written from the source folders that
-have a page.toml. With --check nothing is written, and the exit code is 1 if a file is not current. It is also
-1 if a folder has a mistake; the pages of the others are written.
+The tables are written from the declarations of the keys and from the presets, and the JSON Schemas of
+`relayctl preview --json`, and of `send`, `tail` and `why`, from their code. The pages of docs/sources/ are
+written from the source folders that have a page.toml. With --check nothing is written, and the exit code is 1
+if a file is not current. It is also 1 if a folder has a mistake; the pages of the others are written.
 """
 
 import argparse
@@ -90,6 +90,7 @@ def _reference(docs: Path, sources: Path) -> _Reference:
 def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     """Yield each file of docs/ and docs/schemas/ with the text that it should have."""
     from relayctl.preview import schema as preview_schema
+    from relayctl.receipts import schema as receipts_schema
     from relayctl.reference import providers, schemas, tables
 
     for page in sorted(docs.glob("*.md")):
@@ -99,7 +100,8 @@ def _files(docs: Path) -> Iterator[tuple[Path, str]]:
     for name in schemas.FILES:
         schema = json.dumps(schemas.build(name), indent=2, ensure_ascii=False) + "\n"
         yield docs / "schemas" / name, schema
-    yield docs / "schemas" / preview_schema.FILE, json.dumps(preview_schema.build(), indent=2) + "\n"
+    for module in (preview_schema, receipts_schema):
+        yield docs / "schemas" / module.FILE, json.dumps(module.build(), indent=2) + "\n"
 
 
 def _read(file: Path) -> str:

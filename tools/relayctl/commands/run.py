@@ -2,17 +2,18 @@
 
 The command starts a local AWS and the sandbox of the Push API, builds and deploys template.yaml, and sends
 the example that --source and --example choose. The default is the first example that a route of
-config/relay.toml matches. The stack stays up until Ctrl-C. With --once, the command ends after the push: with
-exit code 0 if it arrived, else with 1 and the cause. Every run from this checkout uses the same ports and
-secrets, except for a port that is in use.
+config/relay.toml matches. The stack stays up until Ctrl-C, its page shows every event, and changed source
+folders are used without a deployment. With --once, the command ends after the push: with exit code 0 if it
+arrived, else with 1 and the cause. Every run from this checkout uses the same ports and secrets, except for a
+port that is in use.
 """
 
 import argparse
+import os
 import signal
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
-from urllib.parse import urlsplit
 
 from relayctl.project import ROOT
 
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sandbox-port", type=int, default=0, help="the sandbox's port (default: as in the last run)"
     )
+    parser.add_argument(
+        "--webhook-port",
+        type=int,
+        default=0,
+        help="the port of the address for webhooks (default: as in the last run)",
+    )
     parser.add_argument("--sources", type=Path, default=ROOT / "src/sources", help="the source folders")
     parser.add_argument(
         "--config", type=Path, default=ROOT / "config/relay.toml", help="the relay.toml to use"
@@ -67,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace, progress: "Progress") -> None:
-    from relayctl import demonstration, local_state
+    from relayctl import demonstration, local_state, running
+    from relayctl.page.explainer import Files
+    from relayctl.page.running import running_page
     from relayctl.stack import Ports, StackOptions, local_stack
 
     example, push = _choose_example(arguments)
@@ -82,12 +91,30 @@ def _run(arguments: argparse.Namespace, progress: "Progress") -> None:
         sources=arguments.sources.resolve(),
         config=arguments.config.resolve(),
     )
-    with local_stack(progress, options) as stack:
-        sandbox_port = urlsplit(stack.sandbox.address).port or 0
-        local_state.write(state.after_run(stack.aws.port, sandbox_port, stack.signing_secrets))
-        demonstration.relay_example(progress, stack, example, push)
+    files = Files(options.sources, options.config)
+    webhook_port = arguments.webhook_port or local_state.port_if_free(state.webhook_port)
+    with (
+        local_stack(progress, options) as stack,
+        running_page(stack, files, state.page_key, webhook_port) as page,
+    ):
+        webhook_port = page.recorder.server.port
+        running.announce(
+            stack.directory,
+            running.Running(
+                os.getpid(),
+                stack.aws.port,
+                stack.sandbox.port,
+                str(options.sources),
+                str(options.config),
+                webhook_port,
+            ),
+        )
+        local_state.write(
+            state.after_run(stack.aws.port, stack.sandbox.port, webhook_port, stack.signing_secrets)
+        )
+        demonstration.relay_example(progress, stack, example, push, page)
         if not arguments.once:
-            demonstration.stay_up(progress, stack, example, push)
+            demonstration.stay_up(progress, stack, example, push, page)
 
 
 def _choose_example(arguments: argparse.Namespace) -> "tuple[Example, Push]":

@@ -1,14 +1,15 @@
-"""The options that `relayctl dead` and `relayctl replay` share."""
+"""The options that several commands share: the stack, the filter of dead letters, and kinds of values."""
 
 import argparse
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from relayctl.deadletters.dead_letter import Filter
 from relayctl.deadletters.stack_resources import (
-    DeadLettersError,
+    StackError,
     StackResources,
     client,
     default_stack,
@@ -24,10 +25,33 @@ def add_resource_options(parser: argparse.ArgumentParser) -> None:
     resources = parser.add_argument_group(
         "stack", "AWS is configured as for boto3: profile, region, AWS_ENDPOINT_URL"
     )
-    resources.add_argument("--stack", help="the stack's name (default: $RELAY_STACK)")
+    resources.add_argument(
+        "--stack", help="the stack's name, or `local` for the stack of `make run` (default: $RELAY_STACK)"
+    )
     resources.add_argument("--queue-url", help="the URL of the relay's queue, if it belongs to no stack")
     resources.add_argument("--dead-letter-url", help="the URL of the dead-letter queue")
     resources.add_argument("--table", help="the name of the ledger's table")
+
+
+def add_stack_options(parser: argparse.ArgumentParser, default: str, *, files: bool = True) -> None:
+    """Declare the options that choose a stack, and the files of this machine that belong to it.
+
+    default  describes the default stack
+    """
+    group = parser.add_argument_group("stack", "AWS is configured as for boto3: profile, region")
+    group.add_argument(
+        "--stack",
+        metavar="NAME",
+        help=f"the stack's name, or `local` for the stack of `make run` (default: {default})",
+    )
+    if files:
+        own = "of `make run`, else of this checkout"
+        group.add_argument(
+            "--sources", metavar="DIR", type=Path, help=f"the source folders (default: those {own})"
+        )
+        group.add_argument(
+            "--config", metavar="FILE", type=Path, help=f"the relay.toml (default: that {own})"
+        )
 
 
 def add_filter(parser: argparse.ArgumentParser) -> None:
@@ -44,17 +68,32 @@ def add_filter(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_since(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare the option that limits how far a log is read back."""
+    parser.add_argument(
+        "--since",
+        metavar="AGE",
+        type=duration,
+        default=duration(default),
+        help=f"how far to look back: 90s, 15m, 2h or 3d (default: {default})",
+    )
+
+
 def chosen_resources(arguments: argparse.Namespace) -> StackResources:
-    """Return the queues and the ledger that the options name. Raises DeadLettersError.
+    """Return the queues and the ledger that the options name. Raises StackError.
 
     If no stack is named, only the given ones are known, and CloudFormation is not called.
     """
     given = (arguments.queue_url, arguments.dead_letter_url, arguments.table)
     if any(given) and not arguments.stack:
         return StackResources("no stack", *(value or "" for value in given))
-    stack = read_stack(client("cloudformation"), arguments.stack or default_stack())
+    from relayctl.targets import enter_local, is_local
+
+    name = arguments.stack or default_stack()
+    in_aws = enter_local(name) if is_local(name) else name
+    stack = read_stack(client("cloudformation"), in_aws)
     return StackResources(
-        stack.name,
+        name,
         arguments.queue_url or stack.queue_url,
         arguments.dead_letter_url or stack.dead_letter_url,
         arguments.table or stack.table,
@@ -119,7 +158,7 @@ def reported(command: str, run: Callable[[], int]) -> int:
 
     try:
         return run()
-    except DeadLettersError as exc:
+    except StackError as exc:
         print(f"{command}: {exc}", file=sys.stderr)
     except RelayError as exc:
         print(f"{command}: {exc.detail}", file=sys.stderr)

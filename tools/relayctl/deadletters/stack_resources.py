@@ -15,8 +15,8 @@ STACK_VARIABLE: Final = "RELAY_STACK"
 """The environment variable that names the stack for a shell session."""
 
 
-class DeadLettersError(Exception):
-    """Nothing can be listed or replayed.
+class StackError(Exception):
+    """A command cannot use a stack.
 
     The text is for the person who ran the command; it quotes no message.
     """
@@ -32,18 +32,18 @@ class StackResources:
     table: str = ""
 
     def require(self, *fields: str) -> "StackResources":
-        """Return itself. Raises DeadLettersError if one of the fields is unknown."""
+        """Return itself. Raises StackError if one of the fields is unknown."""
         for field in fields:
             if not getattr(self, field):
                 option = "--" + field.replace("_", "-")
-                raise DeadLettersError(f"{option} is missing (or name the stack with --stack)")
+                raise StackError(f"{option} is missing (or name the stack with --stack)")
         return self
 
 
 def default_stack(environment: Mapping[str, str] = os.environ, samconfig: Path = _SAMCONFIG) -> str:
     """Return the stack that RELAY_STACK names, or samconfig.toml's `default` environment.
 
-    Raises DeadLettersError if neither does; its text lists the stacks of samconfig.toml's other environments.
+    Raises StackError if neither does; its text lists the stacks of samconfig.toml's other environments.
     None of those is used without being asked for, because a replay in the wrong stack would send real pushes.
     """
     document = tomllib.loads(samconfig.read_text("utf-8")) if samconfig.is_file() else {}
@@ -52,7 +52,7 @@ def default_stack(environment: Mapping[str, str] = os.environ, samconfig: Path =
     if chosen:
         return chosen
     known = ", ".join(f"{stack} ({name})" for name, stack in stacks.items() if stack)
-    raise DeadLettersError(
+    raise StackError(
         f"no stack is chosen; use --stack or set {STACK_VARIABLE}"
         + (f"; samconfig.toml has {known}" if known else "")
     )
@@ -68,17 +68,17 @@ def _stack_name(environment: Mapping[str, Any]) -> str | None:
 
 
 def read_stack(cloudformation: Any, name: str) -> StackResources:
-    """Read a stack's outputs. Raises DeadLettersError if it cannot be read or is not a Push Relay."""
+    """Read a stack's outputs. Raises StackError if it cannot be read or is not a Push Relay."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as exc:
-        raise DeadLettersError(f"the stack {name} cannot be read: {exc}") from exc
+        raise StackError(f"the stack {name} cannot be read: {exc}") from exc
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     missing = sorted(set(_OUTPUTS.values()) - outputs.keys())
     if missing:
-        raise DeadLettersError(
+        raise StackError(
             f"the stack {name} is not a Push Relay: these outputs are missing: {', '.join(missing)}"
         )
     return StackResources(name, **{field: outputs[key] for field, key in _OUTPUTS.items()})
@@ -87,7 +87,7 @@ def read_stack(cloudformation: Any, name: str) -> StackResources:
 def client(service: str) -> Any:
     """Return a boto3 client that uses the environment's credentials, region and AWS_ENDPOINT_URL.
 
-    Raises DeadLettersError if boto3 is not configured.
+    Raises StackError if boto3 is not configured.
     """
     import boto3
     from botocore.config import Config
@@ -97,4 +97,4 @@ def client(service: str) -> Any:
     try:
         return boto3.client(service, config=config)
     except (BotoCoreError, ValueError) as exc:
-        raise DeadLettersError(f"AWS cannot be reached: {exc}") from exc
+        raise StackError(f"AWS cannot be reached: {exc}") from exc

@@ -1,17 +1,15 @@
-"""Read the log lines of events that only a fallback source took, page by page and within limits."""
+"""Read the log lines of events that only a fallback source took."""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from relayctl.logs import LogGroup, OnPage
+
 #: The lines are JSON objects, and CloudWatch Logs compares the field.
 _MESSAGE: Final = "fallback"
 _PATTERN: Final = f'{{ $.message = "{_MESSAGE}" }}'
-#: Pages that are read at most. A page can be empty: CloudWatch looks at a part of the log for each.
-MOST_PAGES: Final = 500
-#: Lines that are read at most.
-MOST_LINES: Final = 20_000
 _NAMES: Final = ("eventbridge_source", "eventbridge_detail_type", "topic", "queue", "unrouted")
 
 
@@ -30,43 +28,25 @@ class FallbackLine:
 
 
 class FallbackLog:
-    """The log group of the function `deliver`.
-
-    is_complete  False if the reading has ended at a limit
-    """
+    """The log group of the function `deliver`."""
 
     def __init__(self, logs: Any, group: str) -> None:
         """Use a client of CloudWatch Logs."""
-        self._logs = logs
-        self._group = group
-        self.is_complete = True
+        self._group = LogGroup(logs, group)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the reading has not ended at a limit."""
+        return self._group.is_complete
 
     def lines(
         self,
         since: float,
         stop: Callable[[], bool] = lambda: False,
-        on_page: Callable[[int, int], None] = lambda _pages, _lines: None,
+        on_page: OnPage = lambda _pages, _lines: None,
     ) -> Iterator[FallbackLine]:
-        """Yield the lines since a time, in seconds since the epoch.
-
-        on_page  is called after each page with the number of pages and of lines that were read
-        """
-        wanted = {"logGroupName": self._group, "filterPattern": _PATTERN, "startTime": int(since * 1000)}
-        found = 0
-        for page in range(1, MOST_PAGES + 1):
-            answer = self._logs.filter_log_events(**wanted)
-            for event in answer.get("events", []):
-                if line := _line(event):
-                    found += 1
-                    yield line
-            on_page(page, found)
-            token = answer.get("nextToken")
-            if not token:
-                return
-            if stop() or found >= MOST_LINES:
-                break
-            wanted["nextToken"] = token
-        self.is_complete = False
+        """Yield the lines since a time, in seconds since the epoch."""
+        return self._group.read(_PATTERN, since, _line, stop, on_page)
 
 
 def _line(event: Any) -> FallbackLine | None:

@@ -23,7 +23,7 @@ _WORDING: Final[Schema] = {
 
 def build() -> Schema:
     """Return the schema. Every key is required, and there are no others."""
-    answer = _object(
+    answer = object_of(
         status={"type": "integer", "minimum": 100, "maximum": 599},
         headers={"type": "object", "additionalProperties": _TEXT},
         body=_TEXT,
@@ -32,7 +32,7 @@ def build() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A line of relayctl preview --json",
         "description": "docs/preview.md describes the keys.",
-        **_object(
+        **object_of(
             file=_TEXT,
             status={"enum": [str(status) for status in STATUSES]},
             answer={"anyOf": [{"type": "null"}, answer]},
@@ -45,7 +45,7 @@ def build() -> Schema:
 
 def _event() -> Schema:
     kinds = "|".join(RecipientKind)
-    return _object(
+    return object_of(
         source=_OPTIONAL_TEXT,
         id=_OPTIONAL_TEXT,
         type=_OPTIONAL_TEXT,
@@ -53,11 +53,11 @@ def _event() -> Schema:
         outcome={"enum": [str(outcome) for outcome in Outcome]},
         error_code={"type": ["string", "null"], "pattern": "^[a-z_]+$"},
         detail=_OPTIONAL_TEXT,
-        violations={"type": "array", "items": _object(pointer=_TEXT, rule=_TEXT)},
-        messages={"type": "array", "items": _object(rule=_NUMBER, **_WORDING), "maxItems": 1},
+        violations={"type": "array", "items": object_of(pointer=_TEXT, rule=_TEXT)},
+        messages={"type": "array", "items": object_of(rule=_NUMBER, **_WORDING), "maxItems": 1},
         pushes={
             "type": "array",
-            "items": _object(
+            "items": object_of(
                 account=_TEXT,
                 to={"type": "string", "pattern": f"^(?:{kinds}):"},
                 route=_NUMBER,
@@ -67,7 +67,8 @@ def _event() -> Schema:
     )
 
 
-def _object(**properties: Schema) -> Schema:
+def object_of(**properties: Schema) -> Schema:
+    """Return the schema of an object: each of these keys is required, and there are no others."""
     return {
         "type": "object",
         "properties": properties,

@@ -43,9 +43,9 @@ def _folders(word: str, sources: LayeredSources) -> list[Path] | None:
         return None
     if path.is_dir():
         return source_folders(path)
-    return [_relative(sources.folder(word))] if word in sources.names() else None
+    return [relative(sources.folder(word))] if word in sources.names() else None
 
 
-def _relative(folder: Path) -> Path:
+def relative(folder: Path) -> Path:
     """Return a path as it is shown: relative, if it is below the current directory."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

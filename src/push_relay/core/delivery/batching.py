@@ -141,15 +141,19 @@ class Batcher:
         expires = None if push.max_age is None else event.received_at + push.max_age
         entry = BatchedPush(push.key, event.source, event.id, event.correlation_id, push.wording, expires)
         try:
-            self._put(push, entry)
+            due = self._put(push, entry)
             self.ledger.settle(push.key, BATCHED)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             return self.sender.recorded(push, Receipt.of_error(event, exc, push))
         detail = "in a batch window with others to the same recipient"
-        return replace(Receipt.of(event, Outcome.PARKED, detail=detail), error_code=BATCHED, push=push)
+        receipt = Receipt.of(event, Outcome.PARKED, detail=detail)
+        return replace(receipt, error_code=BATCHED, push=push, due=due)
 
-    def _put(self, push: Push, entry: BatchedPush) -> None:
-        """Add a push to the window that the ledger notes for it, else to the first that accepts it."""
+    def _put(self, push: Push, entry: BatchedPush) -> float:
+        """Add a push to the window that the ledger notes for it, else to the first that accepts it.
+
+        Returns when the window ends, in seconds since the epoch.
+        """
         now = self.clock.now
         window = self._noted(push, self.store.latest(window_of(push, now())))
         for _ in range(MAX_TRIES):
@@ -159,7 +163,7 @@ class Batcher:
                 self.queue.requeue(closing_event(window), 1, window.due, BATCHED)
                 self.store.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
-                return
+                return window.due
             # By this worker's clock the closed window is perhaps still open. The next one begins at its end.
             next_one = window_of(push, max(now(), window.due))
             other = self.store.further(window) if added is Added.FULL else self.store.latest(next_one)

@@ -102,6 +102,18 @@ class Functions(functions.Functions):
 
         return with_names(text) if isinstance(text, str) else None
 
+    @functions.signature(_TEXT)
+    def _func_from_base64(self, text: str) -> str | None:
+        from push_relay.core.rules.encoded import text_of_base64
+
+        return text_of_base64(text)
+
+    @functions.signature(_TEXT)
+    def _func_from_json(self, text: str) -> object:
+        from push_relay.core.rules.encoded import value_of_json
+
+        return value_of_json(text)
+
     # --- one of several, and several as one ------------------------------------------------------------
 
     @functions.signature({"types": ["object"]}, {"types": ["string", "number", "boolean"]})

@@ -24,6 +24,12 @@ from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.policy import STRICT, Policy, read_policy
 
 _PERSON = "person"
+#: Parts of routes without a recipient that are noted for one event. A number stands for the others.
+MOST_LEFT_OUT = 20
+#: The reasons for which a part of a route leads to nobody.
+FALSE, BLANK, UNLISTED = "false", "blank", "unlisted"
+#: Noted instead of the parts of routes if no route is for the event's source.
+NO_ROUTE = ("route none",)
 
 
 class Route(NamedTuple):
@@ -60,10 +66,16 @@ class Routed(NamedTuple):
 
     recipients  each account's recipients, each once, with the most urgent route that leads to it
     failures    one error for each condition and each recipient that fails on this event
+    numbers     for each of `recipients`, what leads to it in relay.toml, such as `route[3].to[1]`
+    left_out    the conditions and recipients that lead to nobody, with the reason: `route[3].to[2] unlisted`.
+                Conditions that do not hold (`route[1].when false`) are among them only if nobody at all is
+                left. `route none`: no route is for the source
     """
 
     recipients: Mapping[tuple[str, Recipient], Route]
     failures: tuple[MappingFailed, ...] = ()
+    numbers: Mapping[tuple[str, Recipient], str] = {}
+    left_out: tuple[str, ...] = ()
 
 
 class Routing(NamedTuple):
@@ -118,44 +130,82 @@ class Routing(NamedTuple):
             raise MappingFailed("the source's event.type cannot be evaluated on this event")
         scope = event.scope()
         best: dict[tuple[str, Recipient], Route] = {}
+        numbers: dict[tuple[str, Recipient], str] = {}
         failures: list[MappingFailed] = []
+        unled, untrue = LeftOut(), LeftOut()
         for number, route in enumerate(self.routes, start=1):
             if route.source != event.source:
                 continue
-            for found in self._recipients(route, f"route[{number}]", scope):
+            for place, found in self._recipients(route, number, scope):
                 if isinstance(found, MappingFailed):
                     failures.append(found)
+                elif isinstance(found, str):
+                    (untrue if found is FALSE else unled).add(place, found)
                 elif (at := (route.account, found)) not in best or route.urgency < best[at].urgency:
-                    best[at] = route
-        return Routed(best, tuple(failures))
+                    best[at], numbers[at] = route, place
+        left_out = unled.listed
+        if not best and not failures:
+            left_out = (left_out + untrue.listed) or NO_ROUTE
+        return Routed(best, tuple(failures), numbers, left_out)
 
-    def _recipients(self, route: Route, place: str, scope: Scope) -> Iterator[Recipient | MappingFailed]:
-        """Yield a route's recipients if its condition holds, and an error for each part that fails."""
+    def _recipients(
+        self, route: Route, number: int, scope: Scope
+    ) -> Iterator[tuple[str, Recipient | MappingFailed | str]]:
+        """Yield a route's recipients with their places in relay.toml.
+
+        A part that fails has an error instead, and a part that leads to nobody has the reason. The parts of a
+        route are its `to`, or else its condition if that does not hold.
+        """
+        place = f"route[{number}].when"
         try:
             if route.when and not route.when.holds(scope):
+                yield place, FALSE
                 return
         except MappingFailed as exc:
-            yield MappingFailed(f"{place}.when: {exc.detail}")
+            yield place, MappingFailed(f"{place}: {exc.detail}")
             return
-        for number, to in enumerate(route.to, start=1):
+        for position, to in enumerate(route.to, start=1):
+            place = f"route[{number}].to[{position}]"
             try:
-                recipient = self.recipient(to, scope)
+                yield place, self._led_to(to, scope)
             except MappingFailed as exc:
-                yield MappingFailed(f"{place}.to[{number}]: {exc.detail}")
-            else:
-                if recipient:
-                    yield recipient
+                yield place, MappingFailed(f"{place}: {exc.detail}")
 
     def recipient(self, to: Template, scope: Scope) -> Recipient | None:
         """Return the recipient that a `to` of a route leads to; None if it names nobody.
 
         Raises MappingFailed.
         """
+        found = self._led_to(to, scope)
+        return None if isinstance(found, str) else found
+
+    def _led_to(self, to: Template, scope: Scope) -> Recipient | str:
+        """Return the recipient that a `to` leads to, or why it names nobody. Raises MappingFailed."""
         text = to(scope)
         prefix, _, value = text.partition(":")
         if is_blank(value):
-            return None
-        return self.people.get(value) if prefix == _PERSON else Recipient.parse(text)
+            return BLANK
+        return self.people.get(value, UNLISTED) if prefix == _PERSON else Recipient.parse(text)
+
+
+class LeftOut:
+    """Notes parts of routes that lead to nobody: the first few, and the number of the others."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._more = 0
+
+    def add(self, place: str, reason: str) -> None:
+        """Note a part."""
+        if len(self._parts) < MOST_LEFT_OUT:
+            self._parts.append(f"{place} {reason}")
+        else:
+            self._more += 1
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The parts in their order. The last one is `7 more` if there are seven more."""
+        return (*self._parts, f"{self._more} more") if self._more else tuple(self._parts)
 
 
 def read_routing(
@@ -214,7 +264,8 @@ def _check_sources(file: RelayFile, known: Collection[str]) -> None:
 
 
 def _warn_of_urls(file: RelayFile, signing_url: Collection[str]) -> None:
-    for name in signing_url:
+    # A source without a route is not in use.
+    for name in sorted({route.source for route in file.route} & set(signing_url)):
         if name not in file.source or not file.source[name].url:
             file.report.add(
                 ("source", name),

@@ -22,14 +22,15 @@ class OptionalPart(NamedTuple):
     parts: tuple[str | Expression, ...]
 
     def __call__(self, scope: Scope) -> str:
-        """Return the text, or an empty one if a value is null, false, blank or empty."""
+        """Return the text, or an empty one if a value is null, false, blank, an object or a list."""
         written = []
         for part in self.parts:
             if isinstance(part, str):
                 written.append(part)
                 continue
             value = part(scope)
-            if value is None or value is False or value in ([], {}):
+            # An object or a list in place of a text is as good as a missing one.
+            if value is None or value is False or isinstance(value, dict | list):
                 return ""
             text = _as_text(value, self.text)
             if is_blank(text):
