@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: Characters in which `first_line` looks for a line. Strangers write the text, and each blank line takes
 #: microseconds.
 _FIRST_LINE_CHARS = 20_000
-#: Values of lists that are read, and characters that `replace` and `join_text` may make. An event of a megabyte
-#: has room for a quarter of a million values, and its texts could be put together to gigabytes.
+#: Values of lists that are read, and characters that `replace` and `join_text` may make. An event of a
+#: megabyte has room for a quarter of a million values, and its texts could be put together to gigabytes.
 _MOST_VALUES = 10_000
 _MOST_CHARS = 2_000_000
 
