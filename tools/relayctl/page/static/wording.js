@@ -227,7 +227,10 @@ byId("wording-files").addEventListener("change", (event) => {
   choose(event.target.value);
   preview();
 });
-document.addEventListener("files-changed", refresh);
+document.addEventListener("files-changed", async () => {
+  await loadSources().catch(() => {}); // a source may have been added
+  await refresh();
+});
 byId("wording-save").addEventListener("click", save);
 byId("wording-revert").addEventListener("click", () => {
   if (!hasUnsaved() || confirm("Discard the changes?")) open(source.value);
