@@ -36,7 +36,7 @@ IDLE, LOADING, MISTAKES, FAILED = "idle", "loading", "mistakes", "failed"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the functions use.
+    """The files that the functions use, and since when.
 
     phase     `idle`, `loading`, or why the files of `since` are still used: `mistakes`, `failed`
     since     when the functions began to use their present files, in seconds since the epoch
@@ -143,7 +143,7 @@ class Reloader:
 
     @property
     def state(self) -> State:
-        """What the functions use now."""
+        """The files that the functions use now, and since when."""
         return self._state
 
     def __enter__(self) -> Self:

@@ -48,7 +48,7 @@ async function open(name) {
   await preview();
 }
 
-// Load the files again if an editor has changed them. What a person has typed here stays.
+// Load the files again if an editor has changed them. Text that a person has typed here stays.
 async function refresh() {
   if (!opened) return;
   const found = await api("GET", `/sources/${encodeURIComponent(opened.source)}`).catch(() => null);
