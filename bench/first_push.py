@@ -22,6 +22,7 @@ from push_relay.core.event import Event
 from push_relay.core.queue_format import pack
 from relayctl import artifact, ministack
 from relayctl.deploy import host_architecture
+from relayctl.local_aws import REGION
 from relayctl.processes import Processes
 from rie import lambda_function
 from sandbox.account import Account
@@ -61,7 +62,7 @@ def _provision(endpoint: str) -> dict[str, str]:
     """Create the AWS resources that the function needs, and return its environment."""
     options: dict[str, Any] = {
         "endpoint_url": endpoint,
-        "region_name": ministack.REGION,
+        "region_name": REGION,
         "aws_access_key_id": "local",
         "aws_secret_access_key": "local",
     }

@@ -17,6 +17,7 @@ from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.core.delivery.ledger import Claim
 from relayctl import ministack
+from relayctl.local_aws import REGION
 from relayctl.processes import Processes
 
 
@@ -73,7 +74,7 @@ def running() -> Iterator[LocalAws]:
             "AWS_ENDPOINT_URL": local.address,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": ministack.REGION,
+            "AWS_DEFAULT_REGION": REGION,
         }
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -19,7 +19,8 @@ from typing import Any, Final
 import awslambdaric
 
 from relayctl.deploy import host_architecture
-from relayctl.ministack import HOST, REGION, free_port
+from relayctl.local_aws import HOST, REGION
+from relayctl.ministack import free_port
 from relayctl.processes import Processes, Program
 from relayctl.project import ROOT
 

@@ -54,7 +54,7 @@ class StackInMemory:
         self.name = name
         self.logs = FakeLogs(name)
         self.sent: list[webhook.Webhook] = []
-        self.messages: list[str] = []
+        self.messages: list[dict[str, Any]] = []
         self.secrets: dict[str, str] | None = dict(new_secrets())
         self.world.secrets.by_source = {name: (text.encode(),) for name, text in new_secrets().items()}
         self.dead_letters: list[dict[str, Any]] = []
@@ -88,7 +88,7 @@ class StackInMemory:
 
     def send_message(self, **message: Any) -> dict[str, Any]:
         """Deliver a message of the queue."""
-        self.messages.append(message["MessageBody"])
+        self.messages.append(message)
         message_id = f"q-{len(self.messages)}"
         record = sqs_record(message["MessageBody"], message_id=message_id)
         attributes = message["MessageAttributes"]

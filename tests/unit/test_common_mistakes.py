@@ -6,6 +6,7 @@ import pytest
 
 from relayctl.checking import check
 
+ROUTE = '[[route]]\nsource = "kiln"\nto = ["user:1"]\n'
 VERIFY = '[verify]\nscheme = "github"\n'
 
 
@@ -16,7 +17,7 @@ def problems(directory: Path, top: str = "", tables: str = "", relay: str = "") 
     message = '[[message]]\ntitle = "x"\nbody = "x"\n'
     (folder / "source.toml").write_text(f'title = "x"\ndocs = "x"\n{top}\n{tables}\n{message}')
     (folder / "schema.json").write_text("{}")
-    (directory / "relay.toml").write_text(relay)
+    (directory / "relay.toml").write_text(ROUTE + relay)
     findings = check(directory / "sources", directory / "relay.toml").findings
     return [f"{Path(each.file).name}:{each.line} {each.key} {each.message}" for each in findings]
 

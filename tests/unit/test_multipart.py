@@ -92,7 +92,15 @@ def test_the_same_fields_may_be_url_encoded() -> None:
     assert read_body(b"a=1&a=2&b=", form, FORM) == {"a": ["1", "2"], "b": ""}
     assert read_body(b"a=1&a=2&b=", {}, FORM, proven=True) == {"a": ["1", "2"], "b": ""}
     with pytest.raises(UnsupportedMediaType):
-        read_body(b"{}", {"content-type": "application/json"}, FORM)
+        read_body(b"{}", {"content-type": "text/plain"}, FORM)
+
+
+def test_the_same_fields_may_be_json_if_no_proof_covers_the_body() -> None:
+    """After a signature there must be one reading, and JSON is never a form."""
+    json_type = {"content-type": "application/json"}
+    assert read_body(b'{"a": "1"}', json_type, FORM) == {"a": "1"}
+    with pytest.raises(MalformedRequest):
+        read_body(b'{"a": "1"}', json_type, FORM, proven=True)
 
 
 @pytest.mark.parametrize(

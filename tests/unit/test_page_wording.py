@@ -85,7 +85,7 @@ def test_a_mistake_has_its_line_and_no_preview(
 
 def test_a_mistake_in_the_schema_is_found_too(wording: Wording) -> None:
     """Both files are edited together."""
-    preview = wording.preview("oven", {"schema.json": '{"type": 1}'})
+    preview = wording.preview("oven", {"schema.json": '{"type": "thing"}'})
     assert preview["findings"][0]["file"] == "schema.json"
 
 

@@ -147,6 +147,23 @@ def test_a_record_of_a_fifo_queue_waits_as_a_whole(monkeypatch: pytest.MonkeyPat
     assert [seconds for _, seconds in world.messages.delayed] == [10]
 
 
+def test_all_pushes_of_a_fifo_record_wait_for_the_same_time(tmp_path: Path) -> None:
+    """Urgent ones do not get a message of their own there."""
+    routes = written(
+        tmp_path,
+        '[[route]]\nsource = "bakery"\nto = ["user:1"]\npriority = "high"\n'
+        '[[route]]\nsource = "bakery"\nto = ["user:2"]\n',
+    )
+    world = World(routes=routes)
+    world.vendor.judge = lambda _push, _credentials: errors.QuotaExhausted("used up", retry_after=900)
+    record = sqs_record({"kind": "baked", "words": "warm"}, source="bakery")
+    attributes = {**record["attributes"], "MessageGroupId": "g"}
+    arn = "arn:aws:sqs:eu-west-1:1:q.fifo"
+    lines = receipts(world, sqs_batch({**record, "eventSourceARN": arn, "attributes": attributes}))
+    assert len(lines) == 2
+    assert len({line["next_attempt_at"] for line in lines}) == 1
+
+
 def test_a_push_that_is_parked_in_direct_mode_has_the_time_too() -> None:
     """The receipt is logged by `receive` then."""
     world = World(mode=DeliveryMode.DIRECT)

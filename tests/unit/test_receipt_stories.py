@@ -166,6 +166,9 @@ def test_a_failed_part_is_replaced_by_its_replay() -> None:
     failed = line(error_code="mapping_failed", detail=detail, outcome="failed")
     event = line(NOW, error_code="internal_error", outcome="parked")
     assert only(push(1, "delivered", NOW + 0.01), failed).verdict is Outcome.FAILED
+    rule = line(error_code="mapping_failed", detail="message[1] of bakery, when: no", outcome="failed")
+    assert only(rule, push(1, "delivered", NOW + 0.01)).verdict is Outcome.FAILED
+    assert only(rule, push(1, "delivered", NOW + 60)).verdict is Outcome.DELIVERED
     assert only(push(1, "delivered"), failed, push(2, "delivered", NOW + 60)).verdict is Outcome.DELIVERED
     assert only(push(1, "delivered"), failed, push(1, "duplicate", NOW + 60)).is_dead
     assert only(event, push(1, "delivered", NOW + 60)).verdict is Outcome.DELIVERED
@@ -180,6 +183,12 @@ def test_each_event_of_a_request_has_a_story() -> None:
     assert (first.event_id, first.verdict) == ("e-1", Outcome.DELIVERED)
     assert (second.event_id, second.verdict) == ("e-2", Outcome.FILTERED)
     assert [each.kind for each in second.lines] == [LineKind.ACCEPTED, LineKind.RECEIPT]
+
+
+def test_the_acceptance_comes_before_the_receipts() -> None:
+    """`deliver` may have the event before `receive` has written its line."""
+    story = only(push(1, "delivered"), accepted(NOW + 0.1))
+    assert [each.kind for each in story.lines] == [LineKind.ACCEPTED, LineKind.RECEIPT]
 
 
 def test_a_refused_request_is_a_story_by_its_correlation_id() -> None:

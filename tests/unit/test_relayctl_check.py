@@ -1,6 +1,7 @@
 """`relayctl check` reports every mistake and warning of all files, for people and for programs."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from fakes import ROOT, SAMPLES, captured
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.rules import findings
 from relayctl.__main__ import main
+from relayctl.checks import problems
 
 #: Files with many mistakes, and what is found in them.
 MISTAKES = ROOT / "tests/samples/mistakes"
@@ -130,7 +133,8 @@ def test_files_that_do_not_exist_are_findings(tmp_path: Path, capsys: pytest.Cap
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert (finding["line"], finding["message"]) == (None, "is not a directory")
     assert main(["check", "--json", "--sources", str(SAMPLES / "sources"), *nowhere[2:]]) == 1
-    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    found = json.loads(capsys.readouterr().out)["findings"]
+    (finding,) = (each for each in found if each["file"] == str(tmp_path / "no.toml"))
     assert (finding["line"], finding["message"]) == (None, "cannot be read: No such file or directory")
 
 
@@ -184,3 +188,19 @@ def test_each_renamed_key_means_the_same_under_both_names(old: str, new: str, tm
     file.write_text(f"{old}\n{new} = {value}")
     with pytest.raises(ConfigurationInvalid, match=f"is the old name of `{new}`, which is there too"):
         read_routing_file(file)
+
+
+# --- the documentation --------------------------------------------------------------------------------
+
+
+def test_the_documentation_has_every_code_of_a_finding() -> None:
+    """Programs use them."""
+    codes = {
+        value
+        for module in (findings, problems)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str) and name not in ("ERROR", "WARNING")
+    }
+    table = (ROOT / "docs/configuration.md").read_text("utf-8").partition("| `code` | meaning |")[2]
+    rows = re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| .* \|$", table, re.MULTILINE)
+    assert {code for row in rows for code in re.findall("[a-z_]+", row)} >= codes

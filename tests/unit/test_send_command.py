@@ -1,6 +1,8 @@
 """`relayctl send` signs an example, sends it, follows it, and explains why if nothing arrives."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from fakes import SHIPPED, SHIPPED_ROUTES, World
 from following import lines
 from push_relay.core import errors
 from push_relay.core.push import BATCHED
+from push_relay.core.queue_format import QUEUE_ATTRIBUTE
 from relayctl.__main__ import main
 from relayctl.examples import examples_of
 from stack_in_memory import StackInMemory, use
@@ -72,8 +75,7 @@ def test_each_sending_of_an_example_is_a_new_event(
             assert (code, stack.sent) == (2, [])
             return
         sent, *_, verdict = lines(out)
-        is_document = sent["through"] == "queue" or stack.sent[-1].body[:1] in b"{["
-        assert sent["is_new"] or not is_document
+        assert sent["is_new"] or "it is a duplicate: the relay knows an event of this source by its" in err
     assert verdict["verdict"] in (("delivered", "filtered") if sent["is_new"] else ("duplicate", "filtered"))
 
 
@@ -187,6 +189,46 @@ def test_an_example_of_aws_goes_through_the_queue(stack: StackInMemory, send: Ru
     assert not stack.sent
 
 
+def test_a_message_comes_from_the_queue_that_the_example_names(stack: StackInMemory, send: Run) -> None:
+    """A match rule may be for it."""
+    assert send("push", "from-a-queue")[0] == 0
+    (message,) = stack.messages
+    (attribute,) = message["MessageAttributes"].items()
+    (example,) = [each for each in examples_of(SHIPPED, "push") if each.name == "from-a-queue"]
+    assert attribute == (
+        QUEUE_ATTRIBUTE,
+        {"DataType": "String", "StringValue": example.request.headers["sqs-queue"]},
+    )
+
+
+def test_the_configured_url_is_signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, send: Run) -> None:
+    """The sender calls it, and a proxy the endpoint."""
+    routes = tmp_path / "relay.toml"
+    routes.write_text(
+        '[[route]]\nsource = "trello"\nto = ["user:1"]\n'
+        '[source.trello]\nurl = "https://hooks.example/trello"\n'
+    )
+    use(StackInMemory(routes=routes), monkeypatch)
+    example = examples_of(SHIPPED, "trello")[0].name
+    assert "answered 202" in send("trello", example, "--config", str(routes))[1]
+    code, out, _ = send("trello", example)
+    assert code == 1
+    assert "signature_invalid" in out
+
+
+def test_the_query_of_an_examples_url_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, send: Run
+) -> None:
+    """A sender may sign it."""
+    stack = use(StackInMemory(), monkeypatch)
+    shutil.copytree(SHIPPED / "github", tmp_path / "github")
+    file = tmp_path / "github/examples/issues-opened.request.json"
+    example = json.loads(file.read_text())
+    file.write_text(json.dumps({**example, "url": "https://relay.example/webhooks/github?tenant=a%20b"}))
+    send("github", "issues-opened", "--sources", str(tmp_path))
+    assert stack.sent[0].query == {"tenant": "a b"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -205,7 +247,7 @@ def test_nothing_is_sent_by_a_mistake(
     """The exit code differs from that of an event that was not delivered."""
     code, out, err = send(*arguments)
     assert code == 2
-    assert __import__("re").search(why, err + out)
+    assert re.search(why, err + out)
     assert not stack.sent
 
 

@@ -118,6 +118,15 @@ def test_a_dead_letter_is_found(stack: StackInMemory, run: Run) -> None:
     assert lines(out)[-1]["dead_letters"] == ["m-2"]
 
 
+def test_an_event_without_a_receipt_may_be_a_dead_letter(stack: StackInMemory, run: Run) -> None:
+    """The function died each time before it could write one."""
+    receipt(stack, 60, "receive", message="accepted")
+    stack.dead_letters = [dead_letter("m-2", "e-1")]
+    _, out, _ = run("why", "e-1")
+    assert "=> queued: " in out
+    assert "relayctl dead --show m-2" in out
+
+
 def test_a_dead_letter_without_a_line_in_the_log_is_a_story_too(stack: StackInMemory, run: Run) -> None:
     """The function died before it could write one, or the log is deleted already."""
     stack.dead_letters = [dead_letter("m-2", "e-1")]

@@ -17,7 +17,8 @@ from chaos.split_sources import SPLIT_SOURCES, write_split_sources
 from push_relay.settings import DeliveryMode, Settings
 from relayctl import ministack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
-from relayctl.ministack import REGION, LocalAws
+from relayctl.local_aws import REGION
+from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.project import ROOT
 from sandbox import Account, Faults, Record, SandboxServer

@@ -1,15 +1,24 @@
 """Find every mistake in the source folders and in relay.toml, for people and for programs."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from push_relay.adapters.catalog import open_source_folder, read_routing_file
-from push_relay.core.rules.findings import ERROR, UNREADABLE_FILE, Finding, Mistakes
+from push_relay.adapters.catalog import read_routing_file, read_table, shown_file
+from push_relay.core.rules.findings import ERROR, UNREADABLE_FILE, WARNING, Finding, Mistakes
+from push_relay.core.rules.relay_file import RelayFile
+from push_relay.core.rules.route import Routing
+from relayctl.checks.folder import Folder
+from relayctl.checks.problems import NO_ROUTE
+from relayctl.checks.repetitions import together
+from relayctl.checks.routes import route_findings
+from relayctl.checks.toml_hints import with_hint
+from relayctl.checks.workers import check_folders
 from relayctl.collisions import collisions
-
-if TYPE_CHECKING:
-    from push_relay.core.rules.source import Source
+from relayctl.sample_arrivals import sample_arrivals
 
 
 class Result(NamedTuple):
@@ -17,12 +26,14 @@ class Result(NamedTuple):
 
     sources   the names of all source folders
     accounts  the names of relay.toml's accounts, and routes the number of its routes, if it has no mistake
+    unrouted  the sources of the catalogue for which there is no route
     """
 
     findings: tuple[Finding, ...]
     sources: tuple[str, ...]
     accounts: tuple[str, ...] = ()
     routes: int = 0
+    unrouted: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -38,37 +49,78 @@ class Result(NamedTuple):
         return json.dumps({"ok": self.ok, **self._asdict(), "findings": findings}, indent=2)
 
 
-def check(sources: Path, config: Path) -> Result:
-    """Compile everything, and return all findings, file by file and line by line."""
-    if not sources.is_dir():
-        missing = Finding(str(sources), 0, "", UNREADABLE_FILE, "is not a directory")
+def check(directory: Path, config: Path) -> Result:
+    """Check everything, and return all findings, file by file and line by line.
+
+    directory  has the source folders
+    config     is a relay.toml
+    """
+    if not directory.is_dir():
+        missing = Finding(str(directory), 0, "", UNREADABLE_FILE, "is not a directory")
         return Result((missing,), ())
-    findings: list[Finding] = []
-    proofs = {}
-    signing_url: list[str] = []
-    valid: list[Source] = []
-    folders = sorted(path for path in sources.iterdir() if path.is_dir())
-    for folder in folders:
-        try:
-            source = open_source_folder(folder)
-        except Mistakes as exc:
-            findings += exc.findings
-            continue
-        proofs[folder.name] = source.proof
-        if source.signs_url:
-            signing_url.append(folder.name)
-        mistakes = source.mistakes()
-        findings += _in_order((*mistakes, *source.warnings))
-        valid += [] if mistakes else [source]
-    names = tuple(folder.name for folder in folders)
+    paths = sorted(path for path in directory.iterdir() if path.is_dir())
+    checked = check_folders(paths)
+    found = [finding for each in checked for finding in each.findings]
+    folders = dict(_readable(paths))
+    names = tuple(path.name for path in paths)
     try:
-        routing = read_routing_file(config, names, proofs, signing_url)
+        file = read_table(config, RelayFile)
     except Mistakes as exc:
-        return Result((*findings, *_in_order(exc.findings)), names)
-    colliding = _in_order(tuple(collisions(valid, routing.eventbridge_topics)))
-    found = (*findings, *colliding, *_in_order(routing.warnings))
-    return Result(found, names, tuple(routing.accounts), len(routing.routes))
+        return Result((*_in_order(found), *map(with_hint, exc.findings)), names)
+    of_routes = list(route_findings(file, folders))
+    try:
+        routing = _routing(config, file, names, folders)
+    except Mistakes as exc:
+        return Result((*_in_order(found), *_in_order(list(together(exc.findings, of_routes)))), names)
+    valid = {each.name for each in checked if each.is_valid}
+    found += collisions(
+        [folder.source for folder in folders.values() if folder.name in valid],
+        routing.eventbridge_topics,
+        routing.routed_sources,
+        cache(partial(sample_arrivals, directory)),
+    )
+    unrouted = [folder for folder in folders.values() if not routing.has_route(folder.name)]
+    of_config = (*routing.warnings, *of_routes, *_without_route(unrouted, config))
+    return Result(
+        (*_in_order(found), *_in_order(of_config)),
+        names,
+        tuple(routing.accounts),
+        len(routing.routes),
+        tuple(folder.name for folder in unrouted if folder.is_of_the_catalogue),
+    )
 
 
-def _in_order(findings: tuple[Finding, ...]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: (finding.file, finding.line))
+def _readable(paths: Sequence[Path]) -> Iterator[tuple[str, Folder]]:
+    for path in paths:
+        with suppress(Mistakes):
+            yield path.name, Folder(path)
+
+
+def _routing(config: Path, file: RelayFile, names: Sequence[str], folders: Mapping[str, Folder]) -> Routing:
+    """Read relay.toml. Raises Mistakes.
+
+    A source of the catalogue without a route is not used, so nothing about its URL is worth a warning.
+    """
+    proofs = {name: folder.source.proof for name, folder in folders.items()}
+    routed = {route.source for route in file.route}
+    signing_url = [
+        name
+        for name, folder in folders.items()
+        if folder.source.signs_url and (name in routed or not folder.is_of_the_catalogue)
+    ]
+    return read_routing_file(config, names, proofs, signing_url)
+
+
+def _without_route(unrouted: Sequence[Folder], config: Path) -> Iterator[Finding]:
+    """Yield a warning for each source of the deployer's own that has no route."""
+    for folder in unrouted:
+        if not folder.is_of_the_catalogue:
+            message = (
+                f"no route is for the source `{folder.name}`, so that nobody gets its pushes: add a "
+                f'[[route]] with source = "{folder.name}"'
+            )
+            yield Finding(shown_file(config), 0, "", NO_ROUTE, message, WARNING)
+
+
+def _in_order(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(dict.fromkeys(findings), key=lambda finding: (finding.file, finding.line))

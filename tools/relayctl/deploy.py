@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from relayctl.ministack import REGION, LocalAws
+from relayctl.local_aws import REGION
+from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.progress import StepFailedError, StepStoppedError
 from relayctl.project import ROOT, SAM, TEMPLATE

@@ -21,7 +21,7 @@ from push_relay.core.rules.source import Source
 from push_relay.core.split import items_of
 from push_relay.core.translator import Translator
 from relayctl import webhook
-from relayctl.ministack import ACCOUNT, REGION
+from relayctl.local_aws import ACCOUNT, REGION
 
 _SUFFIX: Final = ".request.json"
 _TOPIC: Final = "sns-topic"
@@ -110,7 +110,7 @@ def aws_message(request: webhook.Webhook, message_id: str, sent_at: datetime) ->
         "account": headers.get("eventbridge-account", ACCOUNT),
         "region": headers.get("eventbridge-region", REGION),
         "time": headers.get("eventbridge-time", now),
-        "resources": [],
+        "resources": [arn for arn in headers.get("eventbridge-resources", "").split(", ") if arn],
         "detail": json.loads(text or "{}"),
     }
     return json.dumps(event)
@@ -211,7 +211,14 @@ def _events(translator: Translator, example: Example) -> list[Event]:
 
 def arrivals(source: Source, example: Example) -> list[Arrival]:
     """Return the arrivals of an example's events, as they are before the schema checks them."""
-    request = example.request
+    return arrivals_of(source, example.request)
+
+
+def arrivals_of(source: Source, request: webhook.Webhook) -> list[Arrival]:
+    """Return the arrivals of a request's events.
+
+    Raises RelayError, and ValueError for what AWS cannot deliver.
+    """
     arrival = Arrival(
         source=source.name,
         data={},
@@ -221,7 +228,7 @@ def arrivals(source: Source, example: Example) -> list[Arrival]:
         fallback_id="example",
         identity="example",
     )
-    if example.through_aws:
+    if is_from_aws(request):
         return [replace(arrival, data=document_through_aws(request.body.decode() or "{}", request.headers))]
     content = read_body(request.body, request.headers, source.body_format)
     if not isinstance(content, Items):

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from relayctl.local_aws import HOST, REGION
 from relayctl.processes import Processes, Program
 from relayctl.progress import StepFailedError
 from relayctl.project import MINISTACK
 
-HOST: Final = "127.0.0.1"
-REGION: Final = "eu-west-1"
-ACCOUNT: Final = "000000000000"
 _START_TIMEOUT_SECS: Final = 60.0
 #: MiniStack passes its own environment to the functions, so it gets only these variables of this process.
 _INHERITED_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")

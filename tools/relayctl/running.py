@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from relayctl.ministack import HOST, answers
+from relayctl.local_aws import HOST
+from relayctl.ministack import answers
 from relayctl.project import RUNS
 
 _FILE: Final = "running.json"

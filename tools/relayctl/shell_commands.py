@@ -13,8 +13,8 @@ from push_relay.core.trust.schemes.signed_text import Variable
 from push_relay.core.trust.schemes.spelling import SPELLINGS
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK
 from relayctl.examples import Example
+from relayctl.local_aws import HOST, REGION
 from relayctl.local_state import FILE as LOCAL_STATE
-from relayctl.ministack import HOST, REGION
 from relayctl.private_file import write_private
 from relayctl.project import ROOT
 from relayctl.senders import compiled

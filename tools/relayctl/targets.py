@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from relayctl.deadletters import stack_resources
 from relayctl.deadletters.stack_resources import StackError, default_stack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, STACK, local_client
-from relayctl.ministack import REGION
+from relayctl.local_aws import REGION
 from relayctl.project import ROOT, RUNS
 from relayctl.running import Running, running_stacks
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from relayctl.ministack import HOST
+from relayctl.local_aws import HOST
 
 #: More than the endpoint's own timeout of 30 s.
 _TIMEOUT_SECS: Final = 40.0

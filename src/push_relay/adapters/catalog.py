@@ -67,7 +67,7 @@ class Catalog:
         if name in self._sources:
             return self._sources[name]
         folder = self._directory / name
-        if not _NAME.fullmatch(name) or not (folder / self._file_name).is_file():
+        if not is_source_name(name) or not (folder / self._file_name).is_file():
             raise UnknownSource("there is no source of that name")
         source = _open_prepared_folder(folder) if self._is_prepared else open_source_folder(folder)
         source.raise_mistakes()
@@ -99,6 +99,11 @@ class Catalog:
         )
 
 
+def is_source_name(name: str) -> bool:
+    """Return whether a folder of that name can be served. The name is part of the webhook's URL."""
+    return _NAME.fullmatch(name) is not None
+
+
 def open_source_folder(folder: Path) -> Source:
     """Return a folder's source, of which nothing is compiled yet. The source knows the mistakes in its files.
 
@@ -119,7 +124,7 @@ def read_table[T: Table](file: Path, table: type[T]) -> T:
 
 def _open_prepared_folder(folder: Path) -> Source:
     """Return the source of a folder that the build has written. Its findings name source.toml."""
-    report = Report(lambda _path: (_shown(folder / "source.toml"), 0))
+    report = Report(lambda _path: (shown_file(folder / "source.toml"), 0))
     document = _read_json(folder / PREPARED_SOURCE)
     return Source(folder.name, SourceFile(document, report), lambda: _schema(folder / "schema.json"))
 
@@ -176,7 +181,7 @@ def line_of(text: str, path: tuple[Step, ...]) -> int:
 
 
 def _locate(file: Path, text: str) -> Locate:
-    return lambda path: (_shown(file), line_of(text, path))
+    return lambda path: (shown_file(file), line_of(text, path))
 
 
 def _read_toml(file: Path) -> tuple[str, JsonObject]:
@@ -200,7 +205,7 @@ def _schema(file: Path) -> "Schema":
     try:
         return Schema.compile(document)
     except ConfigurationInvalid as exc:
-        raise Mistakes([Finding(_shown(file), 1, "", INVALID_VALUE, exc.detail)]) from exc
+        raise Mistakes([Finding(shown_file(file), 1, "", INVALID_VALUE, exc.detail)]) from exc
 
 
 def _read_json(file: Path) -> JsonObject:
@@ -217,10 +222,11 @@ def _read_json(file: Path) -> JsonObject:
 
 
 def _unreadable(file: Path, line: int, message: str) -> Mistakes:
-    return Mistakes([Finding(_shown(file), line, "", UNREADABLE_FILE, message)])
+    return Mistakes([Finding(shown_file(file), line, "", UNREADABLE_FILE, message)])
 
 
-def _shown(file: Path) -> str:
+def shown_file(file: Path) -> str:
+    """Return a file's name as findings have it: relative to the current directory if it is in it."""
     try:
         return str(file.relative_to(Path.cwd()))
     except ValueError:

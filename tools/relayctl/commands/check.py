@@ -1,8 +1,8 @@
 """Check every source folder and config/relay.toml. The build runs this check too.
 
-All mistakes are printed, each with its file, line and cause. The exit code is 1 if there is a mistake, else
-0. A warning is about a key that works for one more version. With --json the output is one JSON document,
-which docs/configuration.md describes.
+All mistakes are printed, each with its file, line and cause, and how to correct it. The exit code is 1 if
+there is a mistake, else 0. A warning is about what works, and is probably not what you meant. With --json the
+output is one JSON document, which docs/configuration.md describes.
 """
 
 import argparse
@@ -33,4 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(finding, file=sys.stderr)
     if result.ok:
         print(f"check: {arguments.config.name} and all sources are valid")
+        if count := len(result.unrouted):
+            print(f"check: {count} of the catalogue's sources have no route, so they lead to no push")
     return 0 if result.ok else 1

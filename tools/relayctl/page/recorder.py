@@ -19,7 +19,7 @@ from starlette.requests import Request as IncomingRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from relayctl.ministack import HOST
+from relayctl.local_aws import HOST
 from relayctl.page.requests import WEBHOOKS, Answer, Request
 from sandbox.loopback import LoopbackServer
 

@@ -187,6 +187,7 @@ def explained_event(previewed: PreviewedEvent) -> Json:
         "event": event
         and {"id": event.id, "type": event.type, "identity": event.identity, "data": event.data},
         "is_fallback": previewed.is_fallback,
+        "unrouted": previewed.unrouted,
         "rules": [
             {
                 "number": rule.number,

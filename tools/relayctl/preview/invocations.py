@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from push_relay.core.event import sha256_hex
 from relayctl.examples import aws_message
-from relayctl.ministack import ACCOUNT, REGION
+from relayctl.local_aws import ACCOUNT, REGION
 from relayctl.webhook import Webhook
 
 #: The host that a sender calls if the example gives no URL.

@@ -3,6 +3,7 @@
 https://jmespath.org/specification.html; `functions.py` adds functions.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,10 @@ from push_relay.core.rules.configuration import Table
 from push_relay.core.rules.functions import Functions
 
 type Scope = Mapping[str, Any]
+
+#: The signs of an expression that can read a part of the scope without its name: `@`, `*`, an index or a
+#: list `[...]`, a name with escapes.
+_CAN_READ_UNNAMED = re.compile(r"[@*\[\\]")
 
 
 class _Interpreter(visitor.TreeInterpreter):
@@ -29,7 +34,7 @@ class _Interpreter(visitor.TreeInterpreter):
         return compared
 
 
-#: It keeps nothing of a document. One serves all expressions, because it remembers its own methods.
+#: It keeps no part of a document. One serves all expressions, because it remembers its own methods.
 _INTERPRETER = _Interpreter(jmespath.Options(custom_functions=Functions()))
 
 
@@ -49,7 +54,8 @@ class Expression:
             compiled = jmespath.compile(text)
         except exceptions.JMESPathError as exc:
             raise ConfigurationInvalid(f"`{text}` is not a JMESPath expression: {_reason(exc)}") from exc
-        _check_functions(text, compiled.parsed)
+        if "(" in text:
+            _check_functions(text, compiled.parsed)
         return cls(text, compiled)
 
     def __call__(self, scope: Scope) -> object:
@@ -63,6 +69,12 @@ class Expression:
             raise MappingFailed(f"`{self.text}` cannot be evaluated on this event") from None
         return value
 
+    @property
+    def tree(self) -> Mapping[str, Any]:
+        """The syntax tree, as JMESPath's parser has it. It must not be changed."""
+        tree: Mapping[str, Any] = self._compiled.parsed
+        return tree
+
     def holds(self, scope: Scope) -> bool:
         """Tell whether the value is true in JMESPath's sense (not false, null or empty)."""
         value = self(scope)
@@ -74,6 +86,9 @@ class Expression:
 
         Raises ConfigurationInvalid if it takes `root` whole, because the ones to keep are not known then.
         """
+        # Most expressions read the document alone, and their tree need not be walked.
+        if root not in self.text and not _CAN_READ_UNNAMED.search(self.text):
+            return frozenset()
         return frozenset(_members(self._compiled.parsed, root, self.text))
 
     def forbid(self, proof: "RequestFields") -> None:
@@ -106,16 +121,13 @@ NO_FIELDS = RequestFields()
 
 
 def _check_functions(text: str, node: Mapping[str, Any]) -> None:
-    for inner in _walk(node):
+    left = [node]
+    while left:
+        inner = left.pop()
         if inner["type"] == "function_expression" and inner["value"] not in Functions.FUNCTION_TABLE:
             raise ConfigurationInvalid(f"`{text}` calls {inner['value']}(), which does not exist")
-
-
-def _walk(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield node
-    for child in node.get("children", ()):
-        if isinstance(child, Mapping):
-            yield from _walk(child)
+        # The children of a slice are numbers.
+        left += [child for child in reversed(inner["children"]) if isinstance(child, dict)]
 
 
 #: What to add to a reason of JMESPath's parser.
@@ -130,7 +142,7 @@ _LEFT_TO_RIGHT = frozenset(
 
 
 def _members(node: Mapping[str, Any], root: str, text: str) -> Iterator[str]:
-    children = [child for child in node.get("children", ()) if isinstance(child, Mapping)]
+    children = [child for child in node["children"] if isinstance(child, dict)]
     if node["type"] == "subexpression" and _is_field(children[0], root):
         member = children[1]
         while member["type"] in _LEFT_TO_RIGHT:

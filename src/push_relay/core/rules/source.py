@@ -55,6 +55,11 @@ class Source:
         self.rules = EventRules(name, file, schema)
         self._file = file
 
+    @property
+    def file(self) -> SourceFile:
+        """The keys of its source.toml."""
+        return self._file
+
     def raise_mistakes(self) -> None:
         """Raise ConfigurationInvalid if a key of source.toml is wrong, without compiling anything."""
         self._file.report.raise_mistakes()

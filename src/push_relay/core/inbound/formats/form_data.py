@@ -3,6 +3,7 @@
 from push_relay.core.errors import MalformedRequest, UnsupportedMediaType
 from push_relay.core.inbound import multipart
 from push_relay.core.inbound.formats.base import Content, Fields, Format
+from push_relay.core.inbound.items import Items
 from push_relay.core.inbound.media_type import looks_like_json
 from push_relay.core.strict_json import JsonObject
 
@@ -36,9 +37,13 @@ class FormData(Format):
         body = content.body.strip()
         return not (b"\r" in body or b"\n" in body or looks_like_json(body))
 
-    def read_strictly(self, content: Content) -> JsonObject:
-        """Refuse a body that is not a form."""
-        del content
+    def read_strictly(self, content: Content) -> JsonObject | Items:
+        """Read JSON, by its media type, because programs between a sender and the relay turn forms into it.
+
+        Refuse any other body that is not a form.
+        """
+        if content.media_type.is_json:
+            return super().read_strictly(content)
         raise UnsupportedMediaType("the Content-Type is neither multipart/form-data nor that of a form")
 
     def read_leniently(self, content: Content) -> JsonObject:
