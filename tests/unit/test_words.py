@@ -89,6 +89,7 @@ def test_plain_text_accepts_any_markup(text: str) -> None:
         ("part(a, '/', `9`)", "refs/heads/main", None),
         ("replace(a, 'refs/heads/', '')", "refs/heads/fix/oven", "fix/oven"),
         ("host(a)", "https://www.Shop.example:8443/x?y", "shop.example"),
+        ("host(a)", "https://bank.example@a:b@oven.example/@x", "oven.example"),
         ("host(a)", "//user@shop.example", "shop.example"),
         ("host(a)", "not a URL", None),
         ("from_base64(a)", "w5ZmZW4", "Öfen"),
@@ -109,7 +110,7 @@ def test_a_function_writes_what_a_person_reads(expression: str, given: object, e
 
 @pytest.mark.parametrize("number", [10**29, "1234567890123456789012345"])
 def test_a_number_with_too_many_digits_is_rounded_to_null(number: int | str) -> None:
-    """Decimal's error is none of a value or a type, and must not stop a push either."""
+    """Decimal raises an error of its own, which must not stop a push either."""
     assert value("round(a, `10`)", number) is None
 
 
