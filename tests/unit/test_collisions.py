@@ -1,6 +1,8 @@
 """`relayctl check` warns of match rules that make a message ambiguous, and only of those."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ def warnings(directory: Path, *rules: str, relay: str = "") -> list[str]:
     """Return the messages of a check of two sources."""
     for name, rule in zip("ab", rules, strict=True):
         folder = directory / "sources" / name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         message = '[[message]]\ntitle = "x"\nbody = "x"'
         (folder / "source.toml").write_text(f'title = "x"\ndocs = "x"\n[[match]]\n{rule}\n{message}')
         (folder / "schema.json").write_text("{}")
@@ -78,6 +80,48 @@ def test_rules_that_cannot_collide_are_not_reported(
 ) -> None:
     """A warning that is always there is not read."""
     assert warnings(tmp_path, first, second, relay=relay) == []
+
+
+HOT, COLD = {"sns-topic": ""}, {"eventbridge-source": "aws.kiln", "eventbridge-detail-type": "Cold"}
+BY_HEAT, BY_COLD = 'sns_topic = "*"\nwhen = "data.hot"', 'sns_topic = "*"\nwhen = "data.cold"'
+IN_TOPIC = 'sns_topic = "*"\neventbridge_source = "aws.*"'
+
+
+@pytest.mark.parametrize(
+    ("rules", "examples", "count"),
+    [
+        ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), (HOT, {"cold": 1})], 0),
+        ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), (HOT, {"cold": 1, "hot": 1})], 1),
+        ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), None], 1),  # one of the conditions was not tried
+        ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), ({"x-hot": "1"}, {"cold": 1})], 1),  # a webhook
+        # An event that a rule publishes to the topic, and the condition of a notification.
+        ((BY_HEAT, IN_TOPIC), [(HOT, {"hot": 1}), (COLD, {"cold": 1})], 0),
+        ((IN_TOPIC, BY_HEAT), [(COLD, {"hot": 1}), (HOT, {"hot": 1})], 0),
+        ((BY_HEAT.replace("data.hot", "data.detail"), IN_TOPIC), [None, (COLD, {"cold": 1})], 1),
+        ((BY_HEAT, IN_TOPIC), [(HOT, {"hot": 1}), None], 1),
+        (('sns_topic = "*"', IN_TOPIC), [None, (COLD, {"cold": 1})], 1),
+    ],
+)
+def test_conditions_are_tried_on_the_examples(
+    rules: tuple[str, str], examples: list[Any], count: int, tmp_path: Path
+) -> None:
+    """Of two senders who publish to the same topics, each has a shape of its own."""
+    for name, example in zip("ab", examples, strict=True):
+        folder = tmp_path / "sources" / name / "examples"
+        folder.mkdir(parents=True)
+        if example:
+            document = dict(zip(("headers", "body"), example, strict=True))
+            (folder / "one.request.json").write_text(json.dumps(document))
+    assert len(warnings(tmp_path, *rules)) == count
+
+
+@pytest.mark.parametrize(("routed", "count"), [("", 1), ("a", 0), ("b", 0), ("ab", 1)])
+def test_a_source_without_a_route_does_not_collide_with_one_that_has_some(
+    routed: str, count: int, tmp_path: Path
+) -> None:
+    """It steps aside, so that no message is ambiguous."""
+    routes = "".join(f'[[route]]\nsource = "{name}"\nto = ["external:4711"]\n' for name in routed)
+    assert len(warnings(tmp_path, ANY, ANY, relay=routes)) == count
 
 
 def test_the_shipped_sources_do_not_collide(tmp_path: Path) -> None:

@@ -63,6 +63,54 @@ def test_the_envelope_of_the_transport_is_removed(
     assert came.enclosed is None
 
 
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (["arn:aws:ecs:eu-west-1:1:service/a", "arn:b"], "arn:aws:ecs:eu-west-1:1:service/a, arn:b"),
+        ([f"arn:{number}" for number in range(20)], ", ".join(f"arn:{number}" for number in range(10))),
+        ([7, "arn:a", None], "arn:a"),
+        ([], None),
+        ("arn:a", None),
+    ],
+)
+def test_the_resources_of_an_event_are_a_header(resources: Any, expected: str | None) -> None:
+    """Some services name what an event is about there alone. The header is missing if there are none."""
+    came = envelope.unwrap_eventbridge(bus_event(HEAT, resources=resources))
+    assert came.headers.get("eventbridge-resources") == expected
+
+
+ACTION = {
+    "source": "aws.cloudwatch",
+    "alarmArn": "arn:aws:cloudwatch:eu-west-1:1:alarm:hot",
+    "accountId": "1",
+    "time": "2027-01-15T08:00:00.000+0000",
+    "region": "eu-west-1",
+    "alarmData": HEAT,
+}
+
+
+def test_the_action_of_an_alarm_is_read_as_the_event_of_the_same_change() -> None:
+    """Lambda invokes the function again after a failure, so the id is made of the content."""
+    came, again = (envelope.unwrap_eventbridge(dict(ACTION)) for _ in range(2))
+    assert (came.data, came.received_at) == (HEAT, SENT)
+    assert came.headers == {
+        "eventbridge-source": "aws.cloudwatch",
+        "eventbridge-detail-type": "CloudWatch Alarm State Change",
+        "eventbridge-account": "1",
+        "eventbridge-region": "eu-west-1",
+        "eventbridge-time": ACTION["time"],
+    }
+    other = envelope.unwrap_eventbridge({**ACTION, "time": "2027-01-15T08:05:00.000+0000"})
+    assert came.identity == again.identity != other.identity
+
+
+@pytest.mark.parametrize("changes", [{"source": "kiln"}, {"alarmData": "planted"}, {"alarmData": None}])
+def test_an_invocation_like_that_of_an_alarm_is_malformed(changes: dict[str, Any]) -> None:
+    """Only CloudWatch's own shape is accepted."""
+    with pytest.raises(MalformedRequest):
+        envelope.unwrap_eventbridge({**ACTION, **changes})
+
+
 FORGED_NOTIFICATION = notification(
     {"x": 1}, topic="arn:aws:sns:eu-west-1:9:mine", MessageAttributes={"source": {"Value": "bakery"}}
 )

@@ -24,6 +24,7 @@ TITLES = {
     "sqs-transformed": "Bread is ready",
     "sns": "OK again: oven-too-hot",
     "eventbridge": "Bread is ready",
+    "alarm-action": "ALARM: oven-too-hot",
 }
 
 

@@ -140,6 +140,67 @@ def test_a_fallback_source_needs_a_route(
     assert seen == [(f"source-{source}", names)]
 
 
+AWS_EVENT = f"{ANY}\nfallback = true"
+
+
+@pytest.mark.parametrize(
+    ("rules", "routed", "winner"),
+    [
+        # A source without a route steps aside for a fallback, and for a more general rule of another source.
+        (['eventbridge_source = "aws.oven"', AWS_EVENT], "1", "1"),
+        (['eventbridge_source = "aws.oven"', AWS_EVENT], "01", "0"),
+        (['eventbridge_source = "aws.oven"', 'eventbridge_source = "aws.*"'], "1", "1"),
+        (['eventbridge_source = "aws.oven"', 'eventbridge_source = "aws.*"', AWS_EVENT], "2", "2"),
+        # Equally specific rules are ambiguous only if both are used.
+        (['eventbridge_source = "aws.oven"', 'eventbridge_source = "aws.oven"'], "1", "1"),
+        (['eventbridge_source = "aws.oven"', 'eventbridge_source = "aws.oven"'], "01", "ambiguous_source"),
+        # Without a source that is used, the event is filtered and no dead letter.
+        (['eventbridge_source = "aws.oven"', 'eventbridge_source = "aws.*"', AWS_EVENT], "", None),
+        (['eventbridge_source = "aws.oven"', 'eventbridge_source = "aws.oven"'], "", "ambiguous_source"),
+    ],
+)
+def test_a_source_without_a_route_steps_aside(
+    rules: list[str], routed: str, winner: str | None, tmp_path: Path
+) -> None:
+    """A new folder of the catalogue takes no event from a source that a deployer uses already."""
+    here = world(tmp_path, *rules, routed=routed)
+    here.deliver(BUS)
+    (receipt,) = here.witness.receipts
+    if winner is None:
+        assert (receipt.source, receipt.outcome) == ("source-0", Outcome.FILTERED)
+    else:
+        assert winner in (receipt.error_code, *(call.push.wording.title for call in here.vendor.calls))
+
+
+def test_a_route_whose_condition_is_false_counts_as_a_route(tmp_path: Path) -> None:
+    """The deployer has decided who gets these events: nobody."""
+    world(tmp_path, 'eventbridge_source = "aws.oven"', AWS_EVENT)
+    text = (tmp_path / "relay.toml").read_text("utf-8")
+    never = text.replace('source = "source-0"', 'source = "source-0"\nwhen = "data.nothing"')
+    (tmp_path / "relay.toml").write_text(never)
+    here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
+    assert titles(here, BUS) == []
+    assert here.witness.outcomes == [Outcome.FILTERED]
+
+
+def test_the_log_line_of_a_fallback_names_the_sources_without_a_route(tmp_path: Path) -> None:
+    """So that the next step is a route, and not another folder for the same events."""
+    rules = ['eventbridge_source = "aws.oven"', 'eventbridge_source = "aws.*"', AWS_EVENT]
+    here = world(tmp_path, *rules, routed="2")
+    assert titles(here, BUS) == ["2"]
+    ((source, names),) = here.witness.fallbacks
+    assert (source, names["unrouted"]) == ("source-2", "source-0, source-1")
+
+
+def test_the_author_of_a_text_does_not_choose_between_sources_by_their_routes(tmp_path: Path) -> None:
+    """Two readings stay ambiguous if both sources are used. A source without a route does not count."""
+    enclosed, outer = 'sns_topic = "*"\neventbridge_source = "aws.*"', 'sns_topic = "*"'
+    message = sns_invocation(notification(bus_event(HEAT, source="aws.oven"), topic=TOPIC))
+    for routed, expected in (("01", []), ("0", ["0"]), ("1", ["1"])):
+        here = world(tmp_path / f"routed-{routed}", enclosed, outer, routed=routed)
+        assert titles(here, message) == expected
+
+
 def test_an_event_of_an_own_source_does_not_fall_back(tmp_path: Path) -> None:
     """Neither if a rule matches, nor if the sender names the source."""
     here = world(tmp_path, 'sns_topic = "*:ovens"', 'sns_topic = "*"\nfallback = true')
@@ -190,18 +251,25 @@ def shipped(routes: Path = SHIPPED_ROUTES) -> World:
     ids=["SQS", "SNS"],
 )
 def test_s3s_test_event_is_never_a_dead_letter(invocation: Any, tmp_path: Path) -> None:
-    """With a route it is a push, and without one it is filtered."""
-    assert titles(shipped(), invocation) == ["S3 notifications work: menus"]
-    (tmp_path / "relay.toml").write_text("")
-    unrouted = shipped(tmp_path / "relay.toml")
+    """With a route it is a push, also with that of a fallback, and without one it is filtered."""
+    routes = tmp_path / "relay.toml"
+    for source in ("s3", "aws-event"):
+        routes.write_text(f'[[route]]\nsource = "{source}"\nto = ["external:4711"]')
+        (title,) = titles(shipped(routes), invocation)
+        assert title.endswith(": menus")
+    routes.write_text("")
+    unrouted = shipped(routes)
     unrouted.deliver(invocation)
     assert unrouted.witness.outcomes == [Outcome.FILTERED]
 
 
 def test_a_general_source_for_a_topic_leaves_alarms_to_their_own(tmp_path: Path) -> None:
     """A folder for everything on SNS used to make alarms ambiguous."""
-    here = world(tmp_path, 'sns_topic = "arn:aws:sns:*"')
+    world(tmp_path, 'sns_topic = "arn:aws:sns:*"')
     copytree(SHIPPED / "cloudwatch-alarm", tmp_path / "sources/cloudwatch-alarm")
+    with (tmp_path / "relay.toml").open("a") as routes:
+        routes.write('\n[[route]]\nsource = "cloudwatch-alarm"\nto = ["external:4711"]')
+    here = World(sources=tmp_path / "sources", routes=tmp_path / "relay.toml")
     alarm = {"AlarmName": "hot", "NewStateValue": "ALARM", "OldStateValue": "OK"}
     for number, (document, source) in enumerate([(alarm, "cloudwatch-alarm"), (HEAT, "source-0")]):
         message = notification(document, topic=TOPIC, MessageId=str(number))
@@ -218,7 +286,7 @@ FALLBACKS = ("aws-event", "text", "webhook")
 CATALOG = Catalog(SHIPPED)
 _TEMPLATES = "".join((SHIPPED / source / "source.toml").read_text("utf-8") for source in FALLBACKS)
 #: The fields that they read, of the document and of objects in it.
-TOP = sorted({name.strip('"') for name in re.findall(r'data\.("[\w -]+"|\w+)', _TEMPLATES)})
+TOP = sorted({name.strip('"') for name in re.findall(r'(?:data|inner|event)\.("[\w -]+"|\w+)', _TEMPLATES)})
 FIELDS = sorted({name.strip('"') for name in re.findall(r'\.("[\w -]+"|\w+)', _TEMPLATES)})
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 VALUES = st.recursive(

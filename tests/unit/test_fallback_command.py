@@ -53,11 +53,12 @@ def test_the_lines_of_all_pages_are_read() -> None:
     """Also after an empty page. A line of another form is passed over."""
     others = ("{", "[]", "{}", "7", '{"message": "receipt", "source": "push"}')
     odd: list[dict[str, Any]] = [{"timestamp": 1, "message": text} for text in others]
-    logs = FakeLogs([event(NOW - 9, **GUARDDUTY)], [], [*odd, event(NOW, "text", topic="ops")])
+    unrouted = {**GUARDDUTY, "unrouted": "guardduty"}
+    logs = FakeLogs([event(NOW - 9, **unrouted)], [], [*odd, event(NOW, "text", topic="ops")])
     log, seen = FallbackLog(logs, "/aws/lambda/bakery-deliver"), []
     lines = list(log.lines(NOW - 60, on_page=lambda *counts: seen.append(counts)))
     assert lines == [
-        FallbackLine("aws-event", tuple(GUARDDUTY.items()), NOW - 9),
+        FallbackLine("aws-event", tuple(unrouted.items()), NOW - 9),
         FallbackLine("text", (("topic", "ops"),), NOW),
     ]
     assert log.is_complete
@@ -147,6 +148,20 @@ def test_the_listing_counts_by_kind() -> None:
     assert (
         '    [[match]]\n    sqs_queue = "arn:*:orders.fifo"\n    when = "..." # describe the document' in text
     )
+
+
+def test_the_next_step_is_a_route_if_only_that_is_missing() -> None:
+    """A folder for the same events would be ambiguous as soon as both had a route."""
+    (kind,) = kinds_of([line("aws-event", NOW, **GUARDDUTY, unrouted="guardduty, security-hub")])
+    listing = FallbackListing("bakery", NOW - 60, NOW, [kind], is_complete=True)
+    (document,) = listing.as_json()["kinds"]
+    assert document["next_step"] == {"routes": ["guardduty", "security-hub"]}
+    assert "unrouted" not in document
+    out = StringIO()
+    listing.show(Console(file=out, width=160))
+    wanted = '  config/relay.toml\n    [[route]]\n    source = "guardduty" or source = "security-hub"\n'
+    assert wanted in out.getvalue()
+    assert "src/sources/" not in out.getvalue()
 
 
 def test_two_kinds_of_one_queue_need_one_folder() -> None:

@@ -77,10 +77,10 @@ def prepared(directory: Path, warn: Callable[[Finding], None] = lambda _warning:
 def outcome(arrival: Arrival, catalog: Catalog, topics: list[str], routed: set[str]) -> tuple[Any, ...]:
     """Return what an arrival is recognised as, or the type and text of the error."""
     try:
-        source, reading, is_fallback = recognised(arrival, catalog, topics, routed.__contains__)
+        source, reading, *others = recognised(arrival, catalog, topics, routed)
     except RelayError as exc:
         return type(exc), exc.detail
-    return source.name, reading, is_fallback
+    return source.name, reading, *others
 
 
 @given(
@@ -170,7 +170,7 @@ def test_an_event_from_aws_reads_only_the_source_that_fits(tmp_path: Path) -> No
     for other in ("kiln", "webhook"):
         (tmp_path / "sources-prepared" / other / "source.json").write_text("unreadable")
     event = unwrap_eventbridge(bus_event({"words": "warm"}, source="aws.oven"))
-    assert outcome(event, catalog, [], set()) == ("oven", event, False)
+    assert outcome(event, catalog, [], set()) == ("oven", event, False, ())
     by_name = {name: rules for name, (rules,) in catalog.match_rules()}
     compiled = [name for name, rule in by_name.items() if "when" in vars(rule)]
     assert compiled == ["oven"]

@@ -8,7 +8,7 @@ import pytest
 
 from fakes import ROOT
 from invocations import bus_event, notification, sns_invocation, sqs_batch, sqs_queued, sqs_record, webhook
-from preview_files import HOT, NOW, SOURCE, Files
+from preview_files import HOT, NOW, PROOF, SOURCE, Files
 from push_relay.core.event import Event
 
 EVENTS = ROOT / "events"
@@ -171,3 +171,19 @@ def test_an_example_may_name_method_url_and_query(files: Files) -> None:
     file = files.write("sources/kiln/examples/b.request.json", request)
     assert files.run(file).event["id"] == "k-8"
     assert files.run(files.example(HOT, method="PUT")).line["answer"]["status"] == 405
+
+
+ANY_EVENT = SOURCE.replace(PROOF, "").split("[[match]]")[0] + (
+    '[[match]]\neventbridge_source = "*"\nfallback = true\n[[message]]\ntitle = "t"\nbody = "b"\n'
+)
+
+
+def test_a_source_without_a_route_is_named_beside_the_fallback_that_takes_its_event(files: Files) -> None:
+    """The person sees why, and that a route is missing. An example shows the words of its own folder."""
+    files.write_source("any-event", ANY_EVENT)
+    files.config = files.write("relay.toml", '[[route]]\nsource = "any-event"\nto = "user:u-1"\n')
+    event = files.write("in.json", bus_event(HOT, source="kiln"))
+    text = files.run(event, "--now", NOW, json_lines=False).out
+    assert "any-event, a fallback source: there is no route for kiln, which" in text
+    example = files.example(HOT, {"eventbridge-source": "kiln", "eventbridge-detail-type": "Heat"})
+    assert files.run(example, "--now", NOW).event["source"] == "kiln"

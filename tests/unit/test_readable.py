@@ -69,6 +69,23 @@ def test_a_text_without_an_arn_is_unchanged(text: str) -> None:
     assert evaluate("name_of_arn(data)", text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "decoded"),
+    [
+        ("2026/fresh+bread%21.pdf", "2026/fresh bread!.pdf"),
+        ("M%C3%BCsli", "Müsli"),
+        ("100% rye", "100% rye"),
+        ("%ff%00", "\ufffd\0"),
+        (None, None),
+        (7, None),
+        (["a"], None),
+    ],
+)
+def test_a_part_of_a_url_is_decoded(text: Any, decoded: str | None) -> None:
+    """S3 encodes the keys of objects as a form does. Other characters stay as they are."""
+    assert evaluate("url_decode(data)", text) == decoded
+
+
 @pytest.mark.parametrize("value", [None, 7, True, [], {}])
 def test_other_values_have_no_name(value: Any) -> None:
     """A field can have any type, and a template must not fail because of it."""

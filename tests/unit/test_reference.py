@@ -122,7 +122,7 @@ def everything(reporter: Telemetry) -> None:
     reporter.kept(RECEIPT)
     reporter.empty("bakery", "c-1")
     reporter.handshake("bakery", "c-1")
-    names = ("eventbridge_source", "eventbridge_detail_type", "topic", "queue")
+    names = ("eventbridge_source", "eventbridge_detail_type", "topic", "queue", "unrouted")
     reporter.fell_back(Event("bakery", "e-1", "", {}, 1.0, "i"), dict.fromkeys(names, "x"))
     reporter.unsubscribed("bakery", "c-1")
     reporter.quota("default", 1, 2)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from relayctl.checks.routes import route_findings
 from relayctl.checks.toml_hints import with_hint
 from relayctl.checks.workers import check_folders
 from relayctl.collisions import collisions
+from relayctl.sample_arrivals import sample_arrivals
 
 
 class Result(NamedTuple):
@@ -72,7 +74,10 @@ def check(directory: Path, config: Path) -> Result:
         return Result((*_in_order(found), *_in_order(list(together(exc.findings, of_routes)))), names)
     valid = {each.name for each in checked if each.is_valid}
     found += collisions(
-        [folder.source for folder in folders.values() if folder.name in valid], routing.eventbridge_topics
+        [folder.source for folder in folders.values() if folder.name in valid],
+        routing.eventbridge_topics,
+        routing.routed_sources,
+        cache(partial(sample_arrivals, directory)),
     )
     unrouted = [folder for folder in folders.values() if not routing.has_route(folder.name)]
     of_config = (*routing.warnings, *of_routes, *_without_route(unrouted, config))

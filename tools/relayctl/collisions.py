@@ -1,15 +1,18 @@
 """Find match rules of different sources that can fit the same message, and of which none goes before.
 
 Such a message would be dead-lettered as `ambiguous_source`. The result is a warning, because two conditions
-may exclude each other, which is not decided here.
+may exclude each other. They are tried on the examples of both sources: if each condition holds on some of
+them, and both on none, they are taken to exclude each other. A source without a route takes no event from one
+with a route, so two such rules do not collide.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import NamedTuple
 
+from push_relay.core.event import Arrival
 from push_relay.core.rules.event_rules import Match
 from push_relay.core.rules.findings import COLLIDING_RULES, Finding
 from push_relay.core.rules.source import Source
@@ -30,32 +33,78 @@ class _Rule(NamedTuple):
         return f"match[{self.number}] of {self.source.name}"
 
 
-def collisions(sources: Sequence[Source], eventbridge_topics: Collection[str]) -> Iterator[Finding]:
-    """Yield a warning for each pair of rules that can collide, about the second of the two."""
+#: Returns the arrivals of the examples of a source, by its name.
+type Samples = Callable[[str], Sequence[Arrival]]
+
+
+def collisions(
+    sources: Sequence[Source],
+    eventbridge_topics: Collection[str],
+    routed: Collection[str],
+    samples: Samples,
+) -> Iterator[Finding]:
+    """Yield a warning for each pair of rules that can collide, about the second of the two.
+
+    routed  the sources for which there is a route
+    """
     rules = [
         _Rule(source, number, match)
         for source in sources
         for number, match in enumerate(source.matches, start=1)
     ]
     for first, second in combinations(rules, 2):
-        if first.source is not second.source and _collide(first.match, second.match, eventbridge_topics):
+        one, other = first.source.name, second.source.name
+        if one == other or (one in routed) != (other in routed):
+            continue
+        if _collide(first, second, eventbridge_topics, samples):
             message = _message(first, second)
             yield second.source.match_warning(second.number - 1, message, COLLIDING_RULES)
 
 
-def _collide(first: Match, second: Match, eventbridge_topics: Collection[str]) -> bool:
-    if first.fallback != second.fallback:
+def _collide(first: _Rule, second: _Rule, eventbridge_topics: Collection[str], samples: Samples) -> bool:
+    one, other = first.match, second.match
+    if one.fallback != other.fallback:
         return False
-    if first.rank == second.rank:
-        return _can_fit_the_same(dict(first.patterns), dict(second.patterns), eventbridge_topics)
+    if one.rank == other.rank:
+        return _can_fit_the_same(
+            dict(one.patterns), dict(other.patterns), eventbridge_topics
+        ) and not _exclude_each_other(first, second, samples)
     # An event inside a notification and the notification itself are not compared (`recognition.py`).
-    return not first.fallback and (_read_apart(first, second) or _read_apart(second, first))
+    return not one.fallback and any(
+        _read_apart(inner.match, outer.match) and not _is_never_outer(outer, inner, samples)
+        for inner, outer in ((first, second), (second, first))
+    )
 
 
 def _read_apart(inner: Match, outer: Match) -> bool:
     patterns = dict(outer.patterns)
     is_outer = patterns.keys() == {_TOPIC} and inner.takes_aws_events_in_sns
     return is_outer and _overlap(dict(inner.patterns)[_TOPIC], patterns[_TOPIC])
+
+
+def _exclude_each_other(first: _Rule, second: _Rule, samples: Samples) -> bool:
+    """Return whether the examples of both sources show that two conditions do not hold together."""
+    conditions = (first.match.when, second.match.when)
+    if not all(conditions):
+        return False
+    arrivals = [arrival for rule in (first, second) for arrival in samples(rule.source.name)]
+    held = [[_holds(rule.match, arrival) for rule in (first, second)] for arrival in arrivals]
+    is_tried = any(one for one, _ in held) and any(other for _, other in held)
+    return is_tried and not any(one and other for one, other in held)
+
+
+def _is_never_outer(outer: _Rule, inner: _Rule, samples: Samples) -> bool:
+    """Return whether an EventBridge event as a whole does not fit a condition about notifications."""
+    published = [arrival for arrival in samples(inner.source.name) if arrival.enclosed]
+    return (
+        outer.match.when is not None
+        and bool(published)
+        and not any(_holds(outer.match, arrival) for arrival in published)
+    )
+
+
+def _holds(match: Match, arrival: Arrival) -> bool:
+    return match.when is not None and match.when.holds(arrival.scope())
 
 
 def _message(first: _Rule, second: _Rule) -> str:

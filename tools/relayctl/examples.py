@@ -110,7 +110,7 @@ def aws_message(request: webhook.Webhook, message_id: str, sent_at: datetime) ->
         "account": headers.get("eventbridge-account", ACCOUNT),
         "region": headers.get("eventbridge-region", REGION),
         "time": headers.get("eventbridge-time", now),
-        "resources": [],
+        "resources": [arn for arn in headers.get("eventbridge-resources", "").split(", ") if arn],
         "detail": json.loads(text or "{}"),
     }
     return json.dumps(event)

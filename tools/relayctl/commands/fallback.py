@@ -1,4 +1,4 @@
-"""List the events that only a fallback source took, and the source folders that are worth writing.
+"""List the events that only a fallback source took, and the routes or source folders that are worth writing.
 
 The events are counted by kind: bus source and detail-type, topic, or queue. They are read from the log of the
 function `deliver`, which holds names and never a payload. Exit codes: 0 if the log was read completely, 1 if

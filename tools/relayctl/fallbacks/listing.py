@@ -29,6 +29,7 @@ _HASH: Final = "sha256:"
 class Kind:
     """Events of one fallback source that AWS delivered under the same names.
 
+    names        also has `unrouted`: the sources that would take them if they had a route
     first, last  when the first and the last of them came, in seconds since the epoch
     """
 
@@ -37,6 +38,11 @@ class Kind:
     count: int
     first: float
     last: float
+
+    @property
+    def unrouted(self) -> list[str]:
+        """The sources that would take them if they had a route."""
+        return [name for name in self.names.get("unrouted", "").split(", ") if name]
 
     @property
     def folder(self) -> str:
@@ -49,7 +55,9 @@ class Kind:
     @property
     def match(self) -> dict[str, str]:
         """The keys of a match rule for them. An ARN ends with the name of its topic or queue."""
-        names = {key: name for key, name in self.names.items() if not name.startswith(_HASH)}
+        names = {
+            key: name for key, name in self.names.items() if key in _MATCH_KEYS and not name.startswith(_HASH)
+        }
         if "eventbridge_source" in names:
             names.pop("topic", None)
         return {
@@ -61,11 +69,13 @@ class Kind:
         """Return the JSON object that docs/operations.md describes."""
         return {
             "source": self.source,
-            **self.names,
+            **{key: name for key, name in self.names.items() if key in _MATCH_KEYS},
             "count": self.count,
             "first": iso_time(self.first),
             "last": iso_time(self.last),
-            "next_step": {"folder": self.folder, "match": self.match},
+            "next_step": {"routes": self.unrouted}
+            if self.unrouted
+            else {"folder": self.folder, "match": self.match},
         }
 
 
@@ -102,7 +112,7 @@ class FallbackListing:
         }
 
     def show(self, console: Console) -> None:
-        """Print the kinds and, for each, the source folder that is worth writing."""
+        """Print the kinds and, for each, the route to add or the source folder that is worth writing."""
         number = sum(kind.count for kind in self.kinds)
         # Both times are readings of a clock, so that seven days may be a moment less.
         age = format_age(round(self.now - self.since))
@@ -121,7 +131,13 @@ class FallbackListing:
 
 
 def _step(kind: Kind) -> str:
-    """Return the folder that is worth writing. Two kinds may need the same: JSON and text of one queue."""
+    """Return the route to add or the folder to write.
+
+    Two kinds may need the same one: JSON and text of one queue.
+    """
+    if kind.unrouted:
+        routes = " or ".join(f'source = "{name}"' for name in kind.unrouted)
+        return f"  config/relay.toml\n    [[route]]\n    {routes}"
     rule = [f'{key} = "{name}"' for key, name in kind.match.items()]
     if "sqs_queue" in kind.match or not rule:
         # A rule for the queue alone would take all other messages in it too.

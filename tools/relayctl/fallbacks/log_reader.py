@@ -10,14 +10,15 @@ from relayctl.logs import LogGroup, OnPage
 #: The lines are JSON objects, and CloudWatch Logs compares the field.
 _MESSAGE: Final = "fallback"
 _PATTERN: Final = f'{{ $.message = "{_MESSAGE}" }}'
-_NAMES: Final = ("eventbridge_source", "eventbridge_detail_type", "topic", "queue")
+_NAMES: Final = ("eventbridge_source", "eventbridge_detail_type", "topic", "queue", "unrouted")
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackLine:
     """One log line.
 
-    names  the names under which AWS delivered the event, by the log line's keys
+    names  the names under which AWS delivered the event, and as `unrouted` the sources that would take it if
+           they had a route, by the log line's keys
     at     seconds since the epoch
     """
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | HTTP invocation (API Gateway 1.0 and 2.0, function URL) | `requestContext` | `receive` |
 | SQS batch, SNS notification | `Records` | `deliver` |
-| EventBridge event | `detail-type` or `detail` | `deliver` |
+| EventBridge event, action of an alarm | `detail-type`, `detail` or `alarmData` | `deliver` |
 | example | `headers`, `query` or `body` | `receive`, or `deliver` if its headers name an envelope of AWS |
 """
 
@@ -46,7 +46,7 @@ def read_input(file: str) -> Input:
         raise InputError(f"{file}:1: is not a JSON object. {_SHAPES}")
     if "requestContext" in document or "Records" in document:
         return Input(file, document)
-    if "detail-type" in document or "detail" in document:
+    if document.keys() & {"detail-type", "detail", "alarmData"}:
         return Input(file, document)
     if document.keys() & {"headers", "query", "body"}:
         try:

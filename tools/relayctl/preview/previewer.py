@@ -78,7 +78,7 @@ class Previewer:
                 invocation = sqs_invocation(webhook, self.clock.now())
             except ValueError:
                 raise InputError(f"{given.file}: `body` is not what AWS could deliver") from None
-            return self._from_aws(given.file, invocation)
+            return self._from_aws(given.file, invocation, given.folder or "")
         name = self.source or given.folder
         if not name:
             raise InputError(
@@ -139,14 +139,23 @@ class Previewer:
 
     # --- deliver ------------------------------------------------------------------------------------------
 
-    def _from_aws(self, file: str, invocation: Mapping[str, Any]) -> PreviewedFile:
-        events = [self._recognised(unwrap, message) for unwrap, message in _messages(invocation)]
+    def _from_aws(self, file: str, invocation: Mapping[str, Any], folder: str = "") -> PreviewedFile:
+        """Preview an invocation of `deliver`.
+
+        folder  the name of an example's source folder: its match rules count without a route too, so that its
+                author sees its words
+        """
+        events = [self._recognised(unwrap, message, folder) for unwrap, message in _messages(invocation)]
         return PreviewedFile(file=file, events=events)
 
-    def _recognised(self, unwrap: Unwrap, message: Mapping[str, Any]) -> PreviewedEvent:
-        fallen_back: list[Event] = []
+    def _recognised(self, unwrap: Unwrap, message: Mapping[str, Any], folder: str) -> PreviewedEvent:
+        fallen_back: list[Mapping[str, str]] = []
         recogniser = Recogniser(
-            self.sources, self.routing, self.clock.now, lambda event, _names: fallen_back.append(event)
+            self.sources,
+            self.routing,
+            self.clock.now,
+            lambda _event, names: fallen_back.append(names),
+            as_routed=frozenset({folder}),
         )
         arrival: Arrival | Event | None = None
         try:
@@ -162,7 +171,8 @@ class Previewer:
             named = arrival.source if arrival and recogniser.has_source(arrival.source) else None
             about = arrival.fallback_id if isinstance(arrival, Arrival) else "-"
             return PreviewedEvent(Receipt.failure(exc, source=named, event_id=about))
-        return replace(self._delivered(event), is_fallback=bool(fallen_back))
+        unrouted = next((names.get("unrouted", "") for names in fallen_back), None)
+        return replace(self._delivered(event), is_fallback=unrouted is not None, unrouted=unrouted or "")
 
     # --- from an event to its pushes ------------------------------------------------------------------------
 

@@ -48,10 +48,20 @@ def _lines(preview: PreviewedFile) -> Iterator[str]:
         yield from _row("skipped", _SKIPPED[step])
 
 
+def _fallback(previewed: PreviewedEvent) -> str:
+    if not previewed.is_fallback:
+        return ""
+    reason = (
+        f"there is no route for {previewed.unrouted}, which would take it"
+        if previewed.unrouted
+        else "no other source's match rule fits"
+    )
+    return f", a fallback source: {reason}"
+
+
 def _event(previewed: PreviewedEvent) -> Iterator[str]:
     event, receipt = previewed.event, previewed.receipt
-    fallback = ", a fallback source: no other source's match rule fits" if previewed.is_fallback else ""
-    yield from _row("source", (previewed.source or "not known") + fallback)
+    yield from _row("source", (previewed.source or "not known") + _fallback(previewed))
     if event is None:
         yield from _row("refused", f"{receipt.error_code}: {receipt.detail}")
     for violation in previewed.violations:

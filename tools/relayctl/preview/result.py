@@ -48,7 +48,8 @@ class PreviewedEvent:
     event        None if it was refused
     receipts     all receipts; one that has no push is of a part that becomes none
     explanation  why; None if it was refused
-    is_fallback  whether only a fallback source takes it
+    is_fallback  whether a fallback source takes it
+    unrouted     then, the sources that would take it if they had a route
     """
 
     receipt: Receipt
@@ -58,6 +59,7 @@ class PreviewedEvent:
     pushes: Sequence[PreviewedPush] = ()
     explanation: Explanation | None = None
     is_fallback: bool = False
+    unrouted: str = ""
 
     @property
     def outcome(self) -> Outcome:

@@ -3,7 +3,7 @@
 At most one envelope is removed, and only if the transport shows that it is one:
 
     invoked by SNS                   SNS's envelope
-    invoked by anything else         EventBridge's envelope
+    invoked by anything else         EventBridge's envelope, or that of a CloudWatch alarm's action
     SQS, with message attributes     no envelope: SNS and EventBridge set none, so a program wrote the body
     SQS, without                     SNS's or EventBridge's envelope if the body has its shape, else none
 
@@ -13,8 +13,8 @@ one exception has to be configured: an EventBridge event that a rule published t
 
 The envelope's fields become headers for match rules and expressions: `sns-topic`, `sns-subject`,
 `eventbridge-source`, `eventbridge-detail-type`, `eventbridge-account`, `eventbridge-region`,
-`eventbridge-time`. A message in a queue with neither an envelope nor attributes has `sqs-queue`. events/ has
-a real message of each shape.
+`eventbridge-time`, and `eventbridge-resources` if the event names some. A message in a queue with neither an
+envelope nor attributes has `sqs-queue`. events/ has a real message of each shape.
 """
 
 import json
@@ -42,6 +42,8 @@ from push_relay.core.queue_format import (
 from push_relay.core.strict_json import JsonObject, parse_object, replace_half_pairs
 
 _EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")
+#: Resources of an EventBridge event whose ARNs a header has.
+_MOST_RESOURCES = 10
 #: The messages that SNS sends to an endpoint beside notifications.
 _SUBSCRIPTION_TYPES = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 
@@ -92,12 +94,18 @@ def _as_webhook(arrival: Arrival, inner: Arrival) -> Arrival:
 
 
 def unwrap_eventbridge(document: Mapping[str, Any]) -> Arrival:
-    """Return the event with which EventBridge invoked the function. Raises MalformedRequest."""
+    """Return the event with which EventBridge or a CloudWatch alarm invoked the function.
+
+    Raises MalformedRequest.
+    """
     # Lambda's runtime has parsed it and accepts more than JSON has, so it is parsed again.
     event = parse_object(_written(document), lenient=True)
+    if _is_alarm_action(event):
+        event = _as_eventbridge(event)
     if not _is_eventbridge(event, ("id", "source", "detail-type")):
         raise MalformedRequest(
-            "the invocation is neither from SQS nor from SNS, and it is not an EventBridge event"
+            "the invocation is neither from SQS nor from SNS, and it is neither an EventBridge event nor the "
+            "action of a CloudWatch alarm"
         )
     return _from_eventbridge(event, 0.0)
 
@@ -119,6 +127,31 @@ def _is_eventbridge(document: Mapping[str, Any], keys: Iterable[str] = ("id", *_
     return all(isinstance(document.get(key), str) for key in keys) and isinstance(
         document.get("detail"), dict
     )
+
+
+def _is_alarm_action(document: Mapping[str, Any]) -> bool:
+    """Return whether a document is the one with which an alarm's action invokes a function.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+    """
+    return document.get("source") == "aws.cloudwatch" and isinstance(document.get("alarmData"), dict)
+
+
+def _as_eventbridge(action: JsonObject) -> JsonObject:
+    """Return an alarm's action as the EventBridge event of the same change, which has the same detail.
+
+    An action has no id. Its hash is the same if Lambda invokes the function again.
+    """
+    content = json.dumps(action, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return {
+        "id": sha256_hex(content)[:32],
+        "source": action["source"],
+        "detail-type": "CloudWatch Alarm State Change",
+        "account": action.get("accountId"),
+        "region": action.get("region"),
+        "time": action.get("time"),
+        "detail": action["alarmData"],
+    }
 
 
 def _is_topic(value: object) -> bool:
@@ -177,7 +210,12 @@ def _from_eventbridge(event: JsonObject, sent_at: float) -> Arrival:
 
 
 def _eventbridge_headers(event: JsonObject) -> dict[str, str]:
-    return {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
+    headers = {f"eventbridge-{key}": _text(event.get(key)) for key in _EVENTBRIDGE_HEADERS}
+    listed = event.get("resources")
+    resources = [each for each in (listed if isinstance(listed, list) else []) if isinstance(each, str)]
+    if resources:
+        headers["eventbridge-resources"] = ", ".join(resources[:_MOST_RESOURCES])
+    return headers
 
 
 class MessageContent(NamedTuple):

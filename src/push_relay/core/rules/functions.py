@@ -90,6 +90,12 @@ class Functions(functions.Functions):
 
         return host_of(url)
 
+    @functions.signature(_TEXT)
+    def _func_url_decode(self, text: str) -> str:
+        from urllib.parse import unquote_plus
+
+        return unquote_plus(text)
+
     @functions.signature(_ANY)
     def _func_name_of_arn(self, text: object) -> str | None:
         from push_relay.core.rules.readable import with_names

@@ -1,12 +1,16 @@
 """The recogniser makes events of messages that AWS delivered and that `receive` did not queue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from push_relay.core.errors import ConfigurationInvalid, SchemaViolation
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.recognition import Sources, hint, known, recognised
 from push_relay.core.rules.route import Routing
+
+
+def _unrouted(sources: Sequence[str]) -> Mapping[str, str]:
+    return {"unrouted": ", ".join(sources)} if sources else {}
 
 
 def _ignore(_event: Event, _names: Mapping[str, str]) -> None:
@@ -18,14 +22,16 @@ class Recogniser:
     """The source folders with their match rules, and the policies for sources and topics in relay.toml.
 
     now        returns the seconds since the epoch
-    fell_back  is called with each event that only a fallback source takes, and the names under which AWS
-               delivered it
+    fell_back  is called with each event that a fallback source takes, and with names: those under which AWS
+               delivered it, and as `unrouted` the sources that would take it if they had a route
+    as_routed  sources that take part as if there was a route for them, for previews
     """
 
     sources: Sources
     routing: Routing
     now: Callable[[], float]
     fell_back: Callable[[Event, Mapping[str, str]], None] = _ignore
+    as_routed: frozenset[str] = frozenset()
 
     def recognise(self, arrival: Arrival) -> Event:
         """Make the event of a message that AWS delivered; `recognition.py` finds its source.
@@ -34,8 +40,8 @@ class Recogniser:
         AmbiguousSource, SchemaViolation, and MalformedRequest for a text or a list that no source takes.
         """
         routing = self.routing
-        source, reading, is_fallback = recognised(
-            arrival, self.sources, routing.eventbridge_topics, routing.has_route
+        source, reading, is_fallback, unrouted = recognised(
+            arrival, self.sources, routing.eventbridge_topics, routing.routed_sources | self.as_routed
         )
         dated = replace(reading, received_at=reading.received_at or self.now())
         try:
@@ -47,7 +53,7 @@ class Recogniser:
             # Imported here: most events have a source of their own.
             from push_relay.core.rules.transport import transport_names  # noqa: PLC0415
 
-            self.fell_back(event, transport_names(reading))
+            self.fell_back(event, {**transport_names(reading), **_unrouted(unrouted)})
         return event
 
     def has_source(self, name: str | None) -> bool:

@@ -1,9 +1,15 @@
 """Recognise what AWS delivered: whose event it is, and which reading of it counts.
 
-A message attribute `source` that names a source decides. Otherwise the match rules do. If the rules of
-several sources fit, the most specific one counts (`event_rules.Rank`). If two of them are equally specific,
-the relay never guesses. The rules of fallback sources count only if no other rule fits, and only if a route
-is for the source.
+A message attribute `source` that names a source decides. Otherwise the match rules do, in three turns:
+
+1. the rules of sources that have a route;
+2. the fallback rules of sources that have a route;
+3. the rules of sources without a route, whose events are filtered then.
+
+So a source that the deployer does not use never takes an event from one that they use, and a fallback rule
+never counts without a route. The first turn in which a rule fits decides. If the rules of several sources fit
+in it, the most specific one counts (`event_rules.Rank`). If two are equally specific, the relay never
+guesses.
 
 An SNS message may hold an EventBridge event that a rule published to the topic. SNS does not vouch for that:
 anyone who writes the text of a message can write such an event. So EventBridge's envelope is removed only if
@@ -12,17 +18,20 @@ anyone who writes the text of a message can write such an event. So EventBridge'
 - or a match rule names both an `sns_topic` and an `eventbridge_source` that begins with `aws.`: the author of
   the source accepts AWS's own events from that topic. No other rule ever sees the message in this reading.
 
-Rules that fit different readings of one message are not compared, except with those of fallback sources. The
+Rules that fit different readings of one message are not compared, except those of fallback sources. The
 author of the text would otherwise decide between the sources.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from push_relay.core.errors import AmbiguousSource, MalformedRequest, UnknownSource
 from push_relay.core.event import Arrival
 from push_relay.core.rules.event_rules import Match, Rank
 from push_relay.core.rules.source import Source
+
+#: The match rules of a source, with its name.
+type _Rules = tuple[str, Sequence[Match]]
 
 #: What to add to an error of a message that no source takes.
 _FALLBACK = "a fallback source would need a route in relay.toml"
@@ -35,7 +44,7 @@ class Sources(Protocol):
         """Return a source. Raises UnknownSource."""
         ...
 
-    def match_rules(self) -> Iterable[tuple[str, Sequence[Match]]]:
+    def match_rules(self) -> Iterable[_Rules]:
         """Return the match rules of each source that has some, with the source's name, in order of names."""
         ...
 
@@ -43,12 +52,14 @@ class Sources(Protocol):
 class Recognised(NamedTuple):
     """The source of an arrival, and the reading of it that counts.
 
-    is_fallback  whether no other source's rule fits
+    is_fallback  whether only a fallback rule of a source with a route fits
+    unrouted     then, the sources without a route whose own rules fit, in order of names
     """
 
     source: Source
     reading: Arrival
     is_fallback: bool = False
+    unrouted: tuple[str, ...] = ()
 
 
 class _Fit(NamedTuple):
@@ -63,9 +74,11 @@ def recognised(
     arrival: Arrival,
     sources: Sources,
     eventbridge_topics: Collection[str],
-    has_route: Callable[[str], bool],
+    routed: Container[str],
 ) -> Recognised:
     """Return the source of an arrival, and the reading of it that counts.
+
+    routed  the sources for which there is a route
 
     Raises UnknownSource, AmbiguousSource, MalformedRequest for a text or a list that no source takes, and
     ConfigurationInvalid for a source folder that is wrong.
@@ -73,13 +86,26 @@ def recognised(
     if named := known(arrival.source, sources):
         return Recognised(named, arrival)
     arrival = _vouched_for(arrival, eventbridge_topics)
-    fits = [fit for name, rules in sources.match_rules() if (fit := _best_fit(name, rules, arrival))]
-    own = [fit for fit in fits if fit.rank.is_no_fallback]
-    fits = own or [fit for fit in fits if has_route(fit.source)]
-    if not fits:
-        raise MalformedRequest(_unread(arrival)) if arrival.malformed else UnknownSource(_nobodys(arrival))
+    used: list[_Rules] = []
+    unused: list[_Rules] = []
+    for name, rules in sources.match_rules():
+        (used if name in routed else unused).append((name, rules))
+    if own := _best_fits(used, arrival, fallback=False):
+        return _chosen(own, sources)
+    fallbacks = _best_fits(used, arrival, fallback=True)
+    # Sources without a route are tried last, so that their conditions are rarely compiled.
+    others = _best_fits(unused, arrival, fallback=False)
+    if fallbacks:
+        names = tuple(fit.source for fit in others)
+        return _chosen(fallbacks, sources)._replace(is_fallback=True, unrouted=names)
+    if others:
+        return _chosen(others, sources)
+    raise MalformedRequest(_unread(arrival)) if arrival.malformed else UnknownSource(_nobodys(arrival))
+
+
+def _chosen(fits: list[_Fit], sources: Sources) -> Recognised:
     best = _most_specific(fits)
-    return Recognised(sources.named(best.source), best.reading, is_fallback=not own)
+    return Recognised(sources.named(best.source), best.reading)
 
 
 def reading_for(source: Source, arrival: Arrival, eventbridge_topics: Collection[str]) -> Arrival:
@@ -117,13 +143,19 @@ def _vouched_for(arrival: Arrival, eventbridge_topics: Collection[str]) -> Arriv
     return arrival
 
 
-def _best_fit(source: str, rules: Iterable[Match], arrival: Arrival) -> _Fit | None:
-    """Return a source's best rule: one that is not a fallback, then one that takes the event in a message."""
-    return max(
-        _fits(source, rules, arrival),
-        key=lambda fit: (fit.rank.is_no_fallback, fit.reading is not arrival, fit.rank),
-        default=None,
-    )
+def _best_fits(sources: Iterable[_Rules], arrival: Arrival, *, fallback: bool) -> list[_Fit]:
+    """Return the best fit of each source, among its fallback rules or among the others.
+
+    Of two rules of a source, one that takes the event in a message goes before one that takes the message.
+    """
+    fits = []
+    for name, rules in sources:
+        own = [match for match in rules if match.fallback is fallback]
+        best = max(
+            _fits(name, own, arrival), key=lambda fit: (fit.reading is not arrival, fit.rank), default=None
+        )
+        fits += [best] if best else []
+    return fits
 
 
 def _fits(source: str, rules: Iterable[Match], arrival: Arrival) -> Iterator[_Fit]:

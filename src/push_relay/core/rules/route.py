@@ -109,6 +109,11 @@ class Routing(NamedTuple):
         """Return the sources that have an urgent route."""
         return frozenset(route.source for route in self.routes if route.high)
 
+    @property
+    def routed_sources(self) -> frozenset[str]:
+        """The sources for which there is a route, be its condition true or not."""
+        return frozenset(route.source for route in self.routes)
+
     def has_route(self, source: str) -> bool:
         """Return whether a route is for a source, be its condition true or not."""
         return any(route.source == source for route in self.routes)

@@ -143,7 +143,7 @@ class MatchTable(Table):
     fallback = default(
         Boolean(),
         False,  # noqa: FBT003 (the key's default)
-        "Whether the rule counts only if no other rule fits and `relay.toml` has a route for the source. "
+        "Whether the rule counts only if no other rule of a source with a route fits. "
         "See [Fallback sources](writing-a-source.md#fallback-sources).",
     )
 

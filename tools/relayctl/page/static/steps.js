@@ -137,7 +137,10 @@ function schemaStep(story) {
     ["identity", why.event.identity],
     ["remembered", why.remember_secs === null ? "as long as the ledger remembers" : `for ${duration(why.remember_secs)}`],
   ];
-  if (why.is_fallback) rows.push(["fallback", "no other source's match rule fits"]);
+  if (why.is_fallback) {
+    const reason = why.unrouted ? `there is no route for ${why.unrouted}, which would take it` : "no other source's match rule fits";
+    rows.push(["fallback", reason]);
+  }
   const content = [table(rows, "headers"), heading("data"), code(JSON.stringify(why.event.data, null, 2), "The event's data")];
   return step(title, "passed", `fits; type ${why.event.type || "none"}`, content);
 }
