@@ -31,7 +31,7 @@ from relayctl.ministack import LocalAws
 from relayctl.page.explainer import Explainer, Files
 from relayctl.page.reloader import copy_files
 from relayctl.page.requests import Request
-from relayctl.page.running import RunningPage, running_page
+from relayctl.page.running import SERVICES, RunningPage, running_page
 from relayctl.preview.result import PreviewedFile
 from relayctl.receipts.line import DELIVER, RECEIVE
 from relayctl.receipts.log_reader import group_of
@@ -55,6 +55,7 @@ class LocalRelay:
     sandbox: SandboxServer
     files: Files
     directory: Path
+    secrets: dict[str, str]
     uploads: list[tuple[str, list[str]]] = field(default_factory=list)
     lines: list[tuple[str, int, str]] = field(default_factory=list)
     updates: list[Mapping[str, Any]] = field(default_factory=list)
@@ -131,7 +132,7 @@ class LocalRelay:
 
     def clients(self) -> Mapping[str, Any]:
         """Return the clients that the page uses."""
-        return {"lambda": self, "s3": self, "sqs": self, "logs": self}
+        return dict.fromkeys(SERVICES, self)
 
     def filter_log_events(
         self,
@@ -165,6 +166,10 @@ class LocalRelay:
         assert QueueUrl == QUEUE_URL
         return {"Attributes": dict.fromkeys(AttributeNames, "0")}
 
+    def put_secret_value(self, **wanted: Any) -> None:
+        """Store the signing secrets, with which requests are verified from now on (Secrets Manager)."""
+        self.secrets.update(json.loads(wanted["SecretString"]))
+
     def upload_file(self, file: str, bucket: str, key: str) -> None:
         """Read the names of an uploaded zip file (S3)."""
         with zipfile.ZipFile(file) as archive:
@@ -195,11 +200,15 @@ def _receipt(receipt: Receipt, correlation_id: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
 class World:
-    """A running page with everything behind it."""
+    """A running page with everything behind it. `kept`: the secrets that are stored for the next run."""
 
-    def __init__(self, relay: LocalRelay, stack: LocalStack, page: RunningPage, files: Files) -> None:
-        self.relay, self.stack, self.page, self.files = relay, stack, page, files
+    relay: LocalRelay
+    stack: LocalStack
+    page: RunningPage
+    files: Files
+    kept: dict[str, str]
 
     @property
     def address(self) -> str:
@@ -219,9 +228,10 @@ def running_world(
     artifact = directory / "build/ReceiveFunction"
     artifact.mkdir(parents=True)
     (artifact / "code.py").write_text("# the relay\n")
-    explainer = Explainer(copy_files(files, directory / "deployed-0"), secrets)
+    stored = dict(secrets)
+    explainer = Explainer(copy_files(files, directory / "deployed-0"), stored)
     with SandboxServer(Account(COMPANY_ID, KEY), port=port) as sandbox:
-        relay = LocalRelay(explainer, sandbox, files, directory)
+        relay = LocalRelay(explainer, sandbox, files, directory, stored)
         with LoopbackServer(relay, name="local API") as api:
             outputs = {
                 "ApiId": API_ID,
@@ -231,5 +241,8 @@ def running_world(
             }
             program: Any = None
             stack = LocalStack(directory, LocalAws(api.port, program), sandbox, outputs, dict(secrets), KEY)
-            with running_page(stack, files, PAGE_KEY, clients=relay.clients()) as page:
-                yield World(relay, stack, page, files)
+            kept: dict[str, str] = {}
+            with running_page(
+                stack, files, PAGE_KEY, clients=relay.clients(), keep_secrets=kept.update
+            ) as page:
+                yield World(relay, stack, page, files, kept)

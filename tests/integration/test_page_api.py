@@ -1,6 +1,7 @@
 """The HTTP interface of the page: who can use it, and what a page that is open gets."""
 
 import json
+import shutil
 import threading
 import time
 import urllib.error
@@ -26,6 +27,7 @@ GUARDED: list[tuple[str, str, object]] = [
     ("GET", "/events/1", None),
     ("GET", "/examples", None),
     ("GET", "/examples/oven/hot", None),
+    ("GET", "/secrets/oven", None),
     ("POST", "/send", {"source": "oven", "example": "hot"}),
     ("POST", "/preview", {"source": "oven", "example": "hot"}),
     ("GET", "/sources/oven", None),
@@ -259,6 +261,10 @@ def test_a_file_with_a_mistake_is_not_used(world: World) -> None:
     ]
     assert wait_for_verdict(world, number, "delivered")["title"] == "Too hot: oven 5"
     since = events(world)["state"]["since"]
+    version = events(world)["version"]
+    world.files.config.write_text(world.files.config.read_text("utf-8") + "\n# another change\n", "utf-8")
+    world.page.history.wait(version + 1, 30)  # one change to `loading`, one back to `mistakes`
+    assert wait_for_phase(world, "mistakes")["since"] == since, "the mistake is still there"
     (world.files.sources / "oven/source.toml").write_text(SOURCE, "utf-8")
     wait_for_phase(world, "idle", after=since)
 
@@ -272,6 +278,23 @@ def test_a_changed_relay_toml_is_used(world: World) -> None:
     body = {"source": "oven", "example": "ready-for-nobody"}
     (number,) = request(world, "POST", "/send", body).json["events"]
     assert wait_for_verdict(world, number, "delivered")["recipients"] == 1
+
+
+def test_a_source_that_is_added_is_used_at_once(world: World) -> None:
+    """It gets a signing secret of its own, which a person can give to its sender."""
+    since = events(world)["state"]["since"]
+    shutil.copytree(world.files.sources / "oven", world.files.sources / "kiln")
+    text = world.files.config.read_text("utf-8") + '[[route]]\nsource = "kiln"\nto = "user:9"\n'
+    world.files.config.write_text(text, "utf-8")
+    wait_for_phase(world, "idle", after=since)
+    secret = request(world, "GET", "/secrets/kiln").json["secret"]
+    assert len(secret) > 20
+    assert request(world, "GET", "/secrets/oven").json["secret"] == SECRET
+    assert world.relay.secrets == {"oven": SECRET, "kiln": secret} == world.stack.signing_secrets
+    assert world.kept == {"oven": SECRET, "kiln": secret}
+    assert {each["source"] for each in request(world, "GET", "/examples").json["sources"]} == {"oven", "kiln"}
+    (number,) = request(world, "POST", "/send", {"source": "kiln", "example": "hot"}).json["events"]
+    assert wait_for_verdict(world, number, "delivered")["source"] == "kiln"
 
 
 def test_a_conflict_with_an_editor_is_reported(world: World) -> None:

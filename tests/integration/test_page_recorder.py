@@ -40,7 +40,7 @@ class Api:
 
 
 class Recorded:
-    """What the recorder has remembered."""
+    """The requests that the recorder has remembered."""
 
     def __init__(self) -> None:
         self.pairs: list[tuple[Request, Answer]] = []

@@ -88,17 +88,17 @@ def test_a_line_with_several_ids_is_about_each_of_the_events() -> None:
 def test_each_event_of_a_request_has_its_own_verdict(add: Add) -> None:
     """They have the correlation id in common, so the event's id decides."""
     history = History()
-    whole = add(History())
-    assert whole.explained is not None
-    assert whole.previewed is not None
-    assert whole.previewed.event is not None
-    previewed, event = whole.previewed, whole.previewed.event
+    sample = add(History())
+    assert sample.explained is not None
+    assert sample.previewed is not None
+    assert sample.previewed.event is not None
+    previewed, event = sample.previewed, sample.previewed.event
     events = [
         replace(previewed, event=replace(event, id=name), receipt=replace(previewed.receipt, event_id=name))
         for name in ("a", "b")
     ]
     first, second = history.add_request(
-        request_of(), accepted("c-1"), replace(whole.explained, events=events)
+        request_of(), accepted("c-1"), replace(sample.explained, events=events)
     )
     history.add_lines([receipt("c-1", Outcome.FAILED, "b", error_code="mapping_failed")])
     assert (first.verdict, second.verdict) == ("queued", "failed")

@@ -38,7 +38,7 @@ class Relay(Recorder):
 
 
 class Sender:
-    """What sends, and what was sent."""
+    """A page that sends, and the requests that were sent."""
 
     def __init__(self, files: Files) -> None:
         self.history = History()
@@ -66,7 +66,7 @@ class Sender:
 
 @pytest.fixture
 def sender(tmp_path: Path) -> Sender:
-    """Return what sends the examples of the source `oven`."""
+    """Return a page that sends the examples of the source `oven`."""
     return Sender(write_files(tmp_path))
 
 
@@ -188,7 +188,7 @@ def test_the_url_of_relay_toml_is_the_one_that_is_signed(tmp_path: Path) -> None
         (Choice("oven", "../hot"), "has no example"),
     ],
 )
-def test_what_cannot_be_sent_is_explained(sender: Sender, choice: Choice, message: str) -> None:
+def test_a_choice_that_cannot_be_sent_is_explained(sender: Sender, choice: Choice, message: str) -> None:
     """The page shows the reason."""
     with pytest.raises(CannotSendError, match=message):
         sender.sending.send(choice)
@@ -196,7 +196,7 @@ def test_what_cannot_be_sent_is_explained(sender: Sender, choice: Choice, messag
 
 
 @pytest.mark.parametrize("headers", ["no colon", "a b: c", ": x", "é: x"])
-def test_a_line_that_is_no_header_is_explained(headers: str) -> None:
+def test_a_line_that_is_not_a_header_is_explained(headers: str) -> None:
     """Most often a part of the body was pasted there."""
     with pytest.raises(CannotSendError, match="is not a header"):
         read_pasted("{}", headers, "")

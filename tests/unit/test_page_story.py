@@ -161,7 +161,7 @@ def test_a_broken_schema_names_the_places(pages: Pages) -> None:
     assert story["pushes"] == []
 
 
-def test_what_only_the_log_knows_has_no_request(pages: Pages) -> None:
+def test_an_event_that_only_the_log_has_is_shown_without_a_request(pages: Pages) -> None:
     """The page shows that the request was not recorded, and not that it was empty."""
     history = History()
     history.add_lines([receipt("c-1", Outcome.DELIVERED)])

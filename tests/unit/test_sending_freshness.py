@@ -92,6 +92,17 @@ def test_each_item_of_a_list_gets_a_new_id() -> None:
     assert {item["id"] for item in json.loads(result.request.body)}.isdisjoint({"a-1", "a-2"})
 
 
+def test_the_events_inside_a_document_get_new_ids() -> None:
+    """A source may split it. The ids of other things in an event stay."""
+    given = {"hook": 1, "data": {"events": [{"id": "a-1", "user": {"id": "u-1"}}, {"id": "a-2"}]}}
+    result = fresh(look(document), "data.id", given)
+    assert (result.made_new, result.is_new) == (("data.id",), True)
+    changed = json.loads(result.request.body)
+    first, second = changed["data"]["events"]
+    assert {first["id"], second["id"]}.isdisjoint({"a-1", "a-2"})
+    assert (first["user"], changed["hook"]) == ({"id": "u-1"}, 1)
+
+
 def test_a_document_without_an_id_gets_a_field() -> None:
     """Its words do not show it."""
     result = fresh(look(document, lambda content: content["words"]))

@@ -1,6 +1,8 @@
 """`relayctl` signs an example for every preset whose key can be held, as the relay verifies it."""
 
+import json
 from dataclasses import replace
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
@@ -9,6 +11,7 @@ from provider_signer import SENDERS
 from provider_signer.kit import NOW, Sent
 from provider_signer.sender import Sender
 from push_relay.core.errors import SignatureInvalid
+from push_relay.core.inbound.media_type import FORM
 from relayctl import senders
 from relayctl.webhook import Webhook
 
@@ -61,3 +64,19 @@ def test_a_private_key_cannot_be_held(sender: Sender) -> None:
     """The relay stores only the public key."""
     with pytest.raises(senders.CannotSignError, match="private key"):
         senders.sign(example(sender), {"scheme": sender.slug}, sender.stored(), NOW)
+
+
+def test_a_proof_is_written_into_the_document_in_a_forms_field() -> None:
+    """Its sender can write the form in two ways, and this is the one that the signer can write."""
+    sender = SENDERS[MULTIPART]
+    document = {"event": {"event_time": "1", "event_type": "signed", "event_hash": ""}, "title": "a & b"}
+    form = urlencode({"json": json.dumps(document), "zone": "x y"}).encode()
+    request = Webhook({"content-type": FORM}, form)
+    sent = senders.sign(request, {"scheme": MULTIPART}, sender.stored(), NOW)
+    fields = dict(parse_qsl(sent.body.decode()))
+    assert fields["zone"] == "x y"
+    assert json.loads(fields["json"])["title"] == "a & b"
+    genuine = replace(sender.request(), headers=sent.headers, query={}, body=sent.body)
+    admit(sender, genuine)
+    with pytest.raises(SignatureInvalid):
+        admit(sender, replace(genuine, body=sent.body.replace(b"signed", b"failed")))

@@ -30,13 +30,17 @@ class CannotSignError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A request that is being signed, in the form in which a description reads it."""
+    """A request that is being signed, in the form in which a description reads it.
+
+    form_field  the field of a form that holds the JSON document, if the body is a form
+    """
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
     url: str
     method: str = "POST"
+    form_field: str | None = None
 
     def at(self, place: Place, value: str | int) -> "Sending":
         """Return the request with a value at a place. Raises CannotSignError."""
@@ -53,16 +57,25 @@ class Sending:
             case _:
                 document = self.document()
                 put(document, place.steps, value)
-                return replace(self, body=json.dumps(document, ensure_ascii=False).encode())
+                text = json.dumps(document, ensure_ascii=False)
+                return self._with_field(text) if self._is_form else replace(self, body=text.encode())
 
     def document(self) -> Any:
-        """Return the JSON body. Raises CannotSignError."""
+        """Return the JSON document: the body, or the content of a form's field. Raises CannotSignError."""
         try:
-            return json.loads(self.body)
-        except ValueError as exc:
-            raise CannotSignError(
-                "the proof belongs into a JSON body, and the example has another one"
-            ) from exc
+            return json.loads(self._fields()[self.form_field or ""] if self._is_form else self.body)
+        except (ValueError, KeyError) as exc:
+            raise CannotSignError("the proof belongs into a JSON document, and the example has none") from exc
+
+    @property
+    def _is_form(self) -> bool:
+        return bool(self.form_field) and self.headers.get("content-type", "").startswith(FORM)
+
+    def _fields(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+    def _with_field(self, text: str) -> "Sending":
+        return replace(self, body=urlencode({**self._fields(), self.form_field or "": text}).encode())
 
 
 def put(document: Any, steps: tuple[str, ...], value: str | int) -> None:
@@ -86,7 +99,8 @@ def sign_described(webhook: Webhook, description: Description, secret: str, now:
     key = _key(description, secret)
     stamp = timestamp_of(description, now)
     called = f"{url}?{urlencode(webhook.query)}" if webhook.query else url
-    sending = _completed(Sending(webhook.headers, webhook.query, webhook.body, called), description, stamp)
+    sending = Sending(webhook.headers, webhook.query, webhook.body, called, form_field=description.form_field)
+    sending = _completed(sending, description, stamp)
     items = _items(description, stamp)
     if description.each:
         sending = _sign_each(sending, description, key, items)

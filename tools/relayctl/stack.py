@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,8 @@ from sandbox.account import Account
 from sandbox.server import SandboxServer
 
 COMPANY_ID: Final = 4711
+#: The name of the secret in Secrets Manager that holds the signing secrets.
+SIGNING_SECRETS: Final = "signing-secrets"
 #: The number of the functions' log lines that an error message shows.
 _LOG_LINES: Final = 20
 
@@ -125,12 +127,12 @@ def local_stack(progress: Progress, options: StackOptions) -> Iterator[LocalStac
             step.result = f"up at {sandbox.address}"
         aws = starting.result()
         with progress.step("secrets", "storing random credentials in Secrets Manager"):
-            signing_secrets = _signing_secrets(options.sources, options.state)
+            signing_secrets = make_signing_secrets(options.sources, options.state.signing_secrets)
             credentials = {"CompanyId": COMPANY_ID, "IntegrationKey": integration_key}
             parameters = {
                 "PushBaseUrl": sandbox.address,
                 "PushCredentialsArn": _put_secret(aws, "push-credentials", credentials),
-                "SigningSecretsArn": _put_secret(aws, "signing-secrets", signing_secrets),
+                "SigningSecretsArn": _put_secret(aws, SIGNING_SECRETS, signing_secrets),
                 "Architecture": architecture,
             }
         if options.topics:
@@ -178,16 +180,16 @@ def _sandbox(port: int, integration_key: str) -> SandboxServer:
         ) from exc
 
 
-def _signing_secrets(sources: Path, state: LocalState) -> dict[str, str]:
+def make_signing_secrets(sources: Path, stored: Mapping[str, str]) -> dict[str, str]:
     """Return a secret for every source that needs one: the stored one if it is valid, else a new one."""
     signing_secrets = {}
     for file in sorted(sources.glob("*/source.toml")):
         document = tomllib.loads(file.read_text("utf-8"))
         name, verify, event = file.parent.name, document.get("verify", {}), document.get("event", {})
         if verify and needs_secret(verify):
-            stored = state.signing_secrets.get(name, "")
-            is_valid = is_valid_secret(stored, verify, event)
-            signing_secrets[name] = stored if is_valid else new_secret(verify, event)
+            secret = stored.get(name, "")
+            is_valid = is_valid_secret(secret, verify, event)
+            signing_secrets[name] = secret if is_valid else new_secret(verify, event)
     return signing_secrets
 
 

@@ -54,7 +54,7 @@ HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What another program adds to the page. The HTML is its own and trusted; it contains no data.
+    """The part of the page that another program adds. The HTML is its own and trusted; it contains no data.
 
     title, lead  the page's heading, and the sentence below it
     head         HTML for the document's head

@@ -95,7 +95,13 @@ def _run(arguments: argparse.Namespace, progress: "Progress") -> None:
     webhook_port = arguments.webhook_port or local_state.port_if_free(state.webhook_port)
     with (
         local_stack(progress, options) as stack,
-        running_page(stack, files, state.page_key, webhook_port) as page,
+        running_page(
+            stack,
+            files,
+            state.page_key,
+            port=webhook_port,
+            keep_secrets=lambda secrets: local_state.write(local_state.read().after_run(0, 0, 0, secrets)),
+        ) as page,
     ):
         webhook_port = page.recorder.server.port
         running.announce(

@@ -128,7 +128,7 @@ def draft_folder(order: Order, captures: Sequence[Capture]) -> Drafted:
             drafted.read,
             with_types=payloads[0].is_json,
         ),
-        routes=source_text.routes_text(order.name),
+        routes=source_text.routes_text(order.name, " ".join(order.title.split())),
         examples=[Example(*pair) for pair in zip(names, requests, strict=True)],
         replaced=replacement.stand_ins.counts,
         warnings=_warnings(proof, payloads, captures),

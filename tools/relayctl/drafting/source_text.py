@@ -32,10 +32,10 @@ def source_text(  # noqa: PLR0913 (each of them is a part of the file)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def routes_text(name: str) -> str:
+def routes_text(name: str, title: str) -> str:
     """Return routes.toml."""
     return (
-        "# The route to start with. Copy it into config/relay.toml, and name your own recipient.\n"
+        f"# Every event of {title} goes to the person on duty.\n"
         f"[[route]]\n{toml_text.line('source', name)}\n{toml_text.line('to', ['external:4711'])}\n"
     )
 

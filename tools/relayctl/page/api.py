@@ -62,12 +62,12 @@ class PageApi:
 
     key         the page's key
     company_id  the vendor's id of the organisation
-    secrets     texts that are never shown
+    secrets     returns texts that are never shown in a story
     """
 
     key: str
     company_id: int
-    secrets: tuple[str, ...]
+    secrets: Callable[[], tuple[str, ...]]
     history: History
     record: Record
     explainer: Explainer
@@ -96,6 +96,7 @@ class PageApi:
             Route("/events/{number:int}", self._guarded(self.event), methods=["GET"]),
             Route("/examples", self._guarded(self.examples), methods=["GET"]),
             Route("/examples/{source}/{name}", self._guarded(self.example), methods=["GET"]),
+            Route("/secrets/{source}", self._guarded(self.secret), methods=["GET"]),
             Route("/send", self._guarded(self.send), methods=["POST"]),
             Route("/preview", self._guarded(self.preview), methods=["POST"]),
             Route("/sources/{name}", self._guarded(self.read_source), methods=["GET"]),
@@ -174,7 +175,7 @@ class PageApi:
             for call in self.record.calls()
             if call.correlation_id and call.correlation_id == entry.correlation_id
         ]
-        masks = Masks(proof.masked_places, self.secrets)
+        masks = Masks(proof.masked_places, self.secrets())
         start_routes = self.wording.start_routes(entry.source)
         writer = StoryWriter(routing, masks, proof, self.company_id, calls, start_routes)
         return writer.story(entry)
@@ -200,6 +201,10 @@ class PageApi:
         """Return an example in the form in which a request is pasted."""
         source, name = request.path_params["source"], request.path_params["name"]
         return _json(await run_in_threadpool(self.sending.example, source, name))
+
+    async def secret(self, request: Request) -> Response:
+        """Return the local signing secret of a source, which a person gives to a sender."""
+        return _json({"secret": self.sending.secrets.get(request.path_params["source"], "")})
 
     async def send(self, request: Request) -> Response:
         """Send what was chosen, and return the numbers of its events."""

@@ -20,7 +20,8 @@ _STYLES: Final = {
     TROUBLE: "red",
 }
 _SOURCE_WIDTH: Final = 16
-_ID_WIDTH: Final = 24
+#: A UUID's. The id is never cut, because `relayctl why` takes it.
+_ID_WIDTH: Final = 36
 _VERDICT_WIDTH: Final = 9
 
 
@@ -50,8 +51,6 @@ def line(entry: Entry) -> tuple[str, str, str]:
     """Return the line of an event in three parts: what is before the verdict, the verdict, the reason."""
     at = datetime.fromtimestamp(entry.at).astimezone().strftime("%H:%M:%S")
     source, event_id = clean_line(entry.source), clean_line(entry.event_id)
-    if len(event_id) > _ID_WIDTH:
-        event_id = event_id[: _ID_WIDTH - 1] + "…"
     before = f"  {at}  {source:<{_SOURCE_WIDTH}} {event_id:<{_ID_WIDTH}} "
     return before, f"{entry.verdict!s:<{_VERDICT_WIDTH}}", f" {clean_line(reason(entry))}".rstrip()
 

@@ -34,13 +34,13 @@ class Files:
 class Explainer:
     """Previews requests with the files that the functions use at that time.
 
-    secrets  the stored signing secrets, by source
+    secrets  the stored signing secrets, by source. It may get more of them
 
     Raises ConfigurationInvalid and InputError for files that cannot be read.
     """
 
     def __init__(self, files: Files, secrets: Mapping[str, str]) -> None:
-        self._secrets = json.dumps(dict(secrets))
+        self._secrets = secrets
         self._lock = threading.Lock()
         self.use(files)
 
@@ -72,7 +72,7 @@ class Explainer:
     def _preview(self, given: Input, at: float) -> PreviewedFile | None:
         clock = PreviewClock(at)
         with self._lock:
-            door = door_maker(self._secrets, None, clock)
+            door = door_maker(json.dumps(dict(self._secrets)), None, clock)
             try:
                 return Previewer(self.sources, self.routing, door, clock).preview(given)
             except (InputError, ConfigurationInvalid):

@@ -53,7 +53,7 @@ class Entry:
 
     @property
     def previewed(self) -> PreviewedEvent | None:
-        """What the preview found out about the event; None if there is no preview, or no event."""
+        """The preview of the event; None if there is no preview, or no event."""
         if self.explained is None or self.position >= len(self.explained.events):
             return None
         return self.explained.events[self.position]
@@ -66,7 +66,7 @@ class Entry:
 
     @property
     def logged(self) -> Story:
-        """What the log has about the event."""
+        """The event's story by the log."""
         event_id = None if self.event_id == NO_ID else self.event_id
         return story_of(event_id, sorted(self.lines, key=lambda line: line.at))
 
@@ -148,7 +148,7 @@ class History:
                 entry.explained, entry.position = explained, position
                 self._adopt(entry, orphans)
                 added.append(entry)
-            self._forget()
+            self._drop_oldest()
             self._wake()
         return added
 
@@ -167,7 +167,7 @@ class History:
             )
             entry.message, entry.explained, entry.label = body, explained, label
             self._adopt(entry, self._orphans(entry.correlation_id))
-            self._forget()
+            self._drop_oldest()
             self._wake()
         return entry
 
@@ -177,7 +177,7 @@ class History:
             for line in lines:
                 if line.kind is not LineKind.TROUBLE or line.level == "ERROR":
                     self._add_line(line)
-            self._forget()
+            self._drop_oldest()
             self._wake()
 
     def clear(self) -> None:
@@ -286,7 +286,7 @@ class History:
         # A line about a request as a whole has no event's id, and belongs to the request's first entry.
         return entry.event_id == event_id or (event_id == NO_ID and entry.position == 0)
 
-    def _forget(self) -> None:
+    def _drop_oldest(self) -> None:
         """Remove the oldest entries if there are too many, or if their bodies are too large together."""
         while len(self._entries) > MOST_ENTRIES or self._body_bytes() > MOST_BODY_BYTES:
             self._remove(next(iter(self._entries)))

@@ -27,7 +27,7 @@ _SHORTEST: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """What is masked in the requests of one source.
+    """The places and texts that are masked in the requests of one source.
 
     places   the places of the proof, as the source's `[verify]` describes them
     secrets  texts that are masked wherever they are

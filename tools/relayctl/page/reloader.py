@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from relayctl.artifact import CONFIGURATION, write_configuration
 from relayctl.deploy import ARTIFACTS
 from relayctl.page.explainer import Explainer, Files
 from relayctl.page.recorder import Gate
+from relayctl.preview.watching import Snapshot, snapshot
 
 _INTERVAL_SECS: Final = 0.5
 #: How long messages under way are waited for. After that they are tried again by SQS.
@@ -32,13 +33,10 @@ _KEY: Final = "reload/code.zip"
 
 IDLE, LOADING, MISTAKES, FAILED = "idle", "loading", "mistakes", "failed"
 
-#: The modification time (in nanoseconds) and the size of each file.
-type Fingerprint = Mapping[Path, tuple[int, int]]
-
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the functions use.
+    """The files that the functions use, and since when.
 
     phase     `idle`, `loading`, or why the files of `since` are still used: `mistakes`, `failed`
     since     when the functions began to use their present files, in seconds since the epoch
@@ -113,6 +111,7 @@ class Reloader:
     files      the deployer's directory and file
     directory  where copies of the files in use are kept
     on_change  is called when the state has changed
+    prepare    is called before the functions get new files: it stores the secrets of new sources
     warm_up    starts `receive`
     """
 
@@ -124,6 +123,7 @@ class Reloader:
         explainer: Explainer,
         gate: Gate,
         on_change: Callable[[], None],
+        prepare: Callable[[Path], object] = lambda _sources: None,
         warm_up: Callable[[], object] = lambda: None,
     ) -> None:
         self._files = files
@@ -132,16 +132,18 @@ class Reloader:
         self._explainer = explainer
         self._gate = gate
         self._on_change = on_change
+        self._prepare = prepare
         self._warm_up = warm_up
         self._copies = 0
-        self._seen = fingerprint(files)
+        self._unused: set[Path] = set()
+        self._seen = snapshot(_watched(files))
         self._state = State(IDLE, time.time())
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="reload", daemon=True)
 
     @property
     def state(self) -> State:
-        """What the functions use now."""
+        """The files that the functions use now, and since when."""
         return self._state
 
     def __enter__(self) -> Self:
@@ -155,24 +157,27 @@ class Reloader:
     def _watch(self) -> None:
         settled = self._seen
         while not self._ends.wait(_INTERVAL_SECS):
-            found = fingerprint(self._files)
+            found = snapshot(_watched(self._files))
             # An editor may write a file in several steps: a change counts when it is the same twice.
             if found != self._seen and found == settled:
                 self._reload(found)
             settled = found
 
-    def _reload(self, found: Fingerprint) -> None:
+    def _reload(self, found: Snapshot) -> None:
         changed = {
             path for path in found.keys() | self._seen.keys() if found.get(path) != self._seen.get(path)
         }
         self._seen = found
+        # A folder with a mistake is looked at again until it has none.
+        self._unused |= {path.parent for path in changed if path.name in _NAMES}
         began = time.monotonic()
         self._set(replace(self._state, phase=LOADING, findings=()))
-        if findings := mistakes(self._files, {path.parent for path in changed if path.name in _NAMES}):
+        if findings := mistakes(self._files, self._unused):
             self._set(replace(self._state, phase=MISTAKES, findings=findings))
             return
         try:
             used = self._copy()
+            self._prepare(used.sources)
             self._functions.upload(used, self._directory)
             with self._gate.closed():
                 self._functions.use_uploaded()
@@ -181,6 +186,7 @@ class Reloader:
             finding = Finding("", 0, "", "", f"the functions cannot be updated: {type(exc).__name__}")
             self._set(replace(self._state, phase=FAILED, findings=(finding,)))
             return
+        self._unused.clear()
         self._set(State(IDLE, time.time(), time.monotonic() - began))
         self._start()
 
@@ -213,16 +219,11 @@ def copy_files(files: Files, into: Path) -> Files:
     return copy
 
 
-def fingerprint(files: Files) -> Fingerprint:
-    """Return the state of every file that the functions use."""
-    found = {}
-    for path in (files.config, *(each for name in _NAMES for each in files.sources.glob(f"*/{name}"))):
-        try:
-            status = path.stat()
-        except OSError:
-            continue  # it has just been replaced or removed
-        found[path] = status.st_mtime_ns, status.st_size
-    return found
+def _watched(files: Files) -> Iterator[Path]:
+    """Yield the files that the functions use."""
+    yield files.config
+    for name in _NAMES:
+        yield from files.sources.glob(f"*/{name}")
 
 
 def mistakes(files: Files, folders: set[Path]) -> tuple[Finding, ...]:

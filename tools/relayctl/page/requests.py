@@ -92,7 +92,7 @@ class Answer:
 
     @property
     def problem(self) -> Mapping[str, Any]:
-        """The problem detail (RFC 9457) of a refusal; empty if the body is none."""
+        """The problem detail (RFC 9457) of a refusal; empty for another body."""
         import json
 
         try:

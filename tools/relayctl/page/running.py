@@ -1,10 +1,11 @@
 """Wire the relay's part of the page to a running local stack."""
 
+import json
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from relayctl.page.wording import Wording
 from relayctl.progress import StepFailedError
 from relayctl.receipts.following import follow
 from relayctl.receipts.log_reader import ReceiptLog
-from relayctl.stack import COMPANY_ID, LocalStack
+from relayctl.stack import COMPANY_ID, SIGNING_SECRETS, LocalStack, make_signing_secrets
 
+#: The services that the page uses.
+SERVICES: Final = ("lambda", "s3", "sqs", "logs", "secretsmanager")
 #: How often the functions' logs are read.
 _LOG_INTERVAL_SECS: Final = 0.4
 
@@ -49,15 +52,22 @@ class RunningPage:
 
 
 @contextmanager
-def running_page(
-    stack: LocalStack, files: Files, key: str, port: int = 0, clients: Mapping[str, Any] | None = None
+def running_page(  # noqa: PLR0913 (the stack, and what a run has chosen)
+    stack: LocalStack,
+    files: Files,
+    key: str,
+    *,
+    port: int = 0,
+    clients: Mapping[str, Any] | None = None,
+    keep_secrets: Callable[[Mapping[str, str]], object] = lambda _secrets: None,
 ) -> Iterator[RunningPage]:
     """Add the relay's part to the sandbox's page, and keep it up to date until the end of the block.
 
     files    the deployer's source folders and relay.toml, as the stack was built with
     key      the page's key
     port     the recorder's port; 0 means any free one
-    clients  the clients of `lambda`, `s3`, `sqs` and `logs`; by default those of the stack's AWS
+    clients  boto3's clients of the services in `SERVICES`; by default those of the stack's AWS
+    keep_secrets  is called with the secrets of sources that are added during the run
 
     Raises StepFailedError.
     """
@@ -70,11 +80,18 @@ def running_page(
         history.add_request(request, answer, explainer.request(request, answer.correlation_id))
 
     recorder = _recorder(stack, on_request, port)
-    clients = clients or {name: client(stack.aws, name) for name in ("lambda", "s3", "sqs", "logs")}
+    clients = clients or {name: client(stack.aws, name) for name in SERVICES}
     names = (_function(stack, "ReceiveFunctionArn"), _function(stack, "DeliverFunctionArn"))
     functions = Functions(clients, stack.directory / "build", names, stack.outputs["QueueUrl"])
     reloader = Reloader(
-        files, directory, functions, explainer, recorder.gate, history.announce, recorder.warm_up
+        files,
+        directory,
+        functions,
+        explainer,
+        recorder.gate,
+        history.announce,
+        lambda sources: _add_secrets(stack, clients["secretsmanager"], sources, keep_secrets),
+        recorder.warm_up,
     )
     sending = Sending(
         files,
@@ -84,11 +101,10 @@ def running_page(
         history,
         lambda body: _put(clients["sqs"], stack.outputs["QueueUrl"], body),
     )
-    secrets = (*stack.signing_secrets.values(), stack.integration_key)
     api = PageApi(
         key,
         COMPANY_ID,
-        secrets,
+        lambda: (*stack.signing_secrets.values(), stack.integration_key),
         history,
         stack.sandbox.record,
         explainer,
@@ -124,6 +140,18 @@ def _following(log: ReceiptLog, history: History) -> Iterator[None]:
     finally:
         ends.set()
         thread.join()
+
+
+def _add_secrets(
+    stack: LocalStack, client: Any, sources: Path, keep: Callable[[Mapping[str, str]], object]
+) -> None:
+    """Make and store a signing secret for each source that has been added, or whose scheme has changed."""
+    made = make_signing_secrets(sources, stack.signing_secrets)
+    if made.items() <= stack.signing_secrets.items():
+        return
+    stack.signing_secrets.update(made)
+    client.put_secret_value(SecretId=SIGNING_SECRETS, SecretString=json.dumps(stack.signing_secrets))
+    keep(stack.signing_secrets)
 
 
 def _recorder(stack: LocalStack, on_request: Any, port: int) -> Recorder:

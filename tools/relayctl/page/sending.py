@@ -23,7 +23,7 @@ from relayctl.webhook import Webhook, read_webhook
 
 
 class Choice(NamedTuple):
-    """What a person has chosen on the page.
+    """The choice of a person on the page.
 
     example  the name of an example; empty if the request was pasted
     pasted   the pasted request; None for an example

@@ -1,8 +1,7 @@
 """An event as the page shows it: a line of the list, and the whole story, as JSON.
 
 The story follows the pipeline: request, verification, schema, message rules, routes, pushes, the vendor's
-answers, receipts. What is not known of an event, because its request did not go through the recorder, is
-null.
+answers, receipts. If the request did not go through the recorder, the parts that need it are null.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,11 +128,11 @@ class StoryWriter:
         if previewed is None or not previewed.pushes:
             return self.calls
         wanted = {(each.push.wording.title, each.push.recipient.value) for each in previewed.pushes}
-        own = [call for call in self.calls if _said(call) & wanted]
+        own = [call for call in self.calls if _shown_to(call) & wanted]
         return own or ([] if previewed.event and wanted else self.calls)
 
 
-def _said(call: Call) -> set[tuple[str, str]]:
+def _shown_to(call: Call) -> set[tuple[str, str]]:
     push = call.push or {}
     return {
         (str(push.get("Title")), str(push[name]))

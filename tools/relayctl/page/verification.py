@@ -60,7 +60,7 @@ class Proof(NamedTuple):
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Where the proof is, in the words of the description."""
+        """The places of the proof, in the words of the description."""
         return tuple(place for _, place in self.table.proof_places) if self.table else ()
 
     @property

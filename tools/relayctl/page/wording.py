@@ -30,7 +30,7 @@ from relayctl.preview.stand_ins import PreviewClock, door_maker
 EDITABLE: Final = ("source.toml", "schema.json")
 MOST_BYTES: Final = 1024 * 1024
 #: Examples that are previewed at once.
-MOST_EXAMPLES: Final = 40
+MOST_EXAMPLES: Final = 150
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 #: The texts of a source's files, by their names.

@@ -37,9 +37,9 @@ def watch(
     """
     try:
         while True:
-            before = _snapshot(files())
+            before = snapshot(files())
             _preview(preview)
-            while _snapshot(files()) == before:
+            while snapshot(files()) == before:
                 wait(_INTERVAL_SECS)
     except KeyboardInterrupt:
         return 0
@@ -59,7 +59,7 @@ def _preview(preview: Callable[[], object]) -> None:
     sys.stdout.flush()
 
 
-def _snapshot(files: Iterable[Path]) -> Snapshot:
+def snapshot(files: Iterable[Path]) -> Snapshot:
     """Return the time and the size of each file that exists."""
     found = {}
     for file in files:

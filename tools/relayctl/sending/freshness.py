@@ -181,20 +181,44 @@ def _chain(node: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _replaced(value: Any, path: tuple[str, ...]) -> Any:
-    """Return a document with a fresh id at a path; None if there is no id."""
+    """Return a document with a fresh id at a path; None if there is no id.
+
+    If the document itself has no id, its parts get one: a request may have several events.
+    """
     if isinstance(value, list):
-        items = [_replaced(item, path) for item in value]
-        return None if None in items or not items else items
+        parts = [_replaced(item, path) for item in value]
+        return _merged(value, dict(enumerate(parts)))
+    if not isinstance(value, dict):
+        return None
+    own = _replaced_here(value, path)
+    if own is not None:
+        return own
+    return _merged(value, {name: _replaced(member, path) for name, member in value.items()})
+
+
+def _merged(value: Any, parts: dict[Any, Any]) -> Any:
+    """Return an object or a list with those of its parts that got an id; None if none did."""
+    if all(part is None for part in parts.values()):
+        return None
+    keys = value.keys() if isinstance(value, dict) else range(len(value))
+    merged = {key: value[key] if parts[key] is None else parts[key] for key in keys}
+    return merged if isinstance(value, dict) else [*merged.values()]
+
+
+def _replaced_here(value: Any, path: tuple[str, ...]) -> Any:
+    """Return an object with a fresh id at exactly this path; None if there is no id."""
     if not isinstance(value, dict) or path[0] not in value:
         return None
     name, *rest = path
-    if rest:
-        inner = _replaced(value[name], tuple(rest))
-    else:
-        old = value[name]
-        is_id = isinstance(old, str | int) and not isinstance(old, bool) and old != ""
-        inner = (int(fresh_like(str(old))) if isinstance(old, int) else fresh_like(old)) if is_id else None
+    inner = _replaced_here(value[name], tuple(rest)) if rest else _fresh_id(value[name])
     return None if inner is None else {**value, name: inner}
+
+
+def _fresh_id(old: object) -> str | int | None:
+    """Return a fresh id of the same kind; None for a value that is not an id."""
+    if isinstance(old, bool) or not isinstance(old, str | int) or old == "":
+        return None
+    return int(fresh_like(str(old))) if isinstance(old, int) else fresh_like(old)
 
 
 def fresh_like(given: str) -> str:

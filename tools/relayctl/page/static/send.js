@@ -6,16 +6,19 @@ const source = byId("send-source");
 const example = byId("send-example");
 const result = byId("sent");
 let sources = [];
+let address = ""; // for webhooks, with {source} in place of a source's name
 
 export async function loadSources() {
   const found = await api("GET", "/examples");
   sources = found.sources;
-  byId("webhook-url").textContent = found.url;
+  address = found.url;
+  byId("webhook-url").textContent = address;
   setOptions(source, sources.map((each) => [each.source, each.source]));
   listExamples();
 }
 
 function listExamples() {
+  byId("send-url").textContent = address.replace("{source}", source.value);
   const found = sources.find((each) => each.source === source.value)?.examples ?? [];
   setOptions(example, found.map((each) => [each.name, each.through_aws ? `${each.name} (through AWS)` : each.name]));
 }
@@ -41,6 +44,16 @@ function choice() {
     query: byId("send-query").value,
     body: byId("send-body").value,
   };
+}
+
+// Copy a text, and show that for a moment.
+async function copy(button, text) {
+  const name = button.textContent;
+  await navigator.clipboard.writeText(text);
+  button.textContent = "Copied";
+  setTimeout(() => {
+    button.textContent = name;
+  }, 1500);
 }
 
 async function run(button, work) {
@@ -111,6 +124,13 @@ async function copyExample() {
   return [];
 }
 
+byId("copy-url").addEventListener("click", (event) => copy(event.currentTarget, byId("send-url").textContent));
+byId("copy-secret").addEventListener("click", async (event) => {
+  const button = event.currentTarget;
+  const found = await api("GET", `/secrets/${encodeURIComponent(source.value)}`);
+  copy(button, found.secret);
+});
+document.addEventListener("files-changed", () => loadSources().catch(() => {}));
 source.addEventListener("change", listExamples);
 byId("send-form").addEventListener("change", arrange);
 byId("send-form").addEventListener("submit", (event) => {

@@ -48,7 +48,7 @@ async function open(name) {
   await preview();
 }
 
-// Load the files again if an editor has changed them. What a person has typed here stays.
+// Load the files again if an editor has changed them. Text that a person has typed here stays.
 async function refresh() {
   if (!opened) return;
   const found = await api("GET", `/sources/${encodeURIComponent(opened.source)}`).catch(() => null);
@@ -227,7 +227,10 @@ byId("wording-files").addEventListener("change", (event) => {
   choose(event.target.value);
   preview();
 });
-document.addEventListener("files-changed", refresh);
+document.addEventListener("files-changed", async () => {
+  await loadSources().catch(() => {}); // a source may have been added
+  await refresh();
+});
 byId("wording-save").addEventListener("click", save);
 byId("wording-revert").addEventListener("click", () => {
   if (!hasUnsaved() || confirm("Discard the changes?")) open(source.value);
