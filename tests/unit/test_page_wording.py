@@ -83,6 +83,15 @@ def test_a_mistake_has_its_line_and_no_preview(
     assert str(wording.scratch) not in json.dumps(preview)
 
 
+def test_a_mistake_that_the_relay_does_not_refuse_is_shown_beside_the_previews(wording: Wording) -> None:
+    """A condition about a misspelt name never holds, and `relayctl check` finds that."""
+    preview = wording.preview("oven", edited("type == 'hot'", "types == 'hot'"))
+    assert preview["is_valid"] is True
+    assert [(finding["line"], finding["severity"]) for finding in preview["findings"]] == [(17, "error")]
+    assert "type" in preview["findings"][0]["message"]
+    assert preview["previews"]
+
+
 def test_a_mistake_in_the_schema_is_found_too(wording: Wording) -> None:
     """Both files are edited together."""
     preview = wording.preview("oven", {"schema.json": '{"type": "thing"}'})

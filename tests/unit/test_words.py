@@ -110,7 +110,7 @@ def test_a_function_writes_what_a_person_reads(expression: str, given: object, e
 
 @pytest.mark.parametrize("number", [10**29, "1234567890123456789012345"])
 def test_a_number_with_too_many_digits_is_rounded_to_null(number: int | str) -> None:
-    """Decimal raises an error of its own, which must not stop a push either."""
+    """The error of Decimal is not one of a value or a type, and must not stop a push either."""
     assert value("round(a, `10`)", number) is None
 
 

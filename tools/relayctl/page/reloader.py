@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from push_relay.adapters.catalog import open_source_folder, read_routing_file
-from push_relay.core.rules.findings import Finding, Mistakes
+from push_relay.adapters.catalog import read_routing_file
+from push_relay.core.rules.findings import ERROR, Finding, Mistakes
 from relayctl.artifact import CONFIGURATION, write_configuration
+from relayctl.checks.workers import check_folders
 from relayctl.deploy import ARTIFACTS
 from relayctl.page.explainer import Explainer, Files
 from relayctl.page.recorder import Gate
@@ -228,14 +229,9 @@ def _watched(files: Files) -> Iterator[Path]:
 
 def mistakes(files: Files, folders: set[Path]) -> tuple[Finding, ...]:
     """Return the mistakes in some source folders and in relay.toml."""
-    found: list[Finding] = []
-    for folder in sorted(folders):
-        if not folder.is_dir():
-            continue
-        try:
-            found += open_source_folder(folder).mistakes()
-        except Mistakes as exc:
-            found += exc.findings
+    existing = sorted(folder for folder in folders if folder.is_dir())
+    checked = check_folders(existing) if existing else []
+    found = [finding for each in checked for finding in each.findings if finding.severity == ERROR]
     try:
         read_routing_file(files.config, {path.parent.name for path in files.sources.glob("*/source.toml")})
     except Mistakes as exc:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from push_relay.adapters.catalog import open_source_folder, read_routing_file
+from push_relay.adapters.catalog import read_routing_file
 from push_relay.core.errors import ConfigurationInvalid
-from push_relay.core.rules.findings import ERROR, Finding, Mistakes
+from push_relay.core.rules.findings import Finding
+from relayctl.checks.workers import check_folders
 from relayctl.examples import examples_of
 from relayctl.page.explainer import Files
 from relayctl.page.story import Json, previewed_file
@@ -70,7 +71,9 @@ class Wording:
         }
 
     def preview(self, source: str, texts: Texts, examples: Sequence[str] = ()) -> Json:
-        """Return the mistakes of an edited copy, and what its examples become. Raises CannotEditError.
+        """Return the findings of an edited copy, and what its examples become. Raises CannotEditError.
+
+        Without `is_valid` the relay cannot use the copy, and there are no previews.
 
         examples  the names of those that are previewed; empty for all
         """
@@ -84,10 +87,17 @@ class Wording:
             for name in EDITABLE:
                 text = texts.get(name)
                 (edited / name).write_text(self._text(folder / name) if text is None else text, "utf-8")
-            findings = self._findings(edited, source)
-            is_broken = any(finding.severity == ERROR for finding in findings)
-            previews = [] if is_broken else self._previews(source, edited, examples)
-        return {"findings": [_finding(finding) for finding in findings], "previews": previews}
+            for other in folder.iterdir():  # the checks read the examples too
+                if other.name not in EDITABLE:
+                    (edited / other.name).symlink_to(other.absolute())
+            (checked,) = check_folders([edited])
+            findings = self._named(checked.findings, edited, source)
+            previews = self._previews(source, edited, examples) if checked.is_valid else []
+        return {
+            "findings": [_finding(finding) for finding in findings],
+            "is_valid": checked.is_valid,
+            "previews": previews,
+        }
 
     def save(self, source: str, texts: Texts, versions: Mapping[str, str]) -> Json:
         """Write files, if they are as the page has read them, and return what `read` does.
@@ -145,13 +155,8 @@ class Wording:
 
     # --- the preview ----------------------------------------------------------------------------------
 
-    def _findings(self, edited: Path, source: str) -> list[Finding]:
-        """Return the findings of the edited copy, with the names of the real files."""
-        try:
-            opened = open_source_folder(edited)
-            found = [*opened.mistakes(), *opened.warnings]
-        except Mistakes as exc:
-            found = list(exc.findings)
+    def _named(self, found: Sequence[Finding], edited: Path, source: str) -> list[Finding]:
+        """Return the findings of the edited copy with the names of the real files, line by line."""
         before, after = str(edited), self._shown(source)
         return [
             finding._replace(file=Path(finding.file).name, message=finding.message.replace(before, after))

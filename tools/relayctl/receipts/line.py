@@ -86,7 +86,7 @@ class LogLine:
 def read_line(text: str, function: str, at: float = 0.0) -> LogLine | None:
     """Read a line of a function's log; None for one that the relay's telemetry has not written.
 
-    Its texts are printable. Some are chosen by others: `vendor_code` by the vendor.
+    Its texts are printable, a stranger may have chosen them: `vendor_code` is the vendor's.
 
     at  seconds since the epoch, for a line without a time of its own
     """

@@ -174,10 +174,9 @@ async function preview() {
 
 function showPreview(found) {
   const list = byId("preview-list");
-  const hasMistakes = found.findings.some((finding) => finding.severity === "error");
-  list.classList.toggle("is-outdated", hasMistakes);
-  byId("previews-note").textContent = hasMistakes ? NOTE_OF_MISTAKES : NOTE;
-  if (hasMistakes) return; // the last preview stays
+  list.classList.toggle("is-outdated", !found.is_valid);
+  byId("previews-note").textContent = found.is_valid ? NOTE : NOTE_OF_MISTAKES;
+  if (!found.is_valid) return; // the last preview stays
   list.replaceChildren(...found.previews.map(previewElement));
   if (!found.previews.length) list.append(make("li", "preview-reason", {}, "The source has no example."));
   list.querySelector(".is-changed")?.scrollIntoView({ block: "nearest" });
