@@ -156,5 +156,5 @@ def test_an_unknown_proof_has_a_question_for_the_sender() -> None:
     ],
 )
 def test_other_values_are_not_described_as_signatures(header: str, value: str) -> None:
-    """A token is described as a token, and a digest is made without a secret."""
+    """A token is described as a token, and a hash of the content is made without a secret."""
     assert describe(header, value, {}) is None
