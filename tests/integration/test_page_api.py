@@ -174,14 +174,22 @@ def test_a_page_waits_for_the_next_change(world: World) -> None:
     """It is answered when something happens, and not before."""
     version = events(world)["version"]
     answers: list[Any] = []
-    waiting = threading.Thread(target=lambda: answers.append(events(world, version, "&wait=1")))
+
+    def wait_for_an_event() -> None:
+        # A change without an event, such as the stack's, ends a wait too.
+        after = version
+        while not (answers and answers[-1]["events"]):
+            answers.append(events(world, after, "&wait=1"))
+            after = answers[-1]["version"]
+
+    waiting = threading.Thread(target=wait_for_an_event, daemon=True)
     waiting.start()
     waiting.join(0.3)
-    assert answers == []
+    assert not any(answer["events"] for answer in answers)
     request(world, "POST", "/send", {"source": "oven", "example": "ready-for-nobody"})
     waiting.join(20)
-    assert answers[0]["events"][0]["source"] == "oven"
-    assert answers[0]["version"] > version
+    assert answers[-1]["events"][0]["source"] == "oven"
+    assert answers[-1]["version"] > version
 
 
 def test_a_page_of_another_run_gets_everything(world: World) -> None:

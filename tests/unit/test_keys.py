@@ -70,6 +70,7 @@ def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFix
     command = ["reference", "--docs", str(tmp_path), "--sources", str(tmp_path / "sources")]
     assert main([*command, "--check"]) == 1
     assert sorted(capsys.readouterr().err.splitlines()) == [
+        "following.schema.json: is not current; `make reference` writes it",
         "page.md: is not current; `make reference` writes it",
         "preview.schema.json: is not current; `make reference` writes it",
         "relay.schema.json: is not current; `make reference` writes it",
