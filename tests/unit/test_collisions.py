@@ -13,33 +13,19 @@ LISTED = '[aws]\neventbridge_topics = ["arn:aws:sns:eu-west-1:123456789012:event
 ANY = 'eventbridge_source = "*"'
 
 
-<<<<<<< HEAD
 def warnings(directory: Path, *rules: str, relay: str = "", routes: str = ROUTES) -> list[str]:
     """Return the messages of a check of two sources."""
-=======
-def warnings(directory: Path, *rules: str, relay: str = "", routed: str = "ab") -> list[str]:
-    """Return the messages of a check of two sources about their match rules."""
->>>>>>> cat5
     for name, rule in zip("ab", rules, strict=True):
         folder = directory / "sources" / name
         folder.mkdir(parents=True, exist_ok=True)
         message = '[[message]]\ntitle = "x"\nbody = "x"'
         (folder / "source.toml").write_text(f'title = "x"\ndocs = "x"\n[[match]]\n{rule}\n{message}')
         (folder / "schema.json").write_text("{}")
-<<<<<<< HEAD
     (directory / "relay.toml").write_text(relay + routes)
     result = check(directory / "sources", directory / "relay.toml")
     # A source without `[verify]` takes no webhook, so an example of one fails.
     assert {finding.code for finding in result.findings} <= {"colliding_rules", "failed_example", "no_route"}
     found = [finding for finding in result.findings if finding.code == "colliding_rules"]
-=======
-    routes = "".join(f'[[route]]\nsource = "{name}"\nto = ["user:1"]\n' for name in routed)
-    (directory / "relay.toml").write_text(relay + routes)
-    result = check(directory / "sources", directory / "relay.toml")
-    assert result.ok
-    found = [finding for finding in result.findings if finding.code != "no_route"]
-    assert {finding.code for finding in found} <= {"colliding_rules"}
->>>>>>> cat5
     return [f"{Path(f.file).parent.name}:{f.line} {f.key} {f.message}" for f in found]
 
 
@@ -133,12 +119,8 @@ def test_a_source_without_a_route_does_not_collide_with_one_that_has_some(
     routed: str, count: int, tmp_path: Path
 ) -> None:
     """It steps aside, so that no message is ambiguous."""
-<<<<<<< HEAD
     routes = "".join(f'[[route]]\nsource = "{name}"\nto = ["external:4711"]\n' for name in routed)
     assert len(warnings(tmp_path, ANY, ANY, routes=routes)) == count
-=======
-    assert len(warnings(tmp_path, ANY, ANY, routed=routed)) == count
->>>>>>> cat5
 
 
 def test_the_shipped_sources_do_not_collide(tmp_path: Path) -> None:
