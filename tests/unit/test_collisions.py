@@ -10,6 +10,7 @@ from fakes import SHIPPED
 from relayctl.checking import check
 
 LISTED = '[aws]\neventbridge_topics = ["arn:aws:sns:eu-west-1:123456789012:events"]\n'
+ROUTES = "".join(f'[[route]]\nsource = "{name}"\nto = ["user:1"]\n' for name in "ab")
 ANY = 'eventbridge_source = "*"'
 
 
@@ -93,6 +94,7 @@ IN_TOPIC = 'sns_topic = "*"\neventbridge_source = "aws.*"'
         ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), (HOT, {"cold": 1})], 0),
         ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), (HOT, {"cold": 1, "hot": 1})], 1),
         ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), None], 1),  # one of the conditions was not tried
+        ((BY_HEAT, BY_COLD), [(HOT, {"hot": 1}), ({"x-hot": "1"}, {"cold": 1})], 1),  # a webhook
         # An event that a rule publishes to the topic, and the condition of a notification.
         ((BY_HEAT, IN_TOPIC), [(HOT, {"hot": 1}), (COLD, {"cold": 1})], 0),
         ((IN_TOPIC, BY_HEAT), [(COLD, {"hot": 1}), (HOT, {"hot": 1})], 0),
