@@ -158,9 +158,7 @@ def test_an_example_that_its_source_refuses_gives_the_receipt_of_the_error(tmp_p
     [e for name in shipped.names() for e in examples_of(SHIPPED, name) if e.through_aws],
     ids=lambda example: example.label,
 )
-def test_the_queue_message_of_an_example_is_recognised_as_its_source(
-    example: Example, tmp_path: Path
-) -> None:
+def test_the_queue_message_of_an_example_is_recognised_as_its_source(example: Example) -> None:
     """It has the form in which SNS or EventBridge writes to a queue."""
     from invocations import sqs_batch, sqs_record  # noqa: PLC0415 (its names are common)
 
