@@ -53,6 +53,7 @@ _PAID = {
     "type": "invoice.paid",
     "data": {
         "invoice": {"number": "INV-7", "amount": 1999, "currency": "eur", "title": "Rye, March"},
+        "note": "Packed by Elmwood",
         "customer": {
             "name": "Wilhelmina Oakenfold",
             "iban": "DE89370400440532013000",
@@ -64,6 +65,7 @@ _FAILED = {
     "id": "evt_2PqK3zLkdIwHu7ixM2Xo",
     "type": "payment.failed",
     "data": {
+        "author": "Fred Elmwood",
         "reason": "Card declined",
         "card": {"last4": "4242"},
         "attempt_count": 2,
@@ -91,6 +93,7 @@ INVOICES = Sender(
     },
     (
         *_PEOPLE[:2],
+        "Elmwood",  # named by a field of the second file alone
         "DE89370400440532013000",
         "+44 20 7946 0958",
         "4242",

@@ -139,7 +139,7 @@ class AtOnce:
 
     @property
     def _forward(self) -> DirectForward:
-        return DirectForward(self.world.relay, Ending(self.world.messages), self.world.clock)
+        return DirectForward(self.world.relay, Ending(self.world.messages, self.world.clock))
 
 
 class World:

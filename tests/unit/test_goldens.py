@@ -179,3 +179,12 @@ def test_a_folder_without_examples_or_sources_is_explained(files: Files) -> None
     (files.folder / "none").mkdir()
     ran = files.run(files.folder / "none")
     assert (ran.code, "none: is not a folder of sources" in ran.err) == (2, True)
+
+
+def test_a_text_cannot_change_the_terminal(files: Files) -> None:
+    """The golden has the text as the source writes it, and the difference is shown without its commands."""
+    example = files.example({**HOT, "note": "Kiln \x9b2J\u202e4"})
+    ran = files.run("--update", example, json_lines=False)
+    assert "\x9b2J\u202e4" in golden(files)[0]["title"]
+    assert r"Kiln \x9b2J\x202e4" in ran.out
+    assert ran.out.replace("\n", "").isprintable()

@@ -85,7 +85,7 @@ def test_a_mistake_has_its_line_and_no_preview(
 
 def test_a_mistake_that_the_relay_does_not_refuse_is_shown_beside_the_previews(wording: Wording) -> None:
     """A condition about a misspelt name never holds, and `relayctl check` finds that."""
-    preview = wording.preview("oven", edited("type == 'hot'", "tipe == 'hot'"))
+    preview = wording.preview("oven", edited("type == 'hot'", "types == 'hot'"))
     assert preview["is_valid"] is True
     assert [(finding["line"], finding["severity"]) for finding in preview["findings"]] == [(17, "error")]
     assert "type" in preview["findings"][0]["message"]

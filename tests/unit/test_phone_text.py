@@ -219,3 +219,9 @@ def test_every_push_is_cleaned(tmp_path: Any) -> None:
     )
     assert world.witness.outcomes == [Outcome.DELIVERED]
     assert world.vendor.calls[0].push.wording.body == "warm\nhot"
+
+
+def test_a_run_without_a_width_is_cut() -> None:
+    """A stranger's text of a megabyte of them must not take a second, and no script needs so many."""
+    run = "\u200d\u200f" * 500
+    assert clean_line(f"\u05d0{run}\u05d0") == f"\u05d0{run[:64]}\u05d0"

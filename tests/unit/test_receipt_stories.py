@@ -322,3 +322,10 @@ def test_a_place_has_the_text_of_the_files_on_this_machine(tmp_path: Path) -> No
     assert texts.conditions_of("shop") == ["data.b", "always"]
     assert texts.conditions_of("nowhere") == texts.conditions_of(None) == []
     assert RouteTexts(tmp_path / "none.toml", tmp_path).text_of("route[1].when") is None
+
+
+def test_no_text_of_a_line_can_change_the_terminal() -> None:
+    """A vendor chooses `vendor_code`, and a message's sender perhaps an id."""
+    read = line(vendor_code="\x1b[2J", detail="a\x9bb", violations=["/\u202e type"], event_id="\x1b]0;e")
+    assert (read.vendor_code, read.detail, read.violations) == (r"\x1b[2J", r"a\x9bb", (r"/\x202e type",))
+    assert read.event_ids == (r"\x1b]0;e",)

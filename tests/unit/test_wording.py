@@ -51,6 +51,14 @@ def test_a_value_that_reads_itself_is_null() -> None:
     assert title(made) == "x: x"
 
 
+def test_a_value_that_fails_does_so_for_each_rule() -> None:
+    """The second rule must not read null and write half of its message."""
+    rules = [{**RULE, "when": "broken"}, {"title": "t{{ broken }}", "body": "b"}]
+    made = source(value={"where": "'w'", "note": "'n'", "broken": "data.a[::0]"}, message=rules)
+    with pytest.raises(MappingFailed, match=r"message\[2\]"):
+        made.wording(event(a=[1]))
+
+
 def test_a_value_is_evaluated_once_for_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long expression that ten rules read costs as much as one."""
     made = source(

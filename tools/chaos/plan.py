@@ -32,7 +32,7 @@ class Kind(StrEnum):
     URGENT = "urgent"  # has high priority
     BRIEF = "brief"  # expires after an hour
     STORM = "storm"  # is batched
-    NOBODY = "nobody"  # matches no message rule
+    NOBODY = "nobody"  # a message rule skips it
     BROKEN = "broken"  # violates its source's schema
     FORGED = "forged"  # has a wrong signature
     POISON = "poison"  # kills every worker that handles it
@@ -270,11 +270,16 @@ def push_document(planned: Planned) -> dict[str, Any]:
 def github_document(planned: Planned) -> dict[str, Any]:
     """Return an event's data for the source `github`."""
     return {
-        "action": "labeled" if planned.kind is Kind.NOBODY else "opened",
+        "action": "checks_requested" if planned.kind is Kind.NOBODY else "opened",
         "issue": {"number": 1, "title": f"{planned.marker} {planned.kind}"},
         "repository": {"full_name": f"chaos/{planned.marker}"},
         "sender": {"login": "hubot"},
     }
+
+
+def github_event(planned: Planned) -> str:
+    """Return the type of an event for the source `github`, which skips those of the merge queue."""
+    return "merge_group" if planned.kind is Kind.NOBODY else "issues"
 
 
 def notification(planned: Planned) -> dict[str, Any]:

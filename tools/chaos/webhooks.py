@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chaos.plan import Kind, Planned, Request, Way, github_document, push_document
+from chaos.plan import Kind, Planned, Request, Way, github_document, github_event, push_document
 
 #: The source to which each way's webhooks are sent.
 _SOURCE_OF = {
@@ -89,6 +89,6 @@ def _github(request: Request, body: bytes, secret: str) -> dict[str, str]:
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return {
         "x-github-delivery": request.id,
-        "x-github-event": "issues",
+        "x-github-event": github_event(request.events[0]),
         "x-hub-signature-256": f"sha256={signature}",
     }

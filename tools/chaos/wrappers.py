@@ -306,7 +306,7 @@ def watch(settings: Settings, clock: SystemClock, injector: FaultInjector) -> Wa
     relay = _watch_relay(consumer.relay, queue, injector)
     forward: Forward = QueueForward(queue)
     if settings.mode is DeliveryMode.DIRECT:
-        forward = DirectForward(relay, Ending(queue), clock)
+        forward = DirectForward(relay, Ending(queue, clock))
     intake = replace(endpoint.intake, forward=forward)
     return Watched(
         HttpEndpoint(WatchedIntake(**_fields_of(intake), injector=injector), telemetry),

@@ -79,7 +79,7 @@ def check(directory: Path, config: Path) -> Result:
         routing.routed_sources,
         cache(partial(sample_arrivals, directory)),
     )
-    unrouted = [folder for folder in folders.values() if not routing.has_route(folder.name)]
+    unrouted = [folder for folder in folders.values() if folder.name not in routing.routed_sources]
     of_config = (*routing.warnings, *of_routes, *_without_route(unrouted, config))
     return Result(
         (*_in_order(found), *_in_order(of_config)),

@@ -21,9 +21,9 @@ from push_relay.core.rules.source import Source
 from push_relay.core.split import items_of
 from push_relay.core.translator import Translator
 from relayctl import webhook
+from relayctl.example_files import EXAMPLE_SUFFIX, example_files
 from relayctl.local_aws import ACCOUNT, REGION
 
-_SUFFIX: Final = ".request.json"
 _TOPIC: Final = "sns-topic"
 _BUS: Final = "eventbridge-source"
 _QUEUE: Final = "sqs-queue"
@@ -118,8 +118,8 @@ def aws_message(request: webhook.Webhook, message_id: str, sent_at: datetime) ->
 
 def examples_of(sources: Path, name: str) -> list[Example]:
     """Return a source's examples in the order of their names."""
-    files = sorted((sources / name / "examples").glob(f"*{_SUFFIX}"))
-    return [Example(name, file.name.removesuffix(_SUFFIX), file) for file in files]
+    files = example_files(sources / name)
+    return [Example(name, file.name.removesuffix(EXAMPLE_SUFFIX), file) for file in files]
 
 
 def translate(translator: Translator, example: Example) -> list[Push | Receipt]:
@@ -192,7 +192,7 @@ def _no_example(sources: Path, source: str, name: str = "") -> str:
         return f"there is no source `{source}`; {choices(source, names)}"
     names = [example.name for example in examples_of(sources, source)]
     if not names:
-        return f"the source `{source}` has no examples (src/sources/{source}/examples/*{_SUFFIX})"
+        return f"the source `{source}` has no examples (src/sources/{source}/examples/*{EXAMPLE_SUFFIX})"
     return f"the source `{source}` has no example `{name}`; {choices(name, names)}"
 
 

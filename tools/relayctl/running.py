@@ -40,11 +40,6 @@ class Running:
         return f"http://{HOST}:{self.aws_port}"
 
     @property
-    def sandbox_url(self) -> str:
-        """The URL of the sandbox's phone."""
-        return f"http://{HOST}:{self.sandbox_port}"
-
-    @property
     def outputs(self) -> Mapping[str, str]:
         """The outputs that this machine has in place of the stack's own."""
         if not self.webhook_port:

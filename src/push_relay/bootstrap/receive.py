@@ -68,7 +68,7 @@ def _direct(common: Common) -> Forward:
     from push_relay.entrypoints.direct import DirectForward  # noqa: PLC0415
     from push_relay.entrypoints.ending import Ending  # noqa: PLC0415
 
-    return DirectForward(build_relay(common), Ending(common.queue), common.clock)
+    return DirectForward(build_relay(common), Ending(common.queue, common.clock))
 
 
 def warm_up(settings: Settings) -> None:

@@ -19,6 +19,8 @@ REPLACEMENT = "\ufffd"
 
 #: Characters of a text that are looked at one by one: more than any phone shows.
 _LONGEST = 200_000
+#: Characters of a run without a width that are looked at: more than any script needs.
+_LONGEST_RUN = 64
 #: Characters that usually tell whether a text is blank.
 _GLANCE = 1000
 
@@ -71,7 +73,7 @@ def clean_text(text: str) -> str:
 def is_blank(text: str) -> bool:
     """Return whether a phone would show no part of a text."""
     # Most texts have a visible character near the beginning, and some are a megabyte long.
-    return not clean_text(text[:_GLANCE]) and not clean_text(text)
+    return not clean_text(text[:_GLANCE]) and (len(text) <= _GLANCE or not clean_text(text))
 
 
 def _is_plain(text: str) -> bool:
@@ -178,7 +180,7 @@ def _needed(run: "re.Match[str]", *, right_to_left: bool) -> str:
     text, kept = run.string, ""
     base = text[run.start() - 1] if run.start() else ""
     following = text[run.end() : run.end() + 1]
-    for at in range(run.start(), run.end()):
+    for at in range(run.start(), min(run.end(), run.start() + _LONGEST_RUN)):
         tags = _patterns.flag_tags.match(text, at) if base == _BLACK_FLAG and not kept else None
         if tags:
             kept = tags[0]

@@ -27,7 +27,7 @@ from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.isolation import Isolation, one_by_one
 from push_relay.entrypoints.memory import portions
 from push_relay.entrypoints.ports import LambdaContext, Queues, time_left
-from push_relay.entrypoints.queue_record import QueueRecord, due_of, read_batch
+from push_relay.entrypoints.queue_record import QueueRecord, read_batch
 from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
@@ -166,7 +166,7 @@ class BatchConsumer:
 
     @property
     def _ending(self) -> Ending:
-        return Ending(self.queues)
+        return Ending(self.queues, self.clock)
 
     def _finished(self, record: QueueRecord, finish: Callable[[QueueRecord], bool]) -> bool:
         try:
@@ -184,8 +184,7 @@ class BatchConsumer:
             # SQS hands out the whole record again, with the parts that have failed: they are dead-lettered
             # when the record ends. The records behind it would otherwise keep the group waiting until the
             # queue's visibility timeout ends.
-            seconds = due_of(parked) - self.clock.now()
-            self.queues.delay([each.content for each in (record, *record.behind)], seconds)
+            self.queues.delay([each.content for each in (record, *record.behind)], record.wait(parked))
             return False
         self._ending.dead_letter(record)
         if not parked:

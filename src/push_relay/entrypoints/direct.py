@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from push_relay.core.clock import Clock, TimeLeft
+from push_relay.core.clock import TimeLeft
 from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
 from push_relay.core.event import Event
 from push_relay.core.intake import Forwarded
@@ -21,7 +21,6 @@ class DirectForward:
 
     relay: Relay
     ending: Ending
-    clock: Clock
 
     def __call__(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Forwarded]:
         """Deliver events. An event that no queue message can hold is not delivered: it is lost."""
@@ -40,7 +39,7 @@ class DirectForward:
     def _end(self, event: Event, receipts: Sequence[Receipt]) -> Forwarded:
         """Park or dead-letter what the receipts of an event demand."""
         record = QueueRecord({}, event=event)
-        record.note(receipts, self.clock.now())
+        record.note(receipts, self.ending.clock.now())
         try:
             self.ending.dead_letter(record)
             self.ending.requeue(record)

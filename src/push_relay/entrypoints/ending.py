@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from push_relay.core.clock import Clock
 from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Receipt
 from push_relay.core.queue_format import Packed, as_received, pack
 from push_relay.entrypoints.ports import Queues
-from push_relay.entrypoints.queue_record import QueueRecord, due_of
+from push_relay.entrypoints.queue_record import QueueRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,15 @@ class Ending:
     """Ends the handling of queue records. Both methods raise QueueUnavailable and PayloadTooLarge."""
 
     queues: Queues
+    clock: Clock
 
     def requeue(self, record: QueueRecord) -> None:
         """Queue a record's event for the next attempt of its parked pushes, in one message or several."""
         for part in record.parked_parts():
             event = record.event_for(part)
             if event:
-                self.queues.requeue(event, record.next_attempt(part), due_of(part), _code(part))
+                due = self.clock.now() + record.wait(part)
+                self.queues.requeue(event, record.next_attempt(part), due, _code(part))
 
     def dead_letter(self, record: QueueRecord) -> None:
         """Dead-letter the parts of an event that have failed, or the message as it was received.

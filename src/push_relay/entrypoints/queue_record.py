@@ -32,6 +32,7 @@ class QueueRecord:
     crashes  how often the function died on it, if that is known; always 0 in a FIFO queue, where a message
              that waits is received again too
     behind   the later messages of its group in the same batch
+    noted_at when the receipts were noted, in seconds since the epoch
     """
 
     content: Mapping[str, Any]
@@ -44,6 +45,7 @@ class QueueRecord:
     behind: Sequence["QueueRecord"] = ()
     event: Event | None = None
     receipts: Sequence[Receipt] = field(default=())
+    noted_at: float = 0.0
 
     @classmethod
     def of_sqs(cls, record: Mapping[str, Any]) -> "QueueRecord":
@@ -108,6 +110,7 @@ class QueueRecord:
         FIFO queue waits as a whole. Another record without an event waits until SQS hands it out again.
         """
         self.receipts = receipts
+        self.noted_at = now
         if self.event is None and self.group is None:
             return
         due: dict[int, float] = {}
@@ -143,14 +146,13 @@ class QueueRecord:
                 waits.append(paced(receipt.retry_after or 0.0, _random, high=high, tried=tried))
         return max(waits)
 
+    def wait(self, parked: Sequence[Receipt]) -> float:
+        """Return the seconds that parked receipts wait together, as chosen when they were noted."""
+        return max(receipt.due or 0.0 for receipt in parked) - self.noted_at
+
     def next_attempt(self, parked: Sequence[Receipt]) -> int:
         """Return the number of the next attempt. A wait for the account has not used up an attempt."""
         return self.attempt + any(not receipt.is_paced for receipt in parked)
-
-
-def due_of(parked: Sequence[Receipt]) -> float:
-    """Return when parked receipts that wait together are tried again, in seconds since the epoch."""
-    return max(receipt.due or 0.0 for receipt in parked)
 
 
 def _parts(parked: Sequence[Receipt]) -> list[Sequence[Receipt]]:

@@ -14,7 +14,8 @@ from push_relay.core.rules.route import read_routing
 from push_relay.core.rules.source import Source
 from push_relay.core.rules.source_file import SourceFile
 from relayctl.catalogue.page_file import MOST_ON_A_PHONE, PageFile, read_page
-from relayctl.preview.goldens import EXAMPLE_SUFFIX, ROUTES, folder_routing, golden_file
+from relayctl.example_files import EXAMPLE_SUFFIX, example_files
+from relayctl.preview.goldens import ROUTES, folder_routing, golden_file
 from relayctl.preview.inputs import InputError, parse_json, read_bytes, read_input
 from relayctl.preview.previewer import Previewer
 from relayctl.preview.result import PreviewedEvent
@@ -80,8 +81,7 @@ class CatalogueFolder:
     @cached_property
     def examples(self) -> tuple[CatalogueExample, ...]:
         """The examples, by name."""
-        files = (self.path / "examples").glob(f"*{EXAMPLE_SUFFIX}")
-        return tuple(sorted(map(self._example, files), key=lambda example: example.name))
+        return tuple(map(self._example, example_files(self.path)))
 
     @cached_property
     def on_the_phone(self) -> tuple[Wording, ...]:

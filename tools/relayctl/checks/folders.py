@@ -3,14 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from push_relay.adapters.catalog import is_source_name, shown_file
 from push_relay.core.rules.findings import WARNING, Finding
 from relayctl.checks.problems import INVALID_NAME, UNUSED_FILE
-
-_EXAMPLE: Final = ".request.json"
-_GOLDEN: Final = ".pushes.json"
+from relayctl.example_files import EXAMPLE_SUFFIX, GOLDEN_SUFFIX
 
 
 def folder_findings(folder: Path) -> Iterator[Finding]:
@@ -26,18 +23,19 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
     examples = folder / "examples"
     for file in sorted(examples.iterdir()) if examples.is_dir() else ():
         yield from _example_findings(file)
-    for file in sorted(folder.glob("*.request.json")):
+    for file in sorted(folder.glob(f"*{EXAMPLE_SUFFIX}")):
         yield _unused(file, "is not in the folder `examples`, and so is not an example")
 
 
 def _example_findings(file: Path) -> Iterator[Finding]:
-    if file.suffix != ".json" or file.name.endswith(_EXAMPLE):
+    if file.suffix != ".json" or file.name.endswith(EXAMPLE_SUFFIX):
         return
-    if not file.name.endswith(_GOLDEN):
-        yield _unused(file, f"is not an example: name it `{file.stem.partition('.')[0]}{_EXAMPLE}`")
-    elif not file.with_name(file.name.removesuffix(_GOLDEN) + _EXAMPLE).is_file():
+    if not file.name.endswith(GOLDEN_SUFFIX):
+        yield _unused(file, f"is not an example: name it `{file.stem.partition('.')[0]}{EXAMPLE_SUFFIX}`")
+    elif not file.with_name(file.name.removesuffix(GOLDEN_SUFFIX) + EXAMPLE_SUFFIX).is_file():
         yield _unused(
-            file, f"has no example beside it: `{file.name.removesuffix(_GOLDEN)}{_EXAMPLE}` is missing"
+            file,
+            f"has no example beside it: `{file.name.removesuffix(GOLDEN_SUFFIX)}{EXAMPLE_SUFFIX}` is missing",
         )
 
 

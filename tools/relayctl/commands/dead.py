@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from relayctl.deadletters import options
+from relayctl.terminal_text import printable
 
 if TYPE_CHECKING:
     from relayctl.deadletters.listing import Listing
@@ -122,10 +123,5 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _safe(body: str) -> str:
-    """Escape control characters, which a sender could use to change a terminal.
-
-    A program gets the body unchanged.
-    """
-    if not sys.stdout.isatty():
-        return body
-    return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in body)
+    """Return a body as it is shown. A program gets it unchanged."""
+    return printable(body) if sys.stdout.isatty() else body

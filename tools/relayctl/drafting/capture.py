@@ -22,6 +22,8 @@ from relayctl.webhook import read_webhook
 _MEMBERS: Final = frozenset(
     {"headers", "query", "body", "method", "url", "path", "isBase64Encoded", "documented_at"}
 )
+#: Members of what AWS delivers: messages of queues and topics, an EventBridge event, an alarm's action.
+_OF_AWS: Final = ({"Records"}, {"detail", "detail-type"}, {"alarmArn", "alarmData"})
 #: The first line of a dump: a request line, or a header. `curl -v` writes `> ` before both.
 _REQUEST_LINE: Final = re.compile(r"(?:> ?)?(?:POST|PUT|PATCH|GET|DELETE) (\S+)(?: HTTP/[0-9.]+)?\s*")
 _HEADER_LINE: Final = re.compile(r"(?:> ?)?([A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}): ?(.*)")
@@ -46,7 +48,7 @@ def read_capture(file: str) -> Capture:
     if isinstance(document, dict):
         if is_http(document):
             return _invocation(file, document)
-        if "Records" in document or {"detail", "detail-type"} <= document.keys():
+        if any(members <= document.keys() for members in _OF_AWS):
             raise InputError(
                 f"{file}: is an event that AWS delivers, and `relayctl new` drafts sources of webhooks: see "
                 "docs/writing-a-source.md, `Events from AWS`"

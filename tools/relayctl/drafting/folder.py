@@ -23,10 +23,9 @@ from relayctl.drafting.schema import infer
 from relayctl.drafting.secrecy import Kind
 from relayctl.drafting.word_lists import words as listed
 from relayctl.drafting.wording import Draft, draft
+from relayctl.example_files import EXAMPLE_SUFFIX, GOLDEN_SUFFIX
 from relayctl.preview.goldens import (
-    EXAMPLE_SUFFIX,
     ROUTES,
-    SUFFIX,
     Golden,
     GoldenWriter,
     golden_file,
@@ -250,7 +249,7 @@ def _made(drafted: Drafted, folder: Path) -> list[tuple[str, Golden]]:
 
 def _replace_files(folder: Path, made: Path) -> None:
     """Move the files of a made folder into place. Of an existing folder's files only its examples go."""
-    for suffix in (EXAMPLE_SUFFIX, SUFFIX):
+    for suffix in (EXAMPLE_SUFFIX, GOLDEN_SUFFIX):
         for file in (folder / "examples").glob(f"*{suffix}"):
             file.unlink()
     shutil.copytree(made, folder, dirs_exist_ok=True)

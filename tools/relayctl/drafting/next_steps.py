@@ -8,6 +8,7 @@ from typing import Final
 from relayctl.drafting.folder import Drafted
 from relayctl.drafting.secrecy import Kind
 from relayctl.preview.goldens import Golden
+from relayctl.terminal_text import printable
 
 _WIDTH: Final = 110
 _READ_FIRST: Final = "texts are kept, and a name in them is only replaced if a field has it too."
@@ -72,8 +73,8 @@ def _pushes(golden: Golden) -> Iterator[str]:
     if not golden:
         yield "  no push"
     for push in golden:
-        yield f"  title    {push['title']}"
-        first, *more = str(push["body"]).splitlines()
+        yield f"  title    {printable(str(push['title']))}"
+        first, *more = printable(str(push["body"])).splitlines()
         yield f"  body     {first}"
         yield from (f"           {line}" for line in more)
 

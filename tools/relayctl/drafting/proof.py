@@ -15,7 +15,7 @@ from push_relay.core.trust.place import Place
 from push_relay.core.trust.presets import PRESETS, SLUGS
 from push_relay.core.trust.verify_table import Verify
 from relayctl.drafting.capture import Capture
-from relayctl.drafting.signature_form import describe
+from relayctl.drafting.signature_form import describe, is_named_as_signature
 from relayctl.drafting.word_lists import words as listed
 from relayctl.preview.inputs import InputError
 
@@ -198,9 +198,7 @@ def _by_signature(captures: Sequence[Capture]) -> Proof | None:
     for capture in captures:
         for header, value in capture.headers.items():
             if found := describe(header, value, capture.headers):
-                same = [slug for slug in SLUGS if _place(slug) == Place("header", header)]
-                also = [f"Presets with the same header: {', '.join(same)}."] if same else []
-                comments = (f"Guessed from the header `{header}`. {found.guessed}", *also)
+                comments = (f"Guessed from the header `{header}`{_same_header(header)}.", found.guessed)
                 return Proof(found.table, comments, _KEY, question=_SIGNATURE_QUESTION)
     return None
 
@@ -237,11 +235,17 @@ def _by_token(captures: Sequence[Capture]) -> Proof | None:
 
 
 def _unknown(captures: Sequence[Capture]) -> Proof:
-    found = (
-        "No proof was found in the headers."
-        if any(each.headers for each in captures)
-        else "No headers were captured."
-    )
+    headers = [header for capture in captures for header in capture.headers]
+    odd = next(filter(is_named_as_signature, headers), "")
+    if odd:
+        found = f"The header `{odd}` has a proof of an unknown form{_same_header(odd)}."
+        question = f"How is the header `{odd}` made? docs/security.md lists what can be described."
+    else:
+        found = "No proof was found in the headers." if headers else "No headers were captured."
+        question = (
+            "Does it sign its webhooks, and how? If it does not: can a header be added, with the token, or "
+            "only an address be entered?"
+        )
     return Proof(
         {"scheme": "token", "header": OWN_HEADER},
         [
@@ -250,8 +254,11 @@ def _unknown(captures: Sequence[Capture]) -> Proof:
             'If only an address can be entered, add the token to it: `query = "token"` in place of `header`.',
         ],
         f"a random token of your own, which the sender has to send as `{OWN_HEADER}`",
-        question=(
-            "Does it sign its webhooks, and how? If it does not: can a header be added, with the token, or "
-            "only an address be entered?"
-        ),
+        question=question,
     )
+
+
+def _same_header(header: str) -> str:
+    """Return the presets that expect their proof in a header, as the end of a sentence."""
+    same = [slug for slug in SLUGS if _place(slug) == Place("header", header)]
+    return f" (presets with the same header: {', '.join(same)})" if same else ""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 _NAME: Final = re.compile(
-    r"(?:^|-)(?:signature|signatures|sig|hmac|digest|sign)(?:$|-(?:v?\d{1,3}|sha-?\d{1,3}|hmac))"
+    r"(?:^|-)(?:signature|signatures|sig|hmac|digest|sign)(?:$|-(?:v?\d{1,3}|sha-?\d{1,3}|hmac|primary)$)"
 )
 #: Standard headers that no shared secret takes part in.
 _OTHERS: Final = frozenset({"digest", "content-digest", "repr-digest", "signature-input"})
@@ -26,9 +26,14 @@ class Description(NamedTuple):
     guessed: str
 
 
+def is_named_as_signature(header: str) -> bool:
+    """Return whether a header's name is that of a signature."""
+    return header not in _OTHERS and _NAME.search(header) is not None
+
+
 def describe(header: str, value: str, headers: Mapping[str, str]) -> Description | None:
     """Return the description of a header's signature; None if the header does not look like one."""
-    if header in _OTHERS or not _NAME.search(header):
+    if not is_named_as_signature(header):
         return None
     table: dict[str, Any] = {"scheme": "signed", "signature": f"header:{header}"}
     for separator in (",", ";"):

@@ -14,6 +14,7 @@ from relayctl.preview.goldens import (
 )
 from relayctl.preview.inputs import InputError
 from relayctl.preview.session import Messages, Session
+from relayctl.terminal_text import printable
 
 _NO_GOLDEN, _WRONG_ARGUMENTS = 1, 2
 
@@ -88,4 +89,4 @@ def compare(session: Session) -> int:
 
 def _print_lines(lines: list[str]) -> None:
     for line in lines:
-        print(f"  {line}".rstrip())
+        print(f"  {printable(line)}".rstrip())

@@ -21,14 +21,13 @@ from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import DEFAULT_ACCOUNT, Push
 from push_relay.core.rules.route import Routing
+from relayctl.example_files import EXAMPLE_SUFFIX, GOLDEN_SUFFIX
 from relayctl.preview.inputs import InputError, read_input
 from relayctl.preview.json_line import wording_object
 from relayctl.preview.layered_sources import LayeredSources
 from relayctl.preview.previewer import Previewer
 from relayctl.preview.result import PreviewedEvent, PreviewedFile
 
-EXAMPLE_SUFFIX: Final = ".request.json"
-SUFFIX: Final = ".pushes.json"
 #: The routes of a source folder, with which its goldens are written.
 ROUTES: Final = "routes.toml"
 #: The outcomes that a golden can hold. An event of an example may be old.
@@ -47,7 +46,7 @@ def golden_file(example: Path) -> Path:
         raise InputError(
             f"{example}: a golden is written for an example, which is named NAME{EXAMPLE_SUFFIX}"
         )
-    return example.with_name(example.name.removesuffix(EXAMPLE_SUFFIX) + SUFFIX)
+    return example.with_name(example.name.removesuffix(EXAMPLE_SUFFIX) + GOLDEN_SUFFIX)
 
 
 def golden_text(golden: Golden) -> str:
@@ -67,8 +66,8 @@ def without_example(folder: Path) -> list[Path]:
     """Return the golden files of a source folder whose example is missing."""
     return [
         file
-        for file in sorted((folder / "examples").glob(f"*{SUFFIX}"))
-        if not file.with_name(file.name.removesuffix(SUFFIX) + EXAMPLE_SUFFIX).is_file()
+        for file in sorted((folder / "examples").glob(f"*{GOLDEN_SUFFIX}"))
+        if not file.with_name(file.name.removesuffix(GOLDEN_SUFFIX) + EXAMPLE_SUFFIX).is_file()
     ]
 
 

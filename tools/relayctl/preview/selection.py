@@ -6,6 +6,7 @@ An argument is a file, a source folder, a folder of source folders, or the name 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from relayctl.example_files import EXAMPLE_SUFFIX, example_files
 from relayctl.preview.inputs import STDIN, InputError
 from relayctl.preview.layered_sources import LayeredSources, source_folders
 
@@ -30,9 +31,9 @@ def _files(word: str, sources: LayeredSources) -> Iterator[str]:
     if folders is None:
         yield word
         return
-    found = [str(file) for folder in folders for file in sorted((folder / "examples").glob("*.request.json"))]
+    found = [str(file) for folder in folders for file in example_files(folder)]
     if not found:
-        raise InputError(f"{word}: has no examples (examples/NAME.request.json)")
+        raise InputError(f"{word}: has no examples (examples/NAME{EXAMPLE_SUFFIX})")
     yield from found
 
 

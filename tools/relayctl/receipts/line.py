@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.outcomes import Outcome
+from relayctl.terminal_text import printable
 
 RECEIVE, DELIVER = "receive", "deliver"
 FUNCTIONS: Final = (RECEIVE, DELIVER)
@@ -85,6 +86,8 @@ class LogLine:
 def read_line(text: str, function: str, at: float = 0.0) -> LogLine | None:
     """Read a line of a function's log; None for one that the relay's telemetry has not written.
 
+    Its texts are printable, a stranger may have chosen them: `vendor_code` is the vendor's.
+
     at  seconds since the epoch, for a line without a time of its own
     """
     try:
@@ -102,7 +105,7 @@ def read_line(text: str, function: str, at: float = 0.0) -> LogLine | None:
         at=_moment(written.get("timestamp")) or at,
         function=function,
         kind=kind,
-        text=message,
+        text=printable(message),
         level=_text(written, "level") or "INFO",
         source=_text(written, "source"),
         event_ids=_event_ids(written),
@@ -130,12 +133,14 @@ def _event_ids(written: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _text(written: Mapping[str, Any], key: str) -> str | None:
     value = written.get(key)
-    return value if isinstance(value, str) else None
+    return printable(value) if isinstance(value, str) else None
 
 
 def _texts(written: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = written.get(key)
-    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+    return (
+        tuple(printable(text) for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+    )
 
 
 def _number(written: Mapping[str, Any], key: str) -> float | None:

@@ -11,6 +11,7 @@ from relayctl import webhook
 from relayctl.sending import CannotSendError
 from relayctl.sending.preparing import Prepared
 from relayctl.targets import Target
+from relayctl.terminal_text import printable
 
 #: Seconds that a time in whole seconds, and another server's clock, may differ.
 _ROUNDED_SECS: Final = 2.0
@@ -95,11 +96,11 @@ def read_answer(answer: webhook.Answer) -> Sent:
     return Sent(
         status=answer.status,
         correlation_id=answer.headers.get("x-correlation-id"),
-        event_ids=tuple(str(entry["id"]) for entry in entries if isinstance(entry.get("id"), str)),
+        event_ids=tuple(printable(entry["id"]) for entry in entries if isinstance(entry.get("id"), str)),
         error_code=_text(content.get("code")),
         detail=_text(content.get("detail")) or _text(content.get("message")),
         violations=tuple(
-            f"{each.get('pointer') or '/'} {each.get('rule')}"
+            printable(f"{each.get('pointer') or '/'} {each.get('rule')}")
             for each in (errors if isinstance(errors, list) else [])
             if isinstance(each, dict)
         ),
@@ -107,4 +108,4 @@ def read_answer(answer: webhook.Answer) -> Sent:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return printable(value) if isinstance(value, str) else None

@@ -6,6 +6,7 @@ read texts and numbers are imported on the first call, because few events need e
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jmespath import exceptions, functions
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 #: Characters in which `first_line` looks for a line. Strangers write the text, and each blank line takes
 #: microseconds.
 _FIRST_LINE_CHARS = 20_000
+#: Values of lists that are read, and characters that `replace` and `join_text` may make. An event of a
+#: megabyte has room for a quarter of a million values, and its texts could be put together to gigabytes.
+_MOST_VALUES = 10_000
+_MOST_CHARS = 2_000_000
 
 _ANY: "Types" = {"types": []}
 _TEXT: "Types" = {"types": ["string"]}
@@ -36,7 +41,7 @@ class Functions(functions.Functions):
         """
         try:
             value: object = super().call_function(function_name, resolved_args)
-        except (exceptions.JMESPathTypeError, TypeError, ValueError, OverflowError):
+        except (exceptions.JMESPathTypeError, TypeError, ValueError, ArithmeticError):
             return None
         return value
 
@@ -76,8 +81,11 @@ class Functions(functions.Functions):
         return without_markup(text) or None
 
     @functions.signature(_TEXT, _TEXT, _TEXT)
-    def _func_replace(self, text: str, old: str, new: str) -> str:
-        return text.replace(old, new) if old else text
+    def _func_replace(self, text: str, old: str, new: str) -> str | None:
+        if not old:
+            return text
+        is_short = len(text) + text.count(old) * len(new) <= _MOST_CHARS
+        return text.replace(old, new) if is_short else None
 
     @functions.signature(_TEXT, _TEXT, _NUMBER)
     def _func_part(self, text: str, separator: str, index: int) -> str | None:
@@ -132,7 +140,9 @@ class Functions(functions.Functions):
 
     @functions.signature(_TEXT, {"types": [], "variadic": True})
     def _func_join_text(self, separator: str, *parts: object) -> str | None:
-        return separator.join(_texts(parts)) or None
+        texts = list(_texts(parts))
+        is_short = sum(map(len, texts)) + len(texts) * len(separator) <= _MOST_CHARS
+        return (separator.join(texts) or None) if is_short else None
 
     @functions.signature(_TEXT, _ANY, _TEXT)
     def _func_enclose(self, before: str, text: object, after: str) -> str | None:
@@ -197,8 +207,11 @@ class Functions(functions.Functions):
 
 
 def _texts(values: Iterable[object]) -> Iterator[str]:
-    """Yield numbers, and texts that are not blank without the space round them, also those in lists."""
-    for value in values:
+    """Yield numbers, and texts that are not blank without the space round them, also those in lists.
+
+    Only the first values are read.
+    """
+    for value in islice(_values(values), _MOST_VALUES):
         match value:
             case bool():
                 continue
@@ -206,8 +219,14 @@ def _texts(values: Iterable[object]) -> Iterator[str]:
                 yield str(value)
             case str() if not is_blank(value):
                 yield value.strip()
-            case list():
-                yield from _texts(value)
+
+
+def _values(values: Iterable[object]) -> Iterator[object]:
+    for value in values:
+        if isinstance(value, list):
+            yield from _values(value)
+        else:
+            yield value
 
 
 #: The functions added to JMESPath's own.

@@ -83,6 +83,7 @@ class Routing(NamedTuple):
 
     account   the account `default`, which is always in `accounts`
     budgets   by account: calls of its day that the pushes of a source may use; without one it may use all
+    routed_sources  the sources for which there is a route, be its condition true or not
     eventbridge_topics  ARNs of SNS topics that EventBridge alone publishes to
     warnings  what still works and has to be changed
     """
@@ -94,6 +95,7 @@ class Routing(NamedTuple):
     policies: Mapping[str, Policy] = {}
     read_by_routes: Mapping[str, RequestFields] = {}
     budgets: Mapping[str, Mapping[str, int]] = {}
+    routed_sources: frozenset[str] = frozenset()
     eventbridge_topics: frozenset[str] = frozenset()
     warnings: tuple[Finding, ...] = ()
 
@@ -108,15 +110,6 @@ class Routing(NamedTuple):
     def urgent_sources(self) -> frozenset[str]:
         """Return the sources that have an urgent route."""
         return frozenset(route.source for route in self.routes if route.high)
-
-    @property
-    def routed_sources(self) -> frozenset[str]:
-        """The sources for which there is a route, be its condition true or not."""
-        return frozenset(route.source for route in self.routes)
-
-    def has_route(self, source: str) -> bool:
-        """Return whether a route is for a source, be its condition true or not."""
-        return any(route.source == source for route in self.routes)
 
     def route(self, event: Event) -> Routed:
         """Return the recipients of an event. A condition or a recipient that fails leaves the others alone.
@@ -242,6 +235,7 @@ def read_routing(
         policies={name: read_policy(table) for name, table in file.source.items()},
         read_by_routes=_read_by_routes(routes),
         budgets=budgets,
+        routed_sources=frozenset(route.source for route in routes),
         eventbridge_topics=frozenset(file.aws.eventbridge_topics),
         warnings=report.warnings,
     )

@@ -64,7 +64,12 @@ class NamedValues(Mapping[str, Any]):
         if name not in self._known and name in self._expressions:
             # A value that reads itself is null. `relayctl check` refuses it.
             self._known[name] = None
-            self._known[name] = self._expressions[name](self)
+            try:
+                self._known[name] = self._expressions[name](self)
+            except Exception:
+                # It fails for each rule that reads it, not only for the first.
+                del self._known[name]
+                raise
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
