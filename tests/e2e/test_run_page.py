@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fakes import SHIPPED, SHIPPED_ROUTES
-from relayctl import demonstration, senders, webhook
+from relayctl import senders, webhook
 from relayctl.deploy import queue_client
 from relayctl.examples import examples_of
 from relayctl.page.explainer import Files
@@ -89,7 +89,8 @@ def test_every_event_of_the_deployed_functions_is_explained(
     wait_for_verdict(fresh_stack, queued, "delivered")  # each message has an id of its own
     assert queued.explained is not None
 
-    signed = demonstration.signed(fresh_stack, example, fresh_stack.webhook_url("github"))
+    secret = fresh_stack.signing_secrets["github"]
+    signed = senders.sign(new_issue(), example.verify, secret, time.time())
     assert webhook.send(signed, fresh_stack.webhook_url("github")).status == 202
     wait_until(lambda: len(page.history.changes(0)[1]) == 4, fresh_stack)
     direct = page.history.changes(0)[1][-1]

@@ -292,6 +292,10 @@ def test_a_source_that_is_added_is_used_at_once(world: World) -> None:
     """It gets a signing secret of its own, which a person can give to its sender."""
     since = events(world)["state"]["since"]
     shutil.copytree(world.files.sources / "oven", world.files.sources / "kiln")
+    # A mistake of a file that the functions do not read is one for `relayctl check`.
+    (world.files.sources / "kiln/routes.toml").write_text(
+        '[[route]]\nsource = "oven"\nto = "user:1"\n', "utf-8"
+    )
     text = world.files.config.read_text("utf-8") + '[[route]]\nsource = "kiln"\nto = "user:9"\n'
     world.files.config.write_text(text, "utf-8")
     wait_for_phase(world, "idle", after=since)

@@ -228,10 +228,14 @@ def _watched(files: Files) -> Iterator[Path]:
 
 
 def mistakes(files: Files, folders: set[Path]) -> tuple[Finding, ...]:
-    """Return the mistakes in some source folders and in relay.toml."""
+    """Return the mistakes in some source folders and in relay.toml, if the relay cannot use them.
+
+    `relayctl check` finds others too, such as one in an example, and they keep nothing from being used.
+    """
     existing = sorted(folder for folder in folders if folder.is_dir())
     checked = check_folders(existing) if existing else []
-    found = [finding for each in checked for finding in each.findings if finding.severity == ERROR]
+    refused = [each for each in checked if not each.is_valid]
+    found = [finding for each in refused for finding in each.findings if finding.severity == ERROR]
     try:
         read_routing_file(files.config, {path.parent.name for path in files.sources.glob("*/source.toml")})
     except Mistakes as exc:
