@@ -112,7 +112,9 @@ def test_markup_in_a_request_stays_text(page: Page) -> None:
 def test_only_problems_can_be_listed(page: Page, world: World) -> None:
     """A person looks for the one that was refused among many."""
     send(page, "hot")
+    expect(event(page, "delivered")).to_be_visible()
     post(world)
+    expect(event(page, "rejected")).to_be_visible()
     page.get_by_role("button", name="Problems only").click()
     expect(event(page, "rejected")).to_be_visible()
     expect(event(page, "delivered")).to_be_hidden()

@@ -130,11 +130,14 @@ class Planting:
         return [*found, *(Sender(name) for name in ("nosuch", "..", "S0"))]
 
     def _shipped(self) -> Iterator[Sender]:
-        for folder in sorted(path for path in SHIPPED.iterdir() if path.is_dir()):
+        # Twilio signs the URL, and its case has another one than that of the shipped folder.
+        for folder in sorted(path for path in SHIPPED.iterdir() if path.is_dir() and path.name != _TWILIO):
             (self._sources / folder.name).symlink_to(folder.resolve())
             table = tomllib.loads((folder / "source.toml").read_text("utf-8")).get("verify", {})
             case = next((each for each in ALL_CASES if _normal(each.verify) == _normal(table)), None)
-            yield Sender(folder.name, case)
+            # The presets of the other folders are tried as providers.
+            if case or not table:
+                yield Sender(folder.name, case)
 
     def _formats(self) -> Iterator[Sender]:
         github = next(case for case in ALL_CASES if case.verify["scheme"] == "github")
@@ -154,7 +157,7 @@ class Planting:
         for number, case in enumerate(ALL_CASES):
             # Twilio signs the URL, in which its senders have this name here.
             scheme = case.verify["scheme"]
-            name = URL.partition("?")[0].rpartition("/")[2] if scheme == _TWILIO else f"s{number}"
+            name = URL.partition("?")[0].rpartition("/")[2] if scheme == _TWILIO else f"scheme-{number}"
             # A handshake that signs its answers needs a scheme that signs.
             names = list(handshakes) if scheme in {"hmac", "signed"} else unsigned
             if case.covers != "bytes" and formats[number % len(formats)] == "jwt":

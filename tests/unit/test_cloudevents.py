@@ -238,7 +238,7 @@ def test_any_uri_that_is_escaped_as_the_binding_requires_is_read_unchanged(uri: 
         ({**BINARY, "content-type": "application/json"}, b'{"message": " ", "title": "Cold"}', "Cold"),
         ({**BINARY, "content-type": "application/json"}, b'{"message": {"a": 1}}', "/a"),
         ({**BINARY, "content-type": "image/png"}, b"\x89PNG", "/a"),
-        ({**BINARY, "ce-subject": "oven/3", "content-type": "text/plain"}, b" ", "oven/3"),
+        ({**BINARY, "ce-subject": "oven/3", "content-type": "text/plain"}, b" ", "3"),
         (
             STRUCTURED,
             b'{"specversion": "1.0", "id": "1", "source": "/a", "type": "t", "data_base64": "Q29sZA=="}',
@@ -260,4 +260,4 @@ def test_the_shipped_source_pushes_the_text(headers: dict[str, str], body: bytes
     assert answer["statusCode"] == 202, answer["body"]
     ((event, _),) = here.messages.queued
     (push,) = here.translator.translate(event)
-    assert push.wording.body == text  # type: ignore[union-attr]
+    assert text in f"{push.wording.title}\n{push.wording.body}"  # type: ignore[union-attr]
