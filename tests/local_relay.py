@@ -23,6 +23,7 @@ from starlette.requests import Request as IncomingRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from fake_logs import FakeLogs
 from push_relay.core.delivery.encoding import Credentials, encode
 from push_relay.core.push import Receipt
 from push_relay.core.push_format import PushFormat
@@ -34,7 +35,6 @@ from relayctl.page.requests import Request
 from relayctl.page.running import SERVICES, RunningPage, running_page
 from relayctl.preview.result import PreviewedFile
 from relayctl.receipts.line import DELIVER, RECEIVE
-from relayctl.receipts.log_reader import group_of
 from relayctl.stack import COMPANY_ID, LocalStack
 from sandbox.account import Account
 from sandbox.loopback import LoopbackServer
@@ -44,7 +44,6 @@ KEY = "planted-integration-key"
 PAGE_KEY = "the-key-of-the-page"
 API_ID = "0123abcd"
 QUEUE_URL = "http://localhost/000000000000/queue"
-GROUPS = tuple(group_of(STACK, function) for function in (RECEIVE, DELIVER))
 
 
 @dataclass
@@ -57,7 +56,7 @@ class LocalRelay:
     directory: Path
     secrets: dict[str, str]
     uploads: list[tuple[str, list[str]]] = field(default_factory=list)
-    lines: list[tuple[str, int, str]] = field(default_factory=list)
+    logs: FakeLogs = field(default_factory=lambda: FakeLogs(STACK, with_ids=False))
     updates: list[Mapping[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     seen: set[str] = field(default_factory=set)
@@ -89,19 +88,19 @@ class LocalRelay:
     def _settle(self, explained: PreviewedFile, correlation_id: str) -> None:
         for previewed in explained.events:
             if previewed.event is None:
-                self.log(GROUPS[0], _receipt(previewed.receipt, correlation_id))
+                self.log(RECEIVE, _receipt(previewed.receipt, correlation_id))
                 continue
             about = {"source": previewed.event.source, "event_id": previewed.event.id}
-            self.log(GROUPS[0], {"message": "accepted", "level": "INFO", **about}, correlation_id)
+            self.log(RECEIVE, {"message": "accepted", "level": "INFO", **about}, correlation_id)
             for receipt in previewed.receipts:
                 if receipt.push is None:
-                    self.log(GROUPS[1], _receipt(receipt, correlation_id))
+                    self.log(DELIVER, _receipt(receipt, correlation_id))
                 elif receipt.push.key in self.seen:
                     line = {**_receipt(receipt, correlation_id), "outcome": "duplicate"}
-                    self.log(GROUPS[1], line)
+                    self.log(DELIVER, line)
                 else:
                     self.seen.add(receipt.push.key)
-                    self.log(GROUPS[1], self._deliver(receipt, correlation_id))
+                    self.log(DELIVER, self._deliver(receipt, correlation_id))
 
     def _deliver(self, receipt: Receipt, correlation_id: str) -> dict[str, Any]:
         """Call the sandbox, and return the log line of the push."""
@@ -119,14 +118,14 @@ class LocalRelay:
             line |= {"outcome": "failed", "error_code": "vendor_rejected", "detail": f"answered {status}"}
         return {**line, "account": receipt.push.account, "latency_ms": 12.5}
 
-    def log(self, group: str, line: Mapping[str, Any], correlation_id: str = "") -> None:
+    def log(self, function: str, line: Mapping[str, Any], correlation_id: str = "") -> None:
         """Write a line of a function."""
         now = datetime.now(UTC)
         written = {"timestamp": now.isoformat(timespec="milliseconds"), "service": "push-relay", **line}
         if correlation_id:
             written["correlation_id"] = correlation_id
         with self.lock:
-            self.lines.append((group, int(now.timestamp() * 1000), json.dumps(written)))
+            self.logs.write_text(function, now.timestamp(), json.dumps(written))
 
     # --- the clients of AWS ------------------------------------------------------------------------------
 
@@ -134,24 +133,12 @@ class LocalRelay:
         """Return the clients that the page uses."""
         return dict.fromkeys(SERVICES, self)
 
-    def filter_log_events(
-        self,
-        *,
-        logGroupName: str,  # noqa: N803 (boto3's names)
-        startTime: int = 0,  # noqa: N803
-        filterPattern: str = "",  # noqa: N803
-    ) -> dict[str, Any]:
-        """Return the lines of a group (CloudWatch Logs). As the local AWS, it does not filter by fields."""
-        del filterPattern
+    def filter_log_events(self, **wanted: Any) -> dict[str, Any]:
+        """Return the lines of a group (CloudWatch Logs)."""
         with self.lock:
-            found = [
-                {"logStreamName": str(number), "timestamp": at, "message": message}
-                for number, (group, at, message) in enumerate(self.lines)
-                if group == logGroupName and at >= startTime
-            ]
-        return {"events": found}
+            return self.logs.filter_log_events(**wanted)
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, str]:  # noqa: N803
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> dict[str, str]:  # noqa: N803 (boto3's names)
         """Deliver a message at once (SQS)."""
         assert QueueUrl == QUEUE_URL
         message_id = str(uuid.uuid4())

@@ -45,11 +45,3 @@ def elapsed(work: Callable[[], str], result: str) -> float:
     started = time.monotonic()
     assert work() == result
     return time.monotonic() - started
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

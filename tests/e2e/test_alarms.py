@@ -6,8 +6,7 @@ tests/unit/test_alarms.py checks that every alarm watches an existing metric.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +14,9 @@ import pytest
 
 from relayctl.deploy import STACK, client, queue_client
 from relayctl.stack import LocalStack
+from waiting import wait_for_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-#: A function's cold start takes this long on a busy machine.
-_TIMEOUT_SECS = 120.0
 _PUSH = {"UserExternalId": "4711", "Title": "Too hot", "Body": "451"}
 
 
@@ -83,7 +81,7 @@ def test_a_dead_letter_causes_an_alarm(on_call: OnCall) -> None:
         response = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=[name])
         return int(response["Attributes"][name])
 
-    _wait_until(lambda: measured() >= 1, on_call.stack)
+    wait_for_stack(lambda: measured() >= 1, on_call.stack)
     alarm = on_call.alarm("DeadLetterAlarm")
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": dimensions["QueueName"]}]
     on_call.put("AWS/SQS", f"{name}Visible", measured(), dimensions)
@@ -100,7 +98,7 @@ def test_a_failed_push_causes_an_alarm(on_call: OnCall) -> None:
         MessageBody=json.dumps(_PUSH),
         MessageAttributes={"source": {"DataType": "String", "StringValue": "push"}},
     )
-    _wait_until(lambda: any("Failed" in line for line in _metric_lines(on_call.stack)), on_call.stack)
+    wait_for_stack(lambda: any("Failed" in line for line in _metric_lines(on_call.stack)), on_call.stack)
     (line,) = [line for line in _metric_lines(on_call.stack) if "Failed" in line]
     alarm = on_call.alarm("FailedAlarm")
     for directive in line["_aws"]["CloudWatchMetrics"]:
@@ -133,7 +131,7 @@ def _wait_for_alarm(on_call: OnCall, name: str) -> list[dict[str, Any]]:
         found.extend(each for each in on_call.messages() if each["AlarmName"].startswith(f"{STACK}-{name}-"))
         return bool(found)
 
-    _wait_until(is_published, on_call.stack)
+    wait_for_stack(is_published, on_call.stack)
     return found
 
 
@@ -144,10 +142,3 @@ def _metric_lines(stack: LocalStack) -> Iterator[dict[str, Any]]:
         for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
             if event["message"].startswith('{"_aws"'):
                 yield json.loads(event["message"])
-
-
-def _wait_until(condition: Callable[[], bool], stack: LocalStack) -> None:
-    deadline = time.monotonic() + _TIMEOUT_SECS
-    while not condition():
-        assert time.monotonic() < deadline, stack.log()
-        time.sleep(0.2)

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +22,9 @@ from relayctl.page.running import RunningPage, running_page
 from relayctl.page.sending import Choice
 from relayctl.receipts.line import LineKind
 from relayctl.stack import LocalStack
+from waiting import wait_for_stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-#: A function's cold start takes this long on a busy machine.
-_TIMEOUT_SECS = 120.0
 #: A rule before the others, which writes other words.
 _WORDS = "Changed words"
 _RULE = f'[[message]]\nwhen = "type == \'issues\'"\ntitle = "{_WORDS}"\nbody = "x"\n\n[[message]]'
@@ -54,17 +53,9 @@ def new_issue() -> webhook.Webhook:
     return replace(example.request, body=json.dumps(content).encode())
 
 
-def wait_until(condition: Callable[[], bool], stack: LocalStack) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + _TIMEOUT_SECS
-    while not condition():
-        assert time.monotonic() < deadline, stack.log()
-        time.sleep(0.1)
-
-
 def wait_for_verdict(stack: LocalStack, entry: Entry, verdict: str) -> None:
     """Wait until an event has a verdict."""
-    wait_until(lambda: entry.verdict == verdict, stack)
+    wait_for_stack(lambda: entry.verdict == verdict, stack)
 
 
 def test_every_event_of_the_deployed_functions_is_explained(
@@ -92,10 +83,10 @@ def test_every_event_of_the_deployed_functions_is_explained(
     secret = fresh_stack.signing_secrets["github"]
     signed = senders.sign(new_issue(), example.verify, secret, time.time())
     assert webhook.send(signed, fresh_stack.webhook_url("github")).status == 202
-    wait_until(lambda: len(page.history.changes(0)[1]) == 4, fresh_stack)
+    wait_for_stack(lambda: len(page.history.changes(0)[1]) == 4, fresh_stack)
     direct = page.history.changes(0)[1][-1]
     assert direct.request is None
-    wait_until(lambda: direct.verdict in {"delivered", "duplicate"}, fresh_stack)
+    wait_for_stack(lambda: direct.verdict in {"delivered", "duplicate"}, fresh_stack)
 
 
 @contextmanager
@@ -113,7 +104,7 @@ def reloaded(stack: LocalStack, page: RunningPage, file: Path, text: str) -> Ite
 def _write_and_wait(stack: LocalStack, page: RunningPage, file: Path, text: str) -> None:
     since = page.reloader.state.since
     file.write_text(text, "utf-8")
-    wait_until(lambda: page.reloader.state.since > since, stack)
+    wait_for_stack(lambda: page.reloader.state.since > since, stack)
     assert page.reloader.state.phase == "idle"
 
 

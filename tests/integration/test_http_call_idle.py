@@ -12,7 +12,8 @@ from push_relay.adapters.http_call import LONGEST_IDLE_SECS, Connection, Moment,
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from raw_server import Raw, raw
-from vendor_calls import REFUSED, TAKEN, outcome, wait_until
+from vendor_calls import REFUSED, TAKEN, outcome
+from waiting import wait_until
 
 
 @pytest.mark.parametrize(

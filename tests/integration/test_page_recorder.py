@@ -2,8 +2,7 @@
 
 import http.client
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import pytest
@@ -15,6 +14,7 @@ from relayctl.page import recorder as recorder_module
 from relayctl.page.recorder import Gate, Recorder
 from relayctl.page.requests import Answer, Request
 from sandbox.loopback import HOST, LoopbackServer
+from waiting import wait_until
 
 API_ID = "0123abcd"
 BODY = bytes(range(256))
@@ -167,13 +167,13 @@ def test_requests_wait_while_the_functions_change(recorder: Recorder, api: Api) 
 
     first = threading.Thread(target=request)
     first.start()
-    _wait_until(lambda: len(api.received) == 1)
+    wait_until(lambda: len(api.received) == 1)
     changing = threading.Event()
 
     def change() -> None:
         with recorder.gate.closed():
             changing.set()
-            _wait_until(lambda: second.is_alive() and len(statuses) == 1)
+            wait_until(lambda: second.is_alive() and len(statuses) == 1)
 
     changer = threading.Thread(target=change)
     changer.start()
@@ -194,10 +194,3 @@ def test_a_gate_that_is_never_opened_lets_a_request_through(monkeypatch: pytest.
     gate = Gate()
     with gate.closed(), gate.request():
         pass
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -59,9 +59,9 @@ def check(directory: Path, config: Path) -> Result:
         missing = Finding(str(directory), 0, "", UNREADABLE_FILE, "is not a directory")
         return Result((missing,), ())
     paths = sorted(path for path in directory.iterdir() if path.is_dir())
-    checked = check_folders(paths)
+    checked, opened = check_folders(paths)
     found = [finding for each in checked for finding in each.findings]
-    folders = dict(_readable(paths))
+    folders = dict(_readable(paths, opened))
     names = tuple(path.name for path in paths)
     try:
         file = read_table(config, RelayFile)
@@ -90,10 +90,11 @@ def check(directory: Path, config: Path) -> Result:
     )
 
 
-def _readable(paths: Sequence[Path]) -> Iterator[tuple[str, Folder]]:
+def _readable(paths: Sequence[Path], opened: Mapping[str, Folder]) -> Iterator[tuple[str, Folder]]:
+    """Yield the folders that can be read, by name. `opened` has those that are open already."""
     for path in paths:
         with suppress(Mistakes):
-            yield path.name, Folder(path)
+            yield path.name, opened.get(path.name) or Folder(path)
 
 
 def _routing(config: Path, file: RelayFile, names: Sequence[str], folders: Mapping[str, Folder]) -> Routing:

@@ -114,8 +114,7 @@ def signed(stack: LocalStack, example: Example, url: str) -> webhook.Webhook:
             secret,
             time.time(),
             event=example.event,
-            # The function takes a request for one by TLS unless a header of a proxy differs.
-            url=url.replace("http://", "https://", 1),
+            url=senders.called_url(url),
         )
     except senders.CannotSignError as exc:
         raise StepFailedError(f"{example.label}: {exc}; choose another example") from exc

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from push_relay.adapters.catalog import Catalog
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
 from push_relay.core.inbound.body import read_body
@@ -188,8 +189,7 @@ def find(sources: Path, source: str, name: str) -> Example:
 
 def _no_example(sources: Path, source: str, name: str = "") -> str:
     if not (sources / source / "source.toml").is_file():
-        names = sorted(path.parent.name for path in sources.glob("*/source.toml"))
-        return f"there is no source `{source}`; {choices(source, names)}"
+        return f"there is no source `{source}`; {choices(source, Catalog(sources).names())}"
     names = [example.name for example in examples_of(sources, source)]
     if not names:
         return f"the source `{source}` has no examples (src/sources/{source}/examples/*{EXAMPLE_SUFFIX})"

@@ -29,7 +29,7 @@ from relayctl.signatures import CannotSignError, Sending, put, sign_described
 from relayctl.token_signatures import sign_token
 from relayctl.webhook import Webhook
 
-__all__ = ("CannotSignError", "is_valid_secret", "needs_secret", "new_secret", "sign")
+__all__ = ("CannotSignError", "called_url", "is_valid_secret", "needs_secret", "new_secret", "sign")
 
 #: A source's `[verify]` or `[event]` table, as parsed from TOML.
 type Verify = Mapping[str, Any]
@@ -53,6 +53,15 @@ def is_valid_secret(secret: str, verify: Verify, event: Verify = _NO_KEYS) -> bo
 def needs_secret(verify: Verify) -> bool:
     """Return whether the scheme needs a secret that the deployer stores."""
     return VerifyTable.for_document(dict(verify))(dict(verify)).needs_secret
+
+
+def called_url(url: str, configured: str | None = None) -> str:
+    """Return the URL that a sender signs when it calls one.
+
+    configured  the `url` of the source in relay.toml, if it has one
+    """
+    # The function takes a request for one by TLS unless a header of a proxy differs.
+    return configured or url.replace("http://", "https://", 1)
 
 
 def compiled(verify: Verify, event: Verify = _NO_KEYS) -> tuple[VerifyTable, Scheme]:

@@ -28,16 +28,24 @@ class Checked(NamedTuple):
     is_valid: bool
 
 
-def check_folders(paths: Sequence[Path]) -> list[Checked]:
-    """Check source folders, and return the results in some order."""
+class Checks(NamedTuple):
+    """The results of checks, in some order. `opened`: the valid folders that this process has read."""
+
+    results: list[Checked]
+    opened: dict[str, Folder]
+
+
+def check_folders(paths: Sequence[Path]) -> Checks:
+    """Check source folders."""
     count = min(os.process_cpu_count() or 1, _MOST_PROCESSES, len(paths) // _LEAST + 1)
     own, *others = _groups(paths, count)
     if not others:
         return _check(own)
     # Not forked, because a caller may have threads.
     with ProcessPoolExecutor(len(others), mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(_check, group) for group in others]
-        return [*_check(own), *(checked for group in running for checked in group.result())]
+        running = [pool.submit(_results, group) for group in others]
+        here = _check(own)
+        return Checks([*here.results, *(each for group in running for each in group.result())], here.opened)
 
 
 def _groups(paths: Sequence[Path], count: int) -> list[list[Path]]:
@@ -57,14 +65,21 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _check(paths: Sequence[Path]) -> list[Checked]:
-    return [_check_one(path) for path in paths]
+def _results(paths: Sequence[Path]) -> list[Checked]:
+    """Return what another process needs of a check: compiled folders cannot be sent to it."""
+    return _check(paths).results
 
 
-def _check_one(path: Path) -> Checked:
-    try:
-        folder = Folder(path)
-    except Mistakes as exc:
-        return Checked(path.name, tuple(map(with_hint, exc.findings)), is_valid=False)
-    found = tuple(sources.findings(folder))
-    return Checked(path.name, found, is_valid=not folder.mistakes)
+def _check(paths: Sequence[Path]) -> Checks:
+    done = Checks([], {})
+    for path in paths:
+        try:
+            folder = Folder(path)
+        except Mistakes as exc:
+            done.results.append(Checked(path.name, tuple(map(with_hint, exc.findings)), is_valid=False))
+            continue
+        found = tuple(sources.findings(folder))
+        done.results.append(Checked(path.name, found, is_valid=not folder.mistakes))
+        if not folder.mistakes:
+            done.opened[path.name] = folder
+    return done

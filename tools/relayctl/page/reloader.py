@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from push_relay.adapters.catalog import read_routing_file
+from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.rules.findings import ERROR, Finding, Mistakes
 from relayctl.artifact import CONFIGURATION, write_configuration
 from relayctl.checks.workers import check_folders
@@ -233,11 +233,11 @@ def mistakes(files: Files, folders: set[Path]) -> tuple[Finding, ...]:
     `relayctl check` finds others too, such as one in an example, and they keep nothing from being used.
     """
     existing = sorted(folder for folder in folders if folder.is_dir())
-    checked = check_folders(existing) if existing else []
+    checked = check_folders(existing).results
     refused = [each for each in checked if not each.is_valid]
     found = [finding for each in refused for finding in each.findings if finding.severity == ERROR]
     try:
-        read_routing_file(files.config, {path.parent.name for path in files.sources.glob("*/source.toml")})
+        read_routing_file(files.config, Catalog(files.sources).names())
     except Mistakes as exc:
         found += exc.findings
     return tuple(found)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from push_relay.adapters.catalog import Catalog
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
 from relayctl import senders
 from relayctl.examples import Example, aws_message, examples_of, is_from_aws
@@ -68,7 +69,7 @@ class Sending:
 
     def examples(self) -> list[dict[str, Any]]:
         """Return the sources with their examples, in the order of their names."""
-        names = sorted(path.parent.name for path in self.files.sources.glob("*/source.toml"))
+        names = Catalog(self.files.sources).names()
         return [{"source": name, "examples": self._examples(name)} for name in names]
 
     def _examples(self, source: str) -> list[dict[str, Any]]:
@@ -138,7 +139,7 @@ class Sending:
 
     def _example(self, choice: Choice) -> Example:
         """Return the example, or for a pasted request one whose tables are used. Raises CannotSendError."""
-        if choice.source not in {path.parent.name for path in self.files.sources.glob("*/source.toml")}:
+        if choice.source not in Catalog(self.files.sources).names():
             raise CannotSendError(f"there is no source `{choice.source[:64]}`")
         if choice.pasted is not None:
             return Example(
@@ -156,11 +157,7 @@ class Sending:
         def look(changed: Webhook, later_secs: float) -> Seen:
             request = self._request(changed, example, choice, label, later_secs)
             explained = self.explainer.request(request, "preview")
-            events = explained.events if explained else ()
-            return Seen(
-                tuple(each.event.identity for each in events if each.event),
-                tuple(message.wording for each in events for message in each.messages),
-            )
+            return Seen.of(explained.events if explained else ())
 
         try:
             source = self.explainer.current()[0].named(choice.source)
@@ -177,14 +174,11 @@ class Sending:
         now = time.time() + later_secs
         url = self.recorder.url(choice.source)
         policy = self.explainer.current()[1].policy(choice.source)
-        # The function takes a request for one by TLS unless a header of a proxy differs.
-        signed_url = policy.url or url.replace("http://", "https://", 1)
         if choice.sign:
             try:
                 secret = self.secrets.get(choice.source, "")
-                webhook = senders.sign(
-                    webhook, example.verify, secret, now, event=example.event, url=signed_url
-                )
+                called = senders.called_url(url, policy.url)
+                webhook = senders.sign(webhook, example.verify, secret, now, event=example.event, url=called)
             except (senders.CannotSignError, ConfigurationInvalid) as exc:
                 raise CannotSendError(f"it cannot be signed: {exc}") from exc
         target = f"{WEBHOOKS}{choice.source}"

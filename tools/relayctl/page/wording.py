@@ -90,7 +90,7 @@ class Wording:
             for other in folder.iterdir():  # the checks read the examples too
                 if other.name not in EDITABLE:
                     (edited / other.name).symlink_to(other.absolute())
-            (checked,) = check_folders([edited])
+            (checked,) = check_folders([edited]).results
             findings = self._named(checked.findings, edited, source)
             previews = self._previews(source, edited, examples) if checked.is_valid else []
         return {

@@ -14,7 +14,7 @@ import re
 import secrets
 import string
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +24,7 @@ from push_relay.core.inbound.body import BodyFormat
 from push_relay.core.inbound.request import CORRELATION_HEADERS
 from push_relay.core.push import Wording
 from push_relay.core.rules.expression import Expression
+from relayctl.preview.result import PreviewedEvent
 from relayctl.sending import CannotSendError
 from relayctl.sending.body import read_document, write_document
 from relayctl.webhook import Webhook
@@ -49,6 +50,15 @@ class Seen(NamedTuple):
 
     identities: tuple[str, ...] = ()
     wordings: tuple[Wording, ...] = ()
+
+    @classmethod
+    def of(cls, events: Iterable[PreviewedEvent]) -> "Seen":
+        """Return what a preview shows of the events of a request."""
+        listed = tuple(events)
+        return cls(
+            tuple(each.event.identity for each in listed if each.event),
+            tuple(message.wording for each in listed for message in each.messages),
+        )
 
 
 #: Shows the relay's core a request as it would be signed some seconds from now.

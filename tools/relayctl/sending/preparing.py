@@ -94,8 +94,7 @@ class _Webhooks:
         self._routing = _routing(target)
         self._url = target.fact("WebhookUrl").replace("{source}", example.source)
         policy = self._routing.policy(example.source)
-        # The function takes a request for one by TLS unless a header of a proxy differs.
-        self._called = policy.url or self._url.replace("http://", "https://", 1)
+        self._called = senders.called_url(self._url, policy.url)
         self._secret = _secret(target, example)
         self._previewer = self._make_previewer(target)
 
@@ -139,11 +138,7 @@ class _Webhooks:
 
     def _look(self, request: Webhook, later_secs: float) -> Seen:
         now = time.time() + later_secs
-        events = self._preview(self._signed(request, now), now).events
-        return Seen(
-            tuple(each.event.identity for each in events if each.event),
-            tuple(message.wording for each in events for message in each.messages),
-        )
+        return Seen.of(self._preview(self._signed(request, now), now).events)
 
     def _preview(self, signed: Webhook, now: float) -> PreviewedFile:
         previewer = self._previewer(PreviewClock(now))
