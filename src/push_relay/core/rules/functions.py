@@ -122,6 +122,10 @@ class Functions(functions.Functions):
 
         return value_of_json(text)
 
+    @functions.signature(_TEXT, {"types": ["array"]})
+    def _func_contains_any(self, text: str, parts: list[object]) -> bool:
+        return any(isinstance(part, str) and part in text for part in parts)
+
     # --- one of several, and several as one ------------------------------------------------------------
 
     @functions.signature({"types": ["object"]}, {"types": ["string", "number", "boolean"]})
