@@ -4,10 +4,11 @@ A push is claimed before it is sent and settled afterwards, so that two workers 
 time. A claim ends with its lease, so the push of a killed worker can be claimed again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED, Receipt
@@ -39,6 +40,39 @@ class Claim(StrEnum):
         return {CLAIMED: cls.HELD, str(Outcome.FAILED): cls.FAILED}.get(status, cls.SETTLED)
 
 
+class ClaimRequest(NamedTuple):
+    """A claim of a push. The fields are the arguments of `Ledger.claim`."""
+
+    key: str
+    lease_secs: float
+    replay: Replay = Replay.NO
+    replay_id: str = ""
+    forget_before: float = 0.0
+
+
+class Claimed(NamedTuple):
+    """The answer to a claim. `error_code`: the code with which a failed push was settled; else empty."""
+
+    claim: Claim
+    error_code: str = ""
+
+
+class Settlement(NamedTuple):
+    """The end of a claim.
+
+    status      an outcome, BATCHED, or PARKED: then any worker can claim the push again
+    error_code  why it failed or waits
+    source      of a parked push: its event's source
+    event_id    of a parked push: its event's id
+    """
+
+    key: str
+    status: str
+    error_code: str = ""
+    source: str = ""
+    event_id: str = ""
+
+
 class Ledger(Protocol):
     """The ledger, as one worker uses it. Every method raises LedgerUnavailable.
 
@@ -54,6 +88,17 @@ class Ledger(Protocol):
         The push must be unknown, forgotten, parked, settled in a way that the replay overrules, settled
         before `forget_before` (seconds since the epoch), or claimed by a worker whose lease has ended.
         """
+        ...
+
+    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
+        """Claim pushes in one round trip; return for each the answer, or why there is none. Never raises.
+
+        Of two requests of one key, at most one is granted.
+        """
+        ...
+
+    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
+        """End claims in one round trip; return for each why it was not recorded, or None. Never raises."""
         ...
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:

@@ -1,0 +1,93 @@
+"""Use an account's permits: ask for connections and calls, make calls, and give back what is left."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.encoding import Credentials
+from push_relay.core.errors import NotNow, RelayError
+
+if TYPE_CHECKING:
+    from push_relay.core.push import Push
+
+
+class Session(Protocol):
+    """The permits of one worker, for the pushes of one invocation. Safe to use from several threads."""
+
+    @property
+    def connections(self) -> int:
+        """The connections that it holds now. A call of unknown end takes one away."""
+        ...
+
+    def ask(self, pushes: Sequence["Push"], wanted: int) -> Sequence[RelayError | None]:
+        """Ask for connections, up to `wanted` in all, and for one call of each push, the first ones first.
+
+        Returns for each push why it cannot be called now; None if its call is granted. If there is no
+        connection, no call is counted, and every push has ConnectionsBusy. Raises LedgerUnavailable.
+        """
+        ...
+
+    def call(self, push: "Push", credentials: Credentials, seconds: float) -> AbstractContextManager[float]:
+        """Make one call of the vendor inside the context, which yields the seconds that it may take.
+
+        It takes an idle connection and the push's call (another one is asked for if it has none, or has one of
+        another day), renews the lease if it is too short, and notes for the circuit how the call ended.
+        Raises ConnectionsBusy, CircuitOpen, VendorUnauthorized, QuotaExhausted, BudgetExhausted,
+        LedgerUnavailable before the call is made; then the vendor was not called.
+        """
+        ...
+
+    def look(self) -> bool:
+        """Return whether events wait in the backlog that no worker has looked for; clear the mark. No write if not.
+
+        Raises LedgerUnavailable.
+        """
+        ...
+
+    def give_back(self, wanted: int) -> None:
+        """Return idle connections beyond those that are wanted. If that fails, their leases end."""
+        ...
+
+    def finish(self, *, unless_announced: bool = False) -> bool:
+        """Return all connections and the calls that were not made. If that fails, the leases end.
+
+        unless_announced  if events were announced, clear the mark, keep the connections and return True
+        """
+        ...
+
+
+class LanePermits(Protocol):
+    """The permits of one account, as one process uses them."""
+
+    def session(self, time_left: TimeLeft, *, drains: bool = False) -> Session:
+        """Begin a session. `drains`: whether this worker goes on with the backlog when it has no other push."""
+        ...
+
+    def refusal(self, push: "Push") -> NotNow | None:
+        """Return why a push cannot be sent now, by what this process knows; None if it can be tried. No I/O."""
+        ...
+
+    def wait(self) -> float | None:
+        """Return seconds until a call may be tried, by what this process knows; None if now. No I/O."""
+        ...
+
+    @property
+    def are_busy(self) -> bool:
+        """Whether all connections are leased by others, by what this process saw a moment ago. No I/O."""
+        ...
+
+    def is_open(self, *, high: bool, source: str = "") -> bool:
+        """Return whether a push could be called now: the circuit allows it, and the day has a call for it.
+
+        source  also whether this source's budget has a call. Reads the permits. Raises LedgerUnavailable.
+        """
+        ...
+
+    def announce(self) -> float | None:
+        """Announce that events were put into the backlog.
+
+        Returns None if a worker that drains holds a connection and will find them; else the seconds after which
+        a wake-up has to start a drain. Raises LedgerUnavailable.
+        """
+        ...
