@@ -1,9 +1,12 @@
 """The stores and queues in memory, which tests and the bench use, do what those on AWS do."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from backlog_store import Backlog
+from contracts.backlog import BacklogContract
 from contracts.batches import BatchStoreContract
 from contracts.ledger import LedgerContract
 from contracts.queue import QueueContract
@@ -45,6 +48,15 @@ class TestLedger(LedgerContract):
 
 class TestBatchStore(BatchStoreContract):
     """The batch windows in memory."""
+
+
+class TestBacklog(BacklogContract):
+    """The backlog in memory."""
+
+    @pytest.fixture
+    def workers(self) -> Any:
+        """Return workers with an empty backlog."""
+        return SimpleNamespace(one=Backlog().another)
 
 
 class Queues:
