@@ -135,13 +135,6 @@ class QueueRecord:
                 waiting.append(Waiting(_shelf(part[0]), event, _reason(part), due, expected, attempt))
         return waiting
 
-    def early(self) -> Waiting | None:
-        """Return the event of a record that was received before it is due; None if it could not be read."""
-        if self.event is None:
-            return None
-        # Its pushes may be of several accounts. The shelf only decides who takes it.
-        return Waiting(Shelf(DEFAULT_ACCOUNT), self.event, self.reason, self.due, self.due, self.attempt)
-
     def parked_parts(self) -> list[Sequence[Receipt]]:
         """Return the parked receipts, those that wait together in one part."""
         parked = self.asking_for(Disposition.PARK)

@@ -78,6 +78,11 @@ class LanePermits(Protocol):
         ...
 
     @property
+    def follows_crash(self) -> bool:
+        """Whether the last session found a lease of a worker that drained and has died. No I/O."""
+        ...
+
+    @property
     def are_busy(self) -> bool:
         """Whether all connections are leased by others, by what this process saw a moment ago. No I/O."""
         ...

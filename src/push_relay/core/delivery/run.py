@@ -128,7 +128,9 @@ class Run:
     def __call__(self) -> RunEnd:
         """Send everything; return how the run has ended."""
         waits: list[Callable[[], None]] = []
-        if not self._drains or self._has_connection():
+        if self._drains and not self._has_connection():
+            self._end = RunEnd(has_more=True)
+        else:
             self._send_all(waits)
             while self._finish():
                 self._send_all(waits)
@@ -184,10 +186,10 @@ class Run:
             self._is_dry = self._own_is_dry and not self._drains
             self._prepare(tasks, self._own)
         elif self._more is not None and self._drains:
-            has_time = self._time_left() > self._least_secs
-            tasks = self._more.take(count) if has_time and self._has_connection() else ()
+            can_take = self._time_left() > self._least_secs and self._has_connection()
+            tasks = self._more.take(count) if can_take else ()
             self._is_dry = not tasks
-            self._end = self._end._replace(has_more=not has_time)
+            self._end = self._end._replace(has_more=not can_take)
             self._prepare(tasks, self._more)
 
     def _prepare(self, tasks: Sequence[Task], supply: Supply) -> None:
