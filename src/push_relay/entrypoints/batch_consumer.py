@@ -116,7 +116,11 @@ class BatchConsumer:
         late = [record for record in wave if record not in early]
         self._deliver(late, envelope.unwrap_sqs, left, backlogs)
         errors: dict[int, RelayError | None] = dict(self._park_early(early))
-        parked = [record for record in late if record.group is None and record.event]
+        # A record of a FIFO queue that waits for a connection is stored too. It keeps its place in the queue,
+        # and is a duplicate when it comes back.
+        parked = [
+            record for record in late if record.event and (record.group is None or record.waits_for_connection)
+        ]
         errors |= zip(map(id, parked), self.ending.park(parked), strict=True)
         kept = [record for record in wave if not self._is_finished(record, errors.get(id(record)))]
         for record in wave:

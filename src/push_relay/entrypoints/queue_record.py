@@ -135,6 +135,12 @@ class QueueRecord:
                 waiting.append(Waiting(_shelf(part[0]), event, _reason(part), due, expected, attempt))
         return waiting
 
+    @property
+    def waits_for_connection(self) -> bool:
+        """Whether its pushes only wait because other workers had all connections."""
+        parked = self.asking_for(Disposition.PARK)
+        return bool(parked) and all(receipt.error_code == ConnectionsBusy.code for receipt in parked)
+
     def parked_parts(self) -> list[Sequence[Receipt]]:
         """Return the parked receipts, those that wait together in one part."""
         parked = self.asking_for(Disposition.PARK)
