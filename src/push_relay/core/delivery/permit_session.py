@@ -31,17 +31,17 @@ class Session(Protocol):
     def call(self, push: "Push", credentials: Credentials, seconds: float) -> AbstractContextManager[float]:
         """Make one call of the vendor inside the context, which yields the seconds that it may take.
 
-        It takes an idle connection and the push's call (another one is asked for if it has none, or has one of
-        another day), renews the lease if it is too short, and notes for the circuit how the call ended.
+        It takes an idle connection and the push's call (another one is asked for if it has none, or has one
+        of another day), renews the lease if it is too short, and notes for the circuit how the call ended.
         Raises ConnectionsBusy, CircuitOpen, VendorUnauthorized, QuotaExhausted, BudgetExhausted,
         LedgerUnavailable before the call is made; then the vendor was not called.
         """
         ...
 
     def look(self) -> bool:
-        """Return whether events wait in the backlog that no worker has looked for; clear the mark. No write if not.
+        """Return whether events wait in the backlog that no worker has looked for; clear the mark.
 
-        Raises LedgerUnavailable.
+        It writes only if there are some. Raises LedgerUnavailable.
         """
         ...
 
@@ -61,11 +61,11 @@ class LanePermits(Protocol):
     """The permits of one account, as one process uses them."""
 
     def session(self, time_left: TimeLeft, *, drains: bool = False) -> Session:
-        """Begin a session. `drains`: whether this worker goes on with the backlog when it has no other push."""
+        """Begin a session. `drains`: whether this worker goes on with the backlog when all else is sent."""
         ...
 
     def refusal(self, push: "Push") -> NotNow | None:
-        """Return why a push cannot be sent now, by what this process knows; None if it can be tried. No I/O."""
+        """Return why a push cannot be sent now, by what this process knows; None if it can be. No I/O."""
         ...
 
     def wait(self) -> float | None:
@@ -87,7 +87,7 @@ class LanePermits(Protocol):
     def announce(self) -> float | None:
         """Announce that events were put into the backlog.
 
-        Returns None if a worker that drains holds a connection and will find them; else the seconds after which
-        a wake-up has to start a drain. Raises LedgerUnavailable.
+        Returns None if a worker that drains holds a connection and will find them; else the seconds after
+        which a wake-up has to start a drain. Raises LedgerUnavailable.
         """
         ...
