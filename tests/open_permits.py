@@ -54,7 +54,7 @@ class OpenPermits:
         """Return the seconds until a call may be tried."""
         return self.secs
 
-    def is_open(self, *, high: bool, source: str = "") -> bool:
+    def is_open(self, _credentials: Callable[[], Credentials], *, high: bool, source: str = "") -> bool:
         """Return whether a push could be called now."""
         return (high, source) not in self.closed
 

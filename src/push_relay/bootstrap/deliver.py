@@ -13,6 +13,7 @@ from push_relay.adapters.process import Threads
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.bootstrap.common import Common, prepare_clients
 from push_relay.core.account import Account
+from push_relay.core.delivery.account_permits import AccountPermits
 from push_relay.core.delivery.backlog import Backlog
 from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.credentials import StoredPushCredentials
@@ -21,7 +22,6 @@ from push_relay.core.delivery.ledger import Ledger
 from push_relay.core.delivery.parking import Parking
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.delivery.sender import Sender
-from push_relay.core.delivery.shared_permits import AccountPermits
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.translator import Translator

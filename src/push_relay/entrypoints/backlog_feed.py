@@ -13,6 +13,7 @@ from threading import Condition
 
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
+from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.permit_session import LanePermits
 from push_relay.core.delivery.run import AHEAD, RunEnd, Task
 from push_relay.core.errors import (
@@ -102,7 +103,7 @@ class BacklogFeed:
         shelves = [shelf for shelf in self._shelves if shelf.high or not urgent]
         for shelf in shelves:
             if shelf not in self._open:
-                self._open[shelf] = self._permits.is_open(high=shelf.high, source=shelf.source)
+                self._open[shelf] = self.is_open(shelf)
         return [shelf for shelf in shelves if self._open[shelf]]
 
     def _next(self, shelf: Shelf, count: int) -> Sequence[Waiting | Unreadable]:
@@ -124,10 +125,19 @@ class BacklogFeed:
         return [each for each in fresh if not is_careful or self._survives(each)]
 
     @property
-    def _permits(self) -> LanePermits:
+    def _known_lane(self) -> Lane:
         if self._lane is None:
             raise UnknownAccount("relay.toml no longer has this account")
-        return self._lane.permits
+        return self._lane
+
+    @property
+    def _permits(self) -> LanePermits:
+        return self._known_lane.permits
+
+    def is_open(self, shelf: Shelf) -> bool:
+        """Return whether the account permits a call for the events of a shelf. Raises LedgerUnavailable."""
+        credentials = self._known_lane.sender.credentials.refreshed
+        return self._permits.is_open(credentials, high=shelf.high, source=shelf.source)
 
     @property
     def _is_careful(self) -> bool:

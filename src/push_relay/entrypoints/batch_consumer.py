@@ -119,7 +119,9 @@ class BatchConsumer:
         # A record of a FIFO queue that waits for a connection is stored too. It keeps its place in the queue,
         # and is a duplicate when it comes back.
         parked = [
-            record for record in late if record.event and (record.group is None or record.waits_for_connection)
+            record
+            for record in late
+            if record.event and (record.group is None or record.waits_for_connection)
         ]
         errors |= zip(map(id, parked), self.ending.park(parked), strict=True)
         kept = [record for record in wave if not self._is_finished(record, errors.get(id(record)))]

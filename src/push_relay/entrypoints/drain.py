@@ -41,18 +41,21 @@ class Drainer:
         feed = self.feed(account, time_left)
         self.parts.relay.lanes[account].drain(feed, time_left)
         feed.flush()
-        if feed.end.has_more:
+        if feed.end.has_more and self.parts.relay.lanes[account].permits.wait() is None:
             self.parts.ending.parking.announce(account)
 
     def _is_due(self, account: str, time_left: TimeLeft) -> bool:
-        """Return whether something is due for an account. If relay.toml no longer has it, that ends here."""
-        backlog, now = self.parts.backlog, self.parts.clock.now()
+        """Return whether something is due for an account, and permitted.
+
+        If relay.toml no longer has the account, what is due for it ends here.
+        """
+        backlog, now, feed = self.parts.backlog, self.parts.clock.now(), self.feed(account, time_left)
         try:
             shelves = [shelf for shelf in backlog.shelves() if shelf.account == account]
             if account in self.parts.relay.lanes:
-                return any(backlog.due(shelf, 1, now) for shelf in shelves)
+                return any(backlog.due(shelf, 1, now) and feed.is_open(shelf) for shelf in shelves)
             for shelf in shelves:
-                BacklogFeed(self.parts, account, time_left).end_without_lane(backlog.due(shelf, 100, now))
+                feed.end_without_lane(backlog.due(shelf, 100, now))
         except RelayError as exc:
             self._trouble(exc)
         return False

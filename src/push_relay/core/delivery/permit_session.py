@@ -1,6 +1,6 @@
 """Use an account's permits: ask for connections and calls, make calls, and give back what is left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,7 +52,9 @@ class Session(Protocol):
     def finish(self, *, unless_announced: bool = False) -> bool:
         """Return all connections and the calls that were not made. If that fails, the leases end.
 
-        unless_announced  if events were announced, clear the mark, keep the connections and return True
+        Returns whether events were announced since the last look.
+
+        unless_announced  if so, clear the mark and keep the connections
         """
         ...
 
@@ -87,10 +89,14 @@ class LanePermits(Protocol):
         """Whether all connections are leased by others, by what this process saw a moment ago. No I/O."""
         ...
 
-    def is_open(self, *, high: bool, source: str = "") -> bool:
+    def is_open(self, credentials: Callable[[], Credentials], *, high: bool, source: str = "") -> bool:
         """Return whether a push could be called now: the circuit allows it, and the day has a call for it.
 
-        source  also whether this source's budget has a call. Reads the permits. Raises LedgerUnavailable.
+        credentials  returns those that it would be called with, as they are now. It is only called if the
+                     vendor has refused credentials. May raise CredentialsUnavailable
+        source       the source whose budget has to have a call; empty: none
+
+        Reads the permits. Raises LedgerUnavailable.
         """
         ...
 

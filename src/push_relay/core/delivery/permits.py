@@ -1,14 +1,24 @@
-"""What an account permits: connections, calls of the day, and whether the vendor may be called at all.
+"""The permits of an account: connections, calls of the day, and whether the vendor may be called at all.
 
-All of it is one value, `Permits`, which the whole fleet shares. Functions of this module decide what a worker
-may do; an adapter stores the value in one item, and replaces it by one conditional write.
+All of it is one value, `Permits`, which the whole fleet shares. An adapter stores the value in one item, and
+replaces it by one conditional write. The functions of this module are the rules of connections;
+`permit_calls.py` has those of the day's calls, and `cooldown.py` those of the circuit.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple, Protocol
 
+from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.cooldown import Cooldown
+
+#: The beginning of the name of a worker that goes on with the backlog.
+DRAINS = "drain-"
+#: The end of the name under which the connection of an unfinished call is reserved.
+UNFINISHED = "-unfinished"
+#: Seconds after which a wake-up starts a drain if all connections are leased: at least, at most.
+SOONEST_WAKE_SECS, LATEST_WAKE_SECS = 1.0, 20.0
 
 
 class Lease(NamedTuple):
@@ -29,12 +39,14 @@ class DayCalls(NamedTuple):
     drawn      calls that this version may make: it has drawn them from the day's item of all versions
     elsewhere  calls that the version before has counted, as of the last draw
     sources    calls that count for a source with a budget, by its name
+    others     the same of the version before, as of the last draw
     """
 
     used: int = 0
     drawn: int = 0
     elsewhere: int = 0
     sources: Mapping[str, int] = {}
+    others: Mapping[str, int] = {}
 
 
 class Permits(NamedTuple):
@@ -57,12 +69,12 @@ class Permits(NamedTuple):
 class Drawn(NamedTuple):
     """The answer to a draw of calls.
 
-    count    calls that were granted, at most those that were asked for
+    calls    calls that were granted, at most those that were asked for
     total    calls of all versions on that day after it, those of this draw included
     sources  calls that the version before has counted for sources with a budget
     """
 
-    count: int
+    calls: int
     total: int
     sources: Mapping[str, int] = {}
 
@@ -84,3 +96,54 @@ class PermitStore(Protocol):
     def draw(self, day: date, count: int, limit: int) -> Drawn:
         """Count calls of a day, so many as the limit allows; no other worker of any version can have them."""
         ...
+
+
+def ended_before(now: float) -> int:
+    """Return the moment that has passed on every clock of the fleet. A lease up to it has ended."""
+    return math.floor(now) - CLOCK_SKEW_SECS
+
+
+def free_connections(permits: Permits, limit: int, now: float) -> list[int]:
+    """Return the connections that nobody has leased, or whose lease has ended."""
+    ended = ended_before(now)
+    leases = permits.leases
+    return [c for c in range(limit) if c not in leases or leases[c].until <= ended]
+
+
+def leased_by(permits: Permits, worker: str) -> dict[int, int]:
+    """Return the connections of a worker, and the end of each lease."""
+    return {c: lease.until for c, lease in permits.leases.items() if lease.owner == worker}
+
+
+def with_leases(permits: Permits, connections: Iterable[int], owner: str, until: int) -> Permits:
+    """Lease connections, or extend leases. No lease of this owner ends earlier than before."""
+    before = leased_by(permits, owner)
+    leases = {c: Lease(owner, max(until, before.get(c, 0))) for c in connections}
+    return permits._replace(leases={**permits.leases, **leases})
+
+
+def without_leases(permits: Permits, connections: Iterable[int], owner: str) -> Permits:
+    """Return connections of a worker; those that another worker has stay as they are."""
+    returned = {c for c in connections if c in permits.leases and permits.leases[c].owner == owner}
+    return permits._replace(leases={c: each for c, each in permits.leases.items() if c not in returned})
+
+
+def is_drained(permits: Permits, now: float) -> bool:
+    """Return whether a worker that goes on with the backlog holds a connection."""
+    ended = ended_before(now)
+    return any(lease.owner.startswith(DRAINS) and lease.until > ended for lease in permits.leases.values())
+
+
+def dead_drains(permits: Permits, now: float) -> set[int]:
+    """Return the connections of workers that went on with the backlog, and died before they returned them."""
+    ended = ended_before(now)
+    leases = permits.leases.items()
+    return {c for c, lease in leases if lease.owner.startswith(DRAINS) and lease.until <= ended}
+
+
+def wake_secs(permits: Permits, limit: int, now: float) -> float:
+    """Return the seconds until a connection is free: 0 if one is, else until the first lease ends."""
+    if free_connections(permits, limit, now):
+        return 0.0
+    first = min(permits.leases[c].until for c in range(limit)) + CLOCK_SKEW_SECS - now
+    return min(max(SOONEST_WAKE_SECS, first), LATEST_WAKE_SECS)
