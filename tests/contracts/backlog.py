@@ -70,7 +70,7 @@ class BacklogContract:
         assert (found.due, found.expected) == (NOW + 1, NOW + 6)
 
     def test_events_come_in_order_of_due_time_and_arrival(self, workers: Workers) -> None:
-        """Events without a time come before those whose time has come, and what is not due does not come."""
+        """Events without a time come before those whose time has come. Events that are not due are left out."""
         backlog = workers.one()
         arrivals = [
             replace(EVENT, id=f"e-{n}", identity=f"i-{n}", received_at=NOW - 60 + n / 1000) for n in range(30)
@@ -125,7 +125,7 @@ class BacklogContract:
         stored(workers.one(), WAITING._replace(event=replace(EVENT, **changes)))
         assert len(workers.one().due(SHELF, 10, NOW)) == 2
 
-    def test_what_is_removed_is_gone(self, workers: Workers) -> None:
+    def test_a_removed_event_is_gone(self, workers: Workers) -> None:
         """The other events stay. An event that another worker has removed already is left out."""
         backlog = workers.one()
         stored(backlog, *(numbered(number) for number in range(60)))

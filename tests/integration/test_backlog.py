@@ -227,7 +227,7 @@ def test_an_event_that_is_stored_during_its_removal_keeps_its_parts(workers: Wor
 
 
 def test_an_event_that_is_removed_while_it_is_read_is_left_out(workers: Workers) -> None:
-    """Its parts are gone, and this is no damage."""
+    """Its parts are gone, and it is not damaged."""
     backlog, other = workers.one(), workers.one()
     stored(backlog, LARGE_ONE)
     query = backlog._table.query
@@ -274,7 +274,7 @@ class Throttled(BacklogTable):
         return {"UnprocessedItems": {self.name: requests[half:]}}
 
 
-def test_what_dynamodb_leaves_unprocessed_is_repeated(
+def test_requests_that_dynamodb_leaves_unprocessed_are_repeated(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A throttled table does not refuse the call."""
@@ -287,7 +287,9 @@ def test_what_dynamodb_leaves_unprocessed_is_repeated(
     assert workers.one().due(SHELF, 100, NOW) == []
 
 
-def test_what_stays_unprocessed_is_not_stored(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_stays_unprocessed_is_not_stored(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each event has its own answer, so that the others can be acknowledged."""
     monkeypatch.setattr(time, "sleep", lambda _secs: None)
     backlog = DynamoDbBacklog(Throttled(workers.table.name, 99), lambda: NOW)

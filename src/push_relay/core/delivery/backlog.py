@@ -99,8 +99,8 @@ class Backlog(Protocol):
 def place(waiting: Waiting) -> str:
     """Return the place of an event on its shelf. Places sort as texts, by due time and then by arrival.
 
-    The same event has the same place if it waits until the same time. So a message that SQS hands out twice is
-    one event of the backlog. An event with the same content that is for other pushes has another place.
+    The same event has the same place if it waits until the same time. So a message that SQS hands out twice
+    is one event of the backlog. An event with the same content for other pushes has another place.
     """
     event = waiting.event
     parts = [event.source, event.identity, event.id, event.replay, event.replay_id]
