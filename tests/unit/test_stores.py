@@ -6,6 +6,7 @@ import pytest
 
 from contracts.batches import BatchStoreContract
 from contracts.ledger import LedgerContract
+from contracts.ledger_groups import LedgerGroupContract
 from contracts.queue import QueueContract
 from fake_sqs import FakeSqs, record_of
 from ports import Clock
@@ -39,7 +40,7 @@ def workers() -> Workers:
     return Workers()
 
 
-class TestLedger(LedgerContract):
+class TestLedger(LedgerContract, LedgerGroupContract):
     """The ledger in memory."""
 
 
