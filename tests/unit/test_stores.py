@@ -9,6 +9,7 @@ from backlog_store import Backlog
 from contracts.backlog import BacklogContract
 from contracts.batches import BatchStoreContract
 from contracts.ledger import LedgerContract
+from contracts.ledger_groups import LedgerGroupContract
 from contracts.queue import QueueContract
 from fake_sqs import FakeSqs, record_of
 from ports import Clock
@@ -42,7 +43,7 @@ def workers() -> Workers:
     return Workers()
 
 
-class TestLedger(LedgerContract):
+class TestLedger(LedgerContract, LedgerGroupContract):
     """The ledger in memory."""
 
 

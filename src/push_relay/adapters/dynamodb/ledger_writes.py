@@ -126,7 +126,7 @@ class SingleWrites:
         """Write the ends of claims in parallel."""
         return self._parallel_map(answering(self._end_one), writes, self._at_a_time)
 
-    def _claim_one(self, write: ClaimWrite) -> Claimed:
+    def _claim_one(self, write: ClaimWrite) -> Claimed | LedgerUnavailable:
         request, condition, marked = write.request, _FREE, ""
         values = {
             ":now": number(write.now),
@@ -182,15 +182,15 @@ class SingleWrites:
             return
 
 
-def answer_of(item: Item, owner: str) -> Claimed:
-    """Return the answer to a claim that the stored item refused. Raises LedgerUnavailable without an item.
+def answer_of(item: Item, owner: str) -> Claimed | LedgerUnavailable:
+    """Return the answer to a claim that the stored item refused; LedgerUnavailable if there is no item.
 
     If the item has the claim's own name, an earlier try of the same write has made the claim, and only its
     answer was lost. The client repeats such a write.
     """
     status = item.get("status", {}).get("S", "")
     if not status:
-        raise LedgerUnavailable("the ledger refused a claim without an item")
+        return LedgerUnavailable("the ledger refused a claim without an item")
     if status == CLAIMED and item.get("owner", {}).get("S") == owner:
         return Claimed(Claim.GRANTED, owner=owner)
     claim = Claim.refused(status)
