@@ -131,8 +131,9 @@ class OpenPermits:
         self.are_busy = False
         self.sessions: list[OpenSession] = []
 
-    def session(self, _time_left: TimeLeft, *, drains: bool = False) -> OpenSession:
+    def session(self, _time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False) -> OpenSession:
         """Begin a session."""
+        del drains_now
         self.sessions.append(OpenSession(self, drains=drains))
         return self.sessions[-1]
 

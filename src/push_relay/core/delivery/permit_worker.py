@@ -16,9 +16,11 @@ from push_relay.core.delivery.permit_calls import CallRequest, NoCall, drawn, un
 from push_relay.core.delivery.permit_circuit import FAILURES, Rule
 from push_relay.core.delivery.permits import (
     DRAINS,
+    DRAINS_NOW,
     UNFINISHED,
     Drawn,
     Permits,
+    drains_now,
     leased_by,
     with_leases,
     without_leases,
@@ -38,9 +40,11 @@ class PermitSession:
     The account's lock is taken before this worker's own, and never the other way round.
     """
 
-    def __init__(self, lane: Lane, time_left: TimeLeft, *, drains: bool) -> None:
+    def __init__(
+        self, lane: Lane, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
+    ) -> None:
         name = f"{lane.process}-{next(lane.sessions)}"
-        self.worker = f"{DRAINS if drains else ''}{name}"
+        self.worker = f"{DRAINS_NOW if drains_now else DRAINS if drains else ''}{name}"
         # No later write of this worker ends the reservation, and nobody takes it for a worker that drains.
         self._reserved = f"{name}{UNFINISHED}"
         self._lane = lane
@@ -72,10 +76,7 @@ class PermitSession:
             with self._lock:
                 waiting = len(self._busy) + len(self._grants)
             ask = Ask(self._lane, self.worker, requests, Share(wanted, waiting, self._lease_secs))
-            is_first = not self._held
             verdicts = self._change(ask.rule, fresh_secs=self._lane.circuit.fresh_secs)
-            if is_first and self._held:
-                self._lane.shared.follows_crash = ask.follows_crash
             granted: set[date] = set()
             for push, verdict in zip(pushes, verdicts, strict=True):
                 if isinstance(verdict, Grant):
@@ -215,9 +216,13 @@ class PermitSession:
 
     def look(self) -> bool:
         """Return whether events wait in the backlog that no worker has looked for. See `Session`."""
-        return self._change(
-            lambda found: (found._replace(announced=False), found.announced), fresh_secs=LOOK_SECS
-        )
+
+        def rule(found: Permits) -> tuple[Permits, bool]:
+            if drains_now(found, self.worker, self._lane.clock.now()):
+                return found, False
+            return found._replace(announced=False), found.announced
+
+        return self._change(rule, fresh_secs=LOOK_SECS)
 
     def give_back(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If none is wanted, also unused calls."""
@@ -245,6 +250,8 @@ class PermitSession:
                 if ahead:
                     found = found._replace(calls=drawn(found.calls, *ahead))
                 mine = leased_by(found, self.worker)
+                if self.worker.startswith(DRAINS_NOW):
+                    found = found._replace(crashed=False)
                 if unless_announced and found.announced:
                     found = self._returned(found, [], calls)._replace(announced=False)
                     return self._with_leases(found, mine), True

@@ -113,7 +113,9 @@ class Run:
         self._time_left = time_left
         self._own, self._more = own, more
         self._drains = drains and more is not None
-        self._session: Session = parts.permits.session(time_left, drains=more is not None)
+        self._session: Session = parts.permits.session(
+            time_left, drains=more is not None, drains_now=self._drains
+        )
         self._changed = threading.Condition()
         self._ready: list[_Ready] = []
         self._order = itertools.count()
