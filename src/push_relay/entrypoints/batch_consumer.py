@@ -20,7 +20,8 @@ from typing import Any
 
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Shelf, Waiting
-from push_relay.core.delivery.wake_up import woken_account
+from push_relay.core.delivery.batching import account_of
+from push_relay.core.delivery.wake_up import SOURCE, woken_account
 from push_relay.core.errors import Crashed, RelayError
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
@@ -210,6 +211,11 @@ class BatchConsumer:
         """Return how a record waits that was received before it is due: where its first push would."""
         event = record.event
         assert event is not None  # noqa: S101 (for the type checker: `_is_early` has read it)
+        if event.source == SOURCE:
+            # Writing its push would close the batch window before its end.
+            return Waiting(
+                Shelf(account_of(event)), event, record.reason, record.due, record.due, record.attempt
+            )
         pushes = (made for made in self.relay.pushes(event) if isinstance(made, Push))
         push = next(pushes, None)
         shelf = Shelf(push.account, push.high) if push else Shelf(DEFAULT_ACCOUNT)
@@ -253,7 +259,9 @@ class Backlogs:
 
     def feed(self, account: str) -> BacklogFeed:
         """Return the feed of an account, from which a run takes urgent events."""
-        self._feeds[account] = self._drainer.feed(account, self._left)
+        # One for all waves: it remembers what any of their runs has found announced.
+        if account not in self._feeds:
+            self._feeds[account] = self._drainer.feed(account, self._left)
         return self._feeds[account]
 
     def wake_for(self, event: Event) -> bool:
