@@ -88,7 +88,7 @@ def test_the_tick_is_a_constant_and_never_piles_up() -> None:
     (target,) = rule["Properties"]["Targets"]
     (record,) = json.loads(target["Input"])["Records"]
     attributes = sqs_attributes(record)
-    assert unpack(record["body"], attributes[EVENT_ATTRIBUTE]) == wake_up(ALL, 0.0)
+    assert unpack(record["body"].encode(), attributes[EVENT_ATTRIBUTE]) == wake_up(ALL, 0.0)
     assert attributes == pack(wake_up(ALL, 0.0)).attributes
     assert target["Arn"] == {"Fn::GetAtt": ["DeliverFunction", "Arn"]}
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
