@@ -293,7 +293,7 @@ class BacklogFeed:
             high = bool(push and push.high)
             for shelf in list(self._open):
                 if code == BudgetExhausted.code:
-                    closes = bool(push) and shelf.source in push.sources
+                    closes = push is not None and shelf.source in push.sources
                 elif code == QuotaExhausted.code:
                     closes = high or not shelf.high
                 else:

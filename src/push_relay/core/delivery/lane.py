@@ -46,7 +46,7 @@ class Feed(Protocol):
         ...
 
     def left(self, end: RunEnd) -> None:
-        """Note how a run has ended that may have left events in the backlog, when all its pushes have ended."""
+        """Note how a run that may have left events in the backlog has ended, with all its pushes."""
         ...
 
     def goes_on(self) -> bool:

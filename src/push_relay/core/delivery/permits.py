@@ -14,7 +14,7 @@ from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.errors import LedgerUnavailable
 
-#: The beginning of the name of a worker that goes on with the backlog, when it has sent its own pushes, or now.
+#: The beginning of the name of a worker that goes on with the backlog: after its own pushes, or now.
 DRAINS = "drain-"
 DRAINS_NOW = DRAINS + "now-"
 #: The end of the name under which the connection of an unfinished call is reserved.
