@@ -53,6 +53,7 @@ class PermitSession:
         self._held: dict[int, int] = {}  # connections that it may use, and the ends of their leases
         self._busy: set[int] = set()  # those that carry a call
         self._unfinished: dict[int, int] = {}  # to be reserved, and until when
+        self._has_cleared = False  # whether a look of unknown result may have cleared the mark
         self._is_unsure = False  # a write of unknown result may have changed what it holds, or may do so yet
         self._grants: dict[str, Grant] = {}  # by the push's key
         self._spare: list[Grant] = []  # calls to be returned
@@ -212,9 +213,16 @@ class PermitSession:
 
     def look(self) -> bool:
         """Return whether events wait in the backlog that no worker has looked for. See `Session`."""
-        return self._change(
-            lambda found: (found._replace(announced=False), found.announced), fresh_secs=LOOK_SECS
-        )
+        has_cleared, self._has_cleared = self._has_cleared, False
+        try:
+            found = self._change(
+                lambda found: (found._replace(announced=False), found.announced), fresh_secs=LOOK_SECS
+            )
+        except LedgerUnavailable:
+            # The mark may be cleared, and then nobody else finds what was announced.
+            self._has_cleared = True
+            raise
+        return found or has_cleared
 
     def give_back(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If none is wanted, also unused calls."""
@@ -242,17 +250,19 @@ class PermitSession:
                 if ahead:
                     found = found._replace(calls=drawn(found.calls, *ahead))
                 mine = leased_by(found, self.worker)
-                if unless_announced and found.announced:
+                if unless_announced and (found.announced or self._has_cleared):
                     found = self._returned(found, [], calls)._replace(announced=False)
                     return self._with_leases(found, mine), True
                 return self._returned(found, [c for c in mine if c not in self._busy], calls), False
 
             try:
                 # If it holds nothing any more, nothing is written, and only a read can show an announcement.
-                return self._change(rule, fresh_secs=0.0 if unless_announced else math.inf)
+                goes_on = self._change(rule, fresh_secs=0.0 if unless_announced else math.inf)
             except LedgerUnavailable:
                 self._held = {}
                 return False
+            self._has_cleared = False
+            return goes_on
 
     def _drawn_ahead(self) -> tuple[date, Drawn] | None:
         """Draw calls for the next worker if few are left, so that it need not do that before it calls."""
