@@ -72,7 +72,7 @@ def test_lambda_does_not_stop_parked_events_as_a_loop() -> None:
 
 
 def test_a_waiting_event_expires_only_with_its_parts() -> None:
-    """The keys are those of the code. Parts of large events may be left over, and their TTL is in the code."""
+    """The keys are those of the code. Only parts of large events may be left over."""
     found = properties("Backlog")
     assert [each["AttributeName"] for each in found["KeySchema"]] == list(Key._fields)
     assert [each["KeyType"] for each in found["KeySchema"]] == ["HASH", "RANGE"]

@@ -17,7 +17,7 @@ from chaos.split_sources import SPLIT_SOURCES, write_split_sources
 from push_relay.settings import DeliveryMode, Settings
 from relayctl import ministack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
-from relayctl.local_aws import REGION
+from relayctl.local_aws import REGION, create_backlog_table
 from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.project import ROOT
@@ -207,6 +207,7 @@ def _settings(aws: LocalAws, vendor: str, directory: Path, signing: Mapping[str,
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    create_backlog_table(client(aws, "dynamodb"), "backlog")
     credentials = {"CompanyId": COMPANY_ID, "IntegrationKey": key}
     return Settings(
         mode=DeliveryMode.QUEUE,
@@ -218,6 +219,7 @@ def _settings(aws: LocalAws, vendor: str, directory: Path, signing: Mapping[str,
         ledger_table="ledger",
         config_file=directory / "relay.toml",
         sources_directory=_sources(directory),
+        backlog_table="backlog",
     )
 
 
