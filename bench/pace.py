@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from pace_aws import BATCH_SIZE, WORKERS
 from pace_cpu import cpu_secs, most_per_sec
 from pace_numbers import Goal, busy_percent, inversion_percent, percent_of, serial_trips, total_secs
-from pace_source import BATCH_SIZE, EVENT_NUMBER, WORKERS, event, events, ranks
+from pace_source import EVENT_NUMBER, event, events, ranks
 from pace_vendor import event_number
 from pace_world import Setup, World, world
 

@@ -11,7 +11,7 @@ from pace_world import World
 def cpu_secs(world: World) -> dict[str, float]:
     """Return each process's CPU time since it started. The driver's process contains the vendor."""
     workers = {f"worker {number}": worker.cpu_secs for number, worker in enumerate(world.workers)}
-    return {**workers, "driver": time.process_time(), "aws": _other(world.services.aws.program.popen.pid)}
+    return {**workers, "driver": time.process_time(), "aws": _other(world.aws.local.program.popen.pid)}
 
 
 def most_per_sec(began: Mapping[str, float], ended: Mapping[str, float], pushes: int) -> float:

@@ -4,19 +4,16 @@ import heapq
 import random
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from chaos.event_source import VISIBILITY_SECS, EventSource
-from chaos.services import Services
+from pace_aws import BATCH_SIZE, Aws
 from push_relay.core.event import Event
 from push_relay.core.queue_format import pack
-from template_reader import properties
 
-_CONSUMER: Final = properties("DeliverFunction")
-_STORED: Final = _CONSUMER["Events"]["Stored"]["Properties"]
-BATCH_SIZE: Final[int] = _STORED["BatchSize"]
-WORKERS: Final[int] = _STORED["ScalingConfig"]["MaximumConcurrency"]
-FUNCTION_SECS: Final[float] = _CONSUMER["Timeout"]
+if TYPE_CHECKING:
+    from chaos.services import Services
+
 EVENT_NUMBER: Final = re.compile(r"pace-(\d+)")
 #: The messages that SQS takes with one call.
 _MOST_SENT: Final = 10
@@ -27,8 +24,9 @@ ARRIVAL_SECS: Final = 0.01
 class OrderedSource(EventSource):
     """The event source of the chaos run, without its faults: each message is handed out once, in order."""
 
-    def __init__(self, services: Services) -> None:
-        super().__init__(services, random.Random(0))  # noqa: S311 (its dice are not used)
+    def __init__(self, aws: Aws) -> None:
+        # It uses the queue, the settings and the clock of its services only, and no dice.
+        super().__init__(cast("Services", aws), random.Random(0))  # noqa: S311
 
     def batch(self) -> list[dict[str, Any]]:
         """Take the messages of one invocation; none if none is due."""

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
+from pace_aws import COMPANY_ID, KEY
 from pace_numbers import Span
 from sandbox.account import Account, Admission, Limits
 from sandbox.faults import Faults
 from sandbox.record import Call, Record
 from sandbox.server import SandboxServer
 
-COMPANY_ID: Final = 4711
-KEY: Final = "bench"
 _NUMBER: Final = re.compile(r"pace-(\d+)")
 _OK: Final = 200
 

@@ -5,18 +5,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Final
 
 from chaos.run_clock import RunClock
-from chaos.services import Services, started_services
-from pace_source import EVENT_NUMBER, FUNCTION_SECS, OrderedSource, event
-from pace_vendor import KEY, Vendor
+from pace_aws import FUNCTION_SECS, TICKS, Aws, started_aws
+from pace_source import EVENT_NUMBER, OrderedSource, event
+from pace_vendor import Vendor
 from pace_worker import INVOCATION_MARK, Answer, Job, Worker, WorkerOptions
 
-TICK: Final = {"push-relay": "tick"}
+#: The time between two scheduled invocations.
 TICK_SECS: Final = 60.0
 #: While workers are idle, an empty queue is polled once in this time.
 _POLL_SECS: Final = 0.05
@@ -54,7 +54,7 @@ class World:
     answers     of all invocations that have ended
     """
 
-    services: Services
+    aws: Aws
     vendor: Vendor
     source: OrderedSource
     workers: list[Worker]
@@ -69,7 +69,7 @@ class World:
     @property
     def now(self) -> float:
         """The time on the run's clock, in seconds since the epoch."""
-        return self.services.run_clock.now()
+        return self.aws.run_clock.now()
 
     def run_until(
         self, happened: Callable[[], bool], limit_secs: float, horizon: float | None = None
@@ -135,8 +135,8 @@ class World:
 
     def dead_letters(self) -> int:
         """Return the number of messages in the dead-letter queue."""
-        found = self.services.sqs.get_queue_attributes(
-            QueueUrl=self.services.settings.dead_letter_queue_url,
+        found = self.aws.sqs.get_queue_attributes(
+            QueueUrl=self.aws.settings.dead_letter_queue_url,
             AttributeNames=["ApproximateNumberOfMessages"],
         )
         return int(found["Attributes"]["ApproximateNumberOfMessages"])
@@ -175,7 +175,7 @@ class World:
         if self.ticker is None or self.ticker.batch is not None or self.now < self._next_tick:
             return 0
         self._next_tick = self.now + TICK_SECS
-        self.give(self.ticker, TICK, [])
+        self.give(self.ticker, TICKS[0], [])
         return 1
 
     def give(self, worker: Worker, invocation: Any, batch: list[dict[str, Any]]) -> None:
@@ -209,7 +209,7 @@ class World:
         due_times = [due for due in (self.source.next_due, horizon) if due is not None]
         due_times += [self._next_tick] if self.ticker else []
         if due_times:
-            self.services.run_clock.jump(min(due_times))
+            self.aws.run_clock.jump(min(due_times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,55 +229,38 @@ def world(setup: Setup) -> Iterator[World]:
     """Start everything, and stop it at the end of the block. Every worker is warm: it has sent a push."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        with started_services(directory, 0, setup.daily_calls, 1) as started:
-            # Its own clock begins just before midnight.
-            clock = RunClock.create(directory / "pace-clock", 1, time.time())
-            vendor = Vendor(clock.now, setup.connections, setup.latency_secs)
-            with vendor.server:
-                services = _services(started, clock, vendor, setup.daily_calls)
-                options = WorkerOptions(
-                    services.settings, directory / "pace-clock", directory / "log", setup.table_call_secs
-                )
-                running = _started(options, setup.workers, has_ticker=bool(_backlog(services)))
-                try:
-                    made = World(
-                        services,
-                        vendor,
-                        OrderedSource(services),
-                        running[: setup.workers],
-                        running[setup.workers] if running[setup.workers :] else None,
-                        setup.jumps,
-                    )
-                    _warm_up(made)
-                    yield made
-                finally:
-                    for worker in running:
-                        worker.stop()
+        clock = RunClock.create(directory / "clock", 1, time.time())
+        vendor = Vendor(clock.now, setup.connections, setup.latency_secs)
+        config = directory / "relay.toml"
+        config.write_text(
+            _ROUTES.format(connections=setup.connections, daily_calls=setup.daily_calls), encoding="utf-8"
+        )
+        with (
+            vendor.server,
+            started_aws(directory, config, vendor.server.address, directory / "clock") as aws,
+            _started(aws, directory, setup) as running,
+        ):
+            workers, tickers = running[: setup.workers], running[setup.workers :]
+            made = World(aws, vendor, OrderedSource(aws), workers, next(iter(tickers), None), setup.jumps)
+            _warm_up(made)
+            yield made
 
 
-def _backlog(services: Services) -> str:
-    """Return the name of the backlog's table; empty in a version of the relay without one."""
-    return str(getattr(services.settings, "backlog_table", ""))
-
-
-def _services(started: Services, clock: RunClock, vendor: Vendor, daily_calls: int) -> Services:
-    """Return the services with this measurement's clock, vendor and configuration."""
-    config = started.directory / "pace.toml"
-    config.write_text(_ROUTES.format(connections=vendor.connections, daily_calls=daily_calls), "utf-8")
-    started.rotate_secret(KEY)
-    settings = replace(started.settings, push_base_url=vendor.server.address, config_file=config)
-    return replace(started, run_clock=clock, settings=settings)
-
-
-def _started(options: WorkerOptions, workers: int, *, has_ticker: bool) -> list[Worker]:
-    """Start the workers together, and wait until they are ready."""
-    running = [
-        Worker.start(replace(options, log=options.log.with_name(f"log-{number}")))
-        for number in range(workers + has_ticker)
-    ]
-    for worker in running:
-        worker.wait_until_ready()
-    return running
+@contextmanager
+def _started(aws: Aws, directory: Path, setup: Setup) -> Iterator[list[Worker]]:
+    """Start the workers, and one for the scheduled invocation. Stop them at the end of the block."""
+    running: list[Worker] = []
+    try:
+        for number in range(setup.workers + len(TICKS)):
+            log = directory / f"log-{number}"
+            options = WorkerOptions(aws.settings, aws.clock_file, log, setup.table_call_secs)
+            running.append(Worker.start(options))
+        for worker in running:
+            worker.wait_until_ready()
+        yield running
+    finally:
+        for worker in running:
+            worker.stop()
 
 
 def _warm_up(made: World) -> None:
