@@ -215,12 +215,10 @@ class Driver:
 
     def _invocation(self, request: Request) -> dict[str, Any]:
         if request.way is Way.INVOKED:
+            (event,) = request.events
             return {
                 "Records": [
-                    {
-                        "EventSource": "aws:sns",
-                        "Sns": plan.notification(request.events[0], self._happened_at(request.events[0])),
-                    }
+                    {"EventSource": "aws:sns", "Sns": plan.notification(event, self._happened_at(event))}
                 ]
             }
         return webhook(request, self.services.run_clock.now(), self.services.signing_secrets)
