@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import shipped
+from backlog_store import Backlog
+from open_permits import OpenPermits
 from ports import Clock, PushApi, PushCredentials, SigningSecrets, Sns
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.lane import Lane
+from push_relay.core.delivery.parking import Parking
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.event import Event
 from push_relay.core.intake import Forward, Forwarded, Intake, QueueForward
@@ -28,14 +31,16 @@ from push_relay.core.rules.recogniser import Recogniser
 from push_relay.core.rules.route import Routing
 from push_relay.core.translator import Translator
 from push_relay.core.trust.door import Door
+from push_relay.entrypoints.backlog_feed import FeedParts
 from push_relay.entrypoints.batch_consumer import BatchConsumer
 from push_relay.entrypoints.direct import DirectForward
+from push_relay.entrypoints.drain import Drainer
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.http_endpoint import HttpEndpoint
 from push_relay.settings import DeliveryMode
 from push_relay.telemetry import Telemetry
 from queues import Messages
-from stores import BatchStore, Connections, Ledger
+from stores import BatchStore, Ledger
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = Path(__file__).parent / "samples"
@@ -118,6 +123,15 @@ class Witness:
         return [receipt.outcome for receipt in self.receipts]
 
 
+class InTurn:
+    """Threads that run a function at once, so that a test has one order of steps."""
+
+    def start(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Run a function to its end."""
+        function()
+        return lambda: None
+
+
 def in_turn[T, R](function: Callable[[T], R], items: Sequence[T], _at_a_time: int = 1) -> Sequence[R]:
     """Call a function with each item, one after the other."""
     return [function(item) for item in items]
@@ -139,7 +153,7 @@ class AtOnce:
 
     @property
     def _forward(self) -> DirectForward:
-        return DirectForward(self.world.relay, Ending(self.world.messages, self.world.clock))
+        return DirectForward(self.world.relay, self.world.ending)
 
 
 class World:
@@ -151,30 +165,29 @@ class World:
         mode: DeliveryMode = DeliveryMode.QUEUE,
         sources: Path = SAMPLES / "sources",
         routes: Path = SAMPLES / "relay.toml",
-        parallel_map: Any = in_turn,
+        threads: Any = None,
         telemetry: Telemetry | None = None,
     ) -> None:
         self.clock, self.context = Clock(), Context()
-        self.messages, self.ledger, self.connections = (
-            Messages(self.clock.now),
-            Ledger(self.clock.now),
-            Connections(),
-        )
+        self.messages, self.ledger = Messages(self.clock.now), Ledger(self.clock.now)
+        self.backlog = Backlog()
         self.secrets, self.credentials = SigningSecrets(), PushCredentials()
         self.vendor, self.witness, self.sns = PushApi(), Witness(), Sns()
         self.vendors = {DEFAULT_ACCOUNT: self.vendor}  # of each account
         self.telemetry: Any = telemetry or self.witness
         self.batches = BatchStore()
         self.sources, routing = Catalog(sources), read_routing_file(routes)
-        sender = Sender(self.ledger, self.credentials, self.vendor, self.clock)
+        self.permits = {name: OpenPermits() for name in routing.accounts}
+        self.parking = Parking(self.backlog, self.messages, self.permits, self.clock)
+        self.ending = Ending(self.messages, self.parking, self.clock)
+        sender = Sender(self.ledger, self.credentials, self.vendor, self.permits[DEFAULT_ACCOUNT], self.clock)
         lanes = {}
         for name, account in routing.accounts.items():
             if name != DEFAULT_ACCOUNT:
                 self.vendors[name] = PushApi()
-                sender = replace(sender, push_api=self.vendors[name])
-            batcher = Batcher(self.batches, self.ledger, sender, self.messages, self.clock)
-            connections = self.connections if name == DEFAULT_ACCOUNT else Connections()
-            lanes[name] = Lane(account, sender, batcher, connections, parallel_map)
+                sender = replace(sender, push_api=self.vendors[name], permits=self.permits[name])
+            batcher = Batcher(self.batches, self.ledger, sender, self.parking, self.clock)
+            lanes[name] = Lane(account, sender, batcher, self.permits[name], threads or InTurn())
         self.translator = Translator(self.sources, routing)
         self.relay = Relay(self.translator, lanes, self.ledger, in_turn)
         self.recogniser = Recogniser(self.sources, routing, self.clock.now, self.telemetry.fell_back)
@@ -204,6 +217,16 @@ class World:
     def routing(self) -> Routing:
         """The content of relay.toml."""
         return self.translator.routing
+
+    @property
+    def parked(self) -> list[tuple[Event, int, float]]:
+        """The events of the backlog, each with the number of its next attempt, and when it is expected."""
+        return [(each.event, each.attempt, each.due or each.expected) for each in self.backlog.all()]
+
+    @property
+    def reasons(self) -> list[str]:
+        """The codes for which the events of the backlog wait."""
+        return [each.reason for each in self.backlog.all()]
 
     def change_lane(self, **changes: Any) -> None:
         """Replace parts of the default account's lane. The batcher gets a new sender too."""
@@ -241,7 +264,11 @@ class World:
 
     def deliver(self, invocation: Any) -> dict[str, Any]:
         """Deliver the messages of an invocation."""
-        consumer = BatchConsumer(self.recogniser, self.relay, self.messages, self.telemetry, self.clock)
+        parts = FeedParts(self.relay, self.backlog, self.ending, self.telemetry, self.clock)
+        drainer = Drainer(parts, in_turn)
+        consumer = BatchConsumer(
+            self.recogniser, self.relay, self.ending, drainer, self.telemetry, self.clock
+        )
         return consumer.handle(invocation, self.context)
 
     def time_left(self) -> float:

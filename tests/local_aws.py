@@ -13,12 +13,24 @@ import pytest
 
 from fake_sqs import record_of
 from push_relay.adapters import aws
+from push_relay.adapters.dynamodb.backlog_table import BacklogTable
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.core.delivery.ledger import Claim
 from relayctl import ministack
 from relayctl.local_aws import REGION
 from relayctl.processes import Processes
+
+
+def create_backlog_table(client: Any, name: str) -> None:
+    """Make a table for the backlog with a client of DynamoDB."""
+    keys = {"shelf": "HASH", "position": "RANGE"}
+    client.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,12 @@ class LocalAws:
             BillingMode="PAY_PER_REQUEST",
         )
         return LedgerTable(name)
+
+    def backlog_table(self) -> BacklogTable:
+        """Make a table for the backlog like the one in the template."""
+        name = f"backlog-{uuid.uuid4().hex}"
+        create_backlog_table(aws.dynamodb(), name)
+        return BacklogTable(name)
 
     def queue(self, name: str = "", **attributes: str) -> str:
         """Make a queue, and return its URL."""

@@ -11,6 +11,7 @@ from typing import Any
 from push_relay.adapters.queue import MAX_DELAY, MAX_VISIBILITY
 from push_relay.core import queue_format
 from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.wake_up import wake_up
 from push_relay.core.errors import QueueUnavailable, RelayError
 from push_relay.core.event import Event
 from push_relay.core.queue_format import Packed, RejectedItem, pack
@@ -72,6 +73,7 @@ class Messages:
     reasons       why each of these waits
     dead_letters  dead-lettered messages
     copied        handles of copied records, each with its crashes and the moment that the copy is due
+    woken         wake-ups, each with its account and the moment that it is due
     delayed       handles of delayed records, each with the seconds
     deleted       handles of deleted records
     kept          items that are not valid
@@ -90,6 +92,7 @@ class Messages:
         self.reasons: list[str] = []
         self.dead_letters: list[DeadLettered] = []
         self.copied: list[tuple[str, int, float]] = []
+        self.woken: list[tuple[str, float]] = []
         self.delayed: list[tuple[str, float]] = []
         self.deleted: list[str] = []
         self.kept: list[RejectedItem] = []
@@ -150,12 +153,19 @@ class Messages:
                     message.visible_at = self._now() + max(0, min(MAX_VISIBILITY, math.ceil(delay)))
         self.delayed += [(handle, delay) for handle in handles]
 
-    def delete(self, record: Mapping[str, Any]) -> None:
-        """Delete a record."""
+    def delete(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Delete records."""
         self._check()
+        handles = [_handle(record) for record in records]
         with self._lock:
-            self._waiting[:] = [each for each in self._waiting if each.handle != _handle(record)]
-        self.deleted.append(_handle(record))
+            self._waiting[:] = [each for each in self._waiting if each.handle not in handles]
+        self.deleted += handles
+
+    def wake(self, account: str, due: float) -> None:
+        """Queue a wake-up."""
+        self._check()
+        self._send(self._waiting, pack(wake_up(account, self._now())), due)
+        self.woken.append((account, due))
 
     # --- for tests ----------------------------------------------------------------------------------
 

@@ -16,7 +16,16 @@ from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
 from push_relay.core.delivery.connections import Unleased
 from push_relay.core.delivery.cooldown import Cooldown
-from push_relay.core.delivery.ledger import CLAIMED, LEDGER_MEMORY_SECS, PARKED, REPLAYABLE, Claim
+from push_relay.core.delivery.ledger import (
+    CLAIMED,
+    LEDGER_MEMORY_SECS,
+    PARKED,
+    REPLAYABLE,
+    Claim,
+    Claimed,
+    ClaimRequest,
+    Settlement,
+)
 from push_relay.core.errors import ClaimHeld, ConnectionsBusy, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.push import Receipt
@@ -44,15 +53,15 @@ class Ledger:
 
     leases        the lease of each claim, in seconds
     cleared       the pushes whose parking was to be cleared
-    claim_error   is raised by claims and by calls before a push, if it is set
-    record_error  is raised by calls that record the end of a push, if it is set
+    claim_error   is raised by claims and by calls before a push, if it is set; `claim_all` returns it
+    record_error  is raised by calls that record the end of a push, if it is set; `end_all` returns it
     """
 
-    _workers = itertools.count(1)
+    _claims = itertools.count(1)
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._now = now
-        self._owner = f"worker-{next(self._workers)}"
+        self._owners: dict[str, str] = {}  # the last claim of each push that this worker was granted
         self._lock = threading.Lock()
         self.items: dict[str, LedgerItem] = {}
         self.leases: list[float] = []
@@ -78,22 +87,45 @@ class Ledger:
     ) -> Claim:
         """Claim a push."""
         with self._lock:
-            _raise(self.claim_error)
-            self.leases.append(lease_secs)
-            now, item = math.floor(self._now()), self.items.get(key)
-            if item and not self._is_free(item, now, replay, replay_id, forget_before):
-                return Claim.refused(item.status)
-            claimed = LedgerItem(
-                CLAIMED,
-                now + LEDGER_MEMORY_SECS,
-                self._owner,
-                math.ceil(self._now() + lease_secs) + CLOCK_SKEW_SECS,
-            )
-            if item:
-                claimed.window, claimed.unknown_sends = item.window, item.unknown_sends
-            claimed.replay_id = replay_id if replay is not Replay.NO else item.replay_id if item else None
-            self.items[key] = claimed
-            return Claim.GRANTED
+            return self._claim(ClaimRequest(key, lease_secs, replay, replay_id, forget_before)).claim
+
+    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
+        """Claim pushes one after the other."""
+        return [self._answer(self._claim, request) for request in requests]
+
+    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
+        """End claims one after the other."""
+        return [self._answer(self._end, settlement) for settlement in settlements]
+
+    def _answer[T, R](self, write: Callable[[T], R], argument: T) -> R | LedgerUnavailable:
+        with self._lock:
+            try:
+                return write(argument)
+            except LedgerUnavailable as exc:
+                return exc
+            except Exception as exc:  # noqa: BLE001 (as in the adapter, it must not affect the others)
+                return LedgerUnavailable(f"the ledger did not answer ({type(exc).__name__})")
+
+    def _claim(self, request: ClaimRequest) -> Claimed:
+        _raise(self.claim_error)
+        key, replay, replay_id = request.key, request.replay, request.replay_id
+        self.leases.append(request.lease_secs)
+        now, item = math.floor(self._now()), self.items.get(key)
+        if item and not self._is_free(item, now, replay, replay_id, request.forget_before):
+            claim = Claim.refused(item.status)
+            return Claimed(claim, item.error_code if claim is Claim.FAILED else "")
+        claimed = LedgerItem(
+            CLAIMED,
+            now + LEDGER_MEMORY_SECS,
+            f"claim-{next(self._claims)}",
+            math.ceil(self._now() + request.lease_secs) + CLOCK_SKEW_SECS,
+        )
+        if item:
+            claimed.window, claimed.unknown_sends = item.window, item.unknown_sends
+        claimed.replay_id = replay_id if replay is not Replay.NO else item.replay_id if item else None
+        self.items[key] = claimed
+        self._owners[key] = claimed.owner
+        return Claimed(Claim.GRANTED, owner=claimed.owner)
 
     @staticmethod
     def _is_free(item: LedgerItem, now: int, replay: Replay, replay_id: str, forget_before: float) -> bool:
@@ -108,18 +140,12 @@ class Ledger:
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Record the outcome of a claimed push."""
         with self._lock:
-            _raise(self.record_error)
-            if item := self._own(key):
-                item.window, item.unknown_sends = "", 0
-                self._end(item, status, error_code)
+            self._end(Settlement(key, status, error_code))
 
     def release(self, key: str, receipt: Receipt) -> None:
         """Park a claimed push."""
         with self._lock:
-            _raise(self.record_error)
-            if item := self._own(key):
-                item.source, item.event_id = receipt.source, receipt.event_id
-                self._end(item, PARKED, receipt.error_code or "")
+            self._end(Settlement(key, PARKED, receipt.error_code or "", receipt.source, receipt.event_id))
 
     def clear_parked(self, key: str) -> None:
         """Forget a parked push."""
@@ -155,14 +181,23 @@ class Ledger:
             item.window = window if overwrite else item.window or window
             return item.window
 
-    def _own(self, key: str) -> LedgerItem | None:
-        item = self.items.get(key)
-        return item if item and item.owner == self._owner else None
+    def _own(self, key: str, owner: str = "") -> LedgerItem | None:
+        item, owner = self.items.get(key), owner or self._owners.get(key, "")
+        return item if item and owner and item.owner == owner else None
 
-    def _end(self, item: LedgerItem, status: str, error_code: str) -> None:
+    def _end(self, settlement: Settlement) -> None:
+        _raise(self.record_error)
+        item = self._own(settlement.key, settlement.owner)
+        if item is None:
+            return
+        if settlement.status == PARKED:
+            item.source, item.event_id = settlement.source, settlement.event_id
+        else:
+            item.window, item.unknown_sends = "", 0
         now = math.floor(self._now())
-        item.status, item.since, item.expires_at = str(status), now, now + LEDGER_MEMORY_SECS
-        item.owner, item.lease_until, item.error_code = "", 0, error_code or item.error_code
+        item.status, item.since, item.expires_at = str(settlement.status), now, now + LEDGER_MEMORY_SECS
+        item.owner, item.lease_until = "", 0
+        item.error_code = settlement.error_code or item.error_code
 
     # --- for tests ----------------------------------------------------------------------------------
 

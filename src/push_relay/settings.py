@@ -34,6 +34,7 @@ class Settings:
     config_file: Path
     sources_directory: Path
     stack: str = "push-relay"
+    backlog_table: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -53,6 +54,7 @@ class Settings:
             sources_directory=Path(environment.get("RELAY_SOURCES", _ROOT / "sources")),
             # CloudWatch takes no empty dimension.
             stack=environment.get("STACK_NAME") or "push-relay",
+            backlog_table=environment.get("BACKLOG_TABLE", ""),
         )
 
 

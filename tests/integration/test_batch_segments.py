@@ -163,9 +163,9 @@ def test_a_push_is_in_one_batch_if_its_worker_stops_at_any_call(
             break
         window = window_of(pushes[0], clock.now())
         clock.time += 100  # until the claims have ended
-        batches = [second.closed(window)] if ended and first.messages.parked else []
+        batches = [second.closed(window)] if ended and first.parked else []
         assert set(second.add(*pushes)) <= {BATCHED, None}  # None is for a duplicate
-        ends = {event.data["window"] for worker in (first, second) for event, _, _ in worker.messages.parked}
+        ends = {event.data["window"] for worker in (first, second) for event, _, _ in worker.parked}
         following = window_of(pushes[0], window.due)
         left = [following] if batches else [window, following]
         batches += [second.closed(each) for each in left if each.id in ends]
@@ -204,7 +204,7 @@ def test_pushes_beyond_the_last_segment_go_into_another_window(table: LedgerTabl
     pushes = [push(n, 5000) for n in range(MAX_SEGMENTS + 3)]
     worker = Worker(table, clock)
     assert set(worker.add(*pushes)) == {BATCHED}
-    (first, _, due), (second, _, other_due) = worker.messages.parked
+    (first, _, due), (second, _, other_due) = worker.parked
     assert due == other_due
     window = window_of(pushes[0], clock.now())
     assert (first.data["window"], second.data["window"]) == (window.id, overflow(window).id)
@@ -225,7 +225,7 @@ def test_the_end_of_a_window_is_scheduled_by_the_next_worker_if_necessary(
     assert windows.add(window, entry) is Added.UNSCHEDULED
     worker = Worker(table, clock)
     assert worker.add(push(1, 1000), push(2, 1000)) == [BATCHED] * 2
-    assert [event.data["window"] for event, _, _ in worker.messages.parked] == [window.id]
+    assert [event.data["window"] for event, _, _ in worker.parked] == [window.id]
     assert Worker(table, clock).windows.add(window, entry) is Added.SCHEDULED
 
 
@@ -264,7 +264,7 @@ def test_a_window_of_the_previous_version_continues(table: LedgerTable, clock: C
     write_as_previous_version(table, window, old)
     worker = Worker(table, clock)
     assert worker.add(push(0), push(1)) == [BATCHED] * 2
-    assert worker.messages.parked == []
+    assert worker.parked == []
     assert Counter(worker.closed(window)) == Counter([e.key for e in old] + [push(0).key, push(1).key])
 
 

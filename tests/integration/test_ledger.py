@@ -6,10 +6,13 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from contracts.ledger import KEYS, PARKED, LedgerContract, claimed
+from contracts.ledger_groups import LedgerGroupContract
 from local_aws import LocalAws, claim_all, race_from
 from ports import Clock
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.ledger_partiql import PartiqlWrites
+from push_relay.adapters.dynamodb.ledger_writes import GroupWrites
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS, Claim
 from push_relay.core.outcomes import Outcome
@@ -20,13 +23,14 @@ from relayctl.deadletters.parked import LedgerReader
 class Workers:
     """Workers that share a table and a clock. Each has a separate ledger object."""
 
-    def __init__(self, table: LedgerTable) -> None:
+    def __init__(self, table: LedgerTable, writes: GroupWrites | None = None) -> None:
         """Stop the clock."""
         self.table, self.clock = table, Clock()
+        self._writes = writes
 
     def one(self) -> DynamoDbLedger:
         """Start a worker."""
-        return DynamoDbLedger(self.table, self.clock.now)
+        return DynamoDbLedger(self.table, self.clock.now, self._writes)
 
     def item(self, key: str = "k") -> Item:
         """Return the item of a push."""
@@ -39,8 +43,18 @@ def workers(local_stores: LocalAws) -> Workers:
     return Workers(local_stores.table())
 
 
-class TestDynamoDbLedger(LedgerContract):
-    """The ledger in DynamoDB."""
+class TestDynamoDbLedger(LedgerContract, LedgerGroupContract):
+    """The ledger in DynamoDB, with a call for each write."""
+
+
+class TestPartiqlLedger(LedgerContract, LedgerGroupContract):
+    """The ledger in DynamoDB, with a call for each group of writes."""
+
+    @pytest.fixture
+    def workers(self, local_stores: LocalAws) -> Workers:
+        """Return workers with a separate table."""
+        table = local_stores.table()
+        return Workers(table, PartiqlWrites(table))
 
 
 def test_of_many_processes_exactly_one_is_granted_each_push(workers: Workers) -> None:

@@ -102,11 +102,11 @@ def test_each_accounts_parked_pushes_wait_in_a_message_of_their_own(world: World
     assert world.deliver(sqs_batch(sqs_queued(event()))) == {"batchItemFailures": []}
     waits = {
         account: due - world.clock.now()
-        for account, (_, _, due) in zip(("default", "east"), world.messages.parked, strict=True)
+        for account, (_, _, due) in zip(("default", "east"), world.parked, strict=True)
     }
     assert waits["default"] >= 40_000
     assert waits["east"] < 600
-    keys = [parked.only for parked, _, _ in world.messages.parked]
+    keys = [parked.only for parked, _, _ in world.parked]
     assert len(keys[0]) == len(keys[1]) == 1 != len({*keys[0], *keys[1]})
 
 
@@ -114,7 +114,7 @@ def test_a_parked_push_of_one_account_is_delivered_without_the_others(world: Wor
     """The event comes back for the one push that is left."""
     world.vendors["east"].errors = [VendorUnavailable("down")]
     world.deliver(sqs_batch(sqs_queued(event())))
-    ((parked, _, _),) = world.messages.parked
+    ((parked, _, _),) = world.parked
     assert by_account(deliver(world, parked)) == {"east": (Outcome.DELIVERED, None)}
     assert len(world.vendors["default"].calls) == 1
 
@@ -146,7 +146,7 @@ def test_each_account_has_batch_windows_of_its_own(tmp_path: Path) -> None:
     file.write_text(ROUTES.replace('to = ["user:ada"]', 'to = ["user:ada"]\nbatch = "5m"'))
     world = World(routes=file)
     deliver(world, event("1"), event("2"))
-    ends = [parked for parked, _, _ in world.messages.parked]
+    ends = [parked for parked, _, _ in world.parked]
     assert sorted(map(account_of, ends)) == ["default", "east"]
     assert len({end.data["window"] for end in ends}) == 2
     world.clock.time += 400
@@ -165,7 +165,7 @@ def test_the_default_accounts_windows_end_with_the_event_of_the_version_before(t
     file.write_text('[[route]]\nsource = "bakery"\nto = ["user:ada"]\nbatch = "5m"\n')
     world = World(routes=file)
     deliver(world, event())
-    ((end, _, _),) = world.messages.parked
+    ((end, _, _),) = world.parked
     assert end.data.keys() == {"window"}
 
 
@@ -174,7 +174,7 @@ def test_the_window_of_an_account_that_is_gone_is_dead_lettered(tmp_path: Path, 
     routes.write_text(ROUTES.replace('account = "east"', 'account = "east"\nbatch = "5m"'))
     world = World(routes=routes)
     deliver(world, event())
-    ((end, _, _),) = world.messages.parked
+    ((end, _, _),) = world.parked
     file = tmp_path / "other.toml"
     file.write_text('[[route]]\nsource = "bakery"\nto = ["user:ada"]\n')
     later = World(routes=file)

@@ -29,8 +29,11 @@ from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wordin
 
 @pytest.fixture(name="client")
 def _client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
-    """Replace every AWS client."""
-    return FakeClient.install(monkeypatch)
+    """Replace every AWS client. The ledger has claimed the push `k`."""
+    fake = FakeClient.install(monkeypatch)
+    assert LEDGER.claim("k", 1) is Claim.GRANTED
+    fake.calls.clear()
+    return fake
 
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
@@ -117,6 +120,7 @@ def test_every_third_party_exception_is_translated(
 
 
 @pytest.mark.parametrize(("call", "translated"), CALLS, ids=NAMES)
+@pytest.mark.usefixtures("client")
 def test_a_client_that_cannot_be_made_is_translated_too(
     monkeypatch: pytest.MonkeyPatch, call: Any, translated: type[RelayError]
 ) -> None:
@@ -152,8 +156,12 @@ def test_a_refused_claim_has_the_status_of_the_push(client: FakeClient, status: 
 def test_only_the_owner_settles_or_releases_a_claim(client: FakeClient) -> None:
     """If another worker has taken the claim over, the failed condition is not an error."""
     client.error = client_error("ConditionalCheckFailedException")
-    LEDGER.settle("key", Outcome.DELIVERED)
-    LEDGER.release("key", PARKED)
+    LEDGER.settle("k", Outcome.DELIVERED)
+    client.error = None
+    LEDGER.claim("k", 1)
+    client.error = client_error("ConditionalCheckFailedException")
+    LEDGER.release("k", PARKED)
+    del client.calls[1]
     assert len(client.calls) == 2
     assert all(":owner" in asked["ExpressionAttributeValues"] for _, asked in client.calls)
 

@@ -31,7 +31,7 @@ PUSH = BatchedPush("k", "bakery", "e", "c", Wording("t", "b"))
 
 def due(world: World) -> list[Event]:
     """Return the relay's own events that close a window when they are due."""
-    return [event for event, _, _ in world.messages.parked if event.source == SOURCE]
+    return [event for event, _, _ in world.parked if event.source == SOURCE]
 
 
 def end(world: World) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def test_a_storm_of_events_is_one_call(world: World) -> None:
     """The events wait in one window, whose end is scheduled once."""
     assert bake(world, *("warm",) * 7) == {"batchItemFailures": []}
     assert not world.vendor.calls
-    ((event, attempt, moment),) = world.messages.parked
-    assert (event.source, attempt, world.messages.reasons) == (SOURCE, 1, [BATCHED])
+    ((event, attempt, moment),) = world.parked
+    assert (event.source, attempt, world.reasons) == (SOURCE, 1, [BATCHED])
     assert world.clock.now() < moment <= world.clock.now() + 300
     end(world)
     assert len(world.vendor.calls) == 1
@@ -87,7 +87,7 @@ def test_a_throttled_batch_push_is_parked_as_a_whole(world: World) -> None:
     bake(world, "warm", "hot")
     world.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     assert end(world) == {"batchItemFailures": []}
-    again, attempt, _ = world.messages.parked[-1]
+    again, attempt, _ = world.parked[-1]
     assert (again.source, attempt) == (SOURCE, 2)
     world.deliver(sqs_batch(sqs_queued(again)))
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 2
@@ -98,7 +98,7 @@ def test_a_batch_push_of_unknown_fate_is_resent_once_and_then_held(world: World)
     bake(world, "warm", "hot")
     world.vendor.judge = lambda _push, _credentials: DeliveryUnknown("lost")
     end(world)
-    again, _, _ = world.messages.parked[-1]
+    again, _, _ = world.parked[-1]
     world.deliver(sqs_batch(sqs_queued(again)))
     assert len(world.vendor.calls) == 2
     held = world.witness.receipts[-2:]
@@ -180,7 +180,7 @@ def test_a_push_goes_into_the_first_window_that_is_open(world: World) -> None:
     world.batches.closed_until = world.clock.now() + 900
     bake(world, "warm")
     assert world.witness.receipts[0].error_code == BATCHED
-    ((_, _, moment),) = world.messages.parked
+    ((_, _, moment),) = world.parked
     assert world.clock.now() + 900 < moment <= world.clock.now() + 1200
 
 
@@ -201,7 +201,7 @@ def test_pushes_beyond_a_full_window_go_into_additional_windows(world: World) ->
     """All of them are due at the same time. No push is lost, and none is sent twice."""
     world.batches.room = 3
     bake(world, *("warm",) * 7)
-    assert len({moment for _, _, moment in world.messages.parked}) == 1
+    assert len({moment for _, _, moment in world.parked}) == 1
     end(world)
     assert [call.push.wording.title for call in world.vendor.calls] == ["3 new alerts"] * 2 + ["Bread"]
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 7
@@ -215,7 +215,7 @@ def test_an_event_that_cannot_be_batched_is_parked(world: World, breaking: str) 
     answer = bake(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code == BATCHED) == (Outcome.PARKED, False)
-    assert len(answer["batchItemFailures"]) + len(world.messages.parked) == 1
+    assert len(answer["batchItemFailures"]) + len(world.parked) == 1
     world.batches.error = world.messages.error = None
     bake(world, "warm")
     end(world)
@@ -267,7 +267,7 @@ def test_each_push_of_a_parked_batch_push_expires_once(brief: World) -> None:
     brief.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     end(brief)
     assert brief.vendor.calls[0].push.wording.title == "2 new alerts"
-    again, _, _ = brief.messages.parked[-1]
+    again, _, _ = brief.parked[-1]
     brief.clock.time += 2000
     brief.deliver(sqs_batch(sqs_queued(again)))
     assert brief.vendor.calls[1].push.wording.body == "new"
@@ -281,7 +281,7 @@ def test_a_window_whose_pushes_are_all_too_old_is_not_sent(brief: World) -> None
     assert end(brief) == {"batchItemFailures": []}
     assert not brief.vendor.calls
     assert receipts_of(brief, Outcome.EXPIRED) == ["a", "b"]
-    assert len(brief.messages.parked) == 1
+    assert len(brief.parked) == 1
     assert not brief.messages.dead_letters
 
 

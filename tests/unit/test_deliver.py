@@ -25,10 +25,10 @@ def deliver_parked(world: World) -> dict[str, Any]:
     """Advance the clock until the parked events are due, and deliver them from the queue as SQS would."""
     records = [
         sqs_parked(event, attempt, due, message_id=f"p-{number}")
-        for number, (event, attempt, due) in enumerate(world.messages.parked)
+        for number, (event, attempt, due) in enumerate(world.parked)
     ]
-    world.clock.time = max(due for _, _, due in world.messages.parked)
-    world.messages.parked.clear()
+    world.clock.time = max(due for _, _, due in world.parked)
+    world.parked.clear()
     return world.deliver(sqs_batch(*records))
 
 
@@ -122,7 +122,7 @@ def test_a_push_that_fails_temporarily_is_parked(
     world = World()
     world.vendor.judge = lambda _push, _credentials: error
     assert kept(world.deliver(sqs_batch(sqs_copy(baked(), attempt - 1)))) == []
-    ((event, coming, due),) = world.messages.parked
+    ((event, coming, due),) = world.parked
     assert (event.id, coming) == ("e-1", attempt + 1)
     assert shortest <= due - world.clock.now() <= longest
     assert not world.messages.delayed
@@ -135,7 +135,7 @@ def test_an_event_waits_for_the_longest_retry_after_of_its_pushes() -> None:
     world = World()
     world.vendor.errors = [VendorThrottled("slow", retry_after=s) for s in (10, 500, 20)]
     world.deliver(sqs_batch(baked(kind="everybody")))
-    assert 500 <= world.messages.parked[0][2] - world.clock.now() <= 510
+    assert 500 <= world.parked[0][2] - world.clock.now() <= 510
 
 
 def test_a_retry_sends_only_the_pushes_that_are_not_settled() -> None:
@@ -155,7 +155,7 @@ def test_refused_and_throttled_at_once_is_dead_lettered_once_and_parked() -> Non
     world.vendor.errors = [VendorRejected("no"), VendorThrottled("slow")]
     assert kept(world.deliver(sqs_batch(baked(kind="everybody")))) == []
     keys = [call.push.key for call in world.vendor.calls]
-    ((parked, _, _),) = world.messages.parked
+    ((parked, _, _),) = world.parked
     assert kept(deliver_parked(world)) == []
     (dead,) = world.messages.dead_letters
     assert json.loads(dead.body)["only"] == [keys[0]]
@@ -231,7 +231,7 @@ def test_a_direct_invocation_is_parked_in_the_relay_s_own_queue(invocation: dict
     world = World()
     world.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     assert kept(world.deliver(invocation)) == []
-    ((_, attempt, due),) = world.messages.parked
+    ((_, attempt, due),) = world.parked
     assert attempt == 2
     assert 60 <= due - world.clock.now() <= 70
     deliver_parked(world)

@@ -46,7 +46,7 @@ def failing(world: World, *words: str, error: Exception) -> None:
 
 def test_a_groups_records_are_sent_in_order() -> None:
     """A record is settled before the next of its group starts, even if several threads send."""
-    world = World(parallel_map=Threads(3))
+    world = World(threads=Threads(6))
     assert not kept(world.deliver(batch("a1", "b1", "a2", "c1", "a3", "b2")))
     order = sent_bodies(world)
     assert sorted(order) == ["a1", "a2", "a3", "b1", "b2", "c1"]
@@ -62,7 +62,7 @@ def test_groups_are_sent_in_parallel() -> None:
         waves.append(len(items))
         return [function(item) for item in items]
 
-    world = World(parallel_map=parallel_map)
+    world = World(threads=parallel_map)
     world.deliver(batch("a1", "a2", "a3", "b1", "b2", "c1"))
     assert waves == [3, 2, 1]
 
@@ -76,7 +76,7 @@ def test_a_failure_delays_only_its_own_group() -> None:
     assert [handle for handle, _ in world.messages.delayed] == ["handle-a2", "handle-a3", "handle-a4"]
     ((delay),) = {delay for _, delay in world.messages.delayed}
     assert 600 <= delay <= 610
-    assert not world.messages.parked
+    assert not world.parked
     assert world.witness.outcomes.count(Outcome.PARKED) == 1
     assert len(world.witness.receipts) == 4
 
@@ -116,7 +116,7 @@ def test_groups_of_a_standard_queue_have_no_order(arn: Any) -> None:
     failing(world, "a1", error=VendorThrottled("slow"))
     assert not kept(world.deliver(batch("a1", "a2", arn=arn)))
     assert sent_bodies(world) == ["a1", "a2"]
-    assert len(world.messages.parked) == 1
+    assert len(world.parked) == 1
     assert not world.messages.delayed
 
 

@@ -53,7 +53,7 @@ def test_an_attempt_is_counted_through_parking_and_receiving(
         record["messageAttributes"]["attempt"] = {"stringValue": written, "dataType": "String"}
     assert world.deliver(sqs_batch(record)) == NO_FAILURES
     assert world.witness.attempts == [attempt]
-    assert [coming for _, coming, _ in world.messages.parked] == [attempt + 1]
+    assert [coming for _, coming, _ in world.parked] == [attempt + 1]
 
 
 def test_a_message_that_is_received_too_early_is_parked_again_without_a_receipt() -> None:
@@ -62,7 +62,7 @@ def test_a_message_that_is_received_too_early_is_parked_again_without_a_receipt(
     early = sqs_parked(event("everybody", only=("k",)), 7, NOW + 3600)
     on_time = sqs_parked(replace(event(), identity="j"), 2, NOW, message_id="m-2")
     assert world.deliver(sqs_batch(early, on_time)) == NO_FAILURES
-    assert world.messages.parked == [(event("everybody", only=("k",)), 7, NOW + 3600)]
+    assert world.parked == [(event("everybody", only=("k",)), 7, NOW + 3600)]
     assert world.witness.outcomes == [Outcome.DELIVERED]
     assert len(world.vendor.calls) == 1
 
@@ -76,7 +76,7 @@ def test_a_parked_event_keeps_the_error_code_of_its_last_attempt() -> None:
         record = sqs_parked(event(), 2, NOW + 3600)
         record["messageAttributes"]["error_code"] = {"stringValue": code, "dataType": "String"}
         world.deliver(sqs_batch(record))
-    assert world.messages.reasons == ["vendor_throttled", "vendor_throttled", "", ""]
+    assert world.reasons == ["vendor_throttled", "vendor_throttled", "", ""]
     record = sqs_record({"words": 1}, source="bakery")
     record["messageAttributes"]["error_code"] = {"stringValue": "theirs", "dataType": "String"}
     world.deliver(sqs_batch(record))
@@ -144,7 +144,7 @@ def test_an_event_for_some_pushes_is_never_parked_for_others(kind: str) -> None:
         assert json.loads(dead_letter.body)["only"] == ["k"]
     else:
         assert world.witness.outcomes == [Outcome.FILTERED]
-        assert not world.messages.parked
+        assert not world.parked
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_push_that_no_longer_exists_is_no_longer_listed_as_parked(kind: str, g
     world = World()
     throttled(world)
     world.deliver(sqs_batch(sqs_queued(event("everybody"))))
-    ((parked, _, _),) = world.messages.parked
+    ((parked, _, _),) = world.parked
     still = parked.only[0] if kind == "everybody" else "k"
     only = ("k", *({still} - {"k"}))
     world.deliver(
@@ -199,7 +199,7 @@ def test_an_urgent_push_is_retried_within_a_minute(monkeypatch: pytest.MonkeyPat
     for each in (world, urgent):
         throttled(each)
         each.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
-    assert [due - NOW for _, _, due in world.messages.parked + urgent.messages.parked] == [900, 60]
+    assert [due - NOW for _, _, due in world.parked + urgent.parked] == [900, 60]
 
 
 def test_an_urgent_push_does_not_wait_for_the_other_pushes_of_its_event(
@@ -217,7 +217,7 @@ def test_an_urgent_push_does_not_wait_for_the_other_pushes_of_its_event(
     world.vendor.judge = lambda push, _credentials: down if push.high else used_up
     assert world.deliver(sqs_batch(sqs_queued(event()))) == NO_FAILURES
     keys = {call.push.recipient.value: call.push.key for call in world.vendor.calls}
-    parked = [({*waiting.only}, attempt, due - NOW) for waiting, attempt, due in world.messages.parked]
+    parked = [({*waiting.only}, attempt, due - NOW) for waiting, attempt, due in world.parked]
     assert parked == [({keys["urgent"]}, 2, 10), ({keys["one"], keys["two"]}, 1, 40_032)]
 
 
@@ -238,7 +238,7 @@ def test_a_push_that_waits_for_the_account_is_due_when_calls_are_allowed(
     world.change_routing(replace(world.routing, routes=routes))
     world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=40)
     world.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
-    assert [(attempt, due - NOW) for _, attempt, due in world.messages.parked] == [(9, wait)]
+    assert [(attempt, due - NOW) for _, attempt, due in world.parked] == [(9, wait)]
 
 
 def test_an_event_waits_for_all_its_pushes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ def test_an_event_waits_for_all_its_pushes(monkeypatch: pytest.MonkeyPatch) -> N
     stopped, down = CircuitOpen("failing", retry_after=40), VendorUnavailable("down")
     world.vendor.judge = lambda push, _credentials: down if push.recipient.value == "two" else stopped
     world.deliver(sqs_batch(sqs_parked(event("everybody"), 9, NOW)))
-    assert [(attempt, due - NOW) for _, attempt, due in world.messages.parked] == [(10, 900)]
+    assert [(attempt, due - NOW) for _, attempt, due in world.parked] == [(10, 900)]
 
 
 def huge() -> dict[str, Any]:
@@ -295,7 +295,7 @@ def test_a_message_without_a_time_of_sending_is_not_too_old(when: Any) -> None:
     record["attributes"]["SentTimestamp"] = when
     world.deliver(sqs_batch(record))
     world.deliver(bus_event({"degrees": 451}, time=when))
-    assert [parked.received_at for parked, _, _ in world.messages.parked] == [NOW, NOW]
+    assert [parked.received_at for parked, _, _ in world.parked] == [NOW, NOW]
 
 
 def test_a_crash_does_not_park_the_message() -> None:
@@ -307,7 +307,7 @@ def test_a_crash_does_not_park_the_message() -> None:
     world.vendor.errors = [Killed()]
     with pytest.raises(Killed):
         world.deliver(sqs_batch(sqs_queued(event())))
-    assert not world.messages.parked
+    assert not world.parked
     assert world.ledger.states == {world.vendor.calls[0].push.key: None}
     world.deliver(sqs_batch(sqs_queued(event(), attempt=2)))
     assert [(code.error_code, code.outcome) for code in world.witness.receipts] == [

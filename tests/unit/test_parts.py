@@ -161,7 +161,7 @@ def test_a_parked_push_does_not_report_other_failures_again(tmp_path: Path) -> N
     world = relay(tmp_path, BAD)
     world.vendor.errors = [VendorThrottled("slow")]
     assert deliver(world) == [Outcome.FAILED, Outcome.PARKED, Outcome.DELIVERED]
-    ((parked, _, _),) = world.messages.parked
+    ((parked, _, _),) = world.parked
     assert deliver(world, parked) == [Outcome.DELIVERED]
     assert len(world.messages.dead_letters) == 1
     replay(relay(tmp_path, BAD), world.messages.dead_letters[0])
@@ -225,7 +225,7 @@ def test_an_unknown_exception_parks_the_whole_event(tmp_path: Path) -> None:
     carried = replace(event(), skip=("other",))
     world.change_sources(Broken())
     assert deliver(world, carried) == [Outcome.PARKED]
-    ((parked, _, _),) = world.messages.parked
+    ((parked, _, _),) = world.parked
     assert parked == carried
 
 

@@ -121,7 +121,7 @@ def test_a_parked_push_has_the_time_of_its_next_attempt(kind: str, monkeypatch: 
     world.vendor.judge = lambda _push, _credentials: errors.VendorUnavailable("down")
     lines = receipts(world, sqs_batch(sqs_parked(event(kind), 2, NOW)))
     assert {line["next_attempt_at"] for line in lines} == {"2027-01-15T08:00:20.000+00:00"}
-    assert [due for _, _, due in world.messages.parked] == [NOW + 20]
+    assert [due for _, _, due in world.parked] == [NOW + 20]
 
 
 def test_a_push_in_a_batch_window_has_the_windows_end(tmp_path: Path) -> None:

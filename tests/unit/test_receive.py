@@ -219,7 +219,7 @@ def test_direct_mode_parks_pushes_that_cannot_be_sent_now(error: Exception) -> N
     assert answered(answer) == (202, "parked")
     assert "planted" not in answer["body"]
     assert ".py" not in answer["body"]
-    ((event, attempt, due),) = world.messages.parked
+    ((event, attempt, due),) = world.parked
     assert (event.id, attempt) == ("e-1", 2)
     assert due > world.clock.now()
     assert not world.messages.dead_letters
@@ -265,7 +265,7 @@ def test_a_retry_in_direct_mode_sends_a_parked_push() -> None:
     world.vendor.errors = [VendorUnavailable("down")]
     assert answered(world.receive(webhook(GOOD))) == (202, "parked")
     assert answered(world.receive(webhook(GOOD))) == (200, "delivered")
-    ((event, attempt, due),) = world.messages.parked
+    ((event, attempt, due),) = world.parked
     world.deliver(sqs_batch(sqs_parked(event, attempt, due - 1000)))
     assert world.witness.outcomes[2:] == [Outcome.DUPLICATE]
 
@@ -280,7 +280,7 @@ def test_direct_mode_handles_each_push_by_its_outcome() -> None:
     assert [receipt["outcome"] for receipt in receipts] == ["parked", "failed", "delivered"]
     keys = [call.push.key for call in world.vendor.calls]
     assert json.loads(world.messages.dead_letters[0].body)["only"] == [keys[1]]
-    assert [event.only for event, _, _ in world.messages.parked] == [(keys[0],)]
+    assert [event.only for event, _, _ in world.parked] == [(keys[0],)]
 
 
 def test_direct_mode_dead_letters_an_event_that_cannot_be_mapped() -> None:

@@ -38,8 +38,8 @@ def batched(world: World, *words: str) -> Event:
     """Fill a window with pushes, and return the event that closes it. It is due."""
     bake(world, *words)
     world.witness.receipts.clear()
-    ((end, _, due),) = world.messages.parked
-    world.messages.parked.clear()
+    ((end, _, due),) = world.parked
+    world.parked.clear()
     world.clock.time = due + 1
     return end
 
@@ -53,8 +53,8 @@ def deliver(world: World, *events: Event) -> None:
 
 def waiting(world: World) -> list[Event]:
     """Remove the parked events from the queue, and return them."""
-    events = [event for event, _, _ in world.messages.parked]
-    world.messages.parked.clear()
+    events = [event for event, _, _ in world.parked]
+    world.parked.clear()
     return events
 
 

@@ -281,7 +281,7 @@ def test_a_failed_push_does_not_affect_the_other_recipients() -> None:
 
 def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
     """The claim decides which of them is sent, between threads as well."""
-    world = World(parallel_map=Threads(3))
+    world = World(threads=Threads(6))
     outcomes = [r.outcome for own in deliver(world, *[event()] * 10) for r in own]
     assert outcomes.count(Outcome.DELIVERED) == len(world.vendor.calls) == 1
     assert set(outcomes) <= {Outcome.DELIVERED, Outcome.DUPLICATE, Outcome.PARKED}
@@ -289,7 +289,7 @@ def test_the_same_event_twice_in_one_batch_is_sent_once() -> None:
 
 def test_parallel_calls_are_limited_and_keep_the_order_of_receipts() -> None:
     """Three calls run at a time, for any number of events."""
-    world = World(parallel_map=Threads(3))
+    world = World(threads=Threads(6))
     together, meeting = threading.Barrier(3), threading.Lock()
     now, most = 0, 0
 

@@ -177,7 +177,7 @@ def test_an_event_with_a_parked_push_is_the_same_arrival_for_hours(tmp_path: Pat
     here.vendor.errors = [None, VendorThrottled("slow")]
     event = received(here, 0, github())
     assert delivered(here, 2, event) == [Outcome.DELIVERED, Outcome.PARKED]
-    ((parked, _, _),) = here.messages.parked
+    ((parked, _, _),) = here.parked
     assert delivered(here, 5 * HOUR, parked) == [Outcome.DELIVERED]
     assert delivered(here, 6 * HOUR, event) == [Outcome.DUPLICATE, Outcome.DUPLICATE]
 

@@ -1,11 +1,15 @@
 """The stores and queues in memory, which tests and the bench use, do what those on AWS do."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from backlog_store import Backlog
+from contracts.backlog import BacklogContract
 from contracts.batches import BatchStoreContract
 from contracts.ledger import LedgerContract
+from contracts.ledger_groups import LedgerGroupContract
 from contracts.queue import QueueContract
 from fake_sqs import FakeSqs, record_of
 from ports import Clock
@@ -39,12 +43,21 @@ def workers() -> Workers:
     return Workers()
 
 
-class TestLedger(LedgerContract):
+class TestLedger(LedgerContract, LedgerGroupContract):
     """The ledger in memory."""
 
 
 class TestBatchStore(BatchStoreContract):
     """The batch windows in memory."""
+
+
+class TestBacklog(BacklogContract):
+    """The backlog in memory."""
+
+    @pytest.fixture
+    def workers(self) -> Any:
+        """Return workers with an empty backlog."""
+        return SimpleNamespace(one=Backlog().another)
 
 
 class Queues:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from push_relay.adapters import aws
+from push_relay.adapters.dynamodb.backlog_table import Key
 from push_relay.core import queue_format
 from push_relay.core.account import Account
 from push_relay.settings import DeliveryMode
@@ -54,8 +55,8 @@ def test_a_dead_letter_has_a_week_left_when_sqs_moves_it() -> None:
     assert queue >= Account().max_age
 
 
-@pytest.mark.parametrize("resource", ["Queue", "DeadLetterQueue", "Ledger"])
-def test_queues_and_ledger_outlive_the_stack(resource: str) -> None:
+@pytest.mark.parametrize("resource", ["Queue", "DeadLetterQueue", "Ledger", "Backlog"])
+def test_queues_and_tables_outlive_the_stack(resource: str) -> None:
     """No event and no record is lost if the stack is deleted by mistake or a resource is replaced."""
     assert RESOURCES[resource]["DeletionPolicy"] == RESOURCES[resource]["UpdateReplacePolicy"] == "Retain"
 
@@ -66,6 +67,26 @@ def test_lambda_does_not_stop_parked_events_as_a_loop() -> None:
     assert function["Type"] == "AWS::Lambda::Function"
     assert function["Properties"]["RecursiveLoop"] == "Allow"
     assert 0 < Account().max_age < math.inf
+
+
+def test_a_waiting_event_expires_only_with_its_parts() -> None:
+    """The keys are those of the code. Parts of large events may be left over, and their TTL is in the code."""
+    found = properties("Backlog")
+    assert [each["AttributeName"] for each in found["KeySchema"]] == list(Key._fields)
+    assert [each["KeyType"] for each in found["KeySchema"]] == ["HASH", "RANGE"]
+    assert found["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert found["SSESpecification"]["SSEEnabled"]
+    assert found["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+
+
+def test_the_tick_is_a_constant_and_never_piles_up() -> None:
+    """A tick that is late is of no use, because the next one does its work."""
+    (rule,) = resources(transformed(), "AWS::Events::Rule").values()
+    assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    (target,) = rule["Properties"]["Targets"]
+    assert json.loads(target["Input"]) == {"push-relay": "tick"}
+    assert target["Arn"] == {"Fn::GetAtt": ["DeliverFunction", "Arn"]}
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
 
 
 @pytest.mark.parametrize(("given", "reserved"), [("", None), ("20", "20"), ("1", "1")])

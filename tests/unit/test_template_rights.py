@@ -110,12 +110,13 @@ def test_receive_may_deliver_in_direct_mode_only() -> None:
     assert more == {
         ("secretsmanager:GetSecretValue", "PushCredentialsArn"),
         *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Update")),
+        *((f"dynamodb:{verb}Item", "Backlog.Arn") for verb in ("BatchWrite", "Update")),
     }
 
 
 @pytest.mark.parametrize("mode", DeliveryMode)
 def test_deliver_never_sees_the_signing_secrets(mode: DeliveryMode) -> None:
-    """In both modes it may consume, park, dead-letter, claim and read the push credentials."""
+    """In both modes it may consume, park, dead-letter and claim events, and read the push credentials."""
     assert rights("DeliverRole", mode) == {
         ("logs:CreateLogStream", "DeliverLogs.Arn"),
         ("logs:PutLogEvents", "DeliverLogs.Arn"),
@@ -132,6 +133,7 @@ def test_deliver_never_sees_the_signing_secrets(mode: DeliveryMode) -> None:
         ),
         ("sqs:SendMessage", "DeadLetterQueue.Arn"),
         *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Update")),
+        *((f"dynamodb:{verb}", "Backlog.Arn") for verb in ("BatchWriteItem", "UpdateItem", "Query")),
     }
 
 
@@ -171,5 +173,5 @@ def test_receive_knows_the_push_api_in_direct_mode_only() -> None:
     more = variables("ReceiveFunction", DeliveryMode.DIRECT) - variables(
         "ReceiveFunction", DeliveryMode.QUEUE
     )
-    assert more == {"PUSH_BASE_URL", "PUSH_CREDENTIALS_ARN", "LEDGER_TABLE"}
+    assert more == {"PUSH_BASE_URL", "PUSH_CREDENTIALS_ARN", "LEDGER_TABLE", "BACKLOG_TABLE"}
     assert "SIGNING_SECRETS_ARN" not in variables("DeliverFunction", DeliveryMode.DIRECT)

@@ -12,7 +12,7 @@ from push_relay.adapters.queue import SqsQueue
 from push_relay.bootstrap import deliver, receive
 from push_relay.bootstrap.common import Common
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.batching import SOURCE as BATCH_SOURCE
+from push_relay.core.delivery.wake_up import SOURCE as BATCH_SOURCE
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Lane

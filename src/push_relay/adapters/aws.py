@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #: The limits of every call. `receive` makes three in a row: it reads the secrets, reads them again and queues
 #: the event. Even if all of them take as long as they can, it answers 503 before its own timeout.
 CONNECT_SECS, READ_SECS, ATTEMPTS = 1, 3, 2
+#: The connections to a service that are kept; default: 10. A worker makes ten writes of the ledger at a time,
+#: and writes the permits meanwhile.
+POOL = {"dynamodb": 16}
 #: The longest pause between two attempts in seconds (the first one of botocore's standard mode).
 PAUSE_SECS = 1
 
@@ -55,6 +58,7 @@ def _client(service: str) -> Any:
                 read_timeout=READ_SECS,
                 retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 tcp_keepalive=True,
+                max_pool_connections=POOL.get(service, 10),
             )
             _clients[service] = cast("Any", boto3).client(service, config=config)
         return _clients[service]

@@ -25,14 +25,20 @@ class SystemClock:
 
 
 class Threads:
-    """Calls a function with several items at a time. Threads are started when there is more than one item."""
+    """Runs functions side by side, in at most so many threads. They are started when they are first needed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._executor: ThreadPoolExecutor | None = None
 
+    def start(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Start a function in a thread; return a function that waits for its end."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._most, thread_name_prefix="push")
+        return self._executor.submit(function).result
+
     def __call__[T, R](self, function: Callable[[T], R], items: Sequence[T], at_a_time: int) -> Sequence[R]:
-        """Return the results in the items' order."""
+        """Call a function with each item; return the results in the items' order."""
         if len(items) <= 1 or at_a_time == 1:
             return [function(item) for item in items]
         if self._executor is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from push_relay.adapters import aws
 from push_relay.core import queue_format
 from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.wake_up import wake_up
 from push_relay.core.errors import PayloadTooLarge, QueueUnavailable, RelayError
 from push_relay.core.event import Event
 from push_relay.core.queue_format import Packed, RejectedItem, bare, pack
@@ -106,13 +107,27 @@ class SqsQueue:
             if answer.get("Failed"):
                 raise QueueUnavailable("the queue did not hide all of a batch's messages")
 
-    def delete(self, record: Mapping[str, Any]) -> None:
-        """Delete a received record of any queue. Raises QueueUnavailable."""
-        self._call(
-            "delete_message",
-            QueueUrl=_url_of(str(record.get("eventSourceARN"))),
-            ReceiptHandle=str(record.get("receiptHandle")),
-        )
+    def wake(self, account: str, due: float) -> None:
+        """Queue the message that starts a drain of an account's backlog at a time. Raises QueueUnavailable."""
+        now = self._now()
+        self._send(self._url, pack(wake_up(account, now)), due - now)
+
+    def delete(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Delete received records of one queue.
+
+        Raises QueueUnavailable, also if SQS refuses only one of them.
+        """
+        for batch in batched(records, _MAX_ENTRIES, strict=False):
+            answer = self._call(
+                "delete_message_batch",
+                QueueUrl=_url_of(str(batch[0].get("eventSourceARN"))),
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": str(record.get("receiptHandle"))}
+                    for number, record in enumerate(batch)
+                ],
+            )
+            if answer.get("Failed"):
+                raise QueueUnavailable("the queue did not delete all of a batch's messages")
 
     def _send(self, url: str, packed: Packed, delay_secs: float) -> None:
         self._call(

@@ -64,11 +64,11 @@ def build(common: Common) -> HttpEndpoint:
 
 def _direct(common: Common) -> Forward:
     # Only the mode `direct` needs the back half in this function.
-    from push_relay.bootstrap.deliver import build_relay  # noqa: PLC0415
+    from push_relay.bootstrap.deliver import build_back_half  # noqa: PLC0415
     from push_relay.entrypoints.direct import DirectForward  # noqa: PLC0415
-    from push_relay.entrypoints.ending import Ending  # noqa: PLC0415
 
-    return DirectForward(build_relay(common), Ending(common.queue, common.clock))
+    relay, ending, _ = build_back_half(common)
+    return DirectForward(relay, ending)
 
 
 def warm_up(settings: Settings) -> None:

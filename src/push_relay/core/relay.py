@@ -8,14 +8,16 @@ and settles each push. The entrypoints decide what happens to the message that c
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.batching import SOURCE, account_of
-from push_relay.core.delivery.lane import Lane, ParallelMap, Task
+from push_relay.core.delivery.batching import account_of
+from push_relay.core.delivery.lane import Feed, Lane, ParallelMap
+from push_relay.core.delivery.run import Task
+from push_relay.core.delivery.wake_up import SOURCE
 from push_relay.core.errors import UnknownAccount
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
@@ -44,11 +46,18 @@ class Relay:
     ledger: ParkedPushes
     parallel_map: ParallelMap
 
-    def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
+    def deliver(
+        self,
+        events: Sequence[Event],
+        time_left: TimeLeft,
+        feed_of: Callable[[str], Feed | None] = lambda _account: None,
+    ) -> Sequence[Sequence[Receipt]]:
         """Deliver events; return for each its receipts, at least one. Never raises because of an event.
 
         The accounts' pushes are sent side by side, so that an account whose vendor is slow or down delays
         no other.
+
+        feed_of  returns an account's backlog, whose urgent events go first
         """
         settled: list[list[Receipt]] = [[] for _ in events]
         tasks: defaultdict[str, list[Task]] = defaultdict(list)
@@ -59,12 +68,14 @@ class Relay:
                 else:
                     tasks[made.account].append(Task(number, event, made))
         for receipts in self.parallel_map(
-            lambda account: self.lanes[account].deliver(tasks[account], time_left), list(tasks), len(tasks)
+            lambda account: self.lanes[account].deliver(tasks[account], time_left, feed_of(account)),
+            list(tasks),
+            len(tasks),
         ):
             for number, receipt in receipts:
                 settled[number].append(receipt)
         for event, its_receipts in zip(events, settled, strict=True):
-            self._clear_dropped(event, its_receipts)
+            self.clear_dropped(event, its_receipts)
         return settled
 
     def pushes(self, event: Event) -> Iterable[Push | Receipt]:
@@ -80,7 +91,7 @@ class Relay:
             return [Receipt.of_error(event, error)]
         return lane.batcher.end(event, lane.account)
 
-    def _clear_dropped(self, event: Event, receipts: Sequence[Receipt]) -> None:
+    def clear_dropped(self, event: Event, receipts: Sequence[Receipt]) -> None:
         """Clear the parked pushes that an event was parked for and that it has no longer. Never raises.
 
         A route or a mapping has changed while they waited: they would stay in the list of parked pushes.

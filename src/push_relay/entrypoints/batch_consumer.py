@@ -3,10 +3,13 @@
 Each record of an SQS batch is acknowledged, dead-lettered or parked independently of the others (partial
 batch response).
 
-An event that cannot be delivered now is parked: it is queued as a new message, due at its next attempt, and
-the message that carried it is acknowledged. So a parked event may wait for days, while `maxReceiveCount`
-counts crashes only. In a FIFO queue a new message would lose its place, so there the record is kept and
-delayed instead, and the rest of its group waits behind it for the same time.
+An event that cannot be delivered now is parked: it is stored in the backlog, and the message that carried it
+is acknowledged. So a parked event may wait for days, while `maxReceiveCount` counts crashes only. In a FIFO
+queue an event would lose its place, so there the record is kept and delayed instead, and the rest of its
+group waits behind it for the same time.
+
+A wake-up among the records, events that other workers have announced, and the tick make this worker drain the
+backlog. Finished records are deleted before, so that a crash does not hand them out again.
 
 `isolation.py` describes what happens to messages that are received again because the function died.
 """
@@ -16,17 +19,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from push_relay.core.clock import Clock, TimeLeft
-from push_relay.core.errors import Crashed, PayloadTooLarge, QueueUnavailable
+from push_relay.core.delivery.backlog import Shelf, Waiting
+from push_relay.core.delivery.wake_up import woken_account
+from push_relay.core.errors import Crashed, RelayError
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition, code_of, safe_detail
-from push_relay.core.push import Receipt
+from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
+from push_relay.entrypoints.backlog_feed import BacklogFeed
+from push_relay.entrypoints.drain import TICK, Drainer
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.isolation import Isolation, one_by_one
 from push_relay.entrypoints.memory import portions
-from push_relay.entrypoints.ports import LambdaContext, Queues, time_left
+from push_relay.entrypoints.ports import LambdaContext, time_left
 from push_relay.entrypoints.queue_record import QueueRecord, read_batch
 from push_relay.telemetry import Telemetry
 
@@ -49,7 +56,8 @@ class BatchConsumer:
 
     recogniser: Recogniser
     relay: Relay
-    queues: Queues
+    ending: Ending
+    drainer: Drainer
     telemetry: Telemetry
     clock: Clock
 
@@ -62,6 +70,9 @@ class BatchConsumer:
             records = records_of(invocation, "eventSource", "aws:sqs")
             if records is not None:
                 return self._from_sqs(records, time_left(context))
+            if invocation == TICK:
+                self.drainer.tick(time_left(context))
+                return {"batchItemFailures": []}
             return self._directly(invocation, time_left(context))
         except Exception as exc:  # noqa: BLE001 (it is logged, and raised again without its text)
             self.telemetry.trouble("invocation failed", error_code=code_of(exc), detail=safe_detail(exc))
@@ -72,12 +83,13 @@ class BatchConsumer:
 
     def _from_sqs(self, records: Sequence[Mapping[str, Any]], left: TimeLeft) -> Response:
         batch = read_batch(records)
-        isolation = Isolation(self.queues, self.telemetry)
+        isolation = Isolation(self.ending.queues, self.telemetry)
         is_careful = any(record.is_suspect for record in batch)
         if is_careful and not any(record.group is not None for record in batch):
             batch = isolation.isolate(batch)
         else:
             isolation.shorten_visibility(batch, self.recogniser.urgent_sources, left)
+        backlogs = Backlogs(self.drainer, left)
         kept: list[QueueRecord] = []
         finished: list[QueueRecord] = []
         waiting: set[str] = set()  # FIFO groups that wait behind one of their records
@@ -87,44 +99,68 @@ class BatchConsumer:
                 finished = []
             going = [record for record in wave if record.group not in waiting]
             kept += [record for record in wave if record.group in waiting]
-            early = [record for record in going if self._is_early(record)]
-            self._deliver([record for record in going if record not in early], envelope.unwrap_sqs, left)
-            for record in going:
-                if self._finished(record, self._wait if record in early else self._finish):
-                    finished.append(record)
-                else:
-                    kept.append(record)
-                    waiting |= {record.group} if record.group is not None else set()
-                # The next wave may need the memory.
-                record.event = None
+            for record in self._handled(going, left, backlogs):
+                kept.append(record)
+                waiting |= {record.group} if record.group is not None else set()
+            finished += [record for record in going if record not in kept]
+        if backlogs.to_drain:
+            isolation.delete(finished)
+            self.drainer.drain(backlogs.to_drain, left)
         return {"batchItemFailures": [{"itemIdentifier": str(r.content.get("messageId"))} for r in kept]}
 
+    def _handled(
+        self, wave: Sequence[QueueRecord], left: TimeLeft, backlogs: "Backlogs"
+    ) -> Sequence[QueueRecord]:
+        """Handle records together; return those that SQS has to keep."""
+        early = [record for record in wave if self._is_early(record)]
+        late = [record for record in wave if record not in early]
+        self._deliver(late, envelope.unwrap_sqs, left, backlogs)
+        errors: dict[int, RelayError | None] = dict(self._park_early(early))
+        # A record of a FIFO queue that waits for a connection is stored too. It keeps its place in the queue,
+        # and is a duplicate when it comes back.
+        parked = [
+            record
+            for record in late
+            if record.event and (record.group is None or record.waits_for_connection)
+        ]
+        errors |= zip(map(id, parked), self.ending.park(parked), strict=True)
+        kept = [record for record in wave if not self._is_finished(record, errors.get(id(record)))]
+        for record in wave:
+            # The next wave may need the memory.
+            record.event = None
+        return kept
+
     def _directly(self, invocation: Any, left: TimeLeft) -> Response:
-        """Deliver events that have no queue behind them; what cannot be delivered now is queued."""
+        """Deliver events that have no queue behind them; what cannot be delivered now is parked."""
         notifications = records_of(invocation, "EventSource", "aws:sns")
+        backlogs = Backlogs(self.drainer, left)
         if notifications is not None:
             batch = [QueueRecord(record) for record in notifications]
-            self._deliver(batch, envelope.unwrap_sns, left)
+            self._deliver(batch, envelope.unwrap_sns, left, backlogs)
         else:
             batch = [QueueRecord(invocation if isinstance(invocation, Mapping) else {})]
-            self._deliver(batch, envelope.unwrap_eventbridge, left)
+            self._deliver(batch, envelope.unwrap_eventbridge, left, backlogs)
         for record in batch:
-            self._ending.dead_letter(record)
-            parked = record.asking_for(Disposition.PARK)
-            if parked and not record.event:
+            self.ending.dead_letter(record)
+            if record.asking_for(Disposition.PARK) and not record.event:
                 raise InvocationFailed("the invocation could not be read, for an unknown reason")
-            if parked:
-                self._ending.requeue(record)
+        for error in self.ending.park(batch):
+            if error:
+                raise error
+        self.drainer.drain(backlogs.to_drain, left)
         return {"batchItemFailures": []}
 
     # --- from a record to its receipts ------------------------------------------------------------------
 
-    def _deliver(self, batch: Sequence[QueueRecord], unwrap: Unwrap, left: TimeLeft) -> None:
+    def _deliver(
+        self, batch: Sequence[QueueRecord], unwrap: Unwrap, left: TimeLeft, backlogs: "Backlogs"
+    ) -> None:
         """Make events of records and deliver them together; note its receipts on each record."""
         for record in batch:
             self._recognise(record, unwrap)
-        carrying = [record for record in batch if record.event]
-        delivered = self.relay.deliver([record.event for record in carrying if record.event], left)
+        carrying = [record for record in batch if record.event and not backlogs.wake_for(record.event)]
+        events = [record.event for record in carrying if record.event]
+        delivered = self.relay.deliver(events, left, backlogs.feed)
         for record, receipts in zip(carrying, delivered, strict=True):
             record.note(receipts, self.clock.now())
         for record in batch:
@@ -162,43 +198,74 @@ class BatchConsumer:
         self._recognise(record, envelope.unwrap_sqs)
         return record.event is not None
 
-    # --- from a record's receipts to its end: each returns whether SQS may delete the record ---------------
+    # --- from a record's receipts to its end --------------------------------------------------------------
 
-    @property
-    def _ending(self) -> Ending:
-        return Ending(self.queues, self.clock)
+    def _park_early(self, early: Sequence[QueueRecord]) -> Iterator[tuple[int, RelayError | None]]:
+        """Park records that were received before they are due; yield the result of each by its id."""
+        waiting = [(record, self._waiting(record)) for record in early]
+        errors = self.ending.parking.park([each for _, each in waiting])
+        yield from zip((id(record) for record, _ in waiting), errors, strict=True)
 
-    def _finished(self, record: QueueRecord, finish: Callable[[QueueRecord], bool]) -> bool:
+    def _waiting(self, record: QueueRecord) -> Waiting:
+        """Return how a record waits that was received before it is due: where its first push would."""
+        event = record.event
+        assert event is not None  # noqa: S101 (for the type checker: `_is_early` has read it)
+        pushes = (made for made in self.relay.pushes(event) if isinstance(made, Push))
+        push = next(pushes, None)
+        shelf = Shelf(push.account, push.high) if push else Shelf(DEFAULT_ACCOUNT)
+        return Waiting(shelf, event, record.reason, record.due, record.due, record.attempt)
+
+    def _is_finished(self, record: QueueRecord, error: RelayError | None) -> bool:
+        """Dead-letter what its receipts demand; return whether SQS may delete the record.
+
+        error  why something of it could not be parked
+        """
         try:
-            return finish(record)
-        except (QueueUnavailable, PayloadTooLarge) as exc:
+            if error:
+                raise error
+            return self._finish(record)
+        except RelayError as exc:
             # SQS keeps it and hands it out again after the queue's visibility timeout. An event of another
-            # program may be too large to be requeued: it waits as it is, until SQS itself dead-letters it.
+            # program may be too large to be parked: it waits as it is, until SQS itself dead-letters it.
             self.telemetry.trouble("a message was kept", error_code=exc.code, detail=exc.detail)
             return False
 
     def _finish(self, record: QueueRecord) -> bool:
-        """Dead-letter and park what the receipts demand."""
         parked = record.asking_for(Disposition.PARK)
         if parked and record.group is not None:
             # SQS hands out the whole record again, with the parts that have failed: they are dead-lettered
             # when the record ends. The records behind it would otherwise keep the group waiting until the
             # queue's visibility timeout ends.
-            self.queues.delay([each.content for each in (record, *record.behind)], record.wait(parked))
+            self.ending.queues.delay([each.content for each in (record, *record.behind)], record.wait(parked))
             return False
-        self._ending.dead_letter(record)
-        if not parked:
-            return True
-        if record.event is None:
-            return False
-        self._ending.requeue(record)
-        return True
+        self.ending.dead_letter(record)
+        return not parked or record.event is not None
 
-    def _wait(self, record: QueueRecord) -> bool:
-        """Requeue a record that was received before it is due."""
-        if record.event:
-            self.queues.requeue(record.event, record.attempt, record.due, record.reason)
-        return record.event is not None
+
+class Backlogs:
+    """The backlogs that an invocation may have to drain. `to_drain`: the names of their accounts."""
+
+    def __init__(self, drainer: Drainer, left: TimeLeft) -> None:
+        self._drainer = drainer
+        self._left = left
+        self._feeds: dict[str, BacklogFeed] = {}
+        self._woken: set[str] = set()
+
+    def feed(self, account: str) -> BacklogFeed:
+        """Return the feed of an account, from which a run takes urgent events."""
+        self._feeds[account] = self._drainer.feed(account, self._left)
+        return self._feeds[account]
+
+    def wake_for(self, event: Event) -> bool:
+        """Note a wake-up; return whether the event is one."""
+        account = woken_account(event)
+        self._woken |= {account} if account else set()
+        return account is not None
+
+    @property
+    def to_drain(self) -> set[str]:
+        """The accounts with a wake-up, and those for which other workers have announced events."""
+        return self._woken | {account for account, feed in self._feeds.items() if feed.end.announced}
 
 
 def _waves(batch: Sequence[QueueRecord]) -> Iterator[list[QueueRecord]]:

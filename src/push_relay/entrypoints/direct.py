@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from push_relay.core.clock import TimeLeft
-from push_relay.core.errors import PayloadTooLarge, QueueUnavailable
+from push_relay.core.errors import PayloadTooLarge, QueueUnavailable, RelayError
 from push_relay.core.event import Event
 from push_relay.core.intake import Forwarded
 from push_relay.core.outcomes import Disposition, code_of, verdict
@@ -42,8 +42,10 @@ class DirectForward:
         record.note(receipts, self.ending.clock.now())
         try:
             self.ending.dead_letter(record)
-            self.ending.requeue(record)
-        except (QueueUnavailable, PayloadTooLarge) as exc:
+            (error,) = self.ending.park([record])
+            if error:
+                raise error
+        except RelayError as exc:
             lost = QueueUnavailable(exc.detail)
             return Forwarded([_not_kept(receipt, lost) for receipt in receipts], lost)
         return Forwarded(record.receipts)

@@ -1,9 +1,10 @@
 """Requeue or dead-letter an event, or parts of it, as the receipts of its pushes demand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from push_relay.core.clock import Clock
+from push_relay.core.delivery.parking import Parking
 from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
@@ -15,25 +16,32 @@ from push_relay.entrypoints.queue_record import QueueRecord
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Ends the handling of queue records. Both methods raise QueueUnavailable and PayloadTooLarge."""
+    """Ends the handling of queue records."""
 
     queues: Queues
+    parking: Parking
     clock: Clock
 
-    def requeue(self, record: QueueRecord) -> None:
-        """Queue a record's event for the next attempt of its parked pushes, in one message or several."""
-        for part in record.parked_parts():
-            event = record.event_for(part)
-            if event:
-                due = self.clock.now() + record.wait(part)
-                self.queues.requeue(event, record.next_attempt(part), due, _code(part))
+    def park(self, records: Sequence[QueueRecord]) -> Sequence[RelayError | None]:
+        """Park the pushes of records that wait; return for each record why something is not stored, or None.
+
+        If a call has opened the circuit, a wake-up is queued for the next probe. Never raises.
+        """
+        waiting = [(number, each) for number, record in enumerate(records) for each in record.waiting()]
+        errors: list[RelayError | None] = [None] * len(records)
+        for (number, _), error in zip(waiting, self.parking.park([each for _, each in waiting]), strict=True):
+            errors[number] = errors[number] or error
+        for account, due in sorted({probe for record in records for probe in _probes(record)}):
+            self.parking.wake(account, due)
+        return errors
 
     def dead_letter(self, record: QueueRecord) -> None:
         """Dead-letter the parts of an event that have failed, or the message as it was received.
 
         Refused pushes and parts that never became a push are two dead letters. A person can then correct the
         mapping and replay the latter, without sending a push of unknown fate again.
-        Raises PayloadTooLarge if the event does not fit and there is no message to keep instead.
+        Raises QueueUnavailable, and PayloadTooLarge if the event does not fit and there is no message to
+        keep instead.
         """
         dead = record.asking_for(Disposition.DEAD_LETTER)
         if not dead:
@@ -49,6 +57,13 @@ class Ending:
             raise PayloadTooLarge("the event is larger than a queue message can hold")
         packed = as_received(record.content)
         self.queues.dead_letter(packed.body, packed.attributes, _code(dead), record.event_id)
+
+
+def _probes(record: QueueRecord) -> Iterator[tuple[str, float]]:
+    """Yield the accounts whose calls are stopped since a call of a record's pushes, and until when."""
+    for receipt in record.receipts:
+        if receipt.is_paced and receipt.latency_ms is not None and receipt.push:
+            yield receipt.push.account, record.noted_at + (receipt.retry_after or 0.0)
 
 
 def _code(receipts: Sequence[Receipt]) -> str:

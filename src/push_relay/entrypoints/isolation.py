@@ -77,13 +77,14 @@ class Isolation:
         A record that cannot be deleted is acknowledged with the batch, if the function gets that far.
         Otherwise SQS hands it out again, and its pushes are duplicates.
         """
-        for record in batch:
-            try:
-                self.queues.delete(record.content)
-            except QueueUnavailable as exc:
-                self.telemetry.trouble(
-                    "a finished message was not deleted", error_code=exc.code, detail=exc.detail
-                )
+        if not batch:
+            return
+        try:
+            self.queues.delete([record.content for record in batch])
+        except QueueUnavailable as exc:
+            self.telemetry.trouble(
+                "a finished message was not deleted", error_code=exc.code, detail=exc.detail
+            )
 
     def shorten_visibility(
         self, batch: Sequence[QueueRecord], urgent_sources: Collection[str], time_left: TimeLeft

@@ -33,8 +33,12 @@ class Queues(Protocol):
         """Delay the next receive of records of one queue by the same number of seconds."""
         ...
 
-    def delete(self, record: Mapping[str, Any]) -> None:
-        """Delete a received record of any queue."""
+    def wake(self, account: str, due: float) -> None:
+        """Queue the message that starts a drain of an account's backlog at a time."""
+        ...
+
+    def delete(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Delete received records of one queue."""
         ...
 
 

@@ -7,15 +7,19 @@ from random import SystemRandom
 from typing import Any
 
 from push_relay.core import queue_format
-from push_relay.core.delivery.backoff import backoff, paced
+from push_relay.core.delivery.backlog import Shelf, Waiting
+from push_relay.core.delivery.backoff import backoff
+from push_relay.core.errors import BudgetExhausted, ConnectionsBusy, RelayError
 from push_relay.core.event import Event, safe_id
 from push_relay.core.outcomes import Disposition
-from push_relay.core.push import Receipt, part_of
+from push_relay.core.push import DEFAULT_ACCOUNT, Receipt, part_of
 
 #: Crashes after which the relay dead-letters a message of a standard queue.
 MAX_CRASHES = 5
 #: Receives from which on the records of a FIFO queue are handled one at a time. Each wait is a receive too.
 _OFTEN = 3
+#: Seconds after which a FIFO queue's record is handled again that waits for the account.
+LOOK_SECS = 5.0
 _COUNT = re.compile(r"[0-9]{1,11}")
 _random = SystemRandom().random
 
@@ -105,7 +109,7 @@ class QueueRecord:
 
         now  seconds since the epoch
 
-        Urgent pushes get a message of their own, because the others may have to wait until midnight. So do
+        Urgent pushes wait on a shelf of their own, because the others may have to wait until midnight. So do
         the pushes of each account, because each waits for its own vendor and its own midnight. A record of a
         FIFO queue waits as a whole. Another record without an event waits until SQS hands it out again.
         """
@@ -118,6 +122,24 @@ class QueueRecord:
             due |= dict.fromkeys(map(id, part), now + self.delay(part))
         if due:
             self.receipts = [replace(each, due=due.get(id(each), each.due)) for each in receipts]
+
+    def waiting(self) -> list[Waiting]:
+        """Return what waits of its event, one for each shelf. Its receipts have to be noted before."""
+        waiting = []
+        for part in self.parked_parts():
+            if event := self.event_for(part):
+                expected = max(receipt.due or 0.0 for receipt in part)
+                # What waits for the account is due as soon as that permits it.
+                due = 0.0 if all(map(_waits_for_account, part)) else expected
+                attempt = self.next_attempt(part)
+                waiting.append(Waiting(_shelf(part[0]), event, _reason(part), due, expected, attempt))
+        return waiting
+
+    @property
+    def waits_for_connection(self) -> bool:
+        """Whether its pushes only wait because other workers had all connections."""
+        parked = self.asking_for(Disposition.PARK)
+        return bool(parked) and all(receipt.error_code == ConnectionsBusy.code for receipt in parked)
 
     def parked_parts(self) -> list[Sequence[Receipt]]:
         """Return the parked receipts, those that wait together in one part."""
@@ -137,13 +159,13 @@ class QueueRecord:
     def delay(self, parked: Sequence[Receipt]) -> float:
         """Return seconds until the next attempt of what these receipts ask to be parked."""
         high = any(receipt.push and receipt.push.high for receipt in parked)
-        own = [receipt for receipt in parked if not receipt.is_paced]
+        own = [receipt for receipt in parked if not _waits_for_account(receipt)]
         named = [receipt.retry_after for receipt in own if receipt.retry_after is not None]
         waits = [backoff(self.attempt, max(named, default=None), _random, high=high)] if own else []
-        for receipt in parked:
-            if receipt.is_paced:
-                tried = receipt.latency_ms is not None
-                waits.append(paced(receipt.retry_after or 0.0, _random, high=high, tried=tried))
+        waits += [receipt.retry_after or 0.0 for receipt in parked if _waits_for_account(receipt)]
+        if self.group is not None and not own:
+            # SQS hides the record for a time, so its group has to look again at intervals.
+            waits.append(LOOK_SECS)
         return max(waits)
 
     def wait(self, parked: Sequence[Receipt]) -> float:
@@ -151,19 +173,37 @@ class QueueRecord:
         return max(receipt.due or 0.0 for receipt in parked) - self.noted_at
 
     def next_attempt(self, parked: Sequence[Receipt]) -> int:
-        """Return the number of the next attempt. A wait for the account has not used up an attempt."""
-        return self.attempt + any(not receipt.is_paced for receipt in parked)
+        """Return the number of the next attempt. A wait for the account without a call is none."""
+        tried = any(not _waits_for_account(receipt) or receipt.latency_ms is not None for receipt in parked)
+        return self.attempt + tried
+
+
+def _waits_for_account(receipt: Receipt) -> bool:
+    """Whether a parked push is due as soon as the account permits its call."""
+    return receipt.is_paced or receipt.error_code == ConnectionsBusy.code
+
+
+def _shelf(receipt: Receipt) -> Shelf:
+    push = receipt.push
+    if push is None:
+        return Shelf(DEFAULT_ACCOUNT)
+    budget = push.sources[0] if receipt.error_code == BudgetExhausted.code and len(push.sources) == 1 else ""
+    return Shelf(push.account, push.high, budget)
+
+
+def _reason(parked: Sequence[Receipt]) -> str:
+    return next((receipt.error_code for receipt in parked if receipt.error_code), RelayError.code)
 
 
 def _parts(parked: Sequence[Receipt]) -> list[Sequence[Receipt]]:
-    """Split parked receipts by what they wait for, urgent ones first."""
-    parts: dict[tuple[bool, str], list[Receipt]] = {}
+    """Split parked receipts by the shelf on which they wait, urgent ones first."""
+    parts: dict[Shelf, list[Receipt]] = {}
     for receipt in parked:
         if receipt.push is None:
-            # It stands for all of the event's pushes, so the whole event is queued once.
+            # It stands for all of the event's pushes, so the whole event waits once.
             return [parked]
-        parts.setdefault((not receipt.push.high, receipt.push.account), []).append(receipt)
-    return [parts[name] for name in sorted(parts)]
+        parts.setdefault(_shelf(receipt), []).append(receipt)
+    return [parts[shelf] for shelf in sorted(parts, key=lambda shelf: (not shelf.high, shelf))]
 
 
 def read_batch(records: Sequence[Mapping[str, Any]]) -> list[QueueRecord]:

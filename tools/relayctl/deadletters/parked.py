@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from push_relay.adapters.dynamodb.ledger import PREFIX
+from push_relay.adapters.dynamodb.ledger_writes import PREFIX
 from push_relay.core.event import safe_id
 from relayctl.deadletters.dead_letter import DeadLetterSummary
 

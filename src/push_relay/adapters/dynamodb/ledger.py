@@ -7,7 +7,7 @@ The item does not contain the push's content. Moments are whole seconds since th
 | `pk`              | all                         | `push#<key>`                                             |
 | `status`          | all                         | `claimed`, `parked`, an outcome, or `gathered` (batched) |
 | `expires_at`      | all                         | TTL: when the ledger forgets the push                    |
-| `owner`           | claimed                     | the worker that has claimed it                           |
+| `owner`           | claimed                     | the name of the claim, which no other claim has          |
 | `lease_until`     | claimed                     | when the claim ends                                      |
 | `since`           | parked, settled             | when it was parked or settled                            |
 | `error_code`      | parked, failed              | why                                                      |
@@ -20,34 +20,42 @@ The item does not contain the push's content. Moments are whole seconds since th
 
 import math
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from push_relay.adapters.dynamodb.ledger_writes import (
+    PREFIX,
+    ClaimWrite,
+    EndWrite,
+    GroupWrites,
+    SingleWrites,
+)
 from push_relay.adapters.dynamodb.table import ConditionFailed, LedgerTable, number, text
+from push_relay.adapters.process import Threads
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.ledger import CLAIMED, LEDGER_MEMORY_SECS, PARKED, REPLAYABLE, Claim
-from push_relay.core.errors import ClaimHeld
+from push_relay.core.delivery.ledger import PARKED, Claim, Claimed, ClaimRequest, Settlement
+from push_relay.core.errors import ClaimHeld, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.push import Receipt
 
-PREFIX = "push#"
-
-# Free are a push without an item, one that is forgotten or parked, and one whose lease has ended.
-_FREE = (
-    "attribute_not_exists(pk) OR expires_at <= :now OR #status = :parked"
-    " OR (#status = :claimed AND lease_until <= :now)"
-)
-_REPLAYED = " OR (#status IN ({}) AND (attribute_not_exists(replay_id) OR replay_id <> :replay_id))"
+#: The writes of a group that are made at a time. botocore's connections to DynamoDB have to suffice for them.
+AT_A_TIME = 10
+#: The claims that a worker remembers. An invocation that is stopped leaves its claims in the memory of its
+#: process; the oldest ones are dropped. The claims of one invocation are far fewer.
+MOST_CLAIMS = 10_000
 
 
 class DynamoDbLedger:
-    """The ledger of one worker."""
+    """The ledger of one worker. `writes` is the way in which groups are written; default: single updates."""
 
-    def __init__(self, table: LedgerTable, now: Callable[[], float]) -> None:
+    def __init__(
+        self, table: LedgerTable, now: Callable[[], float], writes: GroupWrites | None = None
+    ) -> None:
         self._table = table
         self._now = now
-        # A worker whose lease has ended must not change its successor's claim.
-        self._owner = secrets.token_hex(8)
+        self._writes = writes or SingleWrites(table, Threads(AT_A_TIME), AT_A_TIME)
+        self._owned = OwnedClaims()
 
     def claim(
         self,
@@ -58,51 +66,57 @@ class DynamoDbLedger:
         forget_before: float = 0.0,
     ) -> Claim:
         """Claim a push for `lease_secs`; see the port for which pushes can be claimed."""
-        now = math.floor(self._now())
-        values = {
-            ":now": number(now),
-            ":claimed": text(CLAIMED),
-            ":parked": text(PARKED),
-            ":owner": text(self._owner),
-            ":lease": number(math.ceil(self._now() + lease_secs) + CLOCK_SKEW_SECS),
-            ":expires": number(now + LEDGER_MEMORY_SECS),
-        }
-        condition, marked = _FREE, ""
-        if replayable := {f":{status}": text(status) for status in REPLAYABLE[replay]}:
-            values |= replayable | {":replay_id": text(replay_id)}
-            condition += _REPLAYED.format(", ".join(replayable))
-            marked = ", replay_id = :replay_id"
-        if forget_before > 0:
-            # Only parked and settled pushes have `since`, and parked ones are free anyway.
-            values[":forget_before"] = number(math.floor(forget_before))
-            condition += " OR since < :forget_before"
-        try:
-            # An update instead of a put, because the window of a batched push outlives the claim of a worker.
-            self._table.update(
-                Key={"pk": text(PREFIX + key)},
-                UpdateExpression="SET #status = :claimed, #owner = :owner, lease_until = :lease,"
-                f" expires_at = :expires{marked} REMOVE since, error_code, #source, event_id",
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#status": "status", "#owner": "owner", "#source": "source"},
-                ExpressionAttributeValues=values,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        (answer,) = self.claim_all([ClaimRequest(key, lease_secs, replay, replay_id, forget_before)])
+        if isinstance(answer, LedgerUnavailable):
+            raise answer
+        return answer.claim
+
+    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
+        """Claim pushes in one round trip. Never raises."""
+        now = self._now()
+        writes = [
+            ClaimWrite(
+                request,
+                # A name for each claim, and not for each worker. Otherwise a claim that an earlier try of
+                # this write has made could not be distinguished from an earlier claim of this worker.
+                secrets.token_hex(8),
+                math.floor(now),
+                math.ceil(now + request.lease_secs) + CLOCK_SKEW_SECS,
             )
-        except ConditionFailed as exc:
-            return Claim.refused(exc.item.get("status", {}).get("S", ""))
-        return Claim.GRANTED
+            for request in requests
+        ]
+        answers = self._writes.claim(writes)
+        for request, answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Claimed) and answer.claim is Claim.GRANTED:
+                self._owned.add(request.key, answer.owner)
+        return answers
+
+    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
+        """End claims in one round trip. Never raises."""
+        now, ended = math.floor(self._now()), list[LedgerUnavailable | None]([None] * len(settlements))
+        owned: dict[int, Settlement] = {}
+        for index, settlement in enumerate(settlements):
+            # Without a claim of this worker there is nothing to end.
+            if owner := settlement.owner or self._owned.of(settlement.key):
+                owned[index] = settlement._replace(owner=owner)
+        answers = self._writes.end([EndWrite(settlement, now) for settlement in owned.values()])
+        for (index, settlement), answer in zip(owned.items(), answers, strict=True):
+            ended[index] = answer
+            if answer is None:
+                self._owned.remove(settlement.key, settlement.owner)
+        return ended
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
-        """Record the end of a claimed push, unless another worker has claimed it in the meantime."""
-        self._end(key, status, "lease_until, #owner, #window, unknown_sends", error_code=error_code)
+        """Record the end of a claimed push, unless it was claimed again in the meantime."""
+        self._end(Settlement(key, status, error_code))
+
+    def release(self, key: str, receipt: Receipt) -> None:
+        """Park a claimed push, with what it waits for, so that any worker can claim it."""
+        self._end(Settlement(key, PARKED, receipt.error_code or "", receipt.source, receipt.event_id))
 
     def error_code_of(self, key: str) -> str:
         """Return the error code that a push was settled with; empty if there is none."""
         return self._table.get(Key={"pk": text(PREFIX + key)}).get("error_code", {}).get("S", "")
-
-    def release(self, key: str, receipt: Receipt) -> None:
-        """Park a claimed push, with what it waits for, so that any worker can claim it."""
-        about = {"source": receipt.source, "event_id": receipt.event_id}
-        self._end(key, PARKED, "lease_until, #owner", error_code=receipt.error_code or "", **about)
 
     def clear_parked(self, key: str) -> None:
         """Forget a parked push, as if its time had passed. A claimed or settled one stays as it is."""
@@ -120,58 +134,70 @@ class DynamoDbLedger:
 
     def count_unknown(self, key: str) -> int:
         """Count a call of unknown fate of a claimed push; return how many there were since it was settled."""
+        # If another worker has claimed the push, it counts its own calls.
+        if not (owner := self._owned.of(key)):
+            return 1
         try:
             item = self._table.update(
                 Key={"pk": text(PREFIX + key)},
                 UpdateExpression="ADD unknown_sends :one",
                 ConditionExpression="#owner = :owner",
                 ExpressionAttributeNames={"#owner": "owner"},
-                ExpressionAttributeValues={":one": number(1), ":owner": text(self._owner)},
+                ExpressionAttributeValues={":one": number(1), ":owner": text(owner)},
                 ReturnValues="UPDATED_NEW",
             )
         except ConditionFailed:
-            # Another worker has claimed the push, and counts its own calls.
             return 1
         return int(item["unknown_sends"]["N"])
 
     def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the batch window that a claimed push goes into; return the one that is noted."""
+        owner = self._owned.of(key)
         value = ":window" if overwrite else "if_not_exists(#window, :window)"
+        lost = ClaimHeld("another worker has taken over the claim of this push")
+        if not owner:
+            raise lost
         try:
             item = self._table.update(
                 Key={"pk": text(PREFIX + key)},
                 UpdateExpression=f"SET #window = {value}",
                 ConditionExpression="#owner = :owner",
                 ExpressionAttributeNames={"#window": "window", "#owner": "owner"},
-                ExpressionAttributeValues={":window": text(window), ":owner": text(self._owner)},
+                ExpressionAttributeValues={":window": text(window), ":owner": text(owner)},
                 ReturnValues="UPDATED_NEW",
             )
         except ConditionFailed:
-            raise ClaimHeld("another worker has taken over the claim of this push") from None
+            raise lost from None
         return item["window"]["S"]
 
-    def _end(self, key: str, status: str, removed: str, **about: str) -> None:
-        """End a claim. `removed` are attributes that the item no longer has, `about` those that it gets."""
-        now = math.floor(self._now())
-        given = {name: value for name, value in about.items() if value}
-        with suppress(ConditionFailed):
-            self._table.update(
-                Key={"pk": text(PREFIX + key)},
-                UpdateExpression="SET #status = :status, since = :now, expires_at = :expires"
-                + "".join(f", #{name} = :{name}" for name in given)
-                + f" REMOVE {removed}",
-                ConditionExpression="#owner = :owner",
-                ExpressionAttributeNames={
-                    "#status": "status",
-                    "#owner": "owner",
-                    **({"#window": "window"} if "#window" in removed else {}),
-                    **{f"#{name}": name for name in given},
-                },
-                ExpressionAttributeValues={
-                    ":status": text(status),
-                    ":owner": text(self._owner),
-                    ":now": number(now),
-                    ":expires": number(now + LEDGER_MEMORY_SECS),
-                    **{f":{name}": text(value) for name, value in given.items()},
-                },
-            )
+    def _end(self, settlement: Settlement) -> None:
+        (error,) = self.end_all([settlement])
+        if error:
+            raise error
+
+
+class OwnedClaims:
+    """The names of the claims that a worker was granted and has not ended. Threads may share it."""
+
+    def __init__(self, most: int = MOST_CLAIMS) -> None:
+        self._most = most
+        self._owners: dict[str, str] = {}  # the oldest claim first
+        self._lock = threading.Lock()
+
+    def add(self, key: str, owner: str) -> None:
+        """Remember the claim of a push, instead of the one before."""
+        with self._lock:
+            self._owners.pop(key, None)
+            self._owners[key] = owner
+            if len(self._owners) > self._most:
+                del self._owners[next(iter(self._owners))]
+
+    def of(self, key: str) -> str:
+        """Return the name of the last claim of a push; empty if there is none."""
+        return self._owners.get(key, "")
+
+    def remove(self, key: str, owner: str) -> None:
+        """Forget a claim that has ended. A later claim of the push stays."""
+        with self._lock:
+            if self._owners.get(key) == owner:
+                del self._owners[key]

@@ -14,7 +14,8 @@ All items are in one table with one key, `pk`, whose beginning shows what an ite
 nothing relies on the deletion.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from push_relay.adapters import aws
 from push_relay.core.errors import LedgerUnavailable
@@ -33,6 +34,24 @@ class ConditionFailed(Exception):
         self.item = item
 
 
+class Statement(NamedTuple):
+    """A PartiQL statement that writes one item. `parameters` are the values of its question marks."""
+
+    text: str
+    parameters: "Sequence[AttributeValueTypeDef]"
+
+
+class StatementAnswer(NamedTuple):
+    """The answer to a statement.
+
+    code  DynamoDB's name of its error; empty if it was executed
+    item  the stored item if its condition was false; empty if there is none, or if DynamoDB did not return it
+    """
+
+    code: str
+    item: Item
+
+
 class LedgerTable:
     """Reads and writes items of one table."""
 
@@ -41,18 +60,44 @@ class LedgerTable:
 
     def update(self, **arguments: Any) -> Item:
         """Update an item; return what `ReturnValues` names. Raises ConditionFailed, LedgerUnavailable."""
-        answer = self._call("update_item", **arguments)
+        answer = self._call("update_item", TableName=self.name, **arguments)
         return dict(answer.get("Attributes", {}))
 
     def get(self, **arguments: Any) -> Item:
         """Return an item as it is now; empty if there is none. Raises LedgerUnavailable."""
-        return dict(self._call("get_item", ConsistentRead=True, **arguments).get("Item", {}))
+        answer = self._call("get_item", TableName=self.name, ConsistentRead=True, **arguments)
+        return dict(answer.get("Item", {}))
 
-    def _call(self, operation: str, **arguments: Any) -> Any:
+    def execute(self, statements: Sequence[Statement]) -> list[StatementAnswer]:
+        """Execute up to 25 statements in one call; each has its own answer. Raises LedgerUnavailable."""
+        answer = self._call(
+            "batch_execute_statement",
+            Statements=[
+                {
+                    "Statement": statement.text,
+                    "Parameters": list(statement.parameters),
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                }
+                for statement in statements
+            ],
+        )
+        errors = [response.get("Error") for response in answer.get("Responses", [])]
+        if len(errors) != len(statements):
+            raise LedgerUnavailable("the ledger did not answer each statement")
+        # An error without a code must not be taken for none.
+        return [
+            StatementAnswer("", {})
+            if error is None
+            else StatementAnswer(error.get("Code") or "no code", error.get("Item", {}))
+            for error in errors
+        ]
+
+    @staticmethod
+    def _call(operation: str, **arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
 
         try:
-            return getattr(aws.dynamodb(), operation)(TableName=self.name, **arguments)
+            return getattr(aws.dynamodb(), operation)(**arguments)
         except ClientError as exc:
             if aws.error_name(exc) == "ConditionalCheckFailedException":
                 raise ConditionFailed(dict(exc.response.get("Item", {}))) from None

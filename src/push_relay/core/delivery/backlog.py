@@ -1,10 +1,14 @@
 """The backlog: events that wait, by account and priority, in the order in which they are sent."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from push_relay.core.errors import RelayError
-from push_relay.core.event import Event
+from push_relay.core.event import Event, sha256_hex
+
+#: Digits of a due time in seconds, and of an arrival in milliseconds, so that texts sort as the numbers do.
+_DUE_DIGITS, _ARRIVAL_DIGITS = 11, 14
 
 
 class Shelf(NamedTuple):
@@ -20,7 +24,7 @@ class Shelf(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """An event that waits.
+    """An event that waits. `due` and `expected` are stored in whole seconds, rounded up.
 
     due      not to be sent before this time, seconds since the epoch; 0: as soon as the account permits
     expected when it is probably sent, for people (of a push that waits for the account); 0: `due`
@@ -40,19 +44,47 @@ class Waiting(NamedTuple):
     position: str = ""
 
 
+class Unreadable(NamedTuple):
+    """An item of the backlog that is not an event: it is corrupt, or a later version has written it.
+
+    It belongs into the dead-letter queue with its body and attributes, and is removed then.
+
+    reason    the error code for which it waited
+    body      the event as a queue message, so far as it can be read
+    version   of the body: the value of the message attribute `push-relay-event`
+    source    the event's source, for people
+    event_id  the event's id, for people
+    """
+
+    shelf: Shelf
+    position: str
+    reason: str
+    body: str
+    version: str
+    source: str
+    event_id: str
+
+
 class Backlog(Protocol):
-    """The store of what waits. Every method raises LedgerUnavailable."""
+    """The store of what waits. Every method but `put` raises LedgerUnavailable."""
 
     def put(self, waiting: Sequence[Waiting]) -> Sequence[RelayError | None]:
-        """Store events; return for each why it is not stored, or None. The same event is stored once."""
+        """Store events; return for each why it is not stored, or None. Never raises.
+
+        An event that is stored again for the same place (see `place`) replaces itself. So an event that was
+        read and is put back at its own place must not be removed afterwards.
+        """
         ...
 
-    def due(self, shelf: Shelf, count: int, now: float) -> Sequence[Waiting]:
-        """Return the first events of a shelf that are due, in order of due time and arrival."""
+    def due(self, shelf: Shelf, count: int, now: float) -> Sequence[Waiting | Unreadable]:
+        """Return the first events of a shelf that are due, in order of due time and arrival.
+
+        These may be fewer than `count` if they are large, but at least one if any is due.
+        """
         ...
 
-    def remove(self, waiting: Sequence[Waiting]) -> None:
-        """Delete events that were read."""
+    def remove(self, waiting: Sequence[Waiting | Unreadable]) -> None:
+        """Delete events that were read. Those that are no longer there are left out."""
         ...
 
     def tried(self, waiting: Waiting) -> None:
@@ -62,3 +94,31 @@ class Backlog(Protocol):
     def shelves(self) -> Sequence[Shelf]:
         """Return the shelves that have ever had an event, urgent ones first."""
         ...
+
+
+def place(waiting: Waiting) -> str:
+    """Return the place of an event on its shelf. Places sort as texts, by due time and then by arrival.
+
+    The same event has the same place if it waits until the same time. So a message that SQS hands out twice
+    is one event of the backlog. An event with the same content for other pushes has another place.
+    """
+    event = waiting.event
+    parts = [event.source, event.identity, event.id, event.replay, event.replay_id]
+    parts += [*event.only, "", *event.skip]
+    mark = sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))[:16]
+    arrival = _digits(round(event.received_at * 1000), _ARRIVAL_DIGITS)
+    return f"{_digits(ceil_secs(waiting.due), _DUE_DIGITS)}#{arrival}#{mark}"
+
+
+def after_due(now: float) -> str:
+    """Return a text that sorts after the places of all that is due at a time, and before all others."""
+    return _digits(math.floor(now) + 1, _DUE_DIGITS)
+
+
+def ceil_secs(seconds: float) -> int:
+    """Return a time in whole seconds, never before it."""
+    return max(0, math.ceil(seconds))
+
+
+def _digits(number: int, count: int) -> str:
+    return f"{min(max(0, number), 10**count - 1):0{count}d}"

@@ -19,6 +19,7 @@ from push_relay.core.account import Account
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.ledger import Ledger
 from push_relay.core.delivery.sender import Sender
+from push_relay.core.delivery.wake_up import SOURCE
 from push_relay.core.errors import LedgerUnavailable, VendorRejected
 from push_relay.core.event import Event, sha256_hex
 from push_relay.core.graphemes import ELLIPSIS
@@ -26,8 +27,6 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
 from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording, of_account
 
-#: The source of the relay's own events, which no folder can have. The version before wrote the same word.
-SOURCE = ".digest"
 #: Segments that are tried before a push is parked. They can be full, or closed by a faster clock.
 MAX_TRIES = 20
 #: Pushes of a refused batch push that are tried before the others. If the vendor refuses all of them, it may
@@ -117,10 +116,10 @@ class BatchStore(Protocol):
 
 
 class Scheduler(Protocol):
-    """The queue, where an event waits until it is due. Raises QueueUnavailable."""
+    """Where an event waits until it is due. Raises LedgerUnavailable, QueueUnavailable."""
 
-    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Queue an event, not before `due` (seconds since the epoch), with the code for which it waits."""
+    def schedule(self, window: Window, event: Event) -> None:
+        """Keep the event that is due when a window ends."""
         ...
 
 
@@ -131,7 +130,7 @@ class Batcher:
     store: BatchStore
     ledger: Ledger
     sender: Sender
-    queue: Scheduler
+    scheduler: Scheduler
     clock: Clock
 
     def add(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt:
@@ -160,7 +159,7 @@ class Batcher:
             added = self.store.add(window, entry)
             if added is Added.UNSCHEDULED:
                 # In this order, a worker that dies in between leaves a second event instead of none.
-                self.queue.requeue(closing_event(window), 1, window.due, BATCHED)
+                self.scheduler.schedule(window, closing_event(window))
                 self.store.scheduled(window)
             if added in (Added.SCHEDULED, Added.UNSCHEDULED):
                 return window.due

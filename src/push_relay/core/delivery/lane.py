@@ -7,9 +7,8 @@ its own pushes wait.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.clock import TimeLeft
@@ -21,7 +20,8 @@ from push_relay.core.delivery.batching import (
     receipts_of_batch,
     split_refused_batch,
 )
-from push_relay.core.delivery.connections import Share
+from push_relay.core.delivery.permit_session import LanePermits
+from push_relay.core.delivery.run import Run, RunEnd, RunParts, Task, Threads
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorRejected
 from push_relay.core.event import Event
@@ -29,19 +29,19 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt
 
 
-class Task(NamedTuple):
-    """A push to send, the event that it is about, and the event's number among those of the invocation."""
+class Feed(Protocol):
+    """Events of the backlog as pushes. Safe to use from several threads. No method raises."""
 
-    number: int
-    event: Event
-    push: Push
+    def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
+        """Return the pushes of the next events; none if no other event is due. `urgent`: only urgent ones."""
+        ...
 
+    def ended(self, task: Task, receipts: Sequence[Receipt]) -> None:
+        """Note the receipts of a push; a batch push has several."""
+        ...
 
-class Connections(Protocol):
-    """The account's connections, counted over the whole fleet."""
-
-    def held(self, pushes: int, time_left: TimeLeft) -> AbstractContextManager[Share]:
-        """Share the connections for so many pushes. None is leased before the first push asks for one."""
+    def left(self, end: RunEnd) -> None:
+        """Note how a run has ended that may have left events in the backlog."""
         ...
 
 
@@ -53,6 +53,56 @@ class ParallelMap(Protocol):
     ) -> Sequence[R]: ...
 
 
+class _Own:
+    """The pushes of an invocation's own events, as the supply of a run."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._left = sorted(tasks, key=lambda task: not task.push.high)
+        self.receipts: list[tuple[Task, Receipt]] = []
+
+    def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
+        del urgent
+        taken, self._left = self._left[:count], self._left[count:]
+        return taken
+
+    def ended(self, task: Task, receipt: Receipt) -> None:
+        self.receipts.append((task, receipt))
+
+
+class _Fed:
+    """The pushes of a feed, as the supply of a run. Those that are not sent by the run end without it."""
+
+    def __init__(self, lane: "Lane", feed: Feed, time_left: TimeLeft) -> None:
+        self._lane = lane
+        self._feed = feed
+        self._time_left = time_left
+        self.singles: defaultdict[int, list[tuple[Task, SinglePush]]] = defaultdict(list)
+
+    def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
+        taken = self._feed.take(count, urgent=urgent)
+        while taken:
+            if to_send := [task for task in taken if not self._ends_elsewhere(task)]:
+                return to_send
+            taken = self._feed.take(count, urgent=urgent)
+        return ()
+
+    def _ends_elsewhere(self, task: Task) -> bool:
+        if isinstance(task.push, SinglePush):
+            self.singles[task.number].append((task, task.push))
+            return True
+        if task.push.batch_secs is not None:
+            self._feed.ended(task, [self._lane.batcher.add(task.event, task.push, self._time_left)])
+            return True
+        return False
+
+    def ended(self, task: Task, receipt: Receipt) -> None:
+        receipt = self._lane.confirmed(task.event, receipt)
+        if refused := split_refused_batch(task.event, receipt):
+            self.singles[task.number] += [(task, push) for push in refused]
+        else:
+            self._feed.ended(task, receipts_of_batch(receipt))
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """The account, and what its pushes share."""
@@ -60,13 +110,16 @@ class Lane:
     account: Account
     sender: Sender
     batcher: Batcher
-    connections: Connections
-    parallel_map: ParallelMap
+    permits: LanePermits
+    threads: Threads
 
-    def deliver(self, tasks: Sequence[Task], time_left: TimeLeft) -> list[tuple[int, Receipt]]:
+    def deliver(
+        self, tasks: Sequence[Task], time_left: TimeLeft, feed: Feed | None = None
+    ) -> list[tuple[int, Receipt]]:
         """Deliver pushes; return all their receipts, each with its event's number. Never raises.
 
-        Urgent pushes are sent first. The pushes of refused batch pushes are sent last.
+        Urgent pushes are sent first, also those of the backlog that `feed` has. The pushes of refused batch
+        pushes are sent last.
         """
         singles: defaultdict[int, list[SinglePush]] = defaultdict(list)
         events = {task.number: task.event for task in tasks}
@@ -75,15 +128,14 @@ class Lane:
         for task in tasks:
             if isinstance(task.push, SinglePush):
                 singles[task.number].append(task.push)
-            elif unsent := self._unsent(task, time_left):
-                ended.append((task, unsent))
+            elif task.push.batch_secs is not None:
+                ended.append((task, self.batcher.add(task.event, task.push, time_left)))
             else:
                 to_send.append(task)
-        to_send.sort(key=lambda task: not task.push.high)
-        ended += zip(to_send, self._send(to_send, time_left), strict=True)
+        ended += self._send(to_send, time_left, feed)
         settled: list[tuple[int, Receipt]] = []
         for task, answer in ended:
-            receipt = self._confirmed(task.event, answer)
+            receipt = self.confirmed(task.event, answer)
             if refused := split_refused_batch(task.event, receipt):
                 singles[task.number] += refused
             else:
@@ -93,40 +145,44 @@ class Lane:
             settled += [(number, receipt) for receipt in receipts]
         return settled
 
-    def _unsent(self, task: Task, time_left: TimeLeft) -> Receipt | None:
-        """Return the receipt of a push that is batched or cannot be sent now; None if it can be sent."""
-        if task.push.batch_secs is not None:
-            return self.batcher.add(task.event, task.push, time_left)
-        return self.sender.waiting(task.event, task.push, time_left)
+    def drain(self, feed: Feed, time_left: TimeLeft) -> None:
+        """Send what is due in the backlog, until nothing is, or until the time is up. Never raises."""
+        fed = _Fed(self, feed, time_left)
+        feed.left(self._run(_Own(()), time_left, fed, drains=True))
+        self._send_fed_singles(fed, feed, time_left)
 
-    def _confirmed(self, event: Event, receipt: Receipt) -> Receipt:
-        """Park a refused batch push if the ledger does not have its refusal."""
+    def _send_fed_singles(self, fed: _Fed, feed: Feed, time_left: TimeLeft) -> None:
+        for pushes in fed.singles.values():
+            tasks = {id(task): task for task, _ in pushes}
+            first = pushes[0][0]
+            receipts = self.send_singly(first.event, [push for _, push in pushes], time_left)
+            # The receipts are the event's, whichever of its pushes they are noted with.
+            for task in tasks.values():
+                feed.ended(task, receipts if task is first else ())
+
+    def _run(
+        self, own: _Own, time_left: TimeLeft, fed: "_Fed | None" = None, *, drains: bool = False
+    ) -> RunEnd:
+        parts = RunParts(self.account, self.sender, self.permits, self.threads)
+        return Run(parts, time_left, own, fed, drains=drains)()
+
+    def confirmed(self, event: Event, receipt: Receipt) -> Receipt:
+        """Park a refused batch push if the ledger does not have its refusal. Return any other unchanged."""
         return self.sender.confirmed(event, receipt) if split_refused_batch(event, receipt) else receipt
 
-    def _send(self, tasks: Sequence[Task], time_left: TimeLeft) -> Sequence[Receipt]:
-        """Send pushes, each on a connection of the account. Never raises."""
+    def _send(
+        self, tasks: Sequence[Task], time_left: TimeLeft, feed: Feed | None = None
+    ) -> list[tuple[Task, Receipt]]:
+        """Send pushes. Never raises."""
         if not tasks:
             return []
-        at_a_time = min(len(tasks), self.account.connections)
-        try:
-            with self.connections.held(len(tasks), time_left) as share:
-                return self.parallel_map(
-                    lambda task: self._send_one(task, share, time_left), tasks, at_a_time
-                )
-        except Exception as exc:  # noqa: BLE001 (a push that was sent is settled: next time it is a duplicate)
-            trouble = exc
-        return [Receipt.of_error(task.event, trouble, task.push) for task in tasks]
-
-    def _send_one(self, task: Task, share: Share, time_left: TimeLeft) -> Receipt:
-        _, event, push = task
-        # Another push of the invocation may have met what stops this one as well.
-        if waiting := self.sender.waiting(event, push, time_left):
-            return waiting
-        try:
-            with share.connection(urgent=push.high) as connection:
-                return self.sender.send(event, push, time_left, connection)
-        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the push's outcome)
-            return self.sender.paced(Receipt.of_error(event, exc, push))
+        own, fed = _Own(tasks), _Fed(self, feed, time_left) if feed else None
+        end = self._run(own, time_left, fed)
+        if feed and fed:
+            feed.left(end)
+            self._send_fed_singles(fed, feed, time_left)
+        order = {id(task): number for number, task in enumerate(tasks)}
+        return sorted(own.receipts, key=lambda ended: order[id(ended[0])])
 
     def send_singly(self, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft) -> list[Receipt]:
         """Send the pushes of a refused batch push, each by a call of its own.
@@ -135,13 +191,17 @@ class Lane:
         vendor refuses the notice too, it refuses the recipient.
         """
         first, others = pushes[:TRIALS], pushes[TRIALS:]
-        receipts = [*self._send([Task(0, event, push) for push in first], time_left)]
+        receipts = self._send_each(event, first, time_left)
         if others and all(receipt.error_code == VendorRejected.code for receipt in receipts):
-            (answer,) = self._send([Task(0, event, notice(event, pushes))], time_left)
+            (answer,) = self._send_each(event, [notice(event, pushes)], time_left)
             receipts += [answer, *self._after_notice(answer, event, others, time_left)]
         else:
-            receipts += self._send([Task(0, event, push) for push in others], time_left)
+            receipts += self._send_each(event, others, time_left)
         return [each for receipt in receipts for each in receipts_of_batch(receipt)]
+
+    def _send_each(self, event: Event, pushes: Sequence[Push], time_left: TimeLeft) -> list[Receipt]:
+        tasks = [Task(0, event, push) for push in pushes]
+        return [receipt for _, receipt in self._send(tasks, time_left)]
 
     def _after_notice(
         self, answer: Receipt, event: Event, pushes: Sequence[SinglePush], time_left: TimeLeft
@@ -150,7 +210,7 @@ class Lane:
         if answer.outcome is Outcome.PARKED:
             return [replace(answer, push=push) for push in pushes]
         if answer.error_code != VendorRejected.code:
-            return self._send([Task(0, event, push) for push in pushes], time_left)
+            return self._send_each(event, pushes, time_left)
         refusal = VendorRejected("not sent: the vendor refuses whatever is sent to this recipient")
         return [self._refused(event, push, refusal, time_left) for push in pushes]
 

@@ -51,10 +51,15 @@ class ClaimRequest(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """The answer to a claim. `error_code`: the code with which a failed push was settled; else empty."""
+    """The answer to a claim.
+
+    error_code  of a failed push: the code with which it was settled; else empty
+    owner       of a granted claim: its name in the ledger, which no other claim has; else empty
+    """
 
     claim: Claim
     error_code: str = ""
+    owner: str = ""
 
 
 class Settlement(NamedTuple):
@@ -64,6 +69,7 @@ class Settlement(NamedTuple):
     error_code  why it failed or waits
     source      of a parked push: its event's source
     event_id    of a parked push: its event's id
+    owner       the claim that ends; empty: the last one of the push that this worker was granted
     """
 
     key: str
@@ -71,13 +77,15 @@ class Settlement(NamedTuple):
     error_code: str = ""
     source: str = ""
     event_id: str = ""
+    owner: str = ""
 
 
 class Ledger(Protocol):
-    """The ledger, as one worker uses it. Every method raises LedgerUnavailable.
+    """The ledger, as one worker uses it. Every method raises LedgerUnavailable, unless it never raises.
 
-    Only the worker that has claimed a push can settle or release it. If another worker has claimed it in the
-    meantime, the write is left out, without an error.
+    A worker can end only a claim that it was granted. If the push was claimed again in the meantime, even by
+    the same worker, the write is left out, without an error. Methods without an owner mean the last claim of
+    the push that this worker was granted. Safe to use from several threads.
     """
 
     def claim(
@@ -93,7 +101,8 @@ class Ledger(Protocol):
     def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
         """Claim pushes in one round trip; return for each the answer, or why there is none. Never raises.
 
-        Of two requests of one key, at most one is granted.
+        Of two requests of one key, at most one is granted. If the answer to a write was lost and the write is
+        repeated, the claim is granted. A claim whose answer never came ends with its lease.
         """
         ...
 

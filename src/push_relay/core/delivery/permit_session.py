@@ -1,6 +1,6 @@
 """Use an account's permits: ask for connections and calls, make calls, and give back what is left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,17 +31,17 @@ class Session(Protocol):
     def call(self, push: "Push", credentials: Credentials, seconds: float) -> AbstractContextManager[float]:
         """Make one call of the vendor inside the context, which yields the seconds that it may take.
 
-        It takes an idle connection and the push's call (another one is asked for if it has none, or has one of
-        another day), renews the lease if it is too short, and notes for the circuit how the call ended.
+        It takes an idle connection and the push's call (another one is asked for if it has none, or has one
+        of another day), renews the lease if it is too short, and notes for the circuit how the call ended.
         Raises ConnectionsBusy, CircuitOpen, VendorUnauthorized, QuotaExhausted, BudgetExhausted,
         LedgerUnavailable before the call is made; then the vendor was not called.
         """
         ...
 
     def look(self) -> bool:
-        """Return whether events wait in the backlog that no worker has looked for; clear the mark. No write if not.
+        """Return whether events were announced since the last look, and clear the mark.
 
-        Raises LedgerUnavailable.
+        Reads the permits, and writes them only to clear the mark. Raises LedgerUnavailable.
         """
         ...
 
@@ -52,7 +52,9 @@ class Session(Protocol):
     def finish(self, *, unless_announced: bool = False) -> bool:
         """Return all connections and the calls that were not made. If that fails, the leases end.
 
-        unless_announced  if events were announced, clear the mark, keep the connections and return True
+        Returns whether events were announced since the last look.
+
+        unless_announced  if so, clear the mark and keep the connections
         """
         ...
 
@@ -60,12 +62,16 @@ class Session(Protocol):
 class LanePermits(Protocol):
     """The permits of one account, as one process uses them."""
 
-    def session(self, time_left: TimeLeft, *, drains: bool = False) -> Session:
-        """Begin a session. `drains`: whether this worker goes on with the backlog when it has no other push."""
+    def session(self, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False) -> Session:
+        """Begin a session.
+
+        drains      whether this worker goes on with the backlog if events are announced
+        drains_now  whether it drains the backlog, which one worker of an account does at a time
+        """
         ...
 
     def refusal(self, push: "Push") -> NotNow | None:
-        """Return why a push cannot be sent now, by what this process knows; None if it can be tried. No I/O."""
+        """Return why a push cannot be sent now, by what this process knows, or None. No I/O."""
         ...
 
     def wait(self) -> float | None:
@@ -73,21 +79,35 @@ class LanePermits(Protocol):
         ...
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether calls are stopped, so that at most one is permitted as a probe. No I/O."""
+        ...
+
+    @property
+    def follows_crash(self) -> bool:
+        """Whether a worker has died while it drained, and no drain has survived since then. No I/O."""
+        ...
+
+    @property
     def are_busy(self) -> bool:
         """Whether all connections are leased by others, by what this process saw a moment ago. No I/O."""
         ...
 
-    def is_open(self, *, high: bool, source: str = "") -> bool:
+    def is_open(self, credentials: Callable[[], Credentials], *, high: bool, source: str = "") -> bool:
         """Return whether a push could be called now: the circuit allows it, and the day has a call for it.
 
-        source  also whether this source's budget has a call. Reads the permits. Raises LedgerUnavailable.
+        credentials  returns those that it would be called with, as they are now. It is only called if the
+                     vendor has refused credentials. May raise CredentialsUnavailable
+        source       the source whose budget has to have a call; empty: none
+
+        Reads the permits. Raises LedgerUnavailable.
         """
         ...
 
     def announce(self) -> float | None:
         """Announce that events were put into the backlog.
 
-        Returns None if a worker that drains holds a connection and will find them; else the seconds after which
-        a wake-up has to start a drain. Raises LedgerUnavailable.
+        Returns None if a worker that drains holds a connection and will find them, or if a wake-up is on its
+        way; else the seconds after which a wake-up has to start a drain. Raises LedgerUnavailable.
         """
         ...

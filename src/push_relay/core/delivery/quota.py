@@ -33,6 +33,11 @@ class Quota(NamedTuple):
     account: Account
     budgets: Mapping[str, int] = {}
 
+    @property
+    def unreserved(self) -> int:
+        """The calls of a day that need not be urgent."""
+        return self.account.daily_calls * (100 - self.account.reserved_percent) // 100
+
     def allowance(self, push: Push) -> Allowance:
         """Return the limits of the call for a push.
 
@@ -44,8 +49,7 @@ class Quota(NamedTuple):
         if push.high:
             return Allowance(self.account.daily_calls, counted)
         bounded = counted if len(counted) == len(push.sources) else ()
-        total = self.account.daily_calls * (100 - self.account.reserved_percent) // 100
-        return Allowance(total, counted, {source: self.budgets[source] for source in bounded})
+        return Allowance(self.unreserved, counted, {source: self.budgets[source] for source in bounded})
 
 
 def default_budget(account: Account) -> int:

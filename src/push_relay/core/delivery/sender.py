@@ -1,14 +1,13 @@
 """Send one push: claim it, send it, and record its outcome. docs/reliability.md lists the second pushes."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
-from push_relay.core.delivery.connections import Connection, Unleased
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.ledger import Claim, Ledger
+from push_relay.core.delivery.ledger import PARKED, Claim, Claimed, ClaimRequest, Ledger, Settlement
+from push_relay.core.delivery.permit_session import LanePermits, Session
 from push_relay.core.errors import (
     VENDOR_CODES,
     ClaimHeld,
@@ -17,7 +16,6 @@ from push_relay.core.errors import (
     DeliveryHeld,
     DeliveryUnknown,
     LedgerUnavailable,
-    NotNow,
     OutOfTime,
     VendorRejected,
     VendorUnauthorized,
@@ -28,10 +26,6 @@ from push_relay.core.push import Push, Receipt
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
 SETTLE_MARGIN_SECS = 1.5
-
-type _Call = Callable[[], AbstractContextManager[float]]  # begins a call; yields the seconds that it may take
-
-_UNLEASED = Unleased()
 
 
 class PushCredentials(Protocol):
@@ -47,31 +41,9 @@ class PushApi(Protocol):
     def send(self, push: Push, credentials: Credentials, correlation_id: str, timeout: float) -> None: ...
 
 
-class Pace(Protocol):
-    """This worker's knowledge of when the account may call. No I/O."""
-
-    def refusal(self, push: Push) -> NotNow | None:
-        """Return why a push cannot be sent now; None if it can be tried."""
-        ...
-
-    def wait(self) -> float | None:
-        """Return seconds until a call may be tried; None if it may be tried now."""
-        ...
-
-
-class Unpaced:
-    """The pace of an account that may always call."""
-
-    def refusal(self, _push: Push) -> None:
-        """Refuse nothing."""
-
-    def wait(self) -> None:
-        """Wait for nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends pushes, one a call; safe to call from several threads.
+    """Claims, sends and settles pushes; safe to call from several threads.
 
     If a worker is killed between two of its steps, the claim's lease ends and the push is tried again.
     docs/reliability.md lists the cases in which a second push is possible.
@@ -80,30 +52,66 @@ class Sender:
     ledger: Ledger
     credentials: PushCredentials
     push_api: PushApi
+    permits: LanePermits
     clock: Clock
     hold_unknown: bool = False
     resends: int = 1
-    pace: Pace = field(default_factory=Unpaced)
 
-    def send(
-        self, event: Event, push: Push, time_left: TimeLeft, connection: Connection = _UNLEASED
-    ) -> Receipt:
-        """Send an event's push on a leased connection and return its receipt.
+    # --- before the call --------------------------------------------------------------------------------
+
+    def waiting(self, event: Event, push: Push) -> Receipt | None:
+        """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
+
+        No I/O. A push that is too old expires instead.
+        """
+        refusal = self.permits.refusal(push)
+        if refusal is None or push.is_expired(event, self.clock.now()):
+            return None
+        return Receipt.of_error(event, refusal, push)
+
+    def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
+        """Claim a push; return its receipt if this worker must not send it. Never raises."""
+        return self.claim_all([(event, push)], time_left)[0]
+
+    def claim_all(
+        self, pushes: Sequence[tuple[Event, Push]], time_left: TimeLeft
+    ) -> Sequence[Receipt | None]:
+        """Claim pushes in one round trip; return the receipt of each that this worker must not send.
+
+        Never raises. A push that is too old, or for which no time is left, is not claimed.
+        """
+        receipts = [self._unclaimable(event, push, time_left) for event, push in pushes]
+        wanted = [number for number, receipt in enumerate(receipts) if receipt is None]
+        requests = [self._request(*pushes[number], time_left) for number in wanted]
+        answers = self.ledger.claim_all(requests) if requests else ()
+        for number, answer in zip(wanted, answers, strict=True):
+            receipts[number] = _refused(*pushes[number], answer)
+        return receipts
+
+    def _unclaimable(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
+        if push.is_expired(event, self.clock.now()):
+            return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
+        if time_left() <= SETTLE_MARGIN_SECS:
+            error = OutOfTime("the invocation ends before the push could be sent")
+            return Receipt.of_error(event, error, push)
+        return None
+
+    def _request(self, event: Event, push: Push, time_left: TimeLeft) -> ClaimRequest:
+        """Return the claim of a push, for as long as this invocation can live."""
+        return ClaimRequest(push.key, time_left(), event.replay, event.replay_id, push.forget_before(event))
+
+    # --- the call ---------------------------------------------------------------------------------------
+
+    def send(self, event: Event, push: Push, session: Session, time_left: TimeLeft) -> Receipt:
+        """Send an event's push, which is claimed, and return its receipt, which is not recorded yet.
 
         Never raises: an exception is the push's outcome.
         """
-        if settled := self.claim(event, push, time_left):
-            return settled
         started, latency = None, None
         try:
             credentials = self.credentials.current()
             started = self.clock.monotonic()
-            self._send(
-                push,
-                credentials,
-                event.correlation_id,
-                lambda: connection.call(time_left() - SETTLE_MARGIN_SECS),
-            )
+            self._send(event, push, credentials, session, time_left)
             receipt = replace(Receipt.of(event, Outcome.DELIVERED), push=push)
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             receipt = Receipt.of_error(event, exc, push)
@@ -111,69 +119,25 @@ class Sender:
         called = receipt.outcome is Outcome.DELIVERED or receipt.error_code in VENDOR_CODES
         if started is not None and called and not receipt.is_paced:
             latency = (self.clock.monotonic() - started) * 1000
-        return replace(self.recorded(push, self.paced(receipt)), latency_ms=latency)
-
-    def waiting(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
-        """Return a push's receipt if this worker knows that it cannot be sent now; None if it can be tried.
-
-        It needs no connection. A push that has waited before needs no write, because the ledger has it. Never
-        raises.
-        """
-        refusal = self.pace.refusal(push)
-        if refusal is None:
-            return None
-        receipt = Receipt.of_error(event, refusal, push)
-        if push.key in event.only and not push.is_expired(event, self.clock.now()):
-            return receipt
-        return self.claim(event, push, time_left) or self.recorded(push, receipt)
+        return replace(self.paced(receipt), latency_ms=latency)
 
     def paced(self, receipt: Receipt) -> Receipt:
         """If calls are stopped, park a push that the vendor did not accept until a call may be tried."""
-        wait = self.pace.wait()
+        wait = self.permits.wait()
         # Calls that ended without an answer keep their connections busy, so others find none.
         concerned = receipt.error_code in VENDOR_CODES or receipt.error_code == ConnectionsBusy.code
         if wait is None or receipt.outcome is not Outcome.PARKED or not concerned:
             return receipt
         return replace(receipt, retry_after=wait, is_paced=True)
 
-    def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
-        """Claim a push; return its receipt if this worker must not send it. Never raises."""
-        if push.is_expired(event, self.clock.now()):
-            return self.recorded(push, replace(Receipt.of(event, Outcome.EXPIRED), push=push))
-        try:
-            claim = self._claim(event, push, time_left)
-            if claim is Claim.SETTLED:
-                return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
-            if claim is Claim.FAILED:
-                return self._failed_before(event, push)
-        except Exception as exc:  # noqa: BLE001 (nothing was sent; the error is the push's outcome)
-            return Receipt.of_error(event, exc, push)
-        return None
-
-    def _claim(self, event: Event, push: Push, time_left: TimeLeft) -> Claim:
-        """Claim a push for as long as this invocation can live. Raises ClaimHeld, OutOfTime."""
-        left = time_left()
-        if left <= SETTLE_MARGIN_SECS:
-            raise OutOfTime("the invocation ends before the push could be sent")
-        forget_before = push.forget_before(event)
-        claim = self.ledger.claim(push.key, left, event.replay, event.replay_id, forget_before)
-        if claim is Claim.HELD:
-            raise ClaimHeld("another worker has claimed this push and has not settled it yet")
-        return claim
-
-    def _failed_before(self, event: Event, push: Push) -> Receipt:
-        """Report again that a push has failed: its worker may have died before dead-lettering it."""
-        receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed before")
-        return replace(
-            receipt, error_code=self.ledger.error_code_of(push.key) or VendorRejected.code, push=push
-        )
-
-    def _send(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
+    def _send(
+        self, event: Event, push: Push, credentials: Credentials, session: Session, time_left: TimeLeft
+    ) -> None:
         """Send a push; if the credentials are refused, once more with changed ones."""
         try:
-            self._call(push, credentials, correlation_id, call)
+            self._call(event, push, credentials, session, time_left)
         except VendorUnauthorized as refusal:
-            self._call(push, self._changed(credentials, refusal), correlation_id, call)
+            self._call(event, push, self._changed(credentials, refusal), session, time_left)
 
     def _changed(self, refused: Credentials, refusal: VendorUnauthorized) -> Credentials:
         """Read the credentials again. Raises the refusal if they are still those that were refused."""
@@ -185,10 +149,12 @@ class Sender:
             raise refusal
         return fresh
 
-    def _call(self, push: Push, credentials: Credentials, correlation_id: str, call: _Call) -> None:
+    def _call(
+        self, event: Event, push: Push, credentials: Credentials, session: Session, time_left: TimeLeft
+    ) -> None:
         try:
-            with call() as seconds:
-                self.push_api.send(push, credentials, correlation_id, seconds)
+            with session.call(push, credentials, time_left() - SETTLE_MARGIN_SECS) as seconds:
+                self.push_api.send(push, credentials, event.correlation_id, seconds)
         except DeliveryUnknown as exc:
             raise self._unknown(push, exc) from None
 
@@ -206,23 +172,34 @@ class Sender:
         times = "once" if sent == 1 else f"{sent} times"
         return DeliveryHeld(f"{lost.detail}; it was sent {times} without a clear answer")
 
-    def recorded(self, push: Push, receipt: Receipt) -> Receipt:
-        """Settle or release the claim, as the receipt demands.
+    # --- after the call ---------------------------------------------------------------------------------
 
-        If the ledger fails, the receipt's detail has that. The push's outcome is the same then, because the
-        claim's lease ends without the ledger.
+    def recorded(self, push: Push, receipt: Receipt) -> Receipt:
+        """Settle or release one claim, as the receipt demands; see `record_all`."""
+        return self.record_all([replace(receipt, push=push)])[0]
+
+    def record_all(self, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
+        """Settle or release the claims of pushes in one round trip, as their receipts demand. Never raises.
+
+        If the ledger fails for one, its receipt's detail has that. The push's outcome is the same then,
+        because the claim's lease ends without the ledger.
         """
+        settled = [receipt for receipt in receipts if receipt.outcome is not Outcome.EXPIRED]
+        answers = iter(self.ledger.end_all([_settlement(each) for each in settled]) if settled else ())
+        return [
+            _with_trouble(
+                receipt, self._clear(receipt) if receipt.outcome is Outcome.EXPIRED else next(answers)
+            )
+            for receipt in receipts
+        ]
+
+    def _clear(self, receipt: Receipt) -> Exception | None:
+        """Forget an expired push, if it is parked."""
         try:
-            if receipt.outcome is Outcome.PARKED:
-                self.ledger.release(push.key, receipt)
-            elif receipt.outcome is Outcome.EXPIRED:
-                self.ledger.clear_parked(push.key)
-            else:
-                self.ledger.settle(push.key, receipt.outcome, receipt.error_code or "")
+            self.ledger.clear_parked(receipt.key or "")
         except Exception as exc:  # noqa: BLE001 (it must not stop the other pushes; the receipt has it)
-            trouble = f"not recorded: {safe_detail(exc) or code_of(exc)}"
-            return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)
-        return receipt
+            return exc
+        return None
 
     def confirmed(self, event: Event, receipt: Receipt) -> Receipt:
         """Return the receipt of a failed push if the ledger has its failure, else a parked one. Never raises.
@@ -236,3 +213,33 @@ class Sender:
         except Exception as exc:  # noqa: BLE001 (nothing is swallowed: it is the push's outcome)
             trouble = exc
         return Receipt.of_error(event, trouble, receipt.push)
+
+
+def _refused(event: Event, push: Push, answer: Claimed | LedgerUnavailable) -> Receipt | None:
+    """Return the receipt of a push whose claim was not granted; None if it was."""
+    if isinstance(answer, LedgerUnavailable):
+        return Receipt.of_error(event, answer, push)
+    if answer.claim is Claim.GRANTED:
+        return None
+    if answer.claim is Claim.HELD:
+        error = ClaimHeld("another worker has claimed this push and has not settled it yet")
+        return Receipt.of_error(event, error, push)
+    if answer.claim is Claim.SETTLED:
+        return replace(Receipt.of(event, Outcome.DUPLICATE), push=push)
+    # It is reported again, because its worker may have died before it dead-lettered the push.
+    receipt = Receipt.of(event, Outcome.FAILED, detail="it has failed before")
+    return replace(receipt, error_code=answer.error_code or VendorRejected.code, push=push)
+
+
+def _settlement(receipt: Receipt) -> Settlement:
+    code = receipt.error_code or ""
+    if receipt.outcome is Outcome.PARKED:
+        return Settlement(receipt.key or "", PARKED, code, receipt.source, receipt.event_id)
+    return Settlement(receipt.key or "", receipt.outcome, code)
+
+
+def _with_trouble(receipt: Receipt, error: Exception | None) -> Receipt:
+    if error is None:
+        return receipt
+    trouble = f"not recorded: {safe_detail(error) or code_of(error)}"
+    return replace(receipt, detail=f"{receipt.detail}; {trouble}" if receipt.detail else trouble)

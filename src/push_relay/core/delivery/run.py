@@ -1,0 +1,370 @@
+"""Send the pushes of one account, several at a time: a new call begins as soon as a connection is free.
+
+A run has three kinds of steps, which go on side by side:
+
+- The caller's thread takes pushes from a supply, claims them, and asks for the permits of their calls, all
+  before the connections have nothing to do.
+- A thread for each connection makes one call after the other, urgent pushes first.
+- A writer settles all pushes whose calls have ended since its last write.
+
+So the ledger is in the way of the pushes only twice: before the first call and after the last one.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from push_relay.core.account import Account
+from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.permit_session import LanePermits, Session
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
+from push_relay.core.errors import ConnectionsBusy, RelayError
+from push_relay.core.event import Event
+from push_relay.core.push import Push, Receipt
+
+#: Pushes that are claimed together for each connection, and pushes for each connection below which others
+#: are claimed.
+AHEAD, LOW = 4, 2
+#: Seconds between two looks for urgent events of other workers, and for connections that have become free.
+LOOK_SECS = 0.5
+#: The longest call in seconds for which a run keeps time. A vendor that is slower still ends a run early.
+_MAX_CALL_SECS = 20.0
+
+
+class Task(NamedTuple):
+    """A push to send, the event that it is about, and the event's number among those of the invocation."""
+
+    number: int
+    event: Event
+    push: Push
+
+
+class Supply(Protocol):
+    """Pushes to send. Safe to use from several threads. No method raises."""
+
+    def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
+        """Return the next pushes, about so many; none if there is no other now. `urgent`: urgent ones."""
+        ...
+
+    def ended(self, task: Task, receipt: Receipt) -> None:
+        """Note that a push has ended, and is recorded in the ledger if it was claimed."""
+        ...
+
+
+class Threads(Protocol):
+    """Threads that run functions side by side."""
+
+    def start(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Start a function, which never raises; return a function that waits for its end."""
+        ...
+
+
+class RunEnd(NamedTuple):
+    """How a run has ended.
+
+    announced  whether other workers have put events into the backlog for it meanwhile
+    has_more   whether it has stopped before the end of its supply, because the time was up
+    """
+
+    announced: bool = False
+    has_more: bool = False
+
+
+class _Ready(NamedTuple):
+    """A push that can be sent, in the order in which it is: urgent ones first, then as they were taken."""
+
+    is_normal: bool
+    order: int
+    task: Task
+    supply: Supply
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """The parts of a lane that a run uses."""
+
+    account: Account
+    sender: Sender
+    permits: LanePermits
+    threads: Threads
+
+
+class Run:
+    """One run. `own` is sent as a whole; of `more` only what is urgent, unless the run `drains` it."""
+
+    def __init__(
+        self,
+        parts: RunParts,
+        time_left: TimeLeft,
+        own: Supply,
+        more: Supply | None = None,
+        *,
+        drains: bool = False,
+    ) -> None:
+        self._sender, self._permits, self._start = parts.sender, parts.permits, parts.threads.start
+        self._clock = parts.sender.clock
+        self._limit = parts.account.connections
+        call_secs = parts.account.connect_timeout_secs + parts.account.read_timeout_secs
+        self._least_secs = min(float(call_secs), _MAX_CALL_SECS) + 2 * SETTLE_MARGIN_SECS
+        self._time_left = time_left
+        self._own, self._more = own, more
+        self._drains = drains and more is not None
+        self._session: Session = parts.permits.session(
+            time_left, drains=more is not None, drains_now=self._drains
+        )
+        self._changed = threading.Condition()
+        self._ready: list[_Ready] = []
+        self._order = itertools.count()
+        self._sending = 0  # threads that make calls
+        self._unsettled: list[tuple[_Ready, Receipt]] = []
+        self._is_writing = False
+        self._is_dry = False  # whether there is nothing left to take
+        self._own_is_dry = False
+        self._looked_at = self._clock.monotonic()
+        self._end = RunEnd()
+
+    def __call__(self) -> RunEnd:
+        """Send everything; return how the run has ended."""
+        waits: list[Callable[[], None]] = []
+        if self._drains and not self._has_connection():
+            self._end = RunEnd(has_more=True)
+        else:
+            self._send_all(waits)
+            while self._finish():
+                self._send_all(waits)
+        for wait in waits:
+            wait()
+        return self._end
+
+    def _has_connection(self) -> bool:
+        """Ask for connections before anything is taken from the backlog: without one, all stays there."""
+        if self._session.connections:
+            return True
+        try:
+            self._session.ask([], self._limit)
+        except RelayError:
+            return False
+        return self._session.connections > 0
+
+    def _send_all(self, waits: list[Callable[[], None]]) -> None:
+        """Send until the supply is dry, and all calls have ended."""
+        while True:
+            self._refill()
+            self._start_senders(waits)
+            with self._changed:
+                is_idle = not self._sending
+                if is_idle and not self._ready and self._is_dry:
+                    return
+                if not is_idle:
+                    self._changed.wait_for(self._needs_care, LOOK_SECS)
+            if is_idle and self._ready:
+                self._regain()
+            self._look()
+
+    def _needs_care(self) -> bool:
+        """Whether the caller's thread has something to do: take pushes, start threads, or end the run."""
+        is_low = not self._is_dry and len(self._ready) < LOW * self._limit
+        return is_low or self._can_start or not self._sending
+
+    @property
+    def _can_start(self) -> bool:
+        return bool(self._ready) and self._sending < self._session.connections
+
+    # --- taking -----------------------------------------------------------------------------------------
+
+    def _refill(self) -> None:
+        """Take pushes before the connections have nothing to do."""
+        if self._is_dry or len(self._ready) >= LOW * self._limit:
+            return
+        # While calls are stopped, one push is the probe, and the others stay where they are.
+        count = 1 if self._drains and self._permits.is_stopped else AHEAD * self._limit
+        if not self._own_is_dry:
+            tasks = self._own.take(count)
+            self._own_is_dry = len(tasks) < count
+            self._is_dry = self._own_is_dry and not self._drains
+            self._prepare(tasks, self._own)
+        elif self._more is not None and self._drains:
+            can_take = self._time_left() > self._least_secs and self._has_connection()
+            tasks = self._more.take(count) if can_take else ()
+            self._is_dry = not tasks
+            self._end = self._end._replace(has_more=not can_take)
+            self._prepare(tasks, self._more)
+
+    def _prepare(self, tasks: Sequence[Task], supply: Supply) -> None:
+        """Claim pushes, and ask for the permits of their calls."""
+        can_be_sent: list[Task] = []
+        for task in tasks:
+            if refused := self._sender.waiting(task.event, task.push):
+                supply.ended(task, refused)
+            else:
+                can_be_sent.append(task)
+        if not can_be_sent:
+            return
+        can_be_sent.sort(key=lambda task: not task.push.high)
+        if self._permits.are_busy or self._permits.is_stopped:
+            # A claim would probably be in vain.
+            refusals = self._ask(can_be_sent)
+            for task, refusal in zip(can_be_sent, refusals, strict=True):
+                if refusal:
+                    receipt = Receipt.of_error(task.event, refusal, task.push)
+                    supply.ended(task, self._sender.paced(receipt))
+            granted = [task for task, refusal in zip(can_be_sent, refusals, strict=True) if not refusal]
+            self._keep(granted, self._claim(granted), [None] * len(granted), supply)
+            return
+        refusals = []
+        claims: list[Receipt | None] = []
+        self._together(
+            lambda: claims.extend(self._claim(can_be_sent)), lambda: refusals.extend(self._ask(can_be_sent))
+        )
+        self._keep(can_be_sent, claims, refusals, supply)
+
+    def _ask(self, tasks: Sequence[Task]) -> Sequence[Exception | None]:
+        try:
+            wanted = min(self._limit, len(self._ready) + self._sending + len(tasks))
+            return self._session.ask([task.push for task in tasks], wanted)
+        except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the outcome of the pushes)
+            return [exc] * len(tasks)
+
+    def _claim(self, tasks: Sequence[Task]) -> Sequence[Receipt | None]:
+        pushes = [(task.event, task.push) for task in tasks]
+        return self._sender.claim_all(pushes, self._time_left) if pushes else ()
+
+    def _keep(
+        self,
+        tasks: Sequence[Task],
+        claims: Sequence[Receipt | None],
+        refusals: Sequence[Exception | None],
+        supply: Supply,
+    ) -> None:
+        """Keep the pushes that can be sent, and end the others."""
+        claimed_in_vain: list[tuple[_Ready, Receipt]] = []
+        for task, unclaimed, refusal in zip(tasks, claims, refusals, strict=True):
+            ready = _Ready(not task.push.high, next(self._order), task, supply)
+            if unclaimed:
+                supply.ended(task, self._sender.paced(unclaimed))
+            elif refusal:
+                receipt = self._sender.paced(Receipt.of_error(task.event, refusal, task.push))
+                claimed_in_vain.append((ready, receipt))
+            else:
+                with self._changed:
+                    heapq.heappush(self._ready, ready)
+        if claimed_in_vain:
+            self._settle(claimed_in_vain)
+
+    def _look(self) -> None:
+        """Look for urgent events of other workers, and for connections that have become free."""
+        if self._more is None or abs(self._clock.monotonic() - self._looked_at) < LOOK_SECS:
+            return
+        self._looked_at = self._clock.monotonic()
+        try:
+            if self._session.look():
+                self._end = self._end._replace(announced=True)
+                if self._time_left() > self._least_secs:
+                    self._prepare(self._more.take(self._limit, urgent=True), self._more)
+            if self._session.connections < min(self._limit, len(self._ready) + self._sending):
+                self._session.ask([], min(self._limit, len(self._ready) + self._sending))
+        except RelayError:
+            return  # the next look, or the end of the run, finds it
+
+    # --- sending ----------------------------------------------------------------------------------------
+
+    def _start_senders(self, waits: list[Callable[[], None]]) -> None:
+        while True:
+            with self._changed:
+                if not self._can_start:
+                    return
+                self._sending += 1
+                is_alone = self._is_dry and self._sending == len(self._ready) == 1
+            if is_alone:
+                # The caller's thread has nothing else to do, and a thread costs time.
+                self._send()
+            else:
+                waits.append(self._start(self._send))
+
+    def _send(self) -> None:
+        """Send one push after the other on one connection."""
+        while ready := self._next():
+            _, event, push = ready.task
+            # Another push of the run may have met what stops this one as well.
+            receipt = self._sender.waiting(event, push) or self._sender.send(
+                event, push, self._session, self._time_left
+            )
+            self._called(ready, receipt)
+
+    def _next(self) -> _Ready | None:
+        with self._changed:
+            if self._ready and self._sending <= self._session.connections:
+                return heapq.heappop(self._ready)
+            self._sending -= 1
+            self._changed.notify_all()
+            return None
+
+    def _called(self, ready: _Ready, receipt: Receipt) -> None:
+        with self._changed:
+            self._unsettled.append((ready, receipt))
+            is_last = self._is_dry and not self._ready and self._sending == 1
+            starts = not self._is_writing and not is_last
+            self._is_writing |= starts
+            self._changed.notify_all()
+        if starts:
+            self._start(self._write)
+
+    def _regain(self) -> None:
+        """Ask for a connection for pushes that are claimed, or end them if there is none."""
+        if self._has_connection():
+            return
+        with self._changed:
+            left, self._ready = self._ready, []
+            self._is_dry |= self._drains and self._own_is_dry
+        error = ConnectionsBusy("the account's connections are all in use")
+        receipts = [Receipt.of_error(ready.task.event, error, ready.task.push) for ready in left]
+        self._settle([*zip(left, map(self._sender.paced, receipts), strict=True)])
+
+    # --- settling ---------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        """Settle what has ended since the last write, until there is nothing to settle."""
+        while True:
+            with self._changed:
+                batch, self._unsettled = self._unsettled, []
+                if not batch:
+                    self._is_writing = False
+                    self._changed.notify_all()
+                    return
+                spare = self._is_dry and len(self._ready) + self._sending < self._session.connections
+                needed = len(self._ready) + self._sending
+            if spare:
+                self._together(partial(self._settle, batch), partial(self._session.give_back, needed))
+            else:
+                self._settle(batch)
+
+    def _settle(self, batch: Sequence[tuple[_Ready, Receipt]]) -> None:
+        receipts = self._sender.record_all([receipt for _, receipt in batch])
+        for (ready, _), receipt in zip(batch, receipts, strict=True):
+            ready.supply.ended(ready.task, receipt)
+
+    def _finish(self) -> bool:
+        """Settle the rest, and return what is left; return whether the run has to go on."""
+        with self._changed:
+            rest, self._unsettled = self._unsettled, []
+        kept: list[bool] = []
+        goes_on = self._drains and self._time_left() > self._least_secs
+        self._together(
+            lambda: self._settle(rest), lambda: kept.append(self._session.finish(unless_announced=goes_on))
+        )
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_writing)
+        if goes_on and kept[0]:
+            self._is_dry = False
+            return True
+        self._end = self._end._replace(announced=self._end.announced or kept[0])
+        return False
+
+    def _together(self, one: Callable[[], None], other: Callable[[], None]) -> None:
+        wait = self._start(one)
+        other()
+        wait()

@@ -1,0 +1,295 @@
+"""The due events of an account's backlog, as pushes for a run; and their ends.
+
+An event stays in the backlog until all its pushes have ended, so a worker that dies loses nothing.
+
+If the worker before died while it drained, one of its events may have killed it. Then the first events are
+handled one by one, each after its try was counted, and an event with too many tries is dead-lettered. So no
+event is dead-lettered for its neighbour's crash.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Condition
+
+from push_relay.core.clock import Clock, TimeLeft
+from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
+from push_relay.core.delivery.lane import Lane
+from push_relay.core.delivery.permit_session import LanePermits
+from push_relay.core.delivery.run import AHEAD, RunEnd, Task
+from push_relay.core.errors import (
+    BudgetExhausted,
+    ConnectionsBusy,
+    Crashed,
+    CredentialsUnavailable,
+    LedgerUnavailable,
+    OutOfTime,
+    QuotaExhausted,
+    RelayError,
+    UnknownAccount,
+)
+from push_relay.core.outcomes import Disposition
+from push_relay.core.push import Receipt
+from push_relay.core.queue_format import EVENT_ATTRIBUTE
+from push_relay.core.relay import Relay
+from push_relay.entrypoints.ending import Ending
+from push_relay.entrypoints.queue_record import MAX_CRASHES, QueueRecord
+from push_relay.telemetry import Telemetry
+
+#: Codes of pushes that wait for something that all others need too.
+_STOPS_ALL = frozenset(
+    error.code for error in (ConnectionsBusy, CredentialsUnavailable, LedgerUnavailable, OutOfTime)
+)
+#: Events among which the next probe is chosen: the one with the fewest attempts.
+_PROBE_CHOICE = 50
+
+
+@dataclass(slots=True)
+class _Taken:
+    """An event in hand: what was read, the receipts of its pushes so far, and how many pushes are left."""
+
+    waiting: Waiting
+    receipts: list[Receipt]
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedParts:
+    """The parts of the function that a feed uses."""
+
+    relay: Relay
+    backlog: Backlog
+    ending: Ending
+    telemetry: Telemetry
+    clock: Clock
+
+
+class BacklogFeed:
+    """The feed of one account. `end`: how its runs have ended."""
+
+    def __init__(self, parts: FeedParts, account: str, time_left: TimeLeft) -> None:
+        self._parts = parts
+        self._account = account
+        self._lane = parts.relay.lanes.get(account)
+        self._time_left = time_left
+        self._changed = Condition()
+        self._shelves: Sequence[Shelf] | None = None
+        self._open: dict[Shelf, bool] = {}
+        self._taken: dict[int, _Taken] = {}
+        self._seen: dict[Shelf, set[str]] = {}  # places that this feed has taken and not removed
+        self._finished: list[Waiting | Unreadable] = []
+        self._count = 0
+        self.end = RunEnd()
+
+    # --- taking -----------------------------------------------------------------------------------------
+
+    def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
+        """Return the pushes of the next events: urgent ones first, then in order of due time and arrival."""
+        try:
+            self.flush()
+            tasks: list[Task] = []
+            for shelf in self._open_shelves(urgent=urgent):
+                while len(tasks) < count and (found := self._next(shelf, count - len(tasks))):
+                    for each in found:
+                        tasks += self._tasks(each)
+            return tasks
+        except RelayError as exc:
+            self._trouble("the backlog was not read", exc)
+            return []
+
+    def _open_shelves(self, *, urgent: bool) -> list[Shelf]:
+        if self._shelves is None:
+            shelves = self._parts.backlog.shelves()
+            self._shelves = [shelf for shelf in shelves if shelf.account == self._account]
+        shelves = [shelf for shelf in self._shelves if shelf.high or not urgent]
+        for shelf in shelves:
+            if shelf not in self._open:
+                self._open[shelf] = self.is_open(shelf)
+        return [shelf for shelf in shelves if self._open[shelf]]
+
+    def _next(self, shelf: Shelf, count: int) -> Sequence[Waiting | Unreadable]:
+        """Return the next events of a shelf that this feed has not taken yet."""
+        if not self._open[shelf]:
+            return []
+        seen = self._seen.setdefault(shelf, set())
+        is_careful = self._is_careful
+        is_probing = self._permits.is_stopped
+        wanted = _PROBE_CHOICE if is_probing else 1 if is_careful else count
+        if is_careful:
+            self._wait_for_the_last()
+        found = self._parts.backlog.due(shelf, wanted + len(seen), self._parts.clock.now())
+        fresh = [each for each in found if each.position not in seen][:wanted]
+        if is_probing and fresh:
+            # A push that the vendor cannot take must not be every probe.
+            fresh = [min(fresh, key=lambda each: each.attempt if isinstance(each, Waiting) else 0)]
+        seen.update(each.position for each in fresh)
+        return [each for each in fresh if not is_careful or self._survives(each)]
+
+    @property
+    def _known_lane(self) -> Lane:
+        if self._lane is None:
+            raise UnknownAccount("relay.toml no longer has this account")
+        return self._lane
+
+    @property
+    def _permits(self) -> LanePermits:
+        return self._known_lane.permits
+
+    def is_open(self, shelf: Shelf) -> bool:
+        """Return whether the account permits a call for the events of a shelf. Raises LedgerUnavailable."""
+        credentials = self._known_lane.sender.credentials.refreshed
+        return self._permits.is_open(credentials, high=shelf.high, source=shelf.source)
+
+    @property
+    def _is_careful(self) -> bool:
+        """Whether one of the next events may have killed the worker before."""
+        return (
+            self._lane is not None
+            and self._permits.follows_crash
+            and self._count < 2 * AHEAD * self._lane.account.connections
+        )
+
+    def _wait_for_the_last(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken)
+
+    def _survives(self, each: Waiting | Unreadable) -> bool:
+        """Count a try of an event that may have killed the worker before; dead-letter it after too many."""
+        if isinstance(each, Unreadable):
+            return True
+        if each.tries < MAX_CRASHES:
+            self._parts.backlog.tried(each)
+            return True
+        error = Crashed(f"the function had the event {each.tries} times and did not finish it")
+        self._finish(_Taken(each, [Receipt.of_error(each.event, error)], 0))
+        return False
+
+    def _tasks(self, each: Waiting | Unreadable) -> Sequence[Task]:
+        """Return the pushes of an event; end it if it has none."""
+        if isinstance(each, Unreadable):
+            self._dead_letter(each)
+            return []
+        self._count += 1
+        number = self._count
+        made = list(self._parts.relay.pushes(each.event))
+        pushes = [push for push in made if not isinstance(push, Receipt)]
+        if self._lane is None or any(push.account != self._account for push in pushes):
+            # A route, or the list of accounts, has changed while the event waited.
+            (receipts,) = self._parts.relay.deliver([each.event], self._time_left)
+            self._finish(_Taken(each, list(receipts), 0))
+            return []
+        receipts = [receipt for receipt in made if isinstance(receipt, Receipt)]
+        taken = _Taken(each, receipts, len(pushes))
+        if not pushes:
+            self._finish(taken)
+            return []
+        with self._changed:
+            self._taken[number] = taken
+        return [Task(number, each.event, push) for push in pushes]
+
+    def end_without_lane(self, found: Sequence[Waiting | Unreadable]) -> None:
+        """End events whose account relay.toml no longer has: their receipts have that."""
+        for each in found:
+            self._seen.setdefault(each.shelf, set())
+            self._tasks(each)
+        self.flush()
+
+    # --- ending -----------------------------------------------------------------------------------------
+
+    def ended(self, task: Task, receipts: Sequence[Receipt]) -> None:
+        """Note the receipts of a push; after the last one its event ends."""
+        with self._changed:
+            taken = self._taken[task.number]
+            taken.receipts += receipts
+            taken.left -= 1
+            if taken.left:
+                return
+        try:
+            self._finish(taken)
+        finally:
+            with self._changed:
+                del self._taken[task.number]
+                self._changed.notify_all()
+
+    def left(self, end: RunEnd) -> None:
+        """Note how a run has ended."""
+        self.end = RunEnd(self.end.announced or end.announced, self.end.has_more or end.has_more)
+
+    def flush(self) -> None:
+        """Remove from the backlog what has ended. What cannot be removed is a duplicate later."""
+        with self._changed:
+            finished, self._finished = self._finished, []
+        if not finished:
+            return
+        try:
+            self._parts.backlog.remove(finished)
+        except RelayError as exc:
+            self._trouble("events were not removed from the backlog", exc)
+            return
+        for each in finished:
+            self._seen[each.shelf].discard(each.position)
+
+    def _finish(self, taken: _Taken) -> None:
+        """End an event: dead-letter and park what its receipts demand, and let go of what was read."""
+        waiting = taken.waiting
+        self._parts.relay.clear_dropped(waiting.event, taken.receipts)
+        record = QueueRecord({}, attempt=waiting.attempt, reason=waiting.reason, event=waiting.event)
+        record.note(taken.receipts, self._parts.clock.now())
+        self._parts.telemetry.settled(record.receipts, attempt=record.attempt)
+        self._close_for(record)
+        try:
+            self._parts.ending.dead_letter(record)
+        except RelayError as exc:
+            self._trouble("an event stays in the backlog", exc)
+            return
+        stays = [_as_read(each, waiting) for each in record.waiting()]
+        if not all(stays) or not stays:
+            (error,) = self._parts.ending.park([record])
+            if error:
+                self._trouble("an event stays in the backlog", error)
+                return
+        if not any(
+            place(each) == waiting.position and each.shelf == waiting.shelf for each in record.waiting()
+        ):
+            with self._changed:
+                self._finished.append(waiting)
+
+    def _close_for(self, record: QueueRecord) -> None:
+        """Close the shelves whose events would meet what has stopped these pushes."""
+        for receipt in record.asking_for(Disposition.PARK):
+            code, high = receipt.error_code, bool(receipt.push and receipt.push.high)
+            for shelf in self._open:
+                if code == BudgetExhausted.code:
+                    closes = shelf.source == receipt.source
+                elif code == QuotaExhausted.code:
+                    closes = high or not shelf.high
+                else:
+                    closes = receipt.is_paced or code in _STOPS_ALL
+                self._open[shelf] &= not closes
+
+    def _dead_letter(self, each: Unreadable) -> None:
+        """Dead-letter an item that is not an event, so that it does not block its shelf."""
+        error = RelayError("an item of the backlog cannot be read")
+        self._parts.telemetry.settled(
+            [Receipt.failure(error, source=None, event_id=each.event_id)], attempt=1
+        )
+        try:
+            attributes = {EVENT_ATTRIBUTE: each.version} if each.version else {}
+            self._parts.ending.queues.dead_letter(each.body, attributes, each.reason, each.event_id)
+        except RelayError as exc:
+            self._trouble("an item stays in the backlog", exc)
+            return
+        with self._changed:
+            self._finished.append(each)
+
+    def _trouble(self, what: str, error: RelayError) -> None:
+        self._parts.telemetry.trouble(what, error_code=error.code, detail=error.detail)
+
+
+def _as_read(now: Waiting, read: Waiting) -> bool:
+    """Whether an event waits as it did when it was read, so that it need not be stored again."""
+    return (
+        now.shelf == read.shelf
+        and place(now) == read.position
+        and (now.reason, now.attempt, now.event) == (read.reason, read.attempt, read.event)
+        and not read.tries
+    )
