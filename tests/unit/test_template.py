@@ -10,6 +10,8 @@ from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.backlog_table import Key
 from push_relay.core import queue_format
 from push_relay.core.account import Account
+from push_relay.core.delivery.wake_up import ALL, wake_up
+from push_relay.core.queue_format import EVENT_ATTRIBUTE, pack, sqs_attributes, unpack
 from push_relay.settings import DeliveryMode
 from relayctl.project import ROOT
 from template_reader import DOCUMENT, FUNCTIONS, RESOURCES, properties, variables
@@ -84,7 +86,10 @@ def test_the_tick_is_a_constant_and_never_piles_up() -> None:
     (rule,) = resources(transformed(), "AWS::Events::Rule").values()
     assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
     (target,) = rule["Properties"]["Targets"]
-    assert json.loads(target["Input"]) == {"push-relay": "tick"}
+    (record,) = json.loads(target["Input"])["Records"]
+    attributes = sqs_attributes(record)
+    assert unpack(record["body"], attributes[EVENT_ATTRIBUTE]) == wake_up(ALL, 0.0)
+    assert attributes == pack(wake_up(ALL, 0.0)).attributes
     assert target["Arn"] == {"Fn::GetAtt": ["DeliverFunction", "Arn"]}
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
 

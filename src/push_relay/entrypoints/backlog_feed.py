@@ -39,8 +39,8 @@ from push_relay.telemetry import Telemetry
 _STOPS_ALL = frozenset(
     error.code for error in (ConnectionsBusy, CredentialsUnavailable, LedgerUnavailable, OutOfTime)
 )
-#: Events among which the next probe is chosen: the one with the fewest attempts.
-_PROBE_CHOICE = 50
+#: Events among which one is chosen that is handled alone: the one with the fewest tries.
+_CHOICE = 50
 
 
 @dataclass(slots=True)
@@ -111,16 +111,15 @@ class BacklogFeed:
         if not self._open[shelf]:
             return []
         seen = self._seen.setdefault(shelf, set())
-        is_careful = self._is_careful
-        is_probing = self._permits.is_stopped
-        wanted = _PROBE_CHOICE if is_probing else 1 if is_careful else count
-        if is_careful:
-            self._wait_for_the_last()
+        is_careful, is_probing = self._is_careful, self._permits.is_stopped
+        if is_careful and self._taken:
+            return []
+        wanted = _CHOICE if is_careful or is_probing else count
         found = self._parts.backlog.due(shelf, wanted + len(seen), self._parts.clock.now())
         fresh = [each for each in found if each.position not in seen][:wanted]
-        if is_probing and fresh:
-            # A push that the vendor cannot take must not be every probe.
-            fresh = [min(fresh, key=lambda each: each.attempt if isinstance(each, Waiting) else 0)]
+        if (is_careful or is_probing) and fresh:
+            # One push that cannot be sent must not be every probe, nor stop all others with each crash.
+            fresh = [min(fresh, key=_tries)]
         seen.update(each.position for each in fresh)
         return [each for each in fresh if not is_careful or self._survives(each)]
 
@@ -148,9 +147,10 @@ class BacklogFeed:
             and self._count < 2 * AHEAD * self._lane.account.connections
         )
 
-    def _wait_for_the_last(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._taken)
+    @property
+    def holds_back(self) -> bool:
+        """Whether it returns the next event when the one in hand has ended."""
+        return bool(self._taken) and self._is_careful
 
     def _survives(self, each: Waiting | Unreadable) -> bool:
         """Count a try of an event that may have killed the worker before; dead-letter it after too many."""
@@ -274,7 +274,9 @@ class BacklogFeed:
         )
         try:
             attributes = {EVENT_ATTRIBUTE: each.version} if each.version else {}
-            self._parts.ending.queues.dead_letter(each.body, attributes, each.reason, each.event_id)
+            # SQS takes no empty message.
+            body = each.body or "an item of the backlog without content"
+            self._parts.ending.queues.dead_letter(body, attributes, each.reason, each.event_id)
         except RelayError as exc:
             self._trouble("an item stays in the backlog", exc)
             return
@@ -283,6 +285,10 @@ class BacklogFeed:
 
     def _trouble(self, what: str, error: RelayError) -> None:
         self._parts.telemetry.trouble(what, error_code=error.code, detail=error.detail)
+
+
+def _tries(each: Waiting | Unreadable) -> tuple[int, int]:
+    return (each.tries, each.attempt) if isinstance(each, Waiting) else (0, 0)
 
 
 def _as_read(now: Waiting, read: Waiting) -> bool:

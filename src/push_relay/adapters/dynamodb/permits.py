@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.delivery.cooldown import Cooldown
-from push_relay.core.delivery.permits import DayCalls, Drawn, Lease, Permits
+from push_relay.core.delivery.permits import DayCalls, Drawn, Lease, Permits, WriteUnknown
 from push_relay.core.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ class DynamoDbPermits:
         try:
             item = self._table.update(Key=self._key, **update.arguments())
         except ConditionFailed as exc:
-            item = exc.item
+            found = self._permits(exc.item)
+            if exc.is_repeated and found.stamp != after.stamp:
+                raise WriteUnknown(found) from None
+            return found
         return self._permits(item)
 
     def draw(self, day: date, count: int, limit: int) -> Drawn:

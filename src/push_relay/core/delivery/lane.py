@@ -36,6 +36,11 @@ class Feed(Protocol):
         """Return the pushes of the next events; none if no other event is due. `urgent`: only urgent ones."""
         ...
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether it has others that it returns when those that it has returned have ended."""
+        ...
+
     def ended(self, task: Task, receipts: Sequence[Receipt]) -> None:
         """Note the receipts of a push; a batch push has several."""
         ...
@@ -59,6 +64,7 @@ class _Own:
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._left = sorted(tasks, key=lambda task: not task.push.high)
         self.receipts: list[tuple[Task, Receipt]] = []
+        self.holds_back = False
 
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
         del urgent
@@ -85,6 +91,10 @@ class _Fed:
                 return to_send
             taken = self._feed.take(count, urgent=urgent)
         return ()
+
+    @property
+    def holds_back(self) -> bool:
+        return self._feed.holds_back
 
     def _ends_elsewhere(self, task: Task) -> bool:
         if isinstance(task.push, SinglePush):

@@ -20,6 +20,7 @@ from push_relay.core.delivery.permits import (
     UNFINISHED,
     Drawn,
     Permits,
+    WriteUnknown,
     drains_now,
     leased_by,
     with_leases,
@@ -235,7 +236,7 @@ class PermitSession:
                 calls = self._spare_calls() if wanted < 1 else []
             if spare or calls:
                 with suppress(LedgerUnavailable):
-                    self._change(lambda found: (self._returned(found, spare, calls), None))
+                    self._return(lambda found, calls: (self._returned(found, spare, calls), False), calls)
 
     def finish(self, *, unless_announced: bool = False) -> bool:
         """Return all connections and the calls that were not made. See `Session`."""
@@ -246,7 +247,7 @@ class PermitSession:
                 return False
             ahead = self._drawn_ahead() if self._held else None
 
-            def rule(found: Permits) -> tuple[Permits, bool]:
+            def rule(found: Permits, calls: Sequence[Grant]) -> tuple[Permits, bool]:
                 if ahead:
                     found = found._replace(calls=drawn(found.calls, *ahead))
                 mine = leased_by(found, self.worker)
@@ -260,10 +261,29 @@ class PermitSession:
 
             try:
                 # If it holds nothing any more, nothing is written, and only a read can show an announcement.
-                return self._change(rule, fresh_secs=0.0 if unless_announced else math.inf)
+                return self._return(rule, calls, fresh_secs=0.0 if unless_announced else math.inf)
             except LedgerUnavailable:
                 self._held = {}
                 return False
+
+    def _return(
+        self,
+        rule: Callable[[Permits, Sequence[Grant]], tuple[Permits, bool]],
+        calls: Sequence[Grant],
+        *,
+        fresh_secs: float = math.inf,
+    ) -> bool:
+        """Change the permits by a rule that returns calls. Raises LedgerUnavailable.
+
+        If nobody can know whether that was done, it is done again without the calls: a call that is returned
+        twice would let the account make more calls than the day has.
+        """
+        try:
+            return self._change(
+                lambda found: rule(found, calls), fresh_secs=fresh_secs, is_repeatable=not calls
+            )
+        except WriteUnknown:
+            return self._change(lambda found: rule(found, ()), fresh_secs=fresh_secs)
 
     def _drawn_ahead(self) -> tuple[date, Drawn] | None:
         """Draw calls for the next worker if few are left, so that it need not do that before it calls."""
@@ -292,7 +312,13 @@ class PermitSession:
 
     # --- leases ---------------------------------------------------------------------------------------
 
-    def _change[T](self, rule: Callable[[Permits], tuple[Permits, T]], *, fresh_secs: float = math.inf) -> T:
+    def _change[T](
+        self,
+        rule: Callable[[Permits], tuple[Permits, T]],
+        *,
+        fresh_secs: float = math.inf,
+        is_repeatable: bool = True,
+    ) -> T:
         """Change the permits, and reserve connections of unfinished calls. Raises LedgerUnavailable."""
         shared = self._lane.shared
         with shared.lock:
@@ -303,6 +329,7 @@ class PermitSession:
                     lambda found: rule(self._with_reserved(found, unfinished)),
                     fresh_secs=fresh_secs,
                     is_forced=self._is_unsure,
+                    is_repeatable=is_repeatable,
                 )
             except LedgerUnavailable:
                 self._is_unsure = True

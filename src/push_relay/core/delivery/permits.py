@@ -12,8 +12,9 @@ from typing import NamedTuple, Protocol
 
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.cooldown import Cooldown
+from push_relay.core.errors import LedgerUnavailable
 
-#: The beginning of the name of a worker that goes on with the backlog, when it has sent its own pushes, or now.
+#: The beginning of the name of a worker that goes on with the backlog: after its own pushes, or now.
 DRAINS = "drain-"
 DRAINS_NOW = DRAINS + "now-"
 #: The end of the name under which the connection of an unfinished call is reserved.
@@ -86,6 +87,17 @@ class Drawn(NamedTuple):
     sources: Mapping[str, int] = {}
 
 
+class WriteUnknown(LedgerUnavailable):
+    """Nobody can know whether a change of the permits was made, because another worker has changed them since.
+
+    permits  as they are now
+    """
+
+    def __init__(self, permits: Permits) -> None:
+        super().__init__("the answer to a change of the account's permits was lost")
+        self.permits = permits
+
+
 class PermitStore(Protocol):
     """The permits of one account. Every method raises LedgerUnavailable."""
 
@@ -97,6 +109,7 @@ class PermitStore(Protocol):
         """Replace the permits if they are still `before`; return those that are stored afterwards.
 
         `after` has a new stamp. If the result has it too, the write was made, also if its answer was lost.
+        Raises WriteUnknown if the answer was lost and the result has another stamp.
         """
         ...
 

@@ -22,7 +22,7 @@ from push_relay.core.account import Account
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.permit_session import LanePermits, Session
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
-from push_relay.core.errors import ConnectionsBusy, RelayError
+from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.event import Event
 from push_relay.core.push import Push, Receipt
 
@@ -33,6 +33,9 @@ AHEAD, LOW = 4, 2
 LOOK_SECS = 0.5
 #: The longest call in seconds for which a run keeps time. A vendor that is slower still ends a run early.
 _MAX_CALL_SECS = 20.0
+#: A call does not begin if less than so many seconds are left, unless that is enough for the longest call. It
+#: would probably end without an answer.
+_LEAST_CALL_SECS = 5.0
 
 
 class Task(NamedTuple):
@@ -48,6 +51,11 @@ class Supply(Protocol):
 
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
         """Return the next pushes, about so many; none if there is no other now. `urgent`: urgent ones."""
+        ...
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether it has others that it returns when those that it has returned have ended."""
         ...
 
     def ended(self, task: Task, receipt: Receipt) -> None:
@@ -110,6 +118,7 @@ class Run:
         self._limit = parts.account.connections
         call_secs = parts.account.connect_timeout_secs + parts.account.read_timeout_secs
         self._least_secs = min(float(call_secs), _MAX_CALL_SECS) + 2 * SETTLE_MARGIN_SECS
+        self._least_call_secs = min(float(call_secs), _LEAST_CALL_SECS) + SETTLE_MARGIN_SECS
         self._time_left = time_left
         self._own, self._more = own, more
         self._drains = drains and more is not None
@@ -124,6 +133,7 @@ class Run:
         self._is_writing = False
         self._is_dry = False  # whether there is nothing left to take
         self._own_is_dry = False
+        self._is_held_back = False  # whether there is nothing to take before other pushes have ended
         self._looked_at = self._clock.monotonic()
         self._end = RunEnd()
 
@@ -159,7 +169,7 @@ class Run:
                 is_idle = not self._sending
                 if is_idle and not self._ready and self._is_dry:
                     return
-                if not is_idle:
+                if not is_idle or self._is_held_back:
                     self._changed.wait_for(self._needs_care, LOOK_SECS)
             if is_idle and self._ready:
                 self._regain()
@@ -167,8 +177,13 @@ class Run:
 
     def _needs_care(self) -> bool:
         """Whether the caller's thread has something to do: take pushes, start threads, or end the run."""
-        is_low = not self._is_dry and len(self._ready) < LOW * self._limit
-        return is_low or self._can_start or not self._sending
+        if self._is_held_back:
+            return self._can_start
+        return self._is_low or self._can_start or not self._sending
+
+    @property
+    def _is_low(self) -> bool:
+        return not self._is_dry and not self._is_held_back and len(self._ready) < LOW * self._limit
 
     @property
     def _can_start(self) -> bool:
@@ -178,7 +193,7 @@ class Run:
 
     def _refill(self) -> None:
         """Take pushes before the connections have nothing to do."""
-        if self._is_dry or len(self._ready) >= LOW * self._limit:
+        if not self._is_low:
             return
         # While calls are stopped, one push is the probe, and the others stay where they are.
         count = 1 if self._drains and self._permits.is_stopped else AHEAD * self._limit
@@ -190,7 +205,8 @@ class Run:
         elif self._more is not None and self._drains:
             can_take = self._time_left() > self._least_secs and self._has_connection()
             tasks = self._more.take(count) if can_take else ()
-            self._is_dry = not tasks
+            self._is_held_back = not tasks and self._more.holds_back
+            self._is_dry = not tasks and not self._is_held_back
             self._end = self._end._replace(has_more=not can_take)
             self._prepare(tasks, self._more)
 
@@ -289,6 +305,10 @@ class Run:
         """Send one push after the other on one connection."""
         while ready := self._next():
             _, event, push = ready.task
+            if self._time_left() < self._least_call_secs:
+                error = OutOfTime("the invocation ends before the push could be sent")
+                self._called(ready, Receipt.of_error(event, error, push))
+                continue
             # Another push of the run may have met what stops this one as well.
             receipt = self._sender.waiting(event, push) or self._sender.send(
                 event, push, self._session, self._time_left
@@ -346,6 +366,9 @@ class Run:
         receipts = self._sender.record_all([receipt for _, receipt in batch])
         for (ready, _), receipt in zip(batch, receipts, strict=True):
             ready.supply.ended(ready.task, receipt)
+        with self._changed:
+            self._is_held_back = False
+            self._changed.notify_all()
 
     def _finish(self) -> bool:
         """Settle the rest, and return what is left; return whether the run has to go on."""
