@@ -105,6 +105,15 @@ def test_connections_are_returned_when_they_are_idle(fleet: Fleet) -> None:
         assert (session.connections, fleet.leases()) == (1, 1)
 
 
+def test_the_end_leaves_a_call_its_connection(fleet: Fleet) -> None:
+    """The call is going on, and its lease ends later."""
+    session = fleet.session()
+    session.ask(pushes(2), 2)
+    with session.call(pushes(1)[0], CREDENTIALS, 10.0):
+        session.finish()
+        assert fleet.leases() == 1
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(LEASE_SECS + CLOCK_SKEW_SECS - 0.1, ConnectionsBusy), (LEASE_SECS + CLOCK_SKEW_SECS, type(None))],
@@ -156,6 +165,15 @@ def test_a_lost_lease_carries_no_call(fleet: Fleet) -> None:
     assert session.connections == 0
     session.finish()
     assert fleet.leases() == 3
+
+
+def test_a_lease_that_has_ended_is_extended_if_nobody_has_taken_it(fleet: Fleet) -> None:
+    """It does not count as a connection that is free in addition."""
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    fleet.clock.time += 60
+    session.ask(pushes(3), 3)
+    assert session.connections == 3
 
 
 def test_a_worker_whose_connections_are_all_busy_has_none_for_another_call(fleet: Fleet) -> None:
@@ -238,6 +256,20 @@ def test_a_lost_answer_to_the_end_frees_the_connections_of_both_writes(fleet: Fl
     assert session.connections == 3
     session.finish()
     assert fleet.leases() == 0
+
+
+def test_a_write_of_unknown_result_is_never_made_later(fleet: Fleet) -> None:
+    """A worker that uses the connections again writes first, also if it only looks."""
+    session = fleet.session(drains=True)
+    session.ask(pushes(3), 3)
+    before = fleet.store.permits
+    fleet.store.fails = lambda operation: operation == "swap"
+    session.give_back(1)
+    fleet.store.fails = lambda _operation: False
+    session.look()
+    assert session.connections == 3
+    late = before._replace(leases={}, stamp="late")
+    assert fleet.store.swap(before, late).stamp != "late"
 
 
 def test_a_worker_gives_up_if_others_are_always_faster(fleet: Fleet) -> None:
