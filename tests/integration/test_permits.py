@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from contracts.permits import PermitStoreContract
 from local_aws import LocalAws
 from permit_fleet import NOON, TODAY, pushes
 from ports import CREDENTIALS, Clock
@@ -17,11 +18,11 @@ from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
 from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
 from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.adapters.dynamodb.permits import DynamoDbPermits
-from push_relay.adapters.dynamodb.table import LedgerTable, text
+from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
 from push_relay.core.delivery.account_permits import AccountPermits
 from push_relay.core.delivery.cooldown import Cooldown
-from push_relay.core.delivery.permits import DayCalls, Drawn, Lease, Permits
+from push_relay.core.delivery.permits import Lease, Permits
 from push_relay.core.delivery.quota import Allowance, Quota
 from push_relay.core.delivery.worker_leases import Refused
 from push_relay.core.errors import CircuitOpen, LedgerUnavailable
@@ -73,6 +74,14 @@ class Fleet:
         """Start a worker of the version before."""
         return DynamoDbLeaseRecord(self.table, "default", limit, worker, self.clock.now)
 
+    def lease(self, connection: int, owner: str) -> Lease:
+        """Lease a connection as the version before does."""
+        return Lease(owner, self.before(owner).take([connection], 10).mine[connection])
+
+    def count(self, day: date, source: str) -> None:
+        """Count a call as the version before does."""
+        self.counter().count(day, Allowance(100, (source,)))
+
     def counter(self) -> DynamoDbCallCounter:
         """Return the counter of calls of the version before."""
         return DynamoDbCallCounter(self.table, "default", self.clock.now)
@@ -98,41 +107,25 @@ def at_once(functions: list[Callable[[], Any]]) -> list[Any]:
 
 # --- the store -----------------------------------------------------------------------------------------
 
-FULL = Permits(
-    leases={0: Lease("drain-a-1", 1_800_014_430), 2: Lease("b-1-unfinished", 1_800_014_490)},
-    calls={
-        TODAY: DayCalls(5, 50, 7, {"grafana": 3}, {"github": 2}),
-        "2027-01-16": DayCalls(used=1, drawn=25),
-    },
-    cooldown=Cooldown(
-        failures=1, until=1_800_014_450, level=2, day=TODAY, spent=3, reason="vendor_throttled"
-    ),
-    announced=True,
-    stamp="one",
-)
+
+class TestDynamoDbPermits(PermitStoreContract):
+    """The store in DynamoDB."""
 
 
-def test_the_permits_are_stored_as_they_are(fleet: Fleet) -> None:
-    """An account that was never used has the empty ones."""
-    assert fleet.store.read() == Permits()
-    assert fleet.store.swap(Permits(), FULL) == FULL
-    assert fleet.store.read() == FULL
-    empty = Permits(stamp="two")
-    assert fleet.store.swap(FULL, empty) == empty
-    assert set(fleet.table.get(Key=KEY)) == {"pk", "stamp", "calls", "cooldown"}
+@pytest.fixture
+def stored(fleet: Fleet) -> Fleet:
+    """Return permits that were never used."""
+    return fleet
 
 
-def test_a_swap_of_permits_that_have_changed_is_refused_and_returns_them(fleet: Fleet) -> None:
-    """The worker can decide again without a read."""
-    fleet.store.swap(Permits(), FULL)
-    assert fleet.store.swap(Permits(), Permits(stamp="two")) == FULL
-    assert fleet.store.swap(Permits(stamp="zero"), Permits(stamp="two")) == FULL
-
-
-def test_a_repeated_swap_is_seen_to_have_been_made(fleet: Fleet) -> None:
-    """AWS's client repeats a write whose answer was lost."""
-    fleet.store.swap(Permits(), FULL)
-    assert fleet.store.swap(Permits(), FULL).stamp == FULL.stamp
+def test_a_person_can_read_the_item(fleet: Fleet) -> None:
+    """Fields that are empty are left out."""
+    session = fleet.process().session(lambda: 60.0)
+    session.ask(pushes(1), 1)
+    item = fleet.table.get(Key=KEY)
+    assert {"owner_0", "until_0", "stamp", "pk", "calls", "cooldown"} == set(item)
+    assert item["cooldown"] == {"M": {}}
+    assert item["calls"] == {"M": {TODAY: {"M": {"used": number(1), "drawn": number(25)}}}}
 
 
 def test_one_write_changes_50_leases_within_the_limits_of_dynamodb(fleet: Fleet) -> None:
@@ -158,15 +151,6 @@ def test_one_write_changes_50_leases_within_the_limits_of_dynamodb(fleet: Fleet)
     assert session.connections == 50
 
 
-def test_a_draw_gets_what_the_limit_allows(fleet: Fleet) -> None:
-    """It shows what the version before has counted."""
-    fleet.counter().count(DAY, Allowance(100, ("grafana",)))
-    assert fleet.store.draw(DAY, 6, 10) == Drawn(6, 7, {"grafana": 1})
-    assert fleet.store.draw(DAY, 6, 10) == Drawn(3, 10, {"grafana": 1})
-    assert fleet.store.draw(DAY, 6, 10) == Drawn(0, 10, {"grafana": 1})
-    assert fleet.store.draw(date(2027, 1, 16), 6, 4) == Drawn(4, 4)
-
-
 # --- many workers at once ------------------------------------------------------------------------------
 
 
@@ -185,17 +169,11 @@ def test_workers_that_ask_at_once_share_the_connections_and_the_calls(fleet: Fle
     assert permits.calls[TODAY].used == 6
 
 
-def test_draws_at_once_never_exceed_the_limit(fleet: Fleet) -> None:
-    """Together they get all of it."""
-    drawn = at_once([lambda: fleet.store.draw(DAY, 7, 40)] * 8)
-    assert sum(each.calls for each in drawn) == 40
-
-
 def test_an_announcement_meets_the_end_of_the_worker_that_drains(fleet: Fleet) -> None:
     """Either the worker finds it, or the other learns that a wake-up is needed."""
-    for number in range(25):
+    for turn in range(25):
         session, other = fleet.process().session(lambda: 60.0, drains=True), fleet.process()
-        session.ask(pushes(1, number), 1)
+        session.ask(pushes(1, turn), 1)
         other.is_open(high=True)
         goes_on, secs = at_once([lambda: session.finish(unless_announced=True), other.announce])  # noqa: B023
         assert goes_on == (secs is None)
@@ -240,19 +218,6 @@ def test_both_versions_share_the_connections(fleet: Fleet) -> None:
     assert list(old.look().free) == [0, 1, 2]
 
 
-def test_a_lease_that_the_version_before_takes_makes_a_swap_fail(fleet: Fleet) -> None:
-    """The stamp is as it was, but the lease is not."""
-    known = fleet.store.swap(Permits(), Permits(stamp="one"))
-    fleet.before().take([0], 10)
-    lease = Lease("new", 1_800_014_440)
-    found = fleet.store.swap(known, known._replace(leases={0: lease}, stamp="two"))
-    assert found.stamp == "one"
-    assert found.leases[0].owner == "before"
-    found = fleet.store.swap(known, known._replace(leases={1: lease}, stamp="two"))
-    assert found.stamp == "two"
-    assert {number: each.owner for number, each in found.leases.items()} == {0: "before", 1: "new"}
-
-
 def test_both_versions_at_once_never_lease_a_fourth_connection(fleet: Fleet) -> None:
     """Each thread checks the number of calls that go on."""
     running: list[object] = []
@@ -280,9 +245,9 @@ def test_both_versions_at_once_never_lease_a_fourth_connection(fleet: Fleet) -> 
 
     def after() -> None:
         process = fleet.process()
-        for number in range(25):
+        for turn in range(25):
             session = process.session(lambda: 60.0)
-            push = pushes(1, number)[0]
+            push = pushes(1, turn)[0]
             if session.ask([push], 2) == [None]:
                 with session.call(push, CREDENTIALS, 5.0):
                     called(1)
@@ -304,12 +269,12 @@ def test_both_versions_at_once_never_exceed_the_day(fleet: Fleet) -> None:
 
     def after() -> None:
         process = fleet.process(account)
-        for number in range(1000):
+        for turn in range(1000):
             session = process.session(lambda: 60.0)
-            (refusal,) = session.ask(pushes(1, number), 1)
+            (refusal,) = session.ask(pushes(1, turn), 1)
             if refusal is None:
                 made.append("after")
-                with session.call(pushes(1, number)[0], CREDENTIALS, 1.0):
+                with session.call(pushes(1, turn)[0], CREDENTIALS, 1.0):
                     pass
             session.finish()
             if refusal:

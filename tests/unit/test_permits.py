@@ -9,6 +9,7 @@ from ports import CREDENTIALS, ROTATED
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.connections import MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_circuit import FRESH_SECS
 from push_relay.core.delivery.permit_worker import LOOK_SECS
 from push_relay.core.delivery.permits import Lease
 from push_relay.core.errors import (
@@ -314,6 +315,17 @@ def test_a_throttled_call_stops_all_workers(fleet: Fleet) -> None:
     assert second.wait() == 10.0
     assert isinstance(second.refusal(pushes(1)[0]), CircuitOpen)
     assert not second.is_open(high=True)
+
+
+def test_a_call_notices_within_a_second_that_another_worker_was_throttled(fleet: Fleet) -> None:
+    """A long session rarely asks."""
+    session, other = fleet.session(), fleet.session()
+    session.ask(pushes(2), 1)
+    other.ask(pushes(1, 10), 1)
+    call(other, pushes(1, 10)[0], VendorThrottled("slow down"))
+    call(session, pushes(1)[0])
+    fleet.clock.time += FRESH_SECS
+    assert isinstance(raised(lambda: call(session, pushes(2)[1])), CircuitOpen)
 
 
 def test_one_push_is_the_probe_when_it_is_due_and_its_answer_ends_the_cool_down(fleet: Fleet) -> None:
