@@ -201,6 +201,24 @@ def test_a_call_that_midnight_overtakes_is_counted_for_the_new_day(fleet: Fleet)
     assert (fleet.used(), fleet.used(TOMORROW)) == (0, 1)
 
 
+def test_a_call_that_midnight_overtakes_while_it_begins_is_counted_for_the_new_day(fleet: Fleet) -> None:
+    """The store took seconds to answer."""
+    fleet.clock.time = MIDNIGHT - 4
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    fleet.clock.time = MIDNIGHT - 2.5
+
+    def takes_long(operation: str) -> bool:
+        fleet.clock.time += 5 if operation == "read" else 0
+        return False
+
+    fleet.store.fails = takes_long
+    call(session, pushes(1)[0])
+    assert (fleet.used(), fleet.used(TOMORROW)) == (1, 1)
+    session.finish()
+    assert (fleet.used(), fleet.used(TOMORROW)) == (0, 1)
+
+
 def test_a_call_is_refused_if_the_new_day_has_none_left() -> None:
     """Another worker's clock is ahead, and has used up the day."""
     fleet = Fleet(ACCOUNT._replace(daily_calls=2, reserved_percent=0))

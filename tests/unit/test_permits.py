@@ -1,6 +1,7 @@
 """A worker's permits: connections, calls and circuit in one write to begin and one to end."""
 
 import math
+from itertools import count
 
 import pytest
 
@@ -347,6 +348,21 @@ def test_one_push_is_the_probe_when_it_is_due_and_its_answer_ends_the_cool_down(
     call(session, pushes(1, 10)[0])
     assert fleet.store.operations.count("swap") == swaps + 1
     assert session.ask(pushes(2, 11), 3) == [None, None]
+
+
+def test_time_that_passes_before_a_probe_is_called_needs_no_further_write(fleet: Fleet) -> None:
+    """The probe's end is compared with the end of the lease, and not with a number of seconds."""
+    fleet.clock.time = NOON + 0.7
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    call(session, pushes(1)[0], VendorThrottled("slow down"))
+    fleet.clock.time += 10.4
+    now, ticks = fleet.clock.now, count()
+    fleet.clock.now = lambda: now() + 0.01 * next(ticks)  # type: ignore[method-assign]
+    session.ask(pushes(1, 10), 1)
+    fleet.store.operations.clear()
+    with session.call(pushes(1, 10)[0], CREDENTIALS, 60.0):
+        assert fleet.store.operations == []
 
 
 def test_a_probe_that_was_not_sent_is_given_up_at_the_end(fleet: Fleet) -> None:
