@@ -168,9 +168,8 @@ class PermitSession:
                     # Midnight has passed while the circuit was asked.
                     self._grants[push.key] = grant._replace(probe=probe or grant.probe)
                     continue
-                unsent = "" if grant.probe == probe else grant.probe
-                if unused_days or unsent:
-                    self._spare.append(Grant(unused_days, grant.sources, unsent))
+                if unused_days:
+                    self._spare.append(Grant(unused_days, grant.sources))
             return grant._replace(days=days, probe=probe)
 
     def _call_of(self, push: "Push") -> Grant:
