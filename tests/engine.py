@@ -86,7 +86,7 @@ class Supplied:
             self.changed.notify_all()
             return taken
 
-    def ended(self, task: Task, receipt: Receipt) -> None:
+    def ended(self, _task: Task, receipt: Receipt) -> None:
         """Record a receipt."""
         with self.changed:
             self.receipts.append(receipt)
@@ -227,7 +227,7 @@ class Fleet:
         return [sent.push.recipient.value for sent in self.world.vendor.calls]
 
     def outcomes(self) -> dict[str, list[str]]:
-        """The outcomes of each event, or the error codes, by its id."""
+        """Return the outcomes of each event, or the error codes, by its id."""
         found: dict[str, list[str]] = {}
         for receipt in self.world.witness.receipts:
             found.setdefault(receipt.event_id, []).append(receipt.error_code or receipt.outcome)
