@@ -158,13 +158,9 @@ class DynamoDbBacklog:
         """Return the first events of a shelf that are due."""
         found: list[Waiting | Unreadable] = []
         size = 0
-<<<<<<< HEAD
-        for page in self._table.query(shelf_name(shelf), after=after, before=after_due(now), limit=count):
-=======
         if count < 1:
             return found  # DynamoDB would take a limit of 0 for none
-        for page in self._table.query(shelf_name(shelf), before=after_due(now), limit=count):
->>>>>>> refs/heads/backlog
+        for page in self._table.query(shelf_name(shelf), after=after, before=after_due(now), limit=count):
             for item in page:
                 packed = self._packed(item)
                 if packed is None:
