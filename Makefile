@@ -80,12 +80,12 @@ check: setup ## check formatting, lint, spelling, vocabulary, types, import rule
 	$(PY) -m relayctl reference --check
 	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
-bench: setup ## measure start-up time and the cost of an event as ratios; write bench/report.json
-	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
+bench: setup ## measure start-up, the cost of an event and the pace; write bench/report.json; ONLY= names some goals
+	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench $(ONLY)
 
-chaos: setup ## break everything on purpose and check the result: EVENTS= (2000), SEED= (any), ORGANISATIONS= (1)
+chaos: setup ## break everything on purpose and check the result: EVENTS= (2000), SEED= (any), PARALLEL=, PER_DAY=
 	@$(PY) -m chaos --events $(or $(EVENTS),2000) $(if $(SEED),--seed $(SEED)) --report bench/chaos.json \
-	  $(if $(ORGANISATIONS),--organisations $(ORGANISATIONS))
+	  $(if $(PARALLEL),--parallel $(PARALLEL)) $(if $(PER_DAY),--per-day $(PER_DAY))
 
 openapi: setup ## write docs/openapi.json: the HTTP interface, from the code and the sources
 	@$(PY) -m relayctl openapi

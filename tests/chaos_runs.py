@@ -1,6 +1,7 @@
 """A chaos run in memory, for the tests of its verdict: it went well, until a test changes its evidence."""
 
 from collections import Counter
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,24 +23,33 @@ class GoodRun:
 
     def __init__(self, kind: Kind = Kind.PLAIN, way: Way = Way.PUSH) -> None:
         self.event = Planned(MARKER, kind, way, (0.0,))
-        self.facts = Facts(accepted={MARKER})
+        self.facts = Facts(accepted={MARKER: 0.0})
         self.evidence = Evidence()
         self.evidence.shown[PUSH_ID] = 1
         self.source: Any = SimpleNamespace(receives={"m": MAX_RECEIVES}, handed_twice=0, again=Counter())
-        counts = SimpleNamespace(over_quota=0, calls=1, faults=0)
-        usage = SimpleNamespace(max_connections=3)
-        self.services: Any = SimpleNamespace(
-            seed=1,
-            daily_calls=10,
-            sandbox=SimpleNamespace(
-                record=SimpleNamespace(counts=counts), account=SimpleNamespace(usage=lambda: usage)
-            ),
-        )
-        self.counts, self.usage = counts, usage
+        self.counts = SimpleNamespace(over_quota=0, calls=1, faults=0)
+        self.usage = SimpleNamespace(max_connections=3)
+        other = SimpleNamespace(over_quota=0, calls=0, faults=0), SimpleNamespace(max_connections=0)
+        organisations = [
+            SimpleNamespace(
+                account=account,
+                daily_calls=10,
+                sandbox=SimpleNamespace(
+                    record=SimpleNamespace(counts=counts),
+                    account=SimpleNamespace(usage=partial(_same, usage)),
+                ),
+            )
+            for account, (counts, usage) in (("other", other), ("default", (self.counts, self.usage)))
+        ]
+        self.services: Any = SimpleNamespace(seed=1, organisations=organisations)
 
     def verdict(self) -> Verdict:
         """Return the verdict of the run."""
         return judge([self.event], self.facts, self.source, self.evidence, self.services)
+
+
+def _same(usage: SimpleNamespace) -> SimpleNamespace:
+    return usage
 
 
 def dead_letter(**attributes: str) -> DeadLetter:

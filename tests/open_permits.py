@@ -41,9 +41,11 @@ class OpenPermits:
         self.wakes_in: float | None = None
         self.in_use = 0
 
-    def session(self, _time_left: TimeLeft, *, drains: bool = False) -> "OpenSession":
+    def session(
+        self, _time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
+    ) -> "OpenSession":
         """Begin a session."""
-        del drains
+        del drains, drains_now
         return OpenSession(self)
 
     def refusal(self, push: Push) -> NotNow | None:

@@ -1,5 +1,6 @@
 """The backlog on a real DynamoDB keeps the contract of every backlog, and its items have a fixed layout."""
 
+import re
 import time
 import zlib
 from dataclasses import replace
@@ -16,6 +17,7 @@ from push_relay.adapters.dynamodb.table import Item
 from push_relay.core.delivery.backlog import Shelf, Unreadable, Waiting, place
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.queue_format import pack, unpack
+from relayctl.project import ROOT
 
 LARGE_ONE = WAITING._replace(event=replace(EVENT, data={"text": LARGE}))
 
@@ -88,11 +90,25 @@ def test_an_item_shows_what_waits_and_why(workers: Workers) -> None:
     ]
 
 
+def test_the_reference_lists_the_attributes_of_the_items(workers: Workers) -> None:
+    """People read the table with other tools too."""
+    stored(workers.one(), WAITING, LARGE_ONE._replace(due=0.0))
+    found = {name for items in workers.items().values() for item in items for name in item}
+    page = (ROOT / "docs/reference.md").read_text("utf-8")
+    section = page.partition("\n### An event that waits\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)} == found - {
+        "shelf",
+        "position",
+    }
+
+
 def test_a_position_is_due_time_arrival_and_a_mark() -> None:
     """The digits are so many that texts sort like the times until the year 5138."""
     due, arrival, mark = place(WAITING).split("#")
     assert (due, arrival, len(mark)) == ("01799999990", "01799999940000", 16)
-    assert place(WAITING._replace(due=0.0)).startswith("00000000000#")
+    # Without a due time the arrival counts, less the seconds by which clocks may differ.
+    assert place(WAITING._replace(due=0.0)).startswith("01799999938#")
     assert place(WAITING._replace(event=replace(EVENT, received_at=-5.0))).split("#")[1] == "0" * 14
     far = WAITING._replace(due=2e11, event=replace(EVENT, received_at=9e12))
     assert place(far)[:26] == "9" * 11 + "#" + "9" * 14

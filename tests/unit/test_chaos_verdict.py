@@ -1,6 +1,7 @@
 """The verdict of the chaos run: it fails if a push is lost, shown twice without a reason, or over a limit."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,8 @@ from rich.console import Console
 from chaos.driver import Facts
 from chaos.evidence import UNKNOWN
 from chaos.parallel_runs import _total
-from chaos.plan import Kind, Planned, Way, make_plan
-from chaos.vendor_faults import Outage
-from chaos.verdict import judge, judge_outages
+from chaos.plan import Kind, Planned, Way, Whose, make_plan
+from chaos.verdict import judge
 from chaos_runs import MARKER, PUSH_ID, REASON, GoodRun, dead_letter
 
 
@@ -209,33 +209,13 @@ def test_the_pushes_of_a_fifo_group_must_be_shown_in_order(
     """
     planned = [Planned(f"m000000{n}", Kind.PLAIN, Way.FIFO, (float(n),)) for n in (0, 1, 4, 8)]
     run = GoodRun()
-    run.facts.accepted = {event.marker for event in planned}
+    run.facts.accepted = {event.marker: 0.0 for event in planned}
     run.evidence.shown.clear()
     for event, call in zip(planned, (calls[0], 9, *calls[1:]), strict=True):
         push_id = (event.marker, f"user:{event.marker}")
         run.evidence.shown[push_id], run.evidence.order[push_id] = 1, call
     verdict = judge(planned, run.facts, run.source, run.evidence, run.services)
     assert verdict.failures.get("out of its group's order", []) == failures
-
-
-@pytest.mark.parametrize(
-    ("hours", "daily_calls", "calls", "holds"),
-    [
-        (10.0, 2500, 53, True),
-        (10.0, 2500, 54, False),
-        (30.0, 2500, 103, True),
-        (1.0, 60, 23, True),
-        (1.0, 60, 24, False),
-    ],
-)
-def test_an_outage_may_cost_2_percent_of_each_days_calls(
-    hours: float, daily_calls: int, calls: int, *, holds: bool
-) -> None:
-    """At least 20 calls are allowed each day, and 3 more may be in flight when the outage begins."""
-    verdict = GoodRun().verdict()
-    judge_outages([Outage("down for hours", 0.0, hours * 3600, 0, calls)], daily_calls, verdict)
-    assert verdict.holds is holds
-    assert verdict.details["calls_wasted"] == calls
 
 
 @pytest.mark.parametrize("failing", [False, True])
@@ -250,6 +230,9 @@ def test_the_reports_of_parallel_runs_are_combined(tmp_path: Path, failing: bool
             "max_connections": number,
             "outcomes": {"delivered": number},
             "calls": 5,
+            "accounts": {"default": {"calls": number, "max_connections": number}},
+            "clock_changes": ["2027-03-28"],
+            "on_time": {"second": f"{number} of 2"},
             "seconds": 60,
         }
         report, printed = tmp_path / f"{number}.json", tmp_path / f"{number}.txt"
@@ -265,7 +248,14 @@ def test_the_reports_of_parallel_runs_are_combined(tmp_path: Path, failing: bool
     assert ("the journals" in console.export_text()) is failing
     assert (verdict.seed, verdict.events, verdict.delivered, verdict.max_connections) == (1, 20, 14, 2)
     assert verdict.outcomes == {"delivered": 3}
-    assert verdict.details == {"organisations": 2, "calls": 10, "seconds": 60}
+    assert verdict.details == {
+        "parallel": 2,
+        "calls": 10,
+        "accounts": {"default": {"calls": 3, "max_connections": 2}},
+        "clock_changes": ["2027-03-28", "2027-03-28"],
+        "on_time": {"second": "1 of 2, 2 of 2"},
+        "seconds": 60,
+    }
 
 
 def test_a_seed_repeats_a_plan_and_a_plan_contains_every_kind_and_way() -> None:
@@ -276,3 +266,40 @@ def test_a_seed_repeats_a_plan_and_a_plan_contains_every_kind_and_way() -> None:
     assert {event.way for event in plan} == set(Way)
     assert len({event.marker for event in plan}) == 3000
     assert any(len(event.copies) > 1 for event in plan)
+
+
+def test_both_organisations_receive_pushes_of_every_kind() -> None:
+    """Each kind is routed to both, so that one of them can be down while the other works."""
+    planned = make_plan(5000, 5)
+    for whose in Whose:
+        assert {event.kind for event in planned if event.whose is whose} == set(Kind)
+    storms = {event.recipients for event in planned if (event.whose, event.kind) == (Whose.BOTH, Kind.STORM)}
+    assert storms == {frozenset({"email:storm@example.com", "second/email:storm@example.com"})}
+
+
+@pytest.mark.parametrize(("calls", "failures"), [((5, 6), []), ((6, 5), [MARKER])])
+def test_a_fifo_group_keeps_its_order_in_each_organisation(
+    calls: tuple[int, int], failures: list[str]
+) -> None:
+    """Each organisation counts its own calls."""
+    first = Planned("m0000000", Kind.PLAIN, Way.FIFO, (0.0,), whose=Whose.SECOND)
+    then = Planned("m0000004", Kind.PLAIN, Way.FIFO, (1.0,), whose=Whose.SECOND)
+    alone = Planned("m0000008", Kind.PLAIN, Way.FIFO, (2.0,))
+    run = GoodRun()
+    numbers = {
+        ("m0000000", "second/user:m0000000"): calls[0],
+        ("m0000004", "second/user:m0000004"): calls[1],
+        ("m0000008", "user:m0000008"): 1,
+    }
+    run.facts.accepted = {event.marker: 0.0 for event in (first, then, alone)}
+    run.evidence.shown = Counter(numbers.keys())
+    run.evidence.order = numbers
+    verdict = judge([first, then, alone], run.facts, run.source, run.evidence, run.services)
+    assert verdict.failures.get("out of its group's order", []) == [then.marker for _ in failures]
+
+
+def test_the_report_counts_each_accounts_calls() -> None:
+    """A limit holds for each organisation, so the report names both."""
+    accounts = GoodRun().verdict().details["accounts"]
+    assert accounts["default"] == {"calls": 1, "daily_calls": 10, "over_quota": 0, "max_connections": 3}
+    assert accounts["other"]["calls"] == 0

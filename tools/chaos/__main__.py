@@ -13,6 +13,7 @@ from pathlib import Path
 def main() -> int:
     """Read the arguments, do the run, and return the exit code."""
     from chaos import run
+    from chaos.run_calendar import EVENTS_PER_DAY
 
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--events", type=int, default=2000, help="the number of events (default: 2000)")
@@ -21,7 +22,13 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=None, help="the run fails after this many seconds")
     parser.add_argument("--keep", action="store_true", help="keep the journals")
     parser.add_argument(
-        "--organisations", type=int, default=1, help="the number of parallel runs that share the events"
+        "--parallel", type=int, default=None, help="parallel runs that share the events (default: by events)"
+    )
+    parser.add_argument(
+        "--per-day",
+        type=int,
+        default=EVENTS_PER_DAY,
+        help="the events of a day in a run of several days (default: %(default)s)",
     )
     arguments = parser.parse_args()
     # SIGTERM must end the programs of the run too, so it raises SystemExit.
@@ -34,7 +41,8 @@ def main() -> int:
             report=arguments.report,
             limit_secs=arguments.limit,
             keep_journals=arguments.keep,
-            organisations=arguments.organisations,
+            parallel=arguments.parallel,
+            per_day=arguments.per_day,
         )
     )
 

@@ -5,7 +5,7 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,7 +63,8 @@ class Sending:
 class Facts:
     """The driver's own record of a run.
 
-    accepted     the markers of the events that the relay or a queue has accepted
+    accepted     when the relay or a queue has first accepted each event, by its marker, in seconds since the
+                 epoch
     refused      the HTTP status by marker, for the events of webhooks that were refused as a whole
     event_ids    the relay's id of each event of a split request, by marker
     misanswered  the markers of events that have another outcome in an answer than in the plan
@@ -74,7 +75,7 @@ class Facts:
     jumped_secs  how far the clock was moved in total
     """
 
-    accepted: set[str] = field(default_factory=set)
+    accepted: dict[str, float] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     event_ids: dict[str, str] = field(default_factory=dict)
     misanswered: list[str] = field(default_factory=list)
@@ -98,7 +99,7 @@ class Driver:
     source: EventSource
     fifo: FifoSource
     replays: Replays
-    vendor_faults: VendorFaults
+    vendor_faults: Sequence[VendorFaults]
     dice: random.Random
     show: Callable[["Driver"], None]
     sendings: int
@@ -107,14 +108,16 @@ class Driver:
     _number: "itertools.count[int]" = field(default_factory=itertools.count)
     _worth_polling: bool = True
     _polled_empty_at: float = 0.0
+    _start: float = 0.0
 
     def run(self, planned: list[Planned], limit_secs: float) -> Facts:
         """Send all planned events, and go on until no message is left. Raises NotDoneError."""
-        start = self.services.run_clock.now()
+        start = self._start = self.services.run_clock.now()
         for request in requests_of(planned):
             for after_secs in request.copies:
                 self._schedule(start + after_secs, Sending(request))
-        self.vendor_faults.begin()
+        for faults in self.vendor_faults:
+            faults.begin()
         deadline = time.monotonic() + limit_secs
         while not self._step():
             if time.monotonic() > deadline:
@@ -138,7 +141,8 @@ class Driver:
 
     def _step(self) -> bool:
         """Do what can be done now, and return whether the whole run is done."""
-        self.vendor_faults.change()
+        for faults in self.vendor_faults:
+            faults.change()
         replaying = self.replays.step(self.facts.sent / self.sendings)
         self._worth_polling |= replaying
         self._worth_polling |= self.source.release() > 0
@@ -175,7 +179,7 @@ class Driver:
             return False
         due_times = [rest for rest in rests if rest is not None]
         due_times += [self._due[0][0]] if self._due else []
-        others = (self.source.next_due, self.fifo.next_due, self.vendor_faults.next_due)
+        others = [self.source.next_due, self.fifo.next_due, *(each.next_due for each in self.vendor_faults)]
         due_times += [due for due in others if due is not None]
         if not due_times:
             return True
@@ -211,20 +215,28 @@ class Driver:
 
     def _invocation(self, request: Request) -> dict[str, Any]:
         if request.way is Way.INVOKED:
-            return {"Records": [{"EventSource": "aws:sns", "Sns": plan.notification(request.events[0])}]}
+            (event,) = request.events
+            return {
+                "Records": [
+                    {"EventSource": "aws:sns", "Sns": plan.notification(event, self._happened_at(event))}
+                ]
+            }
         return webhook(request, self.services.run_clock.now(), self.services.signing_secrets)
+
+    def _happened_at(self, planned: Planned) -> float:
+        return self._start + planned.copies[0]
 
     def _put_into_queue(self, planned: Planned) -> None:
         match planned.way:
             case Way.SNS:
-                self.source.send(json.dumps(plan.notification(planned)), None)
+                self.source.send(json.dumps(plan.notification(planned, self._happened_at(planned))), None)
             case Way.BUS:
-                self.source.send(json.dumps(plan.bus_event(planned)), None)
+                self.source.send(json.dumps(plan.bus_event(planned, self._happened_at(planned))), None)
             case Way.FIFO:
                 self.fifo.send(planned.marker, json.dumps(plan.push_document(planned)))
             case _:
                 self.source.send(json.dumps(plan.push_document(planned)), "push")
-        self.facts.accepted.add(planned.marker)
+        self._accept([planned.marker])
         self.facts.sent += 1
         self._worth_polling = True
 
@@ -254,7 +266,7 @@ class Driver:
         markers = [event.marker for event in request.events]
         is_refusal = request.is_broken and status in {_MALFORMED, _INVALID}
         if status in {_OK, _ACCEPTED}:
-            self.facts.accepted.update(markers)
+            self._accept(markers)
             if request.is_split:
                 self._read_list_answer(request, json.loads(answer["body"])["events"])
         elif is_refusal or (status == _UNAUTHORIZED and request.is_forged):
@@ -269,6 +281,11 @@ class Driver:
             self.facts.given_up.update(markers)
         self.facts.sent += 1
 
+    def _accept(self, markers: Iterable[str]) -> None:
+        now = self.services.run_clock.now()
+        for marker in markers:
+            self.facts.accepted.setdefault(marker, now)
+
     def _read_list_answer(self, request: Request, entries: list[dict[str, Any]]) -> None:
         """Compare the outcomes in an answer with the plan. Only those of invalid items are known already."""
         if len(entries) != len(request.events):
@@ -282,7 +299,7 @@ class Driver:
     def _end_invocation(self, done: Done) -> None:
         """Do what Lambda does with an asynchronous invocation: retry it twice, and dead-letter it at last."""
         sending, answer = done.origin, done.answer
-        self.facts.accepted.add(sending.request.marker)
+        self._accept([sending.request.marker])
         if answer is not None and "failed" not in answer:
             self.facts.sent += 1
         elif sending.attempt < _INVOCATION_ATTEMPTS:

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from chaos.journal import Entry, read_journals
-from chaos.plan import MARKER
+from chaos.plan import MARKER, recipient_name
+from chaos.run_calendar import TIME_ZONE
 from chaos.services import Services
 from push_relay.core.delivery.ledger import Claim
 from push_relay.core.outcomes import Outcome
@@ -22,6 +23,9 @@ type PushId = tuple[str, str]
 _FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "external"}
 #: A killed replay has hidden messages for this long at most.
 _HIDDEN_SECS: Final = 120.0
+#: When this share of a day's calls is made, a push may have to wait: a source has used up its budget, or the
+#: other calls are reserved.
+_SCARCE_SHARE: Final = 0.75
 _REFUSED: Final = "vendor_rejected"
 _UNKNOWN: Final = "delivery_unknown"
 #: Reasons for which a push may be shown a second time.
@@ -51,7 +55,9 @@ class Evidence:
     refused     how often the vendor has refused each push permanently
     doubts      for each push, one reason for each attempt after which it may be sent again
     closed      the outcomes of each push's receipts
-    order       the number of the call that has shown each push first
+    order       the number of the call that has shown each push first, among its organisation's calls
+    shown_at    when each push was shown first, in seconds since the epoch
+    scarce      for each account, when most of a day's calls were made, in seconds since the epoch
     unknown     how often each push was sent without an answer that shows whether it was accepted
     replayed    how often each push was claimed for a replay
     push_ids    the pushes that a key of the ledger stands for; a batch push has several
@@ -72,6 +78,8 @@ class Evidence:
     doubts: dict[PushId, list[str]] = field(default_factory=lambda: defaultdict(list))
     closed: dict[PushId, set[str]] = field(default_factory=lambda: defaultdict(set))
     order: dict[PushId, int] = field(default_factory=dict)
+    shown_at: dict[PushId, float] = field(default_factory=dict)
+    scarce: dict[str, list[float]] = field(default_factory=dict)
     unknown: Counter[PushId] = field(default_factory=Counter)
     replayed: Counter[PushId] = field(default_factory=Counter)
     push_ids: dict[str, set[PushId]] = field(default_factory=lambda: defaultdict(set))
@@ -109,20 +117,36 @@ class Evidence:
 
 
 def collect(services: Services) -> Evidence:
-    """Read the sandbox's record, the journals and the dead-letter queue."""
+    """Read the sandboxes' records, the journals and the dead-letter queue."""
     evidence = Evidence()
-    for call in services.sandbox.record.calls():
-        _read_call(call, evidence)
+    for organisation in services.organisations:
+        calls = organisation.sandbox.record.calls()
+        evidence.scarce[organisation.account] = _scarce_times(calls, organisation.daily_calls)
+        for call in calls:
+            _read_call(call, organisation.account, evidence)
     for file, entries in read_journals(services.journals):
         _Reading(evidence, file.stem).read(entries)
     evidence.dead = list(_dead_letters(services))
     return evidence
 
 
-def _read_call(call: Call, evidence: Evidence) -> None:
+def _scarce_times(calls: Iterable[Call], daily_calls: int) -> list[float]:
+    """Return when _SCARCE_SHARE of a day's calls were made, for each day on which that happened."""
+    counts = Counter[str]()
+    times: list[float] = []
+    for call in calls:
+        day = call.time.astimezone(TIME_ZONE).date().isoformat()
+        counts[day] += 1
+        if counts[day] == int(daily_calls * _SCARCE_SHARE):
+            times.append(call.time.timestamp())
+    return times
+
+
+def _read_call(call: Call, account: str, evidence: Evidence) -> None:
     if call.push is None:
         return
     to = next(f"{kind}:{call.push[name]}" for name, kind in _FIELDS.items() if name in call.push)
+    to = recipient_name(account, to)
     text = f"{call.push['Title']} {call.push['Body']}"
     is_refusal = call.fault in {"error_code", "redirect"} or (
         call.fault == "status" and call.status == HTTPStatus.BAD_REQUEST
@@ -131,6 +155,7 @@ def _read_call(call: Call, evidence: Evidence) -> None:
         evidence.shown[marker, to] += call.accepted
         if call.accepted:
             evidence.order.setdefault((marker, to), call.number)
+            evidence.shown_at.setdefault((marker, to), call.time.timestamp())
         evidence.refused[marker, to] += is_refusal
 
 
@@ -195,7 +220,7 @@ class _Reading:
     open: dict[str, _Attempt] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
 
-    def read(self, entries: list[Entry]) -> None:
+    def read(self, entries: Iterable[Entry]) -> None:
         """Read all entries of the journal."""
         for entry in entries:
             reader = getattr(self, f"_{entry['step']}", None)
@@ -316,19 +341,19 @@ class _Reading:
 
 def journal_lines_of(marker: str, services: Services) -> list[tuple[str, Any]]:
     """Return the journals' lines about an event's pushes, by time: (the journal's name, the entry)."""
-    keys: set[str] = set()
-    lines: list[tuple[str, Entry]] = []
+    keys = {
+        entry["key"]
+        for _, entries in read_journals(services.journals)
+        for entry in entries
+        if marker in entry.get("markers", ()) and "key" in entry
+    }
+    found: list[tuple[str, Entry]] = []
     for file, entries in read_journals(services.journals):
-        for entry in entries:
-            if marker in entry.get("markers", ()):
-                keys.add(entry["key"])
-        lines += [(file.stem, entry) for entry in entries]
-    journals = {name for name, entry in lines if entry.get("key") in keys}
-    found = [
-        (name, entry)
-        for name, entry in lines
-        if entry.get("key") in keys
-        or marker in entry.get("items", ())
-        or (entry["step"] == "killed" and name in journals)
-    ]
+        lines = [
+            (file.stem, entry)
+            for entry in entries
+            if entry.get("key") in keys or marker in entry.get("items", ()) or entry["step"] == "killed"
+        ]
+        if any(entry["step"] != "killed" for _, entry in lines):
+            found += lines
     return sorted(found, key=lambda line: line[1]["at"])

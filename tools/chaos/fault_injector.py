@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.journal import Journal
-from chaos.plan import MARKER, Kind
+from chaos.plan import MARKER, Kind, recipient_name
 from chaos.run_clock import WorkerClock
 from push_relay.core.errors import RelayError
 from push_relay.core.event import Event
@@ -95,7 +95,7 @@ class FaultInjector:
 
 def describe(push: Push) -> dict[str, Any]:
     """Return the journal's fields for a push: its key, its recipient, and the markers in its wording."""
-    to = f"{push.recipient.kind}:{push.recipient.value}"
+    to = recipient_name(push.account, f"{push.recipient.kind}:{push.recipient.value}")
     text = f"{push.wording.title} {push.wording.body}"
     return {"key": push.key, "to": to, "markers": markers_in(text)}
 

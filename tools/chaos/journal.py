@@ -33,8 +33,11 @@ class Journal:
         os.write(self._descriptor, line.encode() + b"\n")
 
 
-def read_journals(directory: Path) -> Iterator[tuple[Path, list[Entry]]]:
-    """Yield each journal's file and its lines, in the order in which they were written."""
+def read_journals(directory: Path) -> Iterator[tuple[Path, Iterator[Entry]]]:
+    """Yield each journal's file and its entries, in the order in which they were written.
+
+    The entries are read one by one, because those of a long run would fill the memory.
+    """
     for file in sorted(directory.glob("*.jsonl")):
         with file.open(encoding="ascii") as lines:
-            yield file, [json.loads(line) for line in lines]
+            yield file, map(json.loads, lines)

@@ -1,6 +1,6 @@
-"""Several runs in parallel. Each has its own organisation, its own local AWS and a share of the events.
+"""Several runs in parallel. Each has organisations and a local AWS of its own, and a share of the events.
 
-One run uses one core only: its local AWS is one process, and an organisation has three connections.
+One run uses little more than one core: its local AWS is one process.
 """
 
 import json
@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,17 +36,17 @@ class Part:
         return lines[-1] if lines else "starting"
 
 
-def run_in_parallel(shares: Sequence[int], seed: int, limit_secs: float | None, console: Console) -> Verdict:
+def run_in_parallel(shares: Sequence[int], seed: int, arguments: Sequence[str], console: Console) -> Verdict:
     """Run one part for each share of the events, and return the verdict of all parts.
 
-    shares      the number of events of each part
-    limit_secs  a part fails if it takes longer
+    shares     the number of events of each part
+    arguments  further arguments of each part
     """
     with tempfile.TemporaryDirectory() as directory:
         parts: list[Part] = []
         try:
             for number, events in enumerate(shares):
-                parts.append(_start(Path(directory, str(number)), events, seed + number, limit_secs))
+                parts.append(_start(Path(directory, str(number)), events, seed + number, arguments))
             while any(part.process.poll() is None for part in parts):
                 time.sleep(_LINE_INTERVAL_SECS)
                 for number, part in enumerate(parts):
@@ -59,13 +58,12 @@ def run_in_parallel(shares: Sequence[int], seed: int, limit_secs: float | None, 
         return _total(parts, seed, console)
 
 
-def _start(path: Path, events: int, seed: int, limit_secs: float | None) -> Part:
+def _start(path: Path, events: int, seed: int, arguments: Sequence[str]) -> Part:
     printed, report = path.with_suffix(".txt"), path.with_suffix(".json")
-    arguments = ["--events", str(events), "--seed", str(seed), "--report", str(report)]
-    if limit_secs is not None:
-        arguments += ["--limit", str(limit_secs)]
+    command = [sys.executable, "-m", "chaos", "--parallel", "1", "--events", str(events), "--seed", str(seed)]
+    command += ["--report", str(report), *arguments]
     with printed.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "chaos", *arguments], stdout=out, stderr=out)
+        process = subprocess.Popen(command, stdout=out, stderr=out)
     return Part(process, printed, report)
 
 
@@ -84,7 +82,7 @@ def _total(parts: Sequence[Part], seed: int, console: Console) -> Verdict:
         setattr(verdict, name, total.pop(name, 0))
     verdict.max_connections = total.pop("max_connections", 0)
     verdict.outcomes = total.pop("outcomes", {})
-    verdict.details = {"organisations": len(parts), **{k: v for k, v in total.items() if k != "seed"}}
+    verdict.details = {"parallel": len(parts), **{k: v for k, v in total.items() if k != "seed"}}
     return verdict
 
 
@@ -92,5 +90,8 @@ def _add(name: str, total: Any, value: Any) -> Any:
     if total is None:
         return value
     if isinstance(value, dict):
-        return dict(sorted((Counter(total) + Counter(value)).items()))
+        both = {**total, **value}
+        return {key: _add(key, total.get(key), value.get(key, each)) for key, each in sorted(both.items())}
+    if isinstance(value, str):
+        return f"{total}, {value}"
     return max(total, value) if name in _MAXIMA else total + value

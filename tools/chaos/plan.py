@@ -5,8 +5,11 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
+
+from push_relay.core.push import DEFAULT_ACCOUNT
 
 #: The marker of an event, which is part of every text that comes from the event.
 MARKER: Final = re.compile(r"m\d{7}")
@@ -15,11 +18,8 @@ STORM: Final = "email:storm@example.com"
 DUTY: Final = "external:4711"
 FIFO_GROUPS: Final = 4
 FIFO_ARN: Final = "arn:aws:sqs:eu-west-1:000000000000:deployer.fifo"
-#: A run of at most this many events is one burst.
-ONE_BURST_EVENTS: Final = 5000
-#: A longer run has this many events each day.
-EVENTS_PER_DAY: Final = 1700
-_DAY_SECS: Final = 86_400.0
+#: The account of the second organisation. The first one has the account `default`.
+SECOND: Final = "second"
 #: The share of events that are sent a second time.
 _COPY_PROBABILITY: Final = 0.15
 
@@ -104,12 +104,30 @@ _POISON_NUMBERS: Final = range(7, 11)
 _POISON_WAYS: Final = frozenset({Way.PUSH, Way.SQS, Way.SNS, Way.BUS})
 
 
+class Whose(StrEnum):
+    """The organisations whose people receive an event's pushes."""
+
+    FIRST = "first"
+    SECOND = "second"
+    BOTH = "both"
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts of the organisations."""
+        return {"first": (DEFAULT_ACCOUNT,), "second": (SECOND,)}.get(self, (DEFAULT_ACCOUNT, SECOND))
+
+
+#: How often an event is for people of each organisation.
+_WHOSE: Final = {Whose.FIRST: 65, Whose.SECOND: 25, Whose.BOTH: 10}
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """One event.
 
     copies   when it is sent, in seconds after the start of the run
     request  the marker of the split request that carries it; empty if it is sent alone
+    whose    the organisations whose people receive its pushes
     """
 
     marker: str
@@ -117,10 +135,24 @@ class Planned:
     way: Way
     copies: tuple[float, ...]
     request: str = ""
+    whose: Whose = Whose.FIRST
+
+    @property
+    def title(self) -> str:
+        """The title of its data, by which it is routed. The kind is its last word."""
+        words = (
+            (self.marker, self.kind) if self.whose is Whose.FIRST else (self.marker, self.whose, self.kind)
+        )
+        return " ".join(words)
 
     @property
     def recipients(self) -> frozenset[str]:
-        """The recipients who must receive a push."""
+        """The recipients who must receive a push, each named as by `recipient_name`."""
+        people = self._people
+        return frozenset(recipient_name(account, to) for account in self.whose.accounts for to in people)
+
+    @property
+    def _people(self) -> frozenset[str]:
         match self.kind:
             case Kind.NOBODY | Kind.BROKEN | Kind.FORGED | Kind.POISON:
                 return frozenset()
@@ -130,6 +162,11 @@ class Planned:
                 return frozenset({*FAN, f"user:{self.marker}"})
             case _:
                 return frozenset({DUTY if self.way is Way.GITHUB else f"user:{self.marker}"})
+
+
+def recipient_name(account: str, to: str) -> str:
+    """Return the name of a recipient of an account. Two organisations may have people with the same ids."""
+    return to if account == DEFAULT_ACCOUNT else f"{account}/{to}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +211,11 @@ class Request:
         return all(event.kind is Kind.BROKEN for event in self.events)
 
 
-def make_plan(events: int, seed: int) -> list[Planned]:
-    """Plan a run of a number of events. The same seed gives the same plan."""
+def make_plan(events: int, seed: int, bursts: Sequence[float] = (0.0,)) -> list[Planned]:
+    """Plan a run of a number of events. The same seed gives the same plan.
+
+    bursts  when each burst begins, in seconds after the start of the run
+    """
     dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     planned: list[Planned] = []
     while (number := len(planned)) < events:
@@ -183,9 +223,9 @@ def make_plan(events: int, seed: int) -> list[Planned]:
         if way in SPLIT and number not in _POISON_NUMBERS:
             end = _POISON_NUMBERS.start if number < _POISON_NUMBERS.start else events
             size = min(dice.choice(_SPLIT_SIZES), end - number)
-            planned += _split(range(number, number + size), way, dice, *_burst(number, events))
+            planned += _split(range(number, number + size), way, dice, *_burst(number, events, bursts))
         else:
-            planned.append(_planned(number, way, dice, *_burst(number, events)))
+            planned.append(_planned(number, way, dice, *_burst(number, events, bursts)))
     return planned
 
 
@@ -197,15 +237,16 @@ def requests_of(planned: Iterable[Planned]) -> list[Request]:
     return [Request(tuple(events)) for events in together.values()]
 
 
-def _burst(number: int, events: int) -> tuple[float, float]:
+def _burst(number: int, events: int, bursts: Sequence[float]) -> tuple[float, float]:
     """Return the start and the length of an event's burst, in seconds.
 
-    A short run is one burst, for which the day's calls are not enough. A long run has one burst each day, for
-    which the day's calls would be enough if nothing failed.
+    In a short run of one burst, the day's calls are not enough. In a long run, they would be enough for the
+    bursts of an ordinary day if nothing failed.
     """
-    if events <= ONE_BURST_EVENTS:
-        return 0.0, max(20.0, events / 40)
-    return number // EVENTS_PER_DAY * _DAY_SECS, EVENTS_PER_DAY / 200
+    if len(bursts) == 1:
+        return bursts[0], max(20.0, events / 40)
+    per_burst = events / len(bursts)
+    return bursts[int(number / per_burst)], max(6.0, per_burst / 200)
 
 
 def _split(
@@ -224,7 +265,7 @@ def _split(
     copies = _copies(begin_secs + dice.uniform(0, span_secs), dice)
     request = _marker(numbers[0])
     pairs = zip(numbers, kinds, strict=True)
-    return [Planned(_marker(number), kind, way, copies, request) for number, kind in pairs]
+    return [Planned(_marker(number), kind, way, copies, request, _whose(dice)) for number, kind in pairs]
 
 
 def _copies(first: float, dice: random.Random) -> tuple[float, ...]:
@@ -253,7 +294,14 @@ def _planned(number: int, way: Way, dice: random.Random, begin_secs: float, span
         way = Way.SQS  # a batch window does not keep the order of a FIFO group
     first = begin_secs + (span_secs / 2 if kind is Kind.POISON else dice.uniform(0, span_secs))
     copies = (first,) if way in (Way.SQS, Way.FIFO) else _copies(first, dice)
-    return Planned(_marker(number), kind, way, copies)
+    # The issues of `github` are routed by their type alone, all of them to the first organisation.
+    return Planned(
+        _marker(number), kind, way, copies, whose=Whose.FIRST if way is Way.GITHUB else _whose(dice)
+    )
+
+
+def _whose(dice: random.Random) -> Whose:
+    return dice.choices(list(_WHOSE), list(_WHOSE.values()))[0]
 
 
 def fifo_group(marker: str) -> int:
@@ -263,7 +311,7 @@ def fifo_group(marker: str) -> int:
 
 def push_document(planned: Planned) -> dict[str, Any]:
     """Return an event's data for the source `push`."""
-    title = {"Title": f"{planned.marker} {planned.kind}"} if planned.kind is not Kind.BROKEN else {}
+    title = {"Title": planned.title} if planned.kind is not Kind.BROKEN else {}
     return {"UserId": planned.marker, "Body": f"{planned.marker} says: é…\U0001f35e", **title}
 
 
@@ -271,7 +319,7 @@ def github_document(planned: Planned) -> dict[str, Any]:
     """Return an event's data for the source `github`."""
     return {
         "action": "checks_requested" if planned.kind is Kind.NOBODY else "opened",
-        "issue": {"number": 1, "title": f"{planned.marker} {planned.kind}"},
+        "issue": {"number": 1, "title": planned.title},
         "repository": {"full_name": f"chaos/{planned.marker}"},
         "sender": {"login": "hubot"},
     }
@@ -282,26 +330,33 @@ def github_event(planned: Planned) -> str:
     return "merge_group" if planned.kind is Kind.NOBODY else "issues"
 
 
-def notification(planned: Planned) -> dict[str, Any]:
-    """Return SNS's notification of an event. A copy has the same message id."""
+def notification(planned: Planned, published_at: float) -> dict[str, Any]:
+    """Return SNS's notification of an event. A copy has the same message id.
+
+    published_at  seconds since the epoch
+    """
     return {
         "Type": "Notification",
         "MessageId": f"sns-{planned.marker}",
         "TopicArn": "arn:aws:sns:eu-west-1:000000000000:push-relay",
         "Message": json.dumps(push_document(planned)),
-        "Timestamp": "2027-01-15T08:00:00.000Z",
+        "Timestamp": _iso(published_at, "milliseconds"),
     }
 
 
-def bus_event(planned: Planned) -> dict[str, Any]:
-    """Return EventBridge's event."""
+def bus_event(planned: Planned, happened_at: float) -> dict[str, Any]:
+    """Return EventBridge's event. `happened_at`: seconds since the epoch."""
     return {
         "version": "0",
         "id": f"bus-{planned.marker}",
         "source": "push-relay",
         "detail-type": "Push",
         "account": "000000000000",
-        "time": "2027-01-15T08:00:00Z",
+        "time": _iso(happened_at, "seconds"),
         "region": "eu-west-1",
         "detail": push_document(planned),
     }
+
+
+def _iso(time: float, precision: str) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec=precision).replace("+00:00", "Z")

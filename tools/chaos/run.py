@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,19 +21,27 @@ from chaos import evidence
 from chaos.driver import HANDLERS, Driver, NotDoneError
 from chaos.event_source import EventSource
 from chaos.fifo_source import FifoSource
+from chaos.outage_verdict import LongOutages, judge_costs
 from chaos.parallel_runs import run_in_parallel
-from chaos.plan import ONE_BURST_EVENTS, Planned, make_plan, requests_of
+from chaos.plan import SECOND, Planned, make_plan, requests_of
 from chaos.replays import Replays
+from chaos.run_calendar import EVENTS_PER_DAY, ONE_BURST_DAYS, burst_count, make_calendar
 from chaos.services import Services, started_services
 from chaos.vendor_faults import VendorFaults
-from chaos.verdict import Verdict, judge, judge_outages
+from chaos.verdict import Verdict, judge
 from chaos.worker_pool import WorkerPool
+from push_relay.core.push import DEFAULT_ACCOUNT
 from relayctl.progress import StepFailedError
 from relayctl.project import RUNS
 from sandbox import Call
 
-#: The vendor's limit of calls for an organisation and a day.
-DAILY_CALLS = 2500
+#: The vendor's limits of calls for each organisation and a day, as shares of the events of a day.
+_LONG_RUN_CALLS = {DEFAULT_ACCOUNT: 2500 / EVENTS_PER_DAY, SECOND: 1200 / EVENTS_PER_DAY}
+#: The same for a run of one burst, whose calls are not enough for a day. And the smallest limits.
+_SHORT_RUN_CALLS = {DEFAULT_ACCOUNT: 1 / 2, SECOND: 1 / 4}
+_MIN_CALLS = {DEFAULT_ACCOUNT: 60, SECOND: 30}
+#: A run of more events is done as two parallel runs, because one uses little more than one core.
+_ONE_RUN_EVENTS = 20_000
 #: For each check that fails, the journals of this many events are printed.
 _PRINTED_EVENTS = 3
 #: How often the progress is shown on a terminal, and how often a line is printed elsewhere.
@@ -45,7 +55,8 @@ class RunOptions:
     report         the file for the result as JSON
     limit_secs     the run fails if it takes longer; None computes a limit from the number of events
     keep_journals  whether the run's directory is kept
-    organisations  the number of parallel runs that share the events
+    parallel       the number of parallel runs that share the events; None: two if there are many events
+    per_day        the events of a day in a run of several days
     """
 
     events: int
@@ -53,7 +64,15 @@ class RunOptions:
     report: Path | None = None
     limit_secs: float | None = None
     keep_journals: bool = False
-    organisations: int = 1
+    parallel: int | None = None
+    per_day: int = EVENTS_PER_DAY
+
+    @property
+    def shares(self) -> list[int]:
+        """The number of events of each parallel run."""
+        parallel = self.parallel or (2 if self.events > _ONE_RUN_EVENTS else 1)
+        share, more = divmod(self.events, parallel)
+        return [share + (number < more) for number in range(parallel)]
 
 
 def chaos(options: RunOptions) -> int:
@@ -63,10 +82,11 @@ def chaos(options: RunOptions) -> int:
     began = time.monotonic()
     lines: list[str] = []
     try:
-        if options.organisations > 1:
-            share, more = divmod(options.events, options.organisations)
-            shares = [share + (number < more) for number in range(options.organisations)]
-            verdict = run_in_parallel(shares, options.seed, options.limit_secs, console)
+        if len(options.shares) > 1:
+            arguments = ["--per-day", str(options.per_day)]
+            if options.limit_secs is not None:
+                arguments += ["--limit", str(options.limit_secs)]
+            verdict = run_in_parallel(options.shares, options.seed, arguments, console)
         else:
             with _run_directory(options) as directory:
                 verdict, lines = _run(options, directory, console)
@@ -89,20 +109,24 @@ class _FaultRates:
     kill_probability  for each step of a worker
     fail_probability  for each AWS call
     calls_between     the fewest and the most calls of the vendor between two of its faults
-    daily_calls       the vendor's limit for a day
     """
 
     kill_probability: float
     fail_probability: float
     calls_between: tuple[int, int]
-    daily_calls: int
 
 
 def _fault_rates(events: int) -> _FaultRates:
     """Return the rates for a run. A longer run has lower rates, and still more faults."""
-    if events > ONE_BURST_EVENTS:
-        return _FaultRates(0.0003, 0.001, (400, 1500), DAILY_CALLS)
-    return _FaultRates(0.001, 0.003, (150, 500), max(60, events // 2))
+    if events > ONE_BURST_DAYS * EVENTS_PER_DAY:
+        return _FaultRates(0.0003, 0.001, (400, 1500))
+    return _FaultRates(0.001, 0.003, (150, 500))
+
+
+def _daily_calls(options: RunOptions, bursts: int) -> dict[str, int]:
+    """Return the vendor's limits by account."""
+    shares, events = (_LONG_RUN_CALLS, options.per_day) if bursts > 1 else (_SHORT_RUN_CALLS, options.events)
+    return {account: max(_MIN_CALLS[account], int(events * share)) for account, share in shares.items()}
 
 
 @contextmanager
@@ -117,22 +141,28 @@ def _run_directory(options: RunOptions) -> Iterator[Path]:
 
 
 def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdict, list[str]]:
-    planned = make_plan(options.events, options.seed)
-    rates = _fault_rates(options.events)
+    bursts = burst_count(options.events, options.per_day)
+    daily_calls = _daily_calls(options, bursts)
+    calendar = make_calendar(bursts, options.seed, list(daily_calls), datetime.now(UTC))
+    planned = make_plan(options.events, options.seed, calendar.bursts)
     dice = random.Random(f"driver-{options.seed}")  # noqa: S311 - repeatable, not secret
-    with started_services(directory, options.seed, rates.daily_calls, len(HANDLERS)) as services:
+    with started_services(directory, options.seed, calendar, daily_calls, len(HANDLERS)) as services:
+        rates = _fault_rates(options.events)
         pool = WorkerPool(services, options.seed, rates.kill_probability, rates.fail_probability)
         source, fifo, replays = (
             EventSource(services, dice),
             FifoSource(services, dice),
             Replays(services, dice),
         )
+        faults = [
+            VendorFaults(services, each, dice, rates.calls_between, calendar.outages)
+            for each in services.organisations
+        ]
         try:
             pool.start(HANDLERS)
             sendings = sum(len(request.copies) for request in requests_of(planned))
             with _progress_bar(console, sendings) as show:
-                vendor_faults = VendorFaults(services, dice, rates.calls_between)
-                driver = Driver(services, pool, source, fifo, replays, vendor_faults, dice, show, sendings)
+                driver = Driver(services, pool, source, fifo, replays, faults, dice, show, sendings)
                 facts = driver.run(planned, options.limit_secs or 180 + options.events * 0.5)
         finally:
             replays.stop()
@@ -140,10 +170,14 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
         found = evidence.collect(services)
         found.replays_killed = replays.killed
         verdict = judge(planned, facts, source, found, services)
-        judge_outages(vendor_faults.outages, services.daily_calls, verdict)
+        outages = {each.organisation.account: each.outages for each in faults}
+        judge_costs(outages, daily_calls, verdict)
+        LongOutages(planned, outages, facts, found).judge(calendar.outages, verdict)
+        verdict.details["clock_changes"] = [day.isoformat() for day in calendar.changes]
         verdict.details["workers_killed"] = pool.killed
         verdict.details["replays"] = {"started": replays.started, "killed": replays.killed}
-        verdict.details["vendor_faults"] = dict(sorted(Counter(vendor_faults.happened).items()))
+        happened = Counter(kind for each in faults for kind in each.happened)
+        verdict.details["vendor_faults"] = dict(sorted(happened.items()))
         return verdict, _failure_lines(verdict, planned, found, services)
 
 
@@ -169,11 +203,10 @@ class _Show:
         if time.monotonic() - self.shown_at < interval_secs:
             return
         self.shown_at = time.monotonic()
-        counts = driver.services.sandbox.record.counts
         days = driver.facts.jumped_secs / 86_400
         text = (
             f"{driver.facts.sent}/{self.sendings} sent, {driver.waiting} waiting, "
-            f"{counts.calls} calls, {driver.pool.killed} killed, day {days:.1f}"
+            f"{driver.services.calls} calls, {driver.pool.killed} killed, day {days:.1f}"
         )
         if not self.progress.console.is_terminal:
             self.progress.console.print(text)
@@ -183,16 +216,18 @@ class _Show:
 def _table(verdict: Verdict) -> Table:
     table = Table(title=f"chaos, seed {verdict.seed}", title_justify="left", show_header=False)
     for name, value in verdict.as_json().items():
-        if isinstance(value, dict):
-            text = ", ".join(f"{key} {count}" for key, count in value.items())
-        else:
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        table.add_row(name, text)
+        table.add_row(name, _as_text(value))
     table.add_row("invariant", _invariant(verdict))
     for check, markers in verdict.failures.items():
         table.add_row(f"[bold red]{check}[/bold red]", f"{len(markers)}: {', '.join(markers[:10])}")
     table.add_row("verdict", "[green]holds[/green]" if verdict.holds else "[bold red]FAILS[/bold red]")
     return table
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_as_text(each)}" for key, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _invariant(verdict: Verdict) -> str:
@@ -220,5 +255,5 @@ def _failure_lines(
 
 
 def _calls(marker: str, services: Services) -> list[Call]:
-    calls = services.sandbox.record.calls()
+    calls = [call for each in services.organisations for call in each.sandbox.record.calls()]
     return [c for c in calls if c.push and marker in f"{c.push['Title']} {c.push['Body']}"]

@@ -2,10 +2,13 @@
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Final
 
+from chaos.organisation import Organisation
+from chaos.run_calendar import LongOutage
 from chaos.services import Services
 from sandbox import FaultOrder
 
@@ -35,23 +38,26 @@ _CONSTANT: Final[tuple[dict[str, Any], ...]] = (
 #: How late the new key may be in Secrets Manager.
 _ROTATION_DELAY_SECS: Final = 40.0
 _HOUR_SECS: Final = 3600.0
-#: The first faults, so that even the shortest run has them, and the number of calls until the next fault.
+#: The first faults of a run without an outage of a day, so that even the shortest run has them;
+#: and the number of calls until the next fault.
 _FIRST: Final = (
     ("rotation", 20),
     ("throttled for hours", 20),
     ("slower than the timeout", 20),
     ("down for hours", 20),
 )
-_KINDS: Final = (
+_SHORT_KINDS: Final = (
     "rotation",
     "down for a few calls",
     "resets",
     "throttled until",
     "slow",
     "slower than the timeout",
-    "throttled for hours",
-    "down for hours",
 )
+_KINDS: Final = (*_SHORT_KINDS, "throttled for hours", "down for hours")
+_OUTAGE_HOURS: Final = (0.2, 1.0, 3.0, 10.0)
+#: For this time before and after an outage of a day, no shorter outage begins. So the two do not overlap.
+_CALM_SECS: Final = max(_OUTAGE_HOURS) * _HOUR_SECS
 
 
 @dataclass(slots=True)
@@ -77,36 +83,46 @@ class Outage:
 
 @dataclass(slots=True)
 class VendorFaults:
-    """Changes the sandbox's faults as its calls add up.
+    """Changes the faults of an organisation's sandbox as its calls add up.
 
     calls_between  the fewest and the most calls between two faults
+    long_outages   the outages of a day of all organisations
     happened       the kinds of the faults so far
     outages        the outages that have ended
     """
 
     services: Services
+    organisation: Organisation
     dice: random.Random
     calls_between: tuple[int, int]
+    long_outages: Sequence[LongOutage] = ()
     happened: list[str] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
     _next_call: int = 40
     _new_key: tuple[float, str] | None = None
     _outage: Outage | None = None
+    _ahead: list[LongOutage] = field(default_factory=list)
 
     def begin(self) -> None:
         """Add the constant faults."""
-        self.services.sandbox.faults.add([FaultOrder.read(order) for order in _CONSTANT])
+        self._ahead = [each for each in self.long_outages if each.account == self.organisation.account]
+        self._add_constant()
 
     def change(self) -> None:
         """Begin or end the faults that are due."""
         now = self.services.run_clock.now()
-        calls = self.services.sandbox.record.last
+        calls = self.organisation.sandbox.record.last
         if self._new_key and now >= self._new_key[0]:
-            self.services.rotate_secret(self._new_key[1])
+            self.organisation.rotate_secret(self.services.aws, self._new_key[1])
             self._new_key = None
         if self._outage and now >= self._outage.ends_at:
             self._end_outage(calls)
-        if calls >= self._next_call and self._new_key is None and self._outage is None:
+        if self._ahead and now >= self._ahead[0].begins and self._outage is None:
+            planned = self._ahead.pop(0)
+            self.happened.append(planned.kind)
+            ends_at = now + planned.hours * _HOUR_SECS
+            self._begin_outage(Outage(planned.kind, now, ends_at, calls), planned.status)
+        elif calls >= self._next_call and self._new_key is None and self._outage is None:
             self._begin_fault(now, calls)
 
     @property
@@ -114,19 +130,31 @@ class VendorFaults:
         """The next time at which a fault begins or ends by the clock; None if none does."""
         due_times = [self._new_key[0]] if self._new_key else []
         due_times += [self._outage.ends_at] if self._outage else []
+        due_times += [self._ahead[0].begins] if self._ahead and self._outage is None else []
         return min(due_times, default=None)
 
+    def _is_calm(self, now: float) -> bool:
+        """Return whether no outage of hours may begin: somebody's outage of a day is near.
+
+        While it lasts, the other organisation's pushes must not wait, so it has none either.
+        """
+        return any(
+            each.begins - _CALM_SECS <= now <= each.begins + each.hours * _HOUR_SECS + _CALM_SECS
+            for each in self.long_outages
+        )
+
     def _begin_fault(self, now: float, calls: int) -> None:
-        if len(self.happened) < len(_FIRST):
+        if len(self.happened) < len(_FIRST) and not self.long_outages:
             kind, calls_until_next = _FIRST[len(self.happened)]
         else:
-            kind, calls_until_next = self.dice.choice(_KINDS), self.dice.randint(*self.calls_between)
+            kinds = _SHORT_KINDS if self._is_calm(now) else _KINDS
+            kind, calls_until_next = self.dice.choice(kinds), self.dice.randint(*self.calls_between)
         self._next_call = calls + calls_until_next
         self.happened.append(kind)
         match kind:
             case "rotation":
                 delay_secs = self.dice.choice((0.0, _ROTATION_DELAY_SECS))
-                self._new_key = (now + delay_secs, self.services.rotate_at_vendor())
+                self._new_key = (now + delay_secs, self.organisation.rotate_at_vendor())
             case "down for a few calls":
                 self._add_first(self.dice.randint(6, 14), kind="status", status=503)
             case "resets":
@@ -136,19 +164,18 @@ class VendorFaults:
                 self._add_first(self.dice.randint(5, 30), kind="status", status=429, retry_after=until)
             case "slower than the timeout":
                 self._add_first(self.dice.randint(5, 20), kind="latency", seconds=1.5)
-            case "throttled for hours":
-                self._begin_outage(kind, now, calls, 429)
-            case "down for hours":
-                self._begin_outage(kind, now, calls, 503)
+            case "throttled for hours" | "down for hours":
+                ends_at = now + self.dice.choice(_OUTAGE_HOURS) * _HOUR_SECS
+                status = 429 if kind.startswith("throttled") else 503
+                self._begin_outage(Outage(kind, now, ends_at, calls), status)
             case _:
                 self._add_first(self.dice.randint(10, 40), kind="latency", seconds=0.3)
 
-    def _begin_outage(self, kind: str, now: float, calls: int, status: int) -> None:
-        """Refuse every call for some hours, without a `Retry-After`."""
-        hours = self.dice.choice((0.2, 1.0, 3.0, 10.0))
-        self._outage = Outage(kind, now, now + hours * _HOUR_SECS, calls)
-        self.services.sandbox.faults.clear()
-        self.services.sandbox.faults.add([FaultOrder.read({"kind": "status", "status": status})])
+    def _begin_outage(self, outage: Outage, status: int) -> None:
+        """Refuse every call until the outage ends, without a `Retry-After`."""
+        self._outage = outage
+        self.organisation.sandbox.faults.clear()
+        self.organisation.sandbox.faults.add([FaultOrder.read({"kind": "status", "status": status})])
 
     def _end_outage(self, calls: int) -> None:
         if self._outage is not None:
@@ -156,12 +183,15 @@ class VendorFaults:
             self.outages.append(self._outage)
             self._next_call = max(self._next_call, calls + 20)
         self._outage = None
-        self.services.sandbox.faults.clear()
-        self.begin()
+        self.organisation.sandbox.faults.clear()
+        self._add_constant()
+
+    def _add_constant(self) -> None:
+        self.organisation.sandbox.faults.add([FaultOrder.read(order) for order in _CONSTANT])
 
     def _add_first(self, times: int, **order: Any) -> None:
         """Add a fault before the others, for a number of calls."""
-        faults = self.services.sandbox.faults
+        faults = self.organisation.sandbox.faults
         before = [active for active in faults.in_force() if active.times is not None]
         faults.clear()
         constant = [FaultOrder.read(each) for each in _CONSTANT]

@@ -1,18 +1,16 @@
 """The verdict of a run: the outcome of every planned push, by the evidence."""
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chaos.driver import Facts
 from chaos.event_source import EventSource
 from chaos.evidence import UNKNOWN, DeadLetter, Evidence, PushId
-from chaos.plan import SPLIT, Kind, Planned, Way, fifo_group
+from chaos.plan import SPLIT, Kind, Planned, Way, fifo_group, recipient_name
 from chaos.services import MAX_RECEIVES, Services
 from chaos.split_verdict import check_split_requests, rejection_code
-from chaos.vendor_faults import Outage
 from push_relay.core.account import Account
 from push_relay.core.errors import Crashed
 from push_relay.core.outcomes import Outcome
@@ -23,10 +21,6 @@ from push_relay.core.queue_format import (
     SOURCE_ATTRIBUTE,
 )
 
-#: An outage may cost this share of each day's calls.
-OUTAGE_SHARE = 0.02
-#: An outage may cost this many calls each day, even if the share is less.
-OUTAGE_MIN_CALLS = 20
 CONNECTIONS = 3
 #: The ways by which an event can be dead-lettered because of another event's crash: the deployer's FIFO queue
 #: counts every receive, and Lambda gives up an invocation after three attempts.
@@ -98,8 +92,10 @@ def judge(
     _check_recipients(planned, evidence, verdict)
     verdict.delivered = counts[Outcome.DELIVERED]
     verdict.lost = counts["lost"]
-    verdict.over_quota = services.sandbox.record.counts.over_quota
-    verdict.max_connections = services.sandbox.account.usage().max_connections
+    verdict.over_quota = sum(each.sandbox.record.counts.over_quota for each in services.organisations)
+    verdict.max_connections = max(
+        each.sandbox.account.usage().max_connections for each in services.organisations
+    )
     verdict.outcomes = dict(sorted(counts.items()))
     _check_receives(planned, source, verdict)
     _check_order(planned, evidence, verdict)
@@ -176,35 +172,18 @@ def _check_sendings(push_id: PushId, event: Planned, evidence: Evidence, verdict
 
 def _check_order(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
     """Check that the pushes of a FIFO group are shown in the order in which their events were sent."""
-    last_call: dict[int, int] = {}
+    last_call: dict[tuple[int, str], int] = {}
     sent = sorted((e for e in planned if e.way is Way.FIFO), key=lambda event: event.copies[0])
     for event in sent:
-        push_id = (event.marker, f"user:{event.marker}")
-        call = evidence.order.get(push_id)
-        if call is None or evidence.replayed[push_id]:
-            continue
-        group = fifo_group(event.marker)
-        if last_call.get(group, 0) > call:
-            verdict.fail("out of its group's order", event.marker)
-        last_call[group] = call
-
-
-def judge_outages(outages: Sequence[Outage], daily_calls: int, verdict: Verdict) -> None:
-    """Check that no outage costs more calls than it may, and add the costs to the verdict."""
-    for outage in outages:
-        if outage.calls > calls_allowed(outage, daily_calls):
-            verdict.fail("calls wasted in an outage", f"{outage.kind} {outage.hours:.1f} h: {outage.calls}")
-    verdict.details["calls_wasted"] = sum(outage.calls for outage in outages)
-    verdict.details["outages"] = [
-        f"{outage.kind} {outage.hours:.1f} h: {outage.calls} of {calls_allowed(outage, daily_calls)}"
-        for outage in outages
-    ]
-
-
-def calls_allowed(outage: Outage, daily_calls: int) -> int:
-    """Return the calls that an outage may cost: a share of each day, and those in flight when it begins."""
-    days = math.ceil(outage.hours / 24)
-    return days * max(OUTAGE_MIN_CALLS, math.ceil(daily_calls * OUTAGE_SHARE)) + CONNECTIONS
+        for account in event.whose.accounts:
+            push_id = (event.marker, recipient_name(account, f"user:{event.marker}"))
+            call = evidence.order.get(push_id)
+            if call is None or evidence.replayed[push_id]:
+                continue
+            group = (fifo_group(event.marker), account)
+            if last_call.get(group, 0) > call:
+                verdict.fail("out of its group's order", event.marker)
+            last_call[group] = call
 
 
 def _has_crashed(dead_letter: DeadLetter) -> bool:
@@ -268,15 +247,23 @@ def _details(facts: Facts, source: EventSource, evidence: Evidence, services: Se
         for reason in reasons
         if evidence.shown[push_id] > 1
     )
-    counts = services.sandbox.record.counts
+    counts = [each.sandbox.record.counts for each in services.organisations]
     return {
         "taken_up": evidence.taken_up,
         "in_hand_when_killed": evidence.in_hand,
         "receipts": dict(sorted(evidence.receipts.items())),
         "duplicates_explained_by": dict(doubts),
-        "calls": counts.calls,
-        "daily_calls": services.daily_calls,
-        "faults": counts.faults,
+        "calls": sum(each.calls for each in counts),
+        "accounts": {
+            each.account: {
+                "calls": each.sandbox.record.counts.calls,
+                "daily_calls": each.daily_calls,
+                "over_quota": each.sandbox.record.counts.over_quota,
+                "max_connections": each.sandbox.account.usage().max_connections,
+            }
+            for each in services.organisations
+        },
+        "faults": sum(each.faults for each in counts),
         "kills": dict(sorted(evidence.killed_at.items())),
         "handed_out_twice": source.handed_twice,
         "invocations": facts.invocations,

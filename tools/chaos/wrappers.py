@@ -16,9 +16,9 @@ from push_relay.core.delivery.wake_up import SOURCE as BATCH_SOURCE
 from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Lane
-from push_relay.core.delivery.ledger import Claim, Ledger
+from push_relay.core.delivery.ledger import Claim, Claimed, ClaimRequest, Ledger, Settlement
 from push_relay.core.delivery.sender import PushApi, Sender
-from push_relay.core.errors import RelayError
+from push_relay.core.errors import LedgerUnavailable, RelayError
 from push_relay.core.event import Event, Replay
 from push_relay.core.inbound.request import HttpRequest
 from push_relay.core.intake import Forward, Intake, QueueForward, Received
@@ -56,6 +56,14 @@ class WatchedLedger:
         )
         self.injector.at("after_claim")
         return claim
+
+    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
+        """Claim pushes in one round trip."""
+        return self.inner.claim_all(requests)
+
+    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
+        """End claims in one round trip."""
+        return self.inner.end_all(settlements)
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Settle a push."""
@@ -118,7 +126,7 @@ class WatchedBatchStore:
     def add(self, window: Window, entry: BatchedPush) -> Added:
         """Add a push to a window."""
         self.injector.at("before_batch")
-        push = Push(window.recipient, entry.wording, entry.key)
+        push = Push(window.recipient, entry.wording, entry.key, account=window.account)
         self.injector.note("batching", **describe(push), window=window.id)
         added = self.inner.add(window, entry)
         self.injector.note("batched", key=entry.key, added=added)

@@ -25,7 +25,7 @@ class SystemClock:
 
 
 class Threads:
-    """Runs functions side by side, in at most so many threads. They are started when they are first needed."""
+    """Runs functions side by side, in at most so many threads, which are started when they are needed."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -108,7 +108,10 @@ class SqsQueue:
                 raise QueueUnavailable("the queue did not hide all of a batch's messages")
 
     def wake(self, account: str, due: float) -> None:
-        """Queue the message that starts a drain of an account's backlog at a time. Raises QueueUnavailable."""
+        """Queue the message that starts a drain of an account's backlog. Raises QueueUnavailable.
+
+        due  when, in seconds since the epoch; at most 15 minutes from now
+        """
         now = self._now()
         self._send(self._url, pack(wake_up(account, now)), due - now)
 

@@ -8,8 +8,9 @@ is acknowledged. So a parked event may wait for days, while `maxReceiveCount` co
 queue an event would lose its place, so there the record is kept and delayed instead, and the rest of its
 group waits behind it for the same time.
 
-A wake-up among the records, events that other workers have announced, and the tick make this worker drain the
-backlog. Finished records are deleted before, so that a crash does not hand them out again.
+A wake-up among the records, and events that other workers have announced, make this worker drain the backlog.
+Finished records are deleted before, so that a crash does not hand them out again. An invocation that would be
+repeated as a whole, or that handles a record that may crash it, leaves the drain to another one.
 
 `isolation.py` describes what happens to messages that are received again because the function died.
 """
@@ -20,7 +21,8 @@ from typing import Any
 
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Shelf, Waiting
-from push_relay.core.delivery.wake_up import woken_account
+from push_relay.core.delivery.batching import account_of
+from push_relay.core.delivery.wake_up import ALL, SOURCE, woken_account
 from push_relay.core.errors import Crashed, RelayError
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
@@ -29,7 +31,7 @@ from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.entrypoints.backlog_feed import BacklogFeed
-from push_relay.entrypoints.drain import TICK, Drainer
+from push_relay.entrypoints.drain import Drainer
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.isolation import Isolation, one_by_one
 from push_relay.entrypoints.memory import portions
@@ -70,9 +72,6 @@ class BatchConsumer:
             records = records_of(invocation, "eventSource", "aws:sqs")
             if records is not None:
                 return self._from_sqs(records, time_left(context))
-            if invocation == TICK:
-                self.drainer.tick(time_left(context))
-                return {"batchItemFailures": []}
             return self._directly(invocation, time_left(context))
         except Exception as exc:  # noqa: BLE001 (it is logged, and raised again without its text)
             self.telemetry.trouble("invocation failed", error_code=code_of(exc), detail=safe_detail(exc))
@@ -89,7 +88,7 @@ class BatchConsumer:
             batch = isolation.isolate(batch)
         else:
             isolation.shorten_visibility(batch, self.recogniser.urgent_sources, left)
-        backlogs = Backlogs(self.drainer, left)
+        backlogs = Backlogs(self.drainer, left, may_drain=not is_careful)
         kept: list[QueueRecord] = []
         finished: list[QueueRecord] = []
         waiting: set[str] = set()  # FIFO groups that wait behind one of their records
@@ -103,9 +102,7 @@ class BatchConsumer:
                 kept.append(record)
                 waiting |= {record.group} if record.group is not None else set()
             finished += [record for record in going if record not in kept]
-        if backlogs.to_drain:
-            isolation.delete(finished)
-            self.drainer.drain(backlogs.to_drain, left)
+        backlogs.end(lambda: isolation.delete(finished))
         return {"batchItemFailures": [{"itemIdentifier": str(r.content.get("messageId"))} for r in kept]}
 
     def _handled(
@@ -133,7 +130,7 @@ class BatchConsumer:
     def _directly(self, invocation: Any, left: TimeLeft) -> Response:
         """Deliver events that have no queue behind them; what cannot be delivered now is parked."""
         notifications = records_of(invocation, "EventSource", "aws:sns")
-        backlogs = Backlogs(self.drainer, left)
+        backlogs = Backlogs(self.drainer, left, may_drain=False)
         if notifications is not None:
             batch = [QueueRecord(record) for record in notifications]
             self._deliver(batch, envelope.unwrap_sns, left, backlogs)
@@ -147,7 +144,6 @@ class BatchConsumer:
         for error in self.ending.park(batch):
             if error:
                 raise error
-        self.drainer.drain(backlogs.to_drain, left)
         return {"batchItemFailures": []}
 
     # --- from a record to its receipts ------------------------------------------------------------------
@@ -210,9 +206,12 @@ class BatchConsumer:
         """Return how a record waits that was received before it is due: where its first push would."""
         event = record.event
         assert event is not None  # noqa: S101 (for the type checker: `_is_early` has read it)
-        pushes = (made for made in self.relay.pushes(event) if isinstance(made, Push))
-        push = next(pushes, None)
-        shelf = Shelf(push.account, push.high) if push else Shelf(DEFAULT_ACCOUNT)
+        if event.source == SOURCE:
+            # To write the push of a batch window would close the window.
+            shelf = Shelf(account_of(event))
+        else:
+            push = next((made for made in self.relay.pushes(event) if isinstance(made, Push)), None)
+            shelf = Shelf(push.account, push.high) if push else Shelf(DEFAULT_ACCOUNT)
         return Waiting(shelf, event, record.reason, record.due, record.due, record.attempt)
 
     def _is_finished(self, record: QueueRecord, error: RelayError | None) -> bool:
@@ -243,17 +242,22 @@ class BatchConsumer:
 
 
 class Backlogs:
-    """The backlogs that an invocation may have to drain. `to_drain`: the names of their accounts."""
+    """The backlogs that an invocation may have to drain."""
 
-    def __init__(self, drainer: Drainer, left: TimeLeft) -> None:
+    def __init__(self, drainer: Drainer, left: TimeLeft, *, may_drain: bool) -> None:
         self._drainer = drainer
         self._left = left
+        self._may_drain = may_drain
         self._feeds: dict[str, BacklogFeed] = {}
         self._woken: set[str] = set()
 
-    def feed(self, account: str) -> BacklogFeed:
+    def feed(self, account: str) -> BacklogFeed | None:
         """Return the feed of an account, from which a run takes urgent events."""
-        self._feeds[account] = self._drainer.feed(account, self._left)
+        if not self._may_drain:
+            return None
+        # One for all waves: it remembers what any of their runs has found announced.
+        if account not in self._feeds:
+            self._feeds[account] = self._drainer.feed(account, self._left)
         return self._feeds[account]
 
     def wake_for(self, event: Event) -> bool:
@@ -262,10 +266,23 @@ class Backlogs:
         self._woken |= {account} if account else set()
         return account is not None
 
-    @property
-    def to_drain(self) -> set[str]:
-        """The accounts with a wake-up, and those for which other workers have announced events."""
-        return self._woken | {account for account, feed in self._feeds.items() if feed.end.announced}
+    def end(self, delete_finished: Callable[[], bool]) -> None:
+        """Drain the accounts that have a wake-up, or announced events; never raises.
+
+        delete_finished  deletes the finished records before; returns whether that was possible
+        """
+        for feed in self._feeds.values():
+            feed.flush()
+        if ALL in self._woken:
+            self._drainer.tick()
+        accounts = self._woken - {ALL}
+        accounts |= {account for account, feed in self._feeds.items() if feed.end.announced}
+        if not accounts:
+            return
+        if self._may_drain and delete_finished():
+            self._drainer.drain(accounts, self._left)
+        else:
+            self._drainer.wake(accounts)
 
 
 def _waves(batch: Sequence[QueueRecord]) -> Iterator[list[QueueRecord]]:

@@ -1,15 +1,13 @@
 """Drain the backlog: send what is due, until nothing is or until the invocation's time is up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.lane import ParallelMap
 from push_relay.core.errors import RelayError
+from push_relay.core.outcomes import code_of, safe_detail
 from push_relay.entrypoints.backlog_feed import BacklogFeed, FeedParts
-
-#: The input with which the schedule invokes the function, as in template.yaml.
-TICK: Mapping[str, str] = {"push-relay": "tick"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +21,22 @@ class Drainer:
         """Return the backlog of an account, for a run."""
         return BacklogFeed(self.parts, account, time_left)
 
-    def tick(self, time_left: TimeLeft) -> None:
-        """Drain all accounts. Never raises."""
+    def tick(self) -> None:
+        """Wake a worker for each account that has something to send. Never raises.
+
+        The tick itself drains nothing: if it died, AWS would repeat it.
+        """
         try:
             accounts = {shelf.account for shelf in self.parts.backlog.shelves()}
         except RelayError as exc:
             self._trouble(exc)
             return
-        self.drain(accounts, time_left)
+        self.wake(account for account in sorted(accounts) if self._is_due(account, lambda: 0.0))
+
+    def wake(self, accounts: Iterable[str]) -> None:
+        """Let other workers drain accounts. Never raises."""
+        for account in accounts:
+            self.parts.ending.parking.wake(account, self.parts.clock.now())
 
     def drain(self, accounts: Iterable[str], time_left: TimeLeft) -> None:
         """Drain accounts side by side. Never raises: what was not sent stays in the backlog."""
@@ -39,8 +45,13 @@ class Drainer:
 
     def _drain(self, account: str, time_left: TimeLeft) -> None:
         feed = self.feed(account, time_left)
-        self.parts.relay.lanes[account].drain(feed, time_left)
-        feed.flush()
+        try:
+            self.parts.relay.lanes[account].drain(feed, time_left)
+        except Exception as exc:  # noqa: BLE001 (nothing is lost; the next drain handles each event alone)
+            self.parts.telemetry.trouble(
+                "a drain has failed", error_code=code_of(exc), detail=safe_detail(exc)
+            )
+            return
         if feed.end.has_more and self.parts.relay.lanes[account].permits.wait() is None:
             self.parts.ending.parking.announce(account)
 

@@ -71,20 +71,22 @@ class Isolation:
             self.delete([record])
         return left
 
-    def delete(self, batch: Sequence[QueueRecord]) -> None:
+    def delete(self, batch: Sequence[QueueRecord]) -> bool:
         """Delete records that are finished or replaced, before a step that may end the function.
 
         A record that cannot be deleted is acknowledged with the batch, if the function gets that far.
         Otherwise SQS hands it out again, and its pushes are duplicates.
         """
         if not batch:
-            return
+            return True
         try:
             self.queues.delete([record.content for record in batch])
         except QueueUnavailable as exc:
             self.telemetry.trouble(
                 "a finished message was not deleted", error_code=exc.code, detail=exc.detail
             )
+            return False
+        return True
 
     def shorten_visibility(
         self, batch: Sequence[QueueRecord], urgent_sources: Collection[str], time_left: TimeLeft

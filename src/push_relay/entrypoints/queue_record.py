@@ -9,6 +9,8 @@ from typing import Any
 from push_relay.core import queue_format
 from push_relay.core.delivery.backlog import Shelf, Waiting
 from push_relay.core.delivery.backoff import backoff
+from push_relay.core.delivery.batching import account_of
+from push_relay.core.delivery.wake_up import SOURCE
 from push_relay.core.errors import BudgetExhausted, ConnectionsBusy, RelayError
 from push_relay.core.event import Event, safe_id
 from push_relay.core.outcomes import Disposition
@@ -18,8 +20,8 @@ from push_relay.core.push import DEFAULT_ACCOUNT, Receipt, part_of
 MAX_CRASHES = 5
 #: Receives from which on the records of a FIFO queue are handled one at a time. Each wait is a receive too.
 _OFTEN = 3
-#: Seconds after which a FIFO queue's record is handled again that waits for the account.
-LOOK_SECS = 5.0
+#: Seconds after which a FIFO queue's record is handled again that waits for a connection, at most.
+MAX_LOOK_SECS = 60.0
 _COUNT = re.compile(r"[0-9]{1,11}")
 _random = SystemRandom().random
 
@@ -129,10 +131,16 @@ class QueueRecord:
         for part in self.parked_parts():
             if event := self.event_for(part):
                 expected = max(receipt.due or 0.0 for receipt in part)
-                # What waits for the account is due as soon as that permits it.
-                due = 0.0 if all(map(_waits_for_account, part)) else expected
+                shelf = _shelf(part[0], event)
+                # What waits for the account is due as soon as that permits it. If the budgets of several
+                # sources are used up, no shelf waits for all of them.
+                is_paced = all(map(_waits_for_account, part))
+                is_over = any(each.error_code == BudgetExhausted.code for each in part) and not shelf.source
+                due = 0.0 if is_paced and not is_over else expected
                 attempt = self.next_attempt(part)
-                waiting.append(Waiting(_shelf(part[0]), event, _reason(part), due, expected, attempt))
+                waiting.append(
+                    Waiting(shelf, event, _reason(part), due, expected, attempt, tries=self.crashes)
+                )
         return waiting
 
     @property
@@ -146,7 +154,7 @@ class QueueRecord:
         parked = self.asking_for(Disposition.PARK)
         if not parked:
             return []
-        return [parked] if self.group is not None else _parts(parked)
+        return [parked] if self.group is not None else _parts(parked, self.event)
 
     def asking_for(self, disposition: Disposition) -> list[Receipt]:
         """Return the receipts that ask for a disposition."""
@@ -163,9 +171,9 @@ class QueueRecord:
         named = [receipt.retry_after for receipt in own if receipt.retry_after is not None]
         waits = [backoff(self.attempt, max(named, default=None), _random, high=high)] if own else []
         waits += [receipt.retry_after or 0.0 for receipt in parked if _waits_for_account(receipt)]
-        if self.group is not None and not own:
-            # SQS hides the record for a time, so its group has to look again at intervals.
-            waits.append(LOOK_SECS)
+        if self.group is not None and self.waits_for_connection:
+            # SQS hides the record for a time, so it has to look again at intervals.
+            waits.append(min(MAX_LOOK_SECS, backoff(self.attempt, None, _random, high=high)))
         return max(waits)
 
     def wait(self, parked: Sequence[Receipt]) -> float:
@@ -183,10 +191,11 @@ def _waits_for_account(receipt: Receipt) -> bool:
     return receipt.is_paced or receipt.error_code == ConnectionsBusy.code
 
 
-def _shelf(receipt: Receipt) -> Shelf:
+def _shelf(receipt: Receipt, event: Event | None) -> Shelf:
     push = receipt.push
     if push is None:
-        return Shelf(DEFAULT_ACCOUNT)
+        is_window = event is not None and event.source == SOURCE
+        return Shelf(account_of(event) if event and is_window else DEFAULT_ACCOUNT)
     budget = push.sources[0] if receipt.error_code == BudgetExhausted.code and len(push.sources) == 1 else ""
     return Shelf(push.account, push.high, budget)
 
@@ -195,14 +204,14 @@ def _reason(parked: Sequence[Receipt]) -> str:
     return next((receipt.error_code for receipt in parked if receipt.error_code), RelayError.code)
 
 
-def _parts(parked: Sequence[Receipt]) -> list[Sequence[Receipt]]:
+def _parts(parked: Sequence[Receipt], event: Event | None) -> list[Sequence[Receipt]]:
     """Split parked receipts by the shelf on which they wait, urgent ones first."""
     parts: dict[Shelf, list[Receipt]] = {}
     for receipt in parked:
         if receipt.push is None:
             # It stands for all of the event's pushes, so the whole event waits once.
             return [parked]
-        parts.setdefault(_shelf(receipt), []).append(receipt)
+        parts.setdefault(_shelf(receipt, event), []).append(receipt)
     return [parts[shelf] for shelf in sorted(parts, key=lambda shelf: (not shelf.high, shelf))]
 
 

@@ -9,6 +9,8 @@
 | `calls`          | map    | by day: a map of `used`, `drawn`, `elsewhere`, `sources`, `others`          |
 | `cooldown`       | map    | the fields of `Cooldown`; those that are empty or 0 are left out            |
 | `announced`      | bool   | whether events were announced; absent: no                                   |
+| `woken`          | number | until when a wake-up is expected; absent: none is                           |
+| `crashed`        | bool   | whether a worker died while it drained; absent: no                          |
 
 The item never expires, because the version before keeps its leases in it. That version knows `owner_` and
 `until_`, changes them without the stamp, and ignores the rest. So a change covers the stamp and each lease
@@ -30,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.delivery.cooldown import Cooldown
-from push_relay.core.delivery.permits import DayCalls, Drawn, Lease, Permits
+from push_relay.core.delivery.permits import DayCalls, Drawn, Lease, Permits, WriteUnknown
 from push_relay.core.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -77,10 +79,15 @@ class DynamoDbPermits:
         update.set("calls", {"M": {day: _map(calls) for day, calls in after.calls.items()}})
         update.set("cooldown", _map(after.cooldown))
         update.set("announced", {"BOOL": True} if after.announced else None)
+        update.set("woken", number(after.woken) if after.woken else None)
+        update.set("crashed", {"BOOL": True} if after.crashed else None)
         try:
             item = self._table.update(Key=self._key, **update.arguments())
         except ConditionFailed as exc:
-            item = exc.item
+            found = self._permits(exc.item)
+            if exc.is_repeated and found.stamp != after.stamp:
+                raise WriteUnknown(found) from None
+            return found
         return self._permits(item)
 
     def draw(self, day: date, count: int, limit: int) -> Drawn:
@@ -126,6 +133,8 @@ class DynamoDbPermits:
             calls={day: DayCalls(**_fields(DayCalls, each["M"])) for day, each in days.items()},
             cooldown=Cooldown(**_fields(Cooldown, cooldown))._replace(stamp=""),
             announced=bool(item.get("announced", {}).get("BOOL")),
+            woken=_integer(item.get("woken")),
+            crashed=bool(item.get("crashed", {}).get("BOOL")),
             stamp=item.get("stamp", {}).get("S", ""),
         )
 

@@ -27,11 +27,16 @@ type Item = "dict[str, AttributeValueTypeDef]"
 
 
 class ConditionFailed(Exception):
-    """The condition of a write was false; `item` is the stored item, empty if there is none."""
+    """The condition of a write was false.
 
-    def __init__(self, item: Item) -> None:
+    item         the stored item, empty if there is none
+    is_repeated  whether AWS's client repeated the write. Then the first one may have been made
+    """
+
+    def __init__(self, item: Item, *, is_repeated: bool = False) -> None:
         super().__init__("the condition failed")
         self.item = item
+        self.is_repeated = is_repeated
 
 
 class Statement(NamedTuple):
@@ -100,7 +105,8 @@ class LedgerTable:
             return getattr(aws.dynamodb(), operation)(**arguments)
         except ClientError as exc:
             if aws.error_name(exc) == "ConditionalCheckFailedException":
-                raise ConditionFailed(dict(exc.response.get("Item", {}))) from None
+                repeats = exc.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+                raise ConditionFailed(exc.response.get("Item", {}), is_repeated=repeats > 0) from None
             raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None
         except BotoCoreError as exc:
             raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None

@@ -15,11 +15,9 @@ from push_relay.core.delivery.permit_circuit import STOPPED_SECS, PermitCircuit,
 from push_relay.core.delivery.permit_worker import PermitSession
 from push_relay.core.delivery.permits import (
     UNFINISHED,
-    Permits,
     PermitStore,
+    announcement,
     free_connections,
-    is_drained,
-    wake_secs,
 )
 from push_relay.core.delivery.quota import Allowance, Quota
 from push_relay.core.delivery.shared_permits import SharedPermits
@@ -56,9 +54,11 @@ class AccountPermits:
         process = secrets.token_hex(6)
         self._lane = Lane(self._shared, self._circuit, self._days, clock, process, count(1))
 
-    def session(self, time_left: TimeLeft, *, drains: bool = False) -> PermitSession:
+    def session(
+        self, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
+    ) -> PermitSession:
         """Begin a session."""
-        return PermitSession(self._lane, time_left, drains=drains)
+        return PermitSession(self._lane, time_left, drains=drains, drains_now=drains_now)
 
     def refusal(self, push: "Push") -> NotNow | None:
         """Return why a push cannot be sent now, by what this process knows; None if it can be tried."""
@@ -82,8 +82,8 @@ class AccountPermits:
 
     @property
     def follows_crash(self) -> bool:
-        """Whether the last session found a lease of a worker that drained and has died."""
-        return self._shared.follows_crash
+        """Whether a worker has died while it drained, and no drain has survived since then."""
+        return self._shared.known.crashed
 
     @property
     def are_busy(self) -> bool:
@@ -114,18 +114,13 @@ class AccountPermits:
     def announce(self) -> float | None:
         """Announce that events were put into the backlog. Raises LedgerUnavailable.
 
-        Returns None if a worker that drains holds a connection and will find them; else the seconds after
-        which a wake-up has to start a drain.
+        Returns None if a worker that drains holds a connection and will find them, or if a wake-up is on its
+        way; else the seconds after which a wake-up has to start a drain.
         """
-
-        def rule(permits: Permits) -> tuple[Permits, float | None]:
-            now = self._clock.now()
-            if is_drained(permits, now):
-                return permits._replace(announced=True), None
-            return permits, wake_secs(permits, self._limit, now)
-
         # The known permits may be older than the events. Only a write or a read shows those of now.
-        return self._shared.change(rule, fresh_secs=0.0)
+        return self._shared.change(
+            lambda found: announcement(found, self._limit, self._clock.now()), fresh_secs=0.0
+        )
 
 
 def _are_others(refused: str, credentials: Callable[[], Credentials]) -> bool:

@@ -21,7 +21,8 @@ from push_relay.core.delivery.batching import (
     split_refused_batch,
 )
 from push_relay.core.delivery.permit_session import LanePermits
-from push_relay.core.delivery.run import Run, RunEnd, RunParts, Task, Threads
+from push_relay.core.delivery.run import Run
+from push_relay.core.delivery.run_parts import RunEnd, RunParts, Task, Threads
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorRejected
 from push_relay.core.event import Event
@@ -36,12 +37,21 @@ class Feed(Protocol):
         """Return the pushes of the next events; none if no other event is due. `urgent`: only urgent ones."""
         ...
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether it has others that it returns when those that it has returned have ended."""
+        ...
+
     def ended(self, task: Task, receipts: Sequence[Receipt]) -> None:
         """Note the receipts of a push; a batch push has several."""
         ...
 
     def left(self, end: RunEnd) -> None:
-        """Note how a run has ended that may have left events in the backlog."""
+        """Note how a run that may have left events in the backlog has ended, with all its pushes."""
+        ...
+
+    def goes_on(self) -> bool:
+        """Return whether another run can take events that the last one had to leave."""
         ...
 
 
@@ -59,6 +69,7 @@ class _Own:
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._left = sorted(tasks, key=lambda task: not task.push.high)
         self.receipts: list[tuple[Task, Receipt]] = []
+        self.holds_back = False
 
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
         del urgent
@@ -85,6 +96,10 @@ class _Fed:
                 return to_send
             taken = self._feed.take(count, urgent=urgent)
         return ()
+
+    @property
+    def holds_back(self) -> bool:
+        return self._feed.holds_back
 
     def _ends_elsewhere(self, task: Task) -> bool:
         if isinstance(task.push, SinglePush):
@@ -146,10 +161,14 @@ class Lane:
         return settled
 
     def drain(self, feed: Feed, time_left: TimeLeft) -> None:
-        """Send what is due in the backlog, until nothing is, or until the time is up. Never raises."""
-        fed = _Fed(self, feed, time_left)
-        feed.left(self._run(_Own(()), time_left, fed, drains=True))
-        self._send_fed_singles(fed, feed, time_left)
+        """Send what is due in the backlog, until nothing is, or until the time is up."""
+        while True:
+            fed = _Fed(self, feed, time_left)
+            end = self._run(_Own(()), time_left, fed, drains=True)
+            self._send_fed_singles(fed, feed, time_left)
+            feed.left(end)
+            if end.has_more or not feed.goes_on():
+                return
 
     def _send_fed_singles(self, fed: _Fed, feed: Feed, time_left: TimeLeft) -> None:
         for pushes in fed.singles.values():
@@ -179,8 +198,8 @@ class Lane:
         own, fed = _Own(tasks), _Fed(self, feed, time_left) if feed else None
         end = self._run(own, time_left, fed)
         if feed and fed:
-            feed.left(end)
             self._send_fed_singles(fed, feed, time_left)
+            feed.left(end)
         order = {id(task): number for number, task in enumerate(tasks)}
         return sorted(own.receipts, key=lambda ended: order[id(ended[0])])
 

@@ -8,10 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from random import SystemRandom
 from typing import Protocol
 
 from push_relay.core.clock import Clock
 from push_relay.core.delivery.backlog import Backlog, Shelf, Waiting
+from push_relay.core.delivery.backoff import backoff
 from push_relay.core.delivery.batching import Window
 from push_relay.core.delivery.permit_session import LanePermits
 from push_relay.core.errors import ConnectionsBusy, RelayError
@@ -22,6 +24,7 @@ from push_relay.core.push import BATCHED
 LONGEST_WAKE_UP_SECS = 900.0
 #: Seconds until a wake-up if it is not known whether another worker finds an event.
 _RETRY_SECS = 2.0
+_random = SystemRandom().random
 
 
 class WakingQueue(Protocol):
@@ -75,7 +78,7 @@ class Parking:
                 self.queue.wake(account, due)
 
     def announce(self, account: str) -> None:
-        """Let another worker find what was stored for an account, or start a drain as soon as that is useful."""
+        """Let another worker find what was stored for an account, or start a drain when that is useful."""
         permits = self.permits.get(account)
         if permits is None:
             return
@@ -87,7 +90,8 @@ class Parking:
             self.wake(account, self.clock.now() + secs)
 
     def _requeue(self, each: Waiting) -> RelayError | None:
-        due = each.due or each.expected or self.clock.now()
+        soonest = self.clock.now() + backoff(each.attempt, None, _random, high=each.shelf.high)
+        due = max(each.due or each.expected, soonest)
         try:
             self.queue.requeue(each.event, each.attempt, due, each.reason)
         except RelayError as exc:

@@ -20,9 +20,11 @@ from push_relay.core.delivery.permit_calls import (
 )
 from push_relay.core.delivery.permit_circuit import PermitCircuit, stopped
 from push_relay.core.delivery.permits import (
+    DRAINS_NOW,
     Drawn,
     Permits,
     dead_drains,
+    drains_now,
     free_connections,
     leased_by,
     with_leases,
@@ -89,7 +91,6 @@ class Ask:
         self._requests = requests
         self._share = share
         self._draws: list[tuple[date, Drawn]] = []
-        self.follows_crash = False
 
     def rule(self, permits: Permits) -> tuple[Permits, Sequence[Verdict]]:
         """Return the permits after this ask, and a verdict for each request. Raises LedgerUnavailable."""
@@ -99,6 +100,12 @@ class Ask:
         if is_stopped and cooldown.wait(state, now):
             return permits, [stopped(state, now) for _ in self._requests]
         mine = leased_by(permits, self._worker)
+        if self._worker.startswith(DRAINS_NOW):
+            if not mine and drains_now(permits, self._worker, now):
+                # One worker at a time keeps the order. It goes on with what was announced.
+                busy = [ConnectionsBusy(BUSY) for _ in self._requests]
+                return permits._replace(announced=True), busy
+            permits = permits._replace(woken=0)
         limit = self._lane.days.quota.account.connections
         free = [number for number in free_connections(permits, limit, now) if number not in mine]
         if not mine and (not free or self._share.wanted < 1):
@@ -116,8 +123,8 @@ class Ask:
         more = max(0, min(self._share.wanted, useful) - len(mine))
         if granted or more:
             dead = dead_drains(permits, now)
-            self.follows_crash = bool(dead)
-            permits = permits._replace(leases={c: l for c, l in permits.leases.items() if c not in dead})
+            left = {number: lease for number, lease in permits.leases.items() if number not in dead}
+            permits = permits._replace(leases=left, crashed=permits.crashed or bool(dead))
             until = math.ceil(now + self._share.lease_secs)
             permits = with_leases(permits, [*mine, *free[:more]], self._worker, until)
         return permits, verdicts
@@ -141,11 +148,12 @@ class Ask:
         verdicts: list[Verdict] = []
         is_probing = False
         for request in self._requests:
-            found = missing(calls, request, drawn=True)
-            if found:
+            if found := missing(calls, request):
                 verdicts.append(found)
             elif is_probing:
                 verdicts.append(refusal)
+            elif found := missing(calls, request, drawn=True):
+                verdicts.append(found)
             else:
                 calls = use(calls, request)
                 verdicts.append(Grant(request.days, request.allowed.counted, probe))

@@ -62,8 +62,12 @@ class Session(Protocol):
 class LanePermits(Protocol):
     """The permits of one account, as one process uses them."""
 
-    def session(self, time_left: TimeLeft, *, drains: bool = False) -> Session:
-        """Begin a session. `drains`: whether this worker goes on with the backlog if events are announced."""
+    def session(self, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False) -> Session:
+        """Begin a session.
+
+        drains      whether this worker goes on with the backlog if events are announced
+        drains_now  whether it drains the backlog, which one worker of an account does at a time
+        """
         ...
 
     def refusal(self, push: "Push") -> NotNow | None:
@@ -81,7 +85,7 @@ class LanePermits(Protocol):
 
     @property
     def follows_crash(self) -> bool:
-        """Whether the last session found a lease of a worker that drained and has died. No I/O."""
+        """Whether a worker has died while it drained, and no drain has survived since then. No I/O."""
         ...
 
     @property
@@ -103,7 +107,7 @@ class LanePermits(Protocol):
     def announce(self) -> float | None:
         """Announce that events were put into the backlog.
 
-        Returns None if a worker that drains holds a connection and will find them; else the seconds after
-        which a wake-up has to start a drain. Raises LedgerUnavailable.
+        Returns None if a worker that drains holds a connection and will find them, or if a wake-up is on its
+        way; else the seconds after which a wake-up has to start a drain. Raises LedgerUnavailable.
         """
         ...

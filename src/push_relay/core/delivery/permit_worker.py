@@ -16,9 +16,12 @@ from push_relay.core.delivery.permit_calls import CallRequest, NoCall, drawn, un
 from push_relay.core.delivery.permit_circuit import FAILURES, Rule
 from push_relay.core.delivery.permits import (
     DRAINS,
+    DRAINS_NOW,
     UNFINISHED,
     Drawn,
     Permits,
+    WriteUnknown,
+    drains_now,
     leased_by,
     with_leases,
     without_leases,
@@ -38,9 +41,11 @@ class PermitSession:
     The account's lock is taken before this worker's own, and never the other way round.
     """
 
-    def __init__(self, lane: Lane, time_left: TimeLeft, *, drains: bool) -> None:
+    def __init__(
+        self, lane: Lane, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
+    ) -> None:
         name = f"{lane.process}-{next(lane.sessions)}"
-        self.worker = f"{DRAINS if drains else ''}{name}"
+        self.worker = f"{DRAINS_NOW if drains_now else DRAINS if drains else ''}{name}"
         # No later write of this worker ends the reservation, and nobody takes it for a worker that drains.
         self._reserved = f"{name}{UNFINISHED}"
         self._lane = lane
@@ -53,6 +58,7 @@ class PermitSession:
         self._held: dict[int, int] = {}  # connections that it may use, and the ends of their leases
         self._busy: set[int] = set()  # those that carry a call
         self._unfinished: dict[int, int] = {}  # to be reserved, and until when
+        self._has_cleared = False  # whether a look of unknown result may have cleared the mark
         self._is_unsure = False  # a write of unknown result may have changed what it holds, or may do so yet
         self._grants: dict[str, Grant] = {}  # by the push's key
         self._spare: list[Grant] = []  # calls to be returned
@@ -72,10 +78,7 @@ class PermitSession:
             with self._lock:
                 waiting = len(self._busy) + len(self._grants)
             ask = Ask(self._lane, self.worker, requests, Share(wanted, waiting, self._lease_secs))
-            is_first = not self._held
             verdicts = self._change(ask.rule, fresh_secs=self._lane.circuit.fresh_secs)
-            if is_first and self._held:
-                self._lane.shared.follows_crash = ask.follows_crash
             granted: set[date] = set()
             for push, verdict in zip(pushes, verdicts, strict=True):
                 if isinstance(verdict, Grant):
@@ -215,9 +218,20 @@ class PermitSession:
 
     def look(self) -> bool:
         """Return whether events wait in the backlog that no worker has looked for. See `Session`."""
-        return self._change(
-            lambda found: (found._replace(announced=False), found.announced), fresh_secs=LOOK_SECS
-        )
+
+        def rule(found: Permits) -> tuple[Permits, bool]:
+            if drains_now(found, self.worker, self._lane.clock.now()):
+                return found, False
+            return found._replace(announced=False), found.announced
+
+        has_cleared, self._has_cleared = self._has_cleared, False
+        try:
+            found = self._change(rule, fresh_secs=LOOK_SECS)
+        except LedgerUnavailable:
+            # The mark may be cleared, and then nobody else finds what was announced.
+            self._has_cleared = True
+            raise
+        return found or has_cleared
 
     def give_back(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If none is wanted, also unused calls."""
@@ -230,7 +244,7 @@ class PermitSession:
                 calls = self._spare_calls() if wanted < 1 else []
             if spare or calls:
                 with suppress(LedgerUnavailable):
-                    self._change(lambda found: (self._returned(found, spare, calls), None))
+                    self._return(lambda found, calls: (self._returned(found, spare, calls), False), calls)
 
     def finish(self, *, unless_announced: bool = False) -> bool:
         """Return all connections and the calls that were not made. See `Session`."""
@@ -241,22 +255,46 @@ class PermitSession:
                 return False
             ahead = self._drawn_ahead() if self._held else None
 
-            def rule(found: Permits) -> tuple[Permits, bool]:
+            def rule(found: Permits, calls: Sequence[Grant]) -> tuple[Permits, bool]:
                 if ahead:
                     found = found._replace(calls=drawn(found.calls, *ahead))
                 mine = leased_by(found, self.worker)
-                if unless_announced and found.announced:
+                if self.worker.startswith(DRAINS_NOW):
+                    found = found._replace(crashed=False)
+                was_announced = found.announced or self._has_cleared
+                if unless_announced and was_announced:
                     found = self._returned(found, [], calls)._replace(announced=False)
                     return self._with_leases(found, mine), True
                 left = self._returned(found, [c for c in mine if c not in self._busy], calls)
-                return left, found.announced
+                return left, was_announced
 
             try:
                 # If it holds nothing any more, nothing is written, and only a read can show an announcement.
-                return self._change(rule, fresh_secs=0.0 if unless_announced else math.inf)
+                goes_on = self._return(rule, calls, fresh_secs=0.0 if unless_announced else math.inf)
             except LedgerUnavailable:
                 self._held = {}
                 return False
+            self._has_cleared = False
+            return goes_on
+
+    def _return(
+        self,
+        rule: Callable[[Permits, Sequence[Grant]], tuple[Permits, bool]],
+        calls: Sequence[Grant],
+        *,
+        fresh_secs: float = math.inf,
+    ) -> bool:
+        """Change the permits by a rule that returns calls. Raises LedgerUnavailable.
+
+        If nobody can know whether that was done, it is done again without the calls: a call that is returned
+        twice would let the account make more calls than the day has.
+        """
+        try:
+            return self._change(
+                lambda found: rule(found, calls), fresh_secs=fresh_secs, is_repeatable=not calls
+            )
+        except WriteUnknown:
+            return self._change(lambda found: rule(found, ()), fresh_secs=fresh_secs)
 
     def _drawn_ahead(self) -> tuple[date, Drawn] | None:
         """Draw calls for the next worker if few are left, so that it need not do that before it calls."""
@@ -285,7 +323,13 @@ class PermitSession:
 
     # --- leases ---------------------------------------------------------------------------------------
 
-    def _change[T](self, rule: Callable[[Permits], tuple[Permits, T]], *, fresh_secs: float = math.inf) -> T:
+    def _change[T](
+        self,
+        rule: Callable[[Permits], tuple[Permits, T]],
+        *,
+        fresh_secs: float = math.inf,
+        is_repeatable: bool = True,
+    ) -> T:
         """Change the permits, and reserve connections of unfinished calls. Raises LedgerUnavailable."""
         shared = self._lane.shared
         with shared.lock:
@@ -296,6 +340,7 @@ class PermitSession:
                     lambda found: rule(self._with_reserved(found, unfinished)),
                     fresh_secs=fresh_secs,
                     is_forced=self._is_unsure,
+                    is_repeatable=is_repeatable,
                 )
             except LedgerUnavailable:
                 self._is_unsure = True

@@ -12,11 +12,15 @@ from typing import NamedTuple, Protocol
 
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.cooldown import Cooldown
+from push_relay.core.errors import LedgerUnavailable
 
-#: The beginning of the name of a worker that goes on with the backlog.
+#: The beginning of the name of a worker that goes on with the backlog: after its own pushes, or now.
 DRAINS = "drain-"
+DRAINS_NOW = DRAINS + "now-"
 #: The end of the name under which the connection of an unfinished call is reserved.
 UNFINISHED = "-unfinished"
+#: Seconds after which a wake-up that was announced is taken for lost.
+WAKE_GRACE_SECS = 5
 #: Seconds after which a wake-up starts a drain if all connections are leased: at least, at most.
 SOONEST_WAKE_SECS, LATEST_WAKE_SECS = 1.0, 20.0
 
@@ -56,6 +60,8 @@ class Permits(NamedTuple):
     calls      the calls of a day, by its date in ISO 8601
     cooldown   the state of the circuit
     announced  whether events were put into the backlog that a sending worker has not looked for yet
+    woken      until when a wake-up is expected, in whole seconds since the epoch; 0: none is
+    crashed    whether a worker died while it drained, and no drain has survived since then
     stamp      differs with each write; empty: never written
     """
 
@@ -63,6 +69,8 @@ class Permits(NamedTuple):
     calls: Mapping[str, DayCalls] = {}
     cooldown: Cooldown = Cooldown()
     announced: bool = False
+    woken: int = 0
+    crashed: bool = False
     stamp: str = ""
 
 
@@ -79,6 +87,17 @@ class Drawn(NamedTuple):
     sources: Mapping[str, int] = {}
 
 
+class WriteUnknown(LedgerUnavailable):
+    """Nobody can know whether a change of the permits was made, because another worker has changed them since.
+
+    permits  as they are now
+    """
+
+    def __init__(self, permits: Permits) -> None:
+        super().__init__("the answer to a change of the account's permits was lost")
+        self.permits = permits
+
+
 class PermitStore(Protocol):
     """The permits of one account. Every method raises LedgerUnavailable."""
 
@@ -90,6 +109,7 @@ class PermitStore(Protocol):
         """Replace the permits if they are still `before`; return those that are stored afterwards.
 
         `after` has a new stamp. If the result has it too, the write was made, also if its answer was lost.
+        Raises WriteUnknown if the answer was lost and the result has another stamp.
         """
         ...
 
@@ -132,6 +152,23 @@ def is_drained(permits: Permits, now: float) -> bool:
     """Return whether a worker that goes on with the backlog holds a connection."""
     ended = ended_before(now)
     return any(lease.owner.startswith(DRAINS) and lease.until > ended for lease in permits.leases.values())
+
+
+def drains_now(permits: Permits, worker: str, now: float) -> bool:
+    """Return whether another worker than this one is draining the backlog."""
+    ended, leases = ended_before(now), permits.leases.values()
+    others = [lease for lease in leases if lease.owner.startswith(DRAINS_NOW) and lease.owner != worker]
+    return any(lease.until > ended for lease in others)
+
+
+def announcement(permits: Permits, limit: int, now: float) -> tuple[Permits, float | None]:
+    """Announce events; return the seconds after which a wake-up is needed, or None if none is."""
+    if is_drained(permits, now):
+        return permits._replace(announced=True), None
+    if permits.woken > now:
+        return permits, None
+    secs = wake_secs(permits, limit, now)
+    return permits._replace(woken=math.ceil(now + secs) + WAKE_GRACE_SECS), secs
 
 
 def dead_drains(permits: Permits, now: float) -> set[int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from push_relay.core.clock import Clock
 from push_relay.core.delivery.permit_calls import AccountDays, without_old_days
-from push_relay.core.delivery.permits import Permits, PermitStore
+from push_relay.core.delivery.permits import Permits, PermitStore, WriteUnknown
 from push_relay.core.errors import LedgerUnavailable
 
 #: Attempts to change the permits. Between two of them another worker has changed them.
@@ -33,9 +33,6 @@ class SharedPermits:
         self._clock = clock
         self._sleep = sleep
         self._seen = (Permits(), -math.inf)
-        self.follows_crash = (
-            False  # whether the last session took the lease of a worker that drained and died
-        )
 
     @property
     def known(self) -> Permits:
@@ -68,12 +65,16 @@ class SharedPermits:
         *,
         fresh_secs: float = math.inf,
         is_forced: bool = False,
+        is_repeatable: bool = True,
     ) -> T:
         """Change the permits by a rule, and return its answer for those that were replaced.
 
         If the rule changes nothing, nothing is written, and its answer is about permits that were seen in the
         last `fresh_secs`. `is_forced`: write nevertheless. No earlier write can follow it.
         Raises LedgerUnavailable; then the permits may have been changed.
+
+        is_repeatable  whether it is safe to make the change twice. If it is not, and nobody can know whether
+                       it was made, WriteUnknown is raised
         """
         with self.lock:
             is_new = self.is_new
@@ -87,12 +88,21 @@ class SharedPermits:
                     before, is_current = self.read(), True
                     continue
                 after = without_old_days(after, self._days.today)._replace(stamp=secrets.token_hex(8))
-                before, is_current = self._keep(self.store.swap(before, after)), True
+                before, is_current = self._swapped(before, after, is_repeatable=is_repeatable), True
                 if before.stamp == after.stamp:
                     return answer
                 if attempt >= _QUICK_ATTEMPTS:
                     self._sleep(_PAUSE_SECS * random.random())  # noqa: S311 (not secret)
         raise LedgerUnavailable("too many workers change the account's permits at once")
+
+    def _swapped(self, before: Permits, after: Permits, *, is_repeatable: bool) -> Permits:
+        try:
+            return self._keep(self.store.swap(before, after))
+        except WriteUnknown as exc:
+            self._keep(exc.permits)
+            if not is_repeatable:
+                raise
+            return exc.permits
 
     def _keep(self, permits: Permits) -> Permits:
         self._seen = (permits, self._clock.now())
