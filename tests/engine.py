@@ -153,7 +153,7 @@ class HeldVendor:
 
 
 class Fleet:
-    """Workers that share everything in memory but what a process knows by itself.
+    """Workers that share everything in memory, except what one process has seen.
 
     world    the worker that is alive
     store    the account's permits
@@ -170,7 +170,7 @@ class Fleet:
         self.restart()
 
     def restart(self) -> None:
-        """Begin with a new process, which knows nothing of the one before."""
+        """Begin with a new process, which has not seen the permits."""
         self.permits = self.process()
         self.world.permits[DEFAULT_ACCOUNT] = self.permits  # type: ignore[assignment]
         self.world.change_lane(account=self.account, permits=self.permits)

@@ -9,11 +9,12 @@ import pytest
 from engine import NOON, ROUTES, Fleet, HeldVendor, Killed, beside, event, threads, wait_for, woken
 from invocations import sqs_batch, sqs_queued
 from push_relay.core.delivery.backlog import Shelf
+from push_relay.core.delivery.batching import BatchedPush, BatchPush, Window, closing_event
 from push_relay.core.delivery.permits import SOONEST_WAKE_SECS
 from push_relay.core.delivery.run import LOOK_SECS
-from push_relay.core.errors import LedgerUnavailable, VendorThrottled, VendorUnavailable
+from push_relay.core.errors import LedgerUnavailable, VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import DEFAULT_ACCOUNT
+from push_relay.core.push import DEFAULT_ACCOUNT, Recipient, RecipientKind, Wording
 from push_relay.entrypoints.queue_record import MAX_CRASHES
 
 NAMES = [f"e-{number:03}" for number in range(1, 41)]
@@ -63,7 +64,7 @@ def die(fleet: Fleet, act: Callable[[], Any]) -> bool:
 
 
 def test_a_drain_sends_urgent_events_first_then_by_due_time_and_arrival(fleet: Fleet) -> None:
-    """What is not due stays."""
+    """An event that is not due stays."""
     fleet.shelve(event("third", at=NOON - 300), event("second", at=NOON - 500))
     fleet.shelve(event("fourth", at=NOON - 900), due=NOON - 100)
     fleet.shelve(event("later", at=NOON - 900), due=NOON + 100)
@@ -88,7 +89,7 @@ def test_a_drain_of_many_events_ends_with_one_receipt_for_each(routes: Path, kin
 
 
 def test_large_events_do_not_end_a_drain_early(fleet: Fleet) -> None:
-    """A read returns few of them, which may all be in hand."""
+    """A read returns few of them, and the run may still be sending all of these."""
     fleet.world.backlog.most = 2
     fleet.shelve(*(event(name, at=NOON - 100 + number) for number, name in enumerate(NAMES[:7])))
     fleet.drain()
@@ -145,7 +146,7 @@ def test_after_a_crash_a_large_backlog_is_drained_in_one_go(fleet: Fleet) -> Non
 
 @pytest.mark.parametrize("kind", [None, threads])
 def test_after_a_crash_no_event_is_handled_beside_another(routes: Path, kind: Any) -> None:
-    """The next event is taken when the one in hand has ended, also with real threads."""
+    """The next event is taken when the one before has ended, also with real threads."""
     fleet = Fleet(routes=routes, threads=kind() if kind else None)
     fleet.store.permits = fleet.store.permits._replace(crashed=True, stamp="s")
     vendor = HeldVendor()
@@ -158,16 +159,23 @@ def test_after_a_crash_no_event_is_handled_beside_another(routes: Path, kind: An
     assert fleet.waiting == []
 
 
-def test_after_a_crash_a_refused_batch_push_does_not_stop_the_drain(fleet: Fleet) -> None:
-    """Its parts are sent after the run, so the run must not wait for them."""
-    fleet.store.permits = fleet.store.permits._replace(crashed=True, stamp="s")
-    fleet.shelve(event("a", at=NOON - 50), event("b", at=NOON - 40))
-    lane = fleet.world.relay.lanes[DEFAULT_ACCOUNT]
-    taken = fleet.feed()
-    assert len(taken.take(5)) == 1
-    assert taken.take(5) == []
-    assert taken.holds_back
-    assert lane.permits.follows_crash
+@pytest.mark.parametrize("crashed", [False, True])
+@pytest.mark.parametrize("kind", [None, threads])
+def test_a_refused_batch_push_does_not_stop_a_drain(routes: Path, kind: Any, *, crashed: bool) -> None:
+    """Its pushes are sent after the run, which must not wait for them."""
+    fleet = Fleet(routes=routes, threads=kind() if kind else None)
+    fleet.store.permits = fleet.store.permits._replace(crashed=crashed, stamp="s")
+    window = Window("w" * 32, Recipient(RecipientKind.USER, "ada"), NOON - 60)
+    for name in NAMES[:2]:
+        entry = BatchedPush(name, "bakery", name, "c-1", Wording(name, name))
+        fleet.world.batches.add(window, entry)
+    fleet.world.vendor.judge = lambda push, _: VendorRejected("no") if isinstance(push, BatchPush) else None
+    fleet.shelve(closing_event(window), due=NOON - 60)
+    fleet.shelve(event("before", at=NOON - 90), event("after", at=NOON - 40))
+    fleet.drain()
+    assert fleet.waiting == []
+    assert sorted(fleet.called) == ["ada", "ada", "ada", "after", "before"]
+    assert fleet.outcomes() == {name: [Outcome.DELIVERED] for name in ("before", "after", *NAMES[:2])}
 
 
 def test_a_drain_that_fails_loses_nothing_and_is_reported(fleet: Fleet) -> None:
@@ -210,7 +218,7 @@ def test_a_drain_that_runs_out_of_time_wakes_another_worker(fleet: Fleet) -> Non
 
 
 def test_a_drain_without_a_connection_wakes_another_worker_after_a_pause(fleet: Fleet) -> None:
-    """So a wake-up never follows another one at once, and one is enough for all that is announced until then."""
+    """So no wake-up follows another one at once, and one is enough for all that is announced until then."""
     other = fleet.process().session(lambda: 60.0)
     other.ask([], 3)
     fleet.shelve(event("a"))
@@ -272,7 +280,7 @@ def test_a_wake_up_drains_its_account(fleet: Fleet) -> None:
 
 
 def test_a_drain_stops_when_the_circuit_opens_and_moves_nothing(fleet: Fleet) -> None:
-    """What was not sent stays at its place, and the next probe has a wake-up."""
+    """An event that was not sent stays at its place, and the next probe has a wake-up."""
     fleet.shelve(*(event(name, at=NOON - 100 + number) for number, name in enumerate(NAMES)))
     fleet.world.vendor.judge = lambda _push, _credentials: VendorThrottled("slow")
     fleet.drain()

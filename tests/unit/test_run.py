@@ -206,11 +206,11 @@ def test_a_run_ends_if_a_call_kills_its_thread(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", [InTurn, threads])
 def test_a_run_ends_if_its_writer_fails(kind: Any) -> None:
-    """The writer's exception reaches the caller, which would otherwise wait for the writer until it is killed."""
+    """The writer's exception reaches the caller, which would otherwise wait for the writer for ever."""
     fleet = Fleet(threads=kind(), connections=1)
 
     class Failing(Supplied):
-        def ended(self, task: Any, receipt: Any) -> None:
+        def ended(self, _task: Any, _receipt: Any) -> None:
             raise ZeroDivisionError
 
     own = Failing(*(task(name) for name in NAMES[:6]))
