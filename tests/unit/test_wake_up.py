@@ -44,7 +44,7 @@ def test_the_version_before_filters_a_wake_up() -> None:
 
 
 def test_a_wake_up_has_no_receipt_of_its_own() -> None:
-    """It is no event of anybody, and its message ends."""
+    """It belongs to no source, and its message ends."""
     fleet = Fleet()
     assert fleet.world.deliver(sqs_batch(sqs_queued(woken()))) == {"batchItemFailures": []}
     assert fleet.world.witness.receipts == []

@@ -104,7 +104,7 @@ class BacklogFeed:
         return tasks
 
     def goes_on(self) -> bool:
-        """Return whether events are due that could not be taken, because others were in hand.
+        """Return whether events are due that could not be taken, because others had not ended.
 
         If the last run has taken none, there is no other run, so that the runs end.
         """

@@ -120,7 +120,7 @@ class Run:
                 if self._failed:
                     raise self._failed
                 is_idle = not self._sending
-                # What a supply holds back until others have ended may wait for those that end after the run.
+                # A supply may hold back pushes until others have ended, and these may end after the run.
                 is_over = self._is_dry or (
                     self._is_held_back and not self._unsettled and not self._is_writing
                 )
@@ -168,7 +168,7 @@ class Run:
             self._is_dry = self._own_is_dry and not self._drains
             self._prepare(tasks, self._own)
         elif self._is_probing and self._permits.wait() is not None:
-            # The probe has failed. What fails it sends the wake-up for the next one.
+            # The probe has failed, and its end has queued the wake-up for the next one.
             self._is_dry = True
         elif self._more is not None and self._drains:
             can_take = self._time_left() > self._least_secs and self._has_connection()
@@ -287,8 +287,8 @@ class Run:
                 error = OutOfTime("the invocation ends before the push could be sent")
                 self._called(ready, Receipt.of_error(event, error, push))
                 continue
-            # If another push has met what stops this one too, the session refuses the call. What this process
-            # knows of the day's calls is no reason to, because this push's call is among those that are used.
+            # If calls were stopped meanwhile, the session refuses this one. The day's calls must not be checked
+            # again: this push's own call is among those that are used.
             self._called(ready, self._sender.send(event, push, self._session, self._time_left))
 
     def _next(self) -> Ready | None:

@@ -1,4 +1,4 @@
-"""What a run sends, what it uses, and how it ends."""
+"""The values of a run: its pushes, its parts, and its end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
