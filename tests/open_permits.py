@@ -27,7 +27,7 @@ class OpenPermits:
 
     def __init__(self, connections: int = 3) -> None:
         self.lock = threading.Lock()
-        self.free = connections
+        self.limit = self.free = connections
         self.asked: list[list[str]] = []
         self.urgent: list[bool] = []
         self.error: RelayError | None = None
@@ -40,6 +40,10 @@ class OpenPermits:
         self.announcements = 0
         self.wakes_in: float | None = None
         self.in_use = 0
+
+    def end_leases(self) -> None:
+        """End the leases of workers that have died."""
+        self.free, self.in_use = self.limit, 0
 
     def session(
         self, _time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
