@@ -153,7 +153,7 @@ class Run:
 
     @property
     def _can_start(self) -> bool:
-        return bool(self._ready) and self._sending < self._session.connections
+        return bool(self._ready) and not self._failed and self._sending < self._session.connections
 
     # --- taking -----------------------------------------------------------------------------------------
 
