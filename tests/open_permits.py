@@ -30,7 +30,7 @@ class OpenPermits:
         self.limit = self.free = connections
         self.asked: list[list[str]] = []
         self.urgent: list[bool] = []
-        self.error: RelayError | None = None
+        self.error: Exception | None = None
         self.judge: Callable[[Push], RelayError | None] = lambda _: None
         self.known: Callable[[Push], NotNow | None] = lambda _: None
         self.secs: float | None = None
