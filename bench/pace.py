@@ -46,6 +46,8 @@ _BEFORE: Final[Mapping[str, float]] = {
     "pace_many": 35.7,
     "pace_urgent": 72.11,
     "pace_wait_hours_most": 28,
+    "pace_wait_day_most": 133,
+    "pace_wait_day_calls": 1.8,
 }
 
 
