@@ -91,11 +91,16 @@ def events(count: int, now: float, *, urgent_one_in: int = 0) -> list[Event]:
     ]
 
 
+def number_of(sent: Event) -> int:
+    """Return the number of an event that this module has made."""
+    return int(sent.id.removeprefix("pace-"))
+
+
 def ranks(sent: Sequence[Event], called: Sequence[int]) -> list[int]:
     """Return the place in the right order, urgent first and then by arrival, for each call of the vendor.
 
     called  the numbers of the calls' events
     """
     right = sorted(sent, key=lambda each: ("urgent" not in each.data["Title"], each.received_at))
-    place = {int(each.id.removeprefix("pace-")): rank for rank, each in enumerate(right)}
+    place = {number_of(each): rank for rank, each in enumerate(right)}
     return [place[number] for number in called]
