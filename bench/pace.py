@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from pace_aws import BATCH_SIZE, WORKERS
 from pace_cpu import cpu_secs, most_per_sec
 from pace_numbers import Goal, busy_percent, inversion_percent, percent_of, serial_trips, total_secs
 from pace_source import event, events, number_of, ranks
@@ -17,6 +16,10 @@ from pace_vendor import event_number
 from pace_world import Setup, World, world
 
 CONNECTIONS: Final = 3
+#: The workers of a measurement that needs several.
+WORKERS: Final = 2
+#: The events of the batch whose round trips are counted.
+TEN: Final = 10
 MANY_CONNECTIONS: Final = 50
 #: The events of the longer measurements. The slowest vendor gets fewer, so that it ends within a minute.
 BACKLOG, SHORT_BACKLOG, SINGLE_BACKLOG = 1_000, 150, 250
@@ -80,7 +83,7 @@ def trips() -> list[Goal]:
     """Count the calls of DynamoDB for a single push and for a full batch."""
     rows = []
     with world(Setup(workers=1, latency_secs=_TRIP_LATENCY_SECS, table_call_secs=_TABLE_CALL_SECS)) as made:
-        for name, size, goal in (("single", 1, 2), ("batch", BATCH_SIZE, 3)):
+        for name, size, goal in (("single", 1, 2), ("batch", TEN, 3)):
             made.clear()
             made.source.queue([event(size * 100 + number, made.now) for number in range(size)])
             calls = made.invoke(made.source.batch()).table_calls
@@ -156,8 +159,10 @@ def _lost(made: World, pushes: int) -> int:
 
 def _drain(name: str, waiting: int, latency_secs: float) -> list[Goal]:
     """Send what has waited for the end of an outage."""
+    # The number of probes depends on the calls of a day, so there are not many more of them than events.
+    daily_calls = max(DAILY_CALLS, 2 * waiting)
     with world(
-        Setup(workers=WORKERS, latency_secs=latency_secs, connections=CONNECTIONS, jumps=True)
+        Setup(WORKERS, latency_secs, connections=CONNECTIONS, jumps=True, daily_calls=daily_calls)
     ) as made:
         sent = events(waiting, made.now, urgent_one_in=_URGENT_ONE_IN)
         _outage(made, TWO_HOURS, partial(made.source.queue, sent))

@@ -30,8 +30,9 @@ class OrderedSource(EventSource):
 
     def batch(self) -> list[dict[str, Any]]:
         """Take the messages of one invocation; none if none is due."""
-        if self._due < BATCH_SIZE:
-            self.poll()
+        # SQS returns ten messages at most, and Lambda makes a larger batch of several calls.
+        while self._due < BATCH_SIZE and self.poll():
+            pass
         return [heapq.heappop(self._delayed)[2] for _ in range(min(self._due, BATCH_SIZE))]
 
     @property
