@@ -9,9 +9,8 @@ from permit_fleet import ACCOUNT, NOON, Fleet, call, pushes, raised
 from ports import CREDENTIALS, ROTATED
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.connections import MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.permit_circuit import FRESH_SECS
-from push_relay.core.delivery.permit_worker import LOOK_SECS
+from push_relay.core.delivery.permit_worker import MARGIN_SECS, RENEWAL_SECS, LOOK_SECS
 from push_relay.core.delivery.permits import Lease
 from push_relay.core.errors import (
     CircuitOpen,
