@@ -278,7 +278,7 @@ def test_a_cool_down_also_stops_the_rest_of_the_batch(world: World) -> None:
     """The others no longer make a call, wait as long as the first, and are claimed by nobody."""
 
     def judge(_push: Push, _credentials: object) -> Exception:
-        permits(world).known = lambda _push: CircuitOpen("stopped", retry_after=42.0)
+        permits(world).refuses = lambda _push: CircuitOpen("stopped", retry_after=42.0)
         permits(world).secs = 42.0
         return VendorThrottled("slow")
 
