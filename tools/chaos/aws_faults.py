@@ -131,7 +131,7 @@ def hook_delays(injector: FaultInjector) -> None:
             return
         now = injector.clock.run_clock.now()
         attributes = params.setdefault("MessageAttributes", {})
-        if delay == MAX_DELAY:
+        if delay == MAX_DELAY and DUE_ATTRIBUTE in attributes:
             due = float(attributes[DUE_ATTRIBUTE]["StringValue"])
             delay = min(MAX_DELAY_SECS, due - injector.clock.now())
         attributes[VISIBLE_AT] = {"DataType": "String", "StringValue": f"{now + delay:.3f}"}

@@ -1,5 +1,6 @@
 """The faults of one worker: it is killed at a named step, or an AWS call fails. The journal records both."""
 
+import json
 import os
 import random
 import signal
@@ -33,6 +34,20 @@ STEPS = (
     "after_batch",
     "before_release",
     "after_release",
+    "before_swap",
+    "after_swap",
+    "before_draw",
+    "after_draw",
+    "before_store",
+    "after_store",
+    "before_remove",
+    "after_remove",
+    "before_tried",
+    "after_tried",
+    "before_announce",
+    "after_announce",
+    "before_wake",
+    "after_wake",
     "before_requeue",
     "after_requeue",
     "before_dead_letter",
@@ -103,6 +118,11 @@ def describe(push: Push) -> dict[str, Any]:
 def markers_in(text: str) -> list[str]:
     """Return the markers of the events in a text."""
     return sorted(set(MARKER.findall(text)))
+
+
+def markers_of(event: Event) -> list[str]:
+    """Return the markers in an event's data. The end of a batch window has none."""
+    return markers_in(json.dumps(event.data))
 
 
 def is_poison(event: Event) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chaos.organisation import Organisation, make_organisation
+from chaos.plan import SECOND
 from chaos.relay_config import write_config
 from chaos.run_calendar import Calendar
 from chaos.run_clock import RunClock
@@ -26,8 +27,6 @@ from relayctl.project import ROOT
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-#: The configuration of the workers that read the FIFO queue. They have the policy `hold`.
-HOLD_CONFIG: Final = "hold.toml"
 #: The redrive policy's maxReceiveCount, as in template.yaml.
 MAX_RECEIVES: Final = 5
 
@@ -41,6 +40,7 @@ class Services:
     run_clock: RunClock
     aws: LocalAws
     sqs: "SQSClient"
+    dynamodb: Any
     organisations: tuple[Organisation, ...]
     settings: Settings
     signing_secrets: Mapping[str, str]
@@ -60,8 +60,6 @@ class Services:
         match handler:
             case "direct":
                 return replace(self.settings, mode=DeliveryMode.DIRECT)
-            case "fifo":
-                return replace(self.settings, config_file=self.directory / HOLD_CONFIG)
             case _:
                 return self.settings
 
@@ -102,7 +100,15 @@ def started_services(
         _write_configs(directory, organisations)
         with _environment(aws):
             yield Services(
-                seed, directory, run_clock, aws, queue_client(aws), organisations, settings, signing
+                seed,
+                directory,
+                run_clock,
+                aws,
+                queue_client(aws),
+                client(aws, "dynamodb"),
+                organisations,
+                settings,
+                signing,
             )
 
 
@@ -112,13 +118,13 @@ def _write_configs(directory: Path, organisations: Sequence[Organisation]) -> No
             "base_url": each.sandbox.address,
             "credentials_secret": each.secret if each.account != DEFAULT_ACCOUNT else None,
             "daily_calls": each.daily_calls,
+            "delivery_unknown": "hold" if each.account == SECOND else "resend",
         }
         for each in organisations
     }
     # Most events are of the source `push`. In short runs, its budget is used up on some days.
     push_calls = max(each.daily_calls for each in organisations) * 4 // 5
-    for file, delivery_unknown in (("relay.toml", "resend"), (HOLD_CONFIG, "hold")):
-        write_config(directory / file, accounts, push_calls, delivery_unknown)
+    write_config(directory / "relay.toml", accounts, push_calls)
 
 
 def _sources(directory: Path) -> Path:
@@ -139,12 +145,8 @@ def _settings(
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}
     queue = sqs.create_queue(QueueName="events", Attributes={"RedrivePolicy": json.dumps(policy)})
-    client(aws, "dynamodb").create_table(
-        TableName="ledger",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    _create_table(aws, "ledger", "pk")
+    _create_table(aws, "backlog", "shelf", "position")
     credentials = {each.account: each.create_secret(aws) for each in organisations}
     return Settings(
         mode=DeliveryMode.QUEUE,
@@ -156,8 +158,21 @@ def _settings(
         push_base_url=organisations[0].sandbox.address,
         push_credentials_arn=credentials[DEFAULT_ACCOUNT],
         ledger_table="ledger",
+        backlog_table="backlog",
         config_file=directory / "relay.toml",
         sources_directory=_sources(directory),
+    )
+
+
+def _create_table(aws: LocalAws, name: str, *keys: str) -> None:
+    """Create a table with a partition key and perhaps a sort key, both of them strings."""
+    client(aws, "dynamodb").create_table(
+        TableName=name,
+        KeySchema=[
+            {"AttributeName": key, "KeyType": "RANGE" if number else "HASH"} for number, key in enumerate(keys)
+        ],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        BillingMode="PAY_PER_REQUEST",
     )
 
 

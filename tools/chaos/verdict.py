@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from chaos.driver import Facts
 from chaos.event_source import EventSource
 from chaos.evidence import UNKNOWN, DeadLetter, Evidence, PushId
-from chaos.plan import SPLIT, Kind, Planned, Way, fifo_group, recipient_name
+from chaos.plan import SECOND, SPLIT, Kind, Planned, Way, fifo_group, recipient_name
 from chaos.services import MAX_RECEIVES, Services
 from chaos.split_verdict import check_split_requests, rejection_code
 from push_relay.core.account import Account
@@ -124,7 +124,7 @@ def _outcomes(
         yield _outcome_without_recipients(event, facts, evidence, dead.events, verdict)
     for to in sorted(event.recipients):
         dead_letter = dead.pushes.get((event.marker, to)) or dead.events.get(event.marker)
-        outcome = _outcome_of_push((event.marker, to), event, evidence, dead_letter, verdict)
+        outcome = _outcome_of_push((event.marker, to), evidence, dead_letter, verdict)
         if outcome == _CRASHED and event.way not in _MAY_CRASH:
             verdict.fail("dead-lettered for a neighbour's crash", event.marker)
         if outcome == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
@@ -133,12 +133,12 @@ def _outcomes(
 
 
 def _outcome_of_push(
-    push_id: PushId, event: Planned, evidence: Evidence, dead_letter: DeadLetter | None, verdict: Verdict
+    push_id: PushId, evidence: Evidence, dead_letter: DeadLetter | None, verdict: Verdict
 ) -> str:
     """Return the outcome of one push, and check that each second push has a reason."""
     marker, _ = push_id
     shown, doubts = evidence.shown[push_id], evidence.doubts.get(push_id, [])
-    if event.way is Way.FIFO:
+    if _is_held(push_id):
         # Under the policy `hold`, an unknown fate does not allow a second push.
         doubts = [doubt for doubt in doubts if doubt != UNKNOWN]
     verdict.duplicates += max(0, shown - 1)
@@ -162,10 +162,14 @@ def _outcome_of_push(
     return "lost"
 
 
+def _is_held(push_id: PushId) -> bool:
+    """Return whether the policy of a push's account is `hold`."""
+    return push_id[1].startswith(f"{SECOND}/")
+
+
 def _check_sendings(push_id: PushId, event: Planned, evidence: Evidence, verdict: Verdict) -> None:
     """Check that a push of unknown fate is not sent more often than its policy allows, for each replay."""
-    is_held = event.way is Way.FIFO
-    allowed = (1 if is_held else 1 + Account().resends) * (1 + evidence.replayed[push_id])
+    allowed = (1 if _is_held(push_id) else 1 + Account().resends) * (1 + evidence.replayed[push_id])
     if evidence.unknown[push_id] > allowed:
         verdict.fail("sent more often than the cap", event.marker)
 
