@@ -80,8 +80,8 @@ check: setup ## check formatting, lint, spelling, vocabulary, types, import rule
 	$(PY) -m relayctl reference --check
 	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
-bench: setup ## measure start-up time and the cost of an event as ratios; write bench/report.json
-	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench
+bench: setup ## measure start-up, the cost of an event and the pace; write bench/report.json; ONLY= names some goals
+	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench $(ONLY)
 
 chaos: setup ## break everything on purpose and check the result: EVENTS= (2000), SEED= (any), PARALLEL=, PER_DAY=
 	@$(PY) -m chaos --events $(or $(EVENTS),2000) $(if $(SEED),--seed $(SEED)) --report bench/chaos.json \

@@ -73,6 +73,7 @@ def _environment(port: int) -> None:
         AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 (signs calls to the loopback)
         AWS_DEFAULT_REGION="eu-west-1",
         LEDGER_TABLE="bench",
+        BACKLOG_TABLE="bench",
         RELAY_CONFIG=str(ROOT / "tests/samples/shipped-routes.toml"),
         RELAY_SOURCES=str(ROOT / "src/sources"),
     )

@@ -22,7 +22,7 @@ from push_relay.core.event import Event
 from push_relay.core.queue_format import pack
 from relayctl import artifact, ministack
 from relayctl.deploy import host_architecture
-from relayctl.local_aws import REGION
+from relayctl.local_aws import REGION, create_backlog_table
 from relayctl.processes import Processes
 from rie import lambda_function
 from sandbox.account import Account
@@ -74,11 +74,13 @@ def _provision(endpoint: str) -> dict[str, str]:
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    create_backlog_table(boto3.client("dynamodb", **options), "bench-backlog")
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "DELIVERY_MODE": "queue",
         "PUSH_CREDENTIALS_ARN": secret["ARN"],
         "LEDGER_TABLE": "bench",
+        "BACKLOG_TABLE": "bench-backlog",
         "QUEUE_URL": f"{endpoint}/000000000000/bench",
         "DEAD_LETTER_QUEUE_URL": f"{endpoint}/000000000000/bench-dead",
     }

@@ -87,6 +87,7 @@ def _environment(port: int, sources: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "LEDGER_TABLE": "bench",
+        "BACKLOG_TABLE": "bench",
         "QUEUE_URL": f"{address}/000000000000/bench",
         "DEAD_LETTER_QUEUE_URL": f"{address}/000000000000/bench-dead",
         "SIGNING_SECRETS_ARN": SIGNING_SECRETS,

@@ -18,19 +18,8 @@ from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.core.delivery.ledger import Claim
 from relayctl import ministack
-from relayctl.local_aws import REGION
+from relayctl.local_aws import REGION, create_backlog_table
 from relayctl.processes import Processes
-
-
-def create_backlog_table(client: Any, name: str) -> None:
-    """Make a table for the backlog with a client of DynamoDB."""
-    keys = {"shelf": "HASH", "position": "RANGE"}
-    client.create_table(
-        TableName=name,
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
-        BillingMode="PAY_PER_REQUEST",
-    )
 
 
 @dataclass(frozen=True)

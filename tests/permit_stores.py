@@ -44,8 +44,13 @@ class PermitStore:
         """Replace the permits if they are those that were seen."""
         with self._operation("swap"):
             assert after.stamp not in {"", before.stamp}
-            if self.permits.stamp == before.stamp and _are_as_seen(self.permits, before, after):
-                self.permits = after
+            changed = _changed(before, after)
+            stored = self.permits.leases
+            is_as_seen = all(stored.get(number) == before.leases.get(number) for number in changed)
+            if self.permits.stamp == before.stamp and is_as_seen:
+                kept = {number: lease for number, lease in stored.items() if number not in changed}
+                leased = {number: lease for number, lease in after.leases.items() if number in changed}
+                self.permits = after._replace(leases={**kept, **leased})
             return self.permits
 
     def draw(self, day: date, count: int, limit: int) -> Drawn:
@@ -68,11 +73,13 @@ class PermitStore:
             raise LedgerUnavailable("the answer was lost")
 
 
-def _are_as_seen(stored: Permits, before: Permits, after: Permits) -> bool:
-    """Return whether leases that change are as they were seen: the version before writes no stamp."""
+def _changed(before: Permits, after: Permits) -> set[int]:
+    """Return the connections whose leases differ. Only these are written, and compared with what is stored.
+
+    The version before changes leases without a new stamp.
+    """
     numbers = {*before.leases, *after.leases}
-    changed = [n for n in numbers if before.leases.get(n) != after.leases.get(n)]
-    return all(stored.leases.get(n) == before.leases.get(n) for n in changed)
+    return {number for number in numbers if before.leases.get(number) != after.leases.get(number)}
 
 
 class OpenSession:

@@ -189,6 +189,7 @@ def workers(
         ledger_table=local.table().name,
         config_file=config,
         sources_directory=SHIPPED,
+        backlog_table=local.backlog_table().name,
     )
     context = multiprocessing.get_context("spawn")
     running: list[Worker] = []

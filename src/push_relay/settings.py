@@ -20,6 +20,13 @@ class DeliveryMode(StrEnum):
     DIRECT = "direct"
 
 
+class LedgerWrites(StrEnum):
+    """How the ledger writes a group of claims or ends of claims."""
+
+    SINGLE = "single"  # a call for each item, in parallel
+    PARTIQL = "partiql"  # a call for up to 25 items; unproven on AWS
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The values that the template gives the functions. A value that a function never needs may be empty."""
@@ -35,6 +42,7 @@ class Settings:
     sources_directory: Path
     stack: str = "push-relay"
     backlog_table: str = ""
+    ledger_writes: LedgerWrites = LedgerWrites.SINGLE
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -42,6 +50,9 @@ class Settings:
         mode = environment.get("DELIVERY_MODE", DeliveryMode.QUEUE)
         if mode not in list(DeliveryMode):
             raise ConfigurationInvalid(f"DELIVERY_MODE is not one of: {', '.join(DeliveryMode)}")
+        writes = environment.get("LEDGER_WRITES", LedgerWrites.SINGLE)
+        if writes not in list(LedgerWrites):
+            raise ConfigurationInvalid(f"LEDGER_WRITES is not one of: {', '.join(LedgerWrites)}")
         return cls(
             mode=DeliveryMode(mode),
             queue_url=environment.get("QUEUE_URL", ""),
@@ -55,6 +66,7 @@ class Settings:
             # CloudWatch takes no empty dimension.
             stack=environment.get("STACK_NAME") or "push-relay",
             backlog_table=environment.get("BACKLOG_TABLE", ""),
+            ledger_writes=LedgerWrites(writes),
         )
 
 

@@ -70,7 +70,7 @@ class BacklogContract:
         assert (found.due, found.expected) == (NOW + 1, NOW + 6)
 
     def test_events_come_in_order_of_due_time_and_arrival(self, workers: Workers) -> None:
-        """Events without a time come before those whose time has come. Events that are not due are left out."""
+        """Events without a time come first. Events that are not due are left out."""
         backlog = workers.one()
         arrivals = [
             replace(EVENT, id=f"e-{n}", identity=f"i-{n}", received_at=NOW - 60 + n / 1000) for n in range(30)

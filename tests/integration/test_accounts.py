@@ -81,6 +81,7 @@ def wired(local: LocalAws, config: Path, vendor: SandboxServer, clock: SystemClo
         ledger_table=table,
         config_file=config,
         sources_directory=SHIPPED,
+        backlog_table=local.backlog_table().name,
     )
     return build_relay(Common.of(settings, clock)), table
 

@@ -257,6 +257,7 @@ def _account(stores: LocalAws) -> dict[str, str]:
         "SIGNING_SECRETS_ARN": secret({"github": _SIGNING_SECRET}),
         "PUSH_CREDENTIALS_ARN": secret({"CompanyId": COMPANY_ID, "IntegrationKey": KEY}),
         "LEDGER_TABLE": stores.table().name,
+        "BACKLOG_TABLE": stores.backlog_table().name,
     }
 
 

@@ -1,5 +1,6 @@
 """The backlog on a real DynamoDB keeps the contract of every backlog, and its items have a fixed layout."""
 
+import re
 import time
 import zlib
 from dataclasses import replace
@@ -16,6 +17,7 @@ from push_relay.adapters.dynamodb.table import Item
 from push_relay.core.delivery.backlog import Shelf, Unreadable, Waiting, place
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.queue_format import pack, unpack
+from relayctl.project import ROOT
 
 LARGE_ONE = WAITING._replace(event=replace(EVENT, data={"text": LARGE}))
 
@@ -86,6 +88,19 @@ def test_an_item_shows_what_waits_and_why(workers: Workers) -> None:
     assert items["#shelves"] == [
         {"shelf": {"S": "#shelves"}, "position": {"S": "#"}, "names": {"SS": ["default#1"]}}
     ]
+
+
+def test_the_reference_lists_the_attributes_of_the_items(workers: Workers) -> None:
+    """People read the table with other tools too."""
+    stored(workers.one(), WAITING, LARGE_ONE._replace(due=0.0))
+    found = {name for items in workers.items().values() for item in items for name in item}
+    page = (ROOT / "docs/reference.md").read_text("utf-8")
+    section = page.partition("\n### An event that waits\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)} == found - {
+        "shelf",
+        "position",
+    }
 
 
 def test_a_position_is_due_time_arrival_and_a_mark() -> None:

@@ -98,6 +98,7 @@ def settings(local_stores: LocalAws, tmp_path: Path) -> Iterator[Settings]:
             ledger_table=table,
             config_file=config,
             sources_directory=SHIPPED,
+            backlog_table=local_stores.backlog_table().name,
         )
 
 

@@ -21,11 +21,13 @@ class _CloudFormation:
 
 
 def test_the_queues_and_the_ledger_are_read_from_the_stacks_outputs() -> None:
-    """A stack that lacks one of the outputs is not a Push Relay, and is refused."""
+    """A stack that lacks one of them is refused. The version before has no backlog."""
     outputs = {"QueueUrl": "q", "DeadLetterQueueUrl": "d", "LedgerTable": "t", "WebhookUrl": "w"}
     assert read_stack(_CloudFormation(outputs), "s") == StackResources("s", "q", "d", "t")
     with pytest.raises(StackError, match="not a Push Relay"):
         read_stack(_CloudFormation({"QueueUrl": "q"}), "s")
+    newer = outputs | {"BacklogTable": "b"}
+    assert read_stack(_CloudFormation(newer), "s") == StackResources("s", "q", "d", "t", "b")
     with pytest.raises(StackError, match="--queue-url is missing"):
         StackResources("no stack", dead_letter_url="d").require("queue_url")
 

@@ -115,6 +115,7 @@ DELIVER = {
     "adapters.dynamodb.cooldown",
     "adapters.dynamodb.leases",
     "adapters.dynamodb.ledger",
+    "adapters.dynamodb.ledger_writes",
     "adapters.dynamodb.table",
     "adapters.final_response",
     "adapters.http_call",

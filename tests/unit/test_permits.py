@@ -1,65 +1,30 @@
-"""The permits of an account: connections, calls and circuit in one write."""
+"""A worker's permits: connections, calls and circuit in one write to begin and one to end."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any
+import math
 
 import pytest
 
-from permit_stores import PermitStore
-from ports import CREDENTIALS, Clock
+from permit_fleet import ACCOUNT, NOON, Fleet, call, pushes, raised
+from ports import CREDENTIALS, ROTATED
 from push_relay.core.account import Account
-from push_relay.core.delivery.account_permits import AccountPermits
-from push_relay.core.delivery.permit_session import LanePermits, Session
-from push_relay.core.delivery.permits import DayCalls
-from push_relay.core.delivery.quota import Quota
+from push_relay.core.clock import CLOCK_SKEW_SECS
+from push_relay.core.delivery.connections import MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_worker import LOOK_SECS
+from push_relay.core.delivery.permits import Lease
 from push_relay.core.errors import (
-    RelayError,
+    CircuitOpen,
+    ConnectionsBusy,
+    CredentialsUnavailable,
+    DeliveryUnknown,
+    LedgerUnavailable,
+    VendorRejected,
+    VendorThrottled,
+    VendorUnauthorized,
+    VendorUnavailable,
 )
-from push_relay.core.push import Push, Recipient, RecipientKind, Wording
 
-#: Noon in UTC of 2027-01-15, and the day.
-NOON, TODAY = 1_800_014_400.0, "2027-01-15"
-ACCOUNT = Account(connect_timeout_secs=2, read_timeout_secs=8, daily_calls=100)
-_PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("t", "b"), "", sources=("grafana",))
-
-
-def pushes(count: int, start: int = 0, **changes: Any) -> list[Push]:
-    """Return pushes with keys of their own."""
-    return [replace(_PUSH, key=f"push-{number}", **changes) for number in range(start, start + count)]
-
-
-class Fleet:
-    """Processes that share a store and a clock."""
-
-    def __init__(self, account: Account = ACCOUNT, budgets: dict[str, int] | None = None) -> None:
-        """Begin at noon without a worker."""
-        self.clock, self.store = Clock(NOON), PermitStore()
-        self.quota = Quota(account, budgets or {})
-        self.reports: list[tuple[int, int]] = []
-
-    def process(self) -> AccountPermits:
-        """Start a process."""
-        return AccountPermits(
-            self.store,
-            self.quota,
-            self.clock,
-            lambda calls, limit: self.reports.append((calls, limit)),
-            lambda _secs: None,
-        )
-
-    def session(self, *, drains: bool = False, left: float = 60.0) -> Session:
-        """Start a process with one session."""
-        return self.process().session(lambda: left, drains=drains)
-
-    def used(self, day: str = TODAY) -> int:
-        """Return the calls that are counted on a day."""
-        return self.store.permits.calls.get(day, DayCalls()).used
-
-    def leases(self) -> int:
-        """Return the number of leases that are stored."""
-        return len(self.store.permits.leases)
+CALL_SECS = 10.0
+LEASE_SECS = CALL_SECS + MARGIN_SECS + RENEWAL_SECS
 
 
 @pytest.fixture
@@ -68,30 +33,13 @@ def fleet() -> Fleet:
     return Fleet()
 
 
-def call(
-    session: Session, push: Push, error: Exception | None = None, credentials: Any = CREDENTIALS
-) -> float:
-    """Make a call that ends with an error, or is answered; return the seconds that it may take."""
-    with suppress(*([type(error)] if error else [])), session.call(push, credentials, 60.0) as seconds:
-        if error:
-            raise error
-    return seconds
-
-
-def raised(action: Callable[[], Any]) -> RelayError:
-    """Return the error that an action raises."""
-    with pytest.raises(RelayError) as found:
-        action()
-    return found.value
-
-
-# --- one write to begin, one to end --------------------------------------------------------------------
+# --- connections ---------------------------------------------------------------------------------------
 
 
 def test_a_warm_worker_begins_with_one_write_and_ends_with_one() -> None:
     """A day's calls are drawn in blocks, so that few asks draw."""
     fleet = Fleet(Account())
-    process: LanePermits = fleet.process()
+    process = fleet.process()
     for number in range(3):
         fleet.store.operations.clear()
         session = process.session(lambda: 60.0)
@@ -101,3 +49,384 @@ def test_a_warm_worker_begins_with_one_write_and_ends_with_one() -> None:
         assert not session.finish()
     assert fleet.store.operations == ["swap", "swap"]
     assert (fleet.used(), fleet.leases()) == (9, 0)
+
+
+def test_a_cold_process_reads_once(fleet: Fleet) -> None:
+    """Its first write can be refused only by another worker."""
+    fleet.session().ask(pushes(1), 1)
+    assert fleet.store.operations == ["read", "draw", "swap"]
+
+
+def test_a_session_without_an_ask_writes_and_reads_nothing(fleet: Fleet) -> None:
+    """All its pushes may have been duplicates."""
+    session = fleet.session()
+    session.give_back(0)
+    assert not session.finish()
+    assert fleet.store.operations == []
+
+
+def test_if_no_connection_is_free_every_push_is_refused_and_no_call_is_counted(fleet: Fleet) -> None:
+    """The other worker goes on with the pushes."""
+    holder = fleet.session()
+    holder.ask(pushes(3), 3)
+    process = fleet.process()
+    session = process.session(lambda: 60.0)
+    refusals = session.ask(pushes(5, 10), 3)
+    assert [type(refusal) for refusal in refusals] == [ConnectionsBusy] * 5
+    assert (session.connections, fleet.used()) == (0, 3)
+    assert process.are_busy
+    fleet.clock.time += 4
+    assert not process.are_busy
+
+
+def test_a_process_is_not_busy_because_of_its_own_connections(fleet: Fleet) -> None:
+    """Its own worker can send what comes."""
+    process = fleet.process()
+    process.session(lambda: 60.0).ask(pushes(3), 3)
+    assert not process.are_busy
+
+
+def test_a_worker_takes_no_connection_that_no_push_will_use(fleet: Fleet) -> None:
+    """Two workers share three connections, whatever the first would have liked."""
+    first, second = fleet.session(), fleet.session()
+    first.ask(pushes(2), 3)
+    second.ask(pushes(5, 10), 3)
+    assert (first.connections, second.connections) == (2, 1)
+
+
+def test_connections_are_returned_when_they_are_idle(fleet: Fleet) -> None:
+    """A connection that carries a call is kept."""
+    session = fleet.session()
+    session.ask(pushes(3), 3)
+    with session.call(pushes(1)[0], CREDENTIALS, 10.0):
+        session.give_back(1)
+        assert (session.connections, fleet.leases()) == (1, 1)
+        session.give_back(0)
+        assert (session.connections, fleet.leases()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(LEASE_SECS + CLOCK_SKEW_SECS - 0.1, ConnectionsBusy), (LEASE_SECS + CLOCK_SKEW_SECS, type(None))],
+)
+def test_the_connections_of_a_dead_worker_are_free_when_its_leases_end(
+    fleet: Fleet, seconds: float, expected: type
+) -> None:
+    """They are not free earlier, because its clock may be ahead."""
+    fleet.session().ask(pushes(3), 3)
+    fleet.clock.time += seconds
+    assert type(fleet.session().ask(pushes(1, 10), 1)[0]) is expected
+
+
+def test_no_lease_lasts_longer_than_the_invocation(fleet: Fleet) -> None:
+    """A worker that is stopped by its timeout does not block its connections any longer."""
+    fleet.session(left=4.0).ask(pushes(3), 3)
+    fleet.clock.time += 4 + CLOCK_SKEW_SECS
+    assert fleet.session().ask(pushes(1, 10), 1) == [None]
+
+
+def test_a_call_renews_the_leases_only_if_they_do_not_cover_the_longest_call(fleet: Fleet) -> None:
+    """In that case one write renews all of them."""
+    session = fleet.session()
+    session.ask(pushes(3), 3)
+    for push, passed, writes in zip(pushes(2), (RENEWAL_SECS - 0.5, 1.0), (0, 1), strict=True):
+        fleet.store.operations.clear()
+        fleet.clock.time += passed
+        call(session, push)
+        assert fleet.store.operations.count("swap") == writes
+    ends = {lease.until for lease in fleet.store.permits.leases.values()}
+    assert ends == {math.ceil(fleet.clock.time + LEASE_SECS)}
+
+
+def test_a_call_ends_before_its_lease(fleet: Fleet) -> None:
+    """The time for the call is limited by the lease, even if the invocation has more time."""
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    assert call(session, pushes(1)[0]) == LEASE_SECS
+
+
+def test_a_lost_lease_carries_no_call(fleet: Fleet) -> None:
+    """Another worker took the connections after the leases had ended."""
+    session = fleet.session()
+    session.ask(pushes(3), 3)
+    fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS
+    fleet.session().ask(pushes(3, 10), 3)
+    error = raised(lambda: call(session, pushes(1)[0]))
+    assert isinstance(error, ConnectionsBusy)
+    assert session.connections == 0
+    session.finish()
+    assert fleet.leases() == 3
+
+
+def test_a_worker_whose_connections_are_all_busy_has_none_for_another_call(fleet: Fleet) -> None:
+    """Its threads are as many as its connections, so this is a connection that was lost."""
+    session = fleet.session()
+    session.ask(pushes(2), 1)
+    with session.call(pushes(1)[0], CREDENTIALS, 10.0):
+        assert isinstance(raised(lambda: call(session, pushes(2)[1])), ConnectionsBusy)
+    call(session, pushes(2)[1])
+
+
+# --- calls of unknown end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DeliveryUnknown("timeout"), VendorUnavailable("gateway", unfinished=True), ValueError("unknown")],
+)
+def test_the_connection_of_an_unfinished_call_stays_reserved(fleet: Fleet, error: Exception) -> None:
+    """No later write of the worker ends the reservation, also if it drains."""
+    session = fleet.session(drains=True)
+    session.ask(pushes(3), 3)
+    call(session, pushes(1)[0], error)
+    assert session.connections == 2
+    session.finish()
+    (lease,) = fleet.store.permits.leases.values()
+    assert lease.owner.endswith("-unfinished")
+    assert not lease.owner.startswith("drain-")
+    assert lease.until == NOON + ACCOUNT.vendor_finish_secs
+
+
+@pytest.mark.parametrize(
+    "error", [VendorRejected("no"), DeliveryUnknown("reset", unfinished=False), VendorUnavailable("503")]
+)
+def test_the_connection_of_a_finished_call_can_be_used_again(fleet: Fleet, error: Exception) -> None:
+    """The vendor has ended the call."""
+    session = fleet.session()
+    session.ask(pushes(3), 3)
+    call(session, pushes(1)[0], error)
+    assert session.connections == 3
+    session.finish()
+    assert fleet.leases() == 0
+
+
+def test_a_reservation_that_could_not_be_stored_is_stored_with_the_next_write(fleet: Fleet) -> None:
+    """Until then the lease keeps others away."""
+    session = fleet.session()
+    session.ask(pushes(3), 3)
+    fleet.store.error = LedgerUnavailable("down")
+    call(session, pushes(1)[0], DeliveryUnknown("timeout"))
+    assert session.connections == 2
+    fleet.store.error = None
+    session.finish()
+    assert [lease.owner[-11:] for lease in fleet.store.permits.leases.values()] == ["-unfinished"]
+
+
+# --- answers that are lost -----------------------------------------------------------------------------
+
+
+def test_a_lost_answer_to_an_ask_over_counts_and_leaves_no_lease(fleet: Fleet) -> None:
+    """The calls stay counted, because the answer does not show whether they were."""
+    session = fleet.session()
+    fleet.store.loses = lambda operation: operation == "swap"
+    assert isinstance(raised(lambda: session.ask(pushes(3), 3)), LedgerUnavailable)
+    fleet.store.loses = lambda _operation: False
+    assert session.ask(pushes(3), 3) == [None] * 3
+    session.finish()
+    assert (fleet.used(), fleet.leases()) == (3, 0)
+
+
+def test_a_lost_answer_to_the_end_frees_the_connections_of_both_writes(fleet: Fleet) -> None:
+    """The worker does not know that it has none any more, and asks again."""
+    session = fleet.session()
+    session.ask(pushes(3), 3)
+    fleet.store.fails = lambda operation: operation == "swap"
+    assert not session.finish()
+    assert (session.connections, fleet.leases()) == (0, 3)
+    fleet.store.fails = lambda _operation: False
+    session.ask(pushes(1, 10), 1)
+    assert session.connections == 3
+    session.finish()
+    assert fleet.leases() == 0
+
+
+def test_a_worker_gives_up_if_others_are_always_faster(fleet: Fleet) -> None:
+    """It does not try for ever."""
+    session, others = fleet.session(), iter(range(1000))
+
+    def change(operation: str) -> bool:
+        if operation == "swap":
+            fleet.store.permits = fleet.store.permits._replace(stamp=f"other-{next(others)}")
+        return False
+
+    fleet.store.fails = change
+    assert "at once" in raised(lambda: session.ask(pushes(1), 1)).detail
+
+
+def test_a_lease_that_the_version_before_took_without_a_stamp_is_respected(fleet: Fleet) -> None:
+    """It changes only its own attributes, so a write that changes this lease is refused."""
+    process = fleet.process()
+    process.session(lambda: 60.0).finish(unless_announced=True)
+    old = Lease("before", int(NOON) + 30)
+    fleet.store.permits = fleet.store.permits._replace(leases={0: old, 2: old})
+    session = process.session(lambda: 60.0)
+    session.ask(pushes(3), 3)
+    assert session.connections == 1
+    session.finish()
+    assert fleet.store.permits.leases == {0: old, 2: old}
+
+
+# --- the circuit ---------------------------------------------------------------------------------------
+
+
+def test_a_throttled_call_stops_all_workers(fleet: Fleet) -> None:
+    """Another worker learns it by its next write, and takes no connection."""
+    first, second = fleet.session(), fleet.process()
+    first.ask(pushes(1), 1)
+    call(first, pushes(1)[0], VendorThrottled("slow down"))
+    first.finish()
+    session = second.session(lambda: 60.0)
+    refusals = session.ask(pushes(3, 10), 3)
+    assert [type(refusal) for refusal in refusals] == [CircuitOpen] * 3
+    assert (session.connections, fleet.used()) == (0, 1)
+    assert second.wait() == 10.0
+    assert isinstance(second.refusal(pushes(1)[0]), CircuitOpen)
+    assert not second.is_open(high=True)
+
+
+def test_one_push_is_the_probe_when_it_is_due_and_its_answer_ends_the_cool_down(fleet: Fleet) -> None:
+    """No further write is needed to make it the probe."""
+    process = fleet.process()
+    session = process.session(lambda: 60.0)
+    session.ask(pushes(1), 1)
+    call(session, pushes(1)[0], VendorThrottled("slow down"))
+    session.finish()
+    fleet.clock.time += 10
+    fleet.store.operations.clear()
+    session, other = process.session(lambda: 60.0), fleet.session()
+    refusals = session.ask(pushes(3, 10), 3)
+    assert [type(refusal) for refusal in refusals] == [type(None), CircuitOpen, CircuitOpen]
+    assert session.connections == 1
+    assert "swap" in fleet.store.operations
+    assert isinstance(other.ask(pushes(1, 20), 1)[0], CircuitOpen)
+    swaps = fleet.store.operations.count("swap")
+    call(session, pushes(1, 10)[0])
+    assert fleet.store.operations.count("swap") == swaps + 1
+    assert session.ask(pushes(2, 11), 3) == [None, None]
+
+
+def test_a_probe_that_was_not_sent_is_given_up_at_the_end(fleet: Fleet) -> None:
+    """Its push may have been a duplicate. Another worker can send the probe at once."""
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    call(session, pushes(1)[0], VendorThrottled("slow down"))
+    fleet.clock.time += 10
+    assert session.ask(pushes(1, 10), 1) == [None]
+    session.finish()
+    assert fleet.session().ask(pushes(1, 20), 1) == [None]
+
+
+def test_a_failed_probe_makes_the_wait_longer(fleet: Fleet) -> None:
+    """The interval grows."""
+    process = fleet.process()
+    session = process.session(lambda: 600.0)
+    session.ask(pushes(1), 1)
+    call(session, pushes(1)[0], VendorThrottled("slow down"))
+    fleet.clock.time += 10
+    session.ask(pushes(1, 10), 1)
+    call(session, pushes(1, 10)[0], VendorUnavailable("503"))
+    assert (process.wait() or 0) > 10
+
+
+def test_three_failures_in_a_row_stop_calls_and_an_answer_ends_the_row(fleet: Fleet) -> None:
+    """The third failed call refuses the next one, whose call is returned."""
+    session = fleet.session()
+    session.ask(pushes(7), 3)
+    for push, fails in zip(pushes(6), (True, True, False, True, True, True), strict=True):
+        call(session, push, VendorUnavailable("503") if fails else None)
+    assert isinstance(raised(lambda: call(session, pushes(7)[6])), CircuitOpen)
+    session.finish()
+    assert fleet.used() == 6
+
+
+def test_only_other_credentials_may_be_used_after_a_refusal(fleet: Fleet) -> None:
+    """A second call of the same push asks for another call of the day."""
+    session = fleet.session()
+    (push,) = pushes(1)
+    session.ask([push], 1)
+    call(session, push, VendorUnauthorized("401"))
+    refusal = raised(lambda: call(session, push))
+    assert isinstance(refusal, VendorUnauthorized)
+    assert refusal.is_paced
+    call(session, push, credentials=ROTATED)
+    session.finish()
+    assert fleet.used() == 2
+    assert not fleet.store.permits.cooldown.until
+
+
+def test_the_state_of_the_circuit_is_known_to_the_process_even_if_it_cannot_be_stored(fleet: Fleet) -> None:
+    """At least this worker stops calling."""
+    process = fleet.process()
+    session = process.session(lambda: 60.0)
+    session.ask(pushes(2), 2)
+    fleet.store.error = LedgerUnavailable("down")
+    call(session, pushes(1)[0], VendorThrottled("slow down"))
+    assert isinstance(raised(lambda: call(session, pushes(2)[1])), CircuitOpen)
+
+
+def test_a_call_that_was_not_made_does_not_count_as_failed_and_is_returned(fleet: Fleet) -> None:
+    """Its error was raised before the vendor was called."""
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    call(session, pushes(1)[0], CredentialsUnavailable("no secret"))
+    session.finish()
+    assert fleet.used() == 0
+    assert fleet.store.permits.cooldown.failures == 0
+
+
+# --- announcements -------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_drains_finds_what_was_announced(fleet: Fleet) -> None:
+    """It keeps its connections instead of ending."""
+    session, other = fleet.session(drains=True), fleet.process()
+    session.ask(pushes(3), 3)
+    assert not session.look()
+    assert other.announce() is None
+    assert session.finish(unless_announced=True)
+    assert session.connections == 3
+    assert other.announce() is None
+    fleet.clock.time += LOOK_SECS
+    assert session.look()
+    assert not session.look()
+    assert not session.finish(unless_announced=True)
+    assert other.announce() == 0
+
+
+def test_an_announcement_to_no_one_returns_when_a_wake_up_is_needed(fleet: Fleet) -> None:
+    """A worker that does not drain will not look."""
+    fleet.session().ask(pushes(3), 3)
+    process = fleet.process()
+    assert process.announce() == LEASE_SECS + CLOCK_SKEW_SECS
+    fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS - 0.5
+    assert process.announce() == 1.0
+    assert not fleet.store.permits.announced
+
+
+def test_a_worker_whose_lease_has_ended_drains_nothing(fleet: Fleet) -> None:
+    """It was killed."""
+    fleet.session(drains=True).ask(pushes(1), 1)
+    process = fleet.process()
+    fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS
+    assert process.announce() == 0.0
+
+
+def test_an_announcement_that_was_cleared_meanwhile_is_made_again(fleet: Fleet) -> None:
+    """The process still knows the one before, so only the store shows that it was cleared."""
+    session, other = fleet.session(drains=True), fleet.process()
+    session.ask(pushes(3), 3)
+    assert other.announce() is None
+    fleet.clock.time += LOOK_SECS
+    assert session.look()
+    assert other.announce() is None
+    assert fleet.store.permits.announced
+
+
+def test_a_worker_that_has_lost_its_connections_still_finds_the_announcement(fleet: Fleet) -> None:
+    """Nobody else would."""
+    session, other = fleet.session(drains=True), fleet.process()
+    session.ask(pushes(1), 1)
+    assert other.announce() is None
+    fleet.clock.time += LEASE_SECS + CLOCK_SKEW_SECS
+    fleet.session().ask(pushes(3, 10), 3)
+    assert session.finish(unless_announced=True)

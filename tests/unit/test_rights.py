@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from push_relay.settings import DeliveryMode
+from push_relay.settings import DeliveryMode, LedgerWrites
 from relayctl.project import ROOT
 from transformed import transformed
 
@@ -22,6 +22,8 @@ SERVICES = {"dynamodb": "dynamodb", "sqs": "sqs", "secretsmanager": "secretsmana
 LIBRARIES: dict[str, set[str]] = {}
 #: The actions that Lambda calls with the function's role to read a queue.
 EVENT_SOURCE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+#: The actions of the statements in a call of BatchExecuteStatement, which is not an action itself.
+STATEMENTS = {"dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"}
 #: The actions of `receive` in queue mode. In direct mode it delivers as well.
 RECEIVES = {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
 
@@ -55,49 +57,57 @@ def imports(file: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
-def used() -> set[str]:
-    """Return the actions that the code uses directly or through a library."""
+def used(writes: LedgerWrites = LedgerWrites.SINGLE) -> set[str]:
+    """Return the actions that the code uses, directly or through a library, with a way to write the ledger."""
     known, found = operations(), set()
     for file in _ADAPTERS:
         found |= {known[name] for name in names(file) if name in known}
         for module in imports(file):
             found |= set().union(*(more for library, more in LIBRARIES.items() if module.startswith(library)))
-    return found
+    found.remove("dynamodb:BatchExecuteStatement")
+    return found | STATEMENTS if writes is LedgerWrites.PARTIQL else found
 
 
-def granted(role: str, mode: DeliveryMode) -> set[str]:
+def granted(role: str, mode: DeliveryMode, writes: LedgerWrites = LedgerWrites.SINGLE) -> set[str]:
     """Return a role's actions, except those on its log and on keys."""
-    (text,) = [transformed(DeliveryMode=mode)["Resources"][role]["Properties"]["Policies"]]
+    held = {"Direct": mode is DeliveryMode.DIRECT, "UsesPartiql": writes is LedgerWrites.PARTIQL}
+    document = transformed(DeliveryMode=mode, LedgerWrites=writes)
+    (text,) = [document["Resources"][role]["Properties"]["Policies"]]
     found: set[str] = set()
     for policy in text:
         if policy == {"Ref": "AWS::NoValue"}:
             continue
-        for statement in _chosen(policy, mode)["PolicyDocument"]["Statement"]:
-            actions = _chosen(statement, mode).get("Action", [])
+        for statement in _chosen(policy, held)["PolicyDocument"]["Statement"]:
+            actions = _chosen(statement, held).get("Action", [])
             found |= {actions} if isinstance(actions, str) else set(actions)
     return {action for action in found if not re.match(r"logs:|kms:", action)}
 
 
-def _chosen(node: dict[str, Any], mode: DeliveryMode) -> dict[str, Any]:
+def _chosen(node: dict[str, Any], held: Mapping[str, bool]) -> dict[str, Any]:
     if "Fn::If" in node:
         condition, yes, no = node["Fn::If"]
-        node = yes if condition == "Direct" and mode is DeliveryMode.DIRECT else no
+        node = yes if held.get(condition) else no
     return {"PolicyDocument": {"Statement": []}} if node == {"Ref": "AWS::NoValue"} else node
 
 
+@pytest.mark.parametrize("writes", LedgerWrites)
 @pytest.mark.parametrize("mode", DeliveryMode)
-def test_the_roles_together_may_call_exactly_what_the_code_calls(mode: DeliveryMode) -> None:
+def test_the_roles_together_may_call_exactly_what_the_code_calls(
+    mode: DeliveryMode, writes: LedgerWrites
+) -> None:
     """A missing right fails at the first event, and an unused right only helps an attacker."""
-    assert granted("ReceiveRole", mode) | granted("DeliverRole", mode) == used() | EVENT_SOURCE
+    both = granted("ReceiveRole", mode, writes) | granted("DeliverRole", mode, writes)
+    assert both == used(writes) | EVENT_SOURCE
 
 
-def test_each_role_may_call_only_what_its_function_calls() -> None:
+@pytest.mark.parametrize("writes", LedgerWrites)
+def test_each_role_may_call_only_what_its_function_calls(writes: LedgerWrites) -> None:
     """In direct mode `receive` also delivers, but no queue invokes it."""
-    assert granted("DeliverRole", DeliveryMode.QUEUE) == used() | EVENT_SOURCE
-    assert granted("ReceiveRole", DeliveryMode.QUEUE) == RECEIVES
+    assert granted("DeliverRole", DeliveryMode.QUEUE, writes) == used(writes) | EVENT_SOURCE
+    assert granted("ReceiveRole", DeliveryMode.QUEUE, writes) == RECEIVES
     # Only `deliver` reads the backlog.
-    tables = {action for action in used() if action.startswith("dynamodb:")} - {"dynamodb:Query"}
-    assert granted("ReceiveRole", DeliveryMode.DIRECT) == RECEIVES | tables
+    tables = {action for action in used(writes) if action.startswith("dynamodb:")} - {"dynamodb:Query"}
+    assert granted("ReceiveRole", DeliveryMode.DIRECT, writes) == RECEIVES | tables
 
 
 def test_only_adapters_call_aws() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from push_relay.core.errors import ConfigurationInvalid
-from push_relay.settings import DeliveryMode, Settings
+from push_relay.settings import DeliveryMode, LedgerWrites, Settings
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,6 @@ def test_settings_have_defaults_and_a_wrong_one_is_refused() -> None:
     assert Settings.read({}).mode is DeliveryMode.QUEUE
     with pytest.raises(ConfigurationInvalid, match="DELIVERY_MODE"):
         Settings.read({"DELIVERY_MODE": "fast"})
+    with pytest.raises(ConfigurationInvalid, match="LEDGER_WRITES"):
+        Settings.read({"LEDGER_WRITES": "fast"})
+    assert Settings.read({"LEDGER_WRITES": "partiql"}).ledger_writes is LedgerWrites.PARTIQL

@@ -41,6 +41,7 @@ _DELIVER = {
     "PUSH_CREDENTIALS_ARN": _ARN,
     "PUSH_BASE_URL": "https://push.example.com",
     "LEDGER_TABLE": "planted",
+    "BACKLOG_TABLE": "planted",
 }
 _REGION = {"AWS_DEFAULT_REGION": "eu-west-1"}
 

@@ -12,7 +12,7 @@ from push_relay.core import queue_format
 from push_relay.core.account import Account
 from push_relay.core.delivery.wake_up import ALL, wake_up
 from push_relay.core.queue_format import EVENT_ATTRIBUTE, pack, sqs_attributes, unpack
-from push_relay.settings import DeliveryMode
+from push_relay.settings import DeliveryMode, LedgerWrites, Settings
 from relayctl.project import ROOT
 from template_reader import DOCUMENT, FUNCTIONS, RESOURCES, properties, variables
 from transformed import resources, transformed
@@ -72,7 +72,7 @@ def test_lambda_does_not_stop_parked_events_as_a_loop() -> None:
 
 
 def test_a_waiting_event_expires_only_with_its_parts() -> None:
-    """The keys are those of the code. Parts of large events may be left over, and their TTL is in the code."""
+    """The keys are those of the code. Only parts of large events may be left over."""
     found = properties("Backlog")
     assert [each["AttributeName"] for each in found["KeySchema"]] == list(Key._fields)
     assert [each["KeyType"] for each in found["KeySchema"]] == ["HASH", "RANGE"]
@@ -88,7 +88,7 @@ def test_the_tick_is_a_constant_and_never_piles_up() -> None:
     (target,) = rule["Properties"]["Targets"]
     (record,) = json.loads(target["Input"])["Records"]
     attributes = sqs_attributes(record)
-    assert unpack(record["body"], attributes[EVENT_ATTRIBUTE]) == wake_up(ALL, 0.0)
+    assert unpack(record["body"].encode(), attributes[EVENT_ATTRIBUTE]) == wake_up(ALL, 0.0)
     assert attributes == pack(wake_up(ALL, 0.0)).attributes
     assert target["Arn"] == {"Fn::GetAtt": ["DeliverFunction", "Arn"]}
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
@@ -124,6 +124,13 @@ def test_each_variable_is_read_by_the_settings_or_by_powertools(function: str) -
 def test_the_delivery_modes_are_those_of_the_code() -> None:
     """The parameter allows exactly the values that the settings accept."""
     assert set(DOCUMENT["Parameters"]["DeliveryMode"]["AllowedValues"]) == set(DeliveryMode)
+
+
+def test_the_ways_to_write_the_ledger_are_those_of_the_code() -> None:
+    """The parameter allows exactly the values that the settings accept, and has the same default."""
+    parameter = DOCUMENT["Parameters"]["LedgerWrites"]
+    assert set(parameter["AllowedValues"]) == set(LedgerWrites)
+    assert parameter["Default"] == Settings.read({}).ledger_writes == LedgerWrites.SINGLE
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

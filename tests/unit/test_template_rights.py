@@ -173,5 +173,8 @@ def test_receive_knows_the_push_api_in_direct_mode_only() -> None:
     more = variables("ReceiveFunction", DeliveryMode.DIRECT) - variables(
         "ReceiveFunction", DeliveryMode.QUEUE
     )
-    assert more == {"PUSH_BASE_URL", "PUSH_CREDENTIALS_ARN", "LEDGER_TABLE", "BACKLOG_TABLE"}
+    assert more == {
+        *("PUSH_BASE_URL", "PUSH_CREDENTIALS_ARN"),
+        *("LEDGER_TABLE", "LEDGER_WRITES", "BACKLOG_TABLE"),
+    }
     assert "SIGNING_SECRETS_ARN" not in variables("DeliverFunction", DeliveryMode.DIRECT)

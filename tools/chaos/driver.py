@@ -15,12 +15,11 @@ from chaos.fifo_source import FifoSource
 from chaos.plan import Kind, Planned, Request, Way, requests_of
 from chaos.replays import Replays
 from chaos.services import Services
-from chaos.ticks import Ticks
+from chaos.ticks import TICK, Ticks
 from chaos.vendor_faults import VendorFaults
 from chaos.webhooks import webhook
 from chaos.worker_pool import Done, WorkerPool
 from push_relay.core.outcomes import Outcome
-from push_relay.entrypoints.drain import TICK
 
 HANDLERS: Final = ["receive", "receive", "deliver", "deliver", "direct", "fifo"]
 _HANDLER_OF: Final = {
@@ -255,7 +254,7 @@ class Driver:
         if worker is None or not self.ticks.is_due():
             return 0
         self.ticks.give()
-        self.pool.give(worker, dict(TICK), TICK)
+        self.pool.give(worker, TICK, TICK)
         return 1
 
     # --- results -------------------------------------------------------------------------------------

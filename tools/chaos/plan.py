@@ -18,8 +18,8 @@ STORM: Final = "email:storm@example.com"
 DUTY: Final = "external:4711"
 FIFO_GROUPS: Final = 4
 FIFO_ARN: Final = "arn:aws:sqs:eu-west-1:000000000000:deployer.fifo"
-#: The account of the second organisation, with the policy `hold`. The first one has the account `default`, with
-#: the policy `resend`.
+#: The account of the second organisation, which has the policy `hold`. The first one has the account
+#: `default` and the policy `resend`.
 SECOND: Final = "second"
 #: The share of events that are sent a second time.
 _COPY_PROBABILITY: Final = 0.15

@@ -19,7 +19,7 @@ from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.settings import DeliveryMode, Settings
 from relayctl import ministack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
-from relayctl.local_aws import REGION
+from relayctl.local_aws import REGION, create_backlog_table
 from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.project import ROOT
@@ -145,8 +145,13 @@ def _settings(
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES}
     queue = sqs.create_queue(QueueName="events", Attributes={"RedrivePolicy": json.dumps(policy)})
-    _create_table(aws, "ledger", "pk")
-    _create_table(aws, "backlog", "shelf", "position")
+    client(aws, "dynamodb").create_table(
+        TableName="ledger",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    create_backlog_table(client(aws, "dynamodb"), "backlog")
     credentials = {each.account: each.create_secret(aws) for each in organisations}
     return Settings(
         mode=DeliveryMode.QUEUE,
@@ -158,21 +163,9 @@ def _settings(
         push_base_url=organisations[0].sandbox.address,
         push_credentials_arn=credentials[DEFAULT_ACCOUNT],
         ledger_table="ledger",
-        backlog_table="backlog",
         config_file=directory / "relay.toml",
         sources_directory=_sources(directory),
-    )
-
-
-def _create_table(aws: LocalAws, name: str, *keys: str) -> None:
-    """Create a table with a partition key and perhaps a sort key, both of them strings."""
-    client(aws, "dynamodb").create_table(
-        TableName=name,
-        KeySchema=[
-            {"AttributeName": key, "KeyType": "RANGE" if number else "HASH"} for number, key in enumerate(keys)
-        ],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        BillingMode="PAY_PER_REQUEST",
+        backlog_table="backlog",
     )
 
 

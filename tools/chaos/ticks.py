@@ -6,12 +6,18 @@ expected. If a tick changes nothing, the next ones come at growing intervals, up
 events wait for the account.
 """
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any, Final
 
 from chaos.services import Services
+from relayctl.project import ROOT
 
+#: The invocation of the schedule, from template.yaml.
+TICK: Final[Any] = json.loads(
+    next(line for line in (ROOT / "template.yaml").read_text().splitlines() if '"messageId":"tick"' in line)
+)
 _MINUTE_SECS: Final = 60.0
 _LONGEST_MINUTES: Final = 30
 _REGISTRY: Final = "#shelves"

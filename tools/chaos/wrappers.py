@@ -7,6 +7,7 @@ The composition root makes the objects. `watch` replaces the classes that it use
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from chaos.fault_injector import FaultInjector, describe, error_name, is_poison, markers_of
@@ -239,17 +240,17 @@ def _replace_classes(injector: FaultInjector) -> None:
     }
     for name, wrapper in wrapped.items():
         setattr(deliver, name, _wrapping(getattr(deliver, name), wrapper, injector))
-    replaced: Mapping[str, Any] = {
-        "Sender": WatchedSender,
-        "Parking": WatchedParking,
-        "Lane": WatchedLane,
-        "Relay": WatchedRelay,
-        "BatchConsumer": WatchedConsumer,
-    }
-    for name, watched in replaced.items():
-        setattr(deliver, name, partial(watched, injector=injector))
-    setattr(drain, "BacklogFeed", partial(WatchedFeed, injector=injector))
-    setattr(receive, "Intake", partial(WatchedIntake, injector=injector))
+    replaced: Sequence[tuple[ModuleType, str, Any]] = [
+        (deliver, "Sender", WatchedSender),
+        (deliver, "Parking", WatchedParking),
+        (deliver, "Lane", WatchedLane),
+        (deliver, "Relay", WatchedRelay),
+        (deliver, "BatchConsumer", WatchedConsumer),
+        (drain, "BacklogFeed", WatchedFeed),
+        (receive, "Intake", WatchedIntake),
+    ]
+    for module, name, watched in replaced:
+        setattr(module, name, partial(watched, injector=injector))
 
 
 def _wrapping(made: Any, wrapper: Any, injector: FaultInjector) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.permit_session import LanePermits
-from push_relay.core.delivery.run import AHEAD, RunEnd, Task
+from push_relay.core.delivery.run import AHEAD, LOOK_SECS, RunEnd, Task
 from push_relay.core.errors import (
     BudgetExhausted,
     ConnectionsBusy,
@@ -28,7 +28,7 @@ from push_relay.core.errors import (
     UnknownAccount,
 )
 from push_relay.core.outcomes import Disposition
-from push_relay.core.push import Receipt
+from push_relay.core.push import Push, Receipt
 from push_relay.core.queue_format import EVENT_ATTRIBUTE
 from push_relay.core.relay import Relay
 from push_relay.entrypoints.ending import Ending
@@ -73,55 +73,82 @@ class BacklogFeed:
         self._time_left = time_left
         self._changed = Condition()
         self._shelves: Sequence[Shelf] | None = None
+        self._shelves_at = 0.0
+        self._is_after_crash = False
         self._open: dict[Shelf, bool] = {}
         self._taken: dict[int, _Taken] = {}
         self._seen: dict[Shelf, set[str]] = {}  # places that this feed has taken and not removed
         self._finished: list[Waiting | Unreadable] = []
-        self._count = 0
+        self._count = self._counted = 0  # events taken: until now, before the last run
         self.end = RunEnd()
 
     # --- taking -----------------------------------------------------------------------------------------
 
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
         """Return the pushes of the next events: urgent ones first, then in order of due time and arrival."""
+        tasks: list[Task] = []
         try:
             self.flush()
-            tasks: list[Task] = []
-            for shelf in self._open_shelves(urgent=urgent):
-                while len(tasks) < count and (found := self._next(shelf, count - len(tasks))):
+            shelves = self._open_shelves(urgent=urgent)
+            self._is_after_crash |= self._permits.follows_crash
+            # A probe is chosen among all, so that an urgent push that cannot be sent is not every probe.
+            for step in [shelves] if self._permits.is_stopped else [[shelf] for shelf in shelves]:
+                while len(tasks) < count and (found := self._next(step, count - len(tasks))):
                     for each in found:
                         tasks += self._tasks(each)
-            return tasks
+        except RelayError as exc:
+            # Those that were taken are sent nevertheless.
+            self._trouble("the backlog was not read", exc)
+        return tasks
+
+    def goes_on(self) -> bool:
+        """Return whether events are due that could not be taken, because others were in hand.
+
+        If the last run has taken none, there is no other run, so that the runs end.
+        """
+        is_new, self._counted = self._count > self._counted, self._count
+        try:
+            self.flush()
+            return is_new and any(self._fresh(shelf, 1) for shelf in self._open_shelves(urgent=False))
         except RelayError as exc:
             self._trouble("the backlog was not read", exc)
-            return []
+            return False
 
     def _open_shelves(self, *, urgent: bool) -> list[Shelf]:
-        if self._shelves is None:
+        now = self._parts.clock.monotonic()
+        if self._shelves is None or now - self._shelves_at >= LOOK_SECS:
+            # Another worker may have begun a shelf meanwhile.
             shelves = self._parts.backlog.shelves()
             self._shelves = [shelf for shelf in shelves if shelf.account == self._account]
+            self._shelves_at = now
         shelves = [shelf for shelf in self._shelves if shelf.high or not urgent]
         for shelf in shelves:
             if shelf not in self._open:
                 self._open[shelf] = self.is_open(shelf)
         return [shelf for shelf in shelves if self._open[shelf]]
 
-    def _next(self, shelf: Shelf, count: int) -> Sequence[Waiting | Unreadable]:
-        """Return the next events of a shelf that this feed has not taken yet."""
-        if not self._open[shelf]:
-            return []
-        seen = self._seen.setdefault(shelf, set())
-        is_careful, is_probing = self._is_careful, self._permits.is_stopped
+    def _next(self, shelves: Sequence[Shelf], count: int) -> Sequence[Waiting | Unreadable]:
+        """Return the next events of shelves that this feed has not taken yet."""
+        is_careful = self._is_careful
         if is_careful and self._taken:
             return []
-        wanted = _CHOICE if is_careful or is_probing else count
-        found = self._parts.backlog.due(shelf, wanted + len(seen), self._parts.clock.now())
-        fresh = [each for each in found if each.position not in seen][:wanted]
-        if (is_careful or is_probing) and fresh:
+        is_choosy = is_careful or self._permits.is_stopped
+        wanted = _CHOICE if is_choosy else count
+        found = [each for shelf in shelves if self._open[shelf] for each in self._fresh(shelf, wanted)]
+        if is_choosy and found:
             # One push that cannot be sent must not be every probe, nor stop all others with each crash.
-            fresh = [min(fresh, key=_tries)]
-        seen.update(each.position for each in fresh)
-        return [each for each in fresh if not is_careful or self._survives(each)]
+            found = [min(found, key=_tries)]
+        for each in found:
+            self._seen[each.shelf].add(each.position)
+        if is_careful and found and not self._survives(found[0]):
+            return self._next(shelves, count)
+        return found
+
+    def _fresh(self, shelf: Shelf, count: int) -> Sequence[Waiting | Unreadable]:
+        """Return the first due events of a shelf that this feed has not taken yet."""
+        seen = self._seen.setdefault(shelf, set())
+        found = self._parts.backlog.due(shelf, count + len(seen), self._parts.clock.now())
+        return [each for each in found if each.position not in seen][:count]
 
     @property
     def _known_lane(self) -> Lane:
@@ -143,7 +170,7 @@ class BacklogFeed:
         """Whether one of the next events may have killed the worker before."""
         return (
             self._lane is not None
-            and self._permits.follows_crash
+            and self._is_after_crash
             and self._count < 2 * AHEAD * self._lane.account.connections
         )
 
@@ -170,14 +197,17 @@ class BacklogFeed:
             return []
         self._count += 1
         number = self._count
-        made = list(self._parts.relay.pushes(each.event))
-        pushes = [push for push in made if not isinstance(push, Receipt)]
-        if self._lane is None or any(push.account != self._account for push in pushes):
-            # A route, or the list of accounts, has changed while the event waited.
-            (receipts,) = self._parts.relay.deliver([each.event], self._time_left)
-            self._finish(_Taken(each, list(receipts), 0))
-            return []
-        receipts = [receipt for receipt in made if isinstance(receipt, Receipt)]
+        pushes: list[Push] = []
+        receipts: list[Receipt] = []
+        for made in self._parts.relay.pushes(each.event):
+            if isinstance(made, Receipt):
+                receipts.append(made)
+            elif self._lane is None or made.account != self._account:
+                # A route, or the list of accounts, has changed while the event waited.
+                error = ConnectionsBusy("it waits for the connections of another account")
+                receipts.append(Receipt.of_error(each.event, error, made))
+            else:
+                pushes.append(made)
         taken = _Taken(each, receipts, len(pushes))
         if not pushes:
             self._finish(taken)
@@ -211,7 +241,8 @@ class BacklogFeed:
                 self._changed.notify_all()
 
     def left(self, end: RunEnd) -> None:
-        """Note how a run has ended."""
+        """Note how a run has ended, and remove from the backlog what has ended with it."""
+        self.flush()
         self.end = RunEnd(self.end.announced or end.announced, self.end.has_more or end.has_more)
 
     def flush(self) -> None:
@@ -256,10 +287,13 @@ class BacklogFeed:
     def _close_for(self, record: QueueRecord) -> None:
         """Close the shelves whose events would meet what has stopped these pushes."""
         for receipt in record.asking_for(Disposition.PARK):
-            code, high = receipt.error_code, bool(receipt.push and receipt.push.high)
-            for shelf in self._open:
+            code, push = receipt.error_code, receipt.push
+            if push and push.account != self._account:
+                continue
+            high = bool(push and push.high)
+            for shelf in list(self._open):
                 if code == BudgetExhausted.code:
-                    closes = shelf.source == receipt.source
+                    closes = push is not None and shelf.source in push.sources
                 elif code == QuotaExhausted.code:
                     closes = high or not shelf.high
                 else:

@@ -255,7 +255,9 @@ class Backlogs:
         """Return the feed of an account, from which a run takes urgent events."""
         if not self._may_drain:
             return None
-        self._feeds[account] = self._drainer.feed(account, self._left)
+        # One for all waves: it remembers what any of their runs has found announced.
+        if account not in self._feeds:
+            self._feeds[account] = self._drainer.feed(account, self._left)
         return self._feeds[account]
 
     def wake_for(self, event: Event) -> bool:

@@ -45,7 +45,6 @@ class Drainer:
     def _drain(self, account: str, time_left: TimeLeft) -> None:
         feed = self.feed(account, time_left)
         self.parts.relay.lanes[account].drain(feed, time_left)
-        feed.flush()
         if feed.end.has_more and self.parts.relay.lanes[account].permits.wait() is None:
             self.parts.ending.parking.announce(account)
 

@@ -4,8 +4,9 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relayctl.deadletters.dead_letter import Filter
 from relayctl.deadletters.stack_resources import (
@@ -15,6 +16,9 @@ from relayctl.deadletters.stack_resources import (
     default_stack,
     read_stack,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,4})/([sm])")
 _SECONDS: Final = {"s": 1.0, "m": 60.0}
@@ -31,6 +35,20 @@ def add_resource_options(parser: argparse.ArgumentParser) -> None:
     resources.add_argument("--queue-url", help="the URL of the relay's queue, if it belongs to no stack")
     resources.add_argument("--dead-letter-url", help="the URL of the dead-letter queue")
     resources.add_argument("--table", help="the name of the ledger's table")
+
+
+def add_backlog_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that choose the stack, or its backlog and its queue."""
+    resources = parser.add_argument_group(
+        "stack", "AWS is configured as for boto3: profile, region, AWS_ENDPOINT_URL"
+    )
+    resources.add_argument(
+        "--stack", help="the stack's name, or `local` for the stack of `make run` (default: $RELAY_STACK)"
+    )
+    resources.add_argument(
+        "--backlog-table", help="the name of the backlog's table, if it belongs to no stack"
+    )
+    resources.add_argument("--queue-url", help="the URL of the relay's queue, for --requeue")
 
 
 def add_stack_options(parser: argparse.ArgumentParser, default: str, *, files: bool = True) -> None:
@@ -80,24 +98,20 @@ def add_since(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def chosen_resources(arguments: argparse.Namespace) -> StackResources:
-    """Return the queues and the ledger that the options name. Raises StackError.
+    """Return the queues and the tables that the options name. Raises StackError.
 
     If no stack is named, only the given ones are known, and CloudFormation is not called.
     """
-    given = (arguments.queue_url, arguments.dead_letter_url, arguments.table)
-    if any(given) and not arguments.stack:
-        return StackResources("no stack", *(value or "" for value in given))
+    names = ("queue_url", "dead_letter_url", "table", "backlog_table")
+    given = {name: value for name in names if (value := getattr(arguments, name, None))}
+    if given and not arguments.stack:
+        return StackResources("no stack", **given)
     from relayctl.targets import enter_local, is_local
 
     name = arguments.stack or default_stack()
     in_aws = enter_local(name) if is_local(name) else name
     stack = read_stack(client("cloudformation"), in_aws)
-    return StackResources(
-        name,
-        arguments.queue_url or stack.queue_url,
-        arguments.dead_letter_url or stack.dead_letter_url,
-        arguments.table or stack.table,
-    )
+    return replace(stack, name=name, **given)
 
 
 def chosen_filter(arguments: argparse.Namespace) -> Filter:
@@ -150,6 +164,20 @@ def duration(text: str) -> float:
         return seconds(text)
     except ConfigurationInvalid as exc:
         raise argparse.ArgumentTypeError(exc.detail) from exc
+
+
+def confirmed(console: "Console", command: str, question: str) -> int:
+    """Ask a question. Return 0 if the answer is yes, else the exit code of the command."""
+    if not sys.stdin.isatty():
+        print(f"{command}: the input is not a terminal, so nobody can confirm; use --yes", file=sys.stderr)
+        return 2
+    try:
+        agreed = console.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
+    except (EOFError, KeyboardInterrupt):
+        agreed = False
+    if not agreed:
+        console.print("nothing was done")
+    return 0 if agreed else 1
 
 
 def reported(command: str, run: Callable[[], int]) -> int:

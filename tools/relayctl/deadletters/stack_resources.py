@@ -1,4 +1,4 @@
-"""The queues and the ledger of a stack: read from its CloudFormation outputs, or given as options."""
+"""The queues and the tables of a stack: read from its CloudFormation outputs, or given as options."""
 
 import os
 import tomllib
@@ -10,6 +10,8 @@ from typing import Any, Final
 from relayctl.project import ROOT
 
 _OUTPUTS: Final = {"queue_url": "QueueUrl", "dead_letter_url": "DeadLetterQueueUrl", "table": "LedgerTable"}
+#: The outputs that a stack of the version before does not have.
+_NEW_OUTPUTS: Final = {"backlog_table": "BacklogTable"}
 _SAMCONFIG: Final = ROOT / "samconfig.toml"
 STACK_VARIABLE: Final = "RELAY_STACK"
 """The environment variable that names the stack for a shell session."""
@@ -24,12 +26,13 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StackResources:
-    """A stack's queue URLs and its ledger's table name. An unknown one is an empty text."""
+    """A stack's queue URLs and the names of its tables. An unknown one is an empty text."""
 
     name: str
     queue_url: str = ""
     dead_letter_url: str = ""
     table: str = ""
+    backlog_table: str = ""
 
     def require(self, *fields: str) -> "StackResources":
         """Return itself. Raises StackError if one of the fields is unknown."""
@@ -81,7 +84,8 @@ def read_stack(cloudformation: Any, name: str) -> StackResources:
         raise StackError(
             f"the stack {name} is not a Push Relay: these outputs are missing: {', '.join(missing)}"
         )
-    return StackResources(name, **{field: outputs[key] for field, key in _OUTPUTS.items()})
+    fields = _OUTPUTS | _NEW_OUTPUTS
+    return StackResources(name, **{field: outputs.get(key, "") for field, key in fields.items()})
 
 
 def client(service: str) -> Any:

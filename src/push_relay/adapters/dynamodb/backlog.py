@@ -32,9 +32,9 @@ another one than its neighbours (`place` in `core/delivery/backlog.py`).
 | `expires_at` | part        |      | TTL, for parts whose event was never stored                            |
 
 Attributes that are not read are for people. An event has no TTL: it must not vanish, and `max_age` ends its
-waiting. Parts are written before their event's item and deleted after it. So parts without an item are garbage, and an
-item without parts has been deleted in the meantime. Each write makes new parts, so the deletion of one item
-never takes the parts of another.
+waiting. Parts are written before their event's item and deleted after it. So parts without an item are
+garbage, and an item without parts has been deleted in the meantime. Each write makes new parts, so the
+deletion of one item never takes the parts of another.
 """
 
 import math

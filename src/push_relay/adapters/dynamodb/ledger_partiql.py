@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 MOST_STATEMENTS, MOST_TRIES = 25, 4
 #: The errors of a statement whose condition was false, as BatchExecuteStatement names them.
 DUPLICATE, REFUSED = "DuplicateItem", "ConditionalCheckFailed"
+#: The errors after which a statement is repeated once. botocore repeats a call, but no statement of a call. A
+#: claim that was made although it has an error is recognized by the owner, as if its answer had been lost.
+TRANSIENT = {
+    *("InternalServerError", "ThrottlingError", "ProvisionedThroughputExceeded"),
+    *("RequestLimitExceeded", "TransactionConflict"),
+}
 
 #: The attributes that decide whether a push can be claimed.
 _DECIDING = ("status", "expires_at", "owner", "lease_until", "since", "replay_id")
@@ -120,8 +126,24 @@ class PartiqlWrites:
         return answers
 
     def _execute(self, statements: Sequence[Statement]) -> Answers[StatementAnswer]:
+        """Execute statements, and those with a transient error once more."""
+        results = self._call(statements)
+        failed = [
+            index
+            for index, result in enumerate(results)
+            if isinstance(result, StatementAnswer) and result.code in TRANSIENT
+        ]
+        if failed:
+            again = self._call([statements[index] for index in failed])
+            for index, result in zip(failed, again, strict=True):
+                results[index] = result
+        return results
+
+    def _call(self, statements: Sequence[Statement]) -> list[StatementAnswer | LedgerUnavailable]:
         results = answering(self._table.execute)(statements)
-        return [results] * len(statements) if isinstance(results, LedgerUnavailable) else results
+        if isinstance(results, LedgerUnavailable):
+            return [results] * len(statements)
+        return [*results]
 
     def _claim_statement(self, each: _Try) -> Statement:
         write = each.write

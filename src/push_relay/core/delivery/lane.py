@@ -46,7 +46,11 @@ class Feed(Protocol):
         ...
 
     def left(self, end: RunEnd) -> None:
-        """Note how a run has ended that may have left events in the backlog."""
+        """Note how a run that may have left events in the backlog has ended, with all its pushes."""
+        ...
+
+    def goes_on(self) -> bool:
+        """Return whether another run can take events that the last one had to leave."""
         ...
 
 
@@ -156,10 +160,14 @@ class Lane:
         return settled
 
     def drain(self, feed: Feed, time_left: TimeLeft) -> None:
-        """Send what is due in the backlog, until nothing is, or until the time is up. Never raises."""
-        fed = _Fed(self, feed, time_left)
-        feed.left(self._run(_Own(()), time_left, fed, drains=True))
-        self._send_fed_singles(fed, feed, time_left)
+        """Send what is due in the backlog, until nothing is, or until the time is up."""
+        while True:
+            fed = _Fed(self, feed, time_left)
+            end = self._run(_Own(()), time_left, fed, drains=True)
+            self._send_fed_singles(fed, feed, time_left)
+            feed.left(end)
+            if end.has_more or not feed.goes_on():
+                return
 
     def _send_fed_singles(self, fed: _Fed, feed: Feed, time_left: TimeLeft) -> None:
         for pushes in fed.singles.values():
@@ -189,8 +197,8 @@ class Lane:
         own, fed = _Own(tasks), _Fed(self, feed, time_left) if feed else None
         end = self._run(own, time_left, fed)
         if feed and fed:
-            feed.left(end)
             self._send_fed_singles(fed, feed, time_left)
+            feed.left(end)
         order = {id(task): number for number, task in enumerate(tasks)}
         return sorted(own.receipts, key=lambda ended: order[id(ended[0])])
 

@@ -148,11 +148,12 @@ class Ask:
         verdicts: list[Verdict] = []
         is_probing = False
         for request in self._requests:
-            found = missing(calls, request, drawn=True)
-            if found:
+            if found := missing(calls, request):
                 verdicts.append(found)
             elif is_probing:
                 verdicts.append(refusal)
+            elif found := missing(calls, request, drawn=True):
+                verdicts.append(found)
             else:
                 calls = use(calls, request)
                 verdicts.append(Grant(request.days, request.allowed.counted, probe))

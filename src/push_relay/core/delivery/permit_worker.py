@@ -58,6 +58,7 @@ class PermitSession:
         self._held: dict[int, int] = {}  # connections that it may use, and the ends of their leases
         self._busy: set[int] = set()  # those that carry a call
         self._unfinished: dict[int, int] = {}  # to be reserved, and until when
+        self._has_cleared = False  # whether a look of unknown result may have cleared the mark
         self._is_unsure = False  # a write of unknown result may have changed what it holds, or may do so yet
         self._grants: dict[str, Grant] = {}  # by the push's key
         self._spare: list[Grant] = []  # calls to be returned
@@ -223,7 +224,14 @@ class PermitSession:
                 return found, False
             return found._replace(announced=False), found.announced
 
-        return self._change(rule, fresh_secs=LOOK_SECS)
+        has_cleared, self._has_cleared = self._has_cleared, False
+        try:
+            found = self._change(rule, fresh_secs=LOOK_SECS)
+        except LedgerUnavailable:
+            # The mark may be cleared, and then nobody else finds what was announced.
+            self._has_cleared = True
+            raise
+        return found or has_cleared
 
     def give_back(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If none is wanted, also unused calls."""
@@ -253,18 +261,21 @@ class PermitSession:
                 mine = leased_by(found, self.worker)
                 if self.worker.startswith(DRAINS_NOW):
                     found = found._replace(crashed=False)
-                if unless_announced and found.announced:
+                was_announced = found.announced or self._has_cleared
+                if unless_announced and was_announced:
                     found = self._returned(found, [], calls)._replace(announced=False)
                     return self._with_leases(found, mine), True
                 left = self._returned(found, [c for c in mine if c not in self._busy], calls)
-                return left, found.announced
+                return left, was_announced
 
             try:
                 # If it holds nothing any more, nothing is written, and only a read can show an announcement.
-                return self._return(rule, calls, fresh_secs=0.0 if unless_announced else math.inf)
+                goes_on = self._return(rule, calls, fresh_secs=0.0 if unless_announced else math.inf)
             except LedgerUnavailable:
                 self._held = {}
                 return False
+            self._has_cleared = False
+            return goes_on
 
     def _return(
         self,

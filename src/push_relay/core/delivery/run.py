@@ -136,19 +136,39 @@ class Run:
         self._is_held_back = False  # whether there is nothing to take before other pushes have ended
         self._looked_at = self._clock.monotonic()
         self._end = RunEnd()
+        self._failed: BaseException | None = None  # what has ended a thread that should never raise
+        self._waits: list[Callable[[], None]] = []  # for the ends of the threads that make calls
+        self._wait_for_writer: Callable[[], None] = lambda: None
 
     def __call__(self) -> RunEnd:
-        """Send everything; return how the run has ended."""
-        waits: list[Callable[[], None]] = []
-        if self._drains and not self._has_connection():
-            self._end = RunEnd(has_more=True)
-        else:
-            self._send_all(waits)
-            while self._finish():
-                self._send_all(waits)
-        for wait in waits:
-            wait()
+        """Send everything; return how the run has ended.
+
+        Raises what a thread has raised. Then nothing is returned: claims and leases end without this worker,
+        as if it had been killed.
+        """
+        try:
+            if self._drains and not self._has_connection():
+                self._end = RunEnd(has_more=True)
+                # An ask without an answer may have been granted.
+                self._session.finish()
+            else:
+                self._send_all()
+                while self._finish():
+                    self._send_all()
+        except BaseException as exc:
+            self._fail(exc)
+            raise
+        finally:
+            for wait in self._waits:
+                wait()
+            self._wait_for_writer()
         return self._end
+
+    def _fail(self, error: BaseException) -> None:
+        """Note that a part of the run has failed. No other call begins, and the caller's thread raises it."""
+        with self._changed:
+            self._failed = self._failed or error
+            self._changed.notify_all()
 
     def _has_connection(self) -> bool:
         """Ask for connections before anything is taken from the backlog: without one, all stays there."""
@@ -160,14 +180,20 @@ class Run:
             return False
         return self._session.connections > 0
 
-    def _send_all(self, waits: list[Callable[[], None]]) -> None:
+    def _send_all(self) -> None:
         """Send until the supply is dry, and all calls have ended."""
         while True:
             self._refill()
-            self._start_senders(waits)
+            self._start_senders()
             with self._changed:
+                if self._failed:
+                    raise self._failed
                 is_idle = not self._sending
-                if is_idle and not self._ready and self._is_dry:
+                # What a supply holds back until others have ended may wait for those that end after the run.
+                is_over = self._is_dry or (
+                    self._is_held_back and not self._unsettled and not self._is_writing
+                )
+                if is_idle and not self._ready and is_over:
                     return
                 if not is_idle or self._is_held_back:
                     self._changed.wait_for(self._needs_care, LOOK_SECS)
@@ -177,13 +203,22 @@ class Run:
 
     def _needs_care(self) -> bool:
         """Whether the caller's thread has something to do: take pushes, start threads, or end the run."""
+        if self._failed or self._can_start:
+            return True
         if self._is_held_back:
-            return self._can_start
-        return self._is_low or self._can_start or not self._sending
+            return not self._sending and (bool(self._ready) or not self._is_writing)
+        return self._is_low or not self._sending
 
     @property
     def _is_low(self) -> bool:
-        return not self._is_dry and not self._is_held_back and len(self._ready) < LOW * self._limit
+        if self._is_dry or self._is_held_back or len(self._ready) >= LOW * self._limit:
+            return False
+        # While calls are stopped, one push is the probe, and the others stay where they are until it is over.
+        return not (self._is_probing and (self._ready or self._sending))
+
+    @property
+    def _is_probing(self) -> bool:
+        return self._drains and self._permits.is_stopped
 
     @property
     def _can_start(self) -> bool:
@@ -195,13 +230,15 @@ class Run:
         """Take pushes before the connections have nothing to do."""
         if not self._is_low:
             return
-        # While calls are stopped, one push is the probe, and the others stay where they are.
-        count = 1 if self._drains and self._permits.is_stopped else AHEAD * self._limit
+        count = 1 if self._is_probing else AHEAD * self._limit
         if not self._own_is_dry:
             tasks = self._own.take(count)
             self._own_is_dry = len(tasks) < count
             self._is_dry = self._own_is_dry and not self._drains
             self._prepare(tasks, self._own)
+        elif self._is_probing and self._permits.wait() is not None:
+            # The probe has failed. What fails it sends the wake-up for the next one.
+            self._is_dry = True
         elif self._more is not None and self._drains:
             can_take = self._time_left() > self._least_secs and self._has_connection()
             tasks = self._more.take(count) if can_take else ()
@@ -279,7 +316,9 @@ class Run:
         try:
             if self._session.look():
                 self._end = self._end._replace(announced=True)
-                if self._time_left() > self._least_secs:
+                # A drain takes what is not urgent with its next pushes.
+                self._is_dry &= not self._drains
+                if self._time_left() > self._least_secs and not self._permits.is_stopped:
                     self._prepare(self._more.take(self._limit, urgent=True), self._more)
             if self._session.connections < min(self._limit, len(self._ready) + self._sending):
                 self._session.ask([], min(self._limit, len(self._ready) + self._sending))
@@ -288,21 +327,29 @@ class Run:
 
     # --- sending ----------------------------------------------------------------------------------------
 
-    def _start_senders(self, waits: list[Callable[[], None]]) -> None:
+    def _start_senders(self) -> None:
         while True:
             with self._changed:
                 if not self._can_start:
                     return
                 self._sending += 1
-                is_alone = self._is_dry and self._sending == len(self._ready) == 1
+                is_alone = self._is_dry and self._sending == len(self._ready) == 1 and not self._drains
             if is_alone:
                 # The caller's thread has nothing else to do, and a thread costs time.
                 self._send()
             else:
-                waits.append(self._start(self._send))
+                self._waits.append(self._start(self._send))
 
     def _send(self) -> None:
         """Send one push after the other on one connection."""
+        try:
+            self._send_each()
+        except BaseException as exc:  # noqa: BLE001 (the caller's thread raises it)
+            with self._changed:
+                self._sending -= 1
+            self._fail(exc)
+
+    def _send_each(self) -> None:
         while ready := self._next():
             _, event, push = ready.task
             if self._time_left() < self._least_call_secs:
@@ -317,7 +364,7 @@ class Run:
 
     def _next(self) -> _Ready | None:
         with self._changed:
-            if self._ready and self._sending <= self._session.connections:
+            if self._ready and not self._failed and self._sending <= self._session.connections:
                 return heapq.heappop(self._ready)
             self._sending -= 1
             self._changed.notify_all()
@@ -331,7 +378,7 @@ class Run:
             self._is_writing |= starts
             self._changed.notify_all()
         if starts:
-            self._start(self._write)
+            self._wait_for_writer = self._start(self._write)
 
     def _regain(self) -> None:
         """Ask for a connection for pushes that are claimed, or end them if there is none."""
@@ -339,7 +386,8 @@ class Run:
             return
         with self._changed:
             left, self._ready = self._ready, []
-            self._is_dry |= self._drains and self._own_is_dry
+            if self._drains and self._own_is_dry:
+                self._is_dry, self._end = True, self._end._replace(has_more=True)
         error = ConnectionsBusy("the account's connections are all in use")
         receipts = [Receipt.of_error(ready.task.event, error, ready.task.push) for ready in left]
         self._settle([*zip(left, map(self._sender.paced, receipts), strict=True)])
@@ -348,6 +396,14 @@ class Run:
 
     def _write(self) -> None:
         """Settle what has ended since the last write, until there is nothing to settle."""
+        try:
+            self._settle_ended()
+        except BaseException as exc:  # noqa: BLE001 (the caller's thread raises it)
+            with self._changed:
+                self._is_writing = False
+            self._fail(exc)
+
+    def _settle_ended(self) -> None:
         while True:
             with self._changed:
                 batch, self._unsettled = self._unsettled, []
@@ -355,8 +411,9 @@ class Run:
                     self._is_writing = False
                     self._changed.notify_all()
                     return
-                spare = self._is_dry and len(self._ready) + self._sending < self._session.connections
-                needed = len(self._ready) + self._sending
+                # The last connection is returned at the end, together with a look for what was announced.
+                needed = max(1, len(self._ready) + self._sending)
+                spare = self._is_dry and needed < self._session.connections
             if spare:
                 self._together(partial(self._settle, batch), partial(self._session.give_back, needed))
             else:
@@ -381,10 +438,15 @@ class Run:
         )
         with self._changed:
             self._changed.wait_for(lambda: not self._is_writing)
+            if self._failed:
+                raise self._failed
         if goes_on and kept[0]:
-            self._is_dry = False
+            self._is_dry = self._is_held_back = False
             return True
-        self._end = self._end._replace(announced=self._end.announced or kept[0])
+        announced = self._end.announced or kept[0]
+        self._end = self._end._replace(
+            announced=announced, has_more=self._end.has_more or (self._drains and kept[0])
+        )
         return False
 
     def _together(self, one: Callable[[], None], other: Callable[[], None]) -> None:

@@ -1,0 +1,242 @@
+"""The pace of the handler `deliver`: round trips, busy connections, draining, urgent events, waiting events.
+
+Worker processes run the real handler with its real adapters. MiniStack is DynamoDB and SQS, the sandbox of
+the Push API is the vendor, and the driver is Lambda's event source. No row depends on how the relay works
+inside. `before` is the value of commit a002be5f, which had no backlog.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from pace_aws import BATCH_SIZE, WORKERS
+from pace_cpu import cpu_secs, most_per_sec
+from pace_numbers import Goal, busy_percent, inversion_percent, percent_of, serial_trips, total_secs
+from pace_source import EVENT_NUMBER, event, events, ranks
+from pace_vendor import event_number
+from pace_world import Setup, World, world
+
+CONNECTIONS: Final = 3
+MANY_CONNECTIONS: Final = 50
+#: The events of the longer measurements. The slowest vendor gets fewer, so that it ends within a minute.
+BACKLOG, SHORT_BACKLOG, SINGLE_BACKLOG = 1_000, 150, 250
+WAITING, MANY_WAITING = 250, 5_000
+BEFORE_URGENT: Final = 200
+#: The vendor's default, which the outage of a day is compared with.
+DAILY_CALLS: Final = 2_500
+TWO_HOURS, DAY = 2 * 3600.0, 24 * 3600.0
+_LIMIT_SECS: Final = 1_200.0
+_UNAVAILABLE: Final = 503
+#: While trips are counted: the delay of a call of DynamoDB, and a longer latency of the vendor.
+_TABLE_CALL_SECS, _TRIP_LATENCY_SECS = 0.1, 0.3
+#: One event in so many is urgent.
+_URGENT_ONE_IN: Final = 10
+
+#: The values of commit a002be5f. A missing row would take too long to measure.
+_BEFORE: Final[Mapping[str, float | None]] = {}
+
+
+def measure(report: Callable[[str], None], only: str = "") -> list[Goal]:
+    """Return the rows. `report` is called with the progress.
+
+    only  the beginning of the wanted rows' names; empty for all. A measurement may give several rows
+    """
+    rows: list[Goal] = []
+    for name, measured in MEASUREMENTS.items():
+        if only and not (name.startswith(only) or only.startswith(name)):
+            continue
+        report(name)
+        rows += measured()
+    return [row for row in rows if row.name.startswith(only)]
+
+
+def _at_most(name: str, what: str, value: float, goal: float) -> Goal:
+    return Goal(name, what, value, goal, "at most", _BEFORE.get(name))
+
+
+def _at_least(name: str, what: str, value: float, goal: float) -> Goal:
+    return Goal(name, what, value, goal, "at least", _BEFORE.get(name))
+
+
+# --- round trips --------------------------------------------------------------------------------------------
+
+
+def trips() -> list[Goal]:
+    """Count the calls of DynamoDB for a single push and for a full batch."""
+    rows = []
+    with world(Setup(workers=1, latency_secs=_TRIP_LATENCY_SECS, table_call_secs=_TABLE_CALL_SECS)) as made:
+        for name, size, goal in (("single", 1, 2), ("batch", BATCH_SIZE, 3)):
+            made.clear()
+            made.source.queue([event(size * 100 + number, made.now) for number in range(size)])
+            calls = made.invoke(made.source.batch()).table_calls
+            if len(made.vendor.answered()) != size:
+                raise SystemExit("bench: not every push of the batch was sent in its invocation")
+            count = serial_trips([call.span for call in calls], made.vendor.account.real)
+            units = sum(call.units for call in calls) / size
+            what = f"for {size} push(es) in one invocation"
+            rows += [
+                _at_most(f"pace_trips_{name}", f"serial calls of DynamoDB {what}", count, goal),
+                _at_most(
+                    f"pace_trips_{name}_units",
+                    f"write units of DynamoDB, one for each item and KB of a request, {what}, for each push",
+                    round(units, 2),
+                    _BEFORE.get(f"pace_trips_{name}_units") or 0.0,
+                ),
+            ]
+    return rows
+
+
+# --- busy connections ---------------------------------------------------------------------------------------
+
+
+def _busy(name: str, pushes: int, latency_secs: float, workers: int, goal: float) -> list[Goal]:
+    """Send a backlog from the queue."""
+    with world(Setup(workers=workers, latency_secs=latency_secs, connections=CONNECTIONS)) as made:
+        made.source.queue(events(pushes, made.now))
+        made.run_until_sent(pushes, _LIMIT_SECS)
+        what = f"{pushes} events, {workers} worker(s), a vendor that takes {latency_secs * 1000:.0f} ms"
+        return [
+            _at_least(name, f"connections busy in percent: {what}", _busy_percent(made), goal),
+            _at_most(f"{name}_most", f"most calls at a time: {what}", _most(made), CONNECTIONS),
+            _at_most(f"{name}_lost", f"dead letters and second pushes: {what}", _lost(made, pushes), 0),
+        ]
+
+
+def many() -> list[Goal]:
+    """Send a backlog with 50 connections."""
+    latency_secs = 0.2
+    with world(Setup(workers=WORKERS, latency_secs=latency_secs, connections=MANY_CONNECTIONS)) as made:
+        made.source.queue(events(BACKLOG, made.now))
+        began = cpu_secs(made)
+        made.run_until_sent(BACKLOG, _LIMIT_SECS)
+        ideal = min(MANY_CONNECTIONS / latency_secs, most_per_sec(began, cpu_secs(made), BACKLOG))
+        rate = BACKLOG / total_secs(made.vendor.account.spans)
+        what = f"{BACKLOG} events, {MANY_CONNECTIONS} connections, a vendor that takes 200 ms"
+        return [
+            _at_least(
+                "pace_many",
+                f"pushes in a second in percent of the connections' limit or, if it is lower, of the CPU's "
+                f"(no process above one core, all together not above the machine's): {what}",
+                percent_of(rate, ideal),
+                90,
+            ),
+            _at_most("pace_many_most", f"most calls at a time: {what}", _most(made), 50),
+        ]
+
+
+def _busy_percent(made: World) -> float:
+    return busy_percent(made.vendor.account.spans, made.vendor.connections)
+
+
+def _most(made: World) -> int:
+    return made.vendor.account.usage().max_connections
+
+
+def _lost(made: World, pushes: int) -> int:
+    return made.dead_letters() + made.vendor.server.record.counts.accepted - pushes
+
+
+# --- after an outage ----------------------------------------------------------------------------------------
+
+
+def _drain(name: str, waiting: int, latency_secs: float) -> list[Goal]:
+    """Send what has waited for the end of an outage."""
+    with world(
+        Setup(workers=WORKERS, latency_secs=latency_secs, connections=CONNECTIONS, jumps=True)
+    ) as made:
+        sent = events(waiting, made.now, urgent_one_in=_URGENT_ONE_IN)
+        _outage(made, TWO_HOURS, partial(made.source.queue, sent))
+        made.run_until_sent(waiting, _LIMIT_SECS)
+        ideal_secs = waiting * latency_secs / CONNECTIONS
+        order = ranks(sent, made.vendor.answered())
+        what = f"{waiting} events after an outage of two hours"
+        return [
+            _at_most(
+                name,
+                f"time from the first answered call to the last one / ideal: {what}",
+                round(total_secs(made.vendor.account.spans) / ideal_secs, 2),
+                1.2,
+            ),
+            _at_most(
+                f"{name}_order",
+                f"neighbouring calls in the wrong order, by priority and arrival, in percent: {what}",
+                inversion_percent(order, CONNECTIONS),
+                1,
+            ),
+            _at_most(f"{name}_lost", f"dead letters and second pushes: {what}", _lost(made, waiting), 0),
+        ]
+
+
+def _waiting(name: str, outage_secs: float) -> list[Goal]:
+    """Count how often an event is handled that waits for the end of an outage."""
+    with world(Setup(workers=WORKERS, latency_secs=0.0, jumps=True, daily_calls=DAILY_CALLS)) as made:
+        sent = events(WAITING, made.now)
+        _outage(made, outage_secs, partial(made.source.queue, sent))
+        spent = made.vendor.server.record.counts.calls
+        made.run_until_sent(WAITING, _LIMIT_SECS)
+        handled = made.handlings_per_event()
+        most = max(handled[int(EVENT_NUMBER.findall(each.id)[0])] for each in sent)
+        what = f"{WAITING} events in an outage of {outage_secs / 3600:.0f} hours"
+        rows = [_at_most(f"{name}_handlings", f"invocations that had an event, at most: {what}", most, 3)]
+        if outage_secs >= DAY:
+            rows.append(
+                _at_most(
+                    f"{name}_calls",
+                    f"calls of the vendor during the outage in percent of the day's {DAILY_CALLS}: {what}",
+                    percent_of(spent, DAILY_CALLS),
+                    2,
+                )
+            )
+        return rows
+
+
+def _outage(made: World, secs: float, arrive: Callable[[], None]) -> None:
+    """Let the vendor fail for a time, at whose beginning events arrive."""
+    end = made.now + secs
+    made.vendor.fail(_UNAVAILABLE)
+    arrive()
+    made.run_until(lambda: made.now >= end, _LIMIT_SECS, horizon=end)
+    made.finish()
+    made.vendor.recover()
+
+
+# --- urgent events ------------------------------------------------------------------------------------------
+
+
+def urgent() -> list[Goal]:
+    """Send an urgent event behind many others."""
+    latency_secs = 1.0
+    with world(Setup(workers=WORKERS, latency_secs=latency_secs, connections=CONNECTIONS)) as made:
+        made.source.queue(events(BEFORE_URGENT, made.now))
+        record = made.vendor.server.record
+        made.run_until(lambda: record.counts.calls >= 2 * CONNECTIONS, _LIMIT_SECS)
+        number, sent_at = BEFORE_URGENT + 1, made.now
+        made.source.queue([event(number, sent_at, is_urgent=True)])
+        made.run_until(lambda: number in made.vendor.answered(), _LIMIT_SECS)
+        call = next(each for each in record.calls() if event_number(each) == number)
+        wait_secs = call.time.timestamp() - sent_at
+        what = f"an urgent event behind {BEFORE_URGENT} normal ones"
+        return [
+            _at_most(
+                "pace_urgent",
+                f"time until its call begins / a call's time: {what}",
+                round(wait_secs / latency_secs, 2),
+                2,
+            )
+        ]
+
+
+#: The measurements by the beginning of their rows' names.
+MEASUREMENTS: Final[Mapping[str, Callable[[], list[Goal]]]] = {
+    "pace_trips": trips,
+    "pace_busy_50": partial(_busy, "pace_busy_50", BACKLOG, 0.05, WORKERS, 93),
+    "pace_busy_200": partial(_busy, "pace_busy_200", BACKLOG, 0.2, WORKERS, 97),
+    "pace_busy_1000": partial(_busy, "pace_busy_1000", SHORT_BACKLOG, 1.0, WORKERS, 97),
+    "pace_busy_single": partial(_busy, "pace_busy_single", SINGLE_BACKLOG, 0.2, 1, 90),
+    "pace_many": many,
+    "pace_drain_250": partial(_drain, "pace_drain_250", WAITING, 0.05),
+    "pace_drain_5000": partial(_drain, "pace_drain_5000", MANY_WAITING, 0.05),
+    "pace_urgent": urgent,
+    "pace_wait_hours": partial(_waiting, "pace_wait_hours", TWO_HOURS),
+    "pace_wait_day": partial(_waiting, "pace_wait_day", DAY),
+}

@@ -1,0 +1,133 @@
+"""The arithmetic of the goals: from the times of calls to busy connections, serial trips and order."""
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+#: Bytes of an item that one write unit pays for.
+_UNIT_BYTES: Final = 1024
+#: An item of a transaction costs this many times as much.
+_IN_TRANSACTION: Final = 2
+
+
+class Span(NamedTuple):
+    """A time from `began` to `ended`, in seconds."""
+
+    began: float
+    ended: float
+
+
+class TableCall(NamedTuple):
+    """A call of DynamoDB: its name, its write units, and its time on the machine's monotonic clock."""
+
+    name: str
+    units: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A measured value and the goal for it.
+
+    bound   `at most` or `at least`
+    before  the same value of commit a002be5f, measured once; None if that was not measured
+    """
+
+    name: str
+    what: str
+    value: float
+    goal: float
+    bound: str
+    before: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the row of the report."""
+        return {
+            "name": self.name,
+            "what": self.what,
+            "value": self.value,
+            "goal": self.goal,
+            "bound": self.bound,
+            "met": self.is_met,
+            "before": self.before,
+        }
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the value is within its bound."""
+        return self.value <= self.goal if self.bound == "at most" else self.value >= self.goal
+
+
+def total_secs(calls: Collection[Span]) -> float:
+    """Return the seconds from the beginning of the first call to the end of the last one."""
+    return max(call.ended for call in calls) - min(call.began for call in calls)
+
+
+def busy_percent(calls: Collection[Span], connections: int) -> float:
+    """Return the share of the connections' time in which the vendor had a call, in percent."""
+    in_calls = sum(call.ended - call.began for call in calls)
+    return round(100 * in_calls / (connections * total_secs(calls)), 1)
+
+
+def serial_trips(table: Collection[Span], vendor: Collection[Span]) -> int:
+    """Return how many of the table's calls the pushes waited for, one after the other.
+
+    Calls that overlap are one trip. A call that begins while the vendor has a call does not count, because
+    nothing waits for it.
+    """
+    trips, ended = 0, -math.inf
+    waited_for = (
+        call for call in table if not any(other.began <= call.began < other.ended for other in vendor)
+    )
+    # The greatest number of calls of which no two overlap: always the one next that ends first.
+    for call in sorted(waited_for, key=lambda each: each.ended):
+        if call.began >= ended:
+            trips, ended = trips + 1, call.ended
+    return trips
+
+
+def write_units(name: str, parameters: Mapping[str, Any]) -> int:
+    """Return the write units of a call of DynamoDB, approximately: one for each item and KB of its request.
+
+    The local DynamoDB does not report what a call has consumed.
+    """
+    factor = _IN_TRANSACTION if name in {"TransactWriteItems", "ExecuteTransaction"} else 1
+    return factor * sum(
+        math.ceil(len(json.dumps(part, default=str)) / _UNIT_BYTES) for part in _writes(name, parameters)
+    )
+
+
+def _writes(name: str, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the part of a request for each item that it writes."""
+    match name:
+        case "PutItem" | "UpdateItem" | "DeleteItem":
+            yield parameters
+        case "BatchWriteItem":
+            for items in parameters["RequestItems"].values():
+                yield from items
+        case "TransactWriteItems":
+            yield from parameters["TransactItems"]
+        case "ExecuteStatement" | "BatchExecuteStatement" | "ExecuteTransaction":
+            statements = parameters.get("Statements") or parameters.get("TransactStatements") or [parameters]
+            yield from (each for each in statements if not each["Statement"].upper().startswith("SELECT"))
+
+
+def inversion_percent(ranks: Sequence[int], width: int) -> float:
+    """Return how many neighbours are in reverse order, in percent.
+
+    Calls that are made at the same time have no order, so fewer than `width` ranks in between do not count.
+
+    ranks  the place at which each call should have been made, in the order in which the calls were made
+    width  the number of connections
+    """
+    pairs = list(pairwise(ranks))
+    wrong = sum(first - second >= width for first, second in pairs)
+    return round(100 * wrong / max(1, len(pairs)), 1)
+
+
+def percent_of(part: float, total: float) -> float:
+    """Return a share in percent."""
+    return round(100 * part / total, 1)
