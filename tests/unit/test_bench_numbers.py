@@ -58,6 +58,7 @@ def test_calls_that_are_made_at_the_same_time_have_no_order() -> None:
 
 def test_a_goal_is_met_within_its_bound() -> None:
     """A value that equals its goal meets it."""
+
     def row(value: float, bound: str) -> object:
         return Goal("a", "what", value, 2.0, bound, 5.0).as_json()["met"]
 

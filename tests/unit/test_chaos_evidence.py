@@ -104,3 +104,24 @@ def test_an_attempt_that_was_begun_and_not_finished_is_in_doubt(
     evidence = Evidence()
     _Reading(evidence).read(steps)
     assert len(evidence.doubts.get(PUSH_ID, [])) == doubts
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "waits"),
+    [
+        ("parked", "quota_exhausted", 1),
+        ("parked", "circuit_open", 1),
+        ("parked", "connections_busy", 1),
+        ("parked", "vendor_unavailable", 0),
+        ("failed", "quota_exhausted", 0),
+    ],
+)
+def test_a_wait_for_the_account_is_counted(outcome: str, code: str, waits: int) -> None:
+    """A push that waits because its own attempt has failed does not wait for the account."""
+    evidence = Evidence()
+    receipt = {"step": "receipt", "event_id": "e", "outcome": outcome, "code": code, **_ABOUT, "at": 0.0}
+    _Reading(evidence).read([receipt])
+    assert evidence.waits[PUSH_ID] == waits
+
+
+_ABOUT = {"key": "k", "to": PUSH_ID[1], "markers": [MARKER]}

@@ -261,6 +261,7 @@ class Driver:
 
     def _end(self, done: Done) -> None:
         self.facts.invocations += 1
+        self.ticks.change()
         if isinstance(done.origin, list):
             source = self.fifo if done.job.handler == "fifo" else self.source
             source.finish(done.origin, done.answer)

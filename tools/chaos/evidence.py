@@ -13,6 +13,7 @@ from chaos.plan import MARKER, recipient_name
 from chaos.run_calendar import TIME_ZONE
 from chaos.services import Services
 from push_relay.core.delivery.ledger import Claim
+from push_relay.core.errors import BudgetExhausted, CircuitOpen, ConnectionsBusy, QuotaExhausted
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import EVENT_ATTRIBUTE
 from sandbox import Call
@@ -27,6 +28,10 @@ _HIDDEN_SECS: Final = 120.0
 #: other calls are reserved.
 _SCARCE_SHARE: Final = 0.75
 _REFUSED: Final = "vendor_rejected"
+#: The codes of pushes that wait for their account, whatever their own attempts were.
+_ACCOUNT_CODES: Final = frozenset(
+    error.code for error in (BudgetExhausted, CircuitOpen, ConnectionsBusy, QuotaExhausted)
+)
 _UNKNOWN: Final = "delivery_unknown"
 #: Reasons for which a push may be shown a second time.
 UNKNOWN: Final = "nobody knows whether it was shown"
@@ -66,6 +71,7 @@ class Evidence:
     again       for each event, one reason for each attempt after which it may be dead-lettered again
     replays_killed  how many replays were killed; each of them may double one dead letter
     in_part     how often some events of a split request were queued, and others were not
+    waits       how often each push that was handled was left waiting for its account
     receipts    the number of receipts by outcome
     killed_at   the number of kills by step
     taken_up    how many pushes the handlers have taken up; a push counts each time
@@ -88,6 +94,7 @@ class Evidence:
     again: Counter[str] = field(default_factory=Counter)
     replays_killed: int = 0
     in_part: int = 0
+    waits: Counter[PushId] = field(default_factory=Counter)
     receipts: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
     taken_up: int = 0
@@ -322,6 +329,8 @@ class _Reading:
             self.evidence.push_ids[entry["key"]].update(push_ids)
         for push_id in push_ids:
             self.evidence.closed[push_id].add(outcome)
+        if outcome == Outcome.PARKED and entry["code"] in _ACCOUNT_CODES:
+            self.evidence.waits.update(push_ids)
         if outcome == Outcome.FILTERED:
             self.evidence.filtered.add(entry["event_id"])
 

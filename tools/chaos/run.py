@@ -120,8 +120,8 @@ class _FaultRates:
 def _fault_rates(events: int) -> _FaultRates:
     """Return the rates for a run. A longer run has lower rates, and still more faults."""
     if events > ONE_BURST_DAYS * EVENTS_PER_DAY:
-        return _FaultRates(0.0003, 0.001, (400, 1500))
-    return _FaultRates(0.001, 0.003, (150, 500))
+        return _FaultRates(0.0006, 0.001, (400, 1500))
+    return _FaultRates(0.004, 0.004, (150, 500))
 
 
 def _daily_calls(options: RunOptions, bursts: int) -> dict[str, int]:

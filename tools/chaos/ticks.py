@@ -33,6 +33,7 @@ class Ticks:
     _next     the time of the next tick, in seconds since the epoch
     _minutes  the interval between the last tick and the next one
     _calls    the calls of the vendors at the last tick
+    _known    when the first events of each shelf are due and expected; None if that may have changed
     """
 
     services: Services
@@ -40,6 +41,11 @@ class Ticks:
     _next: float = 0.0
     _minutes: int = 1
     _calls: int = -1
+    _known: list[tuple[float, float]] | None = None
+
+    def change(self) -> None:
+        """Note that a worker may have changed the backlog."""
+        self._known = None
 
     def is_due(self) -> bool:
         """Return whether a tick is due that may have something to do. Reads the backlog once a minute."""
@@ -66,7 +72,9 @@ class Ticks:
         An event that waits for the account is expected at a time. If that has passed, or if another event is
         due already, the next tick may send it. Reads the backlog.
         """
-        times = [due or expected for due, expected in self._firsts()]
+        if self._known is None:
+            self._known = self._firsts()
+        times = [due or expected for due, expected in self._known]
         if not times:
             return None
         return max(_minute_after(min(times)), self._next)

@@ -22,6 +22,8 @@ from push_relay.core.queue_format import (
 )
 
 CONNECTIONS = 3
+#: A push that waits for its account should be handled this often at most.
+MAX_HANDLINGS = 3
 #: The ways by which an event can be dead-lettered because of another event's crash: the deployer's FIFO queue
 #: counts every receive, and Lambda gives up an invocation after three attempts.
 _MAY_CRASH = frozenset({Way.FIFO, Way.INVOKED})
@@ -244,6 +246,17 @@ def _check_invariant(evidence: Evidence, verdict: Verdict) -> None:
         verdict.fail("the invariant does not add up", "all workers")
 
 
+def _handlings(evidence: Evidence) -> dict[str, float]:
+    """Return how often pushes were handled that waited for their account: once for each wait, and at last."""
+    counts = [waits + 1 for waits in evidence.waits.values()]
+    return {
+        "pushes": len(counts),
+        "mean": round(sum(counts) / max(1, len(counts)), 2),
+        "max": max(counts, default=0),
+        "more_than_3": sum(count > MAX_HANDLINGS for count in counts),
+    }
+
+
 def _details(facts: Facts, source: EventSource, evidence: Evidence, services: Services) -> dict[str, Any]:
     doubts = Counter(
         reason
@@ -253,6 +266,7 @@ def _details(facts: Facts, source: EventSource, evidence: Evidence, services: Se
     )
     counts = [each.sandbox.record.counts for each in services.organisations]
     return {
+        "handlings": _handlings(evidence),
         "taken_up": evidence.taken_up,
         "in_hand_when_killed": evidence.in_hand,
         "receipts": dict(sorted(evidence.receipts.items())),

@@ -7,7 +7,6 @@ The composition root makes the objects. `watch` replaces the classes that it use
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 from chaos.fault_injector import FaultInjector, describe, error_name, is_poison, markers_of
@@ -240,7 +239,7 @@ def _replace_classes(injector: FaultInjector) -> None:
     }
     for name, wrapper in wrapped.items():
         setattr(deliver, name, _wrapping(getattr(deliver, name), wrapper, injector))
-    replaced: Sequence[tuple[ModuleType, str, Any]] = [
+    replaced: Sequence[tuple[Any, str, Any]] = [
         (deliver, "Sender", WatchedSender),
         (deliver, "Parking", WatchedParking),
         (deliver, "Lane", WatchedLane),
