@@ -61,13 +61,13 @@ class Backlog:
             )
         return None
 
-    def due(self, shelf: Shelf, count: int, now: float) -> Sequence[Waiting | Unreadable]:
+    def due(self, shelf: Shelf, count: int, now: float, after: str = "") -> Sequence[Waiting | Unreadable]:
         """Return the first events of a shelf that are due."""
         self._fail()
         with self._lock:
             stored: dict[tuple[Shelf, str], Waiting | Unreadable] = {**self.items, **self.unreadable}
         before = after_due(now)
-        keys = sorted(key for key in stored if key[0] == shelf and key[1] < before)
+        keys = sorted(key for key in stored if key[0] == shelf and after < key[1] < before)
         return [stored[key] for key in keys[: min(count, self.most)]]
 
     def remove(self, waiting: Sequence[Waiting | Unreadable]) -> None:

@@ -7,6 +7,7 @@ from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable
 from push_relay.adapters.dynamodb.batches import DynamoDbBatches
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.ledger_writes import GroupWrites
 from push_relay.adapters.dynamodb.permits import DynamoDbPermits
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.process import Threads
@@ -29,7 +30,7 @@ from push_relay.entrypoints.backlog_feed import FeedParts
 from push_relay.entrypoints.batch_consumer import BatchConsumer
 from push_relay.entrypoints.drain import Drainer
 from push_relay.entrypoints.ending import Ending
-from push_relay.settings import Settings
+from push_relay.settings import LedgerWrites, Settings
 
 #: Threads of a lane besides those that make its calls: the writer, and one step that goes on beside another.
 _MORE_THREADS = 3
@@ -61,7 +62,8 @@ def build_back_half(common: Common) -> BackHalf:
     """Wire the back half."""
     settings, clock = common.settings, common.clock
     table = LedgerTable(settings.ledger_table)
-    ledger = DynamoDbLedger(table, clock.now)
+    # PartiQL's module is only imported if it is chosen.
+    ledger = DynamoDbLedger(table, clock.now, _group_writes(settings, table))
     backlog = DynamoDbBacklog(BacklogTable(settings.backlog_table), clock.now)
     accounts = common.routing.accounts
     permits = {name: _permits(common, account, table) for name, account in accounts.items()}
@@ -72,6 +74,14 @@ def build_back_half(common: Common) -> BackHalf:
     }
     relay = Relay(Translator(common.sources, common.routing), lanes, ledger, Threads(len(lanes)))
     return BackHalf(relay, Ending(common.queue, parking, clock), backlog)
+
+
+def _group_writes(settings: Settings, table: LedgerTable) -> GroupWrites | None:
+    if settings.ledger_writes is LedgerWrites.SINGLE:
+        return None
+    from push_relay.adapters.dynamodb.ledger_partiql import PartiqlWrites  # noqa: PLC0415
+
+    return PartiqlWrites(table)
 
 
 def _permits(common: Common, account: Account, table: LedgerTable) -> AccountPermits:

@@ -16,7 +16,7 @@ from typing import Protocol
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import account_of
 from push_relay.core.delivery.lane import Feed, Lane, ParallelMap
-from push_relay.core.delivery.run import Task
+from push_relay.core.delivery.run_parts import Task
 from push_relay.core.delivery.wake_up import SOURCE
 from push_relay.core.errors import UnknownAccount
 from push_relay.core.event import Event

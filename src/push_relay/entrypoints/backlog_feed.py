@@ -15,7 +15,8 @@ from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.permit_session import LanePermits
-from push_relay.core.delivery.run import AHEAD, LOOK_SECS, RunEnd, Task
+from push_relay.core.delivery.run import AHEAD, LOOK_SECS
+from push_relay.core.delivery.run_parts import RunEnd, Task
 from push_relay.core.errors import (
     BudgetExhausted,
     ConnectionsBusy,
@@ -78,6 +79,7 @@ class BacklogFeed:
         self._open: dict[Shelf, bool] = {}
         self._taken: dict[int, _Taken] = {}
         self._seen: dict[Shelf, set[str]] = {}  # places that this feed has taken and not removed
+        self._last: dict[Shelf, str] = {}  # the place of the last one that was taken in order
         self._finished: list[Waiting | Unreadable] = []
         self._count = self._counted = 0  # events taken: until now, before the last run
         self.end = RunEnd()
@@ -147,8 +149,13 @@ class BacklogFeed:
     def _fresh(self, shelf: Shelf, count: int) -> Sequence[Waiting | Unreadable]:
         """Return the first due events of a shelf that this feed has not taken yet."""
         seen = self._seen.setdefault(shelf, set())
-        found = self._parts.backlog.due(shelf, count + len(seen), self._parts.clock.now())
-        return [each for each in found if each.position not in seen][:count]
+        fresh: list[Waiting | Unreadable] = []
+        now, after = self._parts.clock.now(), ""
+        while len(fresh) < count and (page := self._parts.backlog.due(shelf, count, now, after)):
+            # Events in hand stay in the backlog, so the first ones may all have been taken.
+            fresh += [each for each in page if each.position not in seen]
+            after = page[-1].position
+        return fresh[:count]
 
     @property
     def _known_lane(self) -> Lane:
@@ -189,6 +196,10 @@ class BacklogFeed:
         error = Crashed(f"the function had the event {each.tries} times and did not finish it")
         self._finish(_Taken(each, [Receipt.of_error(each.event, error)], 0))
         return False
+
+    def _due(self, shelf: Shelf, count: int, after: str = "") -> list[Waiting | Unreadable]:
+        found = self._parts.backlog.due(shelf, count, self._parts.clock.now(), after)
+        return [each for each in found if each.position not in self._seen[shelf]]
 
     def _tasks(self, each: Waiting | Unreadable) -> Sequence[Task]:
         """Return the pushes of an event; end it if it has none."""

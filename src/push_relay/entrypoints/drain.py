@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.lane import ParallelMap
 from push_relay.core.errors import RelayError
+from push_relay.core.outcomes import code_of, safe_detail
 from push_relay.entrypoints.backlog_feed import BacklogFeed, FeedParts
 
 
@@ -44,7 +45,13 @@ class Drainer:
 
     def _drain(self, account: str, time_left: TimeLeft) -> None:
         feed = self.feed(account, time_left)
-        self.parts.relay.lanes[account].drain(feed, time_left)
+        try:
+            self.parts.relay.lanes[account].drain(feed, time_left)
+        except Exception as exc:  # noqa: BLE001 (nothing is lost; the next drain handles each event alone)
+            self.parts.telemetry.trouble(
+                "a drain has failed", error_code=code_of(exc), detail=safe_detail(exc)
+            )
+            return
         if feed.end.has_more and self.parts.relay.lanes[account].permits.wait() is None:
             self.parts.ending.parking.announce(account)
 

@@ -2,14 +2,14 @@
 
 | `shelf`                | `position`                | item                                            |
 |------------------------|---------------------------|-------------------------------------------------|
-| `<account>#0`          | `<due>#<arrival>#<mark>`  | an urgent event that waits                      |
+| `<account>#0`          | `<time>#<arrival>#<mark>` | an urgent event that waits                      |
 | `<account>#1`          | the same                  | a normal event that waits                       |
 | `<account>#1#<source>` | the same                  | the same, for the budget of a source            |
 | `#part#<id>`           | `<number>`, three digits  | a part of an event that does not fit an item    |
 | `#shelves`             | `#`                       | the shelves that have ever had an event         |
 
-A name of an account or a source has no `#`. `<due>` is in seconds since the epoch (0: as soon as the account
-permits), `<arrival>` in milliseconds; both have leading zeros. `<mark>` is a hash of what makes the event
+A name of an account or a source has no `#`. `<time>` is when the event is due, in seconds since the epoch, or
+when it arrived; `<arrival>` is in milliseconds. Both have leading zeros. `<mark>` is a hash of what makes the event
 another one than its neighbours (`place` in `core/delivery/backlog.py`).
 
 | attribute    | items       | read | meaning                                                                |
@@ -51,8 +51,9 @@ from push_relay.core.queue_format import COMPRESSED, EVENT_ATTRIBUTE, MAX_MESSAG
 
 #: Bytes of a packed event in one item. DynamoDB's limit is 400 KB, with the other attributes.
 PART_BYTES = 390_000
-#: Bytes of packed events that one call returns, so that large ones do not fill the function's memory.
-READ_BYTES = 4 * 1024 * 1024
+#: Bytes of events, as JSON, that one call returns, so that large ones do not fill the function's memory. One
+#: whose message is compressed too may have far more, and is returned alone.
+READ_BYTES = 2 * 1024 * 1024
 #: Seconds after which a part is deleted that may have no event: longer than any event waits.
 PART_SECS = 60 * 86_400
 _REGISTRY = Key("#shelves", "#")
@@ -153,17 +154,20 @@ class DynamoDbBacklog:
 
     # --- reading ------------------------------------------------------------------------------------
 
-    def due(self, shelf: Shelf, count: int, now: float) -> Sequence[Waiting | Unreadable]:
+    def due(self, shelf: Shelf, count: int, now: float, after: str = "") -> Sequence[Waiting | Unreadable]:
         """Return the first events of a shelf that are due."""
         found: list[Waiting | Unreadable] = []
         size = 0
-        for page in self._table.query(shelf_name(shelf), before=after_due(now), limit=count):
+        for page in self._table.query(shelf_name(shelf), after=after, before=after_due(now), limit=count):
             for item in page:
                 packed = self._packed(item)
                 if packed is None:
                     continue
-                found.append(_read(shelf, item, packed))
-                size += len(packed)
+                body = _decompressed(packed)
+                size += READ_BYTES if _text(item, "version") == COMPRESSED else len(body)
+                if found and size > READ_BYTES:
+                    return found
+                found.append(_read(shelf, item, body))
                 if len(found) == count or size >= READ_BYTES:
                     return found
         return found
@@ -224,9 +228,8 @@ def _bytes(item: Item) -> bytes:
     return bytes(item.get("packed", {}).get("B", b""))
 
 
-def _read(shelf: Shelf, item: Item, packed: bytes) -> Waiting | Unreadable:
+def _read(shelf: Shelf, item: Item, body: bytes) -> Waiting | Unreadable:
     """Return the event of an item, or what can be read of it."""
-    body = _decompressed(packed)
     try:
         return Waiting(
             shelf=shelf,

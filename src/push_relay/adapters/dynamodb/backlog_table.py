@@ -42,11 +42,12 @@ class BacklogTable:
         self._call("update_item", TableName=self.name, Key=key.item(), **arguments)
 
     def query(
-        self, shelf: str, *, position: str = "", before: str = "", limit: int = 0
+        self, shelf: str, *, position: str = "", after: str = "", before: str = "", limit: int = 0
     ) -> Iterator[Sequence[Item]]:
         """Yield the items of a shelf as they are now, in order and page by page; a page has at most 1 MB.
 
         position  only the item at it; empty: all
+        after     only items whose positions sort after it; empty: all
         before    only items whose positions sort before it; empty: all
         limit     items of a page; 0: as many as fit
 
@@ -58,6 +59,9 @@ class BacklogTable:
             values[":position"] = text(position or before)
             names = {"ExpressionAttributeNames": {"#position": "position"}}
         start: dict[str, Any] = {"Limit": limit} if limit else {}
+        if after:
+            # There need not be such an item.
+            start["ExclusiveStartKey"] = Key(shelf, after).item()
         while True:
             answer = self._call(
                 "query",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.errors import RelayError
 from push_relay.core.event import Event, sha256_hex
 
@@ -76,8 +77,10 @@ class Backlog(Protocol):
         """
         ...
 
-    def due(self, shelf: Shelf, count: int, now: float) -> Sequence[Waiting | Unreadable]:
-        """Return the first events of a shelf that are due, in order of due time and arrival.
+    def due(self, shelf: Shelf, count: int, now: float, after: str = "") -> Sequence[Waiting | Unreadable]:
+        """Return the first events of a shelf that are due, in the order of their places.
+
+        after  only events whose places follow this one; empty: all
 
         These may be fewer than `count` if they are large, but at least one if any is due.
         """
@@ -97,7 +100,10 @@ class Backlog(Protocol):
 
 
 def place(waiting: Waiting) -> str:
-    """Return the place of an event on its shelf. Places sort as texts, by due time and then by arrival.
+    """Return the place of an event on its shelf. Places sort as texts, by time and then by arrival.
+
+    The time is that until which the event waits; if there is none, that of its arrival. So an event that is
+    tried again at a time does not wait for all others.
 
     The same event has the same place if it waits until the same time. So a message that SQS hands out twice
     is one event of the backlog. An event with the same content for other pushes has another place.
@@ -107,7 +113,9 @@ def place(waiting: Waiting) -> str:
     parts += [*event.only, "", *event.skip]
     mark = sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))[:16]
     arrival = _digits(round(event.received_at * 1000), _ARRIVAL_DIGITS)
-    return f"{_digits(ceil_secs(waiting.due), _DUE_DIGITS)}#{arrival}#{mark}"
+    # Another worker's clock may be behind the one that has noted the arrival.
+    time = ceil_secs(waiting.due) or math.floor(event.received_at) - CLOCK_SKEW_SECS
+    return f"{_digits(time, _DUE_DIGITS)}#{arrival}#{mark}"
 
 
 def after_due(now: float) -> str:

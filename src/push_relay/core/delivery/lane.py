@@ -21,7 +21,8 @@ from push_relay.core.delivery.batching import (
     split_refused_batch,
 )
 from push_relay.core.delivery.permit_session import LanePermits
-from push_relay.core.delivery.run import Run, RunEnd, RunParts, Task, Threads
+from push_relay.core.delivery.run import Run
+from push_relay.core.delivery.run_parts import RunEnd, RunParts, Task, Threads
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import VendorRejected
 from push_relay.core.event import Event

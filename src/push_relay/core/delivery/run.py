@@ -14,17 +14,13 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
 
-from push_relay.core.account import Account
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.permit_session import LanePermits, Session
-from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
+from push_relay.core.delivery.run_parts import Ready, RunEnd, RunParts, Supply, Task
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
-from push_relay.core.event import Event
-from push_relay.core.push import Push, Receipt
+from push_relay.core.push import Receipt
 
 #: Pushes that are claimed together for each connection, and pushes for each connection below which others
 #: are claimed.
@@ -36,69 +32,6 @@ _MAX_CALL_SECS = 20.0
 #: A call does not begin if less than so many seconds are left, unless that is enough for the longest call. It
 #: would probably end without an answer.
 _LEAST_CALL_SECS = 5.0
-
-
-class Task(NamedTuple):
-    """A push to send, the event that it is about, and the event's number among those of the invocation."""
-
-    number: int
-    event: Event
-    push: Push
-
-
-class Supply(Protocol):
-    """Pushes to send. Safe to use from several threads. No method raises."""
-
-    def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
-        """Return the next pushes, about so many; none if there is no other now. `urgent`: urgent ones."""
-        ...
-
-    @property
-    def holds_back(self) -> bool:
-        """Whether it has others that it returns when those that it has returned have ended."""
-        ...
-
-    def ended(self, task: Task, receipt: Receipt) -> None:
-        """Note that a push has ended, and is recorded in the ledger if it was claimed."""
-        ...
-
-
-class Threads(Protocol):
-    """Threads that run functions side by side."""
-
-    def start(self, function: Callable[[], None]) -> Callable[[], None]:
-        """Start a function, which never raises; return a function that waits for its end."""
-        ...
-
-
-class RunEnd(NamedTuple):
-    """How a run has ended.
-
-    announced  whether other workers have put events into the backlog for it meanwhile
-    has_more   whether it has stopped before the end of its supply, because the time was up
-    """
-
-    announced: bool = False
-    has_more: bool = False
-
-
-class _Ready(NamedTuple):
-    """A push that can be sent, in the order in which it is: urgent ones first, then as they were taken."""
-
-    is_normal: bool
-    order: int
-    task: Task
-    supply: Supply
-
-
-@dataclass(frozen=True, slots=True)
-class RunParts:
-    """The parts of a lane that a run uses."""
-
-    account: Account
-    sender: Sender
-    permits: LanePermits
-    threads: Threads
 
 
 class Run:
@@ -122,14 +55,12 @@ class Run:
         self._time_left = time_left
         self._own, self._more = own, more
         self._drains = drains and more is not None
-        self._session: Session = parts.permits.session(
-            time_left, drains=more is not None, drains_now=self._drains
-        )
+        self._session = parts.permits.session(time_left, drains=more is not None, drains_now=self._drains)
         self._changed = threading.Condition()
-        self._ready: list[_Ready] = []
+        self._ready: list[Ready] = []
         self._order = itertools.count()
         self._sending = 0  # threads that make calls
-        self._unsettled: list[tuple[_Ready, Receipt]] = []
+        self._unsettled: list[tuple[Ready, Receipt]] = []
         self._is_writing = False
         self._is_dry = False  # whether there is nothing left to take
         self._own_is_dry = False
@@ -294,9 +225,9 @@ class Run:
         supply: Supply,
     ) -> None:
         """Keep the pushes that can be sent, and end the others."""
-        claimed_in_vain: list[tuple[_Ready, Receipt]] = []
+        claimed_in_vain: list[tuple[Ready, Receipt]] = []
         for task, unclaimed, refusal in zip(tasks, claims, refusals, strict=True):
-            ready = _Ready(not task.push.high, next(self._order), task, supply)
+            ready = Ready(not task.push.high, next(self._order), task, supply)
             if unclaimed:
                 supply.ended(task, self._sender.paced(unclaimed))
             elif refusal:
@@ -362,7 +293,7 @@ class Run:
             )
             self._called(ready, receipt)
 
-    def _next(self) -> _Ready | None:
+    def _next(self) -> Ready | None:
         with self._changed:
             if self._ready and not self._failed and self._sending <= self._session.connections:
                 return heapq.heappop(self._ready)
@@ -370,7 +301,7 @@ class Run:
             self._changed.notify_all()
             return None
 
-    def _called(self, ready: _Ready, receipt: Receipt) -> None:
+    def _called(self, ready: Ready, receipt: Receipt) -> None:
         with self._changed:
             self._unsettled.append((ready, receipt))
             is_last = self._is_dry and not self._ready and self._sending == 1
@@ -419,7 +350,7 @@ class Run:
             else:
                 self._settle(batch)
 
-    def _settle(self, batch: Sequence[tuple[_Ready, Receipt]]) -> None:
+    def _settle(self, batch: Sequence[tuple[Ready, Receipt]]) -> None:
         receipts = self._sender.record_all([receipt for _, receipt in batch])
         for (ready, _), receipt in zip(batch, receipts, strict=True):
             ready.supply.ended(ready.task, receipt)
