@@ -189,7 +189,7 @@ def test_pushes_that_have_their_own_reason_to_wait_are_not_judged(reason: str) -
 
 
 def test_an_outage_of_a_day_that_did_not_happen_fails_the_run() -> None:
-    """The run would prove less than its report says."""
+    """The run would prove less than its report shows."""
     run = LongRun()
     run.outages["default"].clear()
     assert run.failures() == {MISSING: [LONG.kind]}

@@ -31,6 +31,8 @@ _THROTTLED = {
 _BROKEN = "InternalServerError"
 #: There are few batch calls, so their own faults are this many times as probable as those of other calls.
 _BATCH_FAULTS = 40
+#: The same for BatchWriteItem, which is called whenever the backlog changes.
+_BATCH_WRITE_FAULTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class _BatchWrites:
         self.injector.at("after_batch_write", always=self._happens(self.injector.kill_probability))
 
     def _happens(self, probability: float) -> bool:
-        return self.injector.chance(min(0.5, probability * _BATCH_FAULTS))
+        return self.injector.chance(min(0.5, probability * _BATCH_WRITE_FAULTS))
 
 
 def hook_faults(injector: FaultInjector) -> None:
