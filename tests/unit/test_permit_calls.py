@@ -9,6 +9,17 @@ import pytest
 from permit_fleet import ACCOUNT, NOON, TODAY, Fleet, call, pushes, raised
 from ports import CREDENTIALS
 from push_relay.core.account import Account
+from push_relay.core.delivery.permit_calls import (
+    CallRequest,
+    Calls,
+    NoCall,
+    Shortage,
+    drawn,
+    missing,
+    shortage,
+)
+from push_relay.core.delivery.permits import DayCalls, Drawn
+from push_relay.core.delivery.quota import Allowance
 from push_relay.core.errors import (
     BudgetExhausted,
     ConnectionsBusy,
@@ -190,6 +201,24 @@ def test_a_call_that_midnight_overtakes_is_counted_for_the_new_day(fleet: Fleet)
     assert (fleet.used(), fleet.used(TOMORROW)) == (0, 1)
 
 
+def test_a_call_that_midnight_overtakes_while_it_begins_is_counted_for_the_new_day(fleet: Fleet) -> None:
+    """The store took seconds to answer."""
+    fleet.clock.time = MIDNIGHT - 4
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    fleet.clock.time = MIDNIGHT - 2.5
+
+    def takes_long(operation: str) -> bool:
+        fleet.clock.time += 5 if operation == "read" else 0
+        return False
+
+    fleet.store.fails = takes_long
+    call(session, pushes(1)[0])
+    assert (fleet.used(), fleet.used(TOMORROW)) == (1, 1)
+    session.finish()
+    assert (fleet.used(), fleet.used(TOMORROW)) == (0, 1)
+
+
 def test_a_call_is_refused_if_the_new_day_has_none_left() -> None:
     """Another worker's clock is ahead, and has used up the day."""
     fleet = Fleet(ACCOUNT._replace(daily_calls=2, reserved_percent=0))
@@ -276,6 +305,26 @@ def test_drawing_ahead_leaves_the_reserve_alone(fleet: Fleet) -> None:
     """The version before still has it for urgent pushes."""
     spend(fleet, 90)
     assert fleet.store.totals[DAY] == 90
+
+
+def test_a_call_that_was_not_drawn_is_not_granted() -> None:
+    """The limit alone does not allow it, because the version before may have used what is left."""
+    request = CallRequest([DAY], Allowance(100))
+    calls = {TODAY: DayCalls(used=5, drawn=5)}
+    assert missing(calls, request) is None
+    assert missing(calls, request, drawn=True) == NoCall(DAY, is_budget=False)
+    assert shortage(calls, [request] * 3, block=2) == Shortage(DAY, 3, 100)
+    assert shortage(calls, [request], block=2) == Shortage(DAY, 2, 100)
+
+
+def test_draws_are_added_in_any_order() -> None:
+    """Of two workers that draw at once, either may be the first to store it."""
+    first, second = Drawn(25, 30), Drawn(25, 55)
+    for draws in ((first, second), (second, first)):
+        calls: Calls = {}
+        for each in draws:
+            calls = drawn(calls, DAY, each)
+        assert calls[TODAY] == DayCalls(drawn=50, elsewhere=5)
 
 
 def test_a_draw_that_is_lost_is_over_counted_and_never_under_counted(fleet: Fleet) -> None:

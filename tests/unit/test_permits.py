@@ -1,6 +1,7 @@
 """A worker's permits: connections, calls and circuit in one write to begin and one to end."""
 
 import math
+from itertools import count
 
 import pytest
 
@@ -9,6 +10,7 @@ from ports import CREDENTIALS, ROTATED
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.connections import MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_circuit import FRESH_SECS
 from push_relay.core.delivery.permit_worker import LOOK_SECS
 from push_relay.core.delivery.permits import Lease
 from push_relay.core.errors import (
@@ -105,6 +107,15 @@ def test_connections_are_returned_when_they_are_idle(fleet: Fleet) -> None:
         assert (session.connections, fleet.leases()) == (1, 1)
 
 
+def test_the_end_leaves_a_call_its_connection(fleet: Fleet) -> None:
+    """The call is going on, and its lease ends later."""
+    session = fleet.session()
+    session.ask(pushes(2), 2)
+    with session.call(pushes(1)[0], CREDENTIALS, 10.0):
+        session.finish()
+        assert fleet.leases() == 1
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(LEASE_SECS + CLOCK_SKEW_SECS - 0.1, ConnectionsBusy), (LEASE_SECS + CLOCK_SKEW_SECS, type(None))],
@@ -156,6 +167,15 @@ def test_a_lost_lease_carries_no_call(fleet: Fleet) -> None:
     assert session.connections == 0
     session.finish()
     assert fleet.leases() == 3
+
+
+def test_a_lease_that_has_ended_is_extended_if_nobody_has_taken_it(fleet: Fleet) -> None:
+    """It does not count as a connection that is free in addition."""
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    fleet.clock.time += 60
+    session.ask(pushes(3), 3)
+    assert session.connections == 3
 
 
 def test_a_worker_whose_connections_are_all_busy_has_none_for_another_call(fleet: Fleet) -> None:
@@ -240,6 +260,20 @@ def test_a_lost_answer_to_the_end_frees_the_connections_of_both_writes(fleet: Fl
     assert fleet.leases() == 0
 
 
+def test_a_write_of_unknown_result_is_never_made_later(fleet: Fleet) -> None:
+    """A worker that uses the connections again writes first, also if it only looks."""
+    session = fleet.session(drains=True)
+    session.ask(pushes(3), 3)
+    before = fleet.store.permits
+    fleet.store.fails = lambda operation: operation == "swap"
+    session.give_back(1)
+    fleet.store.fails = lambda _operation: False
+    session.look()
+    assert session.connections == 3
+    late = before._replace(leases={}, stamp="late")
+    assert fleet.store.swap(before, late).stamp != "late"
+
+
 def test_a_worker_gives_up_if_others_are_always_faster(fleet: Fleet) -> None:
     """It does not try for ever."""
     session, others = fleet.session(), iter(range(1000))
@@ -284,6 +318,17 @@ def test_a_throttled_call_stops_all_workers(fleet: Fleet) -> None:
     assert not second.is_open(high=True)
 
 
+def test_a_call_notices_within_a_second_that_another_worker_was_throttled(fleet: Fleet) -> None:
+    """A long session rarely asks."""
+    session, other = fleet.session(), fleet.session()
+    session.ask(pushes(2), 1)
+    other.ask(pushes(1, 10), 1)
+    call(other, pushes(1, 10)[0], VendorThrottled("slow down"))
+    call(session, pushes(1)[0])
+    fleet.clock.time += FRESH_SECS
+    assert isinstance(raised(lambda: call(session, pushes(2)[1])), CircuitOpen)
+
+
 def test_one_push_is_the_probe_when_it_is_due_and_its_answer_ends_the_cool_down(fleet: Fleet) -> None:
     """No further write is needed to make it the probe."""
     process = fleet.process()
@@ -303,6 +348,21 @@ def test_one_push_is_the_probe_when_it_is_due_and_its_answer_ends_the_cool_down(
     call(session, pushes(1, 10)[0])
     assert fleet.store.operations.count("swap") == swaps + 1
     assert session.ask(pushes(2, 11), 3) == [None, None]
+
+
+def test_time_that_passes_before_a_probe_is_called_needs_no_further_write(fleet: Fleet) -> None:
+    """The probe's end is compared with the end of the lease, and not with a number of seconds."""
+    fleet.clock.time = NOON + 0.7
+    session = fleet.session()
+    session.ask(pushes(1), 1)
+    call(session, pushes(1)[0], VendorThrottled("slow down"))
+    fleet.clock.time += 10.4
+    now, ticks = fleet.clock.now, count()
+    fleet.clock.now = lambda: now() + 0.01 * next(ticks)  # type: ignore[method-assign]
+    session.ask(pushes(1, 10), 1)
+    fleet.store.operations.clear()
+    with session.call(pushes(1, 10)[0], CREDENTIALS, 60.0):
+        assert fleet.store.operations == []
 
 
 def test_a_probe_that_was_not_sent_is_given_up_at_the_end(fleet: Fleet) -> None:

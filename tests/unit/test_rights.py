@@ -58,7 +58,7 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def used(writes: LedgerWrites = LedgerWrites.SINGLE) -> set[str]:
-    """Return the actions that the code uses, directly or through a library, with a way to write the ledger."""
+    """Return the actions that the code uses, directly or by a library, with a way to write the ledger."""
     known, found = operations(), set()
     for file in _ADAPTERS:
         found |= {known[name] for name in names(file) if name in known}

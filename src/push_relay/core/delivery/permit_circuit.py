@@ -31,8 +31,6 @@ from push_relay.core.errors import (
 FRESH_SECS, STOPPED_SECS = 1.0, 60.0
 #: Errors of calls that the vendor did not answer, or refused to take.
 FAILURES = (VendorThrottled, VendorUnauthorized, VendorUnavailable, DeliveryUnknown)
-#: The error that rounding may add to a sum of moments.
-_ROUNDING_SECS = 0.001
 
 type Rule = Callable[[Cooldown], Cooldown]
 
@@ -61,11 +59,11 @@ class PermitCircuit:
         is_known = now < state.until and self._shared.is_fresh(self.fresh_secs) and not state.refused
         return stopped(state, now) if is_known else None
 
-    def admit(self, credentials: Credentials, lease_secs: float, probe: str) -> str:
+    def admit(self, credentials: Credentials, ended_at: float, probe: str) -> str:
         """Allow a call; return its name if it is the probe, else an empty text.
 
-        lease_secs  seconds after which the call has surely ended
-        probe       the name under which it was made the probe before; empty if it was not
+        ended_at  the moment at which the call has surely ended
+        probe     the name under which it was made the probe before; empty if it was not
 
         Raises CircuitOpen, VendorUnauthorized if credentials were refused and these are the same,
         LedgerUnavailable.
@@ -74,21 +72,22 @@ class PermitCircuit:
         state, now = self._current(), self._clock.now()
         if not cooldown.is_stopped(state, mark):
             return ""
-        if probe and state.probe == probe and now + lease_secs <= state.probe_until + _ROUNDING_SECS:
+        if probe and state.probe == probe and ended_at <= state.probe_until:
             return probe
         probe = probe or secrets.token_hex(8)
         if state.probe == probe or not cooldown.wait(state, now):
-            state = self._shared.change(lambda found: self._begin_probe(found, probe, lease_secs))
+            state = self._shared.change(lambda found: self._begin_probe(found, probe, ended_at))
             if state.probe == probe:
                 return probe
         if cooldown.is_stopped(state, mark):
             raise stopped(state, self._clock.now())
         return ""
 
-    def _begin_probe(self, permits: Permits, probe: str, lease_secs: float) -> tuple[Permits, Cooldown]:
+    def _begin_probe(self, permits: Permits, probe: str, ended_at: float) -> tuple[Permits, Cooldown]:
         # A worker's own probe that has not been sent yet is begun again with another end.
         state = cooldown.release_probe(permits.cooldown, probe)
-        state = cooldown.begin_probe(state, probe, self._clock.now(), lease_secs)
+        now = self._clock.now()
+        state = cooldown.begin_probe(state, probe, now, ended_at - now)
         return permits._replace(cooldown=state), state
 
     def ended(self, error: BaseException | None, probe: str, credentials: Credentials) -> Rule:

@@ -111,15 +111,15 @@ class PermitSession:
         deadline = self._lane.clock.monotonic() + seconds
         connection = self._take(push)
         try:
-            allowed = self._secure(connection, seconds)
-            grant = self._begin(push, credentials, allowed)
+            end = self._secure(connection, seconds)
+            grant = self._begin(push, credentials, end)
         except BaseException:
             with self._lock:
                 self._busy.discard(connection)
             raise
         try:
             # The steps before may have taken some of the time.
-            yield min(deadline - self._lane.clock.monotonic(), self._left(connection))
+            yield min(deadline - self._lane.clock.monotonic(), end - self._lane.clock.now())
         except BaseException as exc:
             self._end(connection, grant, credentials, exc)
             raise
@@ -139,7 +139,7 @@ class PermitSession:
             return connection
 
     def _secure(self, connection: int, seconds: float) -> float:
-        """Return the seconds that a call may take on a connection, `seconds` at most.
+        """Return the moment at which a call has to end that may take `seconds` and the rest of its lease.
 
         The leases are renewed if this one does not cover the longest call. Raises ConnectionsBusy if it was
         lost, LedgerUnavailable if it could not be renewed.
@@ -154,24 +154,28 @@ class PermitSession:
                     )
         if connection not in self._held:
             raise ConnectionsBusy("the lease of the connection ended, and another worker has it")
-        return min(seconds, self._left(connection))
+        return min(self._lane.clock.now() + seconds, self._held.get(connection, 0))
 
-    def _begin(self, push: "Push", credentials: Credentials, allowed: float) -> Grant:
+    def _begin(self, push: "Push", credentials: Credentials, end: float) -> Grant:
         """Use up the push's call, which the circuit has to allow. Raises the errors of `call`."""
-        grant = self._call_of(push)
-        try:
-            probe = self._lane.circuit.admit(credentials, allowed + CLOCK_SKEW_SECS, grant.probe)
-        except BaseException:
+        while True:
+            grant = self._call_of(push)
+            try:
+                probe = self._lane.circuit.admit(credentials, end + CLOCK_SKEW_SECS, grant.probe)
+            except BaseException:
+                with self._lock:
+                    self._spare.append(grant)
+                raise
+            days = self._lane.days.now()
+            unused_days = [day for day in grant.days if day not in days]
             with self._lock:
-                self._spare.append(grant)
-            raise
-        days = self._lane.days.now()
-        past = [day for day in grant.days if day not in days]
-        unsent = "" if grant.probe == probe else grant.probe
-        if past or unsent:
-            with self._lock:
-                self._spare.append(Grant(past, grant.sources, unsent))
-        return grant._replace(days=[day for day in grant.days if day in days], probe=probe)
+                if not all(day in grant.days for day in days):
+                    # Midnight has passed while the circuit was asked.
+                    self._grants[push.key] = grant._replace(probe=probe or grant.probe)
+                    continue
+                if unused_days:
+                    self._spare.append(Grant(unused_days, grant.sources))
+            return grant._replace(days=days, probe=probe)
 
     def _call_of(self, push: "Push") -> Grant:
         """Take the push's call. If it has none for the day that it is now, another one is asked for."""
