@@ -178,6 +178,7 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
         verdict.details["clock_changes"] = [day.isoformat() for day in calendar.changes]
         if left := ticks.count():
             verdict.fail("left in the backlog", str(left))
+        verdict.details["ledger_writes"] = str(services.settings.ledger_writes)
         verdict.details["ticks"] = ticks.given
         verdict.details["workers_killed"] = pool.killed
         verdict.details["replays"] = {"started": replays.started, "killed": replays.killed}

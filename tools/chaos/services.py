@@ -16,7 +16,7 @@ from chaos.run_calendar import Calendar
 from chaos.run_clock import RunClock
 from chaos.split_sources import write_split_sources
 from push_relay.core.push import DEFAULT_ACCOUNT
-from push_relay.settings import DeliveryMode, Settings
+from push_relay.settings import DeliveryMode, LedgerWrites, Settings
 from relayctl import ministack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
 from relayctl.local_aws import REGION, create_backlog_table
@@ -96,7 +96,7 @@ def started_services(
         aws = ministack.start(processes, directory)
         signing = {name: secrets.token_urlsafe(24) for name in ("github", "each", "lines")}
         signing |= dict.fromkeys(("push", "list"), "whsec_" + "c2VjcmV0" * 4)
-        settings = _settings(aws, directory, signing, organisations)
+        settings = _settings(aws, directory, seed, signing, organisations)
         _write_configs(directory, organisations)
         with _environment(aws):
             yield Services(
@@ -138,7 +138,11 @@ def _sources(directory: Path) -> Path:
 
 
 def _settings(
-    aws: LocalAws, directory: Path, signing: Mapping[str, str], organisations: Sequence[Organisation]
+    aws: LocalAws,
+    directory: Path,
+    seed: int,
+    signing: Mapping[str, str],
+    organisations: Sequence[Organisation],
 ) -> Settings:
     sqs = queue_client(aws)
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
@@ -166,6 +170,8 @@ def _settings(
         config_file=directory / "relay.toml",
         sources_directory=_sources(directory),
         backlog_table="backlog",
+        # Both ways to write groups must hold.
+        ledger_writes=list(LedgerWrites)[seed % len(LedgerWrites)],
     )
 
 
