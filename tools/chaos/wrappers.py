@@ -22,7 +22,7 @@ from push_relay.core.delivery.batching import SinglePush
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.lane import Feed, Lane
 from push_relay.core.delivery.parking import Parking
-from push_relay.core.delivery.run import Task
+from push_relay.core.delivery.run_parts import Task
 from push_relay.core.delivery.sender import PushApi, Sender
 from push_relay.core.delivery.wake_up import SOURCE as BATCH_SOURCE
 from push_relay.core.event import Event
