@@ -122,6 +122,7 @@ def test_a_wait_for_the_account_is_counted(outcome: str, code: str, waits: int) 
     receipt = {"step": "receipt", "event_id": "e", "outcome": outcome, "code": code, **_ABOUT, "at": 0.0}
     _Reading(evidence).read([receipt])
     assert evidence.waits[PUSH_ID] == waits
+    assert (PUSH_ID in evidence.scarce) is (waits > 0 and code == "quota_exhausted")
 
 
 _ABOUT = {"key": "k", "to": PUSH_ID[1], "markers": [MARKER]}

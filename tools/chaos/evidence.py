@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from chaos.journal import Entry, read_journals
 from chaos.plan import MARKER, recipient_name
-from chaos.run_calendar import TIME_ZONE
 from chaos.services import Services
 from push_relay.core.delivery.ledger import Claim
 from push_relay.core.errors import BudgetExhausted, CircuitOpen, ConnectionsBusy, QuotaExhausted
@@ -24,14 +23,10 @@ type PushId = tuple[str, str]
 _FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "external"}
 #: A killed replay has hidden messages for this long at most.
 _HIDDEN_SECS: Final = 120.0
-#: When this share of a day's calls is made, a push may have to wait: a source has used up its budget, or the
-#: other calls are reserved.
-_SCARCE_SHARE: Final = 0.75
 _REFUSED: Final = "vendor_rejected"
 #: The codes of pushes that wait for their account, whatever their own attempts were.
-_ACCOUNT_CODES: Final = frozenset(
-    error.code for error in (BudgetExhausted, CircuitOpen, ConnectionsBusy, QuotaExhausted)
-)
+_SCARCE_CODES: Final = frozenset({BudgetExhausted.code, QuotaExhausted.code})
+_ACCOUNT_CODES: Final = _SCARCE_CODES | {CircuitOpen.code, ConnectionsBusy.code}
 _UNKNOWN: Final = "delivery_unknown"
 #: Reasons for which a push may be shown a second time.
 UNKNOWN: Final = "nobody knows whether it was shown"
@@ -62,7 +57,7 @@ class Evidence:
     closed      the outcomes of each push's receipts
     order       the number of the call that has shown each push first, among its organisation's calls
     shown_at    when each push was shown first, in seconds since the epoch
-    scarce      for each account, when most of a day's calls were made, in seconds since the epoch
+    scarce      pushes that had to wait because the calls of a day, or of a source, were used up
     unknown     how often each push was sent without an answer that shows whether it was accepted
     replayed    how often each push was claimed for a replay
     push_ids    the pushes that a key of the ledger stands for; a batch push has several
@@ -85,7 +80,7 @@ class Evidence:
     closed: dict[PushId, set[str]] = field(default_factory=lambda: defaultdict(set))
     order: dict[PushId, int] = field(default_factory=dict)
     shown_at: dict[PushId, float] = field(default_factory=dict)
-    scarce: dict[str, list[float]] = field(default_factory=dict)
+    scarce: set[PushId] = field(default_factory=set)
     unknown: Counter[PushId] = field(default_factory=Counter)
     replayed: Counter[PushId] = field(default_factory=Counter)
     push_ids: dict[str, set[PushId]] = field(default_factory=lambda: defaultdict(set))
@@ -127,26 +122,12 @@ def collect(services: Services) -> Evidence:
     """Read the sandboxes' records, the journals and the dead-letter queue."""
     evidence = Evidence()
     for organisation in services.organisations:
-        calls = organisation.sandbox.record.calls()
-        evidence.scarce[organisation.account] = _scarce_times(calls, organisation.daily_calls)
-        for call in calls:
+        for call in organisation.sandbox.record.calls():
             _read_call(call, organisation.account, evidence)
     for file, entries in read_journals(services.journals):
         _Reading(evidence, file.stem).read(entries)
     evidence.dead = list(_dead_letters(services))
     return evidence
-
-
-def _scarce_times(calls: Iterable[Call], daily_calls: int) -> list[float]:
-    """Return when _SCARCE_SHARE of a day's calls were made, for each day on which that happened."""
-    counts = Counter[str]()
-    times: list[float] = []
-    for call in calls:
-        day = call.time.astimezone(TIME_ZONE).date().isoformat()
-        counts[day] += 1
-        if counts[day] == int(daily_calls * _SCARCE_SHARE):
-            times.append(call.time.timestamp())
-    return times
 
 
 def _read_call(call: Call, account: str, evidence: Evidence) -> None:
@@ -331,6 +312,8 @@ class _Reading:
             self.evidence.closed[push_id].add(outcome)
         if outcome == Outcome.PARKED and entry["code"] in _ACCOUNT_CODES:
             self.evidence.waits.update(push_ids)
+            if entry["code"] in _SCARCE_CODES:
+                self.evidence.scarce.update(push_ids)
         if outcome == Outcome.FILTERED:
             self.evidence.filtered.add(entry["event_id"])
 
