@@ -6,7 +6,7 @@ is released when its invocation would have ended.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from fake_sqs import FakeSqs
@@ -17,7 +17,7 @@ from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.clock import TimeLeft
 from push_relay.core.event import Arrival, Event
-from push_relay.core.push import DEFAULT_ACCOUNT, Push
+from push_relay.core.push import Push
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 
@@ -83,9 +83,8 @@ class EventSource:
         # Each test replaces the table of clients, so this one does not outlive the test.
         aws._clients["sqs"] = self.sqs
         queue: Any = SqsQueue(EVENTS, DEAD, world.clock.now)
-        world.messages = queue
+        world.change_messages(queue)
         world.context.seconds = TIMEOUT
-        world.change_lane(batcher=replace(world.relay.lanes[DEFAULT_ACCOUNT].batcher, queue=queue))
         world.relay = DyingRelay(world.translator, world.relay.lanes, world.ledger, in_turn)
         world.recogniser = DyingRecogniser(world.sources, world.routing, world.clock.now)
         world.vendor.judge = self._judge

@@ -110,6 +110,15 @@ class FakeSqs:
         queue = self.queues[arguments["QueueUrl"]]
         queue[:] = [m for m in queue if m.handle != arguments["ReceiptHandle"]]
 
+    def delete_message_batch(self, **arguments: Any) -> dict[str, Any]:
+        """Delete messages by their last handles."""
+        self._called("delete_message_batch", arguments)
+        assert 0 < len(arguments["Entries"]) <= 10
+        handles = {entry["ReceiptHandle"] for entry in arguments["Entries"]}
+        queue = self.queues[arguments["QueueUrl"]]
+        queue[:] = [m for m in queue if m.handle not in handles]
+        return {}
+
     def change_message_visibility_batch(self, **arguments: Any) -> dict[str, Any]:
         """Make messages visible, or hide them for longer."""
         self._called("change_message_visibility_batch", arguments)

@@ -21,6 +21,7 @@ from push_relay.core.delivery.batching import Batcher
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.parking import Parking
 from push_relay.core.delivery.sender import Sender
+from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Event
 from push_relay.core.intake import Forward, Forwarded, Intake, QueueForward
 from push_relay.core.outcomes import Outcome
@@ -227,6 +228,28 @@ class World:
     def reasons(self) -> list[str]:
         """The codes for which the events of the backlog wait."""
         return [each.reason for each in self.backlog.all()]
+
+    def change_messages(self, messages: Any) -> None:
+        """Replace the queue and the dead-letter queue of the back half."""
+        self.messages = messages
+        self.parking = replace(self.parking, queue=messages)
+        self.ending = replace(self.ending, queues=messages, parking=self.parking)
+        lanes = {
+            name: replace(lane, batcher=replace(lane.batcher, scheduler=self.parking))
+            for name, lane in self.relay.lanes.items()
+        }
+        self.relay = replace(self.relay, lanes=lanes)
+
+    def break_parking(self) -> None:
+        """Refuse what has to be parked or dead-lettered: neither the backlog nor the queue answers."""
+        self.backlog.error = LedgerUnavailable("the backlog did not answer (Fake)")
+        self.messages.break_down()
+
+    def take_parked(self) -> list[Event]:
+        """Remove all events from the backlog, and return them."""
+        events = [event for event, _, _ in self.parked]
+        self.backlog.items.clear()
+        return events
 
     def change_lane(self, **changes: Any) -> None:
         """Replace parts of the default account's lane. The batcher gets a new sender too."""

@@ -83,6 +83,7 @@ class BacklogContract:
         expected = [*(f"e-{n}" for n in range(30)), "e-100", "e-101"]
         assert ids(backlog.due(SHELF, 100, NOW)) == expected
         assert ids(backlog.due(SHELF, 7, NOW)) == expected[:7]
+        assert backlog.due(SHELF, 0, NOW) == []
         assert ids(backlog.due(SHELF, 100, NOW + 1)) == [*expected, "e-102"]
 
     def test_each_shelf_has_its_own_events(self, workers: Workers) -> None:
@@ -123,6 +124,12 @@ class BacklogContract:
         """The parts of an event that are for different pushes, and its replays, wait side by side."""
         stored(workers.one(), WAITING)
         stored(workers.one(), WAITING._replace(event=replace(EVENT, **changes)))
+        assert len(workers.one().due(SHELF, 10, NOW)) == 2
+
+    def test_recipients_that_are_left_out_are_not_those_that_are_chosen(self, workers: Workers) -> None:
+        """The rest of an event and the part that was split off may wait together."""
+        for changes in ({"only": ("k-1",)}, {"skip": ("k-1",)}):
+            stored(workers.one(), WAITING._replace(event=replace(EVENT, **changes)))
         assert len(workers.one().due(SHELF, 10, NOW)) == 2
 
     def test_a_removed_event_is_gone(self, workers: Workers) -> None:

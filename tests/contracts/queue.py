@@ -148,7 +148,7 @@ class QueueContract:
         queues.queue.requeue(EVENT, 4, queues.now() - 1, "quota_exhausted")
         (parked,) = queues.waiting()
         queues.queue.copy(parked, 2, 0.0)
-        queues.queue.delete(parked)
+        queues.queue.delete([parked])
         (copied,) = queues.waiting()
         assert unwrap_sqs(copied) == EVENT
         message = QueueRecord.of_sqs(copied)
@@ -179,7 +179,7 @@ class QueueContract:
         queues.queue.put(EVENT)
         queues.queue.put(replace(EVENT, id="e-2"))
         first, second = queues.waiting()
-        queues.queue.delete(first)
+        queues.queue.delete([first])
         assert queues.size() == 1
         queues.queue.delay([second], 0)
         (left,) = queues.waiting()

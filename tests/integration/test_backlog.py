@@ -11,6 +11,7 @@ import pytest
 from contracts.backlog import EVENT, LARGE, NOW, SHELF, WAITING, BacklogContract, ids, numbered, stored
 from local_aws import LocalAws
 from push_relay.adapters import aws
+from push_relay.adapters.dynamodb import backlog as adapter
 from push_relay.adapters.dynamodb.backlog import PART_SECS, DynamoDbBacklog
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable, Key
 from push_relay.adapters.dynamodb.table import Item
@@ -266,6 +267,17 @@ def test_an_event_whose_parts_are_missing_is_unreadable(workers: Workers) -> Non
     workers.table.delete_all([Key.of(parts(workers)[0])])
     (found,) = workers.one().due(SHELF, 10, NOW)
     assert isinstance(found, Unreadable)
+
+
+def test_a_call_returns_a_limited_number_of_bytes(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand large events would fill the function's memory. The next call goes on."""
+    monkeypatch.setattr(adapter, "READ_BYTES", 1)
+    stored(workers.one(), numbered(1), numbered(2))
+    backlog = workers.one()
+    (first,) = backlog.due(SHELF, 10, NOW)
+    backlog.remove([first])
+    (second,) = backlog.due(SHELF, 10, NOW)
+    assert sorted(ids([first, second])) == ["e-1", "e-2"]
 
 
 # --- a DynamoDB that throttles ----------------------------------------------------------------------------

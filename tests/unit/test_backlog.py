@@ -1,4 +1,4 @@
-"""The backlog's adapter: its keys are never confused, its writes have an order, its errors are the relay's."""
+"""The backlog's adapter: its keys are never confused, its writes have an order, its errors are ours."""
 
 from dataclasses import replace
 from typing import Any

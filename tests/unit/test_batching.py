@@ -207,16 +207,17 @@ def test_pushes_beyond_a_full_window_go_into_additional_windows(world: World) ->
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 7
 
 
-@pytest.mark.parametrize("breaking", ["digests", "queue"])
+@pytest.mark.parametrize("breaking", ["digests", "backlog and queue"])
 def test_an_event_that_cannot_be_batched_is_parked(world: World, breaking: str) -> None:
     """No event is lost if its window or the window's schedule cannot be written."""
     world.batches.error = LedgerUnavailable("down") if breaking == "digests" else None
-    world.messages.error = QueueUnavailable("down") if breaking == "queue" else None
+    if breaking == "backlog and queue":
+        world.break_parking()
     answer = bake(world, "warm")
     (receipt,) = world.witness.receipts
     assert (receipt.outcome, receipt.error_code == BATCHED) == (Outcome.PARKED, False)
     assert len(answer["batchItemFailures"]) + len(world.parked) == 1
-    world.batches.error = world.messages.error = None
+    world.batches.error = world.messages.error = world.backlog.error = None
     bake(world, "warm")
     end(world)
     assert Counter(world.witness.outcomes)[Outcome.DELIVERED] == 1
@@ -224,9 +225,10 @@ def test_an_event_that_cannot_be_batched_is_parked(world: World, breaking: str) 
 
 def test_the_next_push_schedules_the_end_of_a_window_that_has_none(world: World) -> None:
     """The worker that opened the window could not schedule it, but its push is stored in the window."""
-    world.messages.error = QueueUnavailable("down")
+    world.break_parking()
     bake(world, "warm")
-    world.messages.error = None
+    assert due(world) == []
+    world.messages.error = world.backlog.error = None
     bake(world, "hot", start=7)
     assert len(due(world)) == 1
     end(world)

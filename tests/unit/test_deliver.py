@@ -167,7 +167,7 @@ def test_refused_and_throttled_at_once_is_dead_lettered_once_and_parked() -> Non
 def test_a_record_stays_in_the_queue_if_it_can_be_neither_dead_lettered_nor_parked(kind: str) -> None:
     """SQS redelivers it. The failure is logged, and the other records of the batch are delivered."""
     world = World()
-    world.messages.break_down()
+    world.break_parking()
     world.vendor.judge = lambda push, _: VendorThrottled("slow") if push.recipient.value == "two" else None
     assert kept(world.deliver(sqs_batch(baked(1), baked(2, kind)))) == ["m-2"]
     assert [trouble[1] for trouble in world.witness.troubles] == ["queue_unavailable"]
@@ -226,8 +226,8 @@ def test_a_direct_invocation_is_delivered(invocation: dict[str, Any]) -> None:
 
 
 @DIRECT
-def test_a_direct_invocation_is_parked_in_the_relay_s_own_queue(invocation: dict[str, Any]) -> None:
-    """No queue holds it yet. The queued event keeps its source, so it is not recognised a second time."""
+def test_a_direct_invocation_is_parked_in_the_backlog(invocation: dict[str, Any]) -> None:
+    """No queue holds it. The parked event keeps its source, so it is not recognised a second time."""
     world = World()
     world.vendor.errors = [VendorThrottled("slow", retry_after=60)]
     assert kept(world.deliver(invocation)) == []
@@ -248,7 +248,7 @@ def test_a_direct_invocation_fails_if_it_can_be_neither_delivered_nor_queued(
     """Lambda then retries the invocation, and has its own dead-letter queue for it."""
     world = World()
     world.vendor.errors = [error]
-    world.messages.break_down()
+    world.break_parking()
     with pytest.raises(InvocationFailed, match="the queue did not answer"):
         world.deliver(invocation)
     assert world.witness.flushes == 1
@@ -282,7 +282,7 @@ class BrokenMessages(Messages):
 def test_an_unknown_exception_fails_the_invocation_without_its_text(invocation: dict[str, Any]) -> None:
     """Nothing is acknowledged. Lambda logs the exception, so it names only the original type and place."""
     world = World()
-    world.messages = BrokenMessages()
+    world.change_messages(BrokenMessages())
     with pytest.raises(InvocationFailed) as failed:
         world.deliver(invocation)
     assert str(failed.value) == world.witness.troubles[0][2]

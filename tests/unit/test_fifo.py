@@ -1,6 +1,7 @@
 """FIFO queues keep each group's order and run groups in parallel. A failure delays only its own group."""
 
 import random
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from push_relay.adapters import aws
 from push_relay.adapters.process import Threads
 from push_relay.core.errors import VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.outcomes import Outcome
+from push_relay.core.push import Push
 
 FIFO = "arn:aws:sqs:eu-west-1:123456789012:theirs.fifo"
 STANDARD = "arn:aws:sqs:eu-west-1:123456789012:theirs"
@@ -54,17 +56,43 @@ def test_a_groups_records_are_sent_in_order() -> None:
     assert order.index("b1") < order.index("b2")
 
 
-def test_groups_are_sent_in_parallel() -> None:
+def test_groups_are_sent_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first record of each group belongs to the first wave, and the second to the second."""
+    world = World(threads=Threads(6))
     waves: list[int] = []
+    claim_all, together = world.ledger.claim_all, Barrier(3, timeout=10)
 
-    def parallel_map(function: Any, items: Any, _at_a_time: int) -> list[Any]:
-        waves.append(len(items))
-        return [function(item) for item in items]
+    def count(requests: Any) -> Any:
+        waves.append(len(requests))
+        return claim_all(requests)
 
-    world = World(threads=parallel_map)
-    world.deliver(batch("a1", "a2", "a3", "b1", "b2", "c1"))
+    def judge(push: Push, _credentials: object) -> None:
+        if push.wording.body.endswith("1"):
+            together.wait()
+
+    monkeypatch.setattr(world.ledger, "claim_all", count)
+    world.vendor.judge = judge
+    assert not kept(world.deliver(batch("a1", "a2", "a3", "b1", "b2", "c1")))
     assert waves == [3, 2, 1]
+    assert world.witness.outcomes == [Outcome.DELIVERED] * 6
+
+
+def test_a_record_that_waits_for_a_connection_is_stored_too_and_keeps_its_place() -> None:
+    """A worker with a connection sends it from the backlog, and then it is a duplicate in its queue."""
+    world = World()
+    permits = world.permits["default"]
+    permits.free = 0
+    assert kept(world.deliver(batch("a1", "a2"))) == {"a1", "a2"}
+    assert world.messages.delayed == [("handle-a1", 5.0), ("handle-a2", 5.0)]
+    ((stored, attempt, _),) = world.parked
+    assert (stored.data["words"], attempt, world.reasons) == ("a1", 1, ["connections_busy"])
+    assert permits.announcements == 1
+    permits.free = 3
+    world.deliver({"push-relay": "tick"})
+    assert not world.parked
+    assert not kept(world.deliver(batch("a1", "a2")))
+    assert sent_bodies(world) == ["a1", "a2"]
+    assert world.witness.outcomes[-2:] == [Outcome.DUPLICATE, Outcome.DELIVERED]
 
 
 def test_a_failure_delays_only_its_own_group() -> None:

@@ -82,9 +82,11 @@ def test_a_batch_of_large_messages_is_delivered_in_portions(monkeypatch: pytest.
     held: list[QueueRecord] = []
     deliver, of_sqs = Relay.deliver, QueueRecord.of_sqs
 
-    def counted(relay: Relay, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
+    def counted(
+        relay: Relay, events: Sequence[Event], time_left: TimeLeft, feed_of: Any
+    ) -> Sequence[Sequence[Receipt]]:
         together.append(sum(message.event is not None for message in held))
-        return deliver(relay, events, time_left)
+        return deliver(relay, events, time_left, feed_of)
 
     def noted(given: dict[str, Any]) -> QueueRecord:
         held.append(of_sqs(given))

@@ -1,4 +1,4 @@
-"""An event that cannot be delivered now is queued again, due at its next attempt, for its own pushes only."""
+"""An event that cannot be delivered now is parked until its next attempt, for its own pushes only."""
 
 import base64
 import json
@@ -13,6 +13,7 @@ from fakes import World
 from invocations import bus_event, sqs_batch, sqs_copy, sqs_parked, sqs_queued, sqs_record
 from push_relay.core.errors import (
     CircuitOpen,
+    LedgerUnavailable,
     QuotaExhausted,
     VendorRejected,
     VendorThrottled,
@@ -20,8 +21,6 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.queue_format import pack
-from queues import Messages
 
 NOW = 1_800_000_000.0
 NO_FAILURES = {"batchItemFailures": []}
@@ -72,8 +71,8 @@ def test_a_parked_event_keeps_the_error_code_of_its_last_attempt() -> None:
     world = World()
     throttled(world)
     world.deliver(sqs_batch(sqs_queued(event())))
-    for code in ("vendor_throttled", "<script>", ""):
-        record = sqs_parked(event(), 2, NOW + 3600)
+    for hours, code in enumerate(("vendor_throttled", "<script>", ""), 1):
+        record = sqs_parked(event(), 2, NOW + 3600 * hours)
         record["messageAttributes"]["error_code"] = {"stringValue": code, "dataType": "String"}
         world.deliver(sqs_batch(record))
     assert world.reasons == ["vendor_throttled", "vendor_throttled", "", ""]
@@ -94,8 +93,46 @@ def test_a_message_that_is_due_is_delivered(ahead: float, calls: int) -> None:
 def test_an_early_message_stays_in_the_queue_if_it_cannot_be_parked() -> None:
     """It is received again when the queue's own visibility timeout ends."""
     world = World()
-    world.messages.break_down()
+    world.break_parking()
     assert world.deliver(sqs_batch(sqs_parked(event(), 2, NOW + 3600))) == ONE_FAILURE
+
+
+@pytest.mark.parametrize("refusal", ["put", "due"])
+def test_the_queue_takes_what_the_backlog_does_not(refusal: str) -> None:
+    """An event is due there at the same time. No wake-up is needed for it, because its message is one."""
+    world = World()
+    throttled(world)
+    world.backlog.error = LedgerUnavailable("down")
+    records = [sqs_queued(event())] if refusal == "put" else [sqs_parked(event(), 7, NOW + 3600)]
+    assert world.deliver(sqs_batch(*records)) == NO_FAILURES
+    ((parked, attempt, due),) = world.messages.parked
+    assert not world.parked
+    assert not world.messages.woken
+    if refusal == "put":
+        assert (attempt, world.messages.reasons) == (2, ["vendor_throttled"])
+        assert due > NOW
+    else:
+        assert (parked, attempt, due) == (event(), 7, NOW + 3600)
+
+
+def test_a_wake_up_is_queued_for_the_time_at_which_an_event_is_due() -> None:
+    """The tick finds what is due later than SQS can delay a message."""
+    world = World()
+    records = [
+        sqs_parked(replace(event(), identity=str(secs)), 2, NOW + secs, message_id=f"m-{secs}")
+        for secs in (600.5, 600.2, 900, 901)
+    ]
+    world.deliver(sqs_batch(*records))
+    assert len(world.parked) == 4
+    assert world.messages.woken == [("default", NOW + 601), ("default", NOW + 900)]
+
+
+def test_an_event_is_parked_although_no_wake_up_can_be_queued() -> None:
+    """The tick finds it within a minute."""
+    world = World()
+    world.messages.break_down()
+    assert world.deliver(sqs_batch(sqs_parked(event(), 2, NOW + 600))) == NO_FAILURES
+    assert [due - NOW for _, _, due in world.parked] == [600]
 
 
 def test_an_early_message_that_cannot_be_read_is_dead_lettered_at_once() -> None:
@@ -218,27 +255,26 @@ def test_an_urgent_push_does_not_wait_for_the_other_pushes_of_its_event(
     assert world.deliver(sqs_batch(sqs_queued(event()))) == NO_FAILURES
     keys = {call.push.recipient.value: call.push.key for call in world.vendor.calls}
     parked = [({*waiting.only}, attempt, due - NOW) for waiting, attempt, due in world.parked]
-    assert parked == [({keys["urgent"]}, 2, 10), ({keys["one"], keys["two"]}, 1, 40_032)]
+    assert parked == [({keys["urgent"]}, 2, 10), ({keys["one"], keys["two"]}, 1, 40_000)]
+    assert [(each.shelf.high, each.due - NOW if each.due else 0) for each in world.backlog.all()] == [
+        (True, 10),
+        (False, 0),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("high", "dice", "wait"), [(False, 0.0, 42), (False, 1.0, 52), (True, 0.0, 40), (True, 1.0, 41)]
-)
-def test_a_push_that_waits_for_the_account_is_due_when_calls_are_allowed(
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    high: bool,
-    dice: float,
-    wait: float,
-) -> None:
-    """It is due soon after the next probe, urgent pushes first. Waiting does not use up an attempt."""
+@pytest.mark.parametrize("high", [False, True])
+def test_a_push_that_waits_for_the_account_is_due_when_calls_are_allowed(*, high: bool) -> None:
+    """It has no time of its own, so a drain sends it as soon as calls are allowed, in order of arrival.
+
+    Waiting does not use up an attempt. The time of the next probe is only noted for people.
+    """
     world = World()
-    monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: dice)
     routes = tuple(replace(route, high=high) for route in world.routing.routes)
     world.change_routing(replace(world.routing, routes=routes))
     world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=40)
     world.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))
-    assert [(attempt, due - NOW) for _, attempt, due in world.parked] == [(9, wait)]
+    (waiting,) = world.backlog.all()
+    assert (waiting.attempt, waiting.due, waiting.expected, waiting.shelf.high) == (9, 0, NOW + 40, high)
 
 
 def test_an_event_waits_for_all_its_pushes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,19 +293,9 @@ def huge() -> dict[str, Any]:
     return sqs_record({"kind": "baked", "id": "e-1", "words": "warm", "more": noise}, source="bakery")
 
 
-class Queue(Messages):
-    """A queue that packs the events, as the adapter does."""
-
-    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Pack the event, and queue it."""
-        pack(event)
-        super().requeue(event, attempt, due, error_code)
-
-
 def test_a_message_that_is_too_large_to_be_parked_stays_in_the_queue() -> None:
     """SQS shows it again, and dead-letters it in the end. The rest of the batch is delivered."""
     world = World()
-    world.messages = Queue()
     world.vendor.errors = [VendorThrottled("slow")]
     assert world.deliver(sqs_batch(huge(), sqs_queued(event(), message_id="m-2"))) == ONE_FAILURE
     assert [trouble[1] for trouble in world.witness.troubles] == ["payload_too_large"]

@@ -294,7 +294,7 @@ def test_direct_mode_dead_letters_an_event_that_cannot_be_mapped() -> None:
 def test_direct_mode_asks_for_a_retry_if_it_cannot_park_or_dead_letter(error: Exception) -> None:
     """Only the sender still has these pushes. The delivered ones are not sent again."""
     world = direct()
-    world.messages.break_down()
+    world.break_parking()
     world.vendor.errors = [None, error, None]
     answer = world.receive(webhook(GOOD | {"kind": "everybody"}))
     content = problem(answer)
@@ -302,7 +302,7 @@ def test_direct_mode_asks_for_a_retry_if_it_cannot_park_or_dead_letter(error: Ex
     assert answer["headers"]["Retry-After"] == "60"
     assert [receipt["outcome"] for receipt in content["receipts"]] == ["delivered", "parked", "delivered"]
     assert world.witness.outcomes == [Outcome.DELIVERED, Outcome.PARKED, Outcome.DELIVERED]
-    world.messages.error = None
+    world.messages.error = world.backlog.error = None
     world.receive(webhook(GOOD | {"kind": "everybody"}))
     assert world.witness.outcomes[3] == world.witness.outcomes[5] == Outcome.DUPLICATE
     assert world.witness.outcomes[4] is (

@@ -39,7 +39,7 @@ def batched(world: World, *words: str) -> Event:
     bake(world, *words)
     world.witness.receipts.clear()
     ((end, _, due),) = world.parked
-    world.parked.clear()
+    world.take_parked()
     world.clock.time = due + 1
     return end
 
@@ -52,10 +52,8 @@ def deliver(world: World, *events: Event) -> None:
 
 
 def waiting(world: World) -> list[Event]:
-    """Remove the parked events from the queue, and return them."""
-    events = [event for event, _, _ in world.parked]
-    world.parked.clear()
-    return events
+    """Remove the parked events from the backlog, and return them."""
+    return world.take_parked()
 
 
 def dead(world: World) -> list[Event]:
@@ -194,7 +192,7 @@ def test_a_refused_batch_is_not_split_before_the_ledger_has_its_refusal(
     if how == "not-settled":
         world.ledger.record_error = LedgerUnavailable("down")
     elif how == "claimed-by-another-worker":
-        monkeypatch.setattr(world.ledger, "settle", lambda *_: None)
+        monkeypatch.setattr(world.ledger, "end_all", lambda settlements: [None] * len(settlements))
     else:
         monkeypatch.setattr(world.ledger, "error_code_of", raising(LedgerUnavailable("down")))
     deliver(world, end)
@@ -301,9 +299,9 @@ def test_the_next_worker_sends_the_rest_of_a_refused_batch_if_one_dies(
             deliver(world, end)
     world.ledger.end_claims()
     if is_paced:
-        pace = type(world.sender.pace)
         with monkeypatch.context() as patch:
-            patch.setattr(pace, "refusal", lambda _self, _push: CircuitOpen("down", retry_after=60))
+            stopped = CircuitOpen("down", retry_after=60)
+            patch.setattr(world.permits["default"], "known", lambda _push: stopped)
             deliver(world, end)
         assert not world.messages.dead_letters
         (end,) = waiting(world)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from open_permits import OpenPermits
 from ports import CREDENTIALS, ROTATED, Clock, PushApi, PushCredentials
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
 from push_relay.core.errors import (
@@ -12,7 +13,6 @@ from push_relay.core.errors import (
     ClaimHeld,
     DeliveryUnknown,
     LedgerUnavailable,
-    NotNow,
     QuotaExhausted,
     RelayError,
     VendorRejected,
@@ -36,19 +36,27 @@ class Desk:
     def __init__(self, *, hold_unknown: bool = False, resends: int = 1) -> None:
         """Wire the sender."""
         self.ledger, self.credentials, self.vendor = Ledger(), PushCredentials(), PushApi()
-        self.clock, self.left = Clock(NOW), 30.0
+        self.clock, self.left, self.permits = Clock(NOW), 30.0, OpenPermits()
         self.sender = Sender(
             self.ledger,
             self.credentials,
             self.vendor,
+            self.permits,
             self.clock,
             hold_unknown=hold_unknown,
             resends=resends,
         )
 
     def send(self, event: Event = EVENT, push: Push = PUSH) -> Receipt:
-        """Send a push."""
-        return self.sender.send(event, push, lambda: self.left)
+        """Claim a push, send it, and record its receipt, as a run does."""
+        if unclaimed := self.sender.claim(event, push, self.time_left):
+            return unclaimed
+        session = self.permits.session(self.time_left)
+        return self.sender.recorded(push, self.sender.send(event, push, session, self.time_left))
+
+    def time_left(self) -> float:
+        """Return the seconds that the invocation has left."""
+        return self.left
 
 
 @pytest.mark.parametrize("age", [-3600.0, 0.0, 60.0])
@@ -274,28 +282,11 @@ def test_an_outcome_that_cannot_be_recorded_is_reported_with_a_note(
     desk.ledger.record_error = RuntimeError("planted")
     receipt = desk.send()
     assert receipt.outcome is (Outcome.FAILED if error else Outcome.DELIVERED)
-    assert (receipt.detail or "").startswith(f"{detail}RuntimeError at stores.py")
+    assert (receipt.detail or "").startswith(f"{detail}the ledger did not answer (RuntimeError)")
     assert "planted" not in str(receipt)
 
 
 # --- the account's pace ------------------------------------------------------------------------------------
-
-
-class Pace:
-    """A worker's knowledge of the account: a refusal, a wait, or neither."""
-
-    def __init__(self) -> None:
-        """Allow calls."""
-        self.stopped: NotNow | None = None
-        self.seconds: float | None = None
-
-    def refusal(self, _push: Push) -> NotNow | None:
-        """Return the refusal."""
-        return self.stopped
-
-    def wait(self) -> float | None:
-        """Return the wait."""
-        return self.seconds
 
 
 @pytest.mark.parametrize(
@@ -305,12 +296,11 @@ class Pace:
 )
 def test_a_push_that_fails_while_calls_are_stopped_waits_for_the_next_probe(error: RelayError) -> None:
     """Neither its own number of attempts nor the vendor's `Retry-After` matters."""
-    desk, pace = Desk(), Pace()
-    desk.sender = replace(desk.sender, pace=pace)
+    desk = Desk()
     desk.vendor.judge = lambda _push, _credentials: error
     receipt = desk.send()
     assert not receipt.is_paced
-    pace.seconds = 42.0
+    desk.permits.secs = 42.0
     receipt = desk.send(push=replace(PUSH, key="other"))
     assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == (error.code, 42.0, True)
     assert receipt.latency_ms is not None
@@ -321,53 +311,105 @@ def test_a_push_that_fails_while_calls_are_stopped_waits_for_the_next_probe(erro
 )
 def test_other_outcomes_do_not_wait_for_the_account(error: RelayError) -> None:
     """Either the vendor has answered, or it was not called."""
-    desk, pace = Desk(), Pace()
-    pace.seconds = 42.0
-    desk.sender = replace(desk.sender, pace=pace)
+    desk = Desk()
+    desk.permits.secs = 42.0
     desk.vendor.judge = lambda _push, _credentials: error
     receipt = desk.send()
     assert (receipt.retry_after, receipt.is_paced) == (None, False)
 
 
-def test_a_push_that_is_known_to_wait_is_recorded_once() -> None:
-    """The ledger lists it at the first time. Later attempts cost neither a claim nor a write."""
-    desk, pace = Desk(), Pace()
-    desk.sender = replace(desk.sender, pace=pace)
-    assert desk.sender.waiting(EVENT, PUSH, lambda: 30.0) is None
-    pace.stopped = CircuitOpen("stopped", retry_after=42.0)
-    first = desk.sender.waiting(EVENT, PUSH, lambda: 30.0)
-    assert desk.ledger.leases == [30.0]
-    assert desk.ledger.parked == ["key"]
-    again = desk.sender.waiting(replace(EVENT, only=("key",)), PUSH, lambda: 30.0)
-    assert desk.ledger.leases == [30.0]
-    assert first == again
-    assert first is not None
-    assert (first.error_code, first.retry_after, first.is_paced) == ("circuit_open", 42.0, True)
+def test_a_push_that_is_known_to_wait_costs_neither_a_claim_nor_a_write() -> None:
+    """The backlog has it, with what it waits for, so the ledger need not."""
+    desk = Desk()
+    assert desk.sender.waiting(EVENT, PUSH) is None
+    desk.permits.known = lambda _push: CircuitOpen("stopped", retry_after=42.0)
+    desk.ledger.break_down()
+    receipt = desk.sender.waiting(EVENT, PUSH)
+    assert receipt is not None
+    assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == ("circuit_open", 42.0, True)
+    assert receipt.push == PUSH
+    assert not desk.ledger.leases
     assert not desk.vendor.calls
 
 
 @pytest.mark.parametrize("only", [(), ("key",)])
 def test_a_push_that_is_too_old_does_not_wait(only: tuple[str, ...]) -> None:
     """It expires, and is no longer listed as parked."""
-    desk, pace = Desk(), Pace()
-    desk.sender = replace(desk.sender, pace=pace)
-    pace.stopped = CircuitOpen("stopped", retry_after=42.0)
+    desk = Desk()
+    desk.permits.known = lambda _push: CircuitOpen("stopped", retry_after=42.0)
     late = replace(EVENT, received_at=NOW - 61, only=only)
-    receipt = desk.sender.waiting(late, PUSH, lambda: 30.0)
-    assert receipt is not None
-    assert receipt.outcome is Outcome.EXPIRED
+    assert desk.sender.waiting(late, PUSH) is None
+    assert desk.send(late).outcome is Outcome.EXPIRED
     assert desk.ledger.cleared == ["key"]
 
 
-@pytest.mark.parametrize(
-    ("state", "outcome"), [(Outcome.DELIVERED, Outcome.DUPLICATE), (Outcome.FAILED, Outcome.FAILED)]
-)
-def test_a_push_that_was_settled_does_not_wait(state: Outcome, outcome: Outcome) -> None:
-    """The same event arrives while calls are stopped, and the ledger has its outcome."""
-    desk, pace = Desk(), Pace()
-    desk.sender = replace(desk.sender, pace=pace)
-    desk.ledger.put("key", state)
-    pace.stopped = CircuitOpen("stopped", retry_after=42.0)
-    receipt = desk.sender.waiting(EVENT, PUSH, lambda: 30.0)
-    assert receipt is not None
-    assert receipt.outcome is outcome
+# --- several pushes in one round trip ----------------------------------------------------------------------
+
+
+def test_the_claims_of_a_batch_are_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer belongs to its own push. A push that is too old is not claimed."""
+    desk = Desk()
+    desk.ledger.put("done", Outcome.DELIVERED)
+    trips: list[list[str]] = []
+    claim_all = desk.ledger.claim_all
+
+    def count(requests: Any) -> Any:
+        trips.append([request.key for request in requests])
+        return claim_all(requests)
+
+    monkeypatch.setattr(desk.ledger, "claim_all", count)
+    late = replace(EVENT, received_at=NOW - 61)
+    pushes = [
+        (EVENT, PUSH),
+        (late, replace(PUSH, key="late")),
+        (EVENT, replace(PUSH, key="done")),
+        (EVENT, PUSH),
+    ]
+    receipts = desk.sender.claim_all(pushes, desk.time_left)
+    assert trips == [["key", "done", "key"]]
+    assert [receipt and receipt.outcome for receipt in receipts] == [
+        None,
+        Outcome.EXPIRED,
+        Outcome.DUPLICATE,
+        Outcome.PARKED,
+    ]
+    assert receipts[3] is not None
+    assert receipts[3].error_code == "claim_held"
+
+
+def test_no_push_is_claimed_if_no_time_is_left_to_settle_it() -> None:
+    """Its claim would end only with its lease."""
+    desk = Desk()
+    desk.left = SETTLE_MARGIN_SECS
+    receipt = desk.send()
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "out_of_time")
+    assert not desk.ledger.leases
+
+
+def test_the_ends_of_a_batch_are_one_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outcome that is not recorded has a note, and does not affect the others."""
+    desk = Desk()
+    pushes = [replace(PUSH, key=name) for name in ("sent", "refused", "waits")]
+    desk.sender.claim_all([(EVENT, push) for push in pushes], desk.time_left)
+    errors = [None, VendorRejected("no"), VendorUnavailable("down")]
+    receipts = [
+        replace(Receipt.of(EVENT, Outcome.DELIVERED), push=push)
+        if error is None
+        else Receipt.of_error(EVENT, error, push)
+        for push, error in zip(pushes, errors, strict=True)
+    ]
+    trips: list[list[str]] = []
+    end_all = desk.ledger.end_all
+
+    def count(settlements: Any) -> Any:
+        trips.append([each.key for each in settlements])
+        answers = list(end_all(settlements))
+        return [LedgerUnavailable("lost"), *answers[1:]]
+
+    monkeypatch.setattr(desk.ledger, "end_all", count)
+    details = [receipt.detail for receipt in desk.sender.record_all(receipts)]
+    assert trips == [["sent", "refused", "waits"]]
+    assert details == ["not recorded: lost", "no", "down"]
+    assert desk.ledger.states == {"sent": Outcome.DELIVERED, "refused": Outcome.FAILED}
+    assert desk.ledger.parked == ["waits"]
+    assert (desk.ledger.items["waits"].source, desk.ledger.items["waits"].event_id) == ("bakery", "e-1")

@@ -273,6 +273,6 @@ def refuse(world: World) -> Any:
     def copy(*_: Any) -> None:
         broken = type(world.messages)()
         broken.break_down()
-        broken.delete({})
+        broken.delete([{}])
 
     return copy

@@ -1,4 +1,4 @@
-"""`relayctl waiting`: the list is readable and without content, and a requeueing loses nothing."""
+"""`relayctl waiting`: the list is readable and without content, and a requeuing loses nothing."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from push_relay.core.queue_format import progress
 from queues import Messages
 from relayctl.backlog.listing import WaitingListing
 from relayctl.backlog.reading import WaitingSummary, summaries
-from relayctl.backlog.requeueing import Requeuer
+from relayctl.backlog.requeuing import Requeuer
 
 HIGH = Shelf("default", high=True)
 SUMMARY = WaitingSummary("default", False, "bakery", "e-1", "quota_exhausted", 0.0, NOW + 3 * 3600, 2, 1, NOW)  # noqa: FBT003
@@ -127,7 +127,7 @@ def test_an_item_cannot_write_anything_onto_the_terminal() -> None:
     assert json.dumps(WaitingListing("s", [first, second], NOW).as_json())
 
 
-# --- requeueing -------------------------------------------------------------------------------------------
+# --- requeuing -------------------------------------------------------------------------------------------
 
 
 class Queue(Messages):

@@ -68,7 +68,7 @@ class EventSource:
         ).get("Messages", [])
         for message in received:
             self.receives[message["MessageId"]] += 1
-            visible_at, record = _record(message)
+            visible_at, record = _record(message, self.services.settings.queue_url)
             # The local SQS's clock does not jump, so its timestamp would make the message too old.
             sent_at = self._sent_at.setdefault(message["MessageId"], self.services.run_clock.now())
             record["attributes"] = {**record["attributes"], "SentTimestamp": str(round(sent_at * 1000))}
@@ -180,7 +180,7 @@ class EventSource:
             )
 
 
-def _record(message: "MessageTypeDef") -> tuple[float, dict[str, Any]]:
+def _record(message: "MessageTypeDef", queue_url: str) -> tuple[float, dict[str, Any]]:
     """Return the time at which a message is due, and the record that the event source passes to Lambda."""
     attributes = {
         name: {"stringValue": value.get("StringValue", ""), "dataType": value["DataType"]}
@@ -194,6 +194,6 @@ def _record(message: "MessageTypeDef") -> tuple[float, dict[str, Any]]:
         "attributes": message.get("Attributes", {}),
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:events",
+        "eventSourceARN": f"arn:aws:sqs:eu-west-1:000000000000:{queue_url.rpartition('/')[2]}",
     }
     return float(visible_at["stringValue"]), record

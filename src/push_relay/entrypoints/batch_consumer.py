@@ -41,6 +41,9 @@ from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
 
+#: Seconds until another worker drains what this one may not.
+_WAKE_SECS = 5.0
+
 #: Removes the AWS envelopes from one message.
 type Unwrap = Callable[[Mapping[str, Any]], Event | Arrival]
 
@@ -282,7 +285,8 @@ class Backlogs:
         if self._may_drain and delete_finished():
             self._drainer.drain(accounts, self._left)
         else:
-            self._drainer.wake(accounts)
+            # Whatever prevents the drain here may do so in the next invocation too.
+            self._drainer.wake(accounts, _WAKE_SECS)
 
 
 def _waves(batch: Sequence[QueueRecord]) -> Iterator[list[QueueRecord]]:

@@ -33,10 +33,10 @@ class Drainer:
             return
         self.wake(account for account in sorted(accounts) if self._is_due(account, lambda: 0.0))
 
-    def wake(self, accounts: Iterable[str]) -> None:
-        """Let other workers drain accounts. Never raises."""
+    def wake(self, accounts: Iterable[str], secs: float = 0.0) -> None:
+        """Let other workers drain accounts after some seconds. Never raises."""
         for account in accounts:
-            self.parts.ending.parking.wake(account, self.parts.clock.now())
+            self.parts.ending.parking.wake(account, self.parts.clock.now() + secs)
 
     def drain(self, accounts: Iterable[str], time_left: TimeLeft) -> None:
         """Drain accounts side by side. Never raises: what was not sent stays in the backlog."""

@@ -75,7 +75,7 @@ def _requeue(arguments: argparse.Namespace, resources: "StackResources") -> int:
     from push_relay.adapters.dynamodb.backlog_table import BacklogTable
     from push_relay.adapters.queue import SqsQueue
     from relayctl.backlog import reading
-    from relayctl.backlog.requeueing import Requeuer
+    from relayctl.backlog.requeuing import Requeuer
     from relayctl.deadletters.reporting import progress
     from relayctl.deadletters.scan import stopped_by_ctrl_c
 
@@ -88,7 +88,7 @@ def _requeue(arguments: argparse.Namespace, resources: "StackResources") -> int:
     console.print(f"{number} waiting ({resources.name}): {_counts(listing)}", markup=False)
     if not arguments.yes and (code := options.confirmed(console, "waiting", "Put them back into the queue?")):
         return code
-    with stopped_by_ctrl_c() as stop, progress(console, "requeueing", number) as advance:
+    with stopped_by_ctrl_c() as stop, progress(console, "requeuing", number) as advance:
         requeuer = Requeuer(
             DynamoDbBacklog(BacklogTable(resources.backlog_table), time.time),
             SqsQueue(resources.queue_url, "", time.time),

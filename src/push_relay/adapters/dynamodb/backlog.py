@@ -158,6 +158,8 @@ class DynamoDbBacklog:
         """Return the first events of a shelf that are due."""
         found: list[Waiting | Unreadable] = []
         size = 0
+        if count < 1:
+            return found  # DynamoDB would take a limit of 0 for none
         for page in self._table.query(shelf_name(shelf), after=after, before=after_due(now), limit=count):
             for item in page:
                 packed = self._packed(item)

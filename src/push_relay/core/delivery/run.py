@@ -153,7 +153,7 @@ class Run:
 
     @property
     def _can_start(self) -> bool:
-        return bool(self._ready) and self._sending < self._session.connections
+        return bool(self._ready) and not self._failed and self._sending < self._session.connections
 
     # --- taking -----------------------------------------------------------------------------------------
 
@@ -287,11 +287,9 @@ class Run:
                 error = OutOfTime("the invocation ends before the push could be sent")
                 self._called(ready, Receipt.of_error(event, error, push))
                 continue
-            # Another push of the run may have met what stops this one as well.
-            receipt = self._sender.waiting(event, push) or self._sender.send(
-                event, push, self._session, self._time_left
-            )
-            self._called(ready, receipt)
+            # If another push has met what stops this one too, the session refuses the call. What this process
+            # knows of the day's calls is no reason to, because this push's call is among those that are used.
+            self._called(ready, self._sender.send(event, push, self._session, self._time_left))
 
     def _next(self) -> Ready | None:
         with self._changed:

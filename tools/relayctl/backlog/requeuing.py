@@ -30,7 +30,7 @@ class Queue(Protocol):
 
 @dataclass(slots=True)
 class RequeueResult:
-    """How far a requeueing has got.
+    """How far a requeuing has got.
 
     requeued      number of events that were sent to the queue and removed
     in_both       number of events that were sent and are in the backlog too
