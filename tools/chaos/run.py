@@ -190,7 +190,7 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
 @contextmanager
 def _progress_bar(console: Console, sendings: int) -> Iterator["_Show"]:
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, auto_refresh=console.is_terminal) as progress:
         yield _Show(progress, progress.add_task("starting", total=sendings), sendings)
 
 

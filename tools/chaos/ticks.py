@@ -23,6 +23,8 @@ _LONGEST_MINUTES: Final = 30
 _REGISTRY: Final = "#shelves"
 #: A position after those of events that wait for the account, and before those that wait for a time.
 _AFTER_ACCOUNT: Final = "00000000000~"
+#: A position before all others.
+_FIRST: Final = " "
 
 
 @dataclass(slots=True)
@@ -96,23 +98,26 @@ class Ticks:
 
         Events that wait for the account come first on a shelf, and hide those that wait for a time.
         """
-        items = [
-            item
-            for shelf in self._shelves()
-            for after in ("", _AFTER_ACCOUNT)
-            for item in self._query(shelf, after, Limit=1)["Items"]
-        ]
+        times: list[tuple[float, float]] = []
+        for shelf in self._shelves():
+            first = self._first(shelf)
+            waits_for_account = any(due == 0 for due, _ in first)
+            times += [*first, *(self._first(shelf, _AFTER_ACCOUNT) if waits_for_account else ())]
+        return times
+
+    def _first(self, shelf: str, after: str = _FIRST) -> list[tuple[float, float]]:
+        items = self._query(shelf, after, Limit=1)["Items"]
         return [(float(item["due"]["N"]), float(item["expected"]["N"])) for item in items]
 
     def _shelves(self) -> list[str]:
         return [name for item in self._query(_REGISTRY)["Items"] for name in item["names"]["SS"]]
 
-    def _query(self, shelf: str, after: str = " ", **arguments: Any) -> Any:
+    def _query(self, shelf: str, after: str = _FIRST, **arguments: Any) -> Any:
         return self.services.dynamodb.query(
             TableName=self.services.settings.backlog_table,
             KeyConditionExpression="shelf = :shelf AND #position > :after",
             ExpressionAttributeNames={"#position": "position"},
-            ExpressionAttributeValues={":shelf": {"S": shelf}, ":after": {"S": after or " "}},
+            ExpressionAttributeValues={":shelf": {"S": shelf}, ":after": {"S": after}},
             **arguments,
         )
 
