@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chaos.evidence import Evidence, _Reading
+from chaos.evidence import UNKNOWN, Evidence, _Reading
 from chaos.watched_telemetry import outcomes_by_push
 from chaos_runs import MARKER, PUSH_ID, GoodRun
 from push_relay.core.outcomes import Outcome
@@ -104,6 +104,27 @@ def test_an_attempt_that_was_begun_and_not_finished_is_in_doubt(
     evidence = Evidence()
     _Reading(evidence).read(steps)
     assert len(evidence.doubts.get(PUSH_ID, [])) == doubts
+
+
+@pytest.mark.parametrize(
+    ("steps", "reasons", "unknown"),
+    [
+        (["settled"], [UNKNOWN], 1),
+        (["released"], [UNKNOWN], 1),
+        ([], ["killed between sending and settling"], 0),
+        (["released", "claimed"], [UNKNOWN], 1),
+    ],
+)
+def test_an_unknown_fate_that_was_never_recorded_is_another_doubt(
+    steps: list[str], reasons: list[str], unknown: int
+) -> None:
+    """Under `hold` a push of unknown fate is not sent again, but nobody could hold this one."""
+    ends = {"settled": SETTLED, "released": {**SETTLED, "step": "released"}, "claimed": CLAIMED}
+    evidence = Evidence()
+    sent = {**SENT, "result": "delivery_unknown"}
+    _Reading(evidence).read([CLAIMED, SENDING, sent, *(ends[step] for step in steps)])
+    assert evidence.doubts[PUSH_ID] == reasons
+    assert evidence.unknown[PUSH_ID] == unknown
 
 
 @pytest.mark.parametrize(

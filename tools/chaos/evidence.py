@@ -298,6 +298,10 @@ class _Reading:
         if attempt and attempt.is_sending and entry["at"] > attempt.lease_until:
             self._doubt(attempt, "the lease ended while sending")
 
+    def _released(self, entry: Entry) -> None:
+        # The push waits, and whatever was unknown about this attempt is recorded.
+        self.open.pop(entry["key"], None)
+
     def _not_settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)
         if attempt and attempt.is_sending:
@@ -325,6 +329,12 @@ class _Reading:
             self._doubt(attempt, reason)
         elif attempt.result == _REFUSED:
             self._doubt(attempt, "refused, and killed before that was settled")
+        elif attempt.result == _UNKNOWN:
+            # Nobody could record that the fate is unknown. It is one doubt, and not a second one.
+            for push_id in attempt.push_ids:
+                self.evidence.doubts[push_id].remove(UNKNOWN)
+                self.evidence.unknown[push_id] -= 1
+            self._doubt(attempt, reason)
 
     def _doubt(self, attempt: _Attempt, reason: str) -> None:
         for push_id in attempt.push_ids:
