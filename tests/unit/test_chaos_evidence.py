@@ -128,22 +128,25 @@ def test_an_unknown_fate_that_was_never_recorded_is_another_doubt(
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code", "waits"),
+    ("outcome", "code", "scarce"),
     [
-        ("parked", "quota_exhausted", 1),
-        ("parked", "circuit_open", 1),
-        ("parked", "connections_busy", 1),
-        ("parked", "vendor_unavailable", 0),
-        ("failed", "quota_exhausted", 0),
+        ("parked", "quota_exhausted", True),
+        ("parked", "budget_exhausted", True),
+        ("parked", "circuit_open", False),
+        ("failed", "quota_exhausted", False),
     ],
 )
-def test_a_wait_for_the_account_is_counted(outcome: str, code: str, waits: int) -> None:
-    """A push that waits because its own attempt has failed does not wait for the account."""
+def test_a_push_that_waits_for_calls_of_the_day_is_known(outcome: str, code: str, *, scarce: bool) -> None:
+    """It is not judged by another organisation's outage."""
     evidence = Evidence()
-    receipt = {"step": "receipt", "event_id": "e", "outcome": outcome, "code": code, **_ABOUT, "at": 0.0}
-    _Reading(evidence).read([receipt])
-    assert evidence.waits[PUSH_ID] == waits
-    assert (PUSH_ID in evidence.scarce) is (waits > 0 and code == "quota_exhausted")
+    about = {"key": "k", "to": PUSH_ID[1], "markers": [MARKER], "at": 0.0}
+    _Reading(evidence).read([{"step": "receipt", "event_id": "e", "outcome": outcome, "code": code, **about}])
+    assert (PUSH_ID in evidence.scarce) is scarce
 
 
-_ABOUT = {"key": "k", "to": PUSH_ID[1], "markers": [MARKER]}
+def test_an_event_is_counted_each_time_it_is_taken_from_the_backlog() -> None:
+    """An event that waits for its next attempt, and not for its account, is not among them."""
+    drained = {"step": "drained", "items": [MARKER], "account": "second", "due": 0.0, "at": 0.0}
+    evidence = Evidence()
+    _Reading(evidence).read([drained, drained, {**drained, "due": 7.0}])
+    assert evidence.drained == {(MARKER, "second"): 2}

@@ -109,8 +109,8 @@ def test_no_other_outage_begins_near_an_outage_of_a_day(days: float, *, begins: 
         vendor.now = days * DAY
         vendor.call(40)
         kinds.update(vendor.faults.happened)
-    assert ({"down for hours", "throttled for hours"} <= kinds) is begins
-    assert "rotation" in kinds
+    assert ({"down for hours", "throttled for hours", "resets"} <= kinds) is begins
+    assert (kinds == {"rotation", "slow"}) is not begins
 
 
 def test_a_run_without_an_outage_of_a_day_has_every_important_fault_first() -> None:

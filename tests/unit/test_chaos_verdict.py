@@ -189,12 +189,12 @@ def test_under_hold_an_unknown_fate_does_not_explain_a_second_push() -> None:
     assert run.verdict().failures == {"shown twice without a reason": [MARKER]}
 
 
-def test_the_report_counts_how_often_a_waiting_push_was_handled() -> None:
-    """A push that never waited for its account is not among them."""
+def test_the_report_counts_how_often_a_waiting_event_was_handled() -> None:
+    """An event that never waited for its account is not among them."""
     run = GoodRun()
-    assert run.verdict().details["handlings"] == {"pushes": 0, "mean": 0.0, "max": 0, "more_than_3": 0}
-    run.evidence.waits.update({PUSH_ID: 3, ("m0000002", "user:2"): 1})
-    assert run.verdict().details["handlings"] == {"pushes": 2, "mean": 3.0, "max": 4, "more_than_3": 1}
+    assert run.verdict().details["handlings"] == {"events": 0, "mean": 0.0, "max": 0, "more_than_3": 0}
+    run.evidence.drained.update({(MARKER, "default"): 3, (MARKER, "second"): 1})
+    assert run.verdict().details["handlings"] == {"events": 2, "mean": 3.0, "max": 4, "more_than_3": 1}
 
 
 @pytest.mark.parametrize(

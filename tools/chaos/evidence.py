@@ -12,7 +12,7 @@ from chaos.journal import Entry, read_journals
 from chaos.plan import MARKER, recipient_name
 from chaos.services import Services
 from push_relay.core.delivery.ledger import Claim
-from push_relay.core.errors import BudgetExhausted, CircuitOpen, ConnectionsBusy, QuotaExhausted
+from push_relay.core.errors import BudgetExhausted, QuotaExhausted
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import EVENT_ATTRIBUTE
 from sandbox import Call
@@ -24,9 +24,7 @@ _FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "ext
 #: A killed replay has hidden messages for this long at most.
 _HIDDEN_SECS: Final = 120.0
 _REFUSED: Final = "vendor_rejected"
-#: The codes of pushes that wait for their account, whatever their own attempts were.
 _SCARCE_CODES: Final = frozenset({BudgetExhausted.code, QuotaExhausted.code})
-_ACCOUNT_CODES: Final = _SCARCE_CODES | {CircuitOpen.code, ConnectionsBusy.code}
 _UNKNOWN: Final = "delivery_unknown"
 #: Reasons for which a push may be shown a second time.
 UNKNOWN: Final = "nobody knows whether it was shown"
@@ -66,7 +64,7 @@ class Evidence:
     again       for each event, one reason for each attempt after which it may be dead-lettered again
     replays_killed  how many replays were killed; each of them may double one dead letter
     in_part     how often some events of a split request were queued, and others were not
-    waits       how often each push that was handled was left waiting for its account
+    drained     how often each event that waited for an account was taken from that account's backlog
     receipts    the number of receipts by outcome
     killed_at   the number of kills by step
     taken_up    how many pushes the handlers have taken up; a push counts each time
@@ -89,7 +87,7 @@ class Evidence:
     again: Counter[str] = field(default_factory=Counter)
     replays_killed: int = 0
     in_part: int = 0
-    waits: Counter[PushId] = field(default_factory=Counter)
+    drained: Counter[tuple[str, str]] = field(default_factory=Counter)
     receipts: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
     taken_up: int = 0
@@ -314,12 +312,14 @@ class _Reading:
             self.evidence.push_ids[entry["key"]].update(push_ids)
         for push_id in push_ids:
             self.evidence.closed[push_id].add(outcome)
-        if outcome == Outcome.PARKED and entry["code"] in _ACCOUNT_CODES:
-            self.evidence.waits.update(push_ids)
-            if entry["code"] in _SCARCE_CODES:
-                self.evidence.scarce.update(push_ids)
+        if outcome == Outcome.PARKED and entry["code"] in _SCARCE_CODES:
+            self.evidence.scarce.update(push_ids)
         if outcome == Outcome.FILTERED:
             self.evidence.filtered.add(entry["event_id"])
+
+    def _drained(self, entry: Entry) -> None:
+        if entry["due"] == 0:
+            self.evidence.drained.update((marker, entry["account"]) for marker in entry["items"])
 
     def _killed(self, entry: Entry) -> None:
         self.evidence.killed_at[entry["here"]] += 1

@@ -22,7 +22,7 @@ from push_relay.core.queue_format import (
 )
 
 CONNECTIONS = 3
-#: A push that waits for its account should be handled this often at most.
+#: An event that waits for its account should be handled this often at most.
 MAX_HANDLINGS = 3
 #: The ways by which an event can be dead-lettered because of another event's crash: the deployer's FIFO queue
 #: counts every receive, and Lambda gives up an invocation after three attempts.
@@ -247,10 +247,10 @@ def _check_invariant(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _handlings(evidence: Evidence) -> dict[str, float]:
-    """Return how often pushes were handled that waited for their account: once for each wait, and at last."""
-    counts = [waits + 1 for waits in evidence.waits.values()]
+    """Return how often events were handled that waited for an account: when they came, and by each drain."""
+    counts = [1 + drained for drained in evidence.drained.values()]
     return {
-        "pushes": len(counts),
+        "events": len(counts),
         "mean": round(sum(counts) / max(1, len(counts)), 2),
         "max": max(counts, default=0),
         "more_than_3": sum(count > MAX_HANDLINGS for count in counts),

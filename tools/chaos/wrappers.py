@@ -170,6 +170,7 @@ class WatchedFeed(BacklogFeed):
         self._injector.note(
             "drained",
             items=markers_of(each.event),
+            account=self._account,
             reason=each.reason,
             attempt=each.attempt,
             tries=each.tries,
