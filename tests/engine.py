@@ -86,7 +86,7 @@ class Supplied:
             self.changed.notify_all()
             return taken
 
-    def ended(self, task: Task, receipt: Receipt) -> None:
+    def ended(self, _task: Task, receipt: Receipt) -> None:
         """Record a receipt."""
         with self.changed:
             self.receipts.append(receipt)
@@ -153,7 +153,7 @@ class HeldVendor:
 
 
 class Fleet:
-    """Workers that share everything in memory but what a process knows by itself.
+    """Workers that share everything in memory, except what one process has seen.
 
     world    the worker that is alive
     store    the account's permits
@@ -170,7 +170,7 @@ class Fleet:
         self.restart()
 
     def restart(self) -> None:
-        """Begin with a new process, which knows nothing of the one before."""
+        """Begin with a new process, which has not seen the permits."""
         self.permits = self.process()
         self.world.permits[DEFAULT_ACCOUNT] = self.permits  # type: ignore[assignment]
         self.world.change_lane(account=self.account, permits=self.permits)
@@ -227,7 +227,7 @@ class Fleet:
         return [sent.push.recipient.value for sent in self.world.vendor.calls]
 
     def outcomes(self) -> dict[str, list[str]]:
-        """The outcomes of each event, or the error codes, by its id."""
+        """Return the outcomes of each event, or the error codes, by its id."""
         found: dict[str, list[str]] = {}
         for receipt in self.world.witness.receipts:
             found.setdefault(receipt.event_id, []).append(receipt.error_code or receipt.outcome)

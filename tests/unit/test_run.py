@@ -120,7 +120,7 @@ def test_an_urgent_push_of_another_worker_starts_before_those_that_wait() -> Non
     assert [each.push.recipient.value for each in backlog.left] == ["later"]
 
 
-def test_a_lone_push_takes_two_round_trips() -> None:
+def test_a_single_push_takes_two_round_trips() -> None:
     """One claim beside one write of the permits, then one settlement beside another."""
     fleet = Fleet(threads=threads())
     fleet.run(supplied("warm-up"))  # which draws the day's calls and reads the permits
@@ -143,7 +143,7 @@ def test_a_batch_is_claimed_and_granted_in_one_round_trip() -> None:
     assert ledger.claims == [10]
     assert sum(ledger.ends) == 10
     assert fleet.store.operations[0] == "swap"
-    assert fleet.store.operations.count("swap") <= 4  # the start, the end, and connections given back
+    assert fleet.store.operations.count("swap") <= 4  # the start, the end, and connections that are returned
     assert own.outcomes == {name: [Outcome.DELIVERED] for name in NAMES}
 
 
@@ -206,11 +206,11 @@ def test_a_run_ends_if_a_call_kills_its_thread(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", [InTurn, threads])
 def test_a_run_ends_if_its_writer_fails(kind: Any) -> None:
-    """The writer's exception reaches the caller, which would otherwise wait for the writer until it is killed."""
+    """The writer's exception reaches the caller, which would otherwise wait for the writer for ever."""
     fleet = Fleet(threads=kind(), connections=1)
 
     class Failing(Supplied):
-        def ended(self, task: Any, receipt: Any) -> None:
+        def ended(self, _task: Any, _receipt: Any) -> None:
             raise ZeroDivisionError
 
     own = Failing(*(task(name) for name in NAMES[:6]))
@@ -294,7 +294,7 @@ def test_without_permits_every_push_ends_and_nothing_is_claimed_for_long() -> No
 
 
 def test_a_drain_without_a_connection_takes_nothing() -> None:
-    """It says that there is more, so that another worker is woken."""
+    """It returns that there is more, so that another worker is woken."""
     fleet = Fleet(connections=1)
     other = fleet.process().session(lambda: 60.0)
     other.ask([], 1)
@@ -336,7 +336,7 @@ def test_a_drain_goes_on_with_what_is_announced_at_its_end() -> None:
     assert not end.has_more
 
 
-def test_a_drain_that_runs_out_of_time_says_that_there_is_more() -> None:
+def test_a_drain_that_runs_out_of_time_returns_that_there_is_more() -> None:
     """Also if the only thing that is left was announced at its end."""
     fleet = Fleet()
     more = supplied(*NAMES)
@@ -354,7 +354,7 @@ def test_a_drain_that_runs_out_of_time_says_that_there_is_more() -> None:
     assert fleet.run(supplied(), last, drains=True).has_more
 
 
-def test_a_worker_that_gives_back_connections_still_finds_what_was_announced() -> None:
+def test_a_worker_that_returns_connections_still_finds_what_was_announced() -> None:
     """It keeps one connection until its last write, which looks for the mark."""
     fleet = Fleet(threads=threads(), connections=2)
     vendor, ledger, own = held(fleet), counted(fleet), supplied("n-1", "n-2")

@@ -40,8 +40,9 @@ from push_relay.telemetry import Telemetry
 _STOPS_ALL = frozenset(
     error.code for error in (ConnectionsBusy, CredentialsUnavailable, LedgerUnavailable, OutOfTime)
 )
-#: Events among which one is chosen that is handled alone: the one with the fewest tries.
-_CHOICE = 50
+#: Events among which one is chosen that is handled alone: the one with the fewest tries. A long outage costs
+#: hundreds of probes, which have to be of different events.
+_CHOICE, _PROBE_CHOICE = 50, 250
 
 
 @dataclass(slots=True)
@@ -79,7 +80,6 @@ class BacklogFeed:
         self._open: dict[Shelf, bool] = {}
         self._taken: dict[int, _Taken] = {}
         self._seen: dict[Shelf, set[str]] = {}  # places that this feed has taken and not removed
-        self._last: dict[Shelf, str] = {}  # the place of the last one that was taken in order
         self._finished: list[Waiting | Unreadable] = []
         self._count = self._counted = 0  # events taken: until now, before the last run
         self.end = RunEnd()
@@ -135,7 +135,7 @@ class BacklogFeed:
         if is_careful and self._taken:
             return []
         is_choosy = is_careful or self._permits.is_stopped
-        wanted = _CHOICE if is_choosy else count
+        wanted = _PROBE_CHOICE if self._permits.is_stopped else _CHOICE if is_careful else count
         found = [each for shelf in shelves if self._open[shelf] for each in self._fresh(shelf, wanted)]
         if is_choosy and found:
             # One push that cannot be sent must not be every probe, nor stop all others with each crash.
@@ -196,10 +196,6 @@ class BacklogFeed:
         error = Crashed(f"the function had the event {each.tries} times and did not finish it")
         self._finish(_Taken(each, [Receipt.of_error(each.event, error)], 0))
         return False
-
-    def _due(self, shelf: Shelf, count: int, after: str = "") -> list[Waiting | Unreadable]:
-        found = self._parts.backlog.due(shelf, count, self._parts.clock.now(), after)
-        return [each for each in found if each.position not in self._seen[shelf]]
 
     def _tasks(self, each: Waiting | Unreadable) -> Sequence[Task]:
         """Return the pushes of an event; end it if it has none."""
