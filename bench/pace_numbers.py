@@ -75,18 +75,26 @@ def busy_percent(calls: Collection[Span], connections: int) -> float:
 def serial_trips(table: Collection[Span], vendor: Collection[Span]) -> int:
     """Return how many of the table's calls the pushes waited for, one after the other.
 
-    Calls that overlap are one trip. A call that begins while the vendor has a call does not count, because
-    nothing waits for it.
+    Calls that overlap are one trip. A call does not count if the vendor has a call for most of its time,
+    because nothing waits for it then.
     """
     trips, ended = 0, -math.inf
-    waited_for = (
-        call for call in table if not any(other.began <= call.began < other.ended for other in vendor)
-    )
+    waited_for = (call for call in table if 2 * _shared_secs(call, vendor) < call.ended - call.began)
     # The greatest number of calls of which no two overlap: always the one next that ends first.
     for call in sorted(waited_for, key=lambda each: each.ended):
         if call.began >= ended:
             trips, ended = trips + 1, call.ended
     return trips
+
+
+def _shared_secs(call: Span, others: Collection[Span]) -> float:
+    """Return the seconds of a call in which at least one of the others was in progress."""
+    shared, since = 0.0, call.began
+    for other in sorted(others):
+        began, ended = max(since, other.began), min(call.ended, other.ended)
+        if ended > began:
+            shared, since = shared + ended - began, ended
+    return shared
 
 
 def write_units(name: str, parameters: Mapping[str, Any]) -> int:

@@ -30,8 +30,9 @@ class OrderedSource(EventSource):
 
     def batch(self) -> list[dict[str, Any]]:
         """Take the messages of one invocation; none if none is due."""
-        if self._due < BATCH_SIZE:
-            self.poll()
+        # SQS returns ten messages at most, and Lambda makes a larger batch of several calls.
+        while self._due < BATCH_SIZE and self.poll():
+            pass
         return [heapq.heappop(self._delayed)[2] for _ in range(min(self._due, BATCH_SIZE))]
 
     @property
@@ -91,11 +92,16 @@ def events(count: int, now: float, *, urgent_one_in: int = 0) -> list[Event]:
     ]
 
 
+def number_of(sent: Event) -> int:
+    """Return the number of an event that this module has made."""
+    return int(sent.id.removeprefix("pace-"))
+
+
 def ranks(sent: Sequence[Event], called: Sequence[int]) -> list[int]:
     """Return the place in the right order, urgent first and then by arrival, for each call of the vendor.
 
     called  the numbers of the calls' events
     """
     right = sorted(sent, key=lambda each: ("urgent" not in each.data["Title"], each.received_at))
-    place = {int(each.id.removeprefix("pace-")): rank for rank, each in enumerate(right)}
+    place = {number_of(each): rank for rank, each in enumerate(right)}
     return [place[number] for number in called]

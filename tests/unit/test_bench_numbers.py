@@ -23,11 +23,12 @@ def test_a_call_that_follows_the_first_of_two_parallel_ones_is_another_trip() ->
     assert serial_trips([Span(0.0, 0.1), Span(0.0, 0.9), Span(0.2, 0.3)], []) == 2
 
 
-def test_table_calls_while_the_vendor_has_a_call_are_not_counted() -> None:
-    """The settlement that begins during a call may end after it."""
-    vendor = [Span(1.0, 2.0), Span(1.5, 3.0)]
-    table = [Span(0.0, 0.1), Span(1.2, 1.3), Span(2.5, 3.5), Span(3.6, 3.7)]
-    assert serial_trips(table, vendor) == 2
+def test_a_table_call_that_the_vendor_calls_cover_is_not_waited_for() -> None:
+    """It may begin shortly before the next call of the vendor, and end after it."""
+    vendor = [Span(1.0, 2.0), Span(1.5, 3.0), Span(3.1, 4.0)]
+    table = [Span(0.0, 0.1), Span(1.2, 1.3), Span(2.5, 3.4), Span(2.9, 3.11), Span(3.9, 4.3), Span(4.4, 4.5)]
+    assert serial_trips(table[:4], vendor) == 1
+    assert serial_trips(table, vendor) == 3
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chaos.evidence import Evidence, _Reading
+from chaos.evidence import UNKNOWN, Evidence, _Reading
 from chaos.watched_telemetry import outcomes_by_push
 from chaos_runs import MARKER, PUSH_ID, GoodRun
 from push_relay.core.outcomes import Outcome
@@ -104,3 +104,49 @@ def test_an_attempt_that_was_begun_and_not_finished_is_in_doubt(
     evidence = Evidence()
     _Reading(evidence).read(steps)
     assert len(evidence.doubts.get(PUSH_ID, [])) == doubts
+
+
+@pytest.mark.parametrize(
+    ("steps", "reasons", "unknown"),
+    [
+        (["settled"], [UNKNOWN], 1),
+        (["released"], [UNKNOWN], 1),
+        ([], ["killed between sending and settling"], 0),
+        (["released", "claimed"], [UNKNOWN], 1),
+    ],
+)
+def test_an_unknown_fate_that_was_never_recorded_is_another_doubt(
+    steps: list[str], reasons: list[str], unknown: int
+) -> None:
+    """Under `hold` a push of unknown fate is not sent again, but nobody could hold this one."""
+    ends = {"settled": SETTLED, "released": {**SETTLED, "step": "released"}, "claimed": CLAIMED}
+    evidence = Evidence()
+    sent = {**SENT, "result": "delivery_unknown"}
+    _Reading(evidence).read([CLAIMED, SENDING, sent, *(ends[step] for step in steps)])
+    assert evidence.doubts[PUSH_ID] == reasons
+    assert evidence.unknown[PUSH_ID] == unknown
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "scarce"),
+    [
+        ("parked", "quota_exhausted", True),
+        ("parked", "budget_exhausted", True),
+        ("parked", "circuit_open", False),
+        ("failed", "quota_exhausted", False),
+    ],
+)
+def test_a_push_that_waits_for_calls_of_the_day_is_known(outcome: str, code: str, *, scarce: bool) -> None:
+    """It is not judged by another organisation's outage."""
+    evidence = Evidence()
+    about = {"key": "k", "to": PUSH_ID[1], "markers": [MARKER], "at": 0.0}
+    _Reading(evidence).read([{"step": "receipt", "event_id": "e", "outcome": outcome, "code": code, **about}])
+    assert (PUSH_ID in evidence.scarce) is scarce
+
+
+def test_an_event_is_counted_each_time_it_is_taken_from_the_backlog() -> None:
+    """An event that waits for its next attempt, and not for its account, is not among them."""
+    drained = {"step": "drained", "items": [MARKER], "account": "second", "due": 0.0, "at": 0.0}
+    evidence = Evidence()
+    _Reading(evidence).read([drained, drained, {**drained, "due": 7.0}])
+    assert evidence.drained == {(MARKER, "second"): 2}
