@@ -11,7 +11,7 @@ from push_relay.core.delivery import cooldown
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.permit_ask import Lane
 from push_relay.core.delivery.permit_calls import AccountDays, CallRequest, missing
-from push_relay.core.delivery.permit_circuit import STOPPED_SECS, PermitCircuit, mark_of
+from push_relay.core.delivery.permit_circuit import FRESH_SECS, STOPPED_SECS, PermitCircuit, mark_of
 from push_relay.core.delivery.permit_worker import PermitSession
 from push_relay.core.delivery.permits import (
     UNFINISHED,
@@ -99,7 +99,8 @@ class AccountPermits:
 
     def is_open(self, credentials: Callable[[], Credentials], *, high: bool, source: str = "") -> bool:
         """Return whether a push could be called now; see the port. Raises LedgerUnavailable."""
-        permits = self._shared.read()
+        is_fresh = self._shared.is_fresh(FRESH_SECS) and not self._shared.is_new
+        permits = self._shared.known if is_fresh else self._shared.read()
         state = permits.cooldown
         if cooldown.wait(state, self._clock.now()) and not (
             state.refused and _are_others(state.refused, credentials)

@@ -100,7 +100,7 @@ class LanePermits(Protocol):
                      vendor has refused credentials. May raise CredentialsUnavailable
         source       the source whose budget has to have a call; empty: none
 
-        Reads the permits. Raises LedgerUnavailable.
+        Reads the permits, unless they were seen a moment ago. Raises LedgerUnavailable.
         """
         ...
 
