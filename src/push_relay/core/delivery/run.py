@@ -299,7 +299,7 @@ class Run:
                 error = OutOfTime("the invocation ends before the push could be sent")
                 self._called(ready, Receipt.of_error(event, error, push))
                 continue
-            # If calls were stopped meanwhile, the session refuses this one. The day's calls must not be checked
+            # If calls were stopped meanwhile, the session refuses this one. The day's calls are not checked
             # again: this push's own call is among those that are used.
             self._called(ready, self._sender.send(event, push, self._session, self._time_left))
 
