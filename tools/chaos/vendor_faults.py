@@ -46,7 +46,7 @@ _FIRST: Final = (
     ("slower than the timeout", 20),
     ("down for hours", 20),
 )
-#: The faults that stop no calls. All others do: while calls are stopped, a vendor that fails a few calls only is
+#: The faults that stop no calls. All others do: while calls are stopped, a vendor that fails a few calls is
 #: down for hours, because a probe now and then is all that it gets.
 _CALM_KINDS: Final = ("rotation", "slow")
 _KINDS: Final = (
