@@ -22,7 +22,7 @@ CONNECTIONS: Final = 3
 WASTED: Final = "calls wasted in an outage"
 MISSING: Final = "planned, and did not happen"
 DELAYED: Final = "delayed by another organisation's outage"
-#: A push is on time if it is shown so long after its event was accepted. The constant faults of its own vendor
+#: A push is on time if it is shown so long after its event was accepted. Its own vendor's constant faults
 #: and killed probes stop its calls for up to an hour, but the other organisation's outage lasts for a day.
 _ON_TIME_SECS: Final = 6 * 3600.0
 #: Of the pushes of the organisation that works, at least this share must be on time. Its vendor's constant
