@@ -8,13 +8,13 @@ from typing import Any, Final
 import pytest
 
 from ports import Clock
-from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
-from push_relay.core.delivery.connections import MARGIN_SECS, PATIENCE_SECS, RENEWAL_SECS
-from push_relay.core.delivery.share import LeasedConnection, SharedConnections
-from push_relay.core.delivery.worker_leases import WorkerLeases
 from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
+from samples.version_before.connections import MARGIN_SECS, PATIENCE_SECS, RENEWAL_SECS
+from samples.version_before.leases import DynamoDbLeaseRecord
+from samples.version_before.share import LeasedConnection, SharedConnections
+from samples.version_before.worker_leases import WorkerLeases
 
 LIMIT: Final = 3
 FINISH_SECS: Final = 60

@@ -17,7 +17,7 @@ from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.clock import TimeLeft
 from push_relay.core.event import Arrival, Event
-from push_relay.core.push import Push
+from push_relay.core.push import DEFAULT_ACCOUNT, Push
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 
@@ -52,11 +52,11 @@ class DyingRelay(Relay):
 
     __slots__ = ()
 
-    def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Any:
+    def deliver(self, events: Sequence[Event], time_left: TimeLeft, *feed_of: Any) -> Any:
         """Deliver events."""
         if READS in str(events):
             raise Killed
-        return Relay.deliver(self, events, time_left)
+        return Relay.deliver(self, events, time_left, *feed_of)
 
 
 @dataclass
@@ -135,6 +135,8 @@ class EventSource:
             answer = self.world.deliver({"Records": batch})
         except Killed:
             self.deaths += 1
+            # The visibility timeout is longer than the leases of a dead worker.
+            self.world.permits[DEFAULT_ACCOUNT].end_leases()
             self._pass(self.dies_after)
             return
         self._pass(self.takes)

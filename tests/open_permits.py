@@ -18,6 +18,7 @@ class OpenPermits:
     urgent     whether each push whose call was made is urgent
     error      is raised by each ask and each look, if it is set
     judge      returns why the call of a push is not permitted, or None
+    refuses    returns why a call that was granted cannot be made after all, or None
     known      returns the same, by what this process knows without asking
     secs       seconds until a call may be tried; None: now
     closed     shelves that are not open, as (high, source)
@@ -27,11 +28,12 @@ class OpenPermits:
 
     def __init__(self, connections: int = 3) -> None:
         self.lock = threading.Lock()
-        self.free = connections
+        self.limit = self.free = connections
         self.asked: list[list[str]] = []
         self.urgent: list[bool] = []
-        self.error: RelayError | None = None
+        self.error: Exception | None = None
         self.judge: Callable[[Push], RelayError | None] = lambda _: None
+        self.refuses: Callable[[Push], RelayError | None] = lambda _: None
         self.known: Callable[[Push], NotNow | None] = lambda _: None
         self.secs: float | None = None
         self.closed: set[tuple[bool, str]] = set()
@@ -40,6 +42,10 @@ class OpenPermits:
         self.announcements = 0
         self.wakes_in: float | None = None
         self.in_use = 0
+
+    def end_leases(self) -> None:
+        """End the leases of workers that have died."""
+        self.free, self.in_use = self.limit, 0
 
     def session(
         self, _time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
@@ -91,6 +97,8 @@ class OpenSession:
     @contextmanager
     def call(self, push: Push, _credentials: Credentials, seconds: float) -> Iterator[float]:
         """Make one call."""
+        if error := self._permits.refuses(push):
+            raise error
         with self._permits.lock:
             self._permits.urgent.append(push.high)
             self._permits.in_use += 1

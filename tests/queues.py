@@ -177,6 +177,10 @@ class Messages:
         """Receive the visible dead letters."""
         return self._received(self._dead)
 
+    def next_visible(self) -> float:
+        """Return when the next message is visible; infinity if there is none."""
+        return min((message.visible_at for message in self._waiting), default=math.inf)
+
     def size(self) -> int:
         """Return how many messages are in the queue, visible or not."""
         return len(self._waiting)

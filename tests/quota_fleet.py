@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ports import CREDENTIALS, Clock, PushApi
-from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
-from push_relay.core.delivery.daily_quota import DailyQuota
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.errors import QuotaExhausted
 from push_relay.core.push import Push, Recipient, RecipientKind, Wording
+from samples.version_before.calls import DynamoDbCallCounter
+from samples.version_before.daily_quota import DailyQuota
 
 NORMAL = Push(Recipient(RecipientKind.USER, "u-1"), Wording("t", "b"), "key")
 HIGH = replace(NORMAL, high=True)

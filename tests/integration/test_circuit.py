@@ -13,11 +13,9 @@ import pytest
 
 from local_aws import LocalAws
 from ports import CREDENTIALS, ROTATED, Clock, PushApi
-from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.circuit import FRESH_SECS, CircuitBreaker
 from push_relay.core.delivery.cooldown import FAILURES, FIRST_WAIT_SECS, PROBE_PAUSE_SECS, Cooldown
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.errors import (
@@ -32,6 +30,8 @@ from push_relay.core.errors import (
     VendorUnavailable,
 )
 from push_relay.core.push import Push, Recipient, RecipientKind, Wording
+from samples.version_before.circuit import FRESH_SECS, CircuitBreaker
+from samples.version_before.cooldown_store import DynamoDbCooldown
 from stores import Cooldowns
 
 PUSH = Push(Recipient(RecipientKind.USER, "u-1"), Wording("t", "b"), "key")

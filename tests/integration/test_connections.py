@@ -8,14 +8,14 @@ import pytest
 
 from connection_fleet import LIMIT, MAX_WAIT_SECS, SHORT_CALL_SECS, START, Fleet, left, one
 from local_aws import LocalAws
-from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.connections import TURN_SECS, WISH_SECS
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
-from push_relay.core.delivery.share import LeasedShare, SharedConnections
-from push_relay.core.delivery.worker_leases import WorkerLeases
 from push_relay.core.errors import ConnectionsBusy
+from samples.version_before.connections import TURN_SECS, WISH_SECS
+from samples.version_before.leases import DynamoDbLeaseRecord
+from samples.version_before.share import LeasedShare, SharedConnections
+from samples.version_before.worker_leases import WorkerLeases
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_new_worker_does_not_take_a_connection_that_is_left_for_another(
 ) -> None:
     """The worker that waits takes it when it checks again."""
     monkeypatch.setattr(
-        "push_relay.core.delivery.worker_leases.random.sample", lambda free, count: list(free)[:count]
+        "samples.version_before.worker_leases.random.sample", lambda free, count: list(free)[:count]
     )
     fleet.occupy(*range(LIMIT), until=START + 100)
 

@@ -7,9 +7,9 @@ import pytest
 
 from local_aws import LocalAws
 from ports import Clock
-from push_relay.adapters.dynamodb.cooldown import KEPT_SECS, DynamoDbCooldown
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, text
 from push_relay.core.delivery.cooldown import Cooldown
+from samples.version_before.cooldown_store import KEPT_SECS, DynamoDbCooldown
 
 KEY = {"pk": text("cooldown#default")}
 CLOCK = Clock()

@@ -16,10 +16,7 @@ from connection_fleet import (
     one,
 )
 from local_aws import LocalAws
-from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.connections import WISH_SECS
-from push_relay.core.delivery.worker_leases import Refused
 from push_relay.core.errors import (
     ConnectionsBusy,
     DeliveryUnknown,
@@ -27,6 +24,9 @@ from push_relay.core.errors import (
     VendorRejected,
     VendorUnavailable,
 )
+from samples.version_before.connections import WISH_SECS
+from samples.version_before.leases import DynamoDbLeaseRecord
+from samples.version_before.worker_leases import Refused
 
 
 @pytest.fixture
@@ -353,7 +353,7 @@ def test_a_connection_that_was_handed_to_a_dead_worker_is_free_again_later(fleet
 
     fleet.once_asleep(die)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("push_relay.core.delivery.worker_leases.WorkerLeases.close", lambda _self: None)
+        patch.setattr("samples.version_before.worker_leases.WorkerLeases.close", lambda _self: None)
         with pytest.raises(DiedError), one(fleet.worker()):
             pass
     holder.stop()

@@ -14,9 +14,6 @@ from contracts.permits import PermitStoreContract
 from local_aws import LocalAws
 from permit_fleet import NOON, TODAY, pushes
 from ports import CREDENTIALS, Clock
-from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
-from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
-from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.adapters.dynamodb.permits import DynamoDbPermits
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
@@ -24,8 +21,11 @@ from push_relay.core.delivery.account_permits import AccountPermits
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.permits import Lease, Permits
 from push_relay.core.delivery.quota import Allowance, Quota
-from push_relay.core.delivery.worker_leases import Refused
 from push_relay.core.errors import CircuitOpen, LedgerUnavailable
+from samples.version_before.calls import DynamoDbCallCounter
+from samples.version_before.cooldown_store import DynamoDbCooldown
+from samples.version_before.leases import DynamoDbLeaseRecord
+from samples.version_before.worker_leases import Refused
 
 DAY = date.fromisoformat(TODAY)
 KEY = {"pk": text("connections#default")}

@@ -13,10 +13,10 @@ from ports import CREDENTIALS
 from push_relay.adapters.dynamodb.table import text
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.daily_quota import MIDNIGHT_SPREAD_SECS
 from push_relay.core.errors import BudgetExhausted, VendorRejected
 from push_relay.core.push import Push
 from quota_fleet import HIGH, NORMAL, Fleet, exhausted
+from samples.version_before.daily_quota import MIDNIGHT_SPREAD_SECS
 
 SHOP = replace(NORMAL, sources=("shop",))
 MILL = replace(NORMAL, sources=("mill",))

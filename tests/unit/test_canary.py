@@ -263,9 +263,11 @@ def test_everything_received_has_exactly_one_outcome(seed: int) -> None:
         sent, kept = 0, 0
         for batch in range(60):
             mix = [dice.choice(MIX) for _ in range(dice.randrange(11))]
-            sent += sum(pushes for _, pushes in mix)
             records = [record(kind, batch * 10 + i) for i, (kind, _) in enumerate(mix)]
-            kept += len(here.deliver(sqs_batch(*records))["batchItemFailures"])
+            # The answer to some batches is lost, so they are delivered twice.
+            for _ in range(2 if batch % 10 == 0 else 1):
+                sent += sum(pushes for _, pushes in mix)
+                kept += len(here.deliver(sqs_batch(*records))["batchItemFailures"])
     total = counted(output)
     outcomes = {outcome: total[outcome.value.capitalize()] for outcome in Outcome}
     assert total["Received"] == sent == sum(outcomes.values())

@@ -8,9 +8,10 @@ import pytest
 
 from event_source import URL, EventSource, words
 from fakes import World
-from invocations import sqs_batch, sqs_record
+from invocations import sqs_batch, sqs_queued, sqs_record
 from push_relay.adapters import aws
 from push_relay.adapters.process import Threads
+from push_relay.core.delivery.wake_up import wake_up
 from push_relay.core.errors import VendorRejected, VendorThrottled, VendorUnavailable
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push
@@ -83,12 +84,14 @@ def test_a_record_that_waits_for_a_connection_is_stored_too_and_keeps_its_place(
     permits = world.permits["default"]
     permits.free = 0
     assert kept(world.deliver(batch("a1", "a2"))) == {"a1", "a2"}
-    assert world.messages.delayed == [("handle-a1", 5.0), ("handle-a2", 5.0)]
+    assert [handle for handle, _ in world.messages.delayed] == ["handle-a1", "handle-a2"]
+    ((delay),) = {delay for _, delay in world.messages.delayed}
+    assert 0 < delay <= 60
     ((stored, attempt, _),) = world.parked
     assert (stored.data["words"], attempt, world.reasons) == ("a1", 1, ["connections_busy"])
     assert permits.announcements == 1
     permits.free = 3
-    world.deliver({"push-relay": "tick"})
+    world.deliver(sqs_batch(sqs_queued(wake_up("default", world.clock.now()))))
     assert not world.parked
     assert not kept(world.deliver(batch("a1", "a2")))
     assert sent_bodies(world) == ["a1", "a2"]

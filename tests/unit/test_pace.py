@@ -1,22 +1,24 @@
 """The order and number of calls: urgent pushes first, only remaining pushes, and only on held connections."""
 
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
-from fakes import World
-from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Unpaced
-from push_relay.core.errors import CircuitOpen, LedgerUnavailable, NotNow, VendorThrottled
+from fakes import InTurn, World
+from open_permits import OpenPermits, OpenSession
+from push_relay.adapters.process import Threads
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
+from push_relay.core.errors import CircuitOpen, LedgerUnavailable, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
+from push_relay.core.push import Push, Receipt
 
 NOW = 1_800_000_000.0
-PUSH = Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "1")
 ROUTES = """
 [account.default]
 connections = 2
@@ -132,57 +134,120 @@ class Aged:
         return ()
 
 
+def permits(world: World) -> OpenPermits:
+    """Return the permits of the default account."""
+    return world.permits["default"]
+
+
 def test_the_accounts_connections_limit_the_calls_at_a_time(world: World) -> None:
-    """Each push is sent on a separate connection, and its priority decides who gets one first."""
-    at_a_time: list[int] = []
+    """All connections are used at once, no further one is asked for, and urgent pushes get one first."""
+    world.change_lane(threads=Threads(8))
+    permits(world).limit = permits(world).free = 9
     in_use: list[int] = []
+    both = Barrier(2, timeout=10)
 
-    def parallel_map(function: Any, items: Any, most: int) -> list[Any]:
-        at_a_time.append(most)
-        return [function(item) for item in items]
-
-    def judge(_push: Any, _credentials: Any) -> None:
-        in_use.append(world.connections.in_use)
+    def judge(_push: Push, _credentials: object) -> None:
+        both.wait()
+        in_use.append(permits(world).in_use)
+        both.wait()
 
     world.vendor.judge = judge
-    world.change_lane(parallel_map=parallel_map)
+    deliver(world, event("loud", "2"), *(event(identity=str(i)) for i in range(3, 10)))
+    assert in_use == [2] * 8
+    assert (permits(world).in_use, permits(world).free) == (0, 9)
+    assert True in permits(world).urgent[:2]
+
+
+def test_a_single_push_asks_for_one_connection(world: World) -> None:
+    """The others stay free for other workers."""
+    free: list[int] = []
+    world.vendor.judge = lambda _push, _credentials: free.append(permits(world).free)  # type: ignore[func-returns-value]
     deliver(world, event())
-    deliver(world, event("loud", "2"), *(event(identity=str(i)) for i in range(3, 9)))
-    assert (world.connections.asked, at_a_time) == ([1, 7], [1, 2])
-    assert (in_use, world.connections.in_use) == ([1] * 8, 0)
-    assert world.connections.urgent == [False, True, *[False] * 6]
+    assert free == [2]
+    assert len(permits(world).asked) == 1
 
 
 def test_a_push_without_a_connection_does_not_affect_the_others(world: World) -> None:
-    """Each receipt has the outcome of its own push."""
-    world.vendor.judge = lambda _push, _credentials: setattr(world.connections, "free", 0)
+    """Its call of unknown end keeps the connection. Each receipt has the outcome of its own push."""
+
+    class Losing(OpenSession):
+        @contextmanager
+        def call(self, push: Push, credentials: Any, seconds: float) -> Iterator[float]:
+            with OpenSession.call(self, push, credentials, seconds) as secs:
+                yield secs
+            self.connections = 0
+
+    permits(world).free = 1
+    world.change_lane(permits=Sessions(permits(world), Losing))
     receipts = deliver(world, event(identity="1"), event(identity="2"))
     assert [receipt.outcome for (receipt,) in receipts] == [Outcome.DELIVERED, Outcome.PARKED]
     assert receipts[1][0].error_code == "connections_busy"
+    # Its claim is released, so that another worker can send it at once.
+    assert world.ledger.parked == [receipts[1][0].key]
+
+
+class Sessions:
+    """The permits of an account whose sessions are of another class."""
+
+    def __init__(self, of: OpenPermits, session: type[OpenSession]) -> None:
+        """Wrap the permits."""
+        self._of, self._session = of, session
+
+    def session(self, *_: Any, **__: Any) -> OpenSession:
+        """Begin a session."""
+        return self._session(self._of)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return everything else."""
+        return getattr(self._of, name)
 
 
 def test_the_lease_of_a_connection_limits_the_time_of_the_call(world: World) -> None:
     """A lease covers one call, so the call must end before the lease does."""
 
-    class Leased:
-        def call(self, seconds: float) -> Any:
-            return nullcontext(min(seconds, 4.0))
+    class Leased(OpenSession):
+        @contextmanager
+        def call(self, push: Push, credentials: Any, seconds: float) -> Iterator[float]:
+            with OpenSession.call(self, push, credentials, seconds) as secs:
+                yield min(secs, 4.0)
 
-    world.sender.send(event(), PUSH, lambda: 30.0, Leased())
-    world.sender.send(event(), replace(PUSH, key="2"), lambda: 3.0, Leased())
-    assert [call.timeout for call in world.vendor.calls] == [4.0, 3.0 - SETTLE_MARGIN_SECS]
+    world.change_lane(permits=Sessions(permits(world), Leased))
+    deliver(world, event(identity="1"))
+    world.context.seconds = 5.0 + SETTLE_MARGIN_SECS
+    world.change_lane(permits=permits(world))
+    deliver(world, event(identity="2"))
+    assert [call.timeout for call in world.vendor.calls] == [4.0, 5.0]
+
+
+def test_no_call_begins_that_would_probably_end_without_an_answer(world: World) -> None:
+    """Its push would be of unknown fate. It is parked, and its claim is released."""
+    world.context.seconds = 5.0 + SETTLE_MARGIN_SECS - 0.1
+    ((receipt,),) = deliver(world, event())
+    assert (receipt.outcome, receipt.error_code) == (Outcome.PARKED, "out_of_time")
+    assert world.ledger.parked == [receipt.key]
+    assert not world.vendor.calls
 
 
 def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
-    """No push is claimed. Each receipt has the key of its push, so that only these are tried again."""
-    world.connections.free = 0
+    """No push stays claimed. Each receipt has the key of its push, so that only these are tried again."""
+    permits(world).free = 0
     ((first, second), (third,)) = deliver(world, event("mail"), event("unspoken", "2"))
     assert {first.error_code, second.error_code} == {"connections_busy"}
     assert {first.outcome, second.outcome} == {Outcome.PARKED}
     assert None not in {first.key, second.key}
     assert third.outcome is Outcome.FILTERED
     assert not world.vendor.calls
+    assert not world.ledger.states
+
+
+def test_no_push_is_claimed_if_the_connections_were_busy_a_moment_ago(world: World) -> None:
+    """The claims would have no use, and cost two writes each."""
+    permits(world).free, permits(world).are_busy = 0, True
+    ((first, second),) = deliver(world, event("mail"))
+    assert {first.error_code, second.error_code} == {"connections_busy"}
     assert not world.ledger.leases
+    permits(world).free = 2
+    assert [receipt.outcome for receipt in deliver(world, event("mail"))[0]] == [Outcome.DELIVERED] * 2
 
 
 @pytest.mark.parametrize(
@@ -192,46 +257,38 @@ def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
 )
 def test_no_push_is_sent_if_connections_cannot_be_counted(world: World, error: Exception, code: str) -> None:
     """Every push is parked. The receipts have the error code, and not the text of a foreign error."""
-    world.connections.error = error
+    permits(world).error = error
     receipts = deliver(world, event("mail"), event())
     assert {receipt.error_code for own in receipts for receipt in own} == {code}
     assert {receipt.outcome for own in receipts for receipt in own} == {Outcome.PARKED}
     assert "planted" not in str(receipts)
     assert not world.vendor.calls
+    assert not world.ledger.states
 
 
 def test_no_connection_is_held_if_there_is_no_push(world: World) -> None:
-    """Waiting for a connection would delay the batch for nothing."""
-    world.connections.error = RuntimeError("nobody should ask")
+    """Asking for a connection would delay the batch for nothing."""
+    permits(world).error = LedgerUnavailable("nobody should ask")
     ((receipt,),) = deliver(world, event("unspoken"))
     assert receipt.outcome is Outcome.FILTERED
+    assert not permits(world).asked
 
 
 def test_a_cool_down_also_stops_the_rest_of_the_batch(world: World) -> None:
-    """The others no longer take a connection, and wait as long as the first."""
-
-    class Stopping(Unpaced):
-        stopped: NotNow | None = None
-
-        def refusal(self, _push: Push) -> NotNow | None:  # type: ignore[override]
-            return self.stopped
-
-        def wait(self) -> float | None:  # type: ignore[override]
-            return self.stopped and self.stopped.retry_after
-
-    pace = Stopping()
+    """The others no longer make a call, wait as long as the first, and are claimed by nobody."""
 
     def judge(_push: Push, _credentials: object) -> Exception:
-        pace.stopped = CircuitOpen("stopped", retry_after=42.0)
+        permits(world).refuses = lambda _push: CircuitOpen("stopped", retry_after=42.0)
+        permits(world).secs = 42.0
         return VendorThrottled("slow")
 
     world.vendor.judge = judge
-    world.change_sender(pace=pace)
     receipts = deliver(world, *(event("baked", str(number)) for number in range(5)))
     codes = [receipt.error_code for (receipt,) in receipts]
     assert codes == ["vendor_throttled", *["circuit_open"] * 4]
     assert {receipt.retry_after for (receipt,) in receipts} == {42.0}
     assert len(world.vendor.calls) == 1
+    assert not world.ledger.states
 
 
 @pytest.mark.parametrize(("wait", "is_paced"), [(None, False), (42.0, True)])
@@ -239,34 +296,80 @@ def test_a_push_without_a_connection_waits_for_the_account_if_calls_are_stopped(
     world: World, wait: float | None, *, is_paced: bool
 ) -> None:
     """The lost calls keep the connections until then. Otherwise the push is tried again soon."""
-
-    class Stopped(Unpaced):
-        def wait(self) -> float | None:  # type: ignore[override]
-            return wait
-
-    world.connections.free = 0
-    world.change_sender(pace=Stopped())
+    permits(world).free, permits(world).secs = 0, wait
     ((receipt,),) = deliver(world, event())
     assert (receipt.error_code, receipt.retry_after, receipt.is_paced) == ("connections_busy", wait, is_paced)
 
 
 def test_a_push_that_is_known_to_wait_takes_no_connection(world: World) -> None:
     """Other pushes of the batch are sent."""
-
-    class Stopped(Unpaced):
-        def refusal(self, push: Push) -> NotNow | None:  # type: ignore[override]
-            return None if push.high else CircuitOpen("stopped", retry_after=42.0)
-
-    asked: list[int] = []
-    held = world.connections.held
-    world.connections.held = lambda wanted, left: asked.append(wanted) or held(wanted, left)  # type: ignore[method-assign, func-returns-value]
-    world.change_sender(pace=Stopped())
+    stopped = CircuitOpen("stopped", retry_after=42.0)
+    permits(world).known = lambda push: None if push.high else stopped
     receipts = deliver(world, event("baked", "1"), event("loud", "2"), event("mail", "3"))
     assert [[receipt.error_code for receipt in own] for own in receipts] == [
         ["circuit_open"],
         [None],
         ["circuit_open", "circuit_open"],
     ]
-    assert asked == [1]
+    assert _sizes(permits(world).asked) == [1]
     deliver(world, event("baked", "4"))
-    assert asked == [1]
+    assert _sizes(permits(world).asked) == [1]
+    assert len(world.ledger.leases) == 1
+
+
+def _sizes(asked: Sequence[Sequence[str]]) -> list[int]:
+    return [len(pushes) for pushes in asked]
+
+
+def test_the_next_call_begins_before_the_last_one_is_settled(world: World) -> None:
+    """The ledger is in the way only before the first call and after the last one."""
+    world.change_lane(threads=Threads(8))
+    claims: list[int] = []
+    settled: list[int] = []
+    claim_all, end_all = world.ledger.claim_all, world.ledger.end_all
+
+    def claim(requests: Any) -> Any:
+        claims.append(len(requests))
+        return claim_all(requests)
+
+    def end(settlements: Any) -> Any:
+        settled.append(len(settlements))
+        return end_all(settlements)
+
+    world.ledger.claim_all, world.ledger.end_all = claim, end  # type: ignore[method-assign]
+    receipts = deliver(world, *(event(identity=str(number)) for number in range(8)))
+    assert [receipt.outcome for (receipt,) in receipts] == [Outcome.DELIVERED] * 8
+    assert claims == [8]
+    assert sum(settled) == 8
+
+
+class FewInTurn(InTurn):
+    """Threads that run at once, and of which only a few can be started."""
+
+    def __init__(self) -> None:
+        """Begin without a thread."""
+        self.started = 0
+
+    def start(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Run a function to its end."""
+        self.started += 1
+        assert self.started < 20
+        return super().start(function)
+
+
+@pytest.mark.parametrize("threads", [Threads(8), FewInTurn()], ids=["parallel", "in turn"])
+def test_a_run_ends_if_one_of_its_threads_is_killed(world: World, threads: Threads | FewInTurn) -> None:
+    """It starts no other call, and its claims and connections end with their leases."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_push: Push, _credentials: object) -> None:
+        raise Killed
+
+    world.change_lane(threads=threads)
+    world.vendor.judge = kill
+    with pytest.raises(Killed):
+        deliver(world, *(event(identity=str(number)) for number in range(8)))
+    assert len(world.vendor.calls) <= 2
+    assert not world.ledger.parked

@@ -6,11 +6,13 @@ from itertools import count, pairwise
 
 import pytest
 
+from permit_stores import PermitStore
 from ports import CREDENTIALS, ROTATED, Clock, PushApi
 from push_relay.core.account import Account
-from push_relay.core.delivery.circuit import CircuitBreaker
+from push_relay.core.delivery.account_permits import AccountPermits
 from push_relay.core.delivery.cooldown import FIRST_WAIT_SECS, LOOK_SECS
 from push_relay.core.delivery.credentials import StoredPushCredentials
+from push_relay.core.delivery.quota import Quota
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import (
     CredentialsUnavailable,
@@ -24,7 +26,7 @@ from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
 from push_relay.core.secret import MIN_REFETCH_SECS, CachedSecret
-from stores import Cooldowns, Ledger
+from stores import Ledger
 
 NOW = 1_800_000_000.0
 EVENT = Event("bakery", "e-1", "baked", {}, NOW, "i", "c-1")
@@ -34,13 +36,13 @@ DELIVERED = (Outcome.DELIVERED, None)
 
 
 class Worker:
-    """A sender with its circuit breaker and credentials, Secrets Manager, and the vendor."""
+    """A sender with its permits and credentials, Secrets Manager, and the vendor."""
 
     def __init__(self, other: "Worker | None" = None) -> None:
         """Begin with credentials that the vendor refuses. Two pair share all but their own memory."""
         self.clock, self.vendor, self.ledger = Clock(NOW), PushApi(), Ledger()
         self.stored, self.accepted = CREDENTIALS, ROTATED
-        self.store = Cooldowns()
+        self.store = PermitStore()
         if other:
             self.clock, self.vendor, self.store = other.clock, other.vendor, other.store
         else:
@@ -48,8 +50,10 @@ class Worker:
         self.reads: list[float] = []
         self.down = False
         held = StoredPushCredentials(CachedSecret(self._read, self.clock.now, self.clock.monotonic))
-        breaker = CircuitBreaker(self.vendor, self.store, Account(), self.clock)
-        self.sender = Sender(self.ledger, held, breaker, self.clock, pace=breaker)
+        self.permits = AccountPermits(
+            self.store, Quota(Account(), {}), self.clock, lambda _calls, _limit: None, lambda _secs: None
+        )
+        self.sender = Sender(self.ledger, held, self.vendor, self.permits, self.clock)
         self._numbers = count()
 
     def _judge(self, _push: Push, given: object) -> Exception | None:
@@ -64,8 +68,29 @@ class Worker:
         )
 
     def send(self) -> Receipt:
-        """Send another push."""
-        return self.sender.send(EVENT, replace(PUSH, key=f"key-{next(self._numbers)}"), lambda: 30.0)
+        """Send another push, as a run does."""
+        push = replace(PUSH, key=f"key-{next(self._numbers)}")
+        if waiting := self.sender.waiting(EVENT, push) or self.sender.claim(EVENT, push, _left):
+            return waiting
+        session = self.permits.session(_left)
+        (refusal,) = session.ask([push], 1)
+        if refusal:
+            receipt = self.sender.paced(Receipt.of_error(EVENT, refusal, push))
+        else:
+            receipt = self.sender.send(EVENT, push, session, _left)
+        session.finish()
+        return self.sender.recorded(push, receipt)
+
+    def is_open(self) -> bool:
+        """Return whether a drain would take an event from the backlog."""
+        return self.permits.is_open(self.sender.credentials.refreshed, high=False)
+
+    def stop_until(self, until: int) -> None:
+        """Let all workers wait until a moment for the next probe."""
+        permits = self.store.permits
+        self.store.permits = permits._replace(
+            cooldown=permits.cooldown._replace(until=until), stamp=f"until-{until}"
+        )
 
     def outcome(self) -> tuple[Outcome, str | None]:
         """Send another push, and return its outcome and error code."""
@@ -76,6 +101,10 @@ class Worker:
     def calls(self) -> int:
         """The number of calls that the vendor has seen."""
         return len(self.vendor.calls)
+
+
+def _left() -> float:
+    return 30.0
 
 
 def test_refused_credentials_cost_one_call_and_later_pushes_cost_none() -> None:
@@ -114,7 +143,7 @@ def test_a_waiting_push_reads_the_secret_again_now_and_then() -> None:
         worker.outcome()
         worker.clock.time += 4000
     assert worker.send().retry_after == LOOK_SECS
-    assert worker.sender.pace.refusal(PUSH) is None
+    assert worker.permits.refusal(PUSH) is None
 
 
 def test_changed_credentials_are_used_as_soon_as_they_are_read() -> None:
@@ -125,7 +154,7 @@ def test_changed_credentials_are_used_as_soon_as_they_are_read() -> None:
     worker.stored = other.stored = ROTATED
     assert worker.outcome() == REFUSED  # the secret was read a moment ago
     worker.clock.time += MIN_REFETCH_SECS
-    worker.store.state = worker.store.state._replace(until=int(NOW) + 3600)
+    worker.stop_until(int(NOW) + 3600)
     assert [worker.outcome() for _ in range(3)] == [DELIVERED] * 3
     assert [call.credentials for call in worker.vendor.calls] == [CREDENTIALS, ROTATED, ROTATED, ROTATED]
     assert other.outcome() == DELIVERED
@@ -148,7 +177,7 @@ def test_changed_credentials_that_are_refused_too_are_not_sent_again() -> None:
     worker.outcome()
     worker.stored, worker.accepted = ROTATED, replace(ROTATED, company_id=1)
     worker.clock.time += MIN_REFETCH_SECS
-    worker.store.state = worker.store.state._replace(until=int(NOW) + 3600)
+    worker.stop_until(int(NOW) + 3600)
     for _ in range(10):
         assert worker.outcome() == REFUSED
     assert [call.credentials for call in worker.vendor.calls] == [CREDENTIALS, ROTATED]
@@ -197,7 +226,7 @@ def test_if_the_secret_cannot_be_read_again_the_credentials_stay_refused() -> No
     worker.outcome()
     worker.down = True
     worker.clock.time += MIN_REFETCH_SECS
-    worker.store.state = worker.store.state._replace(until=int(NOW) + 3600)
+    worker.stop_until(int(NOW) + 3600)
     worker.reads.clear()
     assert {worker.outcome() for _ in range(10)} == {REFUSED}
     assert (worker.calls, len(worker.reads)) == (1, 1)
@@ -209,4 +238,4 @@ def test_refused_credentials_are_shown_nowhere() -> None:
     worker.outcome()
     receipt = worker.send()
     assert receipt.detail == "the vendor refused the credentials, and they are the same"
-    assert CREDENTIALS.integration_key not in str(receipt) + repr(worker.sender) + str(worker.store.state)
+    assert CREDENTIALS.integration_key not in str(receipt) + repr(worker.sender) + str(worker.store.permits)

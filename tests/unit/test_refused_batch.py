@@ -298,6 +298,7 @@ def test_the_next_worker_sends_the_rest_of_a_refused_batch_if_one_dies(
         with pytest.raises(Killed):
             deliver(world, end)
     world.ledger.end_claims()
+    world.permits["default"].end_leases()
     if is_paced:
         with monkeypatch.context() as patch:
             stopped = CircuitOpen("down", retry_after=60)

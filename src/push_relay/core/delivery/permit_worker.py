@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from push_relay.core.clock import CLOCK_SKEW_SECS, TimeLeft
 from push_relay.core.delivery import cooldown
-from push_relay.core.delivery.connections import MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.permit_ask import BUSY, Ask, Grant, Lane, Share, Verdict
 from push_relay.core.delivery.permit_calls import CallRequest, NoCall, drawn, unused
@@ -31,6 +30,9 @@ from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable, RelayErro
 if TYPE_CHECKING:
     from push_relay.core.push import Push
 
+#: Seconds by which a lease is longer than the longest call. The first part covers the time between the lease
+#: and the call. Because of the second part, not every call needs a write that renews the lease.
+MARGIN_SECS, RENEWAL_SECS = 1.0, 2.0
 #: Seconds for which a look relies on what this process has seen.
 LOOK_SECS = 0.25
 
