@@ -162,3 +162,11 @@ def test_a_push_may_be_refused_in_a_batch_push_and_then_alone(texts: list[str], 
         push: dict[str, str | int | bool] = {"Title": title, "Body": "", "UserId": MARKER}
         _read_call(Call("POST", "/", push=push, fault="error_code"), "default", evidence)
     assert evidence.refused[PUSH_ID] == refused
+
+
+def test_a_call_of_unknown_fate_that_the_ledger_could_not_count_does_not_use_up_the_cap() -> None:
+    """The relay sends the push once more then, as if its worker had been killed."""
+    evidence = Evidence()
+    not_counted = {"step": "unknown_not_counted", "key": "k", "at": 101.0}
+    _Reading(evidence).read([CLAIMED, SENDING, {**SENT, "result": "delivery_unknown"}, not_counted])
+    assert evidence.unknown[PUSH_ID] <= 0

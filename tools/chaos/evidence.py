@@ -296,6 +296,10 @@ class _Reading:
             self.evidence.unknown.update(attempt.push_ids)
             self._doubt(attempt, UNKNOWN)
 
+    def _unknown_not_counted(self, entry: Entry) -> None:
+        if attempt := self.open.get(entry["key"]):
+            self.evidence.unknown.subtract(attempt.push_ids)
+
     def _settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)
         if attempt and attempt.is_sending and entry["at"] > attempt.lease_until:
