@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from chaos.evidence import UNKNOWN, Evidence, _Reading
+from chaos.evidence import UNKNOWN, Evidence, _read_call, _Reading
 from chaos.watched_telemetry import outcomes_by_push
 from chaos_runs import MARKER, PUSH_ID, GoodRun
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, Wording
+from sandbox import Call
 
 JOURNAL: list[dict[str, Any]] = [
     {"at": 0.0, "step": "taken_up", "pushes": 3},
@@ -150,3 +151,22 @@ def test_an_event_is_counted_each_time_it_is_taken_from_the_backlog() -> None:
     evidence = Evidence()
     _Reading(evidence).read([drained, drained, {**drained, "due": 7.0}])
     assert evidence.drained == {(MARKER, "second"): 2}
+
+
+@pytest.mark.parametrize(("texts", "refused"), [(["a batch", "alone"], 1), (["alone", "alone"], 2)])
+def test_a_push_may_be_refused_in_a_batch_push_and_then_alone(texts: list[str], refused: int) -> None:
+    """The same call must not be refused a second time."""
+    evidence = Evidence()
+    for text in texts:
+        title = f"{MARKER} m0000002" if text == "a batch" else MARKER
+        push: dict[str, str | int | bool] = {"Title": title, "Body": "", "UserId": MARKER}
+        _read_call(Call("POST", "/", push=push, fault="error_code"), "default", evidence)
+    assert evidence.refused[PUSH_ID] == refused
+
+
+def test_a_call_of_unknown_fate_that_the_ledger_could_not_count_does_not_use_up_the_cap() -> None:
+    """The relay sends the push once more then, as if its worker had been killed."""
+    evidence = Evidence()
+    not_counted = {"step": "unknown_not_counted", "key": "k", "at": 101.0}
+    _Reading(evidence).read([CLAIMED, SENDING, {**SENT, "result": "delivery_unknown"}, not_counted])
+    assert evidence.unknown[PUSH_ID] <= 0

@@ -50,7 +50,8 @@ class Evidence:
     """The evidence of a run.
 
     shown       how often the vendor has shown each push
-    refused     how often the vendor has refused each push permanently
+    refused     how often the vendor has refused each push permanently, in a batch push or alone
+    refusals    the same by the events of the call and its recipient
     doubts      for each push, one reason for each attempt after which it may be sent again
     closed      the outcomes of each push's receipts
     order       the number of the call that has shown each push first, among its organisation's calls
@@ -74,6 +75,7 @@ class Evidence:
 
     shown: Counter[PushId] = field(default_factory=Counter)
     refused: Counter[PushId] = field(default_factory=Counter)
+    refusals: Counter[tuple[frozenset[str], str]] = field(default_factory=Counter)
     doubts: dict[PushId, list[str]] = field(default_factory=lambda: defaultdict(list))
     closed: dict[PushId, set[str]] = field(default_factory=lambda: defaultdict(set))
     order: dict[PushId, int] = field(default_factory=dict)
@@ -137,12 +139,15 @@ def _read_call(call: Call, account: str, evidence: Evidence) -> None:
     is_refusal = call.fault in {"error_code", "redirect"} or (
         call.fault == "status" and call.status == HTTPStatus.BAD_REQUEST
     )
-    for marker in set(MARKER.findall(text)):
+    markers = frozenset(MARKER.findall(text))
+    # The pushes of a refused batch push are sent singly, and each of them may be refused too.
+    evidence.refusals[markers, to] += is_refusal
+    for marker in markers:
         evidence.shown[marker, to] += call.accepted
         if call.accepted:
             evidence.order.setdefault((marker, to), call.number)
             evidence.shown_at.setdefault((marker, to), call.time.timestamp())
-        evidence.refused[marker, to] += is_refusal
+        evidence.refused[marker, to] = max(evidence.refused[marker, to], evidence.refusals[markers, to])
 
 
 def _dead_letters(services: Services) -> Iterable[DeadLetter]:
@@ -290,6 +295,10 @@ class _Reading:
         if attempt.result == _UNKNOWN:
             self.evidence.unknown.update(attempt.push_ids)
             self._doubt(attempt, UNKNOWN)
+
+    def _unknown_not_counted(self, entry: Entry) -> None:
+        if attempt := self.open.get(entry["key"]):
+            self.evidence.unknown.subtract(attempt.push_ids)
 
     def _settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)

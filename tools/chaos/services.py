@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from chaos.local_queries import hook_queries
 from chaos.organisation import Organisation, make_organisation
 from chaos.plan import SECOND
 from chaos.relay_config import write_config
@@ -98,6 +99,8 @@ def started_services(
         signing |= dict.fromkeys(("push", "list"), "whsec_" + "c2VjcmV0" * 4)
         settings = _settings(aws, directory, seed, signing, organisations)
         _write_configs(directory, organisations)
+        dynamodb = client(aws, "dynamodb")
+        hook_queries(dynamodb)
         with _environment(aws):
             yield Services(
                 seed,
@@ -105,7 +108,7 @@ def started_services(
                 run_clock,
                 aws,
                 queue_client(aws),
-                client(aws, "dynamodb"),
+                dynamodb,
                 organisations,
                 settings,
                 signing,

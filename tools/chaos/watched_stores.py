@@ -23,7 +23,6 @@ class WatchedLedger:
         self.inner = inner
         self.injector = injector
         self.error_code_of = inner.error_code_of
-        self.count_unknown = inner.count_unknown
         self.clear_parked = inner.clear_parked
 
     def claim(
@@ -77,6 +76,16 @@ class WatchedLedger:
             raise
         self.injector.note("settled", key=key, status=status)
         self.injector.at("after_settle")
+
+    def count_unknown(self, key: str) -> int:
+        """Count a call of unknown fate. If that is not possible, the push may be sent once more."""
+        try:
+            count = self.inner.count_unknown(key)
+        except LedgerUnavailable:
+            self.injector.note("unknown_not_counted", key=key)
+            raise
+        self.injector.note("unknown_counted", key=key, count=count)
+        return count
 
     def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
         """Note the batch window of a push."""
