@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 
+from fake_sqs import record_of
 from fakes import SAMPLES, World
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
@@ -18,9 +19,10 @@ from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.event import Event
 from push_relay.core.queue_format import pack
-from push_relay.entrypoints.batch_consumer import BatchConsumer
-from relayctl.deadletters.dead_letter import record
+from relayctl.local_aws import REGION
 
+#: The owner of all queues of the local AWS.
+_OWNER = "000000000000"
 _CORRECT_MAPPING = "corrected: {{ data.words }}"
 
 
@@ -88,19 +90,24 @@ class ReplayStack:
 
     def deliver_once(self, queue: SqsQueue) -> bool:
         """Invoke `deliver` for one batch, and return whether there was one."""
-        request = {"QueueUrl": self.queue_url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
-        received = aws.sqs().receive_message(**request).get("Messages", [])
-        records = [
-            record(m["MessageId"], m["Body"], m.get("MessageAttributes", {}), time.time())
-            | {"eventSource": "aws:sqs"}
-            for m in received
-        ]
-        world = self.world
-        consumer = BatchConsumer(world.recogniser, world.relay, queue, world.telemetry, world.clock)
-        response = consumer.handle({"Records": records}, world.context)
+        request: Any = {
+            "QueueUrl": self.queue_url,
+            "MaxNumberOfMessages": 10,
+            "MessageAttributeNames": ["All"],
+            "MessageSystemAttributeNames": ["All"],
+        }
+        received: Any = aws.sqs().receive_message(**request).get("Messages", [])
+        arn = f"arn:aws:sqs:{REGION}:{_OWNER}:{self.queue_url.rpartition('/')[2]}"
+        records = [record_of(message, arn) for message in received]
+        self.world.change_messages(queue)
+        response = self.world.deliver({"Records": records})
         assert response == {"batchItemFailures": []}
-        for message in received:
-            aws.sqs().delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        if received:
+            # Those that the relay has deleted before a drain are refused here.
+            handles: Any = [
+                {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n, message in enumerate(received)
+            ]
+            aws.sqs().delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
         return bool(received)
 
     def outcomes(self) -> list[str]:

@@ -13,10 +13,13 @@ import pytest
 from fakes import SAMPLES, SHIPPED
 from local_aws import LocalAws
 from push_relay.adapters import aws
+from push_relay.adapters.dynamodb.permits import DynamoDbPermits
+from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.process import SystemClock
 from push_relay.bootstrap.common import Common
-from push_relay.bootstrap.deliver import build_relay
+from push_relay.bootstrap.deliver import build_back_half
 from push_relay.core.delivery.batching import closing_event, window_of
+from push_relay.core.delivery.permits import Permits
 from push_relay.core.event import Event
 from push_relay.core.push import Receipt
 from push_relay.core.relay import Relay
@@ -83,7 +86,7 @@ def wired(local: LocalAws, config: Path, vendor: SandboxServer, clock: SystemClo
         sources_directory=SHIPPED,
         backlog_table=local.backlog_table().name,
     )
-    return build_relay(Common.of(settings, clock)), table
+    return build_back_half(Common.of(settings, clock)).relay, table
 
 
 def event(number: int, received_at: float, title: str = "Bread") -> Event:
@@ -102,6 +105,11 @@ def deliver(relay: Relay, *events: Event) -> dict[str | None, str]:
 
 def _end(receipt: Receipt) -> str:
     return receipt.error_code or str(receipt.outcome)
+
+
+def permits(table: str) -> Permits:
+    """Return the permits of the default account."""
+    return DynamoDbPermits(LedgerTable(table), "default", time.time).read()
 
 
 def unused_address() -> str:
@@ -137,11 +145,11 @@ def test_an_account_in_trouble_affects_no_other(
         assert ends["dead"] in {"vendor_unavailable", "circuit_open"}
         assert (ends["default"], ends["well"]) == ("quota_exhausted", "delivered")
     # Nothing that was delivered is taken for another account's push, and nothing is sent again.
-    assert deliver(relay, event(1, now))["default"] == deliver(relay, event(1, now))["well"] == "duplicate"
+    assert deliver(relay, event(1, now))["well"] == "duplicate"
     assert [push["CompanyId"] for push in vendor.record.pushes()] == [1]
     assert [push["CompanyId"] for push in other_vendor.record.pushes()] == [2] * 6
     names = {item["pk"]["S"] for item in aws.dynamodb().scan(TableName=table)["Items"]}
-    assert {"connections#default", "connections#well", "cooldown#dead"} <= names
+    assert {"connections#default", "connections#well", "connections#dead"} <= names
     assert {name.rpartition("#")[0] for name in names if name.startswith("quota#")} == {
         "quota#default",
         "quota#dead",
@@ -175,5 +183,7 @@ def test_items_of_the_version_before_accounts_are_the_default_accounts(
     assert deliver(relay, closing_event(window_of(push, WRITTEN_AT))) == {"default": "delivered"}
     (shown,) = vendor.record.pushes()
     assert (shown["Title"], shown["Body"]) == ("2 new alerts", "2 \u00d7 batch")
+    calls = permits(table).calls["2026-09-21"]
+    assert (calls.used, calls.elsewhere) == (1, 2)
     count = aws.dynamodb().get_item(TableName=table, Key={"pk": {"S": "quota#default#2026-09-21"}})["Item"]
-    assert count["calls"]["N"] == "3"
+    assert int(count["calls"]["N"]) == calls.drawn + calls.elsewhere

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from backlog_store import Backlog
 from local_aws import LocalAws
+from open_permits import OpenPermits
 from ports import Clock, PushApi, PushCredentials
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.batches import MAX_SEGMENTS, DynamoDbBatches
@@ -29,6 +31,7 @@ from push_relay.core.delivery.batching import (
     overflow,
     window_of,
 )
+from push_relay.core.delivery.parking import Parking
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Event
@@ -50,15 +53,21 @@ class Worker:
         self, table: LedgerTable, clock: Clock, at: int = -1, how: BaseException | None = None
     ) -> None:
         """Wire the worker."""
-        self.table, self.messages = Stopping(table.name, at, how), Messages()
+        self.table, self.backlog = Stopping(table.name, at, how), Backlog()
         ledger = DynamoDbLedger(self.table, clock.now)
-        sender = Sender(ledger, PushCredentials(), PushApi(), clock)
+        sender = Sender(ledger, PushCredentials(), PushApi(), OpenPermits(), clock)
         self.windows = DynamoDbBatches(self.table, clock.now)
-        self.batcher = Batcher(self.windows, ledger, sender, self.messages, clock)
+        parking = Parking(self.backlog, Messages(), {}, clock)
+        self.batcher = Batcher(self.windows, ledger, sender, parking, clock)
 
     def add(self, *pushes: Push) -> list[str | None]:
         """Add pushes to their windows, and return the error codes of their receipts."""
         return [self.batcher.add(event_of(push), push, lambda: 30.0).error_code for push in pushes]
+
+    @property
+    def parked(self) -> list[tuple[Event, float]]:
+        """The events that wait, and when they are due."""
+        return [(each.event, each.due) for each in self.backlog.all()]
 
     def closed(self, window: Window) -> list[str]:
         """Close a window, and return the keys of the pushes in its batch."""
@@ -165,7 +174,7 @@ def test_a_push_is_in_one_batch_if_its_worker_stops_at_any_call(
         clock.time += 100  # until the claims have ended
         batches = [second.closed(window)] if ended and first.parked else []
         assert set(second.add(*pushes)) <= {BATCHED, None}  # None is for a duplicate
-        ends = {event.data["window"] for worker in (first, second) for event, _, _ in worker.parked}
+        ends = {event.data["window"] for worker in (first, second) for event, _ in worker.parked}
         following = window_of(pushes[0], window.due)
         left = [following] if batches else [window, following]
         batches += [second.closed(each) for each in left if each.id in ends]
@@ -204,10 +213,9 @@ def test_pushes_beyond_the_last_segment_go_into_another_window(table: LedgerTabl
     pushes = [push(n, 5000) for n in range(MAX_SEGMENTS + 3)]
     worker = Worker(table, clock)
     assert set(worker.add(*pushes)) == {BATCHED}
-    (first, _, due), (second, _, other_due) = worker.parked
-    assert due == other_due
     window = window_of(pushes[0], clock.now())
-    assert (first.data["window"], second.data["window"]) == (window.id, overflow(window).id)
+    ends = {event.data["window"]: due for event, due in worker.parked}
+    assert ends == {window.id: window.due, overflow(window).id: window.due}
     # A worker that has not seen the segments finds the last one soon: each write shows the ones after it.
     fresh = Worker(table, clock)
     assert fresh.add(push(1000, 5000)) == [BATCHED]
@@ -225,7 +233,7 @@ def test_the_end_of_a_window_is_scheduled_by_the_next_worker_if_necessary(
     assert windows.add(window, entry) is Added.UNSCHEDULED
     worker = Worker(table, clock)
     assert worker.add(push(1, 1000), push(2, 1000)) == [BATCHED] * 2
-    assert [event.data["window"] for event, _, _ in worker.parked] == [window.id]
+    assert [event.data["window"] for event, _ in worker.parked] == [window.id]
     assert Worker(table, clock).windows.add(window, entry) is Added.SCHEDULED
 
 
