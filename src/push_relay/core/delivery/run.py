@@ -23,9 +23,10 @@ from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
-#: Pushes for each connection that are claimed together, at most. Twice as many as those below which others are
-#: claimed, whose calls take as long as it takes to claim others, or a little longer.
+#: Pushes for each connection that are claimed together, at most.
 AHEAD = 12
+#: Others are claimed when so few are left for each connection that their calls take about as long as the claims
+#: of the others: `_REFILL_SECS`. Then twice as many are claimed.
 _LEAST_LOW, _MOST_LOW = 1, AHEAD // 2
 _REFILL_SECS = 0.25
 #: The duration of a call in seconds, as long as none has ended.
@@ -202,7 +203,7 @@ class Run:
             return
         can_be_sent.sort(key=lambda task: not task.push.high)
         if self._permits.are_busy or self._permits.is_stopped:
-            # A claim would probably be in vain.
+            # Most claims would be released again.
             refusals = self._ask(can_be_sent)
             for task, refusal in zip(can_be_sent, refusals, strict=True):
                 if refusal:
@@ -357,7 +358,7 @@ class Run:
                 needed = max(1, len(self._ready) + self._sending)
                 spare = self._is_dry and needed < self._session.connections
             if spare:
-                self._together(partial(self._settle, batch), partial(self._session.give_back, needed))
+                self._together(partial(self._settle, batch), partial(self._session.release_idle, needed))
             else:
                 self._settle(batch)
 
