@@ -25,8 +25,8 @@ from push_relay.core.push import Receipt
 
 #: Pushes for each connection that are claimed together, at most.
 AHEAD = 12
-#: Others are claimed when so few are left for each connection that their calls take about as long as the claims
-#: of the others: `_REFILL_SECS`. Then twice as many are claimed.
+#: Others are claimed when so few are left for each connection that their calls take about as long as those
+#: claims: `_REFILL_SECS`. Then twice as many are claimed.
 _LEAST_LOW, _MOST_LOW = 1, AHEAD // 2
 _REFILL_SECS = 0.25
 #: The duration of a call in seconds, as long as none has ended.
