@@ -301,6 +301,11 @@ class Stack:
         later = time.time() + 30 * 86_400
         return [each for shelf in backlog.shelves() for each in backlog.due(shelf, 100, later)]
 
+    def put_back(self, waiting: Sequence[Waiting]) -> None:
+        """Put events into the backlog that were there before."""
+        results = DynamoDbBacklog(BacklogTable(self.backlog_table.name), time.time).put(waiting)
+        assert [*results] == [None] * len(waiting)
+
     def permits(self) -> Permits:
         """Return the account's permits."""
         return DynamoDbPermits(LedgerTable(self.table.name), "default", time.time).read()
