@@ -190,6 +190,15 @@ class Run:
             self._is_dry = not tasks and not self._is_held_back
             self._end = self._end._replace(has_more=not can_take)
             self._prepare(tasks, self._more)
+            if len(tasks) < count:
+                self._release_spare()
+
+    def _release_spare(self) -> None:
+        """Return the connections that a drain does not need for the little that the backlog has."""
+        with self._changed:
+            needed = max(1, len(self._ready) + self._sending)
+        if needed < self._session.connections:
+            self._session.release_idle(needed)
 
     def _prepare(self, tasks: Sequence[Task], supply: Supply) -> None:
         """Claim pushes, and ask for the permits of their calls."""
