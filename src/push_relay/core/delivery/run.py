@@ -24,11 +24,11 @@ from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
 #: Pushes for each connection that are claimed together, at most.
-AHEAD = 12
+AHEAD = 16
 #: Others are claimed when so few are left for each connection that their calls take about as long as those
 #: claims: `_REFILL_SECS`. Then twice as many are claimed.
 _LEAST_LOW, _MOST_LOW = 1, AHEAD // 2
-_REFILL_SECS = 0.25
+_REFILL_SECS = 0.4
 #: The duration of a call in seconds, as long as none has ended.
 _FIRST_CALL_SECS = 0.2
 #: Seconds between two looks for urgent events of other workers, and for connections that have become free.
