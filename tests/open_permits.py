@@ -115,7 +115,7 @@ class OpenSession:
         was, self._permits.announced = self._permits.announced, False
         return was
 
-    def give_back(self, wanted: int) -> None:
+    def release_idle(self, wanted: int) -> None:
         """Return connections."""
         with self._permits.lock:
             spare = max(0, self.connections - wanted)
@@ -128,5 +128,5 @@ class OpenSession:
         if was and unless_announced:
             self._permits.announced = False
             return True
-        self.give_back(0)
+        self.release_idle(0)
         return was

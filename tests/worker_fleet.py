@@ -1,27 +1,33 @@
-"""Worker processes that share one account, and a slow vendor that counts its calls."""
+"""Workers in processes of their own that share one account, and a slow vendor that counts its calls."""
 
 import json
-import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
 from fakes import SHIPPED
 from local_aws import LocalAws
 from push_relay.adapters import aws
-from push_relay.bootstrap.common import Common
-from push_relay.bootstrap.deliver import build_relay
+from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog
+from push_relay.adapters.dynamodb.backlog_table import BacklogTable
+from push_relay.adapters.dynamodb.permits import DynamoDbPermits
+from push_relay.adapters.dynamodb.table import LedgerTable
+from push_relay.adapters.queue import SqsQueue
+from push_relay.core.delivery.backlog import Unreadable, Waiting
+from push_relay.core.delivery.permits import Permits
+from push_relay.core.delivery.wake_up import ALL, wake_up
 from push_relay.core.event import Event
-from push_relay.settings import DeliveryMode, Settings
+from push_relay.core.queue_format import pack
+from relayctl.project import ROOT
 
 _ROUTES: Final = """
 [account.default]
@@ -29,27 +35,36 @@ _ROUTES: Final = """
 
 [[route]]
 source = "push"
+when = "data.Title != 'urgent'"
 to = ["user:{{{{ data.UserId }}}}"]
+
+[[route]]
+source = "push"
+when = "data.Title == 'urgent'"
+to = ["user:{{{{ data.UserId }}}}"]
+priority = "high"
 """
-_START_SECS: Final = 100.0
 _INVOCATION_SECS: Final = 60.0
+_PROGRAM: Final = Path(__file__).parent / "worker_process.py"
 
 
 @dataclass
 class VendorCall:
     """One call as the vendor saw it. Its times are those of the machine's monotonic clock."""
 
-    worker: str
+    title: str
+    body: str
     began: float
     ended: float | None = None
 
 
 class SlowVendor:
-    """A vendor that answers after `latency` seconds. It finishes a call even if the client has gone."""
+    """A vendor that answers with `status` after `latency` seconds, even if the client has gone."""
 
     def __init__(self, latency: float) -> None:
         """Listen."""
         self.latency = latency
+        self.status = 200
         self.calls: list[VendorCall] = []
         self.most_at_a_time = 0
         self._now = 0
@@ -63,8 +78,8 @@ class SlowVendor:
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 push = json.loads(self.rfile.read(length))
-                vendor.work(push["Title"])
-                self.send_response(200)
+                vendor.work(push)
+                self.send_response(vendor.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -82,9 +97,9 @@ class SlowVendor:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
-    def work(self, worker: str) -> None:
+    def work(self, push: dict[str, Any]) -> None:
         """Take the time of a call."""
-        call = VendorCall(worker, time.monotonic())
+        call = VendorCall(push["Title"], push["Body"], time.monotonic())
         with self._lock:
             self.calls.append(call)
             self._now += 1
@@ -94,10 +109,21 @@ class SlowVendor:
             call.ended = time.monotonic()
             self._now -= 1
 
-    def of(self, worker: str) -> list[VendorCall]:
-        """Return the calls of a worker, in order."""
+    def of(self, title: str) -> list[VendorCall]:
+        """Return the calls whose pushes have a title, in order."""
         with self._lock:
-            return [call for call in self.calls if call.worker == worker]
+            return [call for call in self.calls if call.title == title]
+
+    @property
+    def shown(self) -> Counter[str]:
+        """How often each push was shown, by its body."""
+        with self._lock:
+            return Counter(call.body for call in self.calls)
+
+    @property
+    def calls_now(self) -> int:
+        """The number of calls in progress."""
+        return self._now
 
     def close(self) -> None:
         """Stop listening."""
@@ -106,109 +132,192 @@ class SlowVendor:
         self._thread.join(5)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Finished:
-    """The result of a worker's job: its times, and the outcomes of its pushes."""
+    """The end of an invocation: its times, the ends of its pushes by their codes, and the kept messages."""
 
     began: float
     ended: float
-    outcomes: Counter[str] = field(default_factory=Counter)
+    ends: dict[str, int]
+    kept: list[str]
+
+    @property
+    def secs(self) -> float:
+        """The seconds that it took."""
+        return self.ended - self.began
 
 
 @dataclass
 class Worker:
-    """A process that delivers one batch after the other."""
+    """A process with the handler `deliver`."""
 
-    name: str
-    process: BaseProcess
-    jobs: Connection
+    process: subprocess.Popen[str]
+    queue_url: str
+    records: Sequence[dict[str, Any]] = ()
 
-    def deliver(self, pushes: int, *, repeat: bool = False) -> None:
-        """Start delivering a batch. With `repeat`, deliver further batches until the next job comes."""
-        self.jobs.send((pushes, repeat))
+    def invoke(self, records: Sequence[dict[str, Any]], seconds: float = _INVOCATION_SECS) -> None:
+        """Begin an invocation."""
+        assert self.process.stdin
+        self.records = records
+        print(json.dumps({"records": records, "seconds": seconds}), file=self.process.stdin, flush=True)
 
     def finished(self) -> Finished:
-        """Wait until the job has ended."""
-        assert self.jobs.poll(_START_SECS), f"{self.name} does not answer"
-        finished: Finished = self.jobs.recv()
+        """Wait until the invocation has ended, and delete what it did not keep, as Lambda does."""
+        finished = Finished(**self._answer())
+        handles: Any = [
+            {"Id": str(number), "ReceiptHandle": record["receiptHandle"]}
+            for number, record in enumerate(self.records)
+            if "receiptHandle" in record and record["messageId"] not in finished.kept
+        ]
+        if handles:
+            # Those that the worker has deleted before a drain are refused here.
+            aws.sqs().delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
         return finished
 
+    def ready(self) -> None:
+        """Wait until the handler is imported."""
+        assert self._answer() == "ready"
 
-def work(name: str, settings: Settings, environment: Mapping[str, str], jobs: Connection) -> None:
-    """Deliver batches of pushes until the pipe is closed."""
-    os.environ.update(environment)
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    relay = build_relay(Common.of(settings))
-    jobs.send("ready")
-    number = 0
-    while True:
-        try:
-            pushes, repeat = jobs.recv()
-        except EOFError:
-            return
-        done = Finished(time.monotonic(), 0.0)
-        while repeat or not done.outcomes:
-            events = [_event(name, number + i) for i in range(pushes)]
-            number += pushes
-            for receipts in relay.deliver(events, _time_left()):
-                done.outcomes.update(receipt.error_code or str(receipt.outcome) for receipt in receipts)
-            repeat = repeat and not jobs.poll()
-        done.ended = time.monotonic()
-        jobs.send(done)
+    def _answer(self) -> Any:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, "the worker has ended"
+        return json.loads(line)
+
+    def kill(self) -> None:
+        """End the process with SIGKILL."""
+        self.process.kill()
+        self.process.wait(10)
 
 
-def _time_left() -> Callable[[], float]:
-    deadline = time.monotonic() + _INVOCATION_SECS
-    return lambda: deadline - time.monotonic()
+class Stack:
+    """The queues, the tables and the account that the workers share."""
+
+    def __init__(self, local: LocalAws, vendor: SlowVendor, directory: Path, account: str = "") -> None:
+        """Create all of them. `account` has lines of the account's table in relay.toml."""
+        self._local, self._directory = local, directory
+        self.vendor = vendor
+        self.queue_url, self.dead_letter_url = local.queue(), local.queue("-dead")
+        self.queue = SqsQueue(self.queue_url, self.dead_letter_url, time.time)
+        self.table, self.backlog_table = local.table(), local.backlog_table()
+        self._numbers = 0
+        config = directory / "relay.toml"
+        config.write_text(_ROUTES.format(account=account))
+        secret = aws.secretsmanager().create_secret(
+            Name=f"credentials-{self.table.name}",
+            SecretString='{"CompanyId": 1, "IntegrationKey": "planted"}',
+        )
+        self._environment = {
+            **local.environment,
+            "QUEUE_URL": self.queue_url,
+            "DEAD_LETTER_QUEUE_URL": self.dead_letter_url,
+            "PUSH_BASE_URL": vendor.address,
+            "PUSH_CREDENTIALS_ARN": secret["ARN"],
+            "LEDGER_TABLE": self.table.name,
+            "BACKLOG_TABLE": self.backlog_table.name,
+            "RELAY_CONFIG": str(config),
+            "RELAY_SOURCES": str(SHIPPED),
+        }
+
+    @contextmanager
+    def workers(self, *sources: Path) -> Iterator[list[Worker]]:
+        """Start a worker for each folder with the package `push_relay`, and warm each up with one push."""
+        with ExitStack() as running:
+            workers = [self._started(running, source) for source in sources]
+            for number, worker in enumerate(workers):
+                worker.ready()
+                worker.invoke(self.received(self.send(1, f"warm-up {number}")))
+                assert worker.finished().ends == {"delivered": 1}
+            yield workers
+
+    def _started(self, running: ExitStack, source: Path) -> Worker:
+        process = subprocess.Popen(  # noqa: S603 (our own interpreter)
+            [sys.executable, str(_PROGRAM)],
+            env={**os.environ, **self._environment, "PYTHONPATH": str(source)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        running.enter_context(process)
+        running.callback(process.kill)
+        return Worker(process, self.queue_url)
+
+    # --- the queue --------------------------------------------------------------------------------------
+
+    def send(self, pushes: int, title: str) -> int:
+        """Queue events whose pushes have a title, as `receive` does; return their number."""
+        for _ in range(pushes):
+            self._numbers += 1
+            self.queue.put(self._event(title, self._numbers))
+        return pushes
+
+    def _event(self, title: str, number: int) -> Event:
+        identity = f"{title} {number}"
+        data = {"UserId": f"user-{number}", "Title": title, "Body": identity}
+        return Event("push", f"e-{number}", "", data, time.time(), identity)
+
+    def received(self, count: int, secs: float = 20.0) -> list[dict[str, Any]]:
+        """Receive so many messages, as soon as they are visible."""
+        found: list[dict[str, Any]] = []
+        deadline = time.monotonic() + secs
+        while len(found) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} messages were received"
+            found += self._local.received(self.queue_url)
+            time.sleep(0.05)
+        assert len(found) == count
+        return found
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Receive the visible messages."""
+        return self._local.received(self.queue_url)
+
+    def tick(self) -> list[dict[str, Any]]:
+        """Return the records with which the schedule invokes the function."""
+        packed = pack(wake_up(ALL, 0.0))
+        attributes = {name: {"dataType": "String", "stringValue": v} for name, v in packed.attributes.items()}
+        return [
+            {
+                "eventSource": "aws:sqs",
+                "messageId": "tick",
+                "body": packed.body,
+                "messageAttributes": attributes,
+            }
+        ]
+
+    def drain(self, worker: Worker) -> list[Finished]:
+        """Let a worker have a tick, and then each message of the queue."""
+        worker.invoke(self.tick())
+        finished = [worker.finished()]
+        while found := self.messages():
+            worker.invoke(found)
+            finished.append(worker.finished())
+        return finished
+
+    # --- the tables -------------------------------------------------------------------------------------
+
+    def waiting(self) -> list[Waiting | Unreadable]:
+        """Return the events of the backlog that are due at some time."""
+        backlog = DynamoDbBacklog(BacklogTable(self.backlog_table.name), time.time)
+        later = time.time() + 30 * 86_400
+        return [each for shelf in backlog.shelves() for each in backlog.due(shelf, 100, later)]
+
+    def put_back(self, waiting: Sequence[Waiting]) -> None:
+        """Put events into the backlog that were there before."""
+        results = DynamoDbBacklog(BacklogTable(self.backlog_table.name), time.time).put(waiting)
+        assert [*results] == [None] * len(waiting)
+
+    def permits(self) -> Permits:
+        """Return the account's permits."""
+        return DynamoDbPermits(LedgerTable(self.table.name), "default", time.time).read()
 
 
-def _event(name: str, number: int) -> Event:
-    identity = f"{name}-{number}"
-    data = {"UserId": identity, "Title": name, "Body": identity}
-    return Event("push", identity, "", data, time.time(), identity)
+#: The folder with the package of this version.
+THIS_VERSION: Final = ROOT / "src"
 
 
-@contextmanager
-def workers(
-    local: LocalAws, vendor: SlowVendor, directory: Path, names: str, account: str = ""
-) -> Iterator[list[Worker]]:
-    """Run a worker process for each name. All of them share one table."""
-    config = directory / "relay.toml"
-    config.write_text(_ROUTES.format(account=account))
-    secret = aws.secretsmanager().create_secret(
-        Name=f"credentials-{local.table().name}", SecretString='{"CompanyId": 1, "IntegrationKey": "planted"}'
-    )
-    settings = Settings(
-        mode=DeliveryMode.QUEUE,
-        queue_url=local.queue(),
-        dead_letter_queue_url=local.queue(),
-        signing_secrets_arn="",
-        push_base_url=vendor.address,
-        push_credentials_arn=secret["ARN"],
-        ledger_table=local.table().name,
-        config_file=config,
-        sources_directory=SHIPPED,
-        backlog_table=local.backlog_table().name,
-    )
-    context = multiprocessing.get_context("spawn")
-    running: list[Worker] = []
-    try:
-        for name in names.split():
-            ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(name, settings, local.environment, theirs))
-            process.start()
-            theirs.close()
-            running.append(Worker(name, process, ours))
-        for worker in running:
-            assert worker.jobs.poll(_START_SECS), f"{worker.name} did not start"
-            assert worker.jobs.recv() == "ready"
-        for worker in running:  # one after the other, so that no worker waits for a connection
-            worker.deliver(1)
-            assert worker.finished().outcomes == {"delivered": 1}
-        yield running
-    finally:
-        for worker in running:
-            worker.jobs.close()
-            worker.process.kill()
-            worker.process.join(10)
+def ends(*finished: Finished) -> Counter[str]:
+    """Return the ends of the pushes of several invocations, by their codes."""
+    total: Counter[str] = Counter()
+    for each in finished:
+        total.update(each.ends)
+    return total

@@ -63,7 +63,7 @@ def test_waiting_pushes_are_sent_at_the_accounts_full_rate_once_the_end_is_notic
     assert cost.recovered - cost.noticed <= 1000 * CALL_SECS / 3 + 45
 
 
-@pytest.mark.parametrize("name", ["429", "503"])
+@pytest.mark.parametrize("name", ["429", "503", "401"])
 @pytest.mark.parametrize("outage", [MINUTE, HOUR, DAY])
 def test_a_waiting_event_is_handled_at_most_three_times_however_long_it_waits(
     name: str, outage: float

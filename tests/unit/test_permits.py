@@ -61,7 +61,7 @@ def test_a_cold_process_reads_once(fleet: Fleet) -> None:
 def test_a_session_without_an_ask_writes_and_reads_nothing(fleet: Fleet) -> None:
     """All its pushes may have been duplicates."""
     session = fleet.session()
-    session.give_back(0)
+    session.release_idle(0)
     assert not session.finish()
     assert fleet.store.operations == []
 
@@ -100,9 +100,9 @@ def test_connections_are_returned_when_they_are_idle(fleet: Fleet) -> None:
     session = fleet.session()
     session.ask(pushes(3), 3)
     with session.call(pushes(1)[0], CREDENTIALS, 10.0):
-        session.give_back(1)
+        session.release_idle(1)
         assert (session.connections, fleet.leases()) == (1, 1)
-        session.give_back(0)
+        session.release_idle(0)
         assert (session.connections, fleet.leases()) == (1, 1)
 
 
@@ -265,7 +265,7 @@ def test_a_write_of_unknown_result_is_never_made_later(fleet: Fleet) -> None:
     session.ask(pushes(3), 3)
     before = fleet.store.permits
     fleet.store.fails = lambda operation: operation == "swap"
-    session.give_back(1)
+    session.release_idle(1)
     fleet.store.fails = lambda _operation: False
     session.look()
     assert session.connections == 3

@@ -41,7 +41,7 @@ from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
 
-#: Seconds until another worker drains what this one may not.
+#: Seconds until another worker drains an account that this one must not drain.
 _WAKE_SECS = 5.0
 
 #: Removes the AWS envelopes from one message.

@@ -240,7 +240,7 @@ class PermitSession:
             raise
         return found or has_cleared
 
-    def give_back(self, wanted: int) -> None:
+    def release_idle(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If none is wanted, also unused calls."""
         with self._lane.shared.lock:
             with self._lock:

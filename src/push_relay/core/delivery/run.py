@@ -23,11 +23,12 @@ from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
-#: Pushes for each connection that are claimed together, at most. Twice as many as those below which others are
-#: claimed, whose calls take as long as it takes to claim others, or a little longer.
-AHEAD = 12
+#: Pushes for each connection that are claimed together, at most.
+AHEAD = 16
+#: Others are claimed when so few are left for each connection that their calls take about as long as those
+#: claims: `_REFILL_SECS`. Then twice as many are claimed.
 _LEAST_LOW, _MOST_LOW = 1, AHEAD // 2
-_REFILL_SECS = 0.25
+_REFILL_SECS = 0.4
 #: The duration of a call in seconds, as long as none has ended.
 _FIRST_CALL_SECS = 0.2
 #: Seconds between two looks for urgent events of other workers, and for connections that have become free.
@@ -189,6 +190,15 @@ class Run:
             self._is_dry = not tasks and not self._is_held_back
             self._end = self._end._replace(has_more=not can_take)
             self._prepare(tasks, self._more)
+            if len(tasks) < count:
+                self._release_spare()
+
+    def _release_spare(self) -> None:
+        """Return the connections that a drain does not need for the little that the backlog has."""
+        with self._changed:
+            needed = max(1, len(self._ready) + self._sending)
+        if needed < self._session.connections:
+            self._session.release_idle(needed)
 
     def _prepare(self, tasks: Sequence[Task], supply: Supply) -> None:
         """Claim pushes, and ask for the permits of their calls."""
@@ -202,7 +212,7 @@ class Run:
             return
         can_be_sent.sort(key=lambda task: not task.push.high)
         if self._permits.are_busy or self._permits.is_stopped:
-            # A claim would probably be in vain.
+            # Most claims would be released again.
             refusals = self._ask(can_be_sent)
             for task, refusal in zip(can_be_sent, refusals, strict=True):
                 if refusal:
@@ -357,7 +367,7 @@ class Run:
                 needed = max(1, len(self._ready) + self._sending)
                 spare = self._is_dry and needed < self._session.connections
             if spare:
-                self._together(partial(self._settle, batch), partial(self._session.give_back, needed))
+                self._together(partial(self._settle, batch), partial(self._session.release_idle, needed))
             else:
                 self._settle(batch)
 
