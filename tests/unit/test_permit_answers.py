@@ -65,7 +65,7 @@ def repeating(fleet: Fleet) -> RepeatingStore:
 
 
 @pytest.mark.parametrize("is_made", [True, False])
-@pytest.mark.parametrize("how", ["finish", "give_back", "finish_unless_announced"])
+@pytest.mark.parametrize("how", ["finish", "release_idle", "finish_unless_announced"])
 def test_calls_are_returned_once_at_most(fleet: Fleet, how: str, *, is_made: bool) -> None:
     """If nobody can know whether they were, they stay counted. The connections are returned in any case."""
     session, other = fleet.session(drains=True), fleet.session()
@@ -75,8 +75,8 @@ def test_calls_are_returned_once_at_most(fleet: Fleet, how: str, *, is_made: boo
     assert fleet.used() == 9
     store = repeating(fleet)
     store.is_made, store.between = is_made, lambda: other.ask(pushes(1, 200), 1)
-    if how == "give_back":
-        session.give_back(0)
+    if how == "release_idle":
+        session.release_idle(0)
     else:
         session.finish(unless_announced=how != "finish")
     # 6 calls are the other worker's, and 1 was made. 3 calls were returned once, or not at all.

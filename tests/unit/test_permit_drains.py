@@ -141,7 +141,7 @@ def test_a_worker_that_died_over_the_backlog_is_noted_until_a_drain_has_finished
     survivor = process.session(lambda: 60.0, drains=True, drains_now=True)
     survivor.ask(pushes(1, 20), 1)
     assert process.follows_crash
-    survivor.give_back(0)
+    survivor.release_idle(0)
     assert fleet.store.permits.crashed
     survivor.ask(pushes(1, 30), 1)
     survivor.finish()
