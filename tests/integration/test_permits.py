@@ -174,7 +174,7 @@ def test_an_announcement_meets_the_end_of_the_worker_that_drains(fleet: Fleet) -
     for turn in range(25):
         session, other = fleet.process().session(lambda: 60.0, drains=True), fleet.process()
         session.ask(pushes(1, turn), 1)
-        other.is_open(high=True)
+        other.is_open(lambda: CREDENTIALS, high=True)
         goes_on, secs = at_once([lambda: session.finish(unless_announced=True), other.announce])  # noqa: B023
         assert goes_on == (secs is None)
         session.finish()

@@ -74,8 +74,8 @@ def test_a_push_without_a_call_waits_until_the_vendors_midnight_has_surely_passe
     assert refusal.detail == "the day's calls are used up; the last are kept for high priority"
     assert isinstance(process.refusal(pushes(1)[0]), QuotaExhausted)
     assert process.refusal(pushes(1, high=True)[0]) is None
-    assert not process.is_open(high=False)
-    assert process.is_open(high=True)
+    assert not process.is_open(lambda: CREDENTIALS, high=False)
+    assert process.is_open(lambda: CREDENTIALS, high=True)
     assert fleet.reports[-1] == (100, 100)
 
 
@@ -100,8 +100,8 @@ def test_a_budget_limits_its_source_and_no_other() -> None:
     assert "[source.grafana] daily_calls: 3" in refusals[3].detail
     assert isinstance(process.refusal(pushes(1)[0]), BudgetExhausted)
     assert process.refusal(pushes(1, sources=("github",))[0]) is None
-    assert not process.is_open(high=False, source="grafana")
-    assert process.is_open(high=False)
+    assert not process.is_open(lambda: CREDENTIALS, high=False, source="grafana")
+    assert process.is_open(lambda: CREDENTIALS, high=False)
 
 
 def test_a_batch_push_is_refused_only_if_all_budgets_are_used_up() -> None:

@@ -58,6 +58,7 @@ class PermitSession:
         self._finish_secs = account.vendor_finish_secs
         self._lock = threading.Lock()
         self._held: dict[int, int] = {}  # connections that it may use, and the ends of their leases
+        self._had_any = False  # whether it has ever held one
         self._busy: set[int] = set()  # those that carry a call
         self._unfinished: dict[int, int] = {}  # to be reserved, and until when
         self._has_cleared = False  # whether a look of unknown result may have cleared the mark
@@ -258,19 +259,20 @@ class PermitSession:
             with self._lock:
                 calls = self._spare_calls()
             if not (self._held or calls or self._unfinished or self._is_unsure or unless_announced):
-                return False
+                # Nobody has relied on it since it lost its last connection, and saw what was announced.
+                return self._had_any and (self._lane.shared.known.announced or self._has_cleared)
             ahead = self._drawn_ahead() if self._held else None
 
             def rule(found: Permits, calls: Sequence[Grant]) -> tuple[Permits, bool]:
                 if ahead:
                     found = found._replace(calls=drawn(found.calls, *ahead))
                 mine = leased_by(found, self.worker)
-                if self.worker.startswith(DRAINS_NOW):
-                    found = found._replace(crashed=False)
                 was_announced = found.announced or self._has_cleared
                 if unless_announced and was_announced:
                     found = self._returned(found, [], calls)._replace(announced=False)
                     return self._with_leases(found, mine), True
+                if self._had_any and self.worker.startswith(DRAINS_NOW):
+                    found = found._replace(crashed=False)
                 left = self._returned(found, [c for c in mine if c not in self._busy], calls)
                 return left, was_announced
 
@@ -358,6 +360,7 @@ class PermitSession:
                         del self._unfinished[connection]
                 mine = leased_by(shared.known, self.worker)
                 self._held = {c: end for c, end in mine.items() if c not in self._unfinished}
+                self._had_any |= bool(self._held)
             return answer
 
     def _with_reserved(self, permits: Permits, unfinished: Mapping[int, int]) -> Permits:
