@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from push_relay.core.delivery.backoff import BASE_SECS, MAX_SECS, MAX_URGENT_SECS, backoff, paced
+from push_relay.core.delivery.backoff import BASE_SECS, MAX_SECS, MAX_URGENT_SECS, backoff
 
 
 @pytest.mark.parametrize(("attempt", "ceiling"), [(1, 10), (2, 20), (3, 40), (7, 640), (8, 900), (99, 900)])
@@ -41,25 +41,3 @@ def test_the_wait_grows_even_if_the_vendor_always_asks_for_a_second(retry_after:
 def test_the_wait_is_within_its_bounds_for_any_attempt(attempt: int, dice: float, high: bool) -> None:  # noqa: FBT001
     """The attempt number is read from a queue record, so it could be any number."""
     assert 1 <= backoff(attempt, None, lambda: dice, high=high) <= (MAX_URGENT_SECS if high else MAX_SECS)
-
-
-@pytest.mark.parametrize(
-    ("wait", "earliest", "latest"),
-    [(5.0, 7, 9), (40.0, 42, 52), (120.0, 122, 152), (40_000.0, 40_002, 40_032)],
-)
-def test_pushes_that_wait_for_the_account_are_spread_a_little(
-    wait: float, earliest: float, latest: float
-) -> None:
-    """A small part of the wait is enough, because the workers do not start at the same moment anyway."""
-    assert paced(wait, lambda: 0.0) == earliest
-    assert paced(wait, lambda: 1.0) == latest
-
-
-@given(st.floats(0, 10**6), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_urgent_pushes_are_retried_first_and_the_failed_probe_last(
-    wait: float, first: float, second: float, third: float
-) -> None:
-    """The push that has just failed should not be the next probe of the vendor, even if it is urgent."""
-    urgent, other = paced(wait, lambda: first, high=True), paced(wait, lambda: second)
-    tried = paced(wait, lambda: third, high=True, tried=True)
-    assert wait <= urgent < other <= tried

@@ -179,11 +179,11 @@ def test_a_message_that_could_not_be_delayed_is_an_error(client: FakeClient) -> 
 def test_a_message_is_delayed_and_deleted_in_its_own_queue(client: FakeClient, arn: str, url: str) -> None:
     """The queue may be the deployer's own. A record contains only its ARN, and the calls need its URL."""
     QUEUE.delay([{**RECORD, "eventSourceARN": arn}], 1)
-    QUEUE.delete({**RECORD, "eventSourceARN": arn})
+    QUEUE.delete([{**RECORD, "eventSourceARN": arn}])
     assert client.calls == [
         (
             "change_message_visibility_batch",
             {"QueueUrl": url, "Entries": [{"Id": "0", "ReceiptHandle": "h", "VisibilityTimeout": 1}]},
         ),
-        ("delete_message", {"QueueUrl": url, "ReceiptHandle": "h"}),
+        ("delete_message_batch", {"QueueUrl": url, "Entries": [{"Id": "0", "ReceiptHandle": "h"}]}),
     ]
