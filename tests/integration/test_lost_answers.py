@@ -46,7 +46,7 @@ def dynamodb(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
             endpoint_url=server.address,
             region_name="eu-west-1",
             aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 (not a secret)
+            aws_secret_access_key="test",
             config=Config(retries={"mode": "standard", "total_max_attempts": aws.ATTEMPTS}),
         )
         monkeypatch.setitem(aws._clients, "dynamodb", client)
