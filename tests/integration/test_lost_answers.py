@@ -35,9 +35,8 @@ def dynamodb(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
     left = list(answers)
 
     def answer(_server: Raw, connection: socket.socket) -> bool:
-        content = left.pop(0)
-        connection.sendall(content)
-        return not content
+        connection.sendall(left.pop(0))
+        return True
 
     with raw(answer) as server:
         make: Any = boto3.client
@@ -46,7 +45,7 @@ def dynamodb(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
             endpoint_url=server.address,
             region_name="eu-west-1",
             aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 (not a secret)
+            aws_secret_access_key="test",
             config=Config(retries={"mode": "standard", "total_max_attempts": aws.ATTEMPTS}),
         )
         monkeypatch.setitem(aws._clients, "dynamodb", client)
