@@ -15,8 +15,8 @@ from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.permit_session import LanePermits
-from push_relay.core.delivery.run import AHEAD, LOOK_SECS
-from push_relay.core.delivery.run_parts import RunEnd, Task
+from push_relay.core.delivery.run import LOOK_SECS
+from push_relay.core.delivery.run_parts import AHEAD, RunEnd, Task
 from push_relay.core.errors import (
     BudgetExhausted,
     ConnectionsBusy,

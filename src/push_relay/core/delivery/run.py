@@ -12,25 +12,16 @@ So the ledger is in the way of the pushes only twice: before the first call and 
 
 import heapq
 import itertools
-import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.run_parts import Ready, RunEnd, RunParts, Supply, Task
+from push_relay.core.delivery.run_parts import Ahead, Ready, RunEnd, RunParts, Supply, Task
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
-#: Pushes for each connection that are claimed together, at most.
-AHEAD = 16
-#: Others are claimed when so few are left for each connection that their calls take about as long as those
-#: claims: `_REFILL_SECS`. Then twice as many are claimed.
-_LEAST_LOW, _MOST_LOW = 1, AHEAD // 2
-_REFILL_SECS = 0.4
-#: The duration of a call in seconds, as long as none has ended.
-_FIRST_CALL_SECS = 0.2
 #: Seconds between two looks for urgent events of other workers, and for connections that have become free.
 LOOK_SECS = 0.5
 #: The longest call in seconds for which a run keeps time. A vendor that is slower still ends a run early.
@@ -71,7 +62,7 @@ class Run:
         self._is_dry = False  # whether there is nothing left to take
         self._own_is_dry = False
         self._is_held_back = False  # whether there is nothing to take before other pushes have ended
-        self._call_secs = _FIRST_CALL_SECS  # of the last call
+        self._ahead = Ahead(self._limit)
         self._looked_at = self._clock.monotonic()
         self._end = RunEnd()
         self._failed: BaseException | None = None  # what has ended a thread that should never raise
@@ -149,16 +140,10 @@ class Run:
 
     @property
     def _is_low(self) -> bool:
-        if self._is_dry or self._is_held_back or len(self._ready) >= self._low:
+        if self._is_dry or self._is_held_back or len(self._ready) >= self._ahead.low:
             return False
         # While calls are stopped, one push is the probe, and the others stay where they are until it is over.
         return not (self._is_probing and (self._ready or self._sending))
-
-    @property
-    def _low(self) -> int:
-        """The number of pushes below which others are claimed."""
-        rounds = math.ceil(_REFILL_SECS / max(self._call_secs, 0.01))
-        return self._limit * min(max(rounds, _LEAST_LOW), _MOST_LOW)
 
     @property
     def _is_probing(self) -> bool:
@@ -174,7 +159,7 @@ class Run:
         """Take pushes before the connections have nothing to do."""
         if not self._is_low:
             return
-        count = 1 if self._is_probing else 2 * self._low
+        count = 1 if self._is_probing else self._ahead.count
         if not self._own_is_dry:
             tasks = self._own.take(count)
             self._own_is_dry = len(tasks) < count
@@ -324,7 +309,7 @@ class Run:
     def _called(self, ready: Ready, receipt: Receipt) -> None:
         with self._changed:
             self._unsettled.append((ready, receipt))
-            self._call_secs = (receipt.latency_ms or 1000 * self._call_secs) / 1000
+            self._ahead.note(receipt)
             is_last = self._is_dry and not self._ready and self._sending == 1
             starts = not self._is_writing and not is_last
             self._is_writing |= starts
