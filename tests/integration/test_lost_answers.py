@@ -35,9 +35,8 @@ def dynamodb(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
     left = list(answers)
 
     def answer(_server: Raw, connection: socket.socket) -> bool:
-        content = left.pop(0)
-        connection.sendall(content)
-        return not content
+        connection.sendall(left.pop(0))
+        return True
 
     with raw(answer) as server:
         make: Any = boto3.client

@@ -25,23 +25,23 @@ OTHERS = Permits(calls={TODAY: DayCalls(used=7, drawn=25)}, announced=True, stam
 
 
 class RepeatingStore(PermitStore):
-    """A store whose next write gets no answer: another worker writes, and the repeated write is refused.
-
-    between  what the other worker does, if the next write is to be repeated
-    is_made  whether the first write is made, or gets lost on its way
-    """
+    """A store whose next write gets no answer: another worker writes, and the repeated write is refused."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.between: Callable[[], object] | None = None
-        self.is_made = True
+        self._between: list[Callable[[], object]] = []
+        self._is_made = True
+
+    def lose(self, between: Callable[[], object], *, is_made: bool) -> None:
+        """Lose the answer to the next write. `is_made`: whether it is made, or gets lost on its way."""
+        self._between, self._is_made = [between], is_made
 
     def swap(self, before: Permits, after: Permits) -> Permits:
         """Write, let the other worker write, and write again."""
-        between, self.between = self.between, None
-        if between is None:
+        if not self._between:
             return super().swap(before, after)
-        if self.is_made:
+        between = self._between.pop()
+        if self._is_made:
             super().swap(before, after)
         between()
         found = super().swap(before, after)
@@ -73,8 +73,7 @@ def test_calls_are_returned_once_at_most(fleet: Fleet, how: str, *, is_made: boo
     session.ask(pushes(4), 2)
     call(session, pushes(1)[0])
     assert fleet.used() == 9
-    store = repeating(fleet)
-    store.is_made, store.between = is_made, lambda: other.ask(pushes(1, 200), 1)
+    repeating(fleet).lose(lambda: other.ask(pushes(1, 200), 1), is_made=is_made)
     if how == "release_idle":
         session.release_idle(0)
     else:
@@ -92,8 +91,7 @@ def test_calls_that_are_asked_for_are_counted_at_least_once(fleet: Fleet, *, is_
     """An ask is made again: too many calls are counted rather than too few."""
     session, other = fleet.session(), fleet.session()
     other.ask(pushes(1, 100), 1)
-    store = repeating(fleet)
-    store.is_made, store.between = is_made, lambda: other.ask(pushes(1, 200), 1)
+    repeating(fleet).lose(lambda: other.ask(pushes(1, 200), 1), is_made=is_made)
     assert session.ask(pushes(2), 2) == [None, None]
     assert fleet.used() == (6 if is_made else 4)
     assert session.connections == 2
@@ -107,11 +105,10 @@ def test_an_announcement_of_unknown_result_is_made_again(fleet: Fleet, *, is_mad
     """The worker that drains may have looked in between."""
     session, process = fleet.session(drains=True), fleet.process()
     session.ask(pushes(1), 1)
-    store = repeating(fleet)
     fleet.clock.time += 1
-    store.is_made, store.between = is_made, lambda: [session.look(), session.ask(pushes(1, 50), 1)]
+    repeating(fleet).lose(lambda: [session.look(), session.ask(pushes(1, 50), 1)], is_made=is_made)
     assert process.announce() is None
-    assert store.permits.announced
+    assert fleet.store.permits.announced
 
 
 # --- the adapter ---------------------------------------------------------------------------------------
@@ -157,10 +154,10 @@ def test_nobody_knows_whether_a_write_was_made_whose_repetition_was_refused(
     assert raised.value.permits == OTHERS
 
 
-def test_a_write_was_made_if_its_repetition_is_refused_because_of_itself(
+def test_a_write_was_made_if_its_repetition_is_refused_over_its_own_stamp(
     client: FakeClient, store: DynamoDbPermits
 ) -> None:
-    """Its own stamp is stored."""
+    """The stored stamp is its own."""
     item = {"stamp": text("after"), "calls": {"M": {TODAY: {"M": {"used": number(1), "drawn": number(25)}}}}}
     client.error = refusal(item, 1)
     assert store.swap(BEFORE, AFTER) == AFTER

@@ -1,4 +1,4 @@
-"""The permits and the backlog: who drains it, who is woken for it, and whether that killed a worker before."""
+"""The permits and the backlog: who drains it, who is woken for it, and whether it has killed a worker."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def drain(fleet: Fleet, left: float = 60.0) -> Session:
 
 
 def test_a_worker_whose_calls_are_all_unfinished_returns_what_was_announced_before(fleet: Fleet) -> None:
-    """Whoever announced has relied on this worker's connection, and has sent no wake-up."""
+    """The worker that announced has relied on this connection, and has sent no wake-up."""
     session, other = fleet.session(drains=True), fleet.process()
     session.ask(pushes(1), 1)
     assert other.announce() is None
@@ -51,7 +51,7 @@ def test_a_worker_whose_last_call_is_unfinished_needs_no_further_write(fleet: Fl
 
 
 def test_a_worker_whose_leases_others_have_returns_what_was_announced_before(fleet: Fleet) -> None:
-    """It has noticed that with an ask in vain."""
+    """It has noticed that with an ask without success."""
     session, other = fleet.session(drains=True), fleet.process()
     session.ask(pushes(1), 1)
     call(session, pushes(1)[0])
@@ -64,7 +64,7 @@ def test_a_worker_whose_leases_others_have_returns_what_was_announced_before(fle
 
 
 def test_a_worker_that_never_had_a_connection_has_nothing_announced(fleet: Fleet) -> None:
-    """What is announced is for the worker that has one."""
+    """An announcement is for the worker that has one."""
     busy = fleet.session(drains=True)
     busy.ask(pushes(3), 3)
     assert fleet.process().announce() is None
@@ -102,7 +102,7 @@ def test_a_late_wake_up_is_overdue_after_its_time(fleet: Fleet) -> None:
 
 
 def test_a_drain_ends_the_wait_for_its_wake_up(fleet: Fleet) -> None:
-    """The wake-up has come. What is announced after the drain needs another one."""
+    """The wake-up has come. An announcement after the drain needs another one."""
     assert fleet.process().announce() == 0.0
     session = drain(fleet)
     session.ask([], 3)
@@ -159,7 +159,7 @@ def test_a_worker_without_the_backlog_that_died_is_not_noted(fleet: Fleet) -> No
     assert not fleet.store.permits.crashed
 
 
-def test_the_connection_of_an_unfinished_call_is_no_sign_of_a_crash(fleet: Fleet) -> None:
+def test_the_connection_of_an_unfinished_call_does_not_show_a_crash(fleet: Fleet) -> None:
     """The worker ended as it should."""
     session = drain(fleet)
     session.ask(pushes(1), 1)

@@ -1,4 +1,4 @@
-"""What a feed remembers over the runs of a drain and the waves of an invocation, with several accounts."""
+"""The memory of a feed over the runs of a drain and the waves of an invocation, with several accounts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from invocations import sqs_batch, sqs_queued
 from push_relay.core.delivery.backlog import Shelf, Waiting
 from push_relay.core.delivery.batching import BatchedPush, BatchPush, SinglePush, Window, closing_event
 from push_relay.core.delivery.run import LOOK_SECS
-from push_relay.core.errors import LedgerUnavailable, QuotaExhausted, VendorRejected
+from push_relay.core.errors import LedgerUnavailable, QuotaExhausted, VendorRejected, VendorUnavailable
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import DEFAULT_ACCOUNT, Receipt, Recipient, RecipientKind, Wording
 from waiting import wait_until
@@ -93,7 +93,7 @@ def test_a_later_run_of_a_drain_is_as_careful_after_a_crash_as_the_first(routes:
     assert {name: tries[name] for name in "abc"} == dict.fromkeys("abc", 1)
 
 
-def test_what_the_first_wave_finds_announced_is_drained_after_the_last_one(routes: Path) -> None:
+def test_an_announcement_that_the_first_wave_finds_is_drained_after_the_last_one(routes: Path) -> None:
     """The look has cleared the mark, so no later wave finds it, and nobody else is woken."""
     fleet = Fleet(routes=routes, threads=threads(1), connections=1)
     vendor = HeldVendor()
@@ -191,7 +191,7 @@ def test_the_pushes_of_a_refused_batch_push_are_sent_once_by_their_own_account(
 def test_an_event_for_two_accounts_is_delivered_once_for_each(
     routes: Path, shelf: str, order: Sequence[str]
 ) -> None:
-    """On whichever shelf it waits, and whichever account is drained first."""
+    """The shelf on which it waits makes no difference, nor does the order of the drains."""
     fleet = Fleet(routes=routes)
     fleet.shelve(event("both"), shelf=Shelf(shelf))
     for account in [*order, *order]:
@@ -226,3 +226,43 @@ def test_an_event_that_no_account_could_take_waits_for_both_and_is_delivered_onc
 def calls(world: World) -> dict[str, int]:
     """Return the number of calls of each vendor."""
     return {account: len(vendor.calls) for account, vendor in world.vendors.items()}
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_the_pushes_of_a_refused_batch_push_that_failed_are_sent_once_more_each(
+    routes: Path, account: str
+) -> None:
+    """The event becomes them at once the second time. Each has one receipt for each attempt."""
+    fleet = Fleet(routes=routes)
+    names = [f"w-{number}" for number in range(1, 5)]
+    window_of(fleet, account, *names)
+    down = {"w-2", "w-3", "w-4"}
+    vendor = fleet.world.vendors[account]
+
+    def judge(push: Any, credentials: Any) -> Exception | None:
+        if isinstance(push, SinglePush) and push.entry.event_id in down:
+            return VendorUnavailable("down") if push.entry.event_id != "w-4" else VendorRejected("no")
+        return refuse_batches(push, credentials)
+
+    vendor.judge = judge
+    fleet.drain(account)
+    failed, rejected = ["vendor_unavailable"], ["vendor_rejected"]
+    delivered = [Outcome.DELIVERED]
+    assert fleet.outcomes() == {"w-1": delivered, "w-2": failed, "w-3": failed, "w-4": rejected}
+    assert len(fleet.waiting) == 1
+    down.clear()
+    vendor.calls.clear()
+    fleet.clock.time += 3600
+    fleet.drain(account)
+    assert [call.push.entry.event_id for call in vendor.calls if isinstance(call.push, SinglePush)] == [
+        "w-2",
+        "w-3",
+    ]
+    assert len(vendor.calls) == 2
+    assert fleet.outcomes() == {
+        "w-1": delivered,
+        "w-2": failed + delivered,
+        "w-3": failed + delivered,
+        "w-4": rejected,
+    }
+    assert fleet.waiting == []

@@ -28,7 +28,7 @@ def held(fleet: Fleet) -> HeldVendor:
 
 
 def test_a_drain_without_time_returns_that_there_is_more_if_its_end_finds_an_announcement() -> None:
-    """It had seen the end of the backlog before. Whoever announced has sent no wake-up."""
+    """It had seen the end of the backlog before. The worker that announced has sent no wake-up."""
     fleet = Fleet(threads=threads())
     vendor, more = held(fleet), supplied("n-1")
     with beside(lambda: fleet.run(supplied(), more, drains=True)) as ended:
@@ -70,7 +70,7 @@ def test_while_a_probe_is_under_way_nothing_else_is_taken_and_after_it_the_rest_
 @pytest.mark.parametrize("kind", [InTurn, threads])
 @pytest.mark.parametrize("start", [-20.0, -18.0, -16.0, -6.0, -3.0, -0.5, 1.0])
 def test_a_run_over_midnight_exceeds_neither_day(kind: Any, start: float) -> None:
-    """Every call counts for the day on which it was made. What neither day has a call for waits."""
+    """Every call counts for the day on which it was made. A push for which neither day has a call waits."""
     fleet = Fleet(threads=kind(), connections=2, daily_calls=5, reserved_percent=0)
     fleet.clock.time = MIDNIGHT + start
     lock, made = threading.Lock(), Counter[str]()
