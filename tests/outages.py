@@ -169,7 +169,10 @@ class Fleet:
     def _invoke(self, records: list[dict[str, Any]]) -> None:
         worker = next(self._workers)
         context = Invocation(self.clock, self.clock.time + INVOCATION_SECS)
-        kept = {each["itemIdentifier"] for each in worker.handle(sqs_batch(*records), context)["batchItemFailures"]}
+        kept = {
+            each["itemIdentifier"]
+            for each in worker.handle(sqs_batch(*records), context)["batchItemFailures"]
+        }
         self.messages.delete([record for record in records if record["messageId"] not in kept])
 
     @property

@@ -105,7 +105,8 @@ class ReplayStack:
         if received:
             # Those that the relay has deleted before a drain are refused here.
             handles: Any = [
-                {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n, message in enumerate(received)
+                {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]}
+                for n, message in enumerate(received)
             ]
             aws.sqs().delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
         return bool(received)
