@@ -20,14 +20,14 @@ import urllib3
 
 from figures import Figure, summary
 from loopback import SECRET, loopback
+from open_permits import OpenPermits
 from ports import PushCredentials, SigningSecrets
-from push_relay.adapters.push_http import HttpPushApi
 from push_relay.bootstrap import receive
 from push_relay.bootstrap.common import Common
 from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.entrypoints.direct import DirectForward
 from push_relay.settings import Settings
-from stores import Connections, Ledger
+from stores import Ledger
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS, EVENTS = 31, 60
@@ -55,7 +55,7 @@ def measure(report: Callable[[str], None]) -> list[Figure]:
         ),
         summary(
             "event_cpu_with_ledger",
-            "the same with the ledger's, quota's and connections' DynamoDB calls / a bare urllib3 POST",
+            "the same with the DynamoDB calls of the ledger and the permits / a bare urllib3 POST",
             ratios["with_ledger"],
             floors,
         ),
@@ -118,9 +118,8 @@ def _direct(*, ledger: bool) -> Callable[[], None]:
     relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
     memory = Ledger(time.time)
     if not ledger:
-        vendor = HttpPushApi(os.environ["PUSH_BASE_URL"], lane.account)
-        sender = replace(lane.sender, ledger=memory, push_api=vendor)
-        lane = replace(lane, sender=sender, connections=Connections())
+        permits = OpenPermits()
+        lane = replace(lane, sender=replace(lane.sender, ledger=memory, permits=permits), permits=permits)
         relay = replace(relay, lanes={DEFAULT_ACCOUNT: lane}, ledger=memory)
     intake = replace(
         endpoint.intake,

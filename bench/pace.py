@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from pace_aws import MAXIMUM_WORKERS
 from pace_cpu import cpu_secs, most_per_sec
 from pace_numbers import Goal, busy_percent, inversion_percent, percent_of, serial_trips, total_secs
 from pace_source import event, events, number_of, ranks
@@ -123,13 +124,14 @@ def _busy(name: str, pushes: int, latency_secs: float, workers: int, goal: float
 def many() -> list[Goal]:
     """Send a backlog with 50 connections."""
     latency_secs = 0.2
-    with world(Setup(workers=WORKERS, latency_secs=latency_secs, connections=MANY_CONNECTIONS)) as made:
+    setup = Setup(MAXIMUM_WORKERS, latency_secs, connections=MANY_CONNECTIONS)
+    with world(setup) as made:
         made.source.queue(events(BACKLOG, made.now))
         began = cpu_secs(made)
         made.run_until_sent(BACKLOG, _LIMIT_SECS)
         ideal = min(MANY_CONNECTIONS / latency_secs, most_per_sec(began, cpu_secs(made), BACKLOG))
         rate = BACKLOG / total_secs(made.vendor.account.spans)
-        what = f"{BACKLOG} events, {MANY_CONNECTIONS} connections, a vendor that takes 200 ms"
+        what = f"{BACKLOG} events, {MAXIMUM_WORKERS} workers, {MANY_CONNECTIONS} connections, a vendor that takes 200 ms"
         return [
             _at_least(
                 "pace_many",

@@ -27,6 +27,7 @@ _FUNCTION: Final = properties("DeliverFunction")
 _EVENTS: Final[dict[str, dict[str, Any]]] = _FUNCTION["Events"]
 _STORED: Final = _EVENTS["Stored"]["Properties"]
 BATCH_SIZE: Final[int] = _STORED["BatchSize"]
+MAXIMUM_WORKERS: Final[int] = _STORED["ScalingConfig"]["MaximumConcurrency"]
 FUNCTION_SECS: Final[float] = _FUNCTION["Timeout"]
 #: The inputs of the scheduled invocations. A version without a backlog has none.
 TICKS: Final = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from chaos.driver import Facts
 from chaos.evidence import DeadLetter, Evidence
-from chaos.plan import Kind, Planned, Way
+from chaos.plan import Kind, Planned, Way, Whose
 from chaos.services import MAX_RECEIVES
 from chaos.verdict import Verdict, judge
 
@@ -21,8 +21,8 @@ REASON = {"error_code": "vendor_rejected", "source": "push", "event_id": "e", "f
 class GoodRun:
     """A run of one event whose push was shown once."""
 
-    def __init__(self, kind: Kind = Kind.PLAIN, way: Way = Way.PUSH) -> None:
-        self.event = Planned(MARKER, kind, way, (0.0,))
+    def __init__(self, kind: Kind = Kind.PLAIN, way: Way = Way.PUSH, *, whose: Whose = Whose.FIRST) -> None:
+        self.event = Planned(MARKER, kind, way, (0.0,), whose=whose)
         self.facts = Facts(accepted={MARKER: 0.0})
         self.evidence = Evidence()
         self.evidence.shown[PUSH_ID] = 1

@@ -18,6 +18,7 @@ class OpenPermits:
     urgent     whether each push whose call was made is urgent
     error      is raised by each ask and each look, if it is set
     judge      returns why the call of a push is not permitted, or None
+    refuses    returns why a call that was granted cannot be made after all, or None
     known      returns the same, by what this process knows without asking
     secs       seconds until a call may be tried; None: now
     closed     shelves that are not open, as (high, source)
@@ -32,6 +33,7 @@ class OpenPermits:
         self.urgent: list[bool] = []
         self.error: Exception | None = None
         self.judge: Callable[[Push], RelayError | None] = lambda _: None
+        self.refuses: Callable[[Push], RelayError | None] = lambda _: None
         self.known: Callable[[Push], NotNow | None] = lambda _: None
         self.secs: float | None = None
         self.closed: set[tuple[bool, str]] = set()
@@ -95,6 +97,8 @@ class OpenSession:
     @contextmanager
     def call(self, push: Push, _credentials: Credentials, seconds: float) -> Iterator[float]:
         """Make one call."""
+        if error := self._permits.refuses(push):
+            raise error
         with self._permits.lock:
             self._permits.urgent.append(push.high)
             self._permits.in_use += 1
@@ -111,7 +115,7 @@ class OpenSession:
         was, self._permits.announced = self._permits.announced, False
         return was
 
-    def give_back(self, wanted: int) -> None:
+    def release_idle(self, wanted: int) -> None:
         """Return connections."""
         with self._permits.lock:
             spare = max(0, self.connections - wanted)
@@ -124,5 +128,5 @@ class OpenSession:
         if was and unless_announced:
             self._permits.announced = False
             return True
-        self.give_back(0)
+        self.release_idle(0)
         return was

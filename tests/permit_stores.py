@@ -108,7 +108,7 @@ class OpenSession:
         announced, self._permits.announced = self._permits.announced, False
         return announced
 
-    def give_back(self, wanted: int) -> None:
+    def release_idle(self, wanted: int) -> None:
         """Return connections."""
         self.connections = min(self.connections, wanted)
 

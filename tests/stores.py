@@ -7,14 +7,11 @@ behaviour of their DynamoDB adapters.
 import itertools
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
-from push_relay.core.delivery.connections import Unleased
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.ledger import (
     CLAIMED,
@@ -26,7 +23,7 @@ from push_relay.core.delivery.ledger import (
     ClaimRequest,
     Settlement,
 )
-from push_relay.core.errors import ClaimHeld, ConnectionsBusy, LedgerUnavailable
+from push_relay.core.errors import ClaimHeld, LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.push import Receipt
 
@@ -235,35 +232,6 @@ class Ledger:
 def _raise(error: Exception | None) -> None:
     if error:
         raise error
-
-
-class Connections:
-    """The connections of the account. If `free` is 0, all are in use."""
-
-    def __init__(self) -> None:
-        self.free = 3
-        self.error: Exception | None = None
-        self.asked: list[int] = []  # the number of pushes of each share
-        self.urgent: list[bool] = []  # for each push that asked for a connection
-        self.in_use = 0
-
-    @contextmanager
-    def held(self, pushes: int, _time_left: Any) -> Iterator["Connections"]:
-        """Share the connections."""
-        self.asked.append(pushes)
-        yield self
-
-    @contextmanager
-    def connection(self, *, urgent: bool) -> Iterator[Unleased]:
-        """Hold a connection for one push."""
-        self.urgent.append(urgent)
-        if self.error:
-            raise self.error
-        if not self.free:
-            raise ConnectionsBusy("the account's connections are all in use")
-        self.in_use += 1
-        yield Unleased()
-        self.in_use -= 1
 
 
 class BatchStore:

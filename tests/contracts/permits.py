@@ -20,6 +20,8 @@ FULL = Permits(
     },
     cooldown=Cooldown(failures=1, until=1_800_014_450, level=2, day=TODAY, reason="vendor_throttled"),
     announced=True,
+    woken=1_800_014_460,
+    crashed=True,
     stamp="one",
 )
 LEASE = Lease("new", 1_800_014_440)

@@ -44,6 +44,11 @@ def test_no_push_is_lost_or_repeated_without_a_reason(tmp_path: Path) -> None:
     assert result["replays"]["started"] == 3
     assert result["vendor_faults"]["slower than the timeout"] >= 1
     assert result["hours_passed"] > 24
+    # Both organisations were called, and ticks and wake-ups brought back what waited.
+    assert all(account["calls"] > 0 for account in result["accounts"].values())
+    assert len(result["accounts"]) == 2
+    assert result["handlings"]["events"] > 0
+    assert result["ticks"] > 0
     # Requests carried several events, invalid ones among them, and each event had an outcome of its own.
     assert result["split"]["events"] > result["split"]["requests"] > 3
     assert result["split"]["invalid"] > 0

@@ -14,9 +14,6 @@ from contracts.permits import PermitStoreContract
 from local_aws import LocalAws
 from permit_fleet import NOON, TODAY, pushes
 from ports import CREDENTIALS, Clock
-from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
-from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
-from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
 from push_relay.adapters.dynamodb.permits import DynamoDbPermits
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
@@ -24,8 +21,11 @@ from push_relay.core.delivery.account_permits import AccountPermits
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.permits import Lease, Permits
 from push_relay.core.delivery.quota import Allowance, Quota
-from push_relay.core.delivery.worker_leases import Refused
 from push_relay.core.errors import CircuitOpen, LedgerUnavailable
+from samples.version_before.calls import DynamoDbCallCounter
+from samples.version_before.cooldown_store import DynamoDbCooldown
+from samples.version_before.leases import DynamoDbLeaseRecord
+from samples.version_before.worker_leases import Refused
 
 DAY = date.fromisoformat(TODAY)
 KEY = {"pk": text("connections#default")}
@@ -174,10 +174,12 @@ def test_an_announcement_meets_the_end_of_the_worker_that_drains(fleet: Fleet) -
     for turn in range(25):
         session, other = fleet.process().session(lambda: 60.0, drains=True), fleet.process()
         session.ask(pushes(1, turn), 1)
-        other.is_open(high=True)
+        other.is_open(lambda: CREDENTIALS, high=True)
         goes_on, secs = at_once([lambda: session.finish(unless_announced=True), other.announce])  # noqa: B023
         assert goes_on == (secs is None)
         session.finish()
+        # The wake-up of this turn is no longer expected.
+        fleet.clock.time += 10
 
 
 def test_a_lost_answer_leaves_no_lease_behind(fleet: Fleet) -> None:

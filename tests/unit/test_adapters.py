@@ -1,30 +1,28 @@
 """The adapters for AWS: every third-party exception is translated, and a claim is one conditional write."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import pytest
 from botocore import exceptions as boto
 
 from fake_client import SERVICES, FakeClient, client_error
-from ports import CREDENTIALS, Clock, PushApi
 from push_relay.adapters import aws
-from push_relay.adapters.dynamodb.calls import DynamoDbCallCounter
-from push_relay.adapters.dynamodb.cooldown import DynamoDbCooldown
-from push_relay.adapters.dynamodb.leases import DynamoDbLeaseRecord
+from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog
+from push_relay.adapters.dynamodb.backlog_table import BacklogTable
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
+from push_relay.adapters.dynamodb.permits import DynamoDbPermits
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import read_secret
-from push_relay.core.account import Account
-from push_relay.core.delivery.cooldown import Cooldown
-from push_relay.core.delivery.daily_quota import DailyQuota
-from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS, Claim
-from push_relay.core.delivery.quota import Quota
-from push_relay.core.delivery.share import SharedConnections
+from push_relay.core.delivery.backlog import Shelf, Waiting
+from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS, Claim, ClaimRequest, Settlement
+from push_relay.core.delivery.permits import Permits
 from push_relay.core.errors import CredentialsUnavailable, LedgerUnavailable, QueueUnavailable, RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import Push, Receipt, Recipient, RecipientKind, Wording
+from push_relay.core.push import Receipt
 
 
 @pytest.fixture(name="client")
@@ -37,7 +35,6 @@ def _client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
 
 
 EVENT = Event("bakery", "e-1", "baked", {"a": 1}, 1.0, "i")
-PUSH = Push(Recipient(RecipientKind.USER, "1"), Wording("t", "b"), "k")
 PARKED = Receipt("bakery", "e-1", Outcome.PARKED, error_code="vendor_throttled")
 RECORD = {"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:theirs.fifo", "receiptHandle": "h"}
 
@@ -60,26 +57,17 @@ NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
 TABLE = LedgerTable("table")
 LEDGER = DynamoDbLedger(TABLE, lambda: NOW)
-COOLDOWN = DynamoDbCooldown(TABLE, "default", lambda: NOW)
-CONNECTIONS = SharedConnections(
-    lambda worker: DynamoDbLeaseRecord(TABLE, "default", 3, worker, lambda: NOW),
-    Account(),
-    lambda: NOW,
-    lambda _seconds: None,
-)
-QUOTA = DailyQuota(
-    PushApi(),
-    DynamoDbCallCounter(TABLE, "default", lambda: NOW),
-    Quota(Account()),
-    Clock(NOW),
-    lambda _calls, _limit: None,
-)
+PERMITS = DynamoDbPermits(TABLE, "default", lambda: NOW)
+BACKLOG = DynamoDbBacklog(BacklogTable("backlog"), lambda: NOW)
+SHELF = Shelf("default")
+WAITING = Waiting(SHELF, EVENT, "vendor_throttled", position="p")
 
 
-def hold() -> None:
-    """Hold a connection for a moment."""
-    with CONNECTIONS.held(1, lambda: 30.0) as share, share.connection(urgent=False):
-        pass
+def returned(results: Sequence[object]) -> None:
+    """Raise the error that a call returns for its only argument."""
+    (result,) = results
+    if isinstance(result, Exception):
+        raise result
 
 
 CALLS = [
@@ -88,21 +76,30 @@ CALLS = [
     (lambda: QUEUE.requeue(EVENT, 2, NOW, "c"), QueueUnavailable),
     (lambda: QUEUE.copy(RECORD, 1, NOW), QueueUnavailable),
     (lambda: QUEUE.delay([RECORD], 1), QueueUnavailable),
-    (lambda: QUEUE.delete(RECORD), QueueUnavailable),
+    (lambda: QUEUE.delete([RECORD]), QueueUnavailable),
+    (lambda: QUEUE.wake("default", NOW), QueueUnavailable),
     (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
     (lambda: LEDGER.release("k", PARKED), LedgerUnavailable),
     (lambda: LEDGER.note_window("k", "w"), LedgerUnavailable),
-    (hold, LedgerUnavailable),
-    (lambda: QUOTA.send(PUSH, CREDENTIALS, "-", 1), LedgerUnavailable),
+    (lambda: returned(LEDGER.claim_all([ClaimRequest("k", 1)])), LedgerUnavailable),
+    (lambda: returned(LEDGER.end_all([Settlement("k", Outcome.DELIVERED)])), LedgerUnavailable),
+    (PERMITS.read, LedgerUnavailable),
+    (lambda: PERMITS.swap(Permits(), Permits(stamp="s")), LedgerUnavailable),
+    (lambda: PERMITS.draw(date(2027, 1, 15), 1, 10), LedgerUnavailable),
+    (lambda: returned(BACKLOG.put([WAITING])), LedgerUnavailable),
+    (lambda: BACKLOG.due(SHELF, 1, NOW), LedgerUnavailable),
+    (lambda: BACKLOG.remove([WAITING]), LedgerUnavailable),
+    (lambda: BACKLOG.tried(WAITING), LedgerUnavailable),
+    (BACKLOG.shelves, LedgerUnavailable),
     (lambda: TABLE.get(Key={}), LedgerUnavailable),
-    (COOLDOWN.read, LedgerUnavailable),
-    (lambda: COOLDOWN.swap(Cooldown(), Cooldown(stamp="s")), LedgerUnavailable),
     (lambda: read_secret("arn"), CredentialsUnavailable),
 ]
 NAMES = [
-    *("put", "dead_letter", "requeue", "copy", "delay", "delete", "claim", "settle", "release"),
-    *("note_window", "connections", "quota", "get", "cooldown read", "cooldown swap", "read_secret"),
+    *("put", "dead_letter", "requeue", "copy", "delay", "delete", "wake", "claim", "settle", "release"),
+    *("note_window", "claim_all", "end_all", "permits read", "permits swap", "permits draw"),
+    *("backlog put", "backlog due", "backlog remove", "backlog tried", "backlog shelves", "get"),
+    "read_secret",
 ]
 
 
@@ -116,7 +113,7 @@ def test_every_third_party_exception_is_translated(
     with pytest.raises(translated) as raised:
         call()
     assert "planted" not in str(raised.value)
-    assert raised.value.__suppress_context__
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
 
 
 @pytest.mark.parametrize(("call", "translated"), CALLS, ids=NAMES)

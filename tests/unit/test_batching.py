@@ -14,7 +14,7 @@ from batching_world import bake, batching_world
 from fakes import World
 from invocations import sqs_batch, sqs_queued
 from push_relay.core.delivery.batching import MAX_CHARS, SOURCE, BatchedPush, can_be_batched, summary
-from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, QueueUnavailable, VendorThrottled
+from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, VendorThrottled
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED, Wording

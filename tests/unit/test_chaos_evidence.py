@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from chaos.evidence import Evidence, _Reading
+from chaos.evidence import UNKNOWN, Evidence, _read_call, _Reading
 from chaos.watched_telemetry import outcomes_by_push
 from chaos_runs import MARKER, PUSH_ID, GoodRun
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt, Recipient, Wording
+from sandbox import Call
 
 JOURNAL: list[dict[str, Any]] = [
     {"at": 0.0, "step": "taken_up", "pushes": 3},
@@ -104,3 +105,68 @@ def test_an_attempt_that_was_begun_and_not_finished_is_in_doubt(
     evidence = Evidence()
     _Reading(evidence).read(steps)
     assert len(evidence.doubts.get(PUSH_ID, [])) == doubts
+
+
+@pytest.mark.parametrize(
+    ("steps", "reasons", "unknown"),
+    [
+        (["settled"], [UNKNOWN], 1),
+        (["released"], [UNKNOWN], 1),
+        ([], ["killed between sending and settling"], 0),
+        (["released", "claimed"], [UNKNOWN], 1),
+    ],
+)
+def test_an_unknown_fate_that_was_never_recorded_is_another_doubt(
+    steps: list[str], reasons: list[str], unknown: int
+) -> None:
+    """Under `hold` a push of unknown fate is not sent again, but nobody could hold this one."""
+    ends = {"settled": SETTLED, "released": {**SETTLED, "step": "released"}, "claimed": CLAIMED}
+    evidence = Evidence()
+    sent = {**SENT, "result": "delivery_unknown"}
+    _Reading(evidence).read([CLAIMED, SENDING, sent, *(ends[step] for step in steps)])
+    assert evidence.doubts[PUSH_ID] == reasons
+    assert evidence.unknown[PUSH_ID] == unknown
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "scarce"),
+    [
+        ("parked", "quota_exhausted", True),
+        ("parked", "budget_exhausted", True),
+        ("parked", "circuit_open", False),
+        ("failed", "quota_exhausted", False),
+    ],
+)
+def test_a_push_that_waits_for_calls_of_the_day_is_known(outcome: str, code: str, *, scarce: bool) -> None:
+    """It is not judged by another organisation's outage."""
+    evidence = Evidence()
+    about = {"key": "k", "to": PUSH_ID[1], "markers": [MARKER], "at": 0.0}
+    _Reading(evidence).read([{"step": "receipt", "event_id": "e", "outcome": outcome, "code": code, **about}])
+    assert (PUSH_ID in evidence.scarce) is scarce
+
+
+def test_an_event_is_counted_each_time_it_is_taken_from_the_backlog() -> None:
+    """An event that waits for its next attempt, and not for its account, is not among them."""
+    drained = {"step": "drained", "items": [MARKER], "account": "second", "due": 0.0, "at": 0.0}
+    evidence = Evidence()
+    _Reading(evidence).read([drained, drained, {**drained, "due": 7.0}])
+    assert evidence.drained == {(MARKER, "second"): 2}
+
+
+@pytest.mark.parametrize(("texts", "refused"), [(["a batch", "alone"], 1), (["alone", "alone"], 2)])
+def test_a_push_may_be_refused_in_a_batch_push_and_then_alone(texts: list[str], refused: int) -> None:
+    """The same call must not be refused a second time."""
+    evidence = Evidence()
+    for text in texts:
+        title = f"{MARKER} m0000002" if text == "a batch" else MARKER
+        push: dict[str, str | int | bool] = {"Title": title, "Body": "", "UserId": MARKER}
+        _read_call(Call("POST", "/", push=push, fault="error_code"), "default", evidence)
+    assert evidence.refused[PUSH_ID] == refused
+
+
+def test_a_call_of_unknown_fate_that_the_ledger_could_not_count_does_not_use_up_the_cap() -> None:
+    """The relay sends the push once more then, as if its worker had been killed."""
+    evidence = Evidence()
+    not_counted = {"step": "unknown_not_counted", "key": "k", "at": 101.0}
+    _Reading(evidence).read([CLAIMED, SENDING, {**SENT, "result": "delivery_unknown"}, not_counted])
+    assert evidence.unknown[PUSH_ID] <= 0

@@ -1,20 +1,19 @@
 """The outages of a chaos run: when the vendor fails, what that may cost, and whom it may delay."""
 
 import random
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chaos.driver import Facts
-from chaos.evidence import Evidence, _scarce_times
+from chaos.evidence import Evidence
 from chaos.outage_verdict import DELAYED, MISSING, WASTED, LongOutages, judge_costs
 from chaos.plan import Kind, Planned, Way, Whose
 from chaos.run_calendar import LongOutage
 from chaos.vendor_faults import Outage, VendorFaults
 from chaos_runs import GoodRun
-from sandbox import Call, Faults
+from sandbox import Faults
 
 HOUR, DAY = 3600.0, 86_400.0
 
@@ -110,8 +109,8 @@ def test_no_other_outage_begins_near_an_outage_of_a_day(days: float, *, begins: 
         vendor.now = days * DAY
         vendor.call(40)
         kinds.update(vendor.faults.happened)
-    assert ({"down for hours", "throttled for hours"} <= kinds) is begins
-    assert "rotation" in kinds
+    assert ({"down for hours", "throttled for hours", "resets"} <= kinds) is begins
+    assert (kinds == {"rotation", "slow"}) is not begins
 
 
 def test_a_run_without_an_outage_of_a_day_has_every_important_fault_first() -> None:
@@ -134,7 +133,7 @@ class LongRun:
         self.planned = [
             Planned(f"m{number:07}", Kind.PLAIN, Way.PUSH, (0.0,), whose=Whose.SECOND) for number in range(25)
         ]
-        self.facts, self.evidence = Facts(), Evidence(scarce={"default": [], "second": []})
+        self.facts, self.evidence = Facts(), Evidence()
         for event in self.planned:
             self.facts.accepted[event.marker] = LONG.begins + HOUR
             self.show(event, 10.0)
@@ -182,24 +181,14 @@ def test_pushes_that_have_their_own_reason_to_wait_are_not_judged(reason: str) -
         case "its own vendor was down":
             run.outages["second"].append(Outage("down", LONG.begins, LONG.begins + 0.5 * HOUR, 0))
         case "its calls were used up":
-            run.evidence.scarce["second"].append(LONG.begins + 0.5 * HOUR)
+            run.evidence.scarce = {(each.marker, f"second/user:{each.marker}") for each in run.planned}
         case _:
             run.planned = run.planned[:10]
     assert run.failures() == {}
 
 
 def test_an_outage_of_a_day_that_did_not_happen_fails_the_run() -> None:
-    """The run would prove less than its report says."""
+    """The run would prove less than its report shows."""
     run = LongRun()
     run.outages["default"].clear()
     assert run.failures() == {MISSING: [LONG.kind]}
-
-
-def test_calls_are_scarce_when_most_of_a_day_s_calls_are_made() -> None:
-    """Three quarters of four calls are three. Each day has its own."""
-    calls = [Call("POST", "/", time=_at(seconds)) for seconds in (0, 1, 2, 3, DAY, DAY + 1)]
-    assert _scarce_times(calls, 4) == [2.0]
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -139,7 +139,7 @@ def driver() -> Driver:
     services: Any = SimpleNamespace(run_clock=SimpleNamespace(now=lambda: 0.0))
     dice = random.Random(1)  # noqa: S311 - repeatable, not secret
     unused: Any = None
-    return Driver(services, unused, unused, unused, unused, unused, dice, print, 1)
+    return Driver(services, unused, unused, unused, unused, unused, unused, dice, print, 1)
 
 
 def answer(status: int, *outcomes: str) -> dict[str, Any]:

@@ -176,15 +176,25 @@ def test_each_replay_allows_the_sendings_once_more() -> None:
 
 
 def test_under_hold_an_unknown_fate_does_not_explain_a_second_push() -> None:
-    """The workers of the FIFO queue have the policy `hold`, so they send such a push once."""
-    run = GoodRun(way=Way.FIFO)
-    run.evidence.unknown[PUSH_ID] = 2
+    """The second organisation's account has the policy `hold`, so such a push is sent once."""
+    run = GoodRun(whose=Whose.SECOND)
+    push_id = (MARKER, f"second/{PUSH_ID[1]}")
+    run.evidence.shown = Counter([push_id])
+    run.evidence.unknown[push_id] = 2
     assert run.verdict().failures == {"sent more often than the cap": [MARKER]}
-    run.evidence.unknown[PUSH_ID] = 1
+    run.evidence.unknown[push_id] = 1
     assert run.verdict().holds
-    show_again(run)
-    run.evidence.doubts[PUSH_ID].append(UNKNOWN)
+    run.evidence.shown[push_id] += 1
+    run.evidence.doubts[push_id].append(UNKNOWN)
     assert run.verdict().failures == {"shown twice without a reason": [MARKER]}
+
+
+def test_the_report_counts_how_often_a_waiting_event_was_handled() -> None:
+    """An event that never waited for its account is not among them."""
+    run = GoodRun()
+    assert run.verdict().details["handlings"] == {"events": 0, "mean": 0.0, "max": 0, "more_than_3": 0}
+    run.evidence.drained.update({(MARKER, "default"): 3, (MARKER, "second"): 1})
+    assert run.verdict().details["handlings"] == {"events": 2, "mean": 3.0, "max": 4, "more_than_3": 1}
 
 
 @pytest.mark.parametrize(

@@ -295,8 +295,10 @@ def test_a_drain_stops_when_the_circuit_opens_and_moves_nothing(fleet: Fleet) ->
     assert len(fleet.world.witness.receipts) == before
 
 
-def test_a_probe_is_one_event_and_each_time_another(fleet: Fleet) -> None:
+@pytest.mark.parametrize("kind", [None, threads])
+def test_a_probe_is_one_event_and_each_time_another(routes: Path, kind: Any) -> None:
     """An urgent push that the vendor cannot take does not keep the circuit open."""
+    fleet = Fleet(routes=routes, threads=kind() if kind else None)
     fleet.world.vendor.judge = lambda _push, _credentials: VendorUnavailable("down")
     fleet.shelve(event("poison", urgent=True))
     fleet.shelve(*(event(name, at=NOON - 100 + number) for number, name in enumerate(NAMES[:5])))

@@ -1,6 +1,6 @@
 """The order and number of calls: urgent pushes first, only remaining pushes, and only on held connections."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fakes import World
+from fakes import InTurn, World
 from open_permits import OpenPermits, OpenSession
 from push_relay.adapters.process import Threads
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
@@ -241,7 +241,7 @@ def test_without_a_free_connection_every_push_is_parked(world: World) -> None:
 
 
 def test_no_push_is_claimed_if_the_connections_were_busy_a_moment_ago(world: World) -> None:
-    """The claims would be in vain, and cost two writes each."""
+    """The claims would have no use, and cost two writes each."""
     permits(world).free, permits(world).are_busy = 0, True
     ((first, second),) = deliver(world, event("mail"))
     assert {first.error_code, second.error_code} == {"connections_busy"}
@@ -278,7 +278,7 @@ def test_a_cool_down_also_stops_the_rest_of_the_batch(world: World) -> None:
     """The others no longer make a call, wait as long as the first, and are claimed by nobody."""
 
     def judge(_push: Push, _credentials: object) -> Exception:
-        permits(world).known = lambda _push: CircuitOpen("stopped", retry_after=42.0)
+        permits(world).refuses = lambda _push: CircuitOpen("stopped", retry_after=42.0)
         permits(world).secs = 42.0
         return VendorThrottled("slow")
 
@@ -343,7 +343,22 @@ def test_the_next_call_begins_before_the_last_one_is_settled(world: World) -> No
     assert sum(settled) == 8
 
 
-def test_a_run_ends_if_one_of_its_threads_is_killed(world: World) -> None:
+class FewInTurn(InTurn):
+    """Threads that run at once, and of which only a few can be started."""
+
+    def __init__(self) -> None:
+        """Begin without a thread."""
+        self.started = 0
+
+    def start(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Run a function to its end."""
+        self.started += 1
+        assert self.started < 20
+        return super().start(function)
+
+
+@pytest.mark.parametrize("threads", [Threads(8), FewInTurn()], ids=["parallel", "in turn"])
+def test_a_run_ends_if_one_of_its_threads_is_killed(world: World, threads: Threads | FewInTurn) -> None:
     """It starts no other call, and its claims and connections end with their leases."""
 
     class Killed(BaseException):
@@ -352,7 +367,7 @@ def test_a_run_ends_if_one_of_its_threads_is_killed(world: World) -> None:
     def kill(_push: Push, _credentials: object) -> None:
         raise Killed
 
-    world.change_lane(threads=Threads(8))
+    world.change_lane(threads=threads)
     world.vendor.judge = kill
     with pytest.raises(Killed):
         deliver(world, *(event(identity=str(number)) for number in range(8)))

@@ -74,8 +74,8 @@ def test_a_push_without_a_call_waits_until_the_vendors_midnight_has_surely_passe
     assert refusal.detail == "the day's calls are used up; the last are kept for high priority"
     assert isinstance(process.refusal(pushes(1)[0]), QuotaExhausted)
     assert process.refusal(pushes(1, high=True)[0]) is None
-    assert not process.is_open(high=False)
-    assert process.is_open(high=True)
+    assert not process.is_open(lambda: CREDENTIALS, high=False)
+    assert process.is_open(lambda: CREDENTIALS, high=True)
     assert fleet.reports[-1] == (100, 100)
 
 
@@ -100,8 +100,8 @@ def test_a_budget_limits_its_source_and_no_other() -> None:
     assert "[source.grafana] daily_calls: 3" in refusals[3].detail
     assert isinstance(process.refusal(pushes(1)[0]), BudgetExhausted)
     assert process.refusal(pushes(1, sources=("github",))[0]) is None
-    assert not process.is_open(high=False, source="grafana")
-    assert process.is_open(high=False)
+    assert not process.is_open(lambda: CREDENTIALS, high=False, source="grafana")
+    assert process.is_open(lambda: CREDENTIALS, high=False)
 
 
 def test_a_batch_push_is_refused_only_if_all_budgets_are_used_up() -> None:
@@ -123,13 +123,13 @@ def test_each_grant_reports_the_calls_of_the_day(fleet: Fleet) -> None:
 
 
 def test_calls_that_were_not_made_are_returned(fleet: Fleet) -> None:
-    """A call that was begun stays counted, whatever became of it."""
+    """A call that was begun stays counted, also if nobody knows its result."""
     session = fleet.session()
     session.ask(pushes(5), 3)
     call(session, pushes(1)[0])
     call(session, pushes(2)[1], DeliveryUnknown("timeout"))
     call(session, pushes(3)[2], ValueError("unknown"))
-    session.give_back(1)
+    session.release_idle(1)
     assert fleet.used() == 5
     session.finish()
     assert fleet.used() == 3
@@ -268,7 +268,7 @@ def test_calls_of_the_version_before_count(fleet: Fleet) -> None:
 
 
 def test_the_version_before_may_use_up_the_day_in_the_middle_of_it(fleet: Fleet) -> None:
-    """A draw gets what is left, and no more."""
+    """A draw gets only the calls that are left."""
     spend(fleet, 10)
     fleet.store.totals[DAY] = 99
     refusals = fleet.session().ask(pushes(5, high=True), 3)

@@ -108,7 +108,7 @@ class Simulation:
         """Let things happen until a moment."""
         actions = {
             self.start: 6, self.ask: 8, self.call: 20, self.end: 14, self.fail: 1, self.look: 3,
-            self.finish: 4, self.die: 1, self.give_back: 3, self.announce: 4, self.step: 2, self.old: 4,
+            self.finish: 4, self.die: 1, self.release_idle: 3, self.announce: 4, self.step: 2, self.old: 4,
         }  # fmt: skip
         while self.clock.time < until:
             self.pass_time(self.dice.choice([0.01, 0.05, 0.2, 0.2, 1.0, 4.0]))
@@ -203,10 +203,10 @@ class Simulation:
         if worker and worker.drains and worker.session.look():
             self.promised = 0
 
-    def give_back(self) -> None:
+    def release_idle(self) -> None:
         """Let a worker return idle connections."""
         if worker := self.any_worker():
-            worker.session.give_back(1)
+            worker.session.release_idle(1)
 
     def finish(self) -> None:
         """Let a worker end, if nothing was announced."""

@@ -357,8 +357,7 @@ def test_a_drain_that_runs_out_of_time_returns_that_there_is_more() -> None:
 def test_a_worker_that_returns_connections_still_finds_what_was_announced() -> None:
     """It keeps one connection until its last write, which looks for the mark."""
     fleet = Fleet(threads=threads(), connections=2)
-    vendor, ledger, own = held(fleet), counted(fleet), supplied("n-1", "n-2")
-    ledger.is_held = True
+    vendor, own = held(fleet), supplied("n-1", "n-2")
     looking, looked = threading.Event(), threading.Event()
 
     def look(operation: str) -> bool:
@@ -370,14 +369,12 @@ def test_a_worker_that_returns_connections_still_finds_what_was_announced() -> N
     me = [threading.current_thread()]
     with beside(lambda: fleet.run(own, supplied())) as ended:
         vendor.wait_until_begun("n-1", "n-2")
-        fleet.store.fails = look
+        fleet.store.loses = look
         fleet.clock.time += LOOK_SECS
-        assert looking.wait(20)  # the run's own thread is busy until the end of this test's steps
-        fleet.store.fails = lambda _operation: False
+        # The run's own thread has read the permits, and is busy until the end of this test's steps.
+        assert looking.wait(20)
         assert fleet.process().announce() is None
         vendor.answer_all()
-        wait_for(ledger.changed, lambda: bool(ledger.ends))
-        ledger.release_all()
-        wait_for(own.changed, lambda: len(own.receipts) == 2)
+        wait_for(vendor.changed, lambda: not vendor.in_use)
         looked.set()
     assert ended.result().announced

@@ -1,4 +1,4 @@
-"""What waits of an event: on which shelf, until when, and as which attempt."""
+"""The parts of an event that wait: on which shelf, until when, and as which attempt."""
 
 from copy import replace
 from typing import Any
@@ -140,6 +140,6 @@ def test_an_event_with_nothing_to_wait_for_is_on_no_shelf() -> None:
 
 
 def test_the_crashes_of_a_message_stay_with_its_event() -> None:
-    """Otherwise an event that kills each worker would begin anew on the shelf."""
+    """Otherwise an event that kills each worker would begin with no tries on the shelf."""
     (kept,) = noted(parked(ConnectionsBusy("busy")), crashes=3).waiting()
     assert kept.tries == 3

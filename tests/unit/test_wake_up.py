@@ -36,6 +36,7 @@ def test_the_version_before_filters_a_wake_up() -> None:
     for account in (DEFAULT_ACCOUNT, ALL):
         given = wake_up(account, NOON)
         assert account_of(given) == DEFAULT_ACCOUNT  # an account that the version before has
+        assert given.data["window"] == ""  # the name of no window
         ((receipt,),) = world.relay.deliver([given], world.time_left)
         assert receipt.outcome is Outcome.FILTERED
         assert receipt.detail == "the batch window is empty"
@@ -44,7 +45,7 @@ def test_the_version_before_filters_a_wake_up() -> None:
 
 
 def test_a_wake_up_has_no_receipt_of_its_own() -> None:
-    """It is no event of anybody, and its message ends."""
+    """It belongs to no source, and its message ends."""
     fleet = Fleet()
     assert fleet.world.deliver(sqs_batch(sqs_queued(woken()))) == {"batchItemFailures": []}
     assert fleet.world.witness.receipts == []

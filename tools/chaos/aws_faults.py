@@ -6,6 +6,7 @@ reactions (botocore's retries, the adapters' errors) are the real ones. Another 
 because SQS would measure them with the machine's clock and not with the run's.
 """
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ _THROTTLED = {
 _BROKEN = "InternalServerError"
 #: There are few batch calls, so their own faults are this many times as probable as those of other calls.
 _BATCH_FAULTS = 40
+#: The same for BatchWriteItem, which is called whenever the backlog changes.
+_BATCH_WRITE_FAULTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,49 @@ class _BatchCalls:
         return self.injector.chance(min(0.5, probability * _BATCH_FAULTS))
 
 
+@dataclass(slots=True)
+class _BatchWrites:
+    """The faults of BatchWriteItem. `_left`: the requests of a call that DynamoDB leaves unprocessed.
+
+    A worker may make several such calls at a time, so they are told apart by their thread.
+    """
+
+    injector: FaultInjector
+    _left: threading.local = field(default_factory=threading.local)
+
+    def register_hooks(self) -> None:
+        """Register the faults with the client."""
+        events = aws.dynamodb().meta.events
+        events.register("before-parameter-build.dynamodb.BatchWriteItem", self._leave)
+        events.register("after-call.dynamodb.BatchWriteItem", self._report)
+
+    def _leave(self, params: Any, **_: Any) -> None:
+        """Leave some requests of a call unprocessed, but not all, as DynamoDB does if it throttles."""
+        self._left.requests = {}
+        ((table, requests),) = params["RequestItems"].items()
+        count = min(1 + self.injector.chance(0.5), len(requests) - 1)
+        if not count or not self._happens(self.injector.fail_probability):
+            return
+        left = self.injector.sample(requests, count)
+        self._left.requests = {table: left}
+        self.injector.note("aws_left_unprocessed", count=count)
+        # The caller's list must stay as it is: it is repeated from there.
+        params["RequestItems"] = {table: [request for request in requests if request not in left]}
+
+    def _report(self, parsed: Any, **_: Any) -> None:
+        """Report what was left, then kill the worker in the middle of its write."""
+        if self._left.requests and "Error" not in parsed:
+            parsed["UnprocessedItems"] = {**parsed.get("UnprocessedItems", {}), **self._left.requests}
+        self.injector.at("after_batch_write", always=self._happens(self.injector.kill_probability))
+
+    def _happens(self, probability: float) -> bool:
+        return self.injector.chance(min(0.5, probability * _BATCH_WRITE_FAULTS))
+
+
 def hook_faults(injector: FaultInjector) -> None:
     """Let the AWS clients of this process fail at random, by the injector's dice."""
     _BatchCalls(injector).register_hooks()
+    _BatchWrites(injector).register_hooks()
     clients = {"sqs": aws.sqs(), "dynamodb": aws.dynamodb(), "secretsmanager": aws.secretsmanager()}
     for name, client in clients.items():
         _Service(name, client, injector).register_hooks()
@@ -131,7 +174,7 @@ def hook_delays(injector: FaultInjector) -> None:
             return
         now = injector.clock.run_clock.now()
         attributes = params.setdefault("MessageAttributes", {})
-        if delay == MAX_DELAY:
+        if delay == MAX_DELAY and DUE_ATTRIBUTE in attributes:
             due = float(attributes[DUE_ATTRIBUTE]["StringValue"])
             delay = min(MAX_DELAY_SECS, due - injector.clock.now())
         attributes[VISIBLE_AT] = {"DataType": "String", "StringValue": f"{now + delay:.3f}"}

@@ -15,6 +15,7 @@ from chaos.fifo_source import FifoSource
 from chaos.plan import Kind, Planned, Request, Way, requests_of
 from chaos.replays import Replays
 from chaos.services import Services
+from chaos.ticks import TICK, Ticks
 from chaos.vendor_faults import VendorFaults
 from chaos.webhooks import webhook
 from chaos.worker_pool import Done, WorkerPool
@@ -100,6 +101,7 @@ class Driver:
     fifo: FifoSource
     replays: Replays
     vendor_faults: Sequence[VendorFaults]
+    ticks: Ticks
     dice: random.Random
     show: Callable[["Driver"], None]
     sendings: int
@@ -121,9 +123,8 @@ class Driver:
         deadline = time.monotonic() + limit_secs
         while not self._step():
             if time.monotonic() > deadline:
-                raise NotDoneError(
-                    f"the run is not done after {limit_secs:.0f} s; {self.waiting} messages are left"
-                )
+                left = "\n".join([f"{self.waiting} messages are left", *self.ticks.lines()])
+                raise NotDoneError(f"the run is not done after {limit_secs:.0f} s; {left}")
             self.show(self)
         return self.facts
 
@@ -152,7 +153,7 @@ class Driver:
             polled += received
             self._worth_polling = received > 0
             self._polled_empty_at = self._polled_empty_at if received else time.monotonic()
-        handed = self._hand_out_sendings() + self._hand_out_batches()
+        handed = self._hand_out_sendings() + self._hand_out_tick() + self._hand_out_batches()
         ended = 0
         for done in self.pool.done(0.0 if handed else 0.002):
             self._end(done)
@@ -180,7 +181,7 @@ class Driver:
         due_times = [rest for rest in rests if rest is not None]
         due_times += [self._due[0][0]] if self._due else []
         others = [self.source.next_due, self.fifo.next_due, *(each.next_due for each in self.vendor_faults)]
-        due_times += [due for due in others if due is not None]
+        due_times += [due for due in (*others, self.ticks.next_due()) if due is not None]
         if not due_times:
             return True
         now = self.services.run_clock.now()
@@ -248,13 +249,24 @@ class Driver:
                 handed += 1
         return handed
 
+    def _hand_out_tick(self) -> int:
+        worker = self.pool.idle("deliver")
+        if worker is None or not self.ticks.is_due():
+            return 0
+        self.ticks.give()
+        self.pool.give(worker, TICK, TICK)
+        return 1
+
     # --- results -------------------------------------------------------------------------------------
 
     def _end(self, done: Done) -> None:
         self.facts.invocations += 1
+        self.ticks.change()
         if isinstance(done.origin, list):
             source = self.fifo if done.job.handler == "fifo" else self.source
             source.finish(done.origin, done.answer)
+        elif done.origin is TICK:
+            return  # the schedule drops a tick that has failed, because the next one does its work
         elif done.origin.request.way is Way.INVOKED:
             self._end_invocation(done)
         else:

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from chaos.journal import Entry, read_journals
 from chaos.plan import MARKER, recipient_name
-from chaos.run_calendar import TIME_ZONE
 from chaos.services import Services
 from push_relay.core.delivery.ledger import Claim
+from push_relay.core.errors import BudgetExhausted, QuotaExhausted
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import EVENT_ATTRIBUTE
 from sandbox import Call
@@ -23,10 +23,8 @@ type PushId = tuple[str, str]
 _FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "external"}
 #: A killed replay has hidden messages for this long at most.
 _HIDDEN_SECS: Final = 120.0
-#: When this share of a day's calls is made, a push may have to wait: a source has used up its budget, or the
-#: other calls are reserved.
-_SCARCE_SHARE: Final = 0.75
 _REFUSED: Final = "vendor_rejected"
+_SCARCE_CODES: Final = frozenset({BudgetExhausted.code, QuotaExhausted.code})
 _UNKNOWN: Final = "delivery_unknown"
 #: Reasons for which a push may be shown a second time.
 UNKNOWN: Final = "nobody knows whether it was shown"
@@ -52,12 +50,13 @@ class Evidence:
     """The evidence of a run.
 
     shown       how often the vendor has shown each push
-    refused     how often the vendor has refused each push permanently
+    refused     how often the vendor has refused each push permanently, in a batch push or alone
+    refusals    the same by the events of the call and its recipient
     doubts      for each push, one reason for each attempt after which it may be sent again
     closed      the outcomes of each push's receipts
     order       the number of the call that has shown each push first, among its organisation's calls
     shown_at    when each push was shown first, in seconds since the epoch
-    scarce      for each account, when most of a day's calls were made, in seconds since the epoch
+    scarce      pushes that had to wait because the calls of a day, or of a source, were used up
     unknown     how often each push was sent without an answer that shows whether it was accepted
     replayed    how often each push was claimed for a replay
     push_ids    the pushes that a key of the ledger stands for; a batch push has several
@@ -66,6 +65,7 @@ class Evidence:
     again       for each event, one reason for each attempt after which it may be dead-lettered again
     replays_killed  how many replays were killed; each of them may double one dead letter
     in_part     how often some events of a split request were queued, and others were not
+    drained     how often each event that waited for an account was taken from that account's backlog
     receipts    the number of receipts by outcome
     killed_at   the number of kills by step
     taken_up    how many pushes the handlers have taken up; a push counts each time
@@ -75,11 +75,12 @@ class Evidence:
 
     shown: Counter[PushId] = field(default_factory=Counter)
     refused: Counter[PushId] = field(default_factory=Counter)
+    refusals: Counter[tuple[frozenset[str], str]] = field(default_factory=Counter)
     doubts: dict[PushId, list[str]] = field(default_factory=lambda: defaultdict(list))
     closed: dict[PushId, set[str]] = field(default_factory=lambda: defaultdict(set))
     order: dict[PushId, int] = field(default_factory=dict)
     shown_at: dict[PushId, float] = field(default_factory=dict)
-    scarce: dict[str, list[float]] = field(default_factory=dict)
+    scarce: set[PushId] = field(default_factory=set)
     unknown: Counter[PushId] = field(default_factory=Counter)
     replayed: Counter[PushId] = field(default_factory=Counter)
     push_ids: dict[str, set[PushId]] = field(default_factory=lambda: defaultdict(set))
@@ -88,6 +89,7 @@ class Evidence:
     again: Counter[str] = field(default_factory=Counter)
     replays_killed: int = 0
     in_part: int = 0
+    drained: Counter[tuple[str, str]] = field(default_factory=Counter)
     receipts: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
     taken_up: int = 0
@@ -120,26 +122,12 @@ def collect(services: Services) -> Evidence:
     """Read the sandboxes' records, the journals and the dead-letter queue."""
     evidence = Evidence()
     for organisation in services.organisations:
-        calls = organisation.sandbox.record.calls()
-        evidence.scarce[organisation.account] = _scarce_times(calls, organisation.daily_calls)
-        for call in calls:
+        for call in organisation.sandbox.record.calls():
             _read_call(call, organisation.account, evidence)
     for file, entries in read_journals(services.journals):
         _Reading(evidence, file.stem).read(entries)
     evidence.dead = list(_dead_letters(services))
     return evidence
-
-
-def _scarce_times(calls: Iterable[Call], daily_calls: int) -> list[float]:
-    """Return when _SCARCE_SHARE of a day's calls were made, for each day on which that happened."""
-    counts = Counter[str]()
-    times: list[float] = []
-    for call in calls:
-        day = call.time.astimezone(TIME_ZONE).date().isoformat()
-        counts[day] += 1
-        if counts[day] == int(daily_calls * _SCARCE_SHARE):
-            times.append(call.time.timestamp())
-    return times
 
 
 def _read_call(call: Call, account: str, evidence: Evidence) -> None:
@@ -151,12 +139,15 @@ def _read_call(call: Call, account: str, evidence: Evidence) -> None:
     is_refusal = call.fault in {"error_code", "redirect"} or (
         call.fault == "status" and call.status == HTTPStatus.BAD_REQUEST
     )
-    for marker in set(MARKER.findall(text)):
+    markers = frozenset(MARKER.findall(text))
+    # The pushes of a refused batch push are sent singly, and each of them may be refused too.
+    evidence.refusals[markers, to] += is_refusal
+    for marker in markers:
         evidence.shown[marker, to] += call.accepted
         if call.accepted:
             evidence.order.setdefault((marker, to), call.number)
             evidence.shown_at.setdefault((marker, to), call.time.timestamp())
-        evidence.refused[marker, to] += is_refusal
+        evidence.refused[marker, to] = max(evidence.refused[marker, to], evidence.refusals[markers, to])
 
 
 def _dead_letters(services: Services) -> Iterable[DeadLetter]:
@@ -305,10 +296,18 @@ class _Reading:
             self.evidence.unknown.update(attempt.push_ids)
             self._doubt(attempt, UNKNOWN)
 
+    def _unknown_not_counted(self, entry: Entry) -> None:
+        if attempt := self.open.get(entry["key"]):
+            self.evidence.unknown.subtract(attempt.push_ids)
+
     def _settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)
         if attempt and attempt.is_sending and entry["at"] > attempt.lease_until:
             self._doubt(attempt, "the lease ended while sending")
+
+    def _released(self, entry: Entry) -> None:
+        # The push waits, and whatever was unknown about this attempt is recorded.
+        self.open.pop(entry["key"], None)
 
     def _not_settled(self, entry: Entry) -> None:
         attempt = self.open.pop(entry["key"], None)
@@ -322,8 +321,14 @@ class _Reading:
             self.evidence.push_ids[entry["key"]].update(push_ids)
         for push_id in push_ids:
             self.evidence.closed[push_id].add(outcome)
+        if outcome == Outcome.PARKED and entry["code"] in _SCARCE_CODES:
+            self.evidence.scarce.update(push_ids)
         if outcome == Outcome.FILTERED:
             self.evidence.filtered.add(entry["event_id"])
+
+    def _drained(self, entry: Entry) -> None:
+        if entry["due"] == 0:
+            self.evidence.drained.update((marker, entry["account"]) for marker in entry["items"])
 
     def _killed(self, entry: Entry) -> None:
         self.evidence.killed_at[entry["here"]] += 1
@@ -333,6 +338,12 @@ class _Reading:
             self._doubt(attempt, reason)
         elif attempt.result == _REFUSED:
             self._doubt(attempt, "refused, and killed before that was settled")
+        elif attempt.result == _UNKNOWN:
+            # Nobody could record that the fate is unknown. It is one doubt, and not a second one.
+            for push_id in attempt.push_ids:
+                self.evidence.doubts[push_id].remove(UNKNOWN)
+                self.evidence.unknown[push_id] -= 1
+            self._doubt(attempt, reason)
 
     def _doubt(self, attempt: _Attempt, reason: str) -> None:
         for push_id in attempt.push_ids:

@@ -1,5 +1,6 @@
 """The faults of one worker: it is killed at a named step, or an AWS call fails. The journal records both."""
 
+import json
 import os
 import random
 import signal
@@ -16,32 +17,49 @@ from push_relay.core.event import Event
 from push_relay.core.push import Push
 
 #: Every step at which a worker may be killed.
-STEPS = (
-    "before_receive",
-    "after_put",
-    "after_batch_call",
-    "before_keep",
-    "before_claim",
-    "after_claim",
-    "before_send",
-    "after_send",
-    "before_settle",
-    "after_settle",
-    "before_note_window",
-    "after_note_window",
-    "before_batch",
-    "after_batch",
-    "before_release",
-    "after_release",
-    "before_requeue",
-    "after_requeue",
-    "before_dead_letter",
-    "after_dead_letter",
-    "before_copy",
-    "after_copy",
-    "before_delete",
-    "after_delete",
-    "before_ack",
+STEPS = frozenset(
+    {
+        "before_receive",
+        "after_put",
+        "after_batch_call",
+        "after_batch_write",
+        "before_keep",
+        "before_claim",
+        "after_claim",
+        "before_send",
+        "after_send",
+        "before_settle",
+        "after_settle",
+        "before_note_window",
+        "after_note_window",
+        "before_batch",
+        "after_batch",
+        "before_release",
+        "after_release",
+        "before_swap",
+        "after_swap",
+        "before_draw",
+        "after_draw",
+        "before_store",
+        "after_store",
+        "before_remove",
+        "after_remove",
+        "before_tried",
+        "after_tried",
+        "before_announce",
+        "after_announce",
+        "before_wake",
+        "after_wake",
+        "before_requeue",
+        "after_requeue",
+        "before_dead_letter",
+        "after_dead_letter",
+        "before_copy",
+        "after_copy",
+        "before_delete",
+        "after_delete",
+        "before_ack",
+    }
 )
 
 
@@ -66,7 +84,9 @@ class FaultInjector:
         self.journal.note(self.clock.now(), step, **details)
 
     def at(self, step: str, *, always: bool = False) -> None:
-        """Kill the worker with the given probability, or always."""
+        """Kill the worker with the given probability, or always. `step`: one of STEPS."""
+        if step not in STEPS:
+            raise ValueError(f"{step} is not among the steps at which a worker may be killed")
         with self._lock:
             drawn = self.dice.random()
         if always or drawn < self.kill_probability:
@@ -103,6 +123,11 @@ def describe(push: Push) -> dict[str, Any]:
 def markers_in(text: str) -> list[str]:
     """Return the markers of the events in a text."""
     return sorted(set(MARKER.findall(text)))
+
+
+def markers_of(event: Event) -> list[str]:
+    """Return the markers in an event's data. The end of a batch window has none."""
+    return markers_in(json.dumps(event.data))
 
 
 def is_poison(event: Event) -> bool:

@@ -22,15 +22,14 @@ CONNECTIONS: Final = 3
 WASTED: Final = "calls wasted in an outage"
 MISSING: Final = "planned, and did not happen"
 DELAYED: Final = "delayed by another organisation's outage"
-#: A push is on time if it is shown so long after its event was accepted.
-_ON_TIME_SECS: Final = 900.0
+#: A push is on time if it is shown so long after its event was accepted. Its own vendor's constant faults
+#: and killed probes stop its calls for up to an hour, but the other organisation's outage lasts for a day.
+_ON_TIME_SECS: Final = 6 * 3600.0
 #: Of the pushes of the organisation that works, at least this share must be on time. Its vendor's constant
 #: faults delay some of them, and its calls of the day may be used up.
 _ON_TIME_SHARE: Final = 0.8
 #: After an organisation's own outage, its pushes are not judged for this time.
 _RECOVERY_SECS: Final = 3600.0
-#: After most of a day's calls were made, pushes are not judged for so long.
-_DAY_SECS: Final = 86_400.0
 #: An outage is not judged if there are fewer pushes of the other organisation.
 _ENOUGH_PUSHES: Final = 20
 #: Others wait for their group, for their batch window, or expire.
@@ -105,18 +104,15 @@ class LongOutages:
                 and event.way is not Way.FIFO
                 and event.kind in _JUDGED_KINDS
                 and outage.begun_at <= accepted_at <= outage.ends_at - _ON_TIME_SECS
-                and not self._has_own_reason(account, accepted_at)
+                and push_id not in self.evidence.scarce
+                and not self._is_down(account, accepted_at)
             ):
                 judged += 1
                 late += self.evidence.shown_at.get(push_id, math.inf) - accepted_at > _ON_TIME_SECS
         return late, judged
 
-    def _has_own_reason(self, account: str, accepted_at: float) -> bool:
-        """Return whether a push may wait for its own organisation: for its vendor, or for the day's calls."""
-        is_down = (
+    def _is_down(self, account: str, accepted_at: float) -> bool:
+        """Return whether an account's own vendor is down, or has been down shortly before."""
+        return any(
             each.begun_at <= accepted_at <= each.ends_at + _RECOVERY_SECS for each in self.outages[account]
         )
-        is_scarce = (
-            0 <= accepted_at + _ON_TIME_SECS - each <= _DAY_SECS for each in self.evidence.scarce[account]
-        )
-        return any(is_down) or any(is_scarce)

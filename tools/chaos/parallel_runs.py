@@ -19,7 +19,7 @@ from chaos.verdict import Verdict
 
 _LINE_INTERVAL_SECS: Final = 15.0
 #: Numbers of the reports whose maximum is taken. All others are added up.
-_MAXIMA: Final = frozenset({"max_connections", "seconds", "hours_passed", "daily_calls"})
+_MAXIMA: Final = frozenset({"max_connections", "seconds", "hours_passed", "daily_calls", "mean", "max"})
 
 
 @dataclass(slots=True)

@@ -18,7 +18,8 @@ STORM: Final = "email:storm@example.com"
 DUTY: Final = "external:4711"
 FIFO_GROUPS: Final = 4
 FIFO_ARN: Final = "arn:aws:sqs:eu-west-1:000000000000:deployer.fifo"
-#: The account of the second organisation. The first one has the account `default`.
+#: The account of the second organisation, which has the policy `hold`. The first one has the account
+#: `default` and the policy `resend`.
 SECOND: Final = "second"
 #: The share of events that are sent a second time.
 _COPY_PROBABILITY: Final = 0.15
@@ -48,7 +49,7 @@ class Way(StrEnum):
     BUS = "bus"  # an EventBridge rule that writes to the queue
     INVOKED = "invoked"  # a topic that invokes the function directly
     DIRECT = "direct"  # a webhook of the source `push` in direct mode
-    FIFO = "fifo"  # a FIFO queue of the deployer, with the policy `hold`
+    FIFO = "fifo"  # a FIFO queue of the deployer
     LIST = "list"  # an item of a list in a webhook of the source `list`
     LIST_DIRECT = "list-direct"  # the same in direct mode
     EACH = "each"  # an item that the source `each` finds in a document

@@ -74,19 +74,16 @@ _WHOSE: Final = {
 }
 
 
-def write_config(
-    file: Path, accounts: Mapping[str, Mapping[str, object]], push_calls: int, delivery_unknown: str
-) -> None:
+def write_config(file: Path, accounts: Mapping[str, Mapping[str, object]], push_calls: int) -> None:
     """Write a relay.toml.
 
-    accounts    the fields `base_url`, `daily_calls` and `credentials_secret` (or None) by the account's name
+    accounts    by the account's name: the keys of its table that differ between accounts. The value of
+                `credentials_secret` may be None
     push_calls  the budget of the source `push` on each day of an account
     """
     text = ""
     for name, account in accounts.items():
-        text += _ACCOUNT.format(
-            name=name, time_zone=TIME_ZONE.key, delivery_unknown=delivery_unknown, **account
-        )
+        text += _ACCOUNT.format(name=name, time_zone=TIME_ZONE.key, **account)
         if secret := account["credentials_secret"]:
             text += f'credentials_secret = "{secret}"\n'
     text += _POLICY.format(push_calls=push_calls)

@@ -27,6 +27,7 @@ from chaos.plan import SECOND, Planned, make_plan, requests_of
 from chaos.replays import Replays
 from chaos.run_calendar import EVENTS_PER_DAY, ONE_BURST_DAYS, burst_count, make_calendar
 from chaos.services import Services, started_services
+from chaos.ticks import Ticks
 from chaos.vendor_faults import VendorFaults
 from chaos.verdict import Verdict, judge
 from chaos.worker_pool import WorkerPool
@@ -119,8 +120,8 @@ class _FaultRates:
 def _fault_rates(events: int) -> _FaultRates:
     """Return the rates for a run. A longer run has lower rates, and still more faults."""
     if events > ONE_BURST_DAYS * EVENTS_PER_DAY:
-        return _FaultRates(0.0003, 0.001, (400, 1500))
-    return _FaultRates(0.001, 0.003, (150, 500))
+        return _FaultRates(0.0006, 0.001, (400, 1500))
+    return _FaultRates(0.004, 0.004, (150, 500))
 
 
 def _daily_calls(options: RunOptions, bursts: int) -> dict[str, int]:
@@ -162,7 +163,8 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
             pool.start(HANDLERS)
             sendings = sum(len(request.copies) for request in requests_of(planned))
             with _progress_bar(console, sendings) as show:
-                driver = Driver(services, pool, source, fifo, replays, faults, dice, show, sendings)
+                ticks = Ticks(services)
+                driver = Driver(services, pool, source, fifo, replays, faults, ticks, dice, show, sendings)
                 facts = driver.run(planned, options.limit_secs or 180 + options.events * 0.5)
         finally:
             replays.stop()
@@ -174,6 +176,10 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
         judge_costs(outages, daily_calls, verdict)
         LongOutages(planned, outages, facts, found).judge(calendar.outages, verdict)
         verdict.details["clock_changes"] = [day.isoformat() for day in calendar.changes]
+        if left := ticks.count():
+            verdict.fail("left in the backlog", str(left))
+        verdict.details["ledger_writes"] = str(services.settings.ledger_writes)
+        verdict.details["ticks"] = ticks.given
         verdict.details["workers_killed"] = pool.killed
         verdict.details["replays"] = {"started": replays.started, "killed": replays.killed}
         happened = Counter(kind for each in faults for kind in each.happened)
@@ -184,7 +190,7 @@ def _run(options: RunOptions, directory: Path, console: Console) -> tuple[Verdic
 @contextmanager
 def _progress_bar(console: Console, sendings: int) -> Iterator["_Show"]:
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, auto_refresh=console.is_terminal) as progress:
         yield _Show(progress, progress.add_task("starting", total=sendings), sendings)
 
 

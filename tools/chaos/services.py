@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from chaos.local_queries import hook_queries
 from chaos.organisation import Organisation, make_organisation
+from chaos.plan import SECOND
 from chaos.relay_config import write_config
 from chaos.run_calendar import Calendar
 from chaos.run_clock import RunClock
 from chaos.split_sources import write_split_sources
 from push_relay.core.push import DEFAULT_ACCOUNT
-from push_relay.settings import DeliveryMode, Settings
+from push_relay.settings import DeliveryMode, LedgerWrites, Settings
 from relayctl import ministack
 from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
 from relayctl.local_aws import REGION, create_backlog_table
@@ -26,8 +28,6 @@ from relayctl.project import ROOT
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-#: The configuration of the workers that read the FIFO queue. They have the policy `hold`.
-HOLD_CONFIG: Final = "hold.toml"
 #: The redrive policy's maxReceiveCount, as in template.yaml.
 MAX_RECEIVES: Final = 5
 
@@ -41,6 +41,7 @@ class Services:
     run_clock: RunClock
     aws: LocalAws
     sqs: "SQSClient"
+    dynamodb: Any
     organisations: tuple[Organisation, ...]
     settings: Settings
     signing_secrets: Mapping[str, str]
@@ -60,8 +61,6 @@ class Services:
         match handler:
             case "direct":
                 return replace(self.settings, mode=DeliveryMode.DIRECT)
-            case "fifo":
-                return replace(self.settings, config_file=self.directory / HOLD_CONFIG)
             case _:
                 return self.settings
 
@@ -98,11 +97,21 @@ def started_services(
         aws = ministack.start(processes, directory)
         signing = {name: secrets.token_urlsafe(24) for name in ("github", "each", "lines")}
         signing |= dict.fromkeys(("push", "list"), "whsec_" + "c2VjcmV0" * 4)
-        settings = _settings(aws, directory, signing, organisations)
+        settings = _settings(aws, directory, seed, signing, organisations)
         _write_configs(directory, organisations)
+        dynamodb = client(aws, "dynamodb")
+        hook_queries(dynamodb)
         with _environment(aws):
             yield Services(
-                seed, directory, run_clock, aws, queue_client(aws), organisations, settings, signing
+                seed,
+                directory,
+                run_clock,
+                aws,
+                queue_client(aws),
+                dynamodb,
+                organisations,
+                settings,
+                signing,
             )
 
 
@@ -112,13 +121,13 @@ def _write_configs(directory: Path, organisations: Sequence[Organisation]) -> No
             "base_url": each.sandbox.address,
             "credentials_secret": each.secret if each.account != DEFAULT_ACCOUNT else None,
             "daily_calls": each.daily_calls,
+            "delivery_unknown": "hold" if each.account == SECOND else "resend",
         }
         for each in organisations
     }
     # Most events are of the source `push`. In short runs, its budget is used up on some days.
     push_calls = max(each.daily_calls for each in organisations) * 4 // 5
-    for file, delivery_unknown in (("relay.toml", "resend"), (HOLD_CONFIG, "hold")):
-        write_config(directory / file, accounts, push_calls, delivery_unknown)
+    write_config(directory / "relay.toml", accounts, push_calls)
 
 
 def _sources(directory: Path) -> Path:
@@ -132,7 +141,11 @@ def _sources(directory: Path) -> Path:
 
 
 def _settings(
-    aws: LocalAws, directory: Path, signing: Mapping[str, str], organisations: Sequence[Organisation]
+    aws: LocalAws,
+    directory: Path,
+    seed: int,
+    signing: Mapping[str, str],
+    organisations: Sequence[Organisation],
 ) -> Settings:
     sqs = queue_client(aws)
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
@@ -160,6 +173,8 @@ def _settings(
         config_file=directory / "relay.toml",
         sources_directory=_sources(directory),
         backlog_table="backlog",
+        # Both ways to write groups must hold.
+        ledger_writes=list(LedgerWrites)[seed % len(LedgerWrites)],
     )
 
 

@@ -46,17 +46,20 @@ _FIRST: Final = (
     ("slower than the timeout", 20),
     ("down for hours", 20),
 )
-_SHORT_KINDS: Final = (
-    "rotation",
+#: The faults that stop no calls. All others do: while calls are stopped, a vendor that fails a few calls is
+#: down for hours, because a probe now and then is all that it gets.
+_CALM_KINDS: Final = ("rotation", "slow")
+_KINDS: Final = (
+    *_CALM_KINDS,
     "down for a few calls",
     "resets",
     "throttled until",
-    "slow",
     "slower than the timeout",
+    "throttled for hours",
+    "down for hours",
 )
-_KINDS: Final = (*_SHORT_KINDS, "throttled for hours", "down for hours")
 _OUTAGE_HOURS: Final = (0.2, 1.0, 3.0, 10.0)
-#: For this time before and after an outage of a day, no shorter outage begins. So the two do not overlap.
+#: For this time before and after an outage of a day, nothing else begins that stops calls.
 _CALM_SECS: Final = max(_OUTAGE_HOURS) * _HOUR_SECS
 
 
@@ -134,7 +137,7 @@ class VendorFaults:
         return min(due_times, default=None)
 
     def _is_calm(self, now: float) -> bool:
-        """Return whether no outage of hours may begin: somebody's outage of a day is near.
+        """Return whether nothing may begin that stops calls: somebody's outage of a day is near.
 
         While it lasts, the other organisation's pushes must not wait, so it has none either.
         """
@@ -147,7 +150,7 @@ class VendorFaults:
         if len(self.happened) < len(_FIRST) and not self.long_outages:
             kind, calls_until_next = _FIRST[len(self.happened)]
         else:
-            kinds = _SHORT_KINDS if self._is_calm(now) else _KINDS
+            kinds = _CALM_KINDS if self._is_calm(now) else _KINDS
             kind, calls_until_next = self.dice.choice(kinds), self.dice.randint(*self.calls_between)
         self._next_call = calls + calls_until_next
         self.happened.append(kind)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from chaos.driver import Facts
 from chaos.event_source import EventSource
 from chaos.evidence import UNKNOWN, DeadLetter, Evidence, PushId
-from chaos.plan import SPLIT, Kind, Planned, Way, fifo_group, recipient_name
+from chaos.plan import SECOND, SPLIT, Kind, Planned, Way, fifo_group, recipient_name
 from chaos.services import MAX_RECEIVES, Services
 from chaos.split_verdict import check_split_requests, rejection_code
 from push_relay.core.account import Account
@@ -22,6 +22,8 @@ from push_relay.core.queue_format import (
 )
 
 CONNECTIONS = 3
+#: An event that waits for its account should be handled this often at most.
+MAX_HANDLINGS = 3
 #: The ways by which an event can be dead-lettered because of another event's crash: the deployer's FIFO queue
 #: counts every receive, and Lambda gives up an invocation after three attempts.
 _MAY_CRASH = frozenset({Way.FIFO, Way.INVOKED})
@@ -124,7 +126,7 @@ def _outcomes(
         yield _outcome_without_recipients(event, facts, evidence, dead.events, verdict)
     for to in sorted(event.recipients):
         dead_letter = dead.pushes.get((event.marker, to)) or dead.events.get(event.marker)
-        outcome = _outcome_of_push((event.marker, to), event, evidence, dead_letter, verdict)
+        outcome = _outcome_of_push((event.marker, to), evidence, dead_letter, verdict)
         if outcome == _CRASHED and event.way not in _MAY_CRASH:
             verdict.fail("dead-lettered for a neighbour's crash", event.marker)
         if outcome == Outcome.EXPIRED and event.kind is not Kind.BRIEF:
@@ -133,12 +135,12 @@ def _outcomes(
 
 
 def _outcome_of_push(
-    push_id: PushId, event: Planned, evidence: Evidence, dead_letter: DeadLetter | None, verdict: Verdict
+    push_id: PushId, evidence: Evidence, dead_letter: DeadLetter | None, verdict: Verdict
 ) -> str:
     """Return the outcome of one push, and check that each second push has a reason."""
     marker, _ = push_id
     shown, doubts = evidence.shown[push_id], evidence.doubts.get(push_id, [])
-    if event.way is Way.FIFO:
+    if _is_held(push_id):
         # Under the policy `hold`, an unknown fate does not allow a second push.
         doubts = [doubt for doubt in doubts if doubt != UNKNOWN]
     verdict.duplicates += max(0, shown - 1)
@@ -162,10 +164,14 @@ def _outcome_of_push(
     return "lost"
 
 
+def _is_held(push_id: PushId) -> bool:
+    """Return whether the policy of a push's account is `hold`."""
+    return push_id[1].startswith(f"{SECOND}/")
+
+
 def _check_sendings(push_id: PushId, event: Planned, evidence: Evidence, verdict: Verdict) -> None:
     """Check that a push of unknown fate is not sent more often than its policy allows, for each replay."""
-    is_held = event.way is Way.FIFO
-    allowed = (1 if is_held else 1 + Account().resends) * (1 + evidence.replayed[push_id])
+    allowed = (1 if _is_held(push_id) else 1 + Account().resends) * (1 + evidence.replayed[push_id])
     if evidence.unknown[push_id] > allowed:
         verdict.fail("sent more often than the cap", event.marker)
 
@@ -240,6 +246,17 @@ def _check_invariant(evidence: Evidence, verdict: Verdict) -> None:
         verdict.fail("the invariant does not add up", "all workers")
 
 
+def _handlings(evidence: Evidence) -> dict[str, float]:
+    """Return how often events were handled that waited for an account: when they came, and by each drain."""
+    counts = [1 + drained for drained in evidence.drained.values()]
+    return {
+        "events": len(counts),
+        "mean": round(sum(counts) / max(1, len(counts)), 2),
+        "max": max(counts, default=0),
+        "more_than_3": sum(count > MAX_HANDLINGS for count in counts),
+    }
+
+
 def _details(facts: Facts, source: EventSource, evidence: Evidence, services: Services) -> dict[str, Any]:
     doubts = Counter(
         reason
@@ -249,6 +266,7 @@ def _details(facts: Facts, source: EventSource, evidence: Evidence, services: Se
     )
     counts = [each.sandbox.record.counts for each in services.organisations]
     return {
+        "handlings": _handlings(evidence),
         "taken_up": evidence.taken_up,
         "in_hand_when_killed": evidence.in_hand,
         "receipts": dict(sorted(evidence.receipts.items())),

@@ -1,94 +1,43 @@
-"""Thin wrappers of the relay's real objects: they write each step into the journal and inject faults."""
+"""Wrap the relay's real objects thinly: they write each step into the journal and inject faults.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+The composition root makes the objects. `watch` replaces the classes that it uses by those of this module, of
+`watched_stores.py` and of `watched_queue.py`, and then lets it build the relay.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from chaos.fault_injector import FaultInjector, describe, error_name, is_poison, markers_in
-from chaos.plan import FIFO_ARN
+from chaos.fault_injector import FaultInjector, describe, error_name, is_poison, markers_of
+from chaos.watched_queue import WatchedMessages
+from chaos.watched_stores import WatchedBacklog, WatchedBatchStore, WatchedLedger, WatchedPermitStore
 from chaos.watched_telemetry import WatchedTelemetry
 from push_relay.adapters.process import SystemClock
-from push_relay.adapters.queue import SqsQueue
 from push_relay.bootstrap import deliver, receive
 from push_relay.bootstrap.common import Common
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.wake_up import SOURCE as BATCH_SOURCE
-from push_relay.core.delivery.batching import Added, BatchedPush, Batcher, BatchStore, SinglePush, Window
+from push_relay.core.delivery.backlog import Unreadable, Waiting
+from push_relay.core.delivery.batching import SinglePush
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.lane import Lane
-from push_relay.core.delivery.ledger import Claim, Claimed, ClaimRequest, Ledger, Settlement
+from push_relay.core.delivery.lane import Feed, Lane
+from push_relay.core.delivery.parking import Parking
+from push_relay.core.delivery.run_parts import Task
 from push_relay.core.delivery.sender import PushApi, Sender
-from push_relay.core.errors import LedgerUnavailable, RelayError
-from push_relay.core.event import Event, Replay
+from push_relay.core.delivery.wake_up import SOURCE as BATCH_SOURCE
+from push_relay.core.event import Event
 from push_relay.core.inbound.request import HttpRequest
-from push_relay.core.intake import Forward, Intake, QueueForward, Received
+from push_relay.core.intake import Intake, Received
 from push_relay.core.push import Push, Receipt
-from push_relay.core.queue_format import RejectedItem
 from push_relay.core.relay import Relay
+from push_relay.core.translator import Translator
 from push_relay.core.trust.handshakes.base import Reply
+from push_relay.entrypoints import drain
+from push_relay.entrypoints.backlog_feed import BacklogFeed, FeedParts
 from push_relay.entrypoints.batch_consumer import BatchConsumer, Unwrap
-from push_relay.entrypoints.direct import DirectForward
-from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.http_endpoint import HttpEndpoint
 from push_relay.entrypoints.queue_record import QueueRecord
-from push_relay.settings import DeliveryMode, Settings
-
-
-class WatchedLedger:
-    """A ledger with a journal. The methods that are not watched are the inner ledger's own."""
-
-    def __init__(self, inner: Ledger, injector: FaultInjector) -> None:
-        self.inner = inner
-        self.injector = injector
-        self.error_code_of = inner.error_code_of
-        self.count_unknown = inner.count_unknown
-        self.clear_parked = inner.clear_parked
-
-    def claim(
-        self, key: str, lease_secs: float, replay: Replay, replay_id: str, forget_before: float = 0.0
-    ) -> Claim:
-        """Claim a push."""
-        self.injector.at("before_claim")
-        claim = self.inner.claim(key, lease_secs, replay, replay_id, forget_before)
-        is_replay = replay is not Replay.NO
-        self.injector.note(
-            "claimed", key=key, claim=claim, lease_secs=round(lease_secs, 3), is_replay=is_replay
-        )
-        self.injector.at("after_claim")
-        return claim
-
-    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
-        """Claim pushes in one round trip."""
-        return self.inner.claim_all(requests)
-
-    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
-        """End claims in one round trip."""
-        return self.inner.end_all(settlements)
-
-    def settle(self, key: str, status: str, error_code: str = "") -> None:
-        """Settle a push."""
-        self.injector.at("before_settle")
-        try:
-            self.inner.settle(key, status, error_code)
-        except Exception as exc:
-            self.injector.note("not_settled", key=key, result=error_name(exc))
-            raise
-        self.injector.note("settled", key=key, status=status)
-        self.injector.at("after_settle")
-
-    def note_window(self, key: str, window: str, *, overwrite: bool = False) -> str:
-        """Note the batch window of a push."""
-        self.injector.at("before_note_window")
-        noted = self.inner.note_window(key, window, overwrite=overwrite)
-        self.injector.note("noted_window", key=key, overwrite=overwrite, was_noted=noted != window)
-        self.injector.at("after_note_window")
-        return noted
-
-    def release(self, key: str, receipt: Receipt) -> None:
-        """Release a claim."""
-        self.injector.at("before_release")
-        self.inner.release(key, receipt)
-        self.injector.at("after_release")
+from push_relay.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,105 +61,6 @@ class WatchedPushApi:
         self.injector.at("after_send")
 
 
-class WatchedBatchStore:
-    """A store of batch windows with a journal. The methods that are not watched are the inner store's own."""
-
-    def __init__(self, inner: BatchStore, injector: FaultInjector) -> None:
-        self.inner = inner
-        self.injector = injector
-        self.latest = inner.latest
-        self.further = inner.further
-        self.scheduled = inner.scheduled
-        self.close = inner.close
-
-    def add(self, window: Window, entry: BatchedPush) -> Added:
-        """Add a push to a window."""
-        self.injector.at("before_batch")
-        push = Push(window.recipient, entry.wording, entry.key, account=window.account)
-        self.injector.note("batching", **describe(push), window=window.id)
-        added = self.inner.add(window, entry)
-        self.injector.note("batched", key=entry.key, added=added)
-        self.injector.at("after_batch")
-        return added
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedMessages:
-    """The queue and the dead-letter queue with a journal.
-
-    The FIFO queue is in the driver's memory. So its changes are collected here and returned with the worker's
-    answer.
-
-    hidden_secs  for how long the relay hides a message of the FIFO queue, by the message's id
-    deleted      the ids of messages that the relay deletes from the FIFO queue
-    """
-
-    inner: SqsQueue
-    injector: FaultInjector
-    hidden_secs: dict[str, float] = field(default_factory=dict)
-    deleted: list[str] = field(default_factory=list)
-
-    def fifo_changes(self) -> dict[str, Any]:
-        """Return the changes of the FIFO queue since the last call."""
-        changes = {"hidden_secs": dict(self.hidden_secs), "deleted": list(self.deleted)}
-        self.hidden_secs.clear()
-        self.deleted.clear()
-        return changes
-
-    def put(self, event: Event) -> None:
-        """Queue an event."""
-        self.inner.put(event)
-        self.injector.at("after_put")
-
-    def put_all(
-        self, contents: Sequence[Event | RejectedItem], time_left: TimeLeft
-    ) -> Sequence[RelayError | None]:
-        """Queue the events of one request, or its items that are not valid."""
-        if kept := [content for content in contents if isinstance(content, RejectedItem)]:
-            self.injector.at("before_keep")
-            self.injector.note("keeping", items=markers_in(" ".join(item.text for item in kept)))
-        results = self.inner.put_all(contents, time_left)
-        refused = sum(result is not None for result in results)
-        if refused:
-            self.injector.note("put_in_part", refused=refused, queued=len(results) - refused)
-        self.injector.at("after_put")
-        return results
-
-    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Queue an event for its next attempt."""
-        self.injector.at("before_requeue")
-        self.inner.requeue(event, attempt, due, error_code)
-        self.injector.at("after_requeue")
-
-    def dead_letter(self, body: str, attributes: Mapping[str, str], error_code: str, event_id: str) -> None:
-        """Dead-letter a message."""
-        self.injector.at("before_dead_letter")
-        self.injector.note("dead_lettering", items=markers_in(body))
-        self.inner.dead_letter(body, attributes, error_code, event_id)
-        self.injector.at("after_dead_letter")
-
-    def copy(self, record: Mapping[str, Any], crashes: int, due: float) -> None:
-        """Queue a copy of a record."""
-        self.injector.at("before_copy")
-        self.injector.note("copying", items=markers_in(str(record.get("body"))))
-        self.inner.copy(record, crashes, due)
-        self.injector.at("after_copy")
-
-    def delay(self, records: Sequence[Mapping[str, Any]], delay: float) -> None:
-        """Hide records for a time. The driver itself hides those of the relay's queue."""
-        ids = [record["messageId"] for record in records if record.get("eventSourceARN") == FIFO_ARN]
-        self.hidden_secs.update(dict.fromkeys(ids, delay))
-
-    def delete(self, record: Mapping[str, Any]) -> None:
-        """Delete a record."""
-        self.injector.at("before_delete")
-        if record.get("eventSourceARN") == FIFO_ARN:
-            self.deleted.append(record["messageId"])
-        else:
-            self.inner.delete(record)
-        self.injector.at("after_delete")
-
-
 @dataclass(frozen=True, slots=True)
 class WatchedSender(Sender):
     """A sender that is killed by every poison."""
@@ -218,11 +68,29 @@ class WatchedSender(Sender):
     #: Always given. It has a default only because the fields of `Sender` before it have defaults.
     injector: FaultInjector | None = None
 
-    def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
-        """Claim a push."""
+    def claim_all(
+        self, pushes: Sequence[tuple[Event, Push]], time_left: TimeLeft
+    ) -> Sequence[Receipt | None]:
+        """Claim pushes."""
         if self.injector:
-            self.injector.at("before_claim", always=is_poison(event))
-        return Sender.claim(self, event, push, time_left)
+            self.injector.at("before_claim", always=any(is_poison(event) for event, _ in pushes))
+        return Sender.claim_all(self, pushes, time_left)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedParking(Parking):
+    """A place to park events that may be killed around an announcement."""
+
+    #: Always given, see `WatchedSender`.
+    injector: FaultInjector | None = None
+
+    def announce(self, account: str) -> None:
+        """Let another worker find what was stored."""
+        if self.injector:
+            self.injector.at("before_announce")
+        Parking.announce(self, account)
+        if self.injector:
+            self.injector.at("after_announce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +129,11 @@ class WatchedConsumer(BatchConsumer):
             self.injector.note("taken_up", pushes=1)
 
 
+def _count(event: Event, translator: Translator) -> int:
+    """Return the number of an event's pushes. A batch push counts as one."""
+    return 1 if event.source == BATCH_SOURCE else len(list(translator.translate(event)))
+
+
 @dataclass(frozen=True, slots=True)
 class WatchedRelay(Relay):
     """A relay that notes how many pushes it takes up. Each of them must have exactly one receipt."""
@@ -268,15 +141,54 @@ class WatchedRelay(Relay):
     #: Always given, see `WatchedSender`.
     injector: FaultInjector | None = None
 
-    def deliver(self, events: Sequence[Event], time_left: TimeLeft) -> Sequence[Sequence[Receipt]]:
-        """Take up the pushes of events. A batch push counts as one."""
-        pushes = sum(
-            1 if event.source == BATCH_SOURCE else len(list(self.translator.translate(event)))
-            for event in events
-        )
+    def deliver(
+        self,
+        events: Sequence[Event],
+        time_left: TimeLeft,
+        feed_of: Callable[[str], Feed | None] = lambda _account: None,
+    ) -> Sequence[Sequence[Receipt]]:
+        """Take up the pushes of events."""
         if self.injector:
+            pushes = sum(_count(event, self.translator) for event in events)
             self.injector.note("taken_up", pushes=pushes)
-        return Relay.deliver(self, events, time_left)
+        return Relay.deliver(self, events, time_left, feed_of)
+
+
+class WatchedFeed(BacklogFeed):
+    """A feed of the backlog that notes how many pushes it takes up, and which events it has tried."""
+
+    def __init__(
+        self, parts: FeedParts, account: str, time_left: TimeLeft, *, injector: FaultInjector
+    ) -> None:
+        super().__init__(parts, account, time_left)
+        self._injector = injector
+
+    def _tasks(self, each: Waiting | Unreadable) -> Sequence[Task]:
+        if isinstance(each, Unreadable):
+            self._injector.note("taken_up", pushes=1)
+            return super()._tasks(each)
+        self._injector.note(
+            "drained",
+            items=markers_of(each.event),
+            account=self._account,
+            reason=each.reason,
+            attempt=each.attempt,
+            tries=each.tries,
+            due=each.due,
+        )
+        translator = self._parts.relay.translator
+        is_batch = each.event.source == BATCH_SOURCE
+        pushes = () if is_batch else [p for p in translator.translate(each.event) if isinstance(p, Push)]
+        if all(push.account == self._account for push in pushes):
+            # Otherwise the relay takes them up.
+            self._injector.note("taken_up", pushes=_count(each.event, translator))
+        return super()._tasks(each)
+
+    def _survives(self, each: Waiting | Unreadable) -> bool:
+        survives = super()._survives(each)
+        if not survives:
+            self._injector.note("taken_up", pushes=1)
+        return survives
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,39 +219,40 @@ class Watched:
 
 
 def watch(settings: Settings, clock: SystemClock, injector: FaultInjector) -> Watched:
-    """Build the relay from its settings, and wrap its objects."""
+    """Build the relay from its settings, with wrapped objects."""
     common = Common.of(settings, clock)
-    endpoint, consumer = receive.build(common), deliver.build(common)
-    queue, telemetry = WatchedMessages(common.queue, injector), WatchedTelemetry(injector)
-    relay = _watch_relay(consumer.relay, queue, injector)
-    forward: Forward = QueueForward(queue)
-    if settings.mode is DeliveryMode.DIRECT:
-        forward = DirectForward(relay, Ending(queue, clock))
-    intake = replace(endpoint.intake, forward=forward)
-    return Watched(
-        HttpEndpoint(WatchedIntake(**_fields_of(intake), injector=injector), telemetry),
-        WatchedConsumer(consumer.recogniser, relay, queue, telemetry, clock, injector),
-        queue,
-    )
+    messages = WatchedMessages(common.queue, injector)
+    stand_in: Any = messages
+    common = replace(common, queue=stand_in, telemetry=WatchedTelemetry(injector))
+    _replace_classes(injector)
+    endpoint = receive.build(common)
+    return Watched(endpoint, deliver.build(common), messages)
 
 
-def _watch_relay(relay: Relay, queue: WatchedMessages, injector: FaultInjector) -> WatchedRelay:
-    lanes = {name: _watch_lane(lane, queue, injector) for name, lane in relay.lanes.items()}
-    return WatchedRelay(**_fields_of(replace(relay, lanes=lanes)), injector=injector)
+def _replace_classes(injector: FaultInjector) -> None:
+    """Replace the classes that the composition root makes objects of, in this process."""
+    wrapped: Mapping[str, Any] = {
+        "DynamoDbLedger": WatchedLedger,
+        "DynamoDbPermits": WatchedPermitStore,
+        "DynamoDbBacklog": WatchedBacklog,
+        "DynamoDbBatches": WatchedBatchStore,
+        "HttpPushApi": WatchedPushApi,
+    }
+    for name, wrapper in wrapped.items():
+        setattr(deliver, name, _wrapping(getattr(deliver, name), wrapper, injector))
+    replaced: Sequence[tuple[Any, str, Any]] = [
+        (deliver, "Sender", WatchedSender),
+        (deliver, "Parking", WatchedParking),
+        (deliver, "Lane", WatchedLane),
+        (deliver, "Relay", WatchedRelay),
+        (deliver, "BatchConsumer", WatchedConsumer),
+        (drain, "BacklogFeed", WatchedFeed),
+        (receive, "Intake", WatchedIntake),
+    ]
+    for module, name, watched in replaced:
+        setattr(module, name, partial(watched, injector=injector))
 
 
-def _watch_lane(lane: Lane, queue: WatchedMessages, injector: FaultInjector) -> WatchedLane:
-    inner = replace(
-        lane.sender,
-        ledger=WatchedLedger(lane.sender.ledger, injector),
-        push_api=WatchedPushApi(lane.sender.push_api, injector),
-    )
-    sender = WatchedSender(**_fields_of(inner), injector=injector)
-    store = WatchedBatchStore(lane.batcher.store, injector)
-    batcher = Batcher(store, sender.ledger, sender, queue, sender.clock)
-    return WatchedLane(**_fields_of(replace(lane, sender=sender, batcher=batcher)), injector=injector)
-
-
-def _fields_of(instance: Any) -> dict[str, Any]:
-    """Return a dataclass instance's fields and their values."""
-    return {each.name: getattr(instance, each.name) for each in fields(instance)}
+def _wrapping(made: Any, wrapper: Any, injector: FaultInjector) -> Callable[..., Any]:
+    """Return a function that makes an object and wraps it."""
+    return lambda *arguments: wrapper(made(*arguments), injector)

@@ -15,8 +15,8 @@ from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.permit_session import LanePermits
-from push_relay.core.delivery.run import AHEAD, LOOK_SECS
-from push_relay.core.delivery.run_parts import RunEnd, Task
+from push_relay.core.delivery.run import LOOK_SECS
+from push_relay.core.delivery.run_parts import AHEAD, RunEnd, Task
 from push_relay.core.errors import (
     BudgetExhausted,
     ConnectionsBusy,
@@ -47,7 +47,7 @@ _CHOICE, _PROBE_CHOICE = 50, 250
 
 @dataclass(slots=True)
 class _Taken:
-    """An event in hand: what was read, the receipts of its pushes so far, and how many pushes are left."""
+    """An event that is being handled, the receipts of its pushes so far, and how many are left."""
 
     waiting: Waiting
     receipts: list[Receipt]
@@ -104,7 +104,7 @@ class BacklogFeed:
         return tasks
 
     def goes_on(self) -> bool:
-        """Return whether events are due that could not be taken, because others were in hand.
+        """Return whether events are due that could not be taken, because others had not ended.
 
         If the last run has taken none, there is no other run, so that the runs end.
         """
@@ -152,7 +152,7 @@ class BacklogFeed:
         fresh: list[Waiting | Unreadable] = []
         now, after = self._parts.clock.now(), ""
         while len(fresh) < count and (page := self._parts.backlog.due(shelf, count, now, after)):
-            # Events in hand stay in the backlog, so the first ones may all have been taken.
+            # Events that are being handled stay in the backlog, so the first ones may all have been taken.
             fresh += [each for each in page if each.position not in seen]
             after = page[-1].position
         return fresh[:count]
@@ -183,7 +183,7 @@ class BacklogFeed:
 
     @property
     def holds_back(self) -> bool:
-        """Whether it returns the next event when the one in hand has ended."""
+        """Whether it returns the next event when the one that is being handled has ended."""
         return bool(self._taken) and self._is_careful
 
     def _survives(self, each: Waiting | Unreadable) -> bool:
@@ -253,7 +253,7 @@ class BacklogFeed:
         self.end = RunEnd(self.end.announced or end.announced, self.end.has_more or end.has_more)
 
     def flush(self) -> None:
-        """Remove from the backlog what has ended. What cannot be removed is a duplicate later."""
+        """Remove events that have ended. One that cannot be removed is a duplicate later."""
         with self._changed:
             finished, self._finished = self._finished, []
         if not finished:
@@ -267,7 +267,7 @@ class BacklogFeed:
             self._seen[each.shelf].discard(each.position)
 
     def _finish(self, taken: _Taken) -> None:
-        """End an event: dead-letter and park what its receipts demand, and let go of what was read."""
+        """End an event: dead-letter and park what its receipts demand, and remove it."""
         waiting = taken.waiting
         self._parts.relay.clear_dropped(waiting.event, taken.receipts)
         record = QueueRecord({}, attempt=waiting.attempt, reason=waiting.reason, event=waiting.event)

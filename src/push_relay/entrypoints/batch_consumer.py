@@ -41,7 +41,7 @@ from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
 
-#: Seconds until another worker drains what this one may not.
+#: Seconds until another worker drains an account that this one must not drain.
 _WAKE_SECS = 5.0
 
 #: Removes the AWS envelopes from one message.
@@ -278,12 +278,12 @@ class Backlogs:
             feed.flush()
         if ALL in self._woken:
             self._drainer.tick()
-        accounts = self._woken - {ALL}
-        accounts |= {account for account, feed in self._feeds.items() if feed.end.announced}
+        announced = {account for account, feed in self._feeds.items() if feed.end.announced}
+        accounts = self._woken - {ALL} | announced
         if not accounts:
             return
         if self._may_drain and delete_finished():
-            self._drainer.drain(accounts, self._left)
+            self._drainer.drain(accounts, self._left, announced)
         else:
             # Whatever prevents the drain here may do so in the next invocation too.
             self._drainer.wake(accounts, _WAKE_SECS)

@@ -1,6 +1,6 @@
 """Drain the backlog: send what is due, until nothing is or until the invocation's time is up."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from push_relay.core.clock import TimeLeft
@@ -38,9 +38,12 @@ class Drainer:
         for account in accounts:
             self.parts.ending.parking.wake(account, self.parts.clock.now() + secs)
 
-    def drain(self, accounts: Iterable[str], time_left: TimeLeft) -> None:
-        """Drain accounts side by side. Never raises: what was not sent stays in the backlog."""
-        due = [account for account in sorted(accounts) if self._is_due(account, time_left)]
+    def drain(self, accounts: Iterable[str], time_left: TimeLeft, announced: Collection[str] = ()) -> None:
+        """Drain accounts side by side. Never raises: what was not sent stays in the backlog.
+
+        announced  those of the accounts that certainly have something to send
+        """
+        due = [each for each in sorted(accounts) if each in announced or self._is_due(each, time_left)]
         self.parallel_map(lambda account: self._drain(account, time_left), due, len(due))
 
     def _drain(self, account: str, time_left: TimeLeft) -> None:

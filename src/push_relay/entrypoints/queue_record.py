@@ -132,8 +132,8 @@ class QueueRecord:
             if event := self.event_for(part):
                 expected = max(receipt.due or 0.0 for receipt in part)
                 shelf = _shelf(part[0], event)
-                # What waits for the account is due as soon as that permits it. If the budgets of several
-                # sources are used up, no shelf waits for all of them.
+                # A push that waits for the account is due as soon as that permits it. No shelf waits for the
+                # budgets of several sources.
                 is_paced = all(map(_waits_for_account, part))
                 is_over = any(each.error_code == BudgetExhausted.code for each in part) and not shelf.source
                 due = 0.0 if is_paced and not is_over else expected
@@ -181,7 +181,7 @@ class QueueRecord:
         return max(receipt.due or 0.0 for receipt in parked) - self.noted_at
 
     def next_attempt(self, parked: Sequence[Receipt]) -> int:
-        """Return the number of the next attempt. A wait for the account without a call is none."""
+        """Return the number of the next attempt. A wait for the account without a call is not one."""
         tried = any(not _waits_for_account(receipt) or receipt.latency_ms is not None for receipt in parked)
         return self.attempt + tried
 

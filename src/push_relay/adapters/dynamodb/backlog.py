@@ -9,8 +9,8 @@
 | `#shelves`             | `#`                       | the shelves that have ever had an event         |
 
 A name of an account or a source has no `#`. `<time>` is when the event is due, in seconds since the epoch, or
-when it arrived; `<arrival>` is in milliseconds. Both have leading zeros. `<mark>` is a hash of what makes the event
-another one than its neighbours (`place` in `core/delivery/backlog.py`).
+when it arrived; `<arrival>` is in milliseconds. Both have leading zeros. `<mark>` is a hash
+that tells the event from its neighbours (`place` in `core/delivery/backlog.py`).
 
 | attribute    | items       | read | meaning                                                                |
 |--------------|-------------|------|------------------------------------------------------------------------|

@@ -180,11 +180,11 @@ class PartiqlWrites:
         """Return an UPDATE. Its WHERE has no OR, and its SET no arithmetic."""
         sets = "".join(f' SET "{name}" = ?' for name in values)
         removes = "".join(f' REMOVE "{name}"' for name in removed)
-        wheres = "".join(
+        conditions = "".join(
             f' AND "{name}" {"IS MISSING" if value is None else "= ?"}' for name, value in condition.items()
         )
         return Statement(
-            f'UPDATE "{self._table.name}"{sets}{removes} WHERE "pk" = ?{wheres}',
+            f'UPDATE "{self._table.name}"{sets}{removes} WHERE "pk" = ?{conditions}',
             [*values.values(), text(pk), *(value for value in condition.values() if value is not None)],
         )
 

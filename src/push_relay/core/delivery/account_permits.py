@@ -11,7 +11,7 @@ from push_relay.core.delivery import cooldown
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.permit_ask import Lane
 from push_relay.core.delivery.permit_calls import AccountDays, CallRequest, missing
-from push_relay.core.delivery.permit_circuit import STOPPED_SECS, PermitCircuit, mark_of
+from push_relay.core.delivery.permit_circuit import FRESH_SECS, STOPPED_SECS, PermitCircuit, mark_of
 from push_relay.core.delivery.permit_worker import PermitSession
 from push_relay.core.delivery.permits import (
     UNFINISHED,
@@ -48,6 +48,7 @@ class AccountPermits:
         self._quota = quota
         self._limit = quota.account.connections
         self._clock = clock
+        self._replaced = ""  # a mark of refused credentials that are no longer those that are used
         self._days = AccountDays(quota, clock, report)
         self._shared = SharedPermits(store, self._days, clock, sleep)
         self._circuit = PermitCircuit(self._shared, self._days, clock)
@@ -78,7 +79,7 @@ class AccountPermits:
     def is_stopped(self) -> bool:
         """Whether calls are stopped, so that at most one is permitted as a probe."""
         state = self._shared.known.cooldown
-        return bool(state.until) and not state.refused
+        return bool(state.until) and not (state.refused and state.refused == self._replaced)
 
     @property
     def follows_crash(self) -> bool:
@@ -99,11 +100,12 @@ class AccountPermits:
 
     def is_open(self, credentials: Callable[[], Credentials], *, high: bool, source: str = "") -> bool:
         """Return whether a push could be called now; see the port. Raises LedgerUnavailable."""
-        permits = self._shared.read()
+        is_fresh = self._shared.is_fresh(FRESH_SECS) and not self._shared.is_new
+        permits = self._shared.known if is_fresh else self._shared.read()
         state = permits.cooldown
-        if cooldown.wait(state, self._clock.now()) and not (
-            state.refused and _are_others(state.refused, credentials)
-        ):
+        if state.refused and _are_others(state.refused, credentials):
+            self._replaced = state.refused
+        elif cooldown.wait(state, self._clock.now()):
             return False
         budgets = self._quota.budgets
         total = self._quota.account.daily_calls if high else self._quota.unreserved

@@ -116,7 +116,7 @@ class BatchStore(Protocol):
 
 
 class Scheduler(Protocol):
-    """Where an event waits until it is due. Raises LedgerUnavailable, QueueUnavailable."""
+    """Keeps an event until it is due. Raises LedgerUnavailable, QueueUnavailable."""
 
     def schedule(self, window: Window, event: Event) -> None:
         """Keep the event that is due when a window ends."""

@@ -1,6 +1,6 @@
 """The rules of an account's cool-down, in which calls are stopped because the vendor fails or throttles.
 
-They are functions of one state, which the whole fleet shares. `circuit.py` applies them.
+They are functions of one state, which the whole fleet shares. `permit_circuit.py` applies them.
 
 - Calls stop at once if the vendor asks for fewer (429, or any refusal with `Retry-After`) or refuses the
   credentials. They also stop after `FAILURES` failed calls in a row.

@@ -175,7 +175,7 @@ class Lane:
             tasks = {id(task): task for task, _ in pushes}
             first = pushes[0][0]
             receipts = self.send_singly(first.event, [push for _, push in pushes], time_left)
-            # The receipts are the event's, whichever of its pushes they are noted with.
+            # The receipts are the event's, and one of its pushes is enough to note them.
             for task in tasks.values():
                 feed.ended(task, receipts if task is first else ())
 

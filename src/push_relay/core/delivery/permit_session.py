@@ -1,4 +1,4 @@
-"""Use an account's permits: ask for connections and calls, make calls, and give back what is left."""
+"""Use an account's permits: ask for connections and calls, make calls, and return the rest."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -45,7 +45,7 @@ class Session(Protocol):
         """
         ...
 
-    def give_back(self, wanted: int) -> None:
+    def release_idle(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If that fails, their leases end."""
         ...
 
@@ -100,7 +100,7 @@ class LanePermits(Protocol):
                      vendor has refused credentials. May raise CredentialsUnavailable
         source       the source whose budget has to have a call; empty: none
 
-        Reads the permits. Raises LedgerUnavailable.
+        Reads the permits, unless they were seen a moment ago. Raises LedgerUnavailable.
         """
         ...
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from push_relay.core.clock import CLOCK_SKEW_SECS, TimeLeft
 from push_relay.core.delivery import cooldown
-from push_relay.core.delivery.connections import MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.permit_ask import BUSY, Ask, Grant, Lane, Share, Verdict
 from push_relay.core.delivery.permit_calls import CallRequest, NoCall, drawn, unused
@@ -31,6 +30,9 @@ from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable, RelayErro
 if TYPE_CHECKING:
     from push_relay.core.push import Push
 
+#: Seconds by which a lease is longer than the longest call. The first part covers the time between the lease
+#: and the call. Because of the second part, not every call needs a write that renews the lease.
+MARGIN_SECS, RENEWAL_SECS = 1.0, 2.0
 #: Seconds for which a look relies on what this process has seen.
 LOOK_SECS = 0.25
 
@@ -56,6 +58,7 @@ class PermitSession:
         self._finish_secs = account.vendor_finish_secs
         self._lock = threading.Lock()
         self._held: dict[int, int] = {}  # connections that it may use, and the ends of their leases
+        self._had_any = False  # whether it has ever held one
         self._busy: set[int] = set()  # those that carry a call
         self._unfinished: dict[int, int] = {}  # to be reserved, and until when
         self._has_cleared = False  # whether a look of unknown result may have cleared the mark
@@ -237,7 +240,7 @@ class PermitSession:
             raise
         return found or has_cleared
 
-    def give_back(self, wanted: int) -> None:
+    def release_idle(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If none is wanted, also unused calls."""
         with self._lane.shared.lock:
             with self._lock:
@@ -256,19 +259,20 @@ class PermitSession:
             with self._lock:
                 calls = self._spare_calls()
             if not (self._held or calls or self._unfinished or self._is_unsure or unless_announced):
-                return False
+                # Nobody has relied on it since it lost its last connection, and saw what was announced.
+                return self._had_any and (self._lane.shared.known.announced or self._has_cleared)
             ahead = self._drawn_ahead() if self._held else None
 
             def rule(found: Permits, calls: Sequence[Grant]) -> tuple[Permits, bool]:
                 if ahead:
                     found = found._replace(calls=drawn(found.calls, *ahead))
                 mine = leased_by(found, self.worker)
-                if self.worker.startswith(DRAINS_NOW):
-                    found = found._replace(crashed=False)
                 was_announced = found.announced or self._has_cleared
                 if unless_announced and was_announced:
                     found = self._returned(found, [], calls)._replace(announced=False)
                     return self._with_leases(found, mine), True
+                if self._had_any and self.worker.startswith(DRAINS_NOW):
+                    found = found._replace(crashed=False)
                 left = self._returned(found, [c for c in mine if c not in self._busy], calls)
                 return left, was_announced
 
@@ -356,6 +360,7 @@ class PermitSession:
                         del self._unfinished[connection]
                 mine = leased_by(shared.known, self.worker)
                 self._held = {c: end for c, end in mine.items() if c not in self._unfinished}
+                self._had_any |= bool(self._held)
             return answer
 
     def _with_reserved(self, permits: Permits, unfinished: Mapping[int, int]) -> Permits:

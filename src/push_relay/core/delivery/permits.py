@@ -88,7 +88,7 @@ class Drawn(NamedTuple):
 
 
 class WriteUnknown(LedgerUnavailable):
-    """Nobody can know whether a change of the permits was made, because another worker has changed them since.
+    """Nobody can know whether a change of the permits was made: another worker has changed them since.
 
     permits  as they are now
     """

@@ -1,6 +1,6 @@
 """The rules of the day's calls: the account's quota, its reserve, and each source's budget.
 
-`daily_quota.py` counts the calls. The vendor's limit is the account's `daily_calls`, and these rules never
+`permit_calls.py` counts the calls. The vendor's limit is the account's `daily_calls`, and these rules never
 allow more. A budget prevents one source from using up the calls of all others.
 """
 

@@ -17,14 +17,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.run_parts import Ready, RunEnd, RunParts, Supply, Task
+from push_relay.core.delivery.run_parts import Ahead, Ready, RunEnd, RunParts, Supply, Task
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
-#: Pushes that are claimed together for each connection, and pushes for each connection below which others
-#: are claimed.
-AHEAD, LOW = 4, 2
 #: Seconds between two looks for urgent events of other workers, and for connections that have become free.
 LOOK_SECS = 0.5
 #: The longest call in seconds for which a run keeps time. A vendor that is slower still ends a run early.
@@ -65,6 +62,7 @@ class Run:
         self._is_dry = False  # whether there is nothing left to take
         self._own_is_dry = False
         self._is_held_back = False  # whether there is nothing to take before other pushes have ended
+        self._ahead = Ahead(self._limit)
         self._looked_at = self._clock.monotonic()
         self._end = RunEnd()
         self._failed: BaseException | None = None  # what has ended a thread that should never raise
@@ -120,7 +118,7 @@ class Run:
                 if self._failed:
                     raise self._failed
                 is_idle = not self._sending
-                # What a supply holds back until others have ended may wait for those that end after the run.
+                # A supply may hold back pushes until others have ended, and these may end after the run.
                 is_over = self._is_dry or (
                     self._is_held_back and not self._unsettled and not self._is_writing
                 )
@@ -142,7 +140,7 @@ class Run:
 
     @property
     def _is_low(self) -> bool:
-        if self._is_dry or self._is_held_back or len(self._ready) >= LOW * self._limit:
+        if self._is_dry or self._is_held_back or len(self._ready) >= self._ahead.low:
             return False
         # While calls are stopped, one push is the probe, and the others stay where they are until it is over.
         return not (self._is_probing and (self._ready or self._sending))
@@ -161,14 +159,14 @@ class Run:
         """Take pushes before the connections have nothing to do."""
         if not self._is_low:
             return
-        count = 1 if self._is_probing else AHEAD * self._limit
+        count = 1 if self._is_probing else self._ahead.count
         if not self._own_is_dry:
             tasks = self._own.take(count)
             self._own_is_dry = len(tasks) < count
             self._is_dry = self._own_is_dry and not self._drains
             self._prepare(tasks, self._own)
         elif self._is_probing and self._permits.wait() is not None:
-            # The probe has failed. What fails it sends the wake-up for the next one.
+            # The probe has failed, and its end has queued the wake-up for the next one.
             self._is_dry = True
         elif self._more is not None and self._drains:
             can_take = self._time_left() > self._least_secs and self._has_connection()
@@ -177,6 +175,15 @@ class Run:
             self._is_dry = not tasks and not self._is_held_back
             self._end = self._end._replace(has_more=not can_take)
             self._prepare(tasks, self._more)
+            if len(tasks) < count:
+                self._release_spare()
+
+    def _release_spare(self) -> None:
+        """Return the connections that a drain does not need for the little that the backlog has."""
+        with self._changed:
+            needed = max(1, len(self._ready) + self._sending)
+        if needed < self._session.connections:
+            self._session.release_idle(needed)
 
     def _prepare(self, tasks: Sequence[Task], supply: Supply) -> None:
         """Claim pushes, and ask for the permits of their calls."""
@@ -190,7 +197,7 @@ class Run:
             return
         can_be_sent.sort(key=lambda task: not task.push.high)
         if self._permits.are_busy or self._permits.is_stopped:
-            # A claim would probably be in vain.
+            # Most claims would be released again.
             refusals = self._ask(can_be_sent)
             for task, refusal in zip(can_be_sent, refusals, strict=True):
                 if refusal:
@@ -287,8 +294,8 @@ class Run:
                 error = OutOfTime("the invocation ends before the push could be sent")
                 self._called(ready, Receipt.of_error(event, error, push))
                 continue
-            # If another push has met what stops this one too, the session refuses the call. What this process
-            # knows of the day's calls is no reason to, because this push's call is among those that are used.
+            # If calls were stopped meanwhile, the session refuses this one. The day's calls are not checked
+            # again: this push's own call is among those that are used.
             self._called(ready, self._sender.send(event, push, self._session, self._time_left))
 
     def _next(self) -> Ready | None:
@@ -302,6 +309,7 @@ class Run:
     def _called(self, ready: Ready, receipt: Receipt) -> None:
         with self._changed:
             self._unsettled.append((ready, receipt))
+            self._ahead.note(receipt)
             is_last = self._is_dry and not self._ready and self._sending == 1
             starts = not self._is_writing and not is_last
             self._is_writing |= starts
@@ -344,7 +352,7 @@ class Run:
                 needed = max(1, len(self._ready) + self._sending)
                 spare = self._is_dry and needed < self._session.connections
             if spare:
-                self._together(partial(self._settle, batch), partial(self._session.give_back, needed))
+                self._together(partial(self._settle, batch), partial(self._session.release_idle, needed))
             else:
                 self._settle(batch)
 

@@ -1,5 +1,6 @@
-"""What a run sends, what it uses, and how it ends."""
+"""The values of a run: its pushes, its parts, and its end."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -9,6 +10,13 @@ from push_relay.core.delivery.permit_session import LanePermits
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.event import Event
 from push_relay.core.push import Push, Receipt
+
+#: Pushes for each connection that are claimed together, at most.
+AHEAD = 16
+#: Seconds that it takes to claim pushes, with some to spare.
+_REFILL_SECS = 0.4
+#: The duration of a call in seconds, as long as none has ended.
+_FIRST_CALL_SECS = 0.2
 
 
 class Task(NamedTuple):
@@ -42,6 +50,30 @@ class Threads(Protocol):
     def start(self, function: Callable[[], None]) -> Callable[[], None]:
         """Start a function, which never raises; return a function that waits for its end."""
         ...
+
+
+class Ahead:
+    """The number of pushes that a run claims ahead, so that no connection waits for the next claims."""
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._call_secs = _FIRST_CALL_SECS
+
+    def note(self, receipt: Receipt) -> None:
+        """Note the duration of a call, if there was one."""
+        if receipt.latency_ms:
+            self._call_secs = receipt.latency_ms / 1000
+
+    @property
+    def low(self) -> int:
+        """The number of pushes below which others are claimed: their calls take as long as those claims."""
+        rounds = math.ceil(_REFILL_SECS / self._call_secs)
+        return self._connections * min(rounds, AHEAD // 2)
+
+    @property
+    def count(self) -> int:
+        """The number of pushes that are claimed together."""
+        return 2 * self.low
 
 
 class RunEnd(NamedTuple):

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from push_relay.core.account import Account
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.worker_leases import LeaseRecord, Times, WorkerLeases
 from push_relay.core.errors import RelayError
+from samples.version_before.worker_leases import LeaseRecord, Times, WorkerLeases
 
 
 class SharedConnections:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from datetime import date
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, LedgerTable, number, text
-from push_relay.core.delivery.daily_quota import Counted
 from push_relay.core.delivery.quota import Allowance
+from samples.version_before.daily_quota import Counted
 
 #: Seconds that a day's counts are kept after the last call.
 KEPT_SECS = 3 * 86_400

@@ -18,7 +18,9 @@ from typing import NamedTuple, Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.connections import (
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
+from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
+from samples.version_before.connections import (
     HEAD_START_SECS,
     MARGIN_SECS,
     PATIENCE_SECS,
@@ -30,8 +32,6 @@ from push_relay.core.delivery.connections import (
     pause_secs,
     rebalance,
 )
-from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
-from push_relay.core.errors import ConnectionsBusy, LedgerUnavailable
 
 #: Attempts of one write. Each is made with what the refusal of the one before has shown.
 _ATTEMPTS = 3
