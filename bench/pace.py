@@ -131,7 +131,9 @@ def many() -> list[Goal]:
         made.run_until_sent(BACKLOG, _LIMIT_SECS)
         ideal = min(MANY_CONNECTIONS / latency_secs, most_per_sec(began, cpu_secs(made), BACKLOG))
         rate = BACKLOG / total_secs(made.vendor.account.spans)
-        what = f"{BACKLOG} events, {MAXIMUM_WORKERS} workers, {MANY_CONNECTIONS} connections, a vendor that takes 200 ms"
+        what = (
+            f"{BACKLOG} events, {MAXIMUM_WORKERS} workers, {MANY_CONNECTIONS} connections, a vendor's 200 ms"
+        )
         return [
             _at_least(
                 "pace_many",
