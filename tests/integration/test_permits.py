@@ -19,7 +19,7 @@ from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.account import Account
 from push_relay.core.delivery.account_permits import AccountPermits
 from push_relay.core.delivery.cooldown import Cooldown
-from push_relay.core.delivery.permits import WAKE_GRACE_SECS, Lease, Permits
+from push_relay.core.delivery.permits import Lease, Permits
 from push_relay.core.delivery.quota import Allowance, Quota
 from push_relay.core.errors import CircuitOpen, LedgerUnavailable
 from samples.version_before.calls import DynamoDbCallCounter
@@ -178,12 +178,8 @@ def test_an_announcement_meets_the_end_of_the_worker_that_drains(fleet: Fleet) -
         goes_on, secs = at_once([lambda: session.finish(unless_announced=True), other.announce])  # noqa: B023
         assert goes_on == (secs is None)
         session.finish()
-<<<<<<< HEAD
-        fleet.clock.time += WAKE_GRACE_SECS + 1  # or the next turn relies on this one's wake-up
-=======
         # The wake-up of this turn is no longer expected.
         fleet.clock.time += 10
->>>>>>> refs/heads/integration
 
 
 def test_a_lost_answer_leaves_no_lease_behind(fleet: Fleet) -> None:
