@@ -70,6 +70,7 @@ class Supplied:
     """A supply. `receipts` are those of the pushes that have ended, `takes` the number of takes."""
 
     holds_back = False
+    has_survived = True
 
     def __init__(self, *tasks: Task) -> None:
         self.changed = threading.Condition()

@@ -122,8 +122,9 @@ class OpenSession:
             self.connections -= spare
             self._permits.free += spare
 
-    def finish(self, *, unless_announced: bool = False) -> bool:
+    def finish(self, *, unless_announced: bool = False, has_survived: bool = True) -> bool:
         """Return all connections."""
+        del has_survived
         was = self._permits.announced
         if was and unless_announced:
             self._permits.announced = False

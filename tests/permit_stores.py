@@ -112,8 +112,9 @@ class OpenSession:
         """Return connections."""
         self.connections = min(self.connections, wanted)
 
-    def finish(self, *, unless_announced: bool = False) -> bool:
+    def finish(self, *, unless_announced: bool = False, has_survived: bool = True) -> bool:
         """Return all connections."""
+        del has_survived
         if unless_announced and self.look():
             return True
         self.connections = 0

@@ -11,6 +11,7 @@ from push_relay.core.delivery.backlog import Shelf, Unreadable, Waiting
 from push_relay.core.delivery.run_parts import RunEnd, Task
 from push_relay.core.errors import (
     BudgetExhausted,
+    CircuitOpen,
     ConnectionsBusy,
     LedgerUnavailable,
     QuotaExhausted,
@@ -256,6 +257,21 @@ def test_after_a_crash_one_event_is_taken_at_a_time_and_its_try_is_counted(fleet
         feed.ended(task, [delivered(task)])
     assert order == ["b", "c", "a"]
     assert not feed.holds_back
+    assert not feed.has_survived
+    assert feed.take(9) == []
+    assert feed.has_survived
+
+
+def test_a_careful_drain_has_not_survived_events_that_it_must_leave(fleet: Fleet) -> None:
+    """Calls are stopped after the first event, so the cause of the crash may be among the others."""
+    fleet.store.permits = fleet.store.permits._replace(crashed=True, stamp="s")
+    fleet.permits.session(lambda: 60.0).look()  # which reads the permits
+    fleet.shelve(event("a", at=NOON - 90), event("b", at=NOON - 80))
+    feed = fleet.feed()
+    (task,) = feed.take(9)
+    feed.ended(task, [failed(task, CircuitOpen("stopped", retry_after=10.0))])
+    assert feed.take(9) == []
+    assert not feed.has_survived
 
 
 def test_an_event_with_too_many_tries_is_dead_lettered_and_the_next_one_is_taken(fleet: Fleet) -> None:

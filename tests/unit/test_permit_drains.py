@@ -144,6 +144,10 @@ def test_a_worker_that_died_over_the_backlog_is_noted_until_a_drain_has_finished
     survivor.release_idle(0)
     assert fleet.store.permits.crashed
     survivor.ask(pushes(1, 30), 1)
+    survivor.finish(has_survived=False)
+    assert fleet.store.permits.crashed  # it did not get to all events that may be the cause
+    survivor = process.session(lambda: 60.0, drains=True, drains_now=True)
+    survivor.ask(pushes(1, 40), 1)
     survivor.finish()
     assert not fleet.store.permits.crashed
     assert not process.follows_crash

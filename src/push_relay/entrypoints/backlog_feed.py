@@ -82,6 +82,7 @@ class BacklogFeed:
         self._seen: dict[Shelf, set[str]] = {}  # places that this feed has taken and not removed
         self._finished: list[Waiting | Unreadable] = []
         self._count = self._counted = 0  # events taken: until now, before the last run
+        self._is_empty = False  # whether the last look at the open shelves has found nothing
         self.end = RunEnd()
 
     # --- taking -----------------------------------------------------------------------------------------
@@ -89,6 +90,7 @@ class BacklogFeed:
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
         """Return the pushes of the next events: urgent ones first, then in order of due time and arrival."""
         tasks: list[Task] = []
+        self._is_empty = False
         try:
             self.flush()
             shelves = self._open_shelves(urgent=urgent)
@@ -98,6 +100,7 @@ class BacklogFeed:
                 while len(tasks) < count and (found := self._next(step, count - len(tasks))):
                     for each in found:
                         tasks += self._tasks(each)
+            self._is_empty = not tasks and not self._taken
         except RelayError as exc:
             # Those that were taken are sent nevertheless.
             self._trouble("the backlog was not read", exc)
@@ -185,6 +188,11 @@ class BacklogFeed:
     def holds_back(self) -> bool:
         """Whether it returns the next event when the one that is being handled has ended."""
         return bool(self._taken) and self._is_careful
+
+    @property
+    def has_survived(self) -> bool:
+        """Whether it has handled the events alone that may have killed the worker before, or all that are due."""
+        return not self._is_careful or (self._is_empty and all(self._open.values()))
 
     def _survives(self, each: Waiting | Unreadable) -> bool:
         """Count a try of an event that may have killed the worker before; dead-letter it after too many."""

@@ -42,6 +42,11 @@ class Feed(Protocol):
         """Whether it has others that it returns when those that it has returned have ended."""
         ...
 
+    @property
+    def has_survived(self) -> bool:
+        """Whether all events have ended that may have killed the worker before."""
+        ...
+
     def ended(self, task: Task, receipts: Sequence[Receipt]) -> None:
         """Note the receipts of a push; a batch push has several."""
         ...
@@ -69,7 +74,7 @@ class _Own:
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._left = sorted(tasks, key=lambda task: not task.push.high)
         self.receipts: list[tuple[Task, Receipt]] = []
-        self.holds_back = False
+        self.holds_back, self.has_survived = False, True
 
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
         del urgent
@@ -100,6 +105,10 @@ class _Fed:
     @property
     def holds_back(self) -> bool:
         return self._feed.holds_back
+
+    @property
+    def has_survived(self) -> bool:
+        return self._feed.has_survived
 
     def _ends_elsewhere(self, task: Task) -> bool:
         if isinstance(task.push, SinglePush):

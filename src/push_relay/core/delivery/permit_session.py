@@ -49,12 +49,13 @@ class Session(Protocol):
         """Return idle connections beyond those that are wanted. If that fails, their leases end."""
         ...
 
-    def finish(self, *, unless_announced: bool = False) -> bool:
+    def finish(self, *, unless_announced: bool = False, has_survived: bool = True) -> bool:
         """Return all connections and the calls that were not made. If that fails, the leases end.
 
         Returns whether events were announced since the last look.
 
         unless_announced  if so, clear the mark and keep the connections
+        has_survived      of a drain: whether it has handled all events that may have killed the one before
         """
         ...
 

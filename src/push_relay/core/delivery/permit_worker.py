@@ -253,7 +253,7 @@ class PermitSession:
                 with suppress(LedgerUnavailable):
                     self._return(lambda found, calls: (self._returned(found, spare, calls), False), calls)
 
-    def finish(self, *, unless_announced: bool = False) -> bool:
+    def finish(self, *, unless_announced: bool = False, has_survived: bool = True) -> bool:
         """Return all connections and the calls that were not made. See `Session`."""
         with self._lane.shared.lock:
             with self._lock:
@@ -271,7 +271,7 @@ class PermitSession:
                 if unless_announced and was_announced:
                     found = self._returned(found, [], calls)._replace(announced=False)
                     return self._with_leases(found, mine), True
-                if self._had_any and self.worker.startswith(DRAINS_NOW):
+                if has_survived and self._had_any and self.worker.startswith(DRAINS_NOW):
                     found = found._replace(crashed=False)
                 left = self._returned(found, [c for c in mine if c not in self._busy], calls)
                 return left, was_announced

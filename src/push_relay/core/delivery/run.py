@@ -370,8 +370,10 @@ class Run:
             rest, self._unsettled = self._unsettled, []
         kept: list[bool] = []
         goes_on = self._drains and self._time_left() > self._least_secs
+        survived = self._more is None or self._more.has_survived
         self._together(
-            lambda: self._settle(rest), lambda: kept.append(self._session.finish(unless_announced=goes_on))
+            lambda: self._settle(rest),
+            lambda: kept.append(self._session.finish(unless_announced=goes_on, has_survived=survived)),
         )
         with self._changed:
             self._changed.wait_for(lambda: not self._is_writing)

@@ -39,6 +39,11 @@ class Supply(Protocol):
         """Whether it has others that it returns when those that it has returned have ended."""
         ...
 
+    @property
+    def has_survived(self) -> bool:
+        """Whether all events have ended that may have killed the worker before."""
+        ...
+
     def ended(self, task: Task, receipt: Receipt) -> None:
         """Note that a push has ended, and is recorded in the ledger if it was claimed."""
         ...
