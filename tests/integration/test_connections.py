@@ -18,7 +18,7 @@ from push_relay.core.errors import ConnectionsBusy
 
 
 class RealClock(Clock):
-    """A clock that moves. What a worker has seen is outdated after a while."""
+    """A clock that moves. The knowledge of a worker is outdated after a while."""
 
     def now(self) -> float:
         """Return the time of day."""

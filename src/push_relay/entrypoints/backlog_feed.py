@@ -191,7 +191,7 @@ class BacklogFeed:
 
     @property
     def has_survived(self) -> bool:
-        """Whether it has handled the events alone that may have killed the worker before, or all that are due."""
+        """Whether it has handled alone all events that may have killed the worker before."""
         return not self._is_careful or (self._is_empty and all(self._open.values()))
 
     def _survives(self, each: Waiting | Unreadable) -> bool:
