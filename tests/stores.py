@@ -1,4 +1,4 @@
-"""The relay's stores in memory: the ledger, the connections, the batch windows, the cool-down.
+"""The relay's stores in memory: the ledger and the batch windows.
 
 Tests and the bench share them. The contracts in tests/contracts hold the ledger and the batch windows to the
 behaviour of their DynamoDB adapters.
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
-from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.ledger import (
     CLAIMED,
     LEDGER_MEMORY_SECS,
@@ -300,29 +299,3 @@ class BatchStore:
                 return None
             self._closed.add(window_id)
             return found[0], [entry for _, entry in sorted(found[1].items())]
-
-
-class Cooldowns:
-    """The account's cool-down, in memory."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.state = Cooldown()
-        self.error: Exception | None = None
-        self.reads = 0
-
-    def read(self) -> Cooldown:
-        """Return the state."""
-        if self.error:
-            raise self.error
-        self.reads += 1
-        return self.state
-
-    def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
-        """Replace the state if it is the one that was read."""
-        if self.error:
-            raise self.error
-        with self._lock:
-            if self.state.stamp == before.stamp:
-                self.state = after
-            return self.state

@@ -68,7 +68,6 @@ class Cooldown(NamedTuple):
     spent        calls that failures have cost on that day
     refused      a mark of the credentials, if the vendor refused them; other credentials may be used
     reason       the error code of the last failure
-    stamp        differs with each write
     """
 
     failures: int = 0
@@ -80,7 +79,6 @@ class Cooldown(NamedTuple):
     spent: int = 0
     refused: str = ""
     reason: str = ""
-    stamp: str = ""
 
 
 class Failure(NamedTuple):
