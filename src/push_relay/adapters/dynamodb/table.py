@@ -1,14 +1,14 @@
-"""The relay's DynamoDB table: conditional writes, and DynamoDB's errors as the relay's own.
+"""The table of the ledger and the permits: conditional writes, and DynamoDB's errors as the relay's own.
 
-All items are in one table with one key, `pk`, whose beginning shows what an item is:
+All items have one key, `pk`, whose beginning shows what an item is:
 
-| `pk`                       | item                                   | module         |
-|----------------------------|----------------------------------------|----------------|
-| `push#<key>`               | a push that was claimed                | `ledger.py`    |
-| `digest#<window>`          | the pushes of a batch window           | `batches.py`   |
-| `quota#<account>#<day>`    | the calls of an account's day          | `calls.py`     |
-| `connections#<account>`    | the leases of an account's connections | `leases.py`    |
-| `cooldown#<account>`       | the cool-down of an account            | `cooldown.py`  |
+| `pk`                       | item                                              | module         |
+|----------------------------|---------------------------------------------------|----------------|
+| `push#<key>`               | a push that was claimed                           | `ledger.py`    |
+| `digest#<window>`          | the pushes of a batch window                      | `batches.py`   |
+| `connections#<account>`    | the permits of an account                         | `permits.py`   |
+| `quota#<account>#<day>`    | the calls of an account's day that were drawn     | `permits.py`   |
+| `cooldown#<account>`       | the cool-down that the version before has written | `permits.py`   |
 
 `expires_at` is the TTL attribute, in seconds since the epoch. DynamoDB deletes expired items within days, and
 nothing relies on the deletion.
