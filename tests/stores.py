@@ -24,7 +24,6 @@ from push_relay.core.delivery.ledger import (
 )
 from push_relay.core.errors import ClaimHeld, LedgerUnavailable
 from push_relay.core.event import Replay
-from push_relay.core.push import Receipt
 
 
 @dataclass
@@ -72,18 +71,6 @@ class Ledger:
         return other
 
     # --- the port -----------------------------------------------------------------------------------
-
-    def claim(
-        self,
-        key: str,
-        lease_secs: float,
-        replay: Replay = Replay.NO,
-        replay_id: str = "",
-        forget_before: float = 0.0,
-    ) -> Claim:
-        """Claim a push."""
-        with self._lock:
-            return self._claim(ClaimRequest(key, lease_secs, replay, replay_id, forget_before)).claim
 
     def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
         """Claim pushes one after the other."""
@@ -137,11 +124,6 @@ class Ledger:
         """Record the outcome of a claimed push."""
         with self._lock:
             self._end(Settlement(key, status, error_code))
-
-    def release(self, key: str, receipt: Receipt) -> None:
-        """Park a claimed push."""
-        with self._lock:
-            self._end(Settlement(key, PARKED, receipt.error_code or "", receipt.source, receipt.event_id))
 
     def clear_parked(self, key: str) -> None:
         """Forget a parked push."""
