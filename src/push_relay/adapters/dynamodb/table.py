@@ -65,17 +65,17 @@ class LedgerTable:
 
     def update(self, **arguments: Any) -> Item:
         """Update an item; return what `ReturnValues` names. Raises ConditionFailed, LedgerUnavailable."""
-        answer = self._call("update_item", TableName=self.name, **arguments)
+        answer = call("update_item", TableName=self.name, **arguments)
         return dict(answer.get("Attributes", {}))
 
     def get(self, **arguments: Any) -> Item:
         """Return an item as it is now; empty if there is none. Raises LedgerUnavailable."""
-        answer = self._call("get_item", TableName=self.name, ConsistentRead=True, **arguments)
+        answer = call("get_item", TableName=self.name, ConsistentRead=True, **arguments)
         return dict(answer.get("Item", {}))
 
     def execute(self, statements: Sequence[Statement]) -> list[StatementAnswer]:
         """Execute up to 25 statements in one call; each has its own answer. Raises LedgerUnavailable."""
-        answer = self._call(
+        answer = call(
             "batch_execute_statement",
             Statements=[
                 {
@@ -97,19 +97,23 @@ class LedgerTable:
             for error in errors
         ]
 
-    @staticmethod
-    def _call(operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
 
-        try:
-            return getattr(aws.dynamodb(), operation)(**arguments)
-        except ClientError as exc:
-            if aws.error_name(exc) == "ConditionalCheckFailedException":
-                repeats = exc.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-                raise ConditionFailed(exc.response.get("Item", {}), is_repeated=repeats > 0) from None
-            raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None
-        except BotoCoreError as exc:
-            raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None
+def call(operation: str, store: str = "the ledger", **arguments: Any) -> Any:
+    """Call DynamoDB, and return its answer. `store` is the store's name in the text of an error.
+
+    Raises ConditionFailed, LedgerUnavailable.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
+
+    try:
+        return getattr(aws.dynamodb(), operation)(**arguments)
+    except ClientError as exc:
+        if aws.error_name(exc) == "ConditionalCheckFailedException":
+            repeats = exc.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+            raise ConditionFailed(exc.response.get("Item", {}), is_repeated=repeats > 0) from None
+        raise LedgerUnavailable(f"{store} did not answer ({aws.error_name(exc)})") from None
+    except BotoCoreError as exc:
+        raise LedgerUnavailable(f"{store} did not answer ({aws.error_name(exc)})") from None
 
 
 def text(value: str) -> "AttributeValueTypeDef":
