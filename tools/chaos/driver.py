@@ -132,11 +132,6 @@ class Driver:
         return self.facts
 
     @property
-    def unsent(self) -> int:
-        """The number of sendings that are not done yet."""
-        return len(self._due)
-
-    @property
     def waiting(self) -> int:
         """The number of messages in both queues."""
         return self.source.waiting + self.fifo.waiting

@@ -117,7 +117,7 @@ class _Fed:
         else:
             self._feed.ended(task, receipts_of_batch(receipt))
 
-    def end(self, run: RunEnd) -> None:
+    def finish(self, end: RunEnd) -> None:
         """Send the pushes of refused batch pushes, and note how the run has ended."""
         for pushes in self._singles.values():
             tasks = {id(task): task for task, _ in pushes}
@@ -126,7 +126,7 @@ class _Fed:
             # The receipts are the event's, and one of its pushes is enough to note them.
             for task in tasks.values():
                 self._feed.ended(task, receipts if task is first else ())
-        self._feed.left(run)
+        self._feed.left(end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Lane:
         while True:
             fed = _Fed(self, feed, time_left)
             end = self._run(_Own(()), time_left, fed, drains=True)
-            fed.end(end)
+            fed.finish(end)
             if end.has_more or not feed.goes_on():
                 return
 
@@ -199,7 +199,7 @@ class Lane:
         own, fed = _Own(tasks), _Fed(self, feed, time_left) if feed else None
         end = self._run(own, time_left, fed)
         if fed:
-            fed.end(end)
+            fed.finish(end)
         order = {id(task): number for number, task in enumerate(tasks)}
         return sorted(own.receipts, key=lambda ended: order[id(ended[0])])
 
