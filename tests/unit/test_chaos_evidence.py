@@ -133,11 +133,12 @@ def test_an_unknown_fate_that_was_never_recorded_is_another_doubt(
     [
         ("parked", "quota_exhausted", True),
         ("parked", "budget_exhausted", True),
-        ("parked", "circuit_open", False),
+        ("parked", "circuit_open", True),
+        ("parked", "connections_busy", False),
         ("failed", "quota_exhausted", False),
     ],
 )
-def test_a_push_that_waits_for_calls_of_the_day_is_known(outcome: str, code: str, *, scarce: bool) -> None:
+def test_a_push_that_waits_for_its_own_account_is_known(outcome: str, code: str, *, scarce: bool) -> None:
     """It is not judged by another organisation's outage."""
     evidence = Evidence()
     about = {"key": "k", "to": PUSH_ID[1], "markers": [MARKER], "at": 0.0}

@@ -12,7 +12,7 @@ from chaos.journal import Entry, read_journals
 from chaos.plan import MARKER, recipient_name
 from chaos.services import Services
 from push_relay.core.delivery.ledger import Claim
-from push_relay.core.errors import BudgetExhausted, QuotaExhausted
+from push_relay.core.errors import BudgetExhausted, CircuitOpen, QuotaExhausted
 from push_relay.core.outcomes import Outcome
 from push_relay.core.queue_format import EVENT_ATTRIBUTE
 from sandbox import Call
@@ -24,7 +24,7 @@ _FIELDS: Final = {"UserId": "user", "UserEmail": "email", "UserExternalId": "ext
 #: A killed replay has hidden messages for this long at most.
 _HIDDEN_SECS: Final = 120.0
 _REFUSED: Final = "vendor_rejected"
-_SCARCE_CODES: Final = frozenset({BudgetExhausted.code, QuotaExhausted.code})
+_SCARCE_CODES: Final = frozenset({BudgetExhausted.code, CircuitOpen.code, QuotaExhausted.code})
 _UNKNOWN: Final = "delivery_unknown"
 #: Reasons for which a push may be shown a second time.
 UNKNOWN: Final = "nobody knows whether it was shown"
@@ -56,7 +56,8 @@ class Evidence:
     closed      the outcomes of each push's receipts
     order       the number of the call that has shown each push first, among its organisation's calls
     shown_at    when each push was shown first, in seconds since the epoch
-    scarce      pushes that had to wait because the calls of a day, or of a source, were used up
+    scarce      pushes that had to wait for their own account: its calls of the day, or of a source, were used
+                up, or its calls were stopped
     unknown     how often each push was sent without an answer that shows whether it was accepted
     replayed    how often each push was claimed for a replay
     push_ids    the pushes that a key of the ledger stands for; a batch push has several
