@@ -342,6 +342,14 @@ def test_a_message_without_a_time_of_sending_is_not_too_old(when: Any) -> None:
     assert [parked.received_at for parked, _, _ in world.parked] == [NOW, NOW]
 
 
+def test_an_event_whose_publisher_chose_a_time_in_the_future_does_not_wait_for_it() -> None:
+    """The time of its arrival is its place in the backlog, where nothing is due before its time."""
+    world = World()
+    throttled(world)
+    world.deliver(bus_event({"degrees": 451}, time="2029-01-15T08:00:00Z"))
+    assert [parked.received_at for parked, _, _ in world.parked] == [NOW]
+
+
 def test_a_crash_does_not_park_the_message() -> None:
     """A message that kills the function leaves only its receive count behind.
 
