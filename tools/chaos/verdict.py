@@ -179,7 +179,7 @@ def _check_sendings(push_id: PushId, event: Planned, evidence: Evidence, verdict
 def _check_order(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
     """Check that the pushes of a FIFO group are shown in the order in which their events were sent.
 
-    If SQS has moved a record to the dead-letter queue, its group goes on. Its event may be in the backlog yet.
+    If SQS has moved a record to the dead-letter queue, its group goes on. Its event may still be stored.
     """
     last_call: dict[tuple[int, str], int] = {}
     sent = sorted((e for e in planned if e.way is Way.FIFO), key=lambda event: event.copies[0])
