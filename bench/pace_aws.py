@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chaos.run_clock import RunClock
 from push_relay.settings import Settings
 from relayctl import ministack
-from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
-from relayctl.local_aws import REGION
+from relayctl.deploy import LOCAL_ENVIRONMENT, client, queue_client, secrets_client
 from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.project import ROOT
@@ -66,12 +65,7 @@ def _environment(local: LocalAws) -> dict[str, str]:
     """Return what the worker processes inherit."""
     return {
         "AWS_ENDPOINT_URL": local.address,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **LOCAL_ENVIRONMENT,
         "POWERTOOLS_SERVICE_NAME": "push-relay",
         "POWERTOOLS_METRICS_NAMESPACE": "PushRelay",
         "NO_PROXY": "127.0.0.1",

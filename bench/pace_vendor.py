@@ -30,7 +30,6 @@ class TimedAccount(Account):
         super().__init__(COMPANY_ID, KEY, limits=limits, clock=lambda: datetime.fromtimestamp(clock(), UTC))
         self._run_clock = clock
         self._noting = threading.Lock()
-        self._began: dict[int, float] = {}
         self.spans: list[Span] = []
         self.real: list[Span] = []
 

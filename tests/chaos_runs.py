@@ -1,4 +1,7 @@
-"""A chaos run in memory, for the tests of its verdict: it went well, until a test changes its evidence."""
+"""A chaos run in memory, for the tests of its verdict and of its faults.
+
+The run went well, until a test changes its evidence.
+"""
 
 from collections import Counter
 from functools import partial
@@ -55,3 +58,27 @@ def _same(usage: SimpleNamespace) -> SimpleNamespace:
 def dead_letter(**attributes: str) -> DeadLetter:
     """Return a dead letter of the run's whole event."""
     return DeadLetter(frozenset({MARKER}), (), attributes)
+
+
+class Injector:
+    """An injector for which each fault happens, or none."""
+
+    def __init__(self, *, always: bool) -> None:
+        self.always = always
+        self.fail_probability = self.kill_probability = 1.0
+        self.killed: list[str] = []
+
+    def chance(self, probability: float) -> bool:
+        """Return whether a fault happens."""
+        return self.always and probability > 0
+
+    def sample(self, values: list[Any], count: int) -> list[Any]:
+        """Return the first values."""
+        return values[:count]
+
+    def note(self, step: str, **details: Any) -> None:
+        """Write nothing."""
+
+    def at(self, step: str, *, always: bool) -> None:
+        """Note where the worker would be killed."""
+        self.killed += [step] * always

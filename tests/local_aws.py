@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fake_sqs import record_of
+from ledger_calls import claim_one
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
@@ -103,4 +104,4 @@ def claim_all(table: str, keys: list[str]) -> list[str]:
     ledger = DynamoDbLedger(LedgerTable(table), time.time)
     aws.dynamodb()
     _start.wait(100)
-    return [key for key in keys if ledger.claim(key, 30) is Claim.GRANTED]
+    return [key for key in keys if claim_one(ledger, key, 30) is Claim.GRANTED]

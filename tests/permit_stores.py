@@ -1,16 +1,13 @@
-"""The permits of an account in memory, and permits that are always granted."""
+"""The permits of an account in memory."""
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 
-from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.permits import Drawn, Permits
-from push_relay.core.errors import LedgerUnavailable, NotNow, RelayError
-from push_relay.core.push import Push
+from push_relay.core.errors import LedgerUnavailable
 
 
 class PermitStore:
@@ -80,87 +77,3 @@ def _changed(before: Permits, after: Permits) -> set[int]:
     """
     numbers = {*before.leases, *after.leases}
     return {number for number in numbers if before.leases.get(number) != after.leases.get(number)}
-
-
-class OpenSession:
-    """The permits of a worker that gets all that it asks for."""
-
-    def __init__(self, permits: "OpenPermits", *, drains: bool) -> None:
-        self._permits = permits
-        self.drains = drains
-        self.connections = 0
-
-    def ask(self, pushes: Sequence[Push], wanted: int) -> Sequence[RelayError | None]:
-        """Grant everything, or raise the error."""
-        self._permits.asked.append((list(pushes), wanted))
-        if self._permits.error:
-            raise self._permits.error
-        self.connections = min(max(self.connections, wanted), self._permits.limit)
-        return [None] * len(pushes)
-
-    @contextmanager
-    def call(self, _push: Push, _credentials: Credentials, seconds: float) -> Iterator[float]:
-        """Allow a call for all of its seconds."""
-        yield seconds
-
-    def look(self) -> bool:
-        """Return whether events were announced."""
-        announced, self._permits.announced = self._permits.announced, False
-        return announced
-
-    def release_idle(self, wanted: int) -> None:
-        """Return connections."""
-        self.connections = min(self.connections, wanted)
-
-    def finish(self, *, unless_announced: bool = False, has_survived: bool = True) -> bool:
-        """Return all connections."""
-        del has_survived
-        if unless_announced and self.look():
-            return True
-        self.connections = 0
-        return False
-
-
-class OpenPermits:
-    """The permits of an account that may always call.
-
-    limit      the account's connections
-    error      is raised by each ask, if it is set
-    asked      the pushes of each ask, and the connections that were wanted
-    announced  whether events were announced
-    sessions   the sessions that were begun
-    """
-
-    def __init__(self, limit: int = 3) -> None:
-        self.limit = limit
-        self.error: Exception | None = None
-        self.asked: list[tuple[list[Push], int]] = []
-        self.announced = False
-        self.are_busy = False
-        self.sessions: list[OpenSession] = []
-
-    def session(self, _time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False) -> OpenSession:
-        """Begin a session."""
-        del drains_now
-        self.sessions.append(OpenSession(self, drains=drains))
-        return self.sessions[-1]
-
-    def refusal(self, _push: Push) -> NotNow | None:
-        """Refuse nothing."""
-        return None
-
-    def wait(self) -> float | None:
-        """Wait for nothing."""
-        return None
-
-    def is_open(self, *, high: bool, source: str = "") -> bool:
-        """Return that every push can be called."""
-        assert high or source is not None
-        return True
-
-    def announce(self) -> float | None:
-        """Announce events to a session that drains and holds a connection."""
-        if any(session.drains and session.connections for session in self.sessions):
-            self.announced = True
-            return None
-        return 0.0

@@ -1,4 +1,4 @@
-"""The relay's stores in memory: the ledger, the connections, the batch windows, the cool-down.
+"""The relay's stores in memory: the ledger and the batch windows.
 
 Tests and the bench share them. The contracts in tests/contracts hold the ledger and the batch windows to the
 behaviour of their DynamoDB adapters.
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
-from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.ledger import (
     CLAIMED,
     LEDGER_MEMORY_SECS,
@@ -25,7 +24,6 @@ from push_relay.core.delivery.ledger import (
 )
 from push_relay.core.errors import ClaimHeld, LedgerUnavailable
 from push_relay.core.event import Replay
-from push_relay.core.push import Receipt
 
 
 @dataclass
@@ -73,18 +71,6 @@ class Ledger:
         return other
 
     # --- the port -----------------------------------------------------------------------------------
-
-    def claim(
-        self,
-        key: str,
-        lease_secs: float,
-        replay: Replay = Replay.NO,
-        replay_id: str = "",
-        forget_before: float = 0.0,
-    ) -> Claim:
-        """Claim a push."""
-        with self._lock:
-            return self._claim(ClaimRequest(key, lease_secs, replay, replay_id, forget_before)).claim
 
     def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
         """Claim pushes one after the other."""
@@ -138,11 +124,6 @@ class Ledger:
         """Record the outcome of a claimed push."""
         with self._lock:
             self._end(Settlement(key, status, error_code))
-
-    def release(self, key: str, receipt: Receipt) -> None:
-        """Park a claimed push."""
-        with self._lock:
-            self._end(Settlement(key, PARKED, receipt.error_code or "", receipt.source, receipt.event_id))
 
     def clear_parked(self, key: str) -> None:
         """Forget a parked push."""
@@ -300,29 +281,3 @@ class BatchStore:
                 return None
             self._closed.add(window_id)
             return found[0], [entry for _, entry in sorted(found[1].items())]
-
-
-class Cooldowns:
-    """The account's cool-down, in memory."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.state = Cooldown()
-        self.error: Exception | None = None
-        self.reads = 0
-
-    def read(self) -> Cooldown:
-        """Return the state."""
-        if self.error:
-            raise self.error
-        self.reads += 1
-        return self.state
-
-    def swap(self, before: Cooldown, after: Cooldown) -> Cooldown:
-        """Replace the state if it is the one that was read."""
-        if self.error:
-            raise self.error
-        with self._lock:
-            if self.state.stamp == before.stamp:
-                self.state = after
-            return self.state

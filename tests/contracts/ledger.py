@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from ledger_calls import claim_one, park_one
 from ports import Clock
 from push_relay.core.delivery.ledger import LEDGER_MEMORY_SECS, Claim
 from push_relay.core.errors import ClaimHeld
@@ -36,7 +37,7 @@ class Workers(Protocol):
 def claimed(workers: Workers) -> Any:
     """Let a new worker claim the push, and return its ledger."""
     ledger = workers.one()
-    assert ledger.claim("k", 30) is Claim.GRANTED
+    assert claim_one(ledger, "k", 30) is Claim.GRANTED
     return ledger
 
 
@@ -47,7 +48,7 @@ def settled(ledger: Any) -> None:
 
 def parked(ledger: Any) -> None:
     """Park the push."""
-    ledger.release("k", PARKED)
+    park_one(ledger, "k", PARKED)
 
 
 class LedgerContract:
@@ -60,7 +61,7 @@ class LedgerContract:
         ledgers = [workers.one() for _ in range(8)]
         with ThreadPoolExecutor(16) as threads:
             tries = [(ledger, key) for key in KEYS for ledger in ledgers]
-            claims = list(threads.map(lambda pair: (pair[1], pair[0].claim(pair[1], 30)), tries))
+            claims = list(threads.map(lambda pair: (pair[1], claim_one(pair[0], pair[1], 30)), tries))
         assert Counter(key for key, claim in claims if claim is Claim.GRANTED) == Counter(KEYS)
         assert {claim for _, claim in claims} == {Claim.GRANTED, Claim.HELD}
 
@@ -73,9 +74,9 @@ class LedgerContract:
     ) -> None:
         """It must not be taken over earlier, even if the clocks of two workers differ by two seconds."""
         workers.clock.time = 1_800_000_000.9
-        assert workers.one().claim("k", 28.2) is Claim.GRANTED
+        assert claim_one(workers.one(), "k", 28.2) is Claim.GRANTED
         workers.clock.time = 1_800_000_000.0 + after
-        assert workers.one().claim("k", 30) is claim
+        assert claim_one(workers.one(), "k", 30) is claim
 
     @pytest.mark.parametrize("end", [settled, parked])
     def test_a_worker_that_has_lost_its_claim_cannot_end_it(
@@ -86,9 +87,9 @@ class LedgerContract:
         workers.clock.time += LEASE_ENDED_SECS
         successor = claimed(workers)
         end(late)
-        assert workers.one().claim("k", 30) is Claim.HELD
+        assert claim_one(workers.one(), "k", 30) is Claim.HELD
         successor.settle("k", Outcome.DELIVERED)
-        assert workers.one().claim("k", 30) is Claim.SETTLED
+        assert claim_one(workers.one(), "k", 30) is Claim.SETTLED
 
     @pytest.mark.parametrize("end", [settled, parked])
     def test_a_worker_without_a_claim_records_nothing(
@@ -96,7 +97,7 @@ class LedgerContract:
     ) -> None:
         """The push can be claimed as if it were unknown."""
         end(workers.one())
-        assert workers.one().claim("k", 30) is Claim.GRANTED
+        assert claim_one(workers.one(), "k", 30) is Claim.GRANTED
 
     # --- the end of a push --------------------------------------------------------------------------
 
@@ -109,9 +110,9 @@ class LedgerContract:
         ledger.settle("k", outcome)
         workers.clock.time += LEDGER_MEMORY_SECS - 1
         remembered = Claim.FAILED if outcome is Outcome.FAILED else Claim.SETTLED
-        assert workers.one().claim("k", 30) is remembered
+        assert claim_one(workers.one(), "k", 30) is remembered
         workers.clock.time += 1
-        assert workers.one().claim("k", 30) is Claim.GRANTED
+        assert claim_one(workers.one(), "k", 30) is Claim.GRANTED
 
     def test_a_failure_is_remembered_with_its_cause(self, workers: Workers) -> None:
         """A worker that died before it could dead-letter the push has a successor that does so."""
@@ -121,28 +122,28 @@ class LedgerContract:
     def test_a_push_without_an_error_has_no_error_code(self, workers: Workers) -> None:
         """This holds for an unknown push and for a delivered one, even if it was parked before."""
         assert workers.one().error_code_of("k") == ""
-        claimed(workers).release("k", PARKED)
+        park_one(claimed(workers), "k", PARKED)
         claimed(workers).settle("k", Outcome.DELIVERED)
         assert workers.one().error_code_of("k") == ""
 
     def test_a_parked_push_can_be_claimed_at_once(self, workers: Workers) -> None:
         """Any worker may try it again."""
-        claimed(workers).release("k", PARKED)
-        assert workers.one().claim("k", 30) is Claim.GRANTED
+        park_one(claimed(workers), "k", PARKED)
+        assert claim_one(workers.one(), "k", 30) is Claim.GRANTED
 
     def test_only_a_parked_push_is_cleared(self, workers: Workers) -> None:
         """The ledger forgets it as if its time had passed. Claimed and settled pushes are not affected."""
         ledger = workers.one()
         ledger.clear_parked("k")
-        ledger.claim("k", 30)
+        claim_one(ledger, "k", 30)
         ledger.clear_parked("k")
-        assert workers.one().claim("k", 30) is Claim.HELD
-        ledger.release("k", PARKED)
+        assert claim_one(workers.one(), "k", 30) is Claim.HELD
+        park_one(ledger, "k", PARKED)
         ledger.clear_parked("k")
-        assert ledger.claim("k", 30) is Claim.GRANTED
+        assert claim_one(ledger, "k", 30) is Claim.GRANTED
         ledger.settle("k", Outcome.DELIVERED)
         ledger.clear_parked("k")
-        assert workers.one().claim("k", 30) is Claim.SETTLED
+        assert claim_one(workers.one(), "k", 30) is Claim.SETTLED
 
     # --- replays ------------------------------------------------------------------------------------
 
@@ -164,31 +165,31 @@ class LedgerContract:
     ) -> None:
         """They are failed pushes, and if a person forces the replay, delivered and batched ones too."""
         claimed(workers).settle("k", outcome)
-        assert workers.one().claim("k", 30, replay) is claim
+        assert claim_one(workers.one(), "k", 30, replay) is claim
 
     @pytest.mark.parametrize("status", [Outcome.FAILED, Outcome.DELIVERED, BATCHED])
     def test_a_replay_overrules_a_settlement_once(self, workers: Workers, status: str) -> None:
         """If its message arrives again after the push was settled again, the push is not sent once more."""
         for name in ("one", "two"):
             ledger = workers.one()
-            ledger.claim("k", 30, Replay.ALL, name)
-            ledger.release("k", PARKED)
-            assert ledger.claim("k", 30, Replay.ALL, name) is Claim.GRANTED
+            claim_one(ledger, "k", 30, Replay.ALL, name)
+            park_one(ledger, "k", PARKED)
+            assert claim_one(ledger, "k", 30, Replay.ALL, name) is Claim.GRANTED
             ledger.settle("k", status)
             ended = Claim.FAILED if status == Outcome.FAILED else Claim.SETTLED
-            assert workers.one().claim("k", 30, Replay.ALL, name) is ended
-        assert workers.one().claim("k", 30, Replay.FAILED, "three") is (
+            assert claim_one(workers.one(), "k", 30, Replay.ALL, name) is ended
+        assert claim_one(workers.one(), "k", 30, Replay.FAILED, "three") is (
             Claim.GRANTED if status == Outcome.FAILED else Claim.SETTLED
         )
 
     @pytest.mark.parametrize("replay", Replay)
     def test_a_replay_never_takes_over_a_workers_claim(self, workers: Workers, replay: Replay) -> None:
         """When the lease has ended, one of many replays is granted the claim."""
-        workers.one().claim("k", 30)
-        assert workers.one().claim("k", 30, replay) is Claim.HELD
+        claim_one(workers.one(), "k", 30)
+        assert claim_one(workers.one(), "k", 30, replay) is Claim.HELD
         workers.clock.time += LEASE_ENDED_SECS
         with ThreadPoolExecutor(8) as threads:
-            claims = list(threads.map(lambda _: workers.one().claim("k", 30, replay), range(8)))
+            claims = list(threads.map(lambda _: claim_one(workers.one(), "k", 30, replay), range(8)))
         assert Counter(claims) == {Claim.GRANTED: 1, Claim.HELD: 7}
 
     # --- calls of unknown fate ----------------------------------------------------------------------
@@ -199,21 +200,21 @@ class LedgerContract:
         for count in (1, 2):
             ledger = claimed(workers)
             assert ledger.count_unknown("k") == count
-            ledger.release("k", PARKED)
+            park_one(ledger, "k", PARKED)
         claimed(workers)
         workers.clock.time += LEASE_ENDED_SECS
         successor = claimed(workers)
         assert successor.count_unknown("k") == 3
         successor.settle("k", Outcome.FAILED, "delivery_held")
         replay = workers.one()
-        replay.claim("k", 30, Replay.FAILED, "one")
+        claim_one(replay, "k", 30, Replay.FAILED, "one")
         assert replay.count_unknown("k") == 1
 
     def test_a_cleared_push_has_no_count(self, workers: Workers) -> None:
         """If its sender sends the same event again, that is a new push."""
         ledger = claimed(workers)
         ledger.count_unknown("k")
-        ledger.release("k", PARKED)
+        park_one(ledger, "k", PARKED)
         ledger.clear_parked("k")
         assert claimed(workers).count_unknown("k") == 1
 
@@ -235,21 +236,21 @@ class LedgerContract:
         settled_at = int(workers.clock.now())
         workers.clock.time += 3600
         remembered = Claim.FAILED if end == Outcome.FAILED else Claim.SETTLED
-        claim = workers.one().claim("k", 30, forget_before=settled_at + forget_before)
+        claim = claim_one(workers.one(), "k", 30, forget_before=settled_at + forget_before)
         assert claim is (Claim.GRANTED if is_free else remembered)
 
     def test_a_claimed_push_is_never_another_events(self, workers: Workers) -> None:
         """A claimed push is not settled, however late the other event arrived."""
         first = claimed(workers)
         late = workers.clock.now() + 86_400
-        assert workers.one().claim("k", 30, forget_before=late) is Claim.HELD
+        assert claim_one(workers.one(), "k", 30, forget_before=late) is Claim.HELD
         first.settle("k", Outcome.DELIVERED)
         workers.clock.time += 3600
         second = workers.one()
-        assert second.claim("k", 30, forget_before=workers.clock.now() - 60) is Claim.GRANTED
-        assert workers.one().claim("k", 30, forget_before=workers.clock.now()) is Claim.HELD
+        assert claim_one(second, "k", 30, forget_before=workers.clock.now() - 60) is Claim.GRANTED
+        assert claim_one(workers.one(), "k", 30, forget_before=workers.clock.now()) is Claim.HELD
         second.settle("k", Outcome.DELIVERED)
-        assert workers.one().claim("k", 30, forget_before=workers.clock.now() - 60) is Claim.SETTLED
+        assert claim_one(workers.one(), "k", 30, forget_before=workers.clock.now() - 60) is Claim.SETTLED
 
     def test_of_many_workers_one_is_granted_a_push_that_is_free_again(self, workers: Workers) -> None:
         """The condition and the claim are one step."""
@@ -257,7 +258,8 @@ class LedgerContract:
         workers.clock.time += 3600
         before = workers.clock.now() - 60
         with ThreadPoolExecutor(8) as threads:
-            claims = list(threads.map(lambda _: workers.one().claim("k", 30, forget_before=before), range(8)))
+            ledgers = [workers.one() for _ in range(8)]
+            claims = list(threads.map(lambda each: claim_one(each, "k", 30, forget_before=before), ledgers))
         assert Counter(claims) == {Claim.GRANTED: 1, Claim.HELD: 7}
 
     # --- the batch window of a push -----------------------------------------------------------------
@@ -268,7 +270,7 @@ class LedgerContract:
         workers.clock.time += LEASE_ENDED_SECS
         ledger = claimed(workers)
         assert ledger.note_window("k", "second") == "first"
-        ledger.release("k", PARKED)
+        park_one(ledger, "k", PARKED)
         ledger = claimed(workers)
         assert ledger.note_window("k", "third") == "first"
         assert ledger.note_window("k", "third", overwrite=True) == "third"
@@ -279,7 +281,7 @@ class LedgerContract:
         ledger = claimed(workers)
         ledger.note_window("k", "first")
         ledger.settle("k", BATCHED)
-        assert workers.one().claim("k", 30) is Claim.SETTLED
+        assert claim_one(workers.one(), "k", 30) is Claim.SETTLED
         workers.clock.time += LEDGER_MEMORY_SECS
         assert claimed(workers).note_window("k", "second") == "second"
 
@@ -302,7 +304,7 @@ class LedgerContract:
 
         def note(number: int) -> str:
             ledger = workers.one()
-            ledger.claim("k", 30)
+            claim_one(ledger, "k", 30)
             try:
                 return str(ledger.note_window("k", f"window-{number}"))
             except ClaimHeld:

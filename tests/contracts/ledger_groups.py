@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from contracts.ledger import KEYS, LEASE_ENDED_SECS, PARKED, Workers, claimed
+from ledger_calls import park_one
 from push_relay.core.delivery.ledger import PARKED as PARKED_STATUS
 from push_relay.core.delivery.ledger import Claim, Claimed, ClaimRequest, Settlement
 from push_relay.core.event import Replay
@@ -97,7 +98,7 @@ class LedgerGroupContract:
             other = claimed(workers)
             workers.clock.time += LEASE_ENDED_SECS if before == "abandoned" else 0
             if before == "parked":
-                other.release("k", PARKED)
+                park_one(other, "k", PARKED)
         ledger = workers.one()
         answers = group(ledger, "a", "k", "b", "k", "k")
         assert claims([answers[0], answers[2]]) == [Claim.GRANTED] * 2

@@ -7,6 +7,7 @@ import pytest
 
 from contracts.ledger import KEYS, PARKED, LedgerContract, claimed
 from contracts.ledger_groups import LedgerGroupContract
+from ledger_calls import claim_one, park_one
 from local_aws import LocalAws, claim_all, race_from
 from ports import Clock
 from push_relay.adapters import aws
@@ -72,7 +73,7 @@ def test_calls_without_a_claim_make_no_item(workers: Workers) -> None:
     """Otherwise the table would list a push that no worker has claimed."""
     ledger = workers.one()
     ledger.settle("k", Outcome.DELIVERED)
-    ledger.release("k", PARKED)
+    park_one(ledger, "k", PARKED)
     ledger.clear_parked("k")
     ledger.count_unknown("k")
     assert workers.item() == {}
@@ -80,7 +81,7 @@ def test_calls_without_a_claim_make_no_item(workers: Workers) -> None:
 
 def test_the_item_of_a_parked_push_shows_why_it_waits(workers: Workers) -> None:
     """It has the error code, the source and the event's id, but no content of the push."""
-    claimed(workers).release("k", PARKED)
+    park_one(claimed(workers), "k", PARKED)
     fields = {name: next(iter(value.values())) for name, value in workers.item().items()}
     now = int(workers.clock.now())
     assert fields == {
@@ -92,14 +93,14 @@ def test_the_item_of_a_parked_push_shows_why_it_waits(workers: Workers) -> None:
         "since": str(now),
         "expires_at": str(now + LEDGER_MEMORY_SECS),
     }
-    assert workers.one().claim("k", 30) is Claim.GRANTED
+    assert claim_one(workers.one(), "k", 30) is Claim.GRANTED
     assert set(workers.item()) == {"pk", "status", "owner", "lease_until", "expires_at"}
 
 
 def test_a_cleared_push_is_deleted_like_one_whose_time_has_passed(workers: Workers) -> None:
     """Its TTL is set to the present, so DynamoDB deletes it."""
     ledger = claimed(workers)
-    ledger.release("k", PARKED)
+    park_one(ledger, "k", PARKED)
     ledger.clear_parked("k")
     assert workers.item()["expires_at"]["N"] == str(int(workers.clock.now()))
 

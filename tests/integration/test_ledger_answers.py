@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
+from ledger_calls import claim_one
 from local_aws import LocalAws
 from ports import Clock
 from push_relay.adapters import aws
@@ -74,7 +75,7 @@ def free(network: Network, how: str) -> dict[str, Any]:
     if how == "unknown":
         return {}
     other = network.one()
-    assert other.claim("k", 30) is Claim.GRANTED
+    assert claim_one(other, "k", 30) is Claim.GRANTED
     if how == "parked":
         other.end_all([Settlement("k", PARKED)])
     elif how == "abandoned":

@@ -16,7 +16,7 @@ from push_relay.adapters.dynamodb.ledger_partiql import PartiqlWrites
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.core.delivery.ledger import PARKED, Claimed, ClaimRequest, Settlement
 from push_relay.core.event import Replay
-from samples.ledger_of_the_version_before import LedgerOfTheVersionBefore
+from samples.version_before.ledger import LedgerOfTheVersionBefore
 
 #: Seconds after which the lease of every claim has ended.
 LEASE_ENDED_SECS = 33.0

@@ -8,6 +8,7 @@ import pytest
 from botocore import exceptions as boto
 
 from fake_client import SERVICES, FakeClient, client_error
+from ledger_calls import claim_one, park_one
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable
@@ -29,7 +30,7 @@ from push_relay.core.push import Receipt
 def _client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
     """Replace every AWS client. The ledger has claimed the push `k`."""
     fake = FakeClient.install(monkeypatch)
-    assert LEDGER.claim("k", 1) is Claim.GRANTED
+    assert claim_one(LEDGER, "k", 1) is Claim.GRANTED
     fake.calls.clear()
     return fake
 
@@ -78,9 +79,7 @@ CALLS = [
     (lambda: QUEUE.delay([RECORD], 1), QueueUnavailable),
     (lambda: QUEUE.delete([RECORD]), QueueUnavailable),
     (lambda: QUEUE.wake("default", NOW), QueueUnavailable),
-    (lambda: LEDGER.claim("k", 1), LedgerUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
-    (lambda: LEDGER.release("k", PARKED), LedgerUnavailable),
     (lambda: LEDGER.note_window("k", "w"), LedgerUnavailable),
     (lambda: returned(LEDGER.claim_all([ClaimRequest("k", 1)])), LedgerUnavailable),
     (lambda: returned(LEDGER.end_all([Settlement("k", Outcome.DELIVERED)])), LedgerUnavailable),
@@ -96,7 +95,7 @@ CALLS = [
     (lambda: read_secret("arn"), CredentialsUnavailable),
 ]
 NAMES = [
-    *("put", "dead_letter", "requeue", "copy", "delay", "delete", "wake", "claim", "settle", "release"),
+    *("put", "dead_letter", "requeue", "copy", "delay", "delete", "wake", "settle"),
     *("note_window", "claim_all", "end_all", "permits read", "permits swap", "permits draw"),
     *("backlog put", "backlog due", "backlog remove", "backlog tried", "backlog shelves", "get"),
     "read_secret",
@@ -134,7 +133,7 @@ def test_a_client_that_cannot_be_made_is_translated_too(
 
 def test_a_claim_is_one_conditional_write(client: FakeClient) -> None:
     """The lease is rounded up to seconds, with two more because the workers' clocks differ."""
-    assert LEDGER.claim("key", 28.2) is Claim.GRANTED
+    assert claim_one(LEDGER, "key", 28.2) is Claim.GRANTED
     ((_, asked),) = client.calls
     values = asked["ExpressionAttributeValues"]
     assert (values[":lease"]["N"], values[":expires"]["N"]) == ("1031", str(1000 + LEDGER_MEMORY_SECS))
@@ -147,7 +146,7 @@ def test_a_claim_is_one_conditional_write(client: FakeClient) -> None:
 def test_a_refused_claim_has_the_status_of_the_push(client: FakeClient, status: str, claim: Claim) -> None:
     """DynamoDB returns the item with the failed condition, so no second call is needed."""
     client.error = client_error("ConditionalCheckFailedException", Item={"status": {"S": status}})
-    assert LEDGER.claim("key", 1) is claim
+    assert claim_one(LEDGER, "key", 1) is claim
 
 
 def test_only_the_owner_settles_or_releases_a_claim(client: FakeClient) -> None:
@@ -155,9 +154,9 @@ def test_only_the_owner_settles_or_releases_a_claim(client: FakeClient) -> None:
     client.error = client_error("ConditionalCheckFailedException")
     LEDGER.settle("k", Outcome.DELIVERED)
     client.error = None
-    LEDGER.claim("k", 1)
+    claim_one(LEDGER, "k", 1)
     client.error = client_error("ConditionalCheckFailedException")
-    LEDGER.release("k", PARKED)
+    park_one(LEDGER, "k", PARKED)
     del client.calls[1]
     assert len(client.calls) == 2
     assert all(":owner" in asked["ExpressionAttributeValues"] for _, asked in client.calls)

@@ -11,6 +11,7 @@ from chaos import aws_faults
 from chaos.fault_injector import FaultInjector
 from chaos.local_queries import translate
 from chaos.ticks import TICK, Ticks
+from chaos_runs import Injector
 
 #: A minute begins at this time, in seconds since the epoch.
 MINUTE = 1_800_000_000.0
@@ -116,30 +117,6 @@ def test_the_tick_is_the_one_of_the_template() -> None:
     """The relay takes it for a wake-up of every account."""
     assert TICK["Records"][0]["messageId"] == "tick"
     assert '"wake":"*"' in TICK["Records"][0]["body"]
-
-
-class Injector:
-    """An injector for which each fault happens, or none."""
-
-    def __init__(self, *, always: bool) -> None:
-        self.always = always
-        self.fail_probability = self.kill_probability = 1.0
-        self.killed: list[str] = []
-
-    def chance(self, probability: float) -> bool:
-        """Return whether a fault happens."""
-        return self.always and probability > 0
-
-    def sample(self, values: list[Any], count: int) -> list[Any]:
-        """Return the first values."""
-        return values[:count]
-
-    def note(self, step: str, **details: Any) -> None:
-        """Write nothing."""
-
-    def at(self, step: str, *, always: bool) -> None:
-        """Note where the worker would be killed."""
-        self.killed += [step] * always
 
 
 @pytest.mark.parametrize(

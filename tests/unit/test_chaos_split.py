@@ -16,7 +16,7 @@ from chaos.plan import MARKER as MARKERS
 from chaos.plan import SPLIT, Kind, Planned, Request, Way, make_plan, requests_of
 from chaos.split_verdict import BECAME_EVENT, MISANSWERED, OTHER_IDENTITY, REJECTED_TWICE
 from chaos.webhooks import webhook
-from chaos_runs import MARKER, GoodRun, dead_letter
+from chaos_runs import MARKER, GoodRun, Injector, dead_letter
 from push_relay.core.errors import MalformedRequest
 from push_relay.core.strict_json import parse
 
@@ -79,30 +79,6 @@ def test_a_broken_line_is_refused_by_a_strict_reading_alone_or_by_any() -> None:
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------
-
-
-class Injector:
-    """An injector for which each fault happens, or none."""
-
-    def __init__(self, *, always: bool) -> None:
-        self.always = always
-        self.fail_probability = self.kill_probability = 1.0
-        self.killed: list[str] = []
-
-    def chance(self, probability: float) -> bool:
-        """Return whether a fault happens."""
-        return self.always and probability > 0
-
-    def sample(self, values: list[Any], count: int) -> list[Any]:
-        """Return the first values."""
-        return values[:count]
-
-    def note(self, step: str, **details: Any) -> None:
-        """Write nothing."""
-
-    def at(self, step: str, *, always: bool) -> None:
-        """Note where the worker would be killed."""
-        self.killed += [step] * always
 
 
 def test_sqs_refuses_some_entries_of_a_call_and_the_worker_is_killed_after_it() -> None:

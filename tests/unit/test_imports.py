@@ -143,6 +143,7 @@ DELIVER = {
     "core.delivery.run_parts",
     "core.delivery.sender",
     "core.delivery.shared_permits",
+    "core.delivery.threads",
     "core.inbound.envelope",
     "core.relay",
     "core.rules.recogniser",

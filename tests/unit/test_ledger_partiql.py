@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fake_client import FakeClient, client_error
+from ledger_calls import claim_one
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.ledger_partiql import TRANSIENT, PartiqlWrites
 from push_relay.adapters.dynamodb.table import LedgerTable, Statement, StatementAnswer, number, text
@@ -73,7 +74,7 @@ def test_an_unclear_answer_is_never_a_grant(code: str) -> None:
     assert [answer.claim for answer in (answers[0], answers[2]) if isinstance(answer, Claimed)] == [
         Claim.GRANTED
     ] * 2
-    assert worker.claim("b", 30) is Claim.GRANTED
+    assert claim_one(worker, "b", 30) is Claim.GRANTED
     ends = worker.end_all([Settlement(key, Outcome.DELIVERED) for key in "abc"])
     assert [type(end) for end in ends] == [type(None), LedgerUnavailable, type(None)]
 

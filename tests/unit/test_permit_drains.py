@@ -6,7 +6,7 @@ from permit_fleet import NOON, Fleet, call, pushes
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.permit_circuit import FRESH_SECS
 from push_relay.core.delivery.permit_session import Session
-from push_relay.core.delivery.permit_worker import LOOK_SECS, MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_worker import LOOK_FRESH_SECS, MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.permits import WAKE_GRACE_SECS
 from push_relay.core.errors import ConnectionsBusy, DeliveryUnknown, LedgerUnavailable
 
@@ -229,7 +229,7 @@ def test_a_worker_with_its_own_pushes_calls_beside_a_drain_and_leaves_it_the_ann
     first.ask(pushes(1), 1)
     assert own.ask(pushes(1, 10), 1) == [None]
     assert fleet.process().announce() is None
-    fleet.clock.time += LOOK_SECS
+    fleet.clock.time += LOOK_FRESH_SECS
     assert not own.look()
     assert first.look()
 

@@ -10,7 +10,7 @@ from ports import CREDENTIALS, ROTATED
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.permit_circuit import FRESH_SECS
-from push_relay.core.delivery.permit_worker import LOOK_SECS, MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_worker import LOOK_FRESH_SECS, MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.permits import Lease
 from push_relay.core.errors import (
     CircuitOpen,
@@ -445,7 +445,7 @@ def test_a_worker_that_drains_finds_what_was_announced(fleet: Fleet) -> None:
     assert session.finish(unless_announced=True)
     assert session.connections == 3
     assert other.announce() is None
-    fleet.clock.time += LOOK_SECS
+    fleet.clock.time += LOOK_FRESH_SECS
     assert session.look()
     assert not session.look()
     assert not session.finish(unless_announced=True)
@@ -484,7 +484,7 @@ def test_an_announcement_that_was_cleared_meanwhile_is_made_again(fleet: Fleet) 
     session, other = fleet.session(drains=True), fleet.process()
     session.ask(pushes(3), 3)
     assert other.announce() is None
-    fleet.clock.time += LOOK_SECS
+    fleet.clock.time += LOOK_FRESH_SECS
     assert session.look()
     assert other.announce() is None
     assert fleet.store.permits.announced

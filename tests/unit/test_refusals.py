@@ -10,7 +10,7 @@ from permit_stores import PermitStore
 from ports import CREDENTIALS, ROTATED, Clock, PushApi
 from push_relay.core.account import Account
 from push_relay.core.delivery.account_permits import AccountPermits
-from push_relay.core.delivery.cooldown import FIRST_WAIT_SECS, LOOK_SECS
+from push_relay.core.delivery.cooldown import FIRST_WAIT_SECS, SECRET_LOOK_SECS
 from push_relay.core.delivery.credentials import StoredPushCredentials
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.delivery.sender import Sender
@@ -142,7 +142,7 @@ def test_a_waiting_push_reads_the_secret_again_now_and_then() -> None:
     for _ in range(40):
         worker.outcome()
         worker.clock.time += 4000
-    assert worker.send().retry_after == LOOK_SECS
+    assert worker.send().retry_after == SECRET_LOOK_SECS
     assert worker.permits.refusal(PUSH) is None
 
 

@@ -72,6 +72,7 @@ class Facts:
     sent_again   how often a split request was sent again, because its answer asked for that or was lost
     sent         how many sendings are done, whatever their result
     given_up     the markers of webhooks whose sender has given up
+    out_of_order the markers of events that the FIFO queue has given up, so that their groups went on
     invocations  how many invocations have ended
     jumped_secs  how far the clock was moved in total
     """
@@ -83,6 +84,7 @@ class Facts:
     sent_again: int = 0
     sent: int = 0
     given_up: set[str] = field(default_factory=set)
+    out_of_order: set[str] = field(default_factory=set)
     invocations: int = 0
     jumped_secs: float = 0.0
 
@@ -126,12 +128,8 @@ class Driver:
                 left = "\n".join([f"{self.waiting} messages are left", *self.ticks.lines()])
                 raise NotDoneError(f"the run is not done after {limit_secs:.0f} s; {left}")
             self.show(self)
+        self.facts.out_of_order = self.fifo.given_up
         return self.facts
-
-    @property
-    def unsent(self) -> int:
-        """The number of sendings that are not done yet."""
-        return len(self._due)
 
     @property
     def waiting(self) -> int:

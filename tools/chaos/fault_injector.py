@@ -34,8 +34,6 @@ STEPS = frozenset(
         "after_note_window",
         "before_batch",
         "after_batch",
-        "before_release",
-        "after_release",
         "before_swap",
         "after_swap",
         "before_draw",

@@ -49,10 +49,14 @@ class _Queued:
 
 @dataclass(slots=True)
 class FifoSource:
-    """The queue's groups, each in order, and the number of each group's messages that a worker has."""
+    """The queue's groups, each in order, and the number of each group's messages that a worker has.
+
+    given_up  the markers of events that the queue has dead-lettered after MAX_RECEIVES receives
+    """
 
     services: Services
     dice: random.Random
+    given_up: set[str] = field(default_factory=set)
     _groups: dict[str, deque[_Queued]] = field(default_factory=dict)
     _in_flight: Counter[str] = field(default_factory=Counter)
 
@@ -121,6 +125,7 @@ class FifoSource:
     def _dead_letter(self, queued: _Queued) -> None:
         """Move a message to the dead-letter queue, as SQS does after MAX_RECEIVES receives."""
         self._groups[queued.group].remove(queued)
+        self.given_up.add(queued.message_id.removeprefix("fifo-"))
         self.services.sqs.send_message(
             QueueUrl=self.services.settings.dead_letter_queue_url,
             MessageBody=queued.body,

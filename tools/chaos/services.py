@@ -19,8 +19,8 @@ from chaos.split_sources import write_split_sources
 from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.settings import DeliveryMode, LedgerWrites, Settings
 from relayctl import ministack
-from relayctl.deploy import ACCESS_KEY, SECRET_KEY, client, queue_client, secrets_client
-from relayctl.local_aws import REGION, create_backlog_table
+from relayctl.deploy import LOCAL_ENVIRONMENT, client, queue_client, secrets_client
+from relayctl.local_aws import create_backlog_table
 from relayctl.ministack import LocalAws
 from relayctl.processes import Processes
 from relayctl.project import ROOT
@@ -183,12 +183,7 @@ def _environment(aws: LocalAws) -> Iterator[None]:
     """Set the environment for the local AWS. The workers inherit it."""
     variables = {
         "AWS_ENDPOINT_URL": aws.address,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
+        **LOCAL_ENVIRONMENT,
         "POWERTOOLS_SERVICE_NAME": "chaos",
         "POWERTOOLS_METRICS_NAMESPACE": "Chaos",
         "NO_PROXY": "127.0.0.1",

@@ -100,7 +100,7 @@ def judge(
     )
     verdict.outcomes = dict(sorted(counts.items()))
     _check_receives(planned, source, verdict)
-    _check_order(planned, evidence, verdict)
+    _check_order(planned, facts, evidence, verdict)
     _check_invariant(evidence, verdict)
     verdict.details = _details(facts, source, evidence, services)
     check_split_requests(planned, facts, source, evidence, verdict)
@@ -176,20 +176,18 @@ def _check_sendings(push_id: PushId, event: Planned, evidence: Evidence, verdict
         verdict.fail("sent more often than the cap", event.marker)
 
 
-def _check_order(planned: list[Planned], evidence: Evidence, verdict: Verdict) -> None:
+def _check_order(planned: list[Planned], facts: Facts, evidence: Evidence, verdict: Verdict) -> None:
     """Check that the pushes of a FIFO group are shown in the order in which their events were sent.
 
-    If SQS has moved a record to the dead-letter queue, its group goes on. Its event may still be stored.
+    An event that its queue has given up may be shown later: when a person replays it, or from the backlog.
     """
     last_call: dict[tuple[int, str], int] = {}
     sent = sorted((e for e in planned if e.way is Way.FIFO), key=lambda event: event.copies[0])
     for event in sent:
-        if any(_MOVED_BY_RELAY not in each.attributes for each in evidence.dead_letters_of(event.marker)):
-            continue
         for account in event.whose.accounts:
             push_id = (event.marker, recipient_name(account, f"user:{event.marker}"))
             call = evidence.order.get(push_id)
-            if call is None or evidence.replayed[push_id]:
+            if call is None or evidence.replayed[push_id] or event.marker in facts.out_of_order:
                 continue
             group = (fifo_group(event.marker), account)
             if last_call.get(group, 0) > call:

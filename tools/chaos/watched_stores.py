@@ -9,11 +9,11 @@ from datetime import date
 from chaos.fault_injector import FaultInjector, describe, error_name, markers_of
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting
 from push_relay.core.delivery.batching import Added, BatchedPush, BatchStore, Window
-from push_relay.core.delivery.ledger import PARKED, Claim, Claimed, ClaimRequest, Ledger, Settlement
+from push_relay.core.delivery.ledger import PARKED, Claimed, ClaimRequest, Ledger, Settlement
 from push_relay.core.delivery.permits import Drawn, Permits, PermitStore
 from push_relay.core.errors import LedgerUnavailable, RelayError
 from push_relay.core.event import Replay
-from push_relay.core.push import Push, Receipt
+from push_relay.core.push import Push
 
 
 class WatchedLedger:
@@ -25,32 +25,21 @@ class WatchedLedger:
         self.error_code_of = inner.error_code_of
         self.clear_parked = inner.clear_parked
 
-    def claim(
-        self, key: str, lease_secs: float, replay: Replay, replay_id: str, forget_before: float = 0.0
-    ) -> Claim:
-        """Claim a push."""
-        self.injector.at("before_claim")
-        claim = self.inner.claim(key, lease_secs, replay, replay_id, forget_before)
-        self._note_claim(ClaimRequest(key, lease_secs, replay), claim)
-        self.injector.at("after_claim")
-        return claim
-
     def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
         """Claim pushes in one round trip."""
         self.injector.at("before_claim")
         answers = self.inner.claim_all(requests)
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Claimed):
-                self._note_claim(request, answer.claim)
+                self.injector.note(
+                    "claimed",
+                    key=request.key,
+                    claim=answer.claim,
+                    lease_secs=round(request.lease_secs, 3),
+                    is_replay=request.replay is not Replay.NO,
+                )
         self.injector.at("after_claim")
         return answers
-
-    def _note_claim(self, request: ClaimRequest, claim: Claim) -> None:
-        is_replay = request.replay is not Replay.NO
-        lease_secs = round(request.lease_secs, 3)
-        self.injector.note(
-            "claimed", key=request.key, claim=claim, lease_secs=lease_secs, is_replay=is_replay
-        )
 
     def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
         """End claims in one round trip."""
@@ -94,12 +83,6 @@ class WatchedLedger:
         self.injector.note("noted_window", key=key, overwrite=overwrite, was_noted=noted != window)
         self.injector.at("after_note_window")
         return noted
-
-    def release(self, key: str, receipt: Receipt) -> None:
-        """Release a claim."""
-        self.injector.at("before_release")
-        self.inner.release(key, receipt)
-        self.injector.at("after_release")
 
 
 class WatchedPermitStore:

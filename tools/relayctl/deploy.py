@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 STACK: Final = "push-relay"
 ACCESS_KEY: Final = "local"
 SECRET_KEY: Final = "local"  # noqa: S105 - the local AWS accepts any key
+#: The environment of a program that calls the local AWS, and cannot reach a real account.
+LOCAL_ENVIRONMENT: Final = {
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 #: The bucket of the functions' code.
 ARTIFACTS: Final = "push-relay-artifacts"
 _BUILD_TIMEOUT_SECS: Final = 300.0
@@ -105,17 +114,12 @@ class Sam:
     def _environment(self) -> dict[str, str]:
         """Return this process's environment without what could lead sam to a real AWS account."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
-        return kept | {
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
+        own = {
             "SAM_CLI_TELEMETRY": "0",
             "__SAM_CLI_APP_DIR": str(self.directory / "sam"),
             "NO_PROXY": "127.0.0.1,localhost",
         }
+        return kept | LOCAL_ENVIRONMENT | own
 
 
 def client(aws: LocalAws, service: str) -> Any:

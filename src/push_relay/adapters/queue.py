@@ -29,7 +29,7 @@ _CALL_SECS = aws.ATTEMPTS * (aws.CONNECT_SECS + aws.READ_SECS) + aws.PAUSE_SECS
 
 
 class SqsQueue:
-    """The queue, in which events wait, and the dead-letter queue, for events that cannot be delivered."""
+    """The queue, in which events arrive, and the dead-letter queue, for events that cannot be delivered."""
 
     def __init__(self, url: str, dead_letter_url: str, now: Callable[[], float]) -> None:
         self._url = url

@@ -22,10 +22,11 @@ optional, and has to be ignored by a version that does not know it.
 
 A message without `push-relay-event` was written by another program.
 
-*Queued* by `receive`; *parked* for a later attempt; *dead*: in the dead-letter queue; *copied*: a message
-that was replaced by a copy, because it may have crashed the function. *Of others*: a copied or dead message
-whose body another program wrote; these attributes keep its identity and its age. `receive` writes an item of
-a request that became no event in the same way, so that `deliver` dead-letters it.
+*Queued* by `receive`; *parked* for a later attempt, if the backlog did not take the event or the version
+before has to understand it; *dead*: in the dead-letter queue; *copied*: a message that was replaced by a
+copy, because it may have crashed the function. *Of others*: a copied or dead message whose body another
+program wrote; these attributes keep its identity and its age. `receive` writes an item of a request that
+became no event in the same way, so that `deliver` dead-letters it.
 
 The attributes are not authenticated: any program that may send to the queue can write them.
 """

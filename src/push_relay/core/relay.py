@@ -15,8 +15,9 @@ from typing import Protocol
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.batching import account_of
-from push_relay.core.delivery.lane import Feed, Lane, ParallelMap
+from push_relay.core.delivery.lane import Feed, Lane
 from push_relay.core.delivery.run_parts import Task
+from push_relay.core.delivery.threads import ParallelMap
 from push_relay.core.delivery.wake_up import SOURCE
 from push_relay.core.errors import UnknownAccount
 from push_relay.core.event import Event

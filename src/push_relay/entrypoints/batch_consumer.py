@@ -22,7 +22,7 @@ from typing import Any
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.backlog import Shelf, Waiting
 from push_relay.core.delivery.batching import account_of
-from push_relay.core.delivery.wake_up import ALL, SOURCE, woken_account
+from push_relay.core.delivery.wake_up import SOURCE
 from push_relay.core.errors import Crashed, RelayError
 from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
@@ -30,8 +30,7 @@ from push_relay.core.outcomes import Disposition, code_of, safe_detail
 from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
-from push_relay.entrypoints.backlog_feed import BacklogFeed
-from push_relay.entrypoints.drain import Drainer
+from push_relay.entrypoints.drain import Backlogs, Drainer
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.isolation import Isolation, one_by_one
 from push_relay.entrypoints.memory import portions
@@ -40,9 +39,6 @@ from push_relay.entrypoints.queue_record import QueueRecord, read_batch
 from push_relay.telemetry import Telemetry
 
 type Response = dict[str, list[dict[str, str]]]
-
-#: Seconds until another worker drains an account that this one must not drain.
-_WAKE_SECS = 5.0
 
 #: Removes the AWS envelopes from one message.
 type Unwrap = Callable[[Mapping[str, Any]], Event | Arrival]
@@ -109,7 +105,7 @@ class BatchConsumer:
         return {"batchItemFailures": [{"itemIdentifier": str(r.content.get("messageId"))} for r in kept]}
 
     def _handled(
-        self, wave: Sequence[QueueRecord], left: TimeLeft, backlogs: "Backlogs"
+        self, wave: Sequence[QueueRecord], left: TimeLeft, backlogs: Backlogs
     ) -> Sequence[QueueRecord]:
         """Handle records together; return those that SQS has to keep."""
         early = [record for record in wave if self._is_early(record)]
@@ -152,7 +148,7 @@ class BatchConsumer:
     # --- from a record to its receipts ------------------------------------------------------------------
 
     def _deliver(
-        self, batch: Sequence[QueueRecord], unwrap: Unwrap, left: TimeLeft, backlogs: "Backlogs"
+        self, batch: Sequence[QueueRecord], unwrap: Unwrap, left: TimeLeft, backlogs: Backlogs
     ) -> None:
         """Make events of records and deliver them together; note its receipts on each record."""
         for record in batch:
@@ -244,51 +240,6 @@ class BatchConsumer:
             return False
         self.ending.dead_letter(record)
         return not parked or record.event is not None
-
-
-class Backlogs:
-    """The backlogs that an invocation may have to drain."""
-
-    def __init__(self, drainer: Drainer, left: TimeLeft, *, may_drain: bool) -> None:
-        self._drainer = drainer
-        self._left = left
-        self._may_drain = may_drain
-        self._feeds: dict[str, BacklogFeed] = {}
-        self._woken: set[str] = set()
-
-    def feed(self, account: str) -> BacklogFeed | None:
-        """Return the feed of an account, from which a run takes urgent events."""
-        if not self._may_drain:
-            return None
-        # One for all waves: it remembers what any of their runs has found announced.
-        if account not in self._feeds:
-            self._feeds[account] = self._drainer.feed(account, self._left)
-        return self._feeds[account]
-
-    def wake_for(self, event: Event) -> bool:
-        """Note a wake-up; return whether the event is one."""
-        account = woken_account(event)
-        self._woken |= {account} if account else set()
-        return account is not None
-
-    def end(self, delete_finished: Callable[[], bool]) -> None:
-        """Drain the accounts that have a wake-up, or announced events; never raises.
-
-        delete_finished  deletes the finished records before; returns whether that was possible
-        """
-        for feed in self._feeds.values():
-            feed.flush()
-        if ALL in self._woken:
-            self._drainer.tick()
-        announced = {account for account, feed in self._feeds.items() if feed.end.announced}
-        accounts = self._woken - {ALL} | announced
-        if not accounts:
-            return
-        if self._may_drain and delete_finished():
-            self._drainer.drain(accounts, self._left, announced)
-        else:
-            # Whatever prevents the drain here may do so in the next invocation too.
-            self._drainer.wake(accounts, _WAKE_SECS)
 
 
 def _waves(batch: Sequence[QueueRecord]) -> Iterator[list[QueueRecord]]:

@@ -1,13 +1,18 @@
 """Drain the backlog: send what is due, until nothing is or until the invocation's time is up."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.lane import ParallelMap
+from push_relay.core.delivery.threads import ParallelMap
+from push_relay.core.delivery.wake_up import ALL, woken_account
 from push_relay.core.errors import RelayError
+from push_relay.core.event import Event
 from push_relay.core.outcomes import code_of, safe_detail
 from push_relay.entrypoints.backlog_feed import BacklogFeed, FeedParts
+
+#: Seconds until another worker drains an account that this one must not drain.
+_WAKE_SECS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +81,48 @@ class Drainer:
 
     def _trouble(self, error: RelayError) -> None:
         self.parts.telemetry.trouble("the backlog was not read", error_code=error.code, detail=error.detail)
+
+
+class Backlogs:
+    """The backlogs that an invocation may have to drain."""
+
+    def __init__(self, drainer: Drainer, left: TimeLeft, *, may_drain: bool) -> None:
+        self._drainer = drainer
+        self._left = left
+        self._may_drain = may_drain
+        self._feeds: dict[str, BacklogFeed] = {}
+        self._woken: set[str] = set()
+
+    def feed(self, account: str) -> BacklogFeed | None:
+        """Return the feed of an account, from which a run takes urgent events."""
+        if not self._may_drain:
+            return None
+        # One for all waves: it remembers what any of their runs has found announced.
+        if account not in self._feeds:
+            self._feeds[account] = self._drainer.feed(account, self._left)
+        return self._feeds[account]
+
+    def wake_for(self, event: Event) -> bool:
+        """Note a wake-up; return whether the event is one."""
+        account = woken_account(event)
+        self._woken |= {account} if account else set()
+        return account is not None
+
+    def end(self, delete_finished: Callable[[], bool]) -> None:
+        """Drain the accounts that have a wake-up, or announced events; never raises.
+
+        delete_finished  deletes the finished records before; returns whether that was possible
+        """
+        for feed in self._feeds.values():
+            feed.flush()
+        if ALL in self._woken:
+            self._drainer.tick()
+        announced = {account for account, feed in self._feeds.items() if feed.end.announced}
+        accounts = self._woken - {ALL} | announced
+        if not accounts:
+            return
+        if self._may_drain and delete_finished():
+            self._drainer.drain(accounts, self._left, announced)
+        else:
+            # Whatever prevents the drain here may do so in the next invocation too.
+            self._drainer.wake(accounts, _WAKE_SECS)

@@ -1,1 +1,1 @@
-"""The modules by which the version before shared an account: both versions may run side by side."""
+"""The stores of the version before, frozen: both versions may run side by side. Do not adapt them."""

@@ -14,7 +14,7 @@ from datetime import date
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, LedgerTable, number, text
 from push_relay.core.delivery.quota import Allowance
-from samples.version_before.daily_quota import Counted
+from samples.version_before.values import Counted
 
 #: Seconds that a day's counts are kept after the last call.
 KEPT_SECS = 3 * 86_400

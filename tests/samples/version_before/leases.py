@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from samples.version_before.connections import WISH_SECS, View
-from samples.version_before.worker_leases import Refused
+from samples.version_before.values import WISH_SECS, Refused, View
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef

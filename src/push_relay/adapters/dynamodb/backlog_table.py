@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import batched
 from typing import Any, NamedTuple
 
-from push_relay.adapters import aws
-from push_relay.adapters.dynamodb.table import ConditionFailed, Item, text
+from push_relay.adapters.dynamodb.table import Item, call, text
 from push_relay.core.errors import LedgerUnavailable
 
 #: Requests that DynamoDB accepts in one call.
@@ -114,16 +113,7 @@ class BacklogTable:
         return {key: request for key, request in requests.items() if key in left}
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
-
-        try:
-            return getattr(aws.dynamodb(), operation)(**arguments)
-        except ClientError as exc:
-            if aws.error_name(exc) == "ConditionalCheckFailedException":
-                raise ConditionFailed(dict(exc.response.get("Item", {}))) from None
-            raise LedgerUnavailable(f"the backlog did not answer ({aws.error_name(exc)})") from None
-        except BotoCoreError as exc:
-            raise LedgerUnavailable(f"the backlog did not answer ({aws.error_name(exc)})") from None
+        return call(operation, "the backlog", **arguments)
 
 
 def _key_of(request: Mapping[str, Any]) -> Key:

@@ -36,8 +36,6 @@ from push_relay.adapters.process import Threads
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.ledger import PARKED, Claim, Claimed, ClaimRequest, Settlement
 from push_relay.core.errors import ClaimHeld, LedgerUnavailable
-from push_relay.core.event import Replay
-from push_relay.core.push import Receipt
 
 #: The writes of a group that are made at a time. botocore's connections to DynamoDB have to suffice for them.
 AT_A_TIME = 10
@@ -56,20 +54,6 @@ class DynamoDbLedger:
         self._now = now
         self._writes = writes or SingleWrites(table, Threads(AT_A_TIME), AT_A_TIME)
         self._owned = OwnedClaims()
-
-    def claim(
-        self,
-        key: str,
-        lease_secs: float,
-        replay: Replay = Replay.NO,
-        replay_id: str = "",
-        forget_before: float = 0.0,
-    ) -> Claim:
-        """Claim a push for `lease_secs`; see the port for which pushes can be claimed."""
-        (answer,) = self.claim_all([ClaimRequest(key, lease_secs, replay, replay_id, forget_before)])
-        if isinstance(answer, LedgerUnavailable):
-            raise answer
-        return answer.claim
 
     def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
         """Claim pushes in one round trip. Never raises."""
@@ -108,11 +92,9 @@ class DynamoDbLedger:
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Record the end of a claimed push, unless it was claimed again in the meantime."""
-        self._end(Settlement(key, status, error_code))
-
-    def release(self, key: str, receipt: Receipt) -> None:
-        """Park a claimed push, with what it waits for, so that any worker can claim it."""
-        self._end(Settlement(key, PARKED, receipt.error_code or "", receipt.source, receipt.event_id))
+        (error,) = self.end_all([Settlement(key, status, error_code)])
+        if error:
+            raise error
 
     def error_code_of(self, key: str) -> str:
         """Return the error code that a push was settled with; empty if there is none."""
@@ -169,11 +151,6 @@ class DynamoDbLedger:
         except ConditionFailed:
             raise lost from None
         return item["window"]["S"]
-
-    def _end(self, settlement: Settlement) -> None:
-        (error,) = self.end_all([settlement])
-        if error:
-            raise error
 
 
 class OwnedClaims:

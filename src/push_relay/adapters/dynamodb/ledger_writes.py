@@ -19,6 +19,7 @@ from push_relay.core.delivery.ledger import (
     ClaimRequest,
     Settlement,
 )
+from push_relay.core.delivery.threads import ParallelMap
 from push_relay.core.errors import LedgerUnavailable
 
 PREFIX = "push#"
@@ -99,14 +100,6 @@ class GroupWrites(Protocol):
 
     def end(self, writes: Sequence[EndWrite]) -> Answers[None]:
         """Write the ends of claims. A claim that its owner no longer has is left as it is."""
-        ...
-
-
-class ParallelMap(Protocol):
-    """Calls a function with several items at a time, and returns the results in the items' order."""
-
-    def __call__[T, R](self, function: Callable[[T], R], items: Sequence[T], at_a_time: int) -> Sequence[R]:
-        """Call the function with each item."""
         ...
 
 

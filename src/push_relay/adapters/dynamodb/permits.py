@@ -131,7 +131,7 @@ class DynamoDbPermits:
         return Permits(
             leases=dict(_leases(item)),
             calls={day: DayCalls(**_fields(DayCalls, each["M"])) for day, each in days.items()},
-            cooldown=Cooldown(**_fields(Cooldown, cooldown))._replace(stamp=""),
+            cooldown=Cooldown(**_fields(Cooldown, cooldown)),
             announced=bool(item.get("announced", {}).get("BOOL")),
             woken=_integer(item.get("woken")),
             crashed=bool(item.get("crashed", {}).get("BOOL")),

@@ -1,14 +1,14 @@
-"""The relay's DynamoDB table: conditional writes, and DynamoDB's errors as the relay's own.
+"""The table of the ledger and the permits: conditional writes, and DynamoDB's errors as the relay's own.
 
-All items are in one table with one key, `pk`, whose beginning shows what an item is:
+All items have one key, `pk`, whose beginning shows what an item is:
 
-| `pk`                       | item                                   | module         |
-|----------------------------|----------------------------------------|----------------|
-| `push#<key>`               | a push that was claimed                | `ledger.py`    |
-| `digest#<window>`          | the pushes of a batch window           | `batches.py`   |
-| `quota#<account>#<day>`    | the calls of an account's day          | `calls.py`     |
-| `connections#<account>`    | the leases of an account's connections | `leases.py`    |
-| `cooldown#<account>`       | the cool-down of an account            | `cooldown.py`  |
+| `pk`                       | item                                              | module         |
+|----------------------------|---------------------------------------------------|----------------|
+| `push#<key>`               | a push that was claimed                           | `ledger.py`    |
+| `digest#<window>`          | the pushes of a batch window                      | `batches.py`   |
+| `connections#<account>`    | the permits of an account                         | `permits.py`   |
+| `quota#<account>#<day>`    | the calls of an account's day that were drawn     | `permits.py`   |
+| `cooldown#<account>`       | the cool-down that the version before has written | `permits.py`   |
 
 `expires_at` is the TTL attribute, in seconds since the epoch. DynamoDB deletes expired items within days, and
 nothing relies on the deletion.
@@ -65,17 +65,17 @@ class LedgerTable:
 
     def update(self, **arguments: Any) -> Item:
         """Update an item; return what `ReturnValues` names. Raises ConditionFailed, LedgerUnavailable."""
-        answer = self._call("update_item", TableName=self.name, **arguments)
+        answer = call("update_item", TableName=self.name, **arguments)
         return dict(answer.get("Attributes", {}))
 
     def get(self, **arguments: Any) -> Item:
         """Return an item as it is now; empty if there is none. Raises LedgerUnavailable."""
-        answer = self._call("get_item", TableName=self.name, ConsistentRead=True, **arguments)
+        answer = call("get_item", TableName=self.name, ConsistentRead=True, **arguments)
         return dict(answer.get("Item", {}))
 
     def execute(self, statements: Sequence[Statement]) -> list[StatementAnswer]:
         """Execute up to 25 statements in one call; each has its own answer. Raises LedgerUnavailable."""
-        answer = self._call(
+        answer = call(
             "batch_execute_statement",
             Statements=[
                 {
@@ -97,19 +97,23 @@ class LedgerTable:
             for error in errors
         ]
 
-    @staticmethod
-    def _call(operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
 
-        try:
-            return getattr(aws.dynamodb(), operation)(**arguments)
-        except ClientError as exc:
-            if aws.error_name(exc) == "ConditionalCheckFailedException":
-                repeats = exc.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-                raise ConditionFailed(exc.response.get("Item", {}), is_repeated=repeats > 0) from None
-            raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None
-        except BotoCoreError as exc:
-            raise LedgerUnavailable(f"the ledger did not answer ({aws.error_name(exc)})") from None
+def call(operation: str, store: str = "the ledger", **arguments: Any) -> Any:
+    """Call DynamoDB, and return its answer. `store` is the store's name in the text of an error.
+
+    Raises ConditionFailed, LedgerUnavailable.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
+
+    try:
+        return getattr(aws.dynamodb(), operation)(**arguments)
+    except ClientError as exc:
+        if aws.error_name(exc) == "ConditionalCheckFailedException":
+            repeats = exc.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+            raise ConditionFailed(exc.response.get("Item", {}), is_repeated=repeats > 0) from None
+        raise LedgerUnavailable(f"{store} did not answer ({aws.error_name(exc)})") from None
+    except BotoCoreError as exc:
+        raise LedgerUnavailable(f"{store} did not answer ({aws.error_name(exc)})") from None
 
 
 def text(value: str) -> "AttributeValueTypeDef":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery import cooldown
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.permit_ask import Lane
+from push_relay.core.delivery.permit_ask import PermitParts
 from push_relay.core.delivery.permit_calls import AccountDays, CallRequest, missing
 from push_relay.core.delivery.permit_circuit import FRESH_SECS, STOPPED_SECS, PermitCircuit, mark_of
 from push_relay.core.delivery.permit_worker import PermitSession
@@ -53,13 +53,13 @@ class AccountPermits:
         self._shared = SharedPermits(store, self._days, clock, sleep)
         self._circuit = PermitCircuit(self._shared, self._days, clock)
         process = secrets.token_hex(6)
-        self._lane = Lane(self._shared, self._circuit, self._days, clock, process, count(1))
+        self._parts = PermitParts(self._shared, self._circuit, self._days, clock, process, count(1))
 
     def session(
         self, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
     ) -> PermitSession:
         """Begin a session."""
-        return PermitSession(self._lane, time_left, drains=drains, drains_now=drains_now)
+        return PermitSession(self._parts, time_left, drains=drains, drains_now=drains_now)
 
     def refusal(self, push: "Push") -> NotNow | None:
         """Return why a push cannot be sent now, by what this process knows; None if it can be tried."""
@@ -96,7 +96,7 @@ class AccountPermits:
 
     def _is_own(self, owner: str) -> bool:
         """Return whether a worker of this process has a connection. One of an unfinished call is nobody's."""
-        return self._lane.process in owner and not owner.endswith(UNFINISHED)
+        return self._parts.process in owner and not owner.endswith(UNFINISHED)
 
     def is_open(self, credentials: Callable[[], Credentials], *, high: bool, source: str = "") -> bool:
         """Return whether a push could be called now; see the port. Raises LedgerUnavailable."""

@@ -35,7 +35,7 @@ AFTER_MIDNIGHT_SECS = 5.0
 PROBE_PAUSE_SECS = 5.0
 #: Seconds after which a push that waits because of refused credentials is tried again. Trying it reads the
 #: secret, which may have changed.
-LOOK_SECS = 900.0
+SECRET_LOOK_SECS = 900.0
 _DAY_SECS = 86_400.0
 
 
@@ -68,7 +68,6 @@ class Cooldown(NamedTuple):
     spent        calls that failures have cost on that day
     refused      a mark of the credentials, if the vendor refused them; other credentials may be used
     reason       the error code of the last failure
-    stamp        differs with each write
     """
 
     failures: int = 0
@@ -80,7 +79,6 @@ class Cooldown(NamedTuple):
     spent: int = 0
     refused: str = ""
     reason: str = ""
-    stamp: str = ""
 
 
 class Failure(NamedTuple):
@@ -130,7 +128,7 @@ def wait(state: Cooldown, now: float) -> float:
 
 def pause(state: Cooldown, now: float) -> float:
     """Return seconds that a push waits before it is tried again; 0 if it may be tried now."""
-    return min(wait(state, now), LOOK_SECS) if state.refused else wait(state, now)
+    return min(wait(state, now), SECRET_LOOK_SECS) if state.refused else wait(state, now)
 
 
 def begin_probe(state: Cooldown, probe: str, now: float, lease_secs: float) -> Cooldown:

@@ -6,7 +6,7 @@ its own pushes wait.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,8 +22,9 @@ from push_relay.core.delivery.batching import (
 )
 from push_relay.core.delivery.permit_session import LanePermits
 from push_relay.core.delivery.run import Run
-from push_relay.core.delivery.run_parts import RunEnd, RunParts, Task, Threads
+from push_relay.core.delivery.run_parts import RunEnd, RunParts, Task
 from push_relay.core.delivery.sender import Sender
+from push_relay.core.delivery.threads import Threads
 from push_relay.core.errors import VendorRejected
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
@@ -60,14 +61,6 @@ class Feed(Protocol):
         ...
 
 
-class ParallelMap(Protocol):
-    """Calls a function with each item, `at_a_time` of them at once; returns results in the items' order."""
-
-    def __call__[T, R](
-        self, function: Callable[[T], R], items: Sequence[T], at_a_time: int
-    ) -> Sequence[R]: ...
-
-
 class _Own:
     """The pushes of an invocation's own events, as the supply of a run."""
 
@@ -92,14 +85,12 @@ class _Fed:
         self._lane = lane
         self._feed = feed
         self._time_left = time_left
-        self.singles: defaultdict[int, list[tuple[Task, SinglePush]]] = defaultdict(list)
+        self._singles: defaultdict[int, list[tuple[Task, SinglePush]]] = defaultdict(list)
 
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
-        taken = self._feed.take(count, urgent=urgent)
-        while taken:
+        while taken := self._feed.take(count, urgent=urgent):
             if to_send := [task for task in taken if not self._ends_elsewhere(task)]:
                 return to_send
-            taken = self._feed.take(count, urgent=urgent)
         return ()
 
     @property
@@ -112,7 +103,7 @@ class _Fed:
 
     def _ends_elsewhere(self, task: Task) -> bool:
         if isinstance(task.push, SinglePush):
-            self.singles[task.number].append((task, task.push))
+            self._singles[task.number].append((task, task.push))
             return True
         if task.push.batch_secs is not None:
             self._feed.ended(task, [self._lane.batcher.add(task.event, task.push, self._time_left)])
@@ -122,9 +113,20 @@ class _Fed:
     def ended(self, task: Task, receipt: Receipt) -> None:
         receipt = self._lane.confirmed(task.event, receipt)
         if refused := split_refused_batch(task.event, receipt):
-            self.singles[task.number] += [(task, push) for push in refused]
+            self._singles[task.number] += [(task, push) for push in refused]
         else:
             self._feed.ended(task, receipts_of_batch(receipt))
+
+    def finish(self, end: RunEnd) -> None:
+        """Send the pushes of refused batch pushes, and note how the run has ended."""
+        for pushes in self._singles.values():
+            tasks = {id(task): task for task, _ in pushes}
+            first = pushes[0][0]
+            receipts = self._lane.send_singly(first.event, [push for _, push in pushes], self._time_left)
+            # The receipts are the event's, and one of its pushes is enough to note them.
+            for task in tasks.values():
+                self._feed.ended(task, receipts if task is first else ())
+        self._feed.left(end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,22 +176,12 @@ class Lane:
         while True:
             fed = _Fed(self, feed, time_left)
             end = self._run(_Own(()), time_left, fed, drains=True)
-            self._send_fed_singles(fed, feed, time_left)
-            feed.left(end)
+            fed.finish(end)
             if end.has_more or not feed.goes_on():
                 return
 
-    def _send_fed_singles(self, fed: _Fed, feed: Feed, time_left: TimeLeft) -> None:
-        for pushes in fed.singles.values():
-            tasks = {id(task): task for task, _ in pushes}
-            first = pushes[0][0]
-            receipts = self.send_singly(first.event, [push for _, push in pushes], time_left)
-            # The receipts are the event's, and one of its pushes is enough to note them.
-            for task in tasks.values():
-                feed.ended(task, receipts if task is first else ())
-
     def _run(
-        self, own: _Own, time_left: TimeLeft, fed: "_Fed | None" = None, *, drains: bool = False
+        self, own: _Own, time_left: TimeLeft, fed: _Fed | None = None, *, drains: bool = False
     ) -> RunEnd:
         parts = RunParts(self.account, self.sender, self.permits, self.threads)
         return Run(parts, time_left, own, fed, drains=drains)()
@@ -206,9 +198,8 @@ class Lane:
             return []
         own, fed = _Own(tasks), _Fed(self, feed, time_left) if feed else None
         end = self._run(own, time_left, fed)
-        if feed and fed:
-            self._send_fed_singles(fed, feed, time_left)
-            feed.left(end)
+        if fed:
+            fed.finish(end)
         order = {id(task): number for number, task in enumerate(tasks)}
         return sorted(own.receipts, key=lambda ended: order[id(ended[0])])
 

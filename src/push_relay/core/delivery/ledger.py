@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Replay
 from push_relay.core.outcomes import Outcome
-from push_relay.core.push import BATCHED, Receipt
+from push_relay.core.push import BATCHED
 
 #: Seconds that the ledger remembers a push. An event that arrives again within them is a duplicate.
 LEDGER_MEMORY_SECS = 14 * 24 * 3600
@@ -41,7 +41,11 @@ class Claim(StrEnum):
 
 
 class ClaimRequest(NamedTuple):
-    """A claim of a push. The fields are the arguments of `Ledger.claim`."""
+    """A claim of a push for `lease_secs`.
+
+    The push must be unknown, forgotten, parked, settled in a way that the replay overrules, settled before
+    `forget_before` (seconds since the epoch), or claimed by a worker whose lease has ended.
+    """
 
     key: str
     lease_secs: float
@@ -88,16 +92,6 @@ class Ledger(Protocol):
     the push that this worker was granted. Safe to use from several threads.
     """
 
-    def claim(
-        self, key: str, lease_secs: float, replay: Replay, replay_id: str, forget_before: float = 0.0
-    ) -> Claim:
-        """Claim a push for `lease_secs`.
-
-        The push must be unknown, forgotten, parked, settled in a way that the replay overrules, settled
-        before `forget_before` (seconds since the epoch), or claimed by a worker whose lease has ended.
-        """
-        ...
-
     def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
         """Claim pushes in one round trip; return for each the answer, or why there is none. Never raises.
 
@@ -112,10 +106,6 @@ class Ledger(Protocol):
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Record the end of a claimed push: an outcome, or BATCHED."""
-        ...
-
-    def release(self, key: str, receipt: Receipt) -> None:
-        """Park a claimed push, with what it waits for, so that any worker can claim it."""
         ...
 
     def clear_parked(self, key: str) -> None:

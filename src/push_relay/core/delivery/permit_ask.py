@@ -20,6 +20,7 @@ from push_relay.core.delivery.permit_calls import (
 )
 from push_relay.core.delivery.permit_circuit import PermitCircuit, stopped
 from push_relay.core.delivery.permits import (
+    BUSY,
     DRAINS_NOW,
     Drawn,
     Permits,
@@ -34,11 +35,10 @@ from push_relay.core.errors import ConnectionsBusy, RelayError
 
 #: Draws of one ask. The first may show that the version before has used up more than was known.
 _DRAWS = 4
-BUSY = "the account's connections are all in use"
 
 
-class Lane(NamedTuple):
-    """The part that the workers of one account in one process have in common.
+class PermitParts(NamedTuple):
+    """The parts of an account's permits that its workers in one process share.
 
     process   a name that no other process has
     sessions  the numbers of its workers
@@ -85,8 +85,10 @@ type Verdict = Grant | NoCall | RelayError
 class Ask:
     """One ask of a worker. Its draws count with the first change that is stored after them."""
 
-    def __init__(self, lane: Lane, worker: str, requests: Sequence[CallRequest], share: Share) -> None:
-        self._lane = lane
+    def __init__(
+        self, parts: PermitParts, worker: str, requests: Sequence[CallRequest], share: Share
+    ) -> None:
+        self._parts = parts
         self._worker = worker
         self._requests = requests
         self._share = share
@@ -94,7 +96,7 @@ class Ask:
 
     def rule(self, permits: Permits) -> tuple[Permits, Sequence[Verdict]]:
         """Return the permits after this ask, and a verdict for each request. Raises LedgerUnavailable."""
-        now, state = self._lane.clock.now(), permits.cooldown
+        now, state = self._parts.clock.now(), permits.cooldown
         # If credentials were refused, the answer depends on those that a push is sent with.
         is_stopped = bool(state.until) and not state.refused
         if is_stopped and cooldown.wait(state, now):
@@ -106,7 +108,7 @@ class Ask:
                 busy = [ConnectionsBusy(BUSY) for _ in self._requests]
                 return permits._replace(announced=True), busy
             permits = permits._replace(woken=0)
-        limit = self._lane.days.quota.account.connections
+        limit = self._parts.days.quota.account.connections
         free = [number for number in free_connections(permits, limit, now) if number not in mine]
         if not mine and (not free or self._share.wanted < 1):
             return permits, [ConnectionsBusy(BUSY) for _ in self._requests]
@@ -135,10 +137,10 @@ class Ask:
             calls = drawn(calls, day, found)
         for _ in range(_DRAWS):
             able = [request for request in self._requests if missing(calls, request) is None]
-            lack = shortage(calls, able[:1] if only_one else able, self._lane.days.block)
+            lack = shortage(calls, able[:1] if only_one else able, self._parts.days.block)
             if lack is None:
                 break
-            found = self._lane.shared.store.draw(lack.day, lack.calls, lack.limit)
+            found = self._parts.shared.store.draw(lack.day, lack.calls, lack.limit)
             self._draws.append((lack.day, found))
             calls = drawn(calls, lack.day, found)
         return calls

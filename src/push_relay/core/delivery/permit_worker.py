@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from push_relay.core.clock import CLOCK_SKEW_SECS, TimeLeft
 from push_relay.core.delivery import cooldown
 from push_relay.core.delivery.encoding import Credentials
-from push_relay.core.delivery.permit_ask import BUSY, Ask, Grant, Lane, Share, Verdict
+from push_relay.core.delivery.permit_ask import Ask, Grant, PermitParts, Share, Verdict
 from push_relay.core.delivery.permit_calls import CallRequest, NoCall, drawn, unused
 from push_relay.core.delivery.permit_circuit import FAILURES, Rule
 from push_relay.core.delivery.permits import (
+    BUSY,
     DRAINS,
     DRAINS_NOW,
     UNFINISHED,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 #: and the call. Because of the second part, not every call needs a write that renews the lease.
 MARGIN_SECS, RENEWAL_SECS = 1.0, 2.0
 #: Seconds for which a look relies on what this process has seen.
-LOOK_SECS = 0.25
+LOOK_FRESH_SECS = 0.25
 
 
 class PermitSession:
@@ -44,15 +45,15 @@ class PermitSession:
     """
 
     def __init__(
-        self, lane: Lane, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
+        self, parts: PermitParts, time_left: TimeLeft, *, drains: bool = False, drains_now: bool = False
     ) -> None:
-        name = f"{lane.process}-{next(lane.sessions)}"
+        name = f"{parts.process}-{next(parts.sessions)}"
         self.worker = f"{DRAINS_NOW if drains_now else DRAINS if drains else ''}{name}"
         # No later write of this worker ends the reservation, and nobody takes it for a worker that drains.
         self._reserved = f"{name}{UNFINISHED}"
-        self._lane = lane
+        self._parts = parts
         self._time_left = time_left
-        account = lane.days.quota.account
+        account = parts.days.quota.account
         self._limit = account.connections
         self._call_secs = float(account.connect_timeout_secs + account.read_timeout_secs)
         self._finish_secs = account.vendor_finish_secs
@@ -75,19 +76,19 @@ class PermitSession:
 
     def ask(self, pushes: Sequence["Push"], wanted: int) -> Sequence[RelayError | None]:
         """Ask for connections, up to `wanted` in all, and for one call of each push. See `Session`."""
-        days = self._lane.days
-        with self._lane.shared.lock:
+        days = self._parts.days
+        with self._parts.shared.lock:
             requests = [self._request(push) for push in pushes]
             with self._lock:
                 waiting = len(self._busy) + len(self._grants)
-            ask = Ask(self._lane, self.worker, requests, Share(wanted, waiting, self._lease_secs))
-            verdicts = self._change(ask.rule, fresh_secs=self._lane.circuit.fresh_secs)
+            ask = Ask(self._parts, self.worker, requests, Share(wanted, waiting, self._lease_secs))
+            verdicts = self._change(ask.rule, fresh_secs=self._parts.circuit.fresh_secs)
             granted: set[date] = set()
             for push, verdict in zip(pushes, verdicts, strict=True):
                 if isinstance(verdict, Grant):
                     self._keep_grant(push, verdict)
                     granted.update(verdict.days)
-            days.report(self._lane.shared.known.calls, sorted(granted))
+            days.report(self._parts.shared.known.calls, sorted(granted))
         return [
             days.refusal(request, verdict) if isinstance(verdict, NoCall) else _error_of(verdict)
             for request, verdict in zip(requests, verdicts, strict=True)
@@ -95,7 +96,7 @@ class PermitSession:
 
     def _request(self, push: "Push") -> CallRequest:
         """Return the request for what a push lacks. It lacks nothing if its call was granted today."""
-        request = self._lane.days.request(push)
+        request = self._parts.days.request(push)
         grant = self._grants.get(push.key)
         return request._replace(days=[d for d in request.days if d not in grant.days]) if grant else request
 
@@ -111,7 +112,7 @@ class PermitSession:
     @contextmanager
     def call(self, push: "Push", credentials: Credentials, seconds: float) -> Iterator[float]:
         """Make one call of the vendor inside the context. See `Session`."""
-        deadline = self._lane.clock.monotonic() + seconds
+        deadline = self._parts.clock.monotonic() + seconds
         connection = self._take(push)
         try:
             end = self._secure(connection, seconds)
@@ -122,7 +123,7 @@ class PermitSession:
             raise
         try:
             # The steps before may have taken some of the time.
-            yield min(deadline - self._lane.clock.monotonic(), end - self._lane.clock.now())
+            yield min(deadline - self._parts.clock.monotonic(), end - self._parts.clock.now())
         except BaseException as exc:
             self._end(connection, grant, credentials, exc)
             raise
@@ -149,7 +150,7 @@ class PermitSession:
         """
         needed = min(seconds, self._call_secs + MARGIN_SECS)
         if self._left(connection) < needed:
-            with self._lane.shared.lock:
+            with self._parts.shared.lock:
                 # Another thread may have renewed all of them in the meantime.
                 if self._left(connection) < needed:
                     self._change(
@@ -157,19 +158,19 @@ class PermitSession:
                     )
         if connection not in self._held:
             raise ConnectionsBusy("the lease of the connection ended, and another worker has it")
-        return min(self._lane.clock.now() + seconds, self._held.get(connection, 0))
+        return min(self._parts.clock.now() + seconds, self._held.get(connection, 0))
 
     def _begin(self, push: "Push", credentials: Credentials, end: float) -> Grant:
         """Use up the push's call, which the circuit has to allow. Raises the errors of `call`."""
         while True:
             grant = self._call_of(push)
             try:
-                probe = self._lane.circuit.admit(credentials, end + CLOCK_SKEW_SECS, grant.probe)
+                probe = self._parts.circuit.admit(credentials, end + CLOCK_SKEW_SECS, grant.probe)
             except BaseException:
                 with self._lock:
                     self._spare.append(grant)
                 raise
-            days = self._lane.days.now()
+            days = self._parts.days.now()
             unused_days = [day for day in grant.days if day not in days]
             with self._lock:
                 if not all(day in grant.days for day in days):
@@ -200,16 +201,16 @@ class PermitSession:
         with self._lock:
             if is_unfinished:
                 self._held.pop(connection, None)
-                self._unfinished[connection] = math.ceil(self._lane.clock.now() + self._finish_secs)
+                self._unfinished[connection] = math.ceil(self._parts.clock.now() + self._finish_secs)
             elif isinstance(error, RelayError) and not isinstance(error, (*FAILURES, VendorRejected)):
                 # The vendor was not called.
                 self._spare.append(grant._replace(probe=""))
             self._busy.discard(connection)
-        self._note(grant.probe, self._lane.circuit.ended(error, grant.probe, credentials))
+        self._note(grant.probe, self._parts.circuit.ended(error, grant.probe, credentials))
 
     def _note(self, probe: str, rule: Rule) -> None:
         """Change the circuit, and reserve connections of unfinished calls."""
-        shared = self._lane.shared
+        shared = self._parts.shared
         if not self._unfinished and not probe and rule(shared.known.cooldown) == shared.known.cooldown:
             return
         with shared.lock:
@@ -227,13 +228,13 @@ class PermitSession:
         """Return whether events wait in the backlog that no worker has looked for. See `Session`."""
 
         def rule(found: Permits) -> tuple[Permits, bool]:
-            if drains_now(found, self.worker, self._lane.clock.now()):
+            if drains_now(found, self.worker, self._parts.clock.now()):
                 return found, False
             return found._replace(announced=False), found.announced
 
         has_cleared, self._has_cleared = self._has_cleared, False
         try:
-            found = self._change(rule, fresh_secs=LOOK_SECS)
+            found = self._change(rule, fresh_secs=LOOK_FRESH_SECS)
         except LedgerUnavailable:
             # The mark may be cleared, and then nobody else finds what was announced.
             self._has_cleared = True
@@ -242,7 +243,7 @@ class PermitSession:
 
     def release_idle(self, wanted: int) -> None:
         """Return idle connections beyond those that are wanted. If none is wanted, also unused calls."""
-        with self._lane.shared.lock:
+        with self._parts.shared.lock:
             with self._lock:
                 idle = [connection for connection in self._held if connection not in self._busy]
                 spare = idle[max(0, wanted - len(self._busy)) :]
@@ -255,12 +256,12 @@ class PermitSession:
 
     def finish(self, *, unless_announced: bool = False, has_survived: bool = True) -> bool:
         """Return all connections and the calls that were not made. See `Session`."""
-        with self._lane.shared.lock:
+        with self._parts.shared.lock:
             with self._lock:
                 calls = self._spare_calls()
             if not (self._held or calls or self._unfinished or self._is_unsure or unless_announced):
                 # Nobody has relied on it since it lost its last connection, and saw what was announced.
-                return self._had_any and (self._lane.shared.known.announced or self._has_cleared)
+                return self._had_any and (self._parts.shared.known.announced or self._has_cleared)
             ahead = self._drawn_ahead() if self._held else None
 
             def rule(found: Permits, calls: Sequence[Grant]) -> tuple[Permits, bool]:
@@ -306,14 +307,14 @@ class PermitSession:
 
     def _drawn_ahead(self) -> tuple[date, Drawn] | None:
         """Draw calls for the next worker if few are left, so that it need not do that before it calls."""
-        days, day = self._lane.days, self._lane.days.today
-        known = self._lane.shared.known.calls.get(day.isoformat())
+        days, day = self._parts.days, self._parts.days.today
+        known = self._parts.shared.known.calls.get(day.isoformat())
         limit = days.quota.unreserved
         few = max(1, days.block // 2)
         if not known or known.drawn - known.used >= few or known.drawn + known.elsewhere >= limit:
             return None
         with suppress(LedgerUnavailable):
-            return day, self._lane.shared.store.draw(day, days.block, limit)
+            return day, self._parts.shared.store.draw(day, days.block, limit)
         return None
 
     def _spare_calls(self) -> list[Grant]:
@@ -339,7 +340,7 @@ class PermitSession:
         is_repeatable: bool = True,
     ) -> T:
         """Change the permits, and reserve connections of unfinished calls. Raises LedgerUnavailable."""
-        shared = self._lane.shared
+        shared = self._parts.shared
         with shared.lock:
             with self._lock:
                 unfinished = dict(self._unfinished)
@@ -372,11 +373,11 @@ class PermitSession:
         return permits
 
     def _with_leases(self, permits: Permits, connections: Iterable[int]) -> Permits:
-        end = math.ceil(self._lane.clock.now() + self._lease_secs)
+        end = math.ceil(self._parts.clock.now() + self._lease_secs)
         return with_leases(permits, connections, self.worker, end)
 
     def _left(self, connection: int) -> float:
-        return self._held.get(connection, 0) - self._lane.clock.now()
+        return self._held.get(connection, 0) - self._parts.clock.now()
 
     @property
     def _lease_secs(self) -> float:

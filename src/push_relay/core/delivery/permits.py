@@ -19,6 +19,8 @@ DRAINS = "drain-"
 DRAINS_NOW = DRAINS + "now-"
 #: The end of the name under which the connection of an unfinished call is reserved.
 UNFINISHED = "-unfinished"
+#: The detail of ConnectionsBusy.
+BUSY = "the account's connections are all in use"
 #: Seconds after which a wake-up that was announced is taken for lost.
 WAKE_GRACE_SECS = 5
 #: Seconds after which a wake-up starts a drain if all connections are leased: at least, at most.

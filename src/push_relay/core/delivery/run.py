@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.permits import BUSY
 from push_relay.core.delivery.run_parts import Ahead, Ready, RunEnd, RunParts, Supply, Task
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
@@ -325,7 +326,7 @@ class Run:
             left, self._ready = self._ready, []
             if self._drains and self._own_is_dry:
                 self._is_dry, self._end = True, self._end._replace(has_more=True)
-        error = ConnectionsBusy("the account's connections are all in use")
+        error = ConnectionsBusy(BUSY)
         receipts = [Receipt.of_error(ready.task.event, error, ready.task.push) for ready in left]
         self._settle([*zip(left, map(self._sender.paced, receipts), strict=True)])
 

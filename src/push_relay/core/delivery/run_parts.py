@@ -1,13 +1,14 @@
 """The values of a run: its pushes, its parts, and its end."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.delivery.permit_session import LanePermits
 from push_relay.core.delivery.sender import Sender
+from push_relay.core.delivery.threads import Threads
 from push_relay.core.event import Event
 from push_relay.core.push import Push, Receipt
 
@@ -46,14 +47,6 @@ class Supply(Protocol):
 
     def ended(self, task: Task, receipt: Receipt) -> None:
         """Note that a push has ended, and is recorded in the ledger if it was claimed."""
-        ...
-
-
-class Threads(Protocol):
-    """Threads that run functions side by side."""
-
-    def start(self, function: Callable[[], None]) -> Callable[[], None]:
-        """Start a function, which never raises; return a function that waits for its end."""
         ...
 
 

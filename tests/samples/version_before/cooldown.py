@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
-from push_relay.core.delivery.cooldown import Cooldown
+from samples.version_before.values import Cooldown
 
 #: Seconds that the state is kept after its last moment. Without a state, calls are allowed.
 KEPT_SECS = 3 * 86_400
