@@ -148,7 +148,7 @@ class Telemetry:
         self._latencies: dict[str, list[float]] = defaultdict(list)
         self._quota: dict[str, float] = {}  # by account, in percent
         self._refusals = _Refusals(monotonic)
-        self._lock = Lock()  # pushes are sent from several threads
+        self._lock = Lock()  # pushes are sent, and drained events end, in several threads
 
     def accepted(self, *events: Event) -> None:
         """Note that the events of a request were queued. Several share a line: a request may have 1,000."""
@@ -207,9 +207,10 @@ class Telemetry:
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
         """Note the receipts of pushes; `attempt` is the attempt's number, from 1."""
         for receipt in receipts:
-            self._counts[receipt.source].update(_metrics(receipt))
-            if receipt.latency_ms is not None:
-                self._latencies[receipt.source].append(receipt.latency_ms)
+            with self._lock:
+                self._counts[receipt.source].update(_metrics(receipt))
+                if receipt.latency_ms is not None:
+                    self._latencies[receipt.source].append(receipt.latency_ms)
             self._log(receipt, {"attempt": attempt})
 
     def refused(self, receipt: Receipt) -> None:

@@ -91,6 +91,16 @@ def test_an_item_shows_what_waits_and_why(workers: Workers) -> None:
     ]
 
 
+def test_an_item_does_not_show_a_forged_name_of_a_source(workers: Workers) -> None:
+    """It may hold anything, and may be larger than an item. The event itself keeps it."""
+    backlog = workers.one()
+    forged = WAITING._replace(event=replace(EVENT, source="canary@example.com" * 30_000, identity="forged"))
+    assert backlog.put([forged, WAITING]) == [None, None]
+    names = {item["source"]["S"] for item in workers.items()["default#1"]}
+    assert [name[:7] for name in sorted(names)] == ["bakery", "sha256:"]
+    assert forged.event in [each.event for each in backlog.due(SHELF, 2, NOW) if isinstance(each, Waiting)]
+
+
 def test_the_reference_lists_the_attributes_of_the_items(workers: Workers) -> None:
     """People read the table with other tools too."""
     stored(workers.one(), WAITING, LARGE_ONE._replace(due=0.0))

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -221,11 +222,13 @@ def test_both_versions_share_the_connections(fleet: Fleet) -> None:
 
 
 def test_both_versions_at_once_never_lease_a_fourth_connection(fleet: Fleet) -> None:
-    """Each thread checks the number of calls that go on."""
+    """Each thread checks the number of calls that go on. How many meet is up to the scheduler."""
     running: list[object] = []
     most: list[int] = []
+    made: Counter[str] = Counter()
 
-    def called(calls: int) -> None:
+    def called(version: str, calls: int) -> None:
+        made[version] += calls
         mine = [object() for _ in range(calls)]
         running.extend(mine)
         most.append(len(running))
@@ -242,7 +245,7 @@ def test_both_versions_at_once_never_lease_a_fourth_connection(fleet: Fleet) -> 
                 mine = list(old.take(free, 20).mine) if free else []
                 if not mine:
                     continue
-                called(len(mine))
+                called("before", len(mine))
                 old.pass_on(dict.fromkeys(mine), 20)
 
     def after() -> None:
@@ -252,11 +255,12 @@ def test_both_versions_at_once_never_lease_a_fourth_connection(fleet: Fleet) -> 
             push = pushes(1, turn)[0]
             if session.ask([push], 2) == [None]:
                 with session.call(push, CREDENTIALS, 5.0):
-                    called(1)
+                    called("after", 1)
             session.finish()
 
     at_once([lambda: before("old1"), lambda: before("old2"), after, after])
-    assert max(most) == 3
+    assert 2 <= max(most) <= 3
+    assert set(made) == {"before", "after"}
     assert {lease.owner for lease in fleet.store.read().leases.values()} == set()
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from fakes import World
 from invocations import bus_event, sqs_batch, sqs_copy, sqs_parked, sqs_queued, sqs_record
+from push_relay.core.delivery.backlog import Shelf
+from push_relay.core.delivery.wake_up import SOURCE, wake_up
 from push_relay.core.errors import (
     CircuitOpen,
     LedgerUnavailable,
@@ -21,6 +23,7 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
+from push_relay.core.push import DEFAULT_ACCOUNT
 
 NOW = 1_800_000_000.0
 NO_FAILURES = {"batchItemFailures": []}
@@ -125,6 +128,21 @@ def test_a_wake_up_is_queued_for_the_time_at_which_an_event_is_due() -> None:
     world.deliver(sqs_batch(*records))
     assert len(world.parked) == 4
     assert world.messages.woken == [("default", NOW + 601), ("default", NOW + 900)]
+
+
+@pytest.mark.parametrize("name", ["nobody", "default#1", "#part", "x" * 3000, ["default"]])
+def test_an_early_message_makes_no_shelf_for_an_account_that_does_not_exist(name: object) -> None:
+    """The list of shelves never shrinks, and each tick looks at all of them. A long name fits no key."""
+    world = World()
+    forged = Event(SOURCE, "w", SOURCE, {"window": "w", "account": name}, NOW, "w")
+    records = [sqs_parked(forged, 2, NOW + 600), sqs_parked(event(), 2, NOW + 600, message_id="m-2")]
+    assert world.deliver(sqs_batch(*records)) == NO_FAILURES
+    assert world.backlog.known == {Shelf(DEFAULT_ACCOUNT)}
+    assert len(world.parked) == 2
+    world.clock.time = NOW + 600
+    world.deliver(sqs_batch(sqs_queued(wake_up(DEFAULT_ACCOUNT, NOW))))
+    assert sorted(world.witness.outcomes) == [Outcome.DELIVERED, Outcome.FAILED]
+    assert [dead_letter.error_code for dead_letter in world.messages.dead_letters] == ["unknown_account"]
 
 
 def test_an_event_is_parked_although_no_wake_up_can_be_queued() -> None:
@@ -322,6 +340,14 @@ def test_a_message_without_a_time_of_sending_is_not_too_old(when: Any) -> None:
     world.deliver(sqs_batch(record))
     world.deliver(bus_event({"degrees": 451}, time=when))
     assert [parked.received_at for parked, _, _ in world.parked] == [NOW, NOW]
+
+
+def test_an_event_whose_publisher_chose_a_time_in_the_future_does_not_wait_for_it() -> None:
+    """The time of its arrival is its place in the backlog, where nothing is due before its time."""
+    world = World()
+    throttled(world)
+    world.deliver(bus_event({"degrees": 451}, time="2029-01-15T08:00:00Z"))
+    assert [parked.received_at for parked, _, _ in world.parked] == [NOW]
 
 
 def test_a_crash_does_not_park_the_message() -> None:

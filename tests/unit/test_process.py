@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 
 import pytest
 
@@ -15,6 +16,23 @@ def test_threads_keep_the_order_and_raise_errors() -> None:
         assert threads(str, range(20), at_a_time) == [str(i) for i in range(20)]
         with pytest.raises(ZeroDivisionError):
             threads(lambda n: 1 // n, [1, 0], at_a_time)
+
+
+def test_no_thread_goes_on_after_an_error_of_another_one() -> None:
+    """Lambda would freeze it in the middle of a call, and a later invocation would go on with it."""
+    failed, ended = threading.Event(), threading.Event()
+
+    def call(number: int) -> None:
+        if number == 0:
+            failed.set()
+            raise ZeroDivisionError
+        failed.wait(10)
+        time.sleep(0.05)
+        ended.set()
+
+    with pytest.raises(ZeroDivisionError):
+        Threads(2)(call, [0, 1], 2)
+    assert ended.is_set()
 
 
 @pytest.mark.parametrize("at_a_time", [1, 2, 3])

@@ -1,5 +1,8 @@
 """Log lines and metrics have the documented keys, names and format."""
 
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -176,6 +179,22 @@ def test_an_error_code_with_an_alarm_has_a_metric_beside_its_outcome(code: str, 
             metric: [1.0],
         }
     assert len(output.metrics) == 2
+
+
+def test_threads_that_note_receipts_at_once_lose_none() -> None:
+    """The accounts are drained side by side, and may have events of the same source."""
+
+    def begin() -> Counter[str]:
+        time.sleep(0.05)
+        return Counter()
+
+    with captured() as output:
+        output.telemetry._counts.default_factory = begin  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(2) as threads:
+            for _ in range(2):
+                threads.submit(output.telemetry.settled, [receipt()], attempt=1)
+        output.telemetry.flush()
+    assert values(output.metrics[0], RECEIVED) == [2.0]
 
 
 def test_a_further_source_costs_no_further_metric() -> None:

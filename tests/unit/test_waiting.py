@@ -152,9 +152,15 @@ def filled(count: int) -> Backlog:
     return backlog
 
 
-def requeue(backlog: Backlog, queue: Queue, most: int = 10**6, stop: Flag | None = None) -> Any:
+def requeue(
+    backlog: Backlog,
+    queue: Queue,
+    most: int = 10**6,
+    stop: Flag | None = None,
+    now: Callable[[], float] = lambda: NOW,
+) -> Any:
     """Requeue everything."""
-    return Requeuer(backlog, queue, stop or Flag()).requeue(backlog.shelves(), most)
+    return Requeuer(backlog, queue, stop or Flag(), now).requeue(backlog.shelves(), most)
 
 
 def received(queue: Queue) -> list[dict[str, Any]]:
@@ -181,6 +187,41 @@ def test_everything_is_requeued_from_all_shelves() -> None:
     backlog, queue = filled(60), Queue()
     assert requeue(backlog, queue).requeued == queue.size() == 61
     assert backlog.all() == []
+
+
+class RunningRelay(Queue):
+    """A queue whose messages a relay takes at once. It stores each event again at the same place."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        super().__init__()
+        self.backlog = backlog
+
+    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
+        """Queue an event that is not due yet; handle one that is."""
+        if due > NOW:
+            super().requeue(event, attempt, due, error_code)
+        else:
+            self.backlog.put([WAITING._replace(event=event)])
+
+
+def test_a_relay_that_still_runs_does_not_store_an_event_before_it_is_removed() -> None:
+    """It would be removed with its message acknowledged, and lost."""
+    backlog = Backlog()
+    stored(backlog, WAITING)
+    queue = RunningRelay(backlog)
+    assert requeue(backlog, queue).requeued == 1
+    assert len(backlog.all()) + queue.size() == 1
+    (record,) = received(queue)
+    assert progress(record).due == NOW + 90
+
+
+def test_events_that_were_sent_too_long_ago_stay_in_both_places() -> None:
+    """Their messages may have been handed out, for example after the computer was asleep."""
+    backlog, queue = filled(10), Queue(lambda sent: times.append(NOW + (40 if sent == 5 else 0)))
+    times = [NOW]
+    result = requeue(backlog, queue, now=lambda: max(times))
+    assert (result.requeued, result.in_both, result.stopped_by) == (1, 10, "the queue is too slow")
+    assert (len(backlog.all()), queue.size()) == (10, 11)
 
 
 def test_a_limit_ends_it() -> None:

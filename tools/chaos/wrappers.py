@@ -176,12 +176,8 @@ class WatchedFeed(BacklogFeed):
             tries=each.tries,
             due=each.due,
         )
-        translator = self._parts.relay.translator
-        is_batch = each.event.source == BATCH_SOURCE
-        pushes = () if is_batch else [p for p in translator.translate(each.event) if isinstance(p, Push)]
-        if all(push.account == self._account for push in pushes):
-            # Otherwise the relay takes them up.
-            self._injector.note("taken_up", pushes=_count(each.event, translator))
+        # Those of other accounts are parked again, and have receipts too.
+        self._injector.note("taken_up", pushes=_count(each.event, self._parts.relay.translator))
         return super()._tasks(each)
 
     def _survives(self, each: Waiting | Unreadable) -> bool:

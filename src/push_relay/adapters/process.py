@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
@@ -38,7 +38,11 @@ class Threads:
         return self._executor.submit(function).result
 
     def __call__[T, R](self, function: Callable[[T], R], items: Sequence[T], at_a_time: int) -> Sequence[R]:
-        """Call a function with each item; return the results in the items' order."""
+        """Call a function with each item; return the results in the items' order.
+
+        Raises what a call has raised, after all have ended: a thread that goes on after the invocation would
+        be frozen in the middle of a call, and go on in a later one.
+        """
         if len(items) <= 1 or at_a_time == 1:
             return [function(item) for item in items]
         if self._executor is None:
@@ -49,7 +53,9 @@ class Threads:
             with free:
                 return function(item)
 
-        return list(self._executor.map(call, items))
+        calls = [self._executor.submit(call, item) for item in items]
+        wait(calls)
+        return [each.result() for each in calls]
 
 
 @contextmanager

@@ -206,8 +206,10 @@ class BatchConsumer:
         event = record.event
         assert event is not None  # noqa: S101 (for the type checker: `_is_early` has read it)
         if event.source == SOURCE:
-            # To write the push of a batch window would close the window.
-            shelf = Shelf(account_of(event))
+            # To write the push of a batch window would close the window. Any program that may send to the
+            # queue writes any name, and must not make shelves with it.
+            account = account_of(event)
+            shelf = Shelf(account if account in self.relay.lanes else DEFAULT_ACCOUNT)
         else:
             push = next((made for made in self.relay.pushes(event) if isinstance(made, Push)), None)
             shelf = Shelf(push.account, push.high) if push else Shelf(DEFAULT_ACCOUNT)

@@ -47,6 +47,7 @@ from push_relay.adapters.dynamodb.backlog_table import BacklogTable, Key
 from push_relay.adapters.dynamodb.table import ConditionFailed, Item, number, text
 from push_relay.core.delivery.backlog import Shelf, Unreadable, Waiting, after_due, ceil_secs, place
 from push_relay.core.errors import LedgerUnavailable, MalformedRequest, PayloadTooLarge, RelayError
+from push_relay.core.event import safe_id
 from push_relay.core.queue_format import COMPRESSED, EVENT_ATTRIBUTE, MAX_MESSAGE, PLAIN, Packed, pack, unpack
 
 #: Bytes of a packed event in one item. DynamoDB's limit is 400 KB, with the other attributes.
@@ -115,8 +116,10 @@ class DynamoDbBacklog:
             **Key(shelf_name(waiting.shelf), place(waiting)).item(),
             "account": text(waiting.shelf.account),
             "priority": text("urgent" if waiting.shelf.high else "normal"),
-            "source": text(waiting.event.source),
-            "event_id": text(waiting.event.id),
+            # Any program that may send to the queue writes any name, and DynamoDB refuses all items of a call
+            # if one of them is too large.
+            "source": text(safe_id(waiting.event.source, "-")),
+            "event_id": text(safe_id(waiting.event.id, "-")),
             "reason": text(waiting.reason),
             "due": number(ceil_secs(waiting.due)),
             "expected": number(ceil_secs(waiting.expected)),

@@ -391,5 +391,7 @@ class Run:
 
     def _together(self, one: Callable[[], None], other: Callable[[], None]) -> None:
         wait = self._start(one)
-        other()
-        wait()
+        try:
+            other()
+        finally:
+            wait()

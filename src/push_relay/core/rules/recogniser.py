@@ -36,14 +36,16 @@ class Recogniser:
     def recognise(self, arrival: Arrival) -> Event:
         """Make the event of a message that AWS delivered; `recognition.py` finds its source.
 
-        An event of unknown age counts from now, so that it is not too old. Raises UnknownSource,
+        An event of unknown age counts from now, so that it is not too old. So does one with a time in the
+        future, which its publisher may have chosen: it would wait for that time. Raises UnknownSource,
         AmbiguousSource, SchemaViolation, and MalformedRequest for a text or a list that no source takes.
         """
         routing = self.routing
         source, reading, is_fallback, unrouted = recognised(
             arrival, self.sources, routing.eventbridge_topics, routing.routed_sources | self.as_routed
         )
-        dated = replace(reading, received_at=reading.received_at or self.now())
+        now = self.now()
+        dated = replace(reading, received_at=min(reading.received_at or now, now))
         try:
             event = source.event(dated, routing.reads(source.name))
         except SchemaViolation as exc:
