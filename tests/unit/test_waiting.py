@@ -127,6 +127,16 @@ def test_an_item_cannot_write_anything_onto_the_terminal() -> None:
     assert json.dumps(WaitingListing("s", [first, second], NOW).as_json())
 
 
+def test_a_narrow_terminal_cuts_no_id_in_two() -> None:
+    """A person copies the id from the list into `relayctl why`."""
+    out, event_id = StringIO(), "d006e8b9-a93c-4a64-9b5f-79590d0655ec"
+    rows = [replace(SUMMARY, event_id=event_id, reason="vendor_unavailable", stored_at=NOW - 7200)]
+    WaitingListing("s", rows, NOW).show(Console(file=out, width=80))
+    (row,) = (line for line in out.getvalue().splitlines() if event_id in line)
+    assert row.split()[4] == "vendor_unavailable"
+    assert "2h ago" in row
+
+
 # --- requeuing -------------------------------------------------------------------------------------------
 
 

@@ -35,7 +35,7 @@ MOST_STATEMENTS, MOST_TRIES = 25, 4
 #: The errors of a statement whose condition was false, as BatchExecuteStatement names them.
 DUPLICATE, REFUSED = "DuplicateItem", "ConditionalCheckFailed"
 #: The errors after which a statement is repeated once. botocore repeats a call, but no statement of a call. A
-#: claim that was made although it has an error is recognized by the owner, as if its answer had been lost.
+#: claim that was made although it has an error is recognised by the owner, as if its answer had been lost.
 TRANSIENT = {
     *("InternalServerError", "ThrottlingError", "ProvisionedThroughputExceeded"),
     *("RequestLimitExceeded", "TransactionConflict"),
