@@ -193,6 +193,14 @@ def test_everything_is_requeued_from_all_shelves() -> None:
     assert backlog.all() == []
 
 
+def test_an_event_that_a_worker_stores_again_meanwhile_stays() -> None:
+    """The worker has handled the message and deletes it, so the event in the backlog is the only one."""
+    backlog = filled(2)
+    before = backlog.all()
+    requeue(backlog, Queue(lambda _sent: stored(backlog, *backlog.all())), most=1)
+    assert [each.event for each in backlog.all()] == [each.event for each in before]
+
+
 def test_a_limit_ends_it() -> None:
     """A relay that still runs may store events again as fast as they are requeued."""
     backlog, queue = filled(60), Queue()
@@ -224,10 +232,10 @@ def test_a_queue_that_fails_loses_nothing() -> None:
 def test_a_killed_program_leaves_events_in_both_places_at_most() -> None:
     """The message is sent first. The event is the same one, so the ledger makes one push of the two."""
     backlog, queue = filled(10), Queue(fail_at(5, KeyboardInterrupt()))
-    backlog.remove = lambda _waiting: None  # type: ignore[method-assign] # it is killed before this call
+    backlog.remove_unchanged = lambda _waiting: None  # type: ignore[method-assign] # it is killed before this call
     with pytest.raises(KeyboardInterrupt):
         requeue(backlog, queue)
-    del backlog.remove
+    del backlog.remove_unchanged
     assert (len(backlog.all()), queue.size()) == (11, 5)
     assert requeue(backlog, queue).requeued == 11
     assert len({record["body"] for record in received(queue)}) == 11
@@ -236,14 +244,14 @@ def test_a_killed_program_leaves_events_in_both_places_at_most() -> None:
 def test_a_backlog_that_fails_is_reported_with_the_events_in_both_places() -> None:
     """Another run requeues them again, which is harmless."""
     backlog, queue = filled(10), Queue()
-    remove = backlog.remove
+    remove = backlog.remove_unchanged
 
     def fail(waiting: Any) -> None:
         if len(waiting) > 1:
             raise LedgerUnavailable("the backlog did not answer")
         remove(waiting)
 
-    backlog.remove = fail  # type: ignore[method-assign]
+    backlog.remove_unchanged = fail  # type: ignore[method-assign]
     result = requeue(backlog, queue)
     assert (result.requeued, result.in_both, result.stopped_by) == (1, 10, "the backlog did not answer")
 

@@ -133,6 +133,7 @@ class WatchedBacklog:
         self.injector = injector
         self.due = inner.due
         self.shelves = inner.shelves
+        self.remove_unchanged = inner.remove_unchanged
 
     def put(self, waiting: Sequence[Waiting]) -> Sequence[RelayError | None]:
         """Store events."""

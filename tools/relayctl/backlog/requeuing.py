@@ -2,7 +2,8 @@
 
 An event is sent to the queue first and removed from the backlog afterwards. If the program is killed between
 the two, the event is in both places, and the ledger makes one push of the two. So a second run can finish the
-first.
+first. An event that a worker has stored again at the same place meanwhile, after it had the message, stays
+there.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,7 +92,7 @@ class Requeuer:
                     result.unreadable += 1
         finally:
             result.in_both += len(sent)
-            self.backlog.remove(sent)
+            self.backlog.remove_unchanged(sent)
             result.in_both -= len(sent)
             result.requeued += len(sent)
             self.on_progress(result)
