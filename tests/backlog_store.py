@@ -1,11 +1,14 @@
 """The backlog in memory. The contract in tests/contracts/backlog.py holds it to the adapter of DynamoDB."""
 
+import itertools
 import threading
 from collections.abc import Sequence
 
 from push_relay.core.delivery.backlog import Shelf, Unreadable, Waiting, after_due, ceil_secs, place
 from push_relay.core.errors import LedgerUnavailable, PayloadTooLarge, RelayError
 from push_relay.core.queue_format import pack
+
+_stamps = itertools.count(1)
 
 
 class Backlog:
@@ -58,6 +61,7 @@ class Backlog:
                 due=float(ceil_secs(waiting.due)),
                 expected=float(ceil_secs(waiting.expected)),
                 position=position,
+                stamp=str(next(_stamps)),
             )
         return None
 
@@ -77,6 +81,15 @@ class Backlog:
             for each in waiting:
                 self.items.pop((each.shelf, each.position), None)
                 self.unreadable.pop((each.shelf, each.position), None)
+
+    def remove_unchanged(self, waiting: Sequence[Waiting]) -> None:
+        """Delete what was read and was not stored again meanwhile."""
+        self._fail()
+        with self._lock:
+            for each in waiting:
+                key = (each.shelf, each.position)
+                if key in self.items and self.items[key].stamp == each.stamp:
+                    del self.items[key]
 
     def tried(self, waiting: Waiting) -> None:
         """Count a try."""

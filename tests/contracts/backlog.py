@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
+from unittest.mock import ANY
 
 import pytest
 
@@ -58,7 +59,7 @@ class BacklogContract:
         event = replace(EVENT, only=("k-1",), skip=("k-2", "k-3"), replay=Replay.ALL, replay_id="run-1")
         waiting = WAITING._replace(event=event)
         stored(workers.one(), waiting)
-        assert workers.one().due(SHELF, 10, NOW) == [waiting._replace(position=place(waiting))]
+        assert workers.one().due(SHELF, 10, NOW) == [waiting._replace(position=place(waiting), stamp=ANY)]
 
     def test_a_time_is_rounded_up_to_whole_seconds(self, workers: Workers) -> None:
         """Otherwise an event would be sent before it is due."""
@@ -105,7 +106,7 @@ class BacklogContract:
         again = WAITING._replace(reason="circuit_open", attempt=4, tries=0)
         stored(workers.one(), WAITING, WAITING)
         stored(workers.one(), again)
-        assert workers.one().due(SHELF, 10, NOW) == [again._replace(position=place(again))]
+        assert workers.one().due(SHELF, 10, NOW) == [again._replace(position=place(again), stamp=ANY)]
 
     @pytest.mark.parametrize(
         "changes",
@@ -161,6 +162,20 @@ class BacklogContract:
         workers.one().tried(found)
         assert workers.one().due(SHELF, 10, NOW) == []
 
+    def test_an_event_that_was_stored_again_is_not_removed_as_unchanged(self, workers: Workers) -> None:
+        """Another worker has stored it at the same place, with the same values, and deleted its message."""
+        large = WAITING._replace(event=replace(EVENT, data={"text": LARGE}))
+        stored(workers.one(), large, numbered(2, due=NOW - 5))
+        backlog = workers.one()
+        found = [each for each in backlog.due(SHELF, 10, NOW) if isinstance(each, Waiting)]
+        stored(workers.one(), large)
+        backlog.remove_unchanged(found)
+        (again,) = workers.one().due(SHELF, 10, NOW)
+        assert isinstance(again, Waiting)
+        assert again.event == large.event
+        workers.one().remove_unchanged([again])
+        assert workers.one().due(SHELF, 10, NOW) == []
+
     def test_a_shelf_is_known_from_its_first_event_on(self, workers: Workers) -> None:
         """Its account may be removed from relay.toml, and its events are found nevertheless."""
         assert workers.one().shelves() == []
@@ -177,7 +192,7 @@ class BacklogContract:
         stored(workers.one(), large, numbered(2, due=NOW - 5))
         backlog = workers.one()
         found = backlog.due(SHELF, 10, NOW)
-        assert found[0] == large._replace(position=place(large))
+        assert found[0] == large._replace(position=place(large), stamp=ANY)
         assert ids(found) == ["e-1", "e-2"]
         backlog.remove(found)
         assert workers.one().due(SHELF, 10, NOW) == []

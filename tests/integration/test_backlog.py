@@ -5,6 +5,7 @@ import time
 import zlib
 from dataclasses import replace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -70,6 +71,7 @@ def test_an_item_shows_what_waits_and_why(workers: Workers) -> None:
     items = workers.items()
     (item,) = items["default#1"]
     body = zlib.decompress(bytes(item.pop("packed")["B"]))
+    assert len(item.pop("stamp")["S"]) == 16
     assert body.decode() == pack(EVENT).body
     assert {name: next(iter(value.values())) for name, value in item.items()} == {
         "shelf": "default#1",
@@ -185,7 +187,7 @@ def test_an_unreadable_item_blocks_no_other(workers: Workers, damage: dict[str, 
     stored(backlog, WAITING, second)
     workers.change(WAITING, **damage)
     bad, good = backlog.due(SHELF, 10, NOW)
-    assert good == second._replace(position=place(second))
+    assert good == second._replace(position=place(second), stamp=ANY)
     assert isinstance(bad, Unreadable)
     assert (bad.source, bad.event_id, bad.reason) == ("bakery", "e-1", "quota_exhausted")
     if "packed" not in damage:
@@ -250,7 +252,7 @@ def test_an_event_that_is_stored_during_its_removal_keeps_its_parts(workers: Wor
     backlog._table.delete_all = slowly  # type: ignore[method-assign]
     backlog.remove(found)
     del backlog._table.delete_all
-    assert workers.one().due(SHELF, 10, NOW) == found
+    assert workers.one().due(SHELF, 10, NOW) == [each._replace(stamp=ANY) for each in found]
 
 
 def test_an_event_that_is_removed_while_it_is_read_is_left_out(workers: Workers) -> None:

@@ -131,6 +131,26 @@ def test_an_event_that_fails_for_itself_waits_until_a_time(fleet: Fleet) -> None
     assert kept.due > NOON
 
 
+def test_an_event_that_another_drain_moves_back_to_its_old_place_is_not_lost(fleet: Fleet) -> None:
+    """The first drain removes the old place late, when the event is there and nowhere else."""
+    fleet.shelve(event("a"))
+    (task,) = fleet.feed().take(5)
+    # With its own pushes in the event, as every event has that was parked by a receipt.
+    own = replace(task.event, only=(delivered(task).key,))
+    fleet.world.backlog.items.clear()
+    fleet.world.backlog.put([Waiting(Shelf(DEFAULT_ACCOUNT), own, "quota_exhausted")])
+    first = fleet.feed()
+    (task,) = first.take(5)
+    first.ended(task, [failed(task, VendorUnavailable("down"))])
+    fleet.clock.time += 3600
+    second = fleet.feed()
+    for again in second.take(5):
+        second.ended(again, [failed(again, QuotaExhausted("over", retry_after=60.0))])
+    second.left(RunEnd())
+    first.left(RunEnd())
+    assert fleet.waiting == ["a"]
+
+
 def test_an_event_that_waits_as_before_is_not_written_again(fleet: Fleet) -> None:
     """Neither is it removed, nor announced."""
     fleet.shelve(event("a"))

@@ -127,6 +127,16 @@ def test_an_item_cannot_write_anything_onto_the_terminal() -> None:
     assert json.dumps(WaitingListing("s", [first, second], NOW).as_json())
 
 
+def test_a_narrow_terminal_cuts_no_id_in_two() -> None:
+    """A person copies the id from the list into `relayctl why`."""
+    out, event_id = StringIO(), "d006e8b9-a93c-4a64-9b5f-79590d0655ec"
+    rows = [replace(SUMMARY, event_id=event_id, reason="vendor_unavailable", stored_at=NOW - 7200)]
+    WaitingListing("s", rows, NOW).show(Console(file=out, width=80))
+    (row,) = (line for line in out.getvalue().splitlines() if event_id in line)
+    assert row.split()[4] == "vendor_unavailable"
+    assert "2h ago" in row
+
+
 # --- requeuing -------------------------------------------------------------------------------------------
 
 
@@ -152,15 +162,9 @@ def filled(count: int) -> Backlog:
     return backlog
 
 
-def requeue(
-    backlog: Backlog,
-    queue: Queue,
-    most: int = 10**6,
-    stop: Flag | None = None,
-    now: Callable[[], float] = lambda: NOW,
-) -> Any:
+def requeue(backlog: Backlog, queue: Queue, most: int = 10**6, stop: Flag | None = None) -> Any:
     """Requeue everything."""
-    return Requeuer(backlog, queue, stop or Flag(), now).requeue(backlog.shelves(), most)
+    return Requeuer(backlog, queue, stop or Flag()).requeue(backlog.shelves(), most)
 
 
 def received(queue: Queue) -> list[dict[str, Any]]:
@@ -189,39 +193,12 @@ def test_everything_is_requeued_from_all_shelves() -> None:
     assert backlog.all() == []
 
 
-class RunningRelay(Queue):
-    """A queue whose messages a relay takes at once. It stores each event again at the same place."""
-
-    def __init__(self, backlog: Backlog) -> None:
-        super().__init__()
-        self.backlog = backlog
-
-    def requeue(self, event: Event, attempt: int, due: float, error_code: str) -> None:
-        """Queue an event that is not due yet; handle one that is."""
-        if due > NOW:
-            super().requeue(event, attempt, due, error_code)
-        else:
-            self.backlog.put([WAITING._replace(event=event)])
-
-
-def test_a_relay_that_still_runs_does_not_store_an_event_before_it_is_removed() -> None:
-    """It would be removed with its message acknowledged, and lost."""
-    backlog = Backlog()
-    stored(backlog, WAITING)
-    queue = RunningRelay(backlog)
-    assert requeue(backlog, queue).requeued == 1
-    assert len(backlog.all()) + queue.size() == 1
-    (record,) = received(queue)
-    assert progress(record).due == NOW + 90
-
-
-def test_events_that_were_sent_too_long_ago_stay_in_both_places() -> None:
-    """Their messages may have been handed out, for example after the computer was asleep."""
-    backlog, queue = filled(10), Queue(lambda sent: times.append(NOW + (40 if sent == 5 else 0)))
-    times = [NOW]
-    result = requeue(backlog, queue, now=lambda: max(times))
-    assert (result.requeued, result.in_both, result.stopped_by) == (1, 10, "the queue is too slow")
-    assert (len(backlog.all()), queue.size()) == (10, 11)
+def test_an_event_that_a_worker_stores_again_meanwhile_stays() -> None:
+    """The worker has handled the message and deletes it, so the event in the backlog is the only one."""
+    backlog = filled(2)
+    before = backlog.all()
+    requeue(backlog, Queue(lambda _sent: stored(backlog, *backlog.all())), most=1)
+    assert [each.event for each in backlog.all()] == [each.event for each in before]
 
 
 def test_a_limit_ends_it() -> None:
@@ -255,10 +232,10 @@ def test_a_queue_that_fails_loses_nothing() -> None:
 def test_a_killed_program_leaves_events_in_both_places_at_most() -> None:
     """The message is sent first. The event is the same one, so the ledger makes one push of the two."""
     backlog, queue = filled(10), Queue(fail_at(5, KeyboardInterrupt()))
-    backlog.remove = lambda _waiting: None  # type: ignore[method-assign] # it is killed before this call
+    backlog.remove_unchanged = lambda _waiting: None  # type: ignore[method-assign] # it is killed before this call
     with pytest.raises(KeyboardInterrupt):
         requeue(backlog, queue)
-    del backlog.remove
+    del backlog.remove_unchanged
     assert (len(backlog.all()), queue.size()) == (11, 5)
     assert requeue(backlog, queue).requeued == 11
     assert len({record["body"] for record in received(queue)}) == 11
@@ -267,14 +244,14 @@ def test_a_killed_program_leaves_events_in_both_places_at_most() -> None:
 def test_a_backlog_that_fails_is_reported_with_the_events_in_both_places() -> None:
     """Another run requeues them again, which is harmless."""
     backlog, queue = filled(10), Queue()
-    remove = backlog.remove
+    remove = backlog.remove_unchanged
 
     def fail(waiting: Any) -> None:
         if len(waiting) > 1:
             raise LedgerUnavailable("the backlog did not answer")
         remove(waiting)
 
-    backlog.remove = fail  # type: ignore[method-assign]
+    backlog.remove_unchanged = fail  # type: ignore[method-assign]
     result = requeue(backlog, queue)
     assert (result.requeued, result.in_both, result.stopped_by) == (1, 10, "the backlog did not answer")
 

@@ -72,7 +72,7 @@ def test_the_story_of_an_event_is_shown_in_order(wanted: str, stack: StackInMemo
     assert heading == "github  e-1"
     assert ids.strip() == "correlation id c-1"
     assert accepted.endswith("receive  accepted     accepted and queued")
-    assert "parked       waits for the vendor: calls are stopped until one is answered (it fails)" in parked
+    assert "parked       waits for the vendor, because calls are stopped (it fails)" in parked
     assert delivered.endswith("[route[1].to[1] = external:4711, attempt 2, 12 ms]")
     assert verdict == "  => delivered: the vendor accepted the push"
 

@@ -3,7 +3,7 @@
 The methods that are not watched are the inner object's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from chaos.fault_injector import FaultInjector, describe, error_name, markers_of
@@ -134,8 +134,15 @@ class WatchedBacklog:
 
     def remove(self, waiting: Sequence[Waiting | Unreadable]) -> None:
         """Delete events that were read."""
+        self._remove(waiting, lambda: self.inner.remove(waiting))
+
+    def remove_unchanged(self, waiting: Sequence[Waiting]) -> None:
+        """Delete events that were read and were not stored again meanwhile."""
+        self._remove(waiting, lambda: self.inner.remove_unchanged(waiting))
+
+    def _remove(self, waiting: Sequence[Waiting | Unreadable], remove: Callable[[], None]) -> None:
         self.injector.at("before_remove")
-        self.inner.remove(waiting)
+        remove()
         items = [m for each in waiting if isinstance(each, Waiting) for m in markers_of(each.event)]
         self.injector.note("removed", items=items, count=len(waiting))
         self.injector.at("after_remove")

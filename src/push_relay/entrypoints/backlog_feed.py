@@ -81,6 +81,7 @@ class BacklogFeed:
         self._taken: dict[int, _Taken] = {}
         self._seen: dict[Shelf, set[str]] = {}  # places that this feed has taken and not removed
         self._finished: list[Waiting | Unreadable] = []
+        self._moved: list[Waiting] = []  # those that wait elsewhere now
         self._count = self._counted = 0  # events taken: until now, before the last run
         self._is_empty = False  # whether the last look at the open shelves has found nothing
         self.end = RunEnd()
@@ -264,14 +265,17 @@ class BacklogFeed:
         """Remove events that have ended. One that cannot be removed is a duplicate later."""
         with self._changed:
             finished, self._finished = self._finished, []
-        if not finished:
-            return
+            moved, self._moved = self._moved, []
         try:
-            self._parts.backlog.remove(finished)
+            if finished:
+                self._parts.backlog.remove(finished)
+            if moved:
+                # Another drain may have moved an event back to its old place, and removed the new one.
+                self._parts.backlog.remove_unchanged(moved)
         except RelayError as exc:
             self._trouble("events were not removed from the backlog", exc)
             return
-        for each in finished:
+        for each in [*finished, *moved]:
             self._seen[each.shelf].discard(each.position)
 
     def _finish(self, taken: _Taken) -> None:
@@ -293,11 +297,13 @@ class BacklogFeed:
             if error:
                 self._trouble("an event stays in the backlog", error)
                 return
-        if not any(
-            place(each) == waiting.position and each.shelf == waiting.shelf for each in record.waiting()
-        ):
+        now = record.waiting()
+        if not any(place(each) == waiting.position and each.shelf == waiting.shelf for each in now):
             with self._changed:
-                self._finished.append(waiting)
+                if now:
+                    self._moved.append(waiting)
+                else:
+                    self._finished.append(waiting)
 
     def _close_for(self, record: QueueRecord) -> None:
         """Close the shelves whose events would meet what has stopped these pushes."""

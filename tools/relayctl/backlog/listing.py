@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,8 @@ from relayctl.deadletters.listing import format_age, iso_time
 
 #: The number of rows that fit on a screen.
 ROWS: Final = 20
+#: Columns for the widest row; a row that is wider would be folded.
+_WIDEST: Final = 1000
 _QUEUED: Final = (
     "Not listed: events that are in the queue, new ones and those that wait for less than a minute"
 )
@@ -48,11 +51,12 @@ class WaitingListing:
             Text(f"{number} event{'' if number == 1 else 's'} waiting ({self.stack})", style="bold")
         )
         if self.summaries:
-            console.print(self._reasons(), self._events(rows), sep="\n")
+            for table in (self._reasons(), self._events(rows)):
+                _print_unfolded(console, table)
             if number > rows:
                 console.print(f"... and {number - rows} more (--limit N shows more)")
             console.print("The meaning of each reason: docs/errors.md", style="dim")
-        console.print(_QUEUED, style="dim")
+        console.print(_QUEUED, style="dim", soft_wrap=True)
 
     def _reasons(self) -> Table:
         table = Table("reason", "account", "count", "next", "last", box=None, pad_edge=False)
@@ -65,8 +69,8 @@ class WaitingListing:
 
     def _events(self, rows: int) -> Table:
         table = Table(box=None, pad_edge=False)
-        for name in ("account", "priority", "source", "event", "reason", "sent", "attempt"):
-            table.add_column(name, overflow="fold", no_wrap=name in ("priority", "sent"))
+        for name in ("account", "priority", "source", "event", "reason", "sent", "stored", "attempt"):
+            table.add_column(name)
         for each in self.summaries[:rows]:
             cells = (
                 each.account,
@@ -75,9 +79,16 @@ class WaitingListing:
                 each.event_id,
                 each.reason,
                 _sent(each, self.now),
+                _stored(each, self.now),
             )
             table.add_row(*map(Text, cells), str(each.attempt))
         return table
+
+
+def _print_unfolded(console: Console, table: Table) -> None:
+    """Print a table with each row on one line, however narrow the terminal is: people copy ids from it."""
+    table.width = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+    console.print(table, soft_wrap=True)
 
 
 def _priority(summary: WaitingSummary) -> str:
@@ -91,6 +102,11 @@ def _sent(summary: WaitingSummary, now: float) -> str:
     local, today = datetime.fromtimestamp(summary.when).astimezone(), datetime.fromtimestamp(now).astimezone()
     shown = f"{local:%H:%M:%S}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M}"
     return f"{shown} ({_distance(summary.when, now)})"
+
+
+def _stored(summary: WaitingSummary, now: float) -> str:
+    """Return how long ago an event was put where it waits now."""
+    return f"{format_age(now - summary.stored_at)} ago" if summary.stored_at else "-"
 
 
 def _distance(when: float, now: float) -> str:

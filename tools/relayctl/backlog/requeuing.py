@@ -2,11 +2,8 @@
 
 An event is sent to the queue first and removed from the backlog afterwards. If the program is killed between
 the two, the event is in both places, and the ledger makes one push of the two. So a second run can finish the
-first.
-
-A relay that still runs may store the event again at the same place in the backlog, and acknowledge the
-message. To remove it then would lose it. So each message is delayed, and what could not be removed soon after
-it was sent stays in both places.
+first. An event that a worker has stored again at the same place meanwhile, after it had the message, stays
+there.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +17,6 @@ from push_relay.core.event import Event
 
 #: Events that are read at a time, and removed together: DynamoDB deletes 25 items in one call.
 _PORTION: Final = 25
-#: Seconds after which a message is handed out at the earliest, and after which its event is not removed.
-_DELAY_SECS: Final = 90.0
-_REMOVAL_SECS: Final = 30.0
 #: A time that is after every due time.
 _END_OF_TIME: Final = 9e10
 
@@ -56,13 +50,11 @@ class Requeuer:
     """Puts events back into the queue, each with its due time, its attempt and its reason.
 
     stop  ends it between two events
-    now   returns seconds since the epoch
     """
 
     backlog: Backlog
     queue: Queue
     stop: Flag
-    now: Callable[[], float]
     on_progress: Callable[[RequeueResult], None] = field(default=lambda _result: None)
 
     def requeue(self, shelves: Sequence[Shelf], most: int) -> RequeueResult:
@@ -90,7 +82,6 @@ class Requeuer:
     def _requeue(self, found: Sequence[Waiting | Unreadable], result: RequeueResult) -> int:
         """Requeue events and remove them; return how many stay because they cannot be read."""
         sent: list[Waiting] = []
-        began = self.now()
         try:
             for waiting in found:
                 if self.stop.is_set():
@@ -101,9 +92,7 @@ class Requeuer:
                     result.unreadable += 1
         finally:
             result.in_both += len(sent)
-            if not 0 <= self.now() - began < _REMOVAL_SECS:
-                raise QueueUnavailable("the queue is too slow")
-            self.backlog.remove(sent)
+            self.backlog.remove_unchanged(sent)
             result.in_both -= len(sent)
             result.requeued += len(sent)
             self.on_progress(result)
@@ -111,8 +100,7 @@ class Requeuer:
 
     def _sent(self, waiting: Waiting) -> bool:
         try:
-            due = max(waiting.due, self.now() + _DELAY_SECS)
-            self.queue.requeue(waiting.event, waiting.attempt, due, waiting.reason)
+            self.queue.requeue(waiting.event, waiting.attempt, waiting.due, waiting.reason)
         except PayloadTooLarge:
             return False
         return True

@@ -93,7 +93,6 @@ def _requeue(arguments: argparse.Namespace, resources: "StackResources") -> int:
             DynamoDbBacklog(BacklogTable(resources.backlog_table), time.time),
             SqsQueue(resources.queue_url, "", time.time),
             stop,
-            time.time,
             lambda result: advance(result.requeued),
         )
         result = requeuer.requeue(reading.shelves(resources.backlog_table, arguments.account), number)

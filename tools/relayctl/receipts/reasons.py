@@ -17,7 +17,7 @@ WAITS_FOR: Final[Mapping[str, str]] = {
     "budget_exhausted": "midnight in the account's time zone: its source has used up its calls of the day",
     "vendor_unavailable": "the vendor, which does not answer",
     "vendor_throttled": "the vendor, which asks for fewer calls",
-    "circuit_open": "the vendor: calls are stopped until one is answered",
+    "circuit_open": "the vendor, because calls are stopped",
     "vendor_unauthorized": "push credentials that the vendor accepts",
     "credentials_unavailable": "a secret that can be used",
     "delivery_unknown": "another attempt, because the vendor's answer was lost",

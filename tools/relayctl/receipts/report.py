@@ -132,7 +132,8 @@ _NEXT_STEPS: Final[Mapping[str, str]] = {
     Outcome.FILTERED: "to try other routes or rules: relayctl preview FILE (docs/preview.md)",
     Outcome.DUPLICATE: "if it was a new event: docs/troubleshooting.md, section 2",
     Outcome.EXPIRED: "to see why it waited: the receipts before (docs/troubleshooting.md, section 4)",
-    Outcome.PARKED: "remove the cause, and it is sent without your help (docs/troubleshooting.md, section 6)",
+    Outcome.PARKED: "remove the cause, and it is sent without your help; for the time now: relayctl waiting"
+    " (docs/troubleshooting.md, section 6)",
     Waiting.QUEUED: "if that does not change: docs/troubleshooting.md, section 8",
 }
 

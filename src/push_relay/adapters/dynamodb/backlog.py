@@ -19,6 +19,7 @@ that tells the event from its neighbours (`place` in `core/delivery/backlog.py`)
 | `source`     | event       |      | the event's source                                                     |
 | `event_id`   | event       |      | the event's id                                                         |
 | `stored_at`  | event       |      | when it was stored, seconds since the epoch                            |
+| `stamp`      | event       | yes  | differs with each write that stores the event                          |
 | `reason`     | event       | yes  | the error code for which it waits                                      |
 | `due`        | event       | yes  | not to be sent before it, seconds since the epoch; 0: no time          |
 | `expected`   | event       | yes  | when it is probably sent; 0: when it is due                            |
@@ -126,6 +127,7 @@ class DynamoDbBacklog:
             "attempt": number(waiting.attempt),
             "tries": number(waiting.tries),
             "stored_at": number(math.floor(self._now())),
+            "stamp": text(secrets.token_hex(8)),
             "version": text(content.attributes[EVENT_ATTRIBUTE]),
         }
         if len(packed) <= PART_BYTES:
@@ -144,6 +146,19 @@ class DynamoDbBacklog:
         keys = [Key(shelf_name(each.shelf), each.position) for each in waiting]
         self._table.delete_all(keys)
         self._table.delete_all([part for key in keys for part in self._parts.pop(key, ())])
+
+    def remove_unchanged(self, waiting: Sequence[Waiting]) -> None:
+        """Delete events that have the stamps with which they were read, one by one, then their parts."""
+        for each in waiting:
+            key = Key(shelf_name(each.shelf), each.position)
+            with suppress(ConditionFailed):
+                self._table.delete(
+                    key,
+                    ConditionExpression="stamp = :stamp",
+                    ExpressionAttributeValues={":stamp": text(each.stamp)},
+                )
+            # An event that was stored again has parts of its own.
+            self._table.delete_all(self._parts.pop(key, ()))
 
     def tried(self, waiting: Waiting) -> None:
         """Count a try, unless the event is gone."""
@@ -245,6 +260,7 @@ def _read(shelf: Shelf, item: Item, body: bytes) -> Waiting | Unreadable:
             attempt=int(item["attempt"]["N"]),
             tries=int(item["tries"]["N"]),
             position=item["position"]["S"],
+            stamp=_text(item, "stamp"),
         )
     except (MalformedRequest, KeyError, ValueError):
         return Unreadable(

@@ -40,6 +40,10 @@ class BacklogTable:
         """Update an item. Raises ConditionFailed, LedgerUnavailable."""
         self._call("update_item", TableName=self.name, Key=key.item(), **arguments)
 
+    def delete(self, key: Key, **arguments: Any) -> None:
+        """Delete an item. Raises ConditionFailed, LedgerUnavailable."""
+        self._call("delete_item", TableName=self.name, Key=key.item(), **arguments)
+
     def query(
         self, shelf: str, *, position: str = "", after: str = "", before: str = "", limit: int = 0
     ) -> Iterator[Sequence[Item]]:

@@ -33,6 +33,7 @@ class Waiting(NamedTuple):
     attempt  the number of its next attempt, from 1
     tries    how often a worker has taken it from the backlog and did not finish it
     position its place on the shelf, if it was read
+    stamp    of the write that has stored it, if it was read
     """
 
     shelf: Shelf
@@ -43,6 +44,7 @@ class Waiting(NamedTuple):
     attempt: int = 1
     tries: int = 0
     position: str = ""
+    stamp: str = ""
 
 
 class Unreadable(NamedTuple):
@@ -88,6 +90,14 @@ class Backlog(Protocol):
 
     def remove(self, waiting: Sequence[Waiting | Unreadable]) -> None:
         """Delete events that were read. Those that are no longer there are left out."""
+        ...
+
+    def remove_unchanged(self, waiting: Sequence[Waiting]) -> None:
+        """Delete events that were read, except those that were stored again at their places meanwhile.
+
+        An event that goes on as a message has to be removed in this way: a worker may handle the message
+        before the removal, store the event at the same place, and delete the message.
+        """
         ...
 
     def tried(self, waiting: Waiting) -> None:
