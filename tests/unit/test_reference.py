@@ -301,5 +301,7 @@ def test_every_message_attribute_has_its_row() -> None:
 
 def test_every_field_of_the_cool_down_has_its_row() -> None:
     """The item holds the state's fields by their names."""
-    table = names(section("reference.md", "### `cooldown#"))
-    assert sorted(table) == sorted([*Cooldown._fields, "expires_at"])
+    text = section("reference.md", "### `connections#").partition("The fields of `cooldown`")[2]
+    rows = [line for line in text.splitlines() if line.startswith("- ")]
+    described = [name for row in rows for name in re.findall(r"`(\w+)`", row.partition(":")[0])]
+    assert sorted(described) == sorted(Cooldown._fields)

@@ -133,7 +133,10 @@ def test_deliver_never_sees_the_signing_secrets(mode: DeliveryMode) -> None:
         ),
         ("sqs:SendMessage", "DeadLetterQueue.Arn"),
         *((f"dynamodb:{verb}Item", "Ledger.Arn") for verb in ("Get", "Update")),
-        *((f"dynamodb:{verb}", "Backlog.Arn") for verb in ("BatchWriteItem", "UpdateItem", "Query")),
+        *(
+            (f"dynamodb:{verb}", "Backlog.Arn")
+            for verb in ("BatchWriteItem", "UpdateItem", "DeleteItem", "Query")
+        ),
     }
 
 
