@@ -3,7 +3,7 @@
     python memory_probe.py receive|deliver FILE [EVENT]
 
 EVENT is a line of the source's table `[event]`. The probe runs in its own process and loads the AWS clients
-as in Lambda. A queued event is packed and then dropped.
+as in Lambda. A queued or stored event is packed and then dropped.
 """
 
 import json
@@ -39,6 +39,8 @@ def main(function: str, file: Path, event: str = "") -> None:
     import boto3  # noqa: PLC0415 (only in the process that is measured)
 
     from front_door import world  # noqa: PLC0415
+    from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog  # noqa: PLC0415
+    from push_relay.adapters.dynamodb.backlog_table import BacklogTable  # noqa: PLC0415
     from push_relay.adapters.queue import SqsQueue  # noqa: PLC0415
     from push_relay.core.errors import VendorThrottled  # noqa: PLC0415
     from push_relay.core.queue_format import pack  # noqa: PLC0415
@@ -53,6 +55,11 @@ def main(function: str, file: Path, event: str = "") -> None:
     messages.put_all = queue.put_all
     messages.requeue = lambda event, *_: pack(event)
     messages.dead_letter = lambda *_: None
+    table: Any = BacklogTable("backlog")
+    table.update = lambda *_, **__: None
+    table._write_group = lambda _requests: {}  # DynamoDB takes every item
+    stored: Any = here.backlog
+    stored.put = DynamoDbBacklog(table, here.clock.now).put
     # Every push is throttled, because parking packs the event again, which needs the most memory.
     here.vendor.judge = lambda _push, _credentials: VendorThrottled("slow")
     invocation = json.loads(file.read_text())
