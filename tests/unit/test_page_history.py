@@ -165,6 +165,18 @@ def test_clearing_removes_every_entry_and_keeps_the_numbers(add: Add) -> None:
     assert add(history, accepted("c-2")).number == first.number + 1
 
 
+def test_a_log_line_about_a_cleared_entry_adds_no_other(add: Add) -> None:
+    """It may be read later. If the same request is sent again, its lines belong to the new entry."""
+    history = History()
+    add(history)
+    history.clear()
+    history.add_lines([receipt("c-1", Outcome.DELIVERED)])
+    assert history.changes(0)[1] == []
+    again = add(history)
+    history.add_lines([receipt("c-1", Outcome.DELIVERED)])
+    assert [line.outcome for line in again.lines] == [Outcome.DELIVERED]
+
+
 def test_an_entry_cannot_be_logged_with_its_payload(add: Add) -> None:
     """An exception's text may hold the repr of a value."""
     entry = add(History(), request=request_of({**HOT, "note": "Unmentionable"}))

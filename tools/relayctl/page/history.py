@@ -127,6 +127,7 @@ class History:
         self._changed = threading.Condition()
         self._entries: dict[int, Entry] = {}
         self._removed: deque[tuple[int, int]] = deque(maxlen=MOST_ENTRIES)
+        self._cleared: deque[str] = deque(maxlen=MOST_ENTRIES)  # correlation ids
         self._last = 0
         self._version = 0
         self._followers: list[Callable[[], object]] = []
@@ -181,8 +182,9 @@ class History:
             self._wake()
 
     def clear(self) -> None:
-        """Remove every entry. The numbers go on."""
+        """Remove every entry. The numbers go on. Log lines about them that come later add no entry."""
         with self._changed:
+            self._cleared.extend(entry.correlation_id for entry in self._entries.values())
             for number in list(self._entries):
                 self._remove(number)
             self._wake()
@@ -228,6 +230,8 @@ class History:
 
     def _add_line(self, line: LogLine) -> None:
         correlation_id = line.correlation_id or NO_ID
+        if correlation_id != NO_ID and correlation_id in self._cleared:
+            return
         for event_id in line.event_ids or (NO_ID,):
             entry = self._find(correlation_id, event_id) or self._new(
                 line.at, line.source or "unknown", event_id, correlation_id
@@ -236,6 +240,8 @@ class History:
             self._touch(entry)
 
     def _new(self, at: float, source: str, event_id: str, correlation_id: str) -> Entry:
+        while correlation_id in self._cleared:
+            self._cleared.remove(correlation_id)  # the same request again
         self._last += 1
         entry = Entry(self._last, 0, at, source, event_id, correlation_id)
         self._entries[entry.number] = entry
