@@ -8,6 +8,7 @@ events wait for the account.
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,10 +22,6 @@ TICK: Final[Any] = json.loads(
 _MINUTE_SECS: Final = 60.0
 _LONGEST_MINUTES: Final = 30
 _REGISTRY: Final = "#shelves"
-#: A position after those of events that wait for the account, and before those that wait for a time.
-_AFTER_ACCOUNT: Final = "00000000000~"
-#: A position before all others.
-_FIRST: Final = " "
 
 
 @dataclass(slots=True)
@@ -35,7 +32,7 @@ class Ticks:
     _next     the time of the next tick, in seconds since the epoch
     _minutes  the interval between the last tick and the next one
     _calls    the calls of the vendors at the last tick
-    _known    when the first events of each shelf are due and expected; None if that may have changed
+    _known    when each event is due, or expected if it waits for the account; None if that may have changed
     """
 
     services: Services
@@ -43,7 +40,7 @@ class Ticks:
     _next: float = 0.0
     _minutes: int = 1
     _calls: int = -1
-    _known: list[tuple[float, float]] | None = None
+    _known: list[float] | None = None
 
     def change(self) -> None:
         """Note that a worker may have changed the backlog."""
@@ -75,11 +72,10 @@ class Ticks:
         due already, the next tick may send it. Reads the backlog.
         """
         if self._known is None:
-            self._known = self._firsts()
-        times = [due or expected for due, expected in self._known]
-        if not times:
+            self._known = [time for shelf in self._shelves() for time in self._times(shelf)]
+        if not self._known:
             return None
-        return max(_minute_after(min(times)), self._next)
+        return max(_minute_after(min(self._known)), self._next)
 
     def count(self) -> int:
         """Return the number of events in the backlog."""
@@ -93,31 +89,29 @@ class Ticks:
             for item in self._query(shelf, Limit=20)["Items"]
         ]
 
-    def _firsts(self) -> list[tuple[float, float]]:
-        """Return when the first events of each shelf are due and expected.
+    def _times(self, shelf: str) -> Iterator[float]:
+        """Yield the times of a shelf's events.
 
-        Events that wait for the account come first on a shelf, and hide those that wait for a time.
+        It looks at each event: one that waits for the account is expected at any time, so the first one on
+        the shelf need not be the first to be tried.
         """
-        times: list[tuple[float, float]] = []
-        for shelf in self._shelves():
-            first = self._first(shelf)
-            waits_for_account = any(due == 0 for due, _ in first)
-            times += [*first, *(self._first(shelf, _AFTER_ACCOUNT) if waits_for_account else ())]
-        return times
-
-    def _first(self, shelf: str, after: str = _FIRST) -> list[tuple[float, float]]:
-        items = self._query(shelf, after, Limit=1)["Items"]
-        return [(float(item["due"]["N"]), float(item["expected"]["N"])) for item in items]
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._query(shelf, AttributesToGet=["due", "expected"], **start)
+            for item in answer["Items"]:
+                yield float(item["due"]["N"]) or float(item["expected"]["N"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _shelves(self) -> list[str]:
         return [name for item in self._query(_REGISTRY)["Items"] for name in item["names"]["SS"]]
 
-    def _query(self, shelf: str, after: str = _FIRST, **arguments: Any) -> Any:
+    def _query(self, shelf: str, **arguments: Any) -> Any:
         return self.services.dynamodb.query(
             TableName=self.services.settings.backlog_table,
-            KeyConditionExpression="shelf = :shelf AND #position > :after",
-            ExpressionAttributeNames={"#position": "position"},
-            ExpressionAttributeValues={":shelf": {"S": shelf}, ":after": {"S": after}},
+            KeyConditionExpression="shelf = :shelf",
+            ExpressionAttributeValues={":shelf": {"S": shelf}},
             **arguments,
         )
 
