@@ -202,7 +202,7 @@ class Fleet:
 
     def feed(self, account: str = DEFAULT_ACCOUNT) -> BacklogFeed:
         """Return the backlog of an account."""
-        return self.drainer.feed(account, self.world.time_left)
+        return self.drainer.feed(account)
 
     def shelve(self, *events: Event, shelf: Shelf | None = None, due: float = 0.0, **more: Any) -> None:
         """Put events into the backlog."""

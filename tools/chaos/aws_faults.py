@@ -116,7 +116,7 @@ class _BatchCalls:
 class _BatchWrites:
     """The faults of BatchWriteItem. `_left`: the requests of a call that DynamoDB leaves unprocessed.
 
-    A worker may make several such calls at a time, so they are told apart by their thread.
+    A worker may make several such calls at a time, so the thread distinguishes them.
     """
 
     injector: FaultInjector

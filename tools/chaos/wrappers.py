@@ -157,10 +157,8 @@ class WatchedRelay(Relay):
 class WatchedFeed(BacklogFeed):
     """A feed of the backlog that notes how many pushes it takes up, and which events it has tried."""
 
-    def __init__(
-        self, parts: FeedParts, account: str, time_left: TimeLeft, *, injector: FaultInjector
-    ) -> None:
-        super().__init__(parts, account, time_left)
+    def __init__(self, parts: FeedParts, account: str, *, injector: FaultInjector) -> None:
+        super().__init__(parts, account)
         self._injector = injector
 
     def _tasks(self, each: Waiting | Unreadable) -> Sequence[Task]:

@@ -9,9 +9,9 @@ event is dead-lettered for its neighbour's crash.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Condition
+from threading import Lock
 
-from push_relay.core.clock import Clock, TimeLeft
+from push_relay.core.clock import Clock
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
 from push_relay.core.delivery.lane import Lane
 from push_relay.core.delivery.permit_session import LanePermits
@@ -68,12 +68,11 @@ class FeedParts:
 class BacklogFeed:
     """The feed of one account. `end`: how its runs have ended."""
 
-    def __init__(self, parts: FeedParts, account: str, time_left: TimeLeft) -> None:
+    def __init__(self, parts: FeedParts, account: str) -> None:
         self._parts = parts
         self._account = account
         self._lane = parts.relay.lanes.get(account)
-        self._time_left = time_left
-        self._changed = Condition()
+        self._lock = Lock()
         self._shelves: Sequence[Shelf] | None = None
         self._shelves_at = 0.0
         self._is_after_crash = False
@@ -228,7 +227,7 @@ class BacklogFeed:
         if not pushes:
             self._finish(taken)
             return []
-        with self._changed:
+        with self._lock:
             self._taken[number] = taken
         return [Task(number, each.event, push) for push in pushes]
 
@@ -243,7 +242,7 @@ class BacklogFeed:
 
     def ended(self, task: Task, receipts: Sequence[Receipt]) -> None:
         """Note the receipts of a push; after the last one its event ends."""
-        with self._changed:
+        with self._lock:
             taken = self._taken[task.number]
             taken.receipts += receipts
             taken.left -= 1
@@ -252,9 +251,8 @@ class BacklogFeed:
         try:
             self._finish(taken)
         finally:
-            with self._changed:
+            with self._lock:
                 del self._taken[task.number]
-                self._changed.notify_all()
 
     def left(self, end: RunEnd) -> None:
         """Note how a run has ended, and remove from the backlog what has ended with it."""
@@ -263,7 +261,7 @@ class BacklogFeed:
 
     def flush(self) -> None:
         """Remove events that have ended. One that cannot be removed is a duplicate later."""
-        with self._changed:
+        with self._lock:
             finished, self._finished = self._finished, []
             moved, self._moved = self._moved, []
         try:
@@ -291,16 +289,15 @@ class BacklogFeed:
         except RelayError as exc:
             self._trouble("an event stays in the backlog", exc)
             return
-        stays = [_as_read(each, waiting) for each in record.waiting()]
-        if not all(stays) or not stays:
+        waits = record.waiting()
+        if not waits or not all(_is_as_read(each, waiting) for each in waits):
             (error,) = self._parts.ending.park([record])
             if error:
                 self._trouble("an event stays in the backlog", error)
                 return
-        now = record.waiting()
-        if not any(place(each) == waiting.position and each.shelf == waiting.shelf for each in now):
-            with self._changed:
-                if now:
+        if not any(_is_at(each, waiting) for each in waits):
+            with self._lock:
+                if waits:
                     self._moved.append(waiting)
                 else:
                     self._finished.append(waiting)
@@ -335,7 +332,7 @@ class BacklogFeed:
         except RelayError as exc:
             self._trouble("an item stays in the backlog", exc)
             return
-        with self._changed:
+        with self._lock:
             self._finished.append(each)
 
     def _trouble(self, what: str, error: RelayError) -> None:
@@ -346,11 +343,15 @@ def _tries(each: Waiting | Unreadable) -> tuple[int, int]:
     return (each.tries, each.attempt) if isinstance(each, Waiting) else (0, 0)
 
 
-def _as_read(now: Waiting, read: Waiting) -> bool:
+def _is_at(now: Waiting, read: Waiting) -> bool:
+    """Whether an event waits at the place at which it was read."""
+    return now.shelf == read.shelf and place(now) == read.position
+
+
+def _is_as_read(now: Waiting, read: Waiting) -> bool:
     """Whether an event waits as it did when it was read, so that it need not be stored again."""
     return (
-        now.shelf == read.shelf
-        and place(now) == read.position
+        _is_at(now, read)
         and (now.reason, now.attempt, now.event) == (read.reason, read.attempt, read.event)
         and not read.tries
     )

@@ -1,9 +1,10 @@
 """Drain the backlog: send what is due, until nothing is or until the invocation's time is up."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from push_relay.core.clock import TimeLeft
+from push_relay.core.delivery.backlog import Shelf
 from push_relay.core.delivery.threads import ParallelMap
 from push_relay.core.delivery.wake_up import ALL, woken_account
 from push_relay.core.errors import RelayError
@@ -22,21 +23,18 @@ class Drainer:
     parts: FeedParts
     parallel_map: ParallelMap
 
-    def feed(self, account: str, time_left: TimeLeft) -> BacklogFeed:
+    def feed(self, account: str) -> BacklogFeed:
         """Return the backlog of an account, for a run."""
-        return BacklogFeed(self.parts, account, time_left)
+        return BacklogFeed(self.parts, account)
 
     def tick(self) -> None:
         """Wake a worker for each account that has something to send. Never raises.
 
         The tick itself drains nothing: if it died, AWS would repeat it.
         """
-        try:
-            accounts = {shelf.account for shelf in self.parts.backlog.shelves()}
-        except RelayError as exc:
-            self._trouble(exc)
-            return
-        self.wake(account for account in sorted(accounts) if self._is_due(account, lambda: 0.0))
+        shelves = self._shelves()
+        accounts = {shelf.account for shelf in shelves}
+        self.wake(account for account in sorted(accounts) if self._is_due(account, shelves))
 
     def wake(self, accounts: Iterable[str], secs: float = 0.0) -> None:
         """Let other workers drain accounts after some seconds. Never raises."""
@@ -48,11 +46,13 @@ class Drainer:
 
         announced  those of the accounts that certainly have something to send
         """
-        due = [each for each in sorted(accounts) if each in announced or self._is_due(each, time_left)]
+        accounts = sorted(accounts)
+        shelves = () if all(each in announced for each in accounts) else self._shelves()
+        due = [each for each in accounts if each in announced or self._is_due(each, shelves)]
         self.parallel_map(lambda account: self._drain(account, time_left), due, len(due))
 
     def _drain(self, account: str, time_left: TimeLeft) -> None:
-        feed = self.feed(account, time_left)
+        feed = self.feed(account)
         try:
             self.parts.relay.lanes[account].drain(feed, time_left)
         except Exception as exc:  # noqa: BLE001 (nothing is lost; the next drain handles each event alone)
@@ -63,14 +63,21 @@ class Drainer:
         if feed.end.has_more and self.parts.relay.lanes[account].permits.wait() is None:
             self.parts.ending.parking.announce(account)
 
-    def _is_due(self, account: str, time_left: TimeLeft) -> bool:
-        """Return whether something is due for an account, and permitted.
+    def _shelves(self) -> Sequence[Shelf]:
+        try:
+            return self.parts.backlog.shelves()
+        except RelayError as exc:
+            self._trouble(exc)
+            return ()
+
+    def _is_due(self, account: str, shelves: Sequence[Shelf]) -> bool:
+        """Return whether something is due for an account on one of its shelves, and permitted.
 
         If relay.toml no longer has the account, what is due for it ends here.
         """
-        backlog, now, feed = self.parts.backlog, self.parts.clock.now(), self.feed(account, time_left)
+        backlog, now, feed = self.parts.backlog, self.parts.clock.now(), self.feed(account)
+        shelves = [shelf for shelf in shelves if shelf.account == account]
         try:
-            shelves = [shelf for shelf in backlog.shelves() if shelf.account == account]
             if account in self.parts.relay.lanes:
                 return any(backlog.due(shelf, 1, now) and feed.is_open(shelf) for shelf in shelves)
             for shelf in shelves:
@@ -99,7 +106,7 @@ class Backlogs:
             return None
         # One for all waves: it remembers what any of their runs has found announced.
         if account not in self._feeds:
-            self._feeds[account] = self._drainer.feed(account, self._left)
+            self._feeds[account] = self._drainer.feed(account)
         return self._feeds[account]
 
     def wake_for(self, event: Event) -> bool:

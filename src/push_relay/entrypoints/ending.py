@@ -8,10 +8,9 @@ from push_relay.core.delivery.parking import Parking
 from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
-from push_relay.core.push import Receipt
 from push_relay.core.queue_format import Packed, as_received, pack
 from push_relay.entrypoints.ports import Queues
-from push_relay.entrypoints.queue_record import QueueRecord
+from push_relay.entrypoints.queue_record import QueueRecord, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,12 @@ class Ending:
         if all(packed_parts):
             for part, packed in zip(parts, packed_parts, strict=True):
                 if packed:
-                    self.queues.dead_letter(packed.body, packed.attributes, _code(part), record.event_id)
+                    self.queues.dead_letter(packed.body, packed.attributes, reason_of(part), record.event_id)
             return
         if record.event and not record.content:
             raise PayloadTooLarge("the event is larger than a queue message can hold")
         packed = as_received(record.content)
-        self.queues.dead_letter(packed.body, packed.attributes, _code(dead), record.event_id)
+        self.queues.dead_letter(packed.body, packed.attributes, reason_of(dead), record.event_id)
 
 
 def _probes(record: QueueRecord) -> Iterator[tuple[str, float]]:
@@ -64,11 +63,6 @@ def _probes(record: QueueRecord) -> Iterator[tuple[str, float]]:
     for receipt in record.receipts:
         if receipt.is_paced and receipt.latency_ms is not None and receipt.push:
             yield receipt.push.account, record.noted_at + (receipt.retry_after or 0.0)
-
-
-def _code(receipts: Sequence[Receipt]) -> str:
-    """Return the error code of a message with several pushes: the first one's."""
-    return next((receipt.error_code for receipt in receipts if receipt.error_code), RelayError.code)
 
 
 def _packed(event: Event | None) -> Packed | None:

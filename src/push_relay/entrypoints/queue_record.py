@@ -139,7 +139,7 @@ class QueueRecord:
                 due = 0.0 if is_paced and not is_over else expected
                 attempt = self.next_attempt(part)
                 waiting.append(
-                    Waiting(shelf, event, _reason(part), due, expected, attempt, tries=self.crashes)
+                    Waiting(shelf, event, reason_of(part), due, expected, attempt, tries=self.crashes)
                 )
         return waiting
 
@@ -200,8 +200,9 @@ def _shelf(receipt: Receipt, event: Event | None) -> Shelf:
     return Shelf(push.account, push.high, budget)
 
 
-def _reason(parked: Sequence[Receipt]) -> str:
-    return next((receipt.error_code for receipt in parked if receipt.error_code), RelayError.code)
+def reason_of(receipts: Sequence[Receipt]) -> str:
+    """Return the error code of pushes that wait, or that are dead-lettered, together: the first one's."""
+    return next((receipt.error_code for receipt in receipts if receipt.error_code), RelayError.code)
 
 
 def _parts(parked: Sequence[Receipt], event: Event | None) -> list[Sequence[Receipt]]:

@@ -4,5 +4,5 @@
 |--------------|-----------------------------------------------------------------------------------|
 | `reading`    | the events that wait, without their content                                       |
 | `listing`    | the table and the JSON of `relayctl waiting`                                      |
-| `requeuing` | what waits, put back into the queue: safe to interrupt, and to run again          |
+| `requeuing`  | what waits, put back into the queue: safe to interrupt, and to run again         |
 """

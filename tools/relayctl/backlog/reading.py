@@ -3,7 +3,6 @@
 It queries the shelves that are in the registry, so it never scans the table.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +11,7 @@ from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog, shelf_name
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable
 from push_relay.core.delivery.backlog import Shelf
 from push_relay.core.event import safe_id
+from relayctl.deadletters.dead_letter import safe_name
 
 #: The attributes that are read. Some are words of DynamoDB's language, so each is written as `#name`.
 _ATTRIBUTES: Final = (
@@ -25,7 +25,6 @@ _ATTRIBUTES: Final = (
     "stored_at",
     "position",
 )
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +82,9 @@ def _summary(shelf: Shelf, item: Mapping[str, Any]) -> WaitingSummary:
     return WaitingSummary(
         account=shelf.account,
         is_urgent=shelf.high,
-        source=_name(item, "source"),
-        event_id=safe_id(item.get("event_id", {}).get("S", ""), "-"),
-        reason=_name(item, "reason"),
+        source=safe_name(_text(item, "source")),
+        event_id=safe_id(_text(item, "event_id"), "-"),
+        reason=safe_name(_text(item, "reason")),
         due=_number(item, "due"),
         expected=_number(item, "expected"),
         attempt=int(_number(item, "attempt")),
@@ -94,11 +93,8 @@ def _summary(shelf: Shelf, item: Mapping[str, Any]) -> WaitingSummary:
     )
 
 
-def _name(item: Mapping[str, Any], attribute: str) -> str:
-    text = str(item.get(attribute, {}).get("S", ""))
-    if not text:
-        return "-"
-    return text if _NAME.fullmatch(text) else "(invalid)"
+def _text(item: Mapping[str, Any], attribute: str) -> str:
+    return str(item.get(attribute, {}).get("S", ""))
 
 
 def _number(item: Mapping[str, Any], attribute: str) -> float:

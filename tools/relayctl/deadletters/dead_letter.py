@@ -123,8 +123,8 @@ class DeadLetter:
             event_id = event.id if event else ""
         return DeadLetterSummary(
             id=self.message_id,
-            error_code=_safe_name(code),
-            source=_safe_name(source),
+            error_code=safe_name(code),
+            source=safe_name(source),
             event_id=safe_id(event_id or self.text(queue_format.ORIGIN_ATTRIBUTE), _NO_ID),
             since=_timestamp(self.text(queue_format.FAILED_AT_ATTRIBUTE)) or self.sent_at,
             size_bytes=len(self.body.encode("utf-8", "surrogatepass")),
@@ -160,7 +160,8 @@ def record(message_id: str, body: str, attributes: Attributes, sent_at: float) -
     }
 
 
-def _safe_name(text: str) -> str:
+def safe_name(text: str) -> str:
+    """Return a name that is safe to print: `-` if there is none, `(invalid)` if it is not a name."""
     if not text:
         return "-"
     return text if _NAME.fullmatch(text) else "(invalid)"

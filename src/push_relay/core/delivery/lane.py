@@ -6,7 +6,7 @@ its own pushes wait.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -78,18 +78,63 @@ class _Own:
         self.receipts.append((task, receipt))
 
 
-class _Fed:
-    """The pushes of a feed, as the supply of a run. Those that are not sent by the run end without it."""
+class _Ends:
+    """The ends of pushes, also of those that no run sends.
 
-    def __init__(self, lane: "Lane", feed: Feed, time_left: TimeLeft) -> None:
+    A push with a batch interval goes into its window. The pushes of a refused batch push are sent one by one
+    at the end.
+
+    note  is called with the receipts of each push that has ended; a batch push has several
+    """
+
+    def __init__(
+        self, lane: "Lane", note: Callable[[Task, Sequence[Receipt]], None], time_left: TimeLeft
+    ) -> None:
         self._lane = lane
-        self._feed = feed
+        self._note = note
         self._time_left = time_left
         self._singles: defaultdict[int, list[tuple[Task, SinglePush]]] = defaultdict(list)
 
+    def without_call(self, task: Task) -> bool:
+        """Take a push that no run sends; return whether it is one."""
+        if isinstance(task.push, SinglePush):
+            self._singles[task.number].append((task, task.push))
+            return True
+        if task.push.batch_secs is not None:
+            self._note(task, [self._lane.batcher.add(task.event, task.push, self._time_left)])
+            return True
+        return False
+
+    def ended(self, task: Task, receipt: Receipt) -> None:
+        """Note the end of a push that a run has sent. If it is a refused batch push, its pushes are sent."""
+        receipt = self._lane.confirmed(task.event, receipt)
+        if refused := split_refused_batch(task.event, receipt):
+            self._singles[task.number] += [(task, push) for push in refused]
+        else:
+            self._note(task, receipts_of_batch(receipt))
+
+    def send_singles(self) -> None:
+        """Send the pushes of refused batch pushes."""
+        for pushes in self._singles.values():
+            tasks = {id(task): task for task, _ in pushes}
+            first = pushes[0][0]
+            receipts = self._lane.send_singly(first.event, [push for _, push in pushes], self._time_left)
+            # The receipts are the event's, and one of its pushes is enough to note them.
+            for task in tasks.values():
+                self._note(task, receipts if task is first else ())
+
+
+class _Fed:
+    """The pushes of a feed, as the supply of a run. Those that no run sends end without it."""
+
+    def __init__(self, lane: "Lane", feed: Feed, time_left: TimeLeft) -> None:
+        self._feed = feed
+        self._ends = _Ends(lane, feed.ended, time_left)
+        self.ended = self._ends.ended
+
     def take(self, count: int, *, urgent: bool = False) -> Sequence[Task]:
         while taken := self._feed.take(count, urgent=urgent):
-            if to_send := [task for task in taken if not self._ends_elsewhere(task)]:
+            if to_send := [task for task in taken if not self._ends.without_call(task)]:
                 return to_send
         return ()
 
@@ -101,31 +146,9 @@ class _Fed:
     def has_survived(self) -> bool:
         return self._feed.has_survived
 
-    def _ends_elsewhere(self, task: Task) -> bool:
-        if isinstance(task.push, SinglePush):
-            self._singles[task.number].append((task, task.push))
-            return True
-        if task.push.batch_secs is not None:
-            self._feed.ended(task, [self._lane.batcher.add(task.event, task.push, self._time_left)])
-            return True
-        return False
-
-    def ended(self, task: Task, receipt: Receipt) -> None:
-        receipt = self._lane.confirmed(task.event, receipt)
-        if refused := split_refused_batch(task.event, receipt):
-            self._singles[task.number] += [(task, push) for push in refused]
-        else:
-            self._feed.ended(task, receipts_of_batch(receipt))
-
     def finish(self, end: RunEnd) -> None:
         """Send the pushes of refused batch pushes, and note how the run has ended."""
-        for pushes in self._singles.values():
-            tasks = {id(task): task for task, _ in pushes}
-            first = pushes[0][0]
-            receipts = self._lane.send_singly(first.event, [push for _, push in pushes], self._time_left)
-            # The receipts are the event's, and one of its pushes is enough to note them.
-            for task in tasks.values():
-                self._feed.ended(task, receipts if task is first else ())
+        self._ends.send_singles()
         self._feed.left(end)
 
 
@@ -147,29 +170,17 @@ class Lane:
         Urgent pushes are sent first, also those of the backlog that `feed` has. The pushes of refused batch
         pushes are sent last.
         """
-        singles: defaultdict[int, list[SinglePush]] = defaultdict(list)
-        events = {task.number: task.event for task in tasks}
-        ended: list[tuple[Task, Receipt]] = []
-        to_send: list[Task] = []
-        for task in tasks:
-            if isinstance(task.push, SinglePush):
-                singles[task.number].append(task.push)
-            elif task.push.batch_secs is not None:
-                ended.append((task, self.batcher.add(task.event, task.push, time_left)))
-            else:
-                to_send.append(task)
-        ended += self._send(to_send, time_left, feed)
-        settled: list[tuple[int, Receipt]] = []
-        for task, answer in ended:
-            receipt = self.confirmed(task.event, answer)
-            if refused := split_refused_batch(task.event, receipt):
-                singles[task.number] += refused
-            else:
-                settled += [(task.number, each) for each in receipts_of_batch(receipt)]
-        for number, pushes in singles.items():
-            receipts = self.send_singly(events[number], pushes, time_left)
-            settled += [(number, receipt) for receipt in receipts]
-        return settled
+        receipts: list[tuple[int, Receipt]] = []
+
+        def note(task: Task, ended: Sequence[Receipt]) -> None:
+            receipts.extend((task.number, receipt) for receipt in ended)
+
+        ends = _Ends(self, note, time_left)
+        to_send = [task for task in tasks if not ends.without_call(task)]
+        for task, receipt in self._send(to_send, time_left, feed):
+            ends.ended(task, receipt)
+        ends.send_singles()
+        return receipts
 
     def drain(self, feed: Feed, time_left: TimeLeft) -> None:
         """Send what is due in the backlog, until nothing is, or until the time is up."""

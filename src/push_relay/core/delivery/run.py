@@ -151,6 +151,11 @@ class Run:
         return self._drains and self._permits.is_stopped
 
     @property
+    def _needed(self) -> int:
+        """The connections that the pushes need that are ready or being sent."""
+        return len(self._ready) + self._sending
+
+    @property
     def _can_start(self) -> bool:
         return bool(self._ready) and not self._failed and self._sending < self._session.connections
 
@@ -182,7 +187,7 @@ class Run:
     def _release_spare(self) -> None:
         """Return the connections that a drain does not need for the little that the backlog has."""
         with self._changed:
-            needed = max(1, len(self._ready) + self._sending)
+            needed = max(1, self._needed)
         if needed < self._session.connections:
             self._session.release_idle(needed)
 
@@ -199,15 +204,15 @@ class Run:
         can_be_sent.sort(key=lambda task: not task.push.high)
         if self._permits.are_busy or self._permits.is_stopped:
             # Most claims would be released again.
-            refusals = self._ask(can_be_sent)
-            for task, refusal in zip(can_be_sent, refusals, strict=True):
+            granted: list[Task] = []
+            for task, refusal in zip(can_be_sent, self._ask(can_be_sent), strict=True):
                 if refusal:
-                    receipt = Receipt.of_error(task.event, refusal, task.push)
-                    supply.ended(task, self._sender.paced(receipt))
-            granted = [task for task, refusal in zip(can_be_sent, refusals, strict=True) if not refusal]
+                    supply.ended(task, self._refused(task, refusal))
+                else:
+                    granted.append(task)
             self._keep(granted, self._claim(granted), [None] * len(granted), supply)
             return
-        refusals = []
+        refusals: list[Exception | None] = []
         claims: list[Receipt | None] = []
         self._together(
             lambda: claims.extend(self._claim(can_be_sent)), lambda: refusals.extend(self._ask(can_be_sent))
@@ -216,7 +221,7 @@ class Run:
 
     def _ask(self, tasks: Sequence[Task]) -> Sequence[Exception | None]:
         try:
-            wanted = min(self._limit, len(self._ready) + self._sending + len(tasks))
+            wanted = min(self._limit, self._needed + len(tasks))
             return self._session.ask([task.push for task in tasks], wanted)
         except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the outcome of the pushes)
             return [exc] * len(tasks)
@@ -233,19 +238,22 @@ class Run:
         supply: Supply,
     ) -> None:
         """Keep the pushes that can be sent, and end the others."""
-        claimed_in_vain: list[tuple[Ready, Receipt]] = []
+        refused: list[tuple[Ready, Receipt]] = []
         for task, unclaimed, refusal in zip(tasks, claims, refusals, strict=True):
             ready = Ready(not task.push.high, next(self._order), task, supply)
             if unclaimed:
                 supply.ended(task, self._sender.paced(unclaimed))
             elif refusal:
-                receipt = self._sender.paced(Receipt.of_error(task.event, refusal, task.push))
-                claimed_in_vain.append((ready, receipt))
+                refused.append((ready, self._refused(task, refusal)))
             else:
                 with self._changed:
                     heapq.heappush(self._ready, ready)
-        if claimed_in_vain:
-            self._settle(claimed_in_vain)
+        if refused:
+            self._settle(refused)
+
+    def _refused(self, task: Task, error: Exception) -> Receipt:
+        """Return the receipt of a push whose call is not permitted now."""
+        return self._sender.paced(Receipt.of_error(task.event, error, task.push))
 
     def _look(self) -> None:
         """Look for urgent events of other workers, and for connections that have become free."""
@@ -259,8 +267,9 @@ class Run:
                 self._is_dry &= not self._drains
                 if self._time_left() > self._least_secs and not self._permits.is_stopped:
                     self._prepare(self._more.take(self._limit, urgent=True), self._more)
-            if self._session.connections < min(self._limit, len(self._ready) + self._sending):
-                self._session.ask([], min(self._limit, len(self._ready) + self._sending))
+            wanted = min(self._limit, self._needed)
+            if self._session.connections < wanted:
+                self._session.ask([], wanted)
         except RelayError:
             return  # the next look, or the end of the run, finds it
 
@@ -327,8 +336,7 @@ class Run:
             if self._drains and self._own_is_dry:
                 self._is_dry, self._end = True, self._end._replace(has_more=True)
         error = ConnectionsBusy(BUSY)
-        receipts = [Receipt.of_error(ready.task.event, error, ready.task.push) for ready in left]
-        self._settle([*zip(left, map(self._sender.paced, receipts), strict=True)])
+        self._settle([(ready, self._refused(ready.task, error)) for ready in left])
 
     # --- settling ---------------------------------------------------------------------------------------
 
@@ -350,7 +358,7 @@ class Run:
                     self._changed.notify_all()
                     return
                 # The last connection is returned at the end, together with a look for what was announced.
-                needed = max(1, len(self._ready) + self._sending)
+                needed = max(1, self._needed)
                 spare = self._is_dry and needed < self._session.connections
             if spare:
                 self._together(partial(self._settle, batch), partial(self._session.release_idle, needed))
