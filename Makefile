@@ -78,7 +78,7 @@ check: setup ## check formatting, lint, spelling, vocabulary, types, import rule
 	$(PY) -m relayctl check
 	$(PY) -m relayctl openapi --check
 	$(PY) -m relayctl reference --check
-	$(PY) -m pytest --quiet tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
+	$(PY) -m pytest --quiet tests/unit/test_lint.py tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
 bench: setup ## measure start-up, the cost of an event and the pace; write bench/report.json; ONLY= names some goals
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench $(ONLY)

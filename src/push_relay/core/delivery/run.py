@@ -20,6 +20,7 @@ from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.permits import BUSY
 from push_relay.core.delivery.run_parts import Ahead, Ready, RunEnd, RunParts, Supply, Task
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
+from push_relay.core.delivery.threads import side_by_side
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
@@ -45,6 +46,7 @@ class Run:
         drains: bool = False,
     ) -> None:
         self._sender, self._permits, self._start = parts.sender, parts.permits, parts.threads.start
+        self._together = partial(side_by_side, parts.threads)
         self._clock = parts.sender.clock
         self._limit = parts.account.connections
         call_secs = parts.account.connect_timeout_secs + parts.account.read_timeout_secs
@@ -396,10 +398,3 @@ class Run:
             announced=announced, has_more=self._end.has_more or (self._drains and kept[0])
         )
         return False
-
-    def _together(self, one: Callable[[], None], other: Callable[[], None]) -> None:
-        wait = self._start(one)
-        try:
-            other()
-        finally:
-            wait()
