@@ -10,12 +10,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.client import BaseClient
-
 from chaos.aws_faults import VISIBLE_AT
+from chaos.hooked_client import hooked
 from chaos.run_clock import RunClock, WorkerClock
 from pace_numbers import Span, TableCall, write_units
-from push_relay.adapters import aws
+from push_relay.adapters.aws import AwsClient
 from push_relay.bootstrap import deliver
 from push_relay.bootstrap.common import Common
 from push_relay.settings import Settings
@@ -91,21 +90,21 @@ class _TableCalls:
 
     def watch(self) -> None:
         """Watch every client of this process."""
-        original = BaseClient._make_api_call  # noqa: SLF001 (every call passes it, whatever its result)
+        original = AwsClient.call  # every call passes it, whatever its result
 
-        def watched(client: Any, name: str, parameters: Any) -> Any:
-            if client.meta.service_model.service_name != "dynamodb":
-                return original(client, name, parameters)
+        def watched(client: AwsClient, name: str, **parameters: Any) -> Any:
+            if client.service.name != "dynamodb":
+                return original(client, name, **parameters)
             began = time.monotonic()
             time.sleep(self.delay_secs)
             try:
-                return original(client, name, parameters)
+                return original(client, name, **parameters)
             finally:
                 call = TableCall(name, write_units(name, parameters), Span(began, time.monotonic()))
                 with self._lock:
                     self.calls.append(call)
 
-        BaseClient._make_api_call = watched  # noqa: SLF001
+        AwsClient.call = watched  # type: ignore[method-assign]
 
     def take(self) -> list[TableCall]:
         """Return the calls since this was called last."""
@@ -177,9 +176,9 @@ def _hold_delays(clock: PaceClock) -> None:
             due = {"DataType": "String", "StringValue": f"{clock.now() + delay:.3f}"}
             entry.setdefault("MessageAttributes", {})[VISIBLE_AT] = due
 
-    def hold_all(params: Any, **_: Any) -> None:
-        for entry in params.get("Entries", [params]):
-            hold(entry)
+    def hold_all(operation: str, params: dict[str, Any]) -> None:
+        if operation in {"SendMessage", "SendMessageBatch"}:
+            for entry in params.get("Entries", [params]):
+                hold(entry)
 
-    for name in ("SendMessage", "SendMessageBatch"):
-        aws.sqs().meta.events.register(f"before-parameter-build.sqs.{name}", hold_all)
+    hooked("sqs").before.append(hold_all)

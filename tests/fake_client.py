@@ -1,26 +1,29 @@
 """A fake of every AWS client: it notes its calls, and gives a planned answer or raises a planned error."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from push_relay.adapters import aws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SERVICES = ("sqs", "dynamodb", "secretsmanager")
 
 
-def client_error(code: str, **more: Any) -> ClientError:
-    """Return the exception that botocore raises for an error of a service."""
-    return ClientError({"Error": {"Code": code, "Message": "planted"}, **more}, "Operation")
+def client_error(code: str, *, is_repeated: bool = False, **fields: Any) -> aws.AwsError:
+    """Return the exception that a client raises for an error of a service, with the answer's fields."""
+    return aws.AwsError(code, {"message": "planted", **fields}, is_repeated=is_repeated)
 
 
 class FakeClient:
     """An AWS client that accepts every call.
 
-    calls   the operations that were called, with their arguments
-    error   is raised by every call, if there is one
-    answer  is returned by every call
+    calls    the operations that were called, with their arguments
+    error    is raised by every call, if there is one
+    answer   is returned by every call
+    answers  functions of operations, which return the answer to arguments instead
     """
 
     def __init__(self) -> None:
@@ -28,6 +31,7 @@ class FakeClient:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.error: Exception | None = None
         self.answer: dict[str, Any] = {}
+        self.answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
     @classmethod
     def install(cls, monkeypatch: pytest.MonkeyPatch) -> "FakeClient":
@@ -37,13 +41,11 @@ class FakeClient:
             monkeypatch.setitem(aws._clients, service, fake)
         return fake
 
-    def __getattr__(self, operation: str) -> Any:
-        """Return an operation of the service."""
-
-        def call(**arguments: Any) -> dict[str, Any]:
-            self.calls.append((operation, arguments))
-            if self.error:
-                raise self.error
-            return self.answer
-
-        return call
+    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """Call an operation of the service."""
+        self.calls.append((operation, arguments))
+        if self.error:
+            raise self.error
+        if operation in self.answers:
+            return self.answers[operation](arguments)
+        return self.answer

@@ -1,10 +1,13 @@
-"""The queues of SQS in memory, for calls of boto3: visibility, delays, FIFO groups, redrive, a clock."""
+"""The queues of SQS in memory, for calls of boto3 and of the relay's client: delays, FIFO groups, redrive."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
+
+from push_relay.adapters.aws import AwsError
 
 type Call = Callable[[str, dict[str, Any]], None]
 
@@ -42,6 +45,13 @@ class FakeSqs:
     def time(self) -> float:
         """Return the time."""
         return self.now
+
+    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """Call an operation as the relay's client does."""
+        try:
+            return getattr(self, xform_name(operation))(**arguments) or {}
+        except ClientError as exc:
+            raise AwsError(exc.response["Error"]["Code"]) from None
 
     def put(self, url: str, body: str, **attributes: str) -> str:
         """Queue a message with text attributes, and return its id."""

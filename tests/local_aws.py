@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import boto_clients
 from fake_sqs import record_of
 from ledger_calls import claim_one
 from push_relay.adapters import aws
@@ -32,7 +33,7 @@ class LocalAws:
     def table(self) -> LedgerTable:
         """Make a table like the one in the template."""
         name = f"ledger-{uuid.uuid4().hex}"
-        aws.dynamodb().create_table(
+        boto_clients.dynamodb().create_table(
             TableName=name,
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -43,23 +44,23 @@ class LocalAws:
     def backlog_table(self) -> BacklogTable:
         """Make a table for the backlog like the one in the template."""
         name = f"backlog-{uuid.uuid4().hex}"
-        create_backlog_table(aws.dynamodb(), name)
+        create_backlog_table(boto_clients.dynamodb(), name)
         return BacklogTable(name)
 
     def queue(self, name: str = "", **attributes: str) -> str:
         """Make a queue, and return its URL."""
         given: Any = attributes
-        answer = aws.sqs().create_queue(QueueName=f"{uuid.uuid4().hex}{name}", Attributes=given)
+        answer = boto_clients.sqs().create_queue(QueueName=f"{uuid.uuid4().hex}{name}", Attributes=given)
         return answer["QueueUrl"]
 
     def arn(self, queue_url: str) -> str:
         """Return a queue's ARN."""
-        answer = aws.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+        answer = boto_clients.sqs().get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
         return answer["Attributes"]["QueueArn"]
 
     def received(self, queue_url: str) -> list[dict[str, Any]]:
         """Receive messages from a queue, in the form in which Lambda passes them to the function."""
-        answer: Any = aws.sqs().receive_message(
+        answer: Any = boto_clients.sqs().receive_message(
             QueueUrl=queue_url,
             MaxNumberOfMessages=10,
             MessageAttributeNames=["All"],

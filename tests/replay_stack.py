@@ -11,9 +11,9 @@ from typing import Any
 
 import boto3
 
+import boto_clients
 from fake_sqs import record_of
 from fakes import SAMPLES, World
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.queue import SqsQueue
@@ -45,8 +45,9 @@ class ReplayStack:
         name = uuid.uuid4().hex
         shutil.copytree(SAMPLES / "sources", directory / "sources")
         shutil.copy(SAMPLES / "relay.toml", directory / "relay.toml")
-        urls = [aws.sqs().create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("queue", "dead")]
-        aws.dynamodb().create_table(
+        sqs = boto_clients.sqs()
+        urls = [sqs.create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("queue", "dead")]
+        boto_clients.dynamodb().create_table(
             TableName=name,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
@@ -96,7 +97,7 @@ class ReplayStack:
             "MessageAttributeNames": ["All"],
             "MessageSystemAttributeNames": ["All"],
         }
-        received: Any = aws.sqs().receive_message(**request).get("Messages", [])
+        received: Any = boto_clients.sqs().receive_message(**request).get("Messages", [])
         arn = f"arn:aws:sqs:{REGION}:{_OWNER}:{self.queue_url.rpartition('/')[2]}"
         records = [record_of(message, arn) for message in received]
         self.world.change_messages(queue)
@@ -108,7 +109,7 @@ class ReplayStack:
                 {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]}
                 for n, message in enumerate(received)
             ]
-            aws.sqs().delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
+            boto_clients.sqs().delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
         return bool(received)
 
     def outcomes(self) -> list[str]:
@@ -138,7 +139,7 @@ def new_event(number: int = 0, kind: str = "baked", source: str = "bakery") -> E
 
 def visible_messages(queue_url: str) -> int:
     """Return the number of messages that can be received from a queue."""
-    answer = aws.sqs().get_queue_attributes(
+    answer = boto_clients.sqs().get_queue_attributes(
         QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
     )
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])

@@ -14,9 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
+import boto_clients
 from fakes import SHIPPED
 from local_aws import LocalAws
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable
 from push_relay.adapters.dynamodb.permits import DynamoDbPermits
@@ -171,7 +171,7 @@ class Worker:
         ]
         if handles:
             # Those that the worker has deleted before a drain are refused here.
-            aws.sqs().delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
+            boto_clients.sqs().delete_message_batch(QueueUrl=self.queue_url, Entries=handles)
         return finished
 
     def ready(self) -> None:
@@ -203,7 +203,7 @@ class Stack:
         self._numbers = 0
         config = directory / "relay.toml"
         config.write_text(_ROUTES.format(account=account))
-        secret = aws.secretsmanager().create_secret(
+        secret = boto_clients.secretsmanager().create_secret(
             Name=f"credentials-{self.table.name}",
             SecretString='{"CompanyId": 1, "IntegrationKey": "planted"}',
         )

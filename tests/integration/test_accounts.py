@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+import boto_clients
 from fakes import SAMPLES, SHIPPED
 from local_aws import LocalAws
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.permits import DynamoDbPermits
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.adapters.process import SystemClock
@@ -67,7 +67,7 @@ class FixedClock(SystemClock):
 def secret(company_id: int) -> str:
     """Store the credentials of an organisation; return the secret's ARN."""
     value = json.dumps({"CompanyId": company_id, "IntegrationKey": f"key-{company_id}"})
-    made = aws.secretsmanager().create_secret(Name=f"push-{uuid.uuid4().hex}", SecretString=value)
+    made = boto_clients.secretsmanager().create_secret(Name=f"push-{uuid.uuid4().hex}", SecretString=value)
     return made["ARN"]
 
 
@@ -148,7 +148,7 @@ def test_an_account_in_trouble_affects_no_other(
     assert deliver(relay, event(1, now))["well"] == "duplicate"
     assert [push["CompanyId"] for push in vendor.record.pushes()] == [1]
     assert [push["CompanyId"] for push in other_vendor.record.pushes()] == [2] * 6
-    names = {item["pk"]["S"] for item in aws.dynamodb().scan(TableName=table)["Items"]}
+    names = {item["pk"]["S"] for item in boto_clients.dynamodb().scan(TableName=table)["Items"]}
     assert {"connections#default", "connections#well", "connections#dead"} <= names
     assert {name.rpartition("#")[0] for name in names if name.startswith("quota#")} == {
         "quota#default",
@@ -174,7 +174,7 @@ def test_items_of_the_version_before_accounts_are_the_default_accounts(
     relay, table = wired(local, config, vendor, clock)
     items: list[Any] = json.loads((SAMPLES / "ledger-of-the-version-before.json").read_text())
     for item in items:
-        aws.dynamodb().put_item(TableName=table, Item=item)
+        boto_clients.dynamodb().put_item(TableName=table, Item=item)
     known = [event(1, WRITTEN_AT, "sent"), event(4, WRITTEN_AT, "down"), event(2, WRITTEN_AT, "batch")]
     assert deliver(relay, *known) == {"default": "duplicate"}
     (push,) = relay.pushes(event(3, WRITTEN_AT, "batch"))
@@ -185,5 +185,7 @@ def test_items_of_the_version_before_accounts_are_the_default_accounts(
     assert (shown["Title"], shown["Body"]) == ("2 new alerts", "2 \u00d7 batch")
     calls = permits(table).calls["2026-09-21"]
     assert (calls.used, calls.elsewhere) == (1, 2)
-    count = aws.dynamodb().get_item(TableName=table, Key={"pk": {"S": "quota#default#2026-09-21"}})["Item"]
+    count = boto_clients.dynamodb().get_item(TableName=table, Key={"pk": {"S": "quota#default#2026-09-21"}})[
+        "Item"
+    ]
     assert int(count["calls"]["N"]) == calls.drawn + calls.elsewhere

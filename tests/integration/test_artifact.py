@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+import boto_clients
 from fakes import SHIPPED, SHIPPED_ROUTES
 from local_aws import LocalAws
-from push_relay.adapters import aws
+from push_relay.adapters.tls import AUTHORITIES, VENDOR_AUTHORITIES
 from relayctl import artifact as building
 from relayctl.deploy import host_architecture
 from relayctl.project import ROOT
@@ -105,17 +106,25 @@ def test_the_artifact_contains_the_licences(artifact: Path) -> None:
 
 
 @pytest.mark.parametrize("service", sorted(_SERVICES))
-def test_a_client_of_each_service_works_without_the_other_descriptions(artifact: Path, service: str) -> None:
-    """Endpoint, retries and requests are made from botocore's data, most of which is left out."""
+def test_botocore_finds_a_special_endpoint_without_the_other_descriptions(
+    artifact: Path, service: str
+) -> None:
+    """Most of botocore's data is left out. What is left is enough for what the relay leaves to botocore."""
     code = f"""
-import boto3
-from botocore.stub import Stubber
-session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b")
-client = session.client("{service}")
-print(client.meta.endpoint_url)
-with Stubber(client): pass
+import os
+os.environ["AWS_USE_FIPS_ENDPOINT"] = "true"
+from push_relay.adapters import aws_place
+print(aws_place.endpoint("{service}", "us-east-1"))
 """
-    assert f"{service}.eu-west-1.amazonaws.com" in _isolated(artifact, f"exec({code!r})")
+    assert f"{service}-fips.us-east-1.amazonaws.com" in _isolated(artifact, f"exec({code!r})")
+
+
+def test_the_artifact_trusts_the_authorities_that_mozilla_trusts(artifact: Path) -> None:
+    """Each is found by the hash of its subject, and read only then."""
+    code = "from push_relay.adapters import tls; print(len(tls.context().get_ca_certs()))"
+    assert _isolated(artifact, code).strip() == "0"
+    assert len([*(artifact / AUTHORITIES).iterdir()]) > 100
+    assert not (artifact / VENDOR_AUTHORITIES).exists()
 
 
 def test_no_other_service_is_described(artifact: Path) -> None:
@@ -209,8 +218,7 @@ def test_deliver_sends_a_push_to_the_vendor(
 ) -> None:
     """This shows that the artifact contains everything that is imported on the way, such as the AWS clients.
 
-    boto3 is included: the artifact ships it with its dependencies. Lambda's own version, which would be later
-    in the path, is missing under the emulator.
+    Lambda's own boto3, which would be later in the path, is missing under the emulator.
     """
     variables = _account(local_stores) | {"PUSH_BASE_URL": sandbox.address}
     handler = "push_relay.deliver.handler"
@@ -247,7 +255,9 @@ def _account(stores: LocalAws) -> dict[str, str]:
     """Make what the functions use in an account, and return the variables that the template would set."""
 
     def secret(content: dict[str, Any]) -> str:
-        made = aws.secretsmanager().create_secret(Name=uuid.uuid4().hex, SecretString=json.dumps(content))
+        made = boto_clients.secretsmanager().create_secret(
+            Name=uuid.uuid4().hex, SecretString=json.dumps(content)
+        )
         return made["ARN"]
 
     return stores.environment | {

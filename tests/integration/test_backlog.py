@@ -9,9 +9,9 @@ from unittest.mock import ANY
 
 import pytest
 
+import boto_clients
 from contracts.backlog import EVENT, LARGE, NOW, SHELF, WAITING, BacklogContract, ids, numbered, stored
 from local_aws import LocalAws
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb import backlog as adapter
 from push_relay.adapters.dynamodb.backlog import PART_SECS, DynamoDbBacklog
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable, Key
@@ -38,21 +38,21 @@ class Workers:
     def items(self) -> dict[str, list[Item]]:
         """Return all items by their shelves."""
         found: dict[str, list[Item]] = {}
-        for item in aws.dynamodb().scan(TableName=self.table.name)["Items"]:
+        for item in boto_clients.dynamodb().scan(TableName=self.table.name)["Items"]:
             found.setdefault(item["shelf"]["S"], []).append(item)
         return found
 
     def change(self, waiting: Waiting, **attributes: Any) -> None:
         """Change attributes of an event's item. None removes one."""
         name = f"{waiting.shelf.account}#1"
-        (item,) = aws.dynamodb().query(
+        (item,) = boto_clients.dynamodb().query(
             TableName=self.table.name,
             KeyConditionExpression="shelf = :shelf AND #position = :position",
             ExpressionAttributeNames={"#position": "position"},
             ExpressionAttributeValues={":shelf": {"S": name}, ":position": {"S": place(waiting)}},
         )["Items"]
         changed = {key: value for key, value in {**item, **attributes}.items() if value is not None}
-        aws.dynamodb().put_item(TableName=self.table.name, Item=changed)
+        boto_clients.dynamodb().put_item(TableName=self.table.name, Item=changed)
 
 
 @pytest.fixture
@@ -160,10 +160,10 @@ def test_the_registry_is_written_once_before_the_first_event(
     backlog = workers.one()
     (error,) = backlog.put([WAITING])
     assert isinstance(error, LedgerUnavailable)
-    assert calls == ["update_item"]
+    assert calls == ["UpdateItem"]
     stored(backlog, WAITING)
     stored(backlog, numbered(2))
-    assert calls == ["update_item", "update_item", "batch_write_item", "batch_write_item"]
+    assert calls == ["UpdateItem", "UpdateItem", "BatchWriteItem", "BatchWriteItem"]
     assert ids(backlog.due(SHELF, 10, NOW)) in (["e-1", "e-2"], ["e-2", "e-1"])
 
 
@@ -304,7 +304,7 @@ class Throttled(BacklogTable):
         self.left = calls
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        if operation != "batch_write_item" or not self.left:
+        if operation != "BatchWriteItem" or not self.left:
             return super()._call(operation, **arguments)
         self.left -= 1
         requests = arguments["RequestItems"][self.name]

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+import boto_clients
 from backlog_store import Backlog
 from local_aws import LocalAws
 from open_permits import OpenPermits
 from ports import Clock, PushApi, PushCredentials
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.batches import MAX_SEGMENTS, DynamoDbBatches
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import Item, LedgerTable, number, text
@@ -120,7 +120,7 @@ def clock() -> Clock:
 
 def items(table: LedgerTable) -> Iterator[Item]:
     """Yield the items of windows."""
-    pages = aws.dynamodb().get_paginator("scan").paginate(TableName=table.name)
+    pages = boto_clients.dynamodb().get_paginator("scan").paginate(TableName=table.name)
     for page in pages:
         yield from (item for item in page["Items"] if item["pk"]["S"].startswith("digest#"))
 
@@ -253,7 +253,7 @@ def write_as_previous_version(table: LedgerTable, window: Window, entries: list[
         "gathered_bytes": number(sum(len(text_of_previous_version(entry)) + 69 for entry in entries)),
         **{f"push_{entry.key}": text(text_of_previous_version(entry)) for entry in entries},
     }
-    aws.dynamodb().put_item(TableName=table.name, Item=item)
+    boto_clients.dynamodb().put_item(TableName=table.name, Item=item)
 
 
 def text_of_previous_version(entry: BatchedPush) -> str:

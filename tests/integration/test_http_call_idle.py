@@ -44,7 +44,7 @@ def test_an_answer_without_a_request_is_not_used(farewell: bytes, *, closing: bo
         api = HttpPushApi(server.address, Account())
         assert outcome(api) == "taken"
         wait_until(lambda: bool(farewells))
-        (idle,) = api._idle
+        (idle,) = api._connections._idle
         wait_until(lambda: not idle.is_usable)
         assert outcome(api) == "VendorRejected"
         assert server.connections == 2
@@ -123,10 +123,10 @@ def test_all_idle_connections_that_cannot_be_used_again_are_closed() -> None:
 
     with raw(answer) as server:
         api = HttpPushApi(server.address, Account(), clocks.now)
-        first, second = (api._connection(time.monotonic() + 20) for _ in range(2))
+        first, second = (api._connections._connection(time.monotonic() + 20) for _ in range(2))
         for connection in (first, second):
             connection.call("/", {}, b"{}", time.monotonic() + 20, 10)
-            api._keep(connection)
+            api._connections._keep(connection)
         clocks.pass_by(400, 400)
         assert outcome(api) == "taken"
         wait_until(lambda: len(gone) == 2)

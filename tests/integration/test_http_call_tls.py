@@ -3,12 +3,14 @@
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ports import CREDENTIALS
+from push_relay.adapters import tls
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
 from push_relay.core.errors import VendorUnavailable
@@ -18,11 +20,15 @@ from vendor_calls import PUSH, REFUSED, TAKEN, outcome
 
 
 @pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authority]:
     """Return an authority that this machine trusts."""
     trusted = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted.file))
-    return trusted
+    for context in (tls.context, tls.vendor_context):
+        context.cache_clear()
+    yield trusted
+    for context in (tls.context, tls.vendor_context):
+        context.cache_clear()
 
 
 def test_a_connection_is_used_again(authority: Authority) -> None:
@@ -58,7 +64,7 @@ def test_bytes_after_an_answer_end_its_connection(authority: Authority, pieces: 
         api = HttpPushApi(server.address, Account())
         assert outcome(api) == "taken"
         deadline = time.monotonic() + 20
-        while any(idle.is_usable for idle in api._idle):
+        while any(idle.is_usable for idle in api._connections._idle):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert outcome(api) == "VendorRejected"
@@ -87,7 +93,7 @@ def test_a_handshake_that_fails_has_sent_nothing(greeting: bytes) -> None:
     """The server may use no TLS, close the connection, or refuse the handshake."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account())
-        api._context  # noqa: B018 (it reads the system's certificates, which takes its time)
+        tls.vendor_context()  # it reads the system's certificates, which takes its time
         connection = _served(listening, greeting, drip=0.0)
         assert outcome(api) == "VendorUnavailable"
         connection.join(20)
@@ -97,7 +103,7 @@ def test_a_handshake_that_drips_is_given_up_in_time() -> None:
     """The server sends one byte of its greeting at a time."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         api = HttpPushApi(f"https://127.0.0.1:{listening.getsockname()[1]}", Account(connect_timeout_secs=1))
-        api._context  # noqa: B018 (the same)
+        tls.vendor_context()  # the same
         connection = _served(listening, b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(500), drip=0.1)
         started = time.monotonic()
         assert outcome(api, 30) == "VendorUnavailable"

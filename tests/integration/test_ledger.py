@@ -5,12 +5,12 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
+import boto_clients
 from contracts.ledger import KEYS, PARKED, LedgerContract, claimed
 from contracts.ledger_groups import LedgerGroupContract
 from ledger_calls import claim_one, park_one
 from local_aws import LocalAws, claim_all, race_from
 from ports import Clock
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.ledger_partiql import PartiqlWrites
 from push_relay.adapters.dynamodb.ledger_writes import GroupWrites
@@ -117,7 +117,7 @@ def test_the_item_of_a_settled_push_has_only_its_outcome(workers: Workers) -> No
 def test_relayctl_reads_the_ledger_with_the_same_limits_as_the_relay(workers: Workers) -> None:
     """The dry run of a replay has to predict the claim."""
     ledger = claimed(workers)
-    reader = LedgerReader(aws.dynamodb(), workers.table.name, workers.clock.now)
+    reader = LedgerReader(boto_clients.dynamodb(), workers.table.name, workers.clock.now)
     assert reader.status("k", workers.clock.now() + 86_400) == "claimed"
     ledger.settle("k", Outcome.DELIVERED)
     settled_at = int(workers.clock.now())

@@ -1,19 +1,20 @@
-"""Answers of DynamoDB that are lost: botocore repeats the write, and the worker still has its claim."""
+"""Answers of DynamoDB that are lost: the client repeats the write, and the worker still has its claim."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
-from botocore.httpsession import URLLib3Session
 
 from ledger_calls import claim_one
 from local_aws import LocalAws
 from ports import Clock
 from push_relay.adapters import aws
+from push_relay.adapters.aws_http import Post
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.ledger_partiql import PartiqlWrites
 from push_relay.adapters.dynamodb.table import LedgerTable, text
+from push_relay.adapters.http_call import Answer, NoAnswer
 from push_relay.core.delivery.ledger import PARKED, Claim, Claimed, ClaimRequest, Settlement
 from push_relay.core.errors import LedgerUnavailable
 from push_relay.core.event import Replay
@@ -28,7 +29,7 @@ class Network:
     def __init__(self, table: LedgerTable, way: str) -> None:
         self.table, self.clock, self.lost = table, Clock(), 0
         self._to_lose = iter(range(0))
-        self._way, self._http = way, URLLib3Session()
+        self._way = way
 
     def one(self) -> DynamoDbLedger:
         """Start a worker."""
@@ -39,12 +40,17 @@ class Network:
         """Lose the answers to the next writes."""
         self._to_lose = iter(range(answers))
 
-    def send(self, request: Any, **_: Any) -> None:
-        """Send a write that botocore sends; if its answer is to be lost, fail as botocore's client does."""
-        if next(self._to_lose, None) is not None:
-            self._http.send(request)
-            self.lost += 1
-            raise ConnectionClosedError(endpoint_url="lost")
+    def losing(self, post: Post) -> Post:
+        """Return how a write is posted: if its answer is to be lost, the connection is, after the write."""
+
+        def attempt(target: str, headers: Mapping[str, str], body: bytes, limit: int) -> Answer:
+            answer = post(target, headers, body, limit)
+            if headers["X-Amz-Target"].rpartition(".")[2] in WRITES and next(self._to_lose, None) is not None:
+                self.lost += 1
+                raise NoAnswer(ConnectionResetError())
+            return answer
+
+        return attempt
 
     def status(self, key: str) -> str:
         """Return the status of a push in the table."""
@@ -55,12 +61,11 @@ class Network:
 def network(request: pytest.FixtureRequest, local_stores: LocalAws) -> Any:
     """Return the network between workers and a separate table."""
     network = Network(local_stores.table(), request.param)
-    events: Any = aws.dynamodb().meta.events
-    for write in WRITES:
-        events.register(f"before-send.dynamodb.{write}", network.send, write)
+    client = aws.dynamodb()
+    post = client.post
+    client.post = network.losing(post)
     yield network
-    for write in WRITES:
-        events.unregister(f"before-send.dynamodb.{write}", network.send, write)
+    client.post = post
 
 
 def claim(ledger: DynamoDbLedger, *keys: str, **more: Any) -> list[Claim]:

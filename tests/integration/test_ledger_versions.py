@@ -8,9 +8,9 @@ from typing import Protocol
 
 import pytest
 
+import boto_clients
 from local_aws import LocalAws
 from ports import Clock
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.ledger_partiql import PartiqlWrites
 from push_relay.adapters.dynamodb.table import LedgerTable
@@ -48,7 +48,7 @@ class Before:
     """A worker of the version before."""
 
     def __init__(self, table: LedgerTable, clock: Clock) -> None:
-        self._ledger = LedgerOfTheVersionBefore(aws.dynamodb(), table.name, clock.now)
+        self._ledger = LedgerOfTheVersionBefore(boto_clients.dynamodb(), table.name, clock.now)
         self.count_unknown, self.note_window = self._ledger.count_unknown, self._ledger.note_window
 
     def claim(self, *keys: str, replay: str = "no", replay_id: str = "") -> list[str]:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from permit_fleet import TODAY
 from push_relay.adapters import aws
@@ -17,6 +15,11 @@ from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.delivery.permits import DayCalls, Permits, WriteUnknown
 from raw_server import Raw, head, raw
 
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
 BEFORE = Permits(stamp="before")
 AFTER = Permits(calls={TODAY: DayCalls(used=1, drawn=25)}, stamp="after")
 USED = {"M": {TODAY: {"M": {"used": number(1), "drawn": number(25)}}}}
@@ -39,16 +42,9 @@ def dynamodb(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
         return True
 
     with raw(answer) as server:
-        make: Any = boto3.client
-        client = make(
-            "dynamodb",
-            endpoint_url=server.address,
-            region_name="eu-west-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"mode": "standard", "total_max_attempts": aws.ATTEMPTS}),
-        )
-        monkeypatch.setitem(aws._clients, "dynamodb", client)
+        monkeypatch.setattr(aws, "_clients", {})
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": server.address}.items():
+            monkeypatch.setenv(name, value)
         yield server
 
 

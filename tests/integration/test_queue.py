@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+import boto_clients
 from contracts.queue import EVENT, QueueContract
 from local_aws import LocalAws
-from push_relay.adapters import aws
 from push_relay.adapters.queue import SqsQueue
 from push_relay.core.errors import QueueUnavailable
 from push_relay.entrypoints.queue_record import QueueRecord
@@ -41,7 +41,7 @@ class Queues:
     def counts(self) -> dict[str, int]:
         """Return the numbers of visible, delayed and received messages."""
         names: Any = [f"ApproximateNumberOfMessages{which}" for which in ("", "Delayed", "NotVisible")]
-        found = aws.sqs().get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        found = boto_clients.sqs().get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return {name.removeprefix("ApproximateNumberOfMessages"): int(found[name]) for name in names}
 
 
@@ -73,7 +73,7 @@ def test_a_fifo_group_is_received_again_in_order_when_its_head_is_due(local_stor
     """The queue is found by its ARN. All messages of the group are hidden equally long."""
     url = local_stores.queue(".fifo", FifoQueue="true", VisibilityTimeout="600")
     for name in ("a1", "a2", "a3", "b1"):
-        aws.sqs().send_message(
+        boto_clients.sqs().send_message(
             QueueUrl=url, MessageBody=name, MessageGroupId=name[0], MessageDeduplicationId=name
         )
     adapter = SqsQueue("", "", time.time)

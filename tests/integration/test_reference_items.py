@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+import boto_clients
 from fakes import ROOT, SHIPPED, Context
 from local_aws import LocalAws
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.table import Item, LedgerTable
 from push_relay.bootstrap.common import Common
 from push_relay.bootstrap.deliver import build
@@ -84,7 +84,7 @@ def settings(local_stores: LocalAws, tmp_path: Path) -> Iterator[Settings]:
     table = local_stores.table().name
     config = tmp_path / "relay.toml"
     config.write_text(ROUTES)
-    secret = aws.secretsmanager().create_secret(
+    secret = boto_clients.secretsmanager().create_secret(
         Name=f"credentials-{table}", SecretString='{"CompanyId": 1, "IntegrationKey": "planted"}'
     )
     with vendor() as url:

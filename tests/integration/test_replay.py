@@ -11,7 +11,7 @@ from threading import Event as Flag
 import boto3
 import pytest
 
-from push_relay.adapters import aws
+import boto_clients
 from push_relay.core.errors import VendorRejected
 from relayctl.__main__ import main
 from relayctl.deadletters.queue import DeadLetterQueue
@@ -92,10 +92,10 @@ def test_a_delivered_push_is_a_duplicate_unless_forced(
 def test_another_senders_message_that_was_replayed_twice_is_one_push(replay_stack: ReplayStack) -> None:
     """Two replays are killed between sending and deleting, so the queue has the message under two new ids."""
     text = {"source": {"DataType": "String", "StringValue": "ovens"}}
-    aws.sqs().send_message(
+    boto_clients.sqs().send_message(
         QueueUrl=replay_stack.dead_letter_url, MessageBody='{"degrees": 451}', MessageAttributes=text
     )
-    messages = aws.sqs().receive_message(QueueUrl=replay_stack.dead_letter_url, VisibilityTimeout=0)
+    messages = boto_clients.sqs().receive_message(QueueUrl=replay_stack.dead_letter_url, VisibilityTimeout=0)
     for _ in range(2):
         with pytest.raises(SystemExit):
             _replay_and_die(replay_stack, [messages["Messages"][0]["MessageId"]])

@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from botocore import exceptions as boto
 
 from fake_client import SERVICES, FakeClient, client_error
 from ledger_calls import claim_one, park_one
@@ -45,14 +44,10 @@ THIRD_PARTY = [
     client_error("AccessDeniedException"),
     client_error("ResourceNotFoundException"),
     client_error("InternalServerError"),
-    boto.EndpointConnectionError(endpoint_url="planted"),
-    boto.ConnectTimeoutError(endpoint_url="planted"),
-    boto.ReadTimeoutError(endpoint_url="planted"),
-    boto.ConnectionClosedError(endpoint_url="planted"),
-    boto.NoCredentialsError(),
-    boto.NoRegionError(),
-    boto.ParamValidationError(report="planted"),
-    boto.HTTPClientError(error="planted"),
+    client_error("ConnectionRefusedError"),
+    client_error("TimeoutError", is_repeated=True),
+    client_error("NoCredentialsError"),
+    client_error("IncompleteAnswer"),
 ]
 NOW = 1000.5
 QUEUE = SqsQueue("queue", "dead", lambda: NOW)
@@ -102,7 +97,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("error", THIRD_PARTY, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", THIRD_PARTY, ids=str)
 @pytest.mark.parametrize(("call", "translated"), CALLS, ids=NAMES)
 def test_every_third_party_exception_is_translated(
     client: FakeClient, call: Any, translated: type[RelayError], error: Exception
@@ -123,7 +118,7 @@ def test_a_client_that_cannot_be_made_is_translated_too(
     """A machine without a region or credentials is handled like a service that is down."""
 
     def fail() -> Any:
-        raise boto.NoRegionError
+        raise client_error("NoRegionError")
 
     for service in SERVICES:
         monkeypatch.setattr(aws, service, fail)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore import exceptions as boto
 
 from contracts.backlog import EVENT, LARGE, NOW, SHELF, WAITING, stored
 from fake_client import FakeClient, client_error
@@ -37,8 +36,7 @@ def _backlog() -> DynamoDbBacklog:
     [
         client_error("ThrottlingException"),
         client_error("ValidationException"),
-        boto.ReadTimeoutError(endpoint_url="planted"),
-        boto.NoRegionError(),
+        client_error("TimeoutError"),
     ],
     ids=str,
 )
@@ -67,7 +65,7 @@ def test_a_client_that_cannot_be_made_is_translated_too(
     """A machine without a region is handled like a service that is down."""
 
     def fail() -> Any:
-        raise boto.NoRegionError
+        raise client_error("NoRegionError")
 
     monkeypatch.setattr(aws, "dynamodb", fail)
     with pytest.raises(LedgerUnavailable):
@@ -98,7 +96,7 @@ def written(client: FakeClient) -> list[str]:
     """Return the shelves of the items that were put or deleted, in the order of the calls."""
     shelves = []
     for operation, arguments in client.calls:
-        if operation == "batch_write_item":
+        if operation == "BatchWriteItem":
             for request in arguments["RequestItems"]["table"]:
                 (((_, of),),) = (request.items(),)
                 shelves.append(of.get("Item", of.get("Key"))["shelf"]["S"])
@@ -118,13 +116,12 @@ def test_parts_are_written_before_their_event_and_deleted_after_it(
     ]
     client.calls.clear()
     client.answer = {"Items": items[-1:]}
-    query = client.__getattr__("query")
 
-    def answer(**arguments: Any) -> dict[str, Any]:
+    def answer(arguments: dict[str, Any]) -> dict[str, Any]:
         shelf = arguments["ExpressionAttributeValues"][":shelf"]["S"]
-        return query(**arguments) | {"Items": [item for item in items if item["shelf"]["S"] == shelf]}
+        return {"Items": [item for item in items if item["shelf"]["S"] == shelf]}
 
-    client.query = answer  # type: ignore[attr-defined]
+    client.answers["Query"] = answer
     (found,) = backlog.due(SHELF, 10, NOW)
     assert isinstance(found, Waiting)
     backlog.remove([found])
@@ -147,7 +144,7 @@ def test_an_event_whose_parts_are_not_written_is_not_stored(
     first, second = backlog.put([LARGE_ONE, neighbour])
     assert isinstance(first, LedgerUnavailable)
     assert second is None
-    ((_, arguments),) = [call for call in client.calls if call[0] == "batch_write_item"]
+    ((_, arguments),) = [call for call in client.calls if call[0] == "BatchWriteItem"]
     (request,) = arguments["RequestItems"]["table"]
     assert request["PutRequest"]["Item"]["position"]["S"] == place(neighbour)
 

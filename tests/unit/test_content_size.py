@@ -30,12 +30,14 @@ class Sqs:
         """Start without messages."""
         self.taken: list[dict[str, Any]] = []
 
-    def send_message(self, **arguments: Any) -> None:
+    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Accept a message of up to 1 MiB, with its attributes."""
+        assert operation == "SendMessage"
         attributes = arguments["MessageAttributes"]
         size = sum(len(k) + len(v["StringValue"]) + len(v["DataType"]) for k, v in attributes.items())
         assert len(arguments["MessageBody"].encode()) + size <= 1024 * 1024
         self.taken.append(arguments)
+        return {}
 
     def event(self) -> Event:
         """Return the one event as `deliver` reads it."""

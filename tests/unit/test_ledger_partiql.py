@@ -118,7 +118,7 @@ def test_a_call_that_fails_concerns_its_statements_only(client: FakeClient) -> N
     client.error = client_error("ThrottlingException")
     ends = worker.end_all([Settlement(key, Outcome.DELIVERED) for key in "ab"])
     assert [type(end) for end in ends] == [LedgerUnavailable] * 2
-    assert {operation for operation, _ in client.calls} == {"batch_execute_statement"}
+    assert {operation for operation, _ in client.calls} == {"BatchExecuteStatement"}
 
 
 @pytest.mark.parametrize("answer", [{}, {"Responses": []}, {"Responses": [{}]}, {"Responses": [{}] * 3}])

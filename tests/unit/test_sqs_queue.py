@@ -35,7 +35,7 @@ def test_an_event_is_queued_with_its_attributes(client: FakeClient) -> None:
     """The attributes mark it as verified, and name its source."""
     QUEUE.put(EVENT)
     ((operation, asked),) = client.calls
-    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", 0)
+    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("SendMessage", "queue", 0)
     assert attributes_of(asked) == {"push-relay-event": "1", "source": "bakery"}
 
 
@@ -46,7 +46,7 @@ def test_an_event_is_parked_for_as_long_as_sqs_delays(client: FakeClient, due: f
     """It has the number of its next attempt, and its due time, because SQS may deliver it earlier."""
     QUEUE.requeue(EVENT, 3, due, "vendor_throttled")
     ((operation, asked),) = client.calls
-    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("send_message", "queue", delay)
+    assert (operation, asked["QueueUrl"], asked["DelaySeconds"]) == ("SendMessage", "queue", delay)
     ours = {"attempt": "3", "due": str(math.ceil(due)), "error_code": "vendor_throttled"}
     assert attributes_of(asked) == {"push-relay-event": "1", "source": "bakery", **ours}
 
@@ -66,7 +66,7 @@ def many(count: int, words: str = "") -> list[Event]:
 
 def entries(client: FakeClient) -> list[list[str]]:
     """Return the ids of the entries of each call."""
-    assert {operation for operation, _ in client.calls} <= {"send_message_batch"}
+    assert {operation for operation, _ in client.calls} <= {"SendMessageBatch"}
     return [[entry["Id"] for entry in asked["Entries"]] for _, asked in client.calls]
 
 
@@ -182,8 +182,8 @@ def test_a_message_is_delayed_and_deleted_in_its_own_queue(client: FakeClient, a
     QUEUE.delete([{**RECORD, "eventSourceARN": arn}])
     assert client.calls == [
         (
-            "change_message_visibility_batch",
+            "ChangeMessageVisibilityBatch",
             {"QueueUrl": url, "Entries": [{"Id": "0", "ReceiptHandle": "h", "VisibilityTimeout": 1}]},
         ),
-        ("delete_message_batch", {"QueueUrl": url, "Entries": [{"Id": "0", "ReceiptHandle": "h"}]}),
+        ("DeleteMessageBatch", {"QueueUrl": url, "Entries": [{"Id": "0", "ReceiptHandle": "h"}]}),
     ]

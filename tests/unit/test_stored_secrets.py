@@ -1,6 +1,7 @@
 """Secrets as people store them: accepted in the usual variants, and otherwise refused without being shown."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
@@ -162,15 +163,15 @@ def test_a_secret_is_read_unchanged_by_one_call(client: FakeClient) -> None:
     """The adapter does not cache, because the core decides when a secret is read."""
     client.answer = {"SecretString": "\ufeff{} "}
     assert [read_secret("arn"), read_secret("arn")] == ["\ufeff{} "] * 2
-    assert client.calls == [("get_secret_value", {"SecretId": "arn"})] * 2
+    assert client.calls == [("GetSecretValue", {"SecretId": "arn"})] * 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_secret_that_was_stored_as_bytes_is_read(encoding: str, client: FakeClient) -> None:
     """Secrets Manager stores texts and bytes. A file that PowerShell has written is UTF-16."""
-    client.answer = {"SecretBinary": '{"a": "é"}'.encode(encoding)}
+    client.answer = {"SecretBinary": b64encode('{"a": "é"}'.encode(encoding)).decode()}
     assert StoredSigningSecrets(secret(lambda: read_secret("arn"))).of("a") == ["é".encode()]
-    client.answer = {"SecretBinary": b'{"a": "planted\xff"}'}
+    client.answer = {"SecretBinary": b64encode(b'{"a": "planted\xff"}').decode()}
     with pytest.raises(CredentialsUnavailable) as refused:
         read_secret("arn")
     assert refused.value.__suppress_context__

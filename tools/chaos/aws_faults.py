@@ -1,22 +1,26 @@
-"""Faults of the AWS services, injected with botocore's hooks, below the relay's adapters.
+"""Faults of the AWS services, injected around the relay's client, below its adapters.
 
 A call is throttled, its connection is lost before the request is sent, or the call succeeds and its answer is
-lost. Of the messages of a batch call some are refused, and a worker may be killed between two such calls. The
-reactions (botocore's retries, the adapters' errors) are the real ones. Another hook takes over SQS's delays,
-because SQS would measure them with the machine's clock and not with the run's.
+lost. Of the messages of a batch call some are refused, and a worker may be killed between two such calls.
+The reactions (the client's retries, the adapters' errors) are the real ones. Another hook takes over SQS's
+delays, because SQS would measure them with the machine's clock and not with the run's.
 """
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError
+from typing import TYPE_CHECKING, Any
 
 from chaos.fault_injector import FaultInjector
-from push_relay.adapters import aws
+from chaos.hooked_client import HookedClient, hooked
+from push_relay.adapters.aws import AwsError
+from push_relay.adapters.http_call import NoAnswer, NotConnected
 from push_relay.adapters.queue import MAX_DELAY
 from push_relay.core.queue_format import DUE_ATTRIBUTE
+
+if TYPE_CHECKING:
+    from push_relay.adapters.aws_http import Post
+    from push_relay.adapters.http_call import Answer
 
 #: The message attribute with the time (seconds since the epoch) from which the driver may hand the message
 #: out.
@@ -38,40 +42,35 @@ _BATCH_WRITE_FAULTS = 5
 @dataclass(frozen=True, slots=True)
 class _Service:
     name: str
-    client: Any
+    client: HookedClient
     injector: FaultInjector
 
     def register_hooks(self) -> None:
         """Register the faults with the client."""
-        events = self.client.meta.events
-        events.register(f"before-call.{self.name}", self._before_call)
-        events.register(f"before-send.{self.name}", self._before_send)
+        self.client.before.append(self._fail)
+        real = self.client.client
+        real.post = self._losing(real.post)
 
-    def _before_call(self, **_: Any) -> Any:
+    def _fail(self, _operation: str, _arguments: Any) -> None:
         """Let a call fail in the way in which it fails after its last retry."""
-        if not self.injector.fails(self.name):
-            return None
-        throttled = self.injector.chance(0.5)
-        code = _THROTTLED[self.name] if throttled else _BROKEN
-        status = 400 if throttled else 500
-        self.injector.note("aws_failed", service=self.name, code=code)
-        answer = AWSResponse("", status, {}, None)
-        return answer, {
-            "Error": {"Code": code, "Message": ""},
-            "ResponseMetadata": {"HTTPStatusCode": status},
-        }
+        if self.injector.fails(self.name):
+            code = _THROTTLED[self.name] if self.injector.chance(0.5) else _BROKEN
+            self.injector.note("aws_failed", service=self.name, code=code)
+            raise AwsError(code, is_repeated=True)
 
-    def _before_send(self, request: Any, **_: Any) -> Any:
-        """Let the connection of one attempt be lost, before or after the request is sent.
+    def _losing(self, post: "Post") -> "Post":
+        """Let the connection of an attempt be lost, before or after the request is sent. It is repeated."""
 
-        botocore retries it.
-        """
-        if not self.injector.chance(self.injector.fail_probability / 2):
-            return
-        if self.injector.chance(0.5):
+        def attempt(target: str, headers: Mapping[str, str], body: bytes, limit: int) -> "Answer":
+            if not self.injector.chance(self.injector.fail_probability / 2):
+                return post(target, headers, body, limit)
+            if not self.injector.chance(0.5):
+                raise NotConnected("lost before it was sent")
             self.injector.note("aws_answer_lost", service=self.name)
-            self.client._endpoint.http_session.send(request)  # noqa: SLF001 - botocore offers no other way
-        raise ConnectionClosedError(endpoint_url=request.url)
+            post(target, headers, body, limit)
+            raise NoAnswer(ConnectionResetError())
+
+        return attempt
 
 
 @dataclass(slots=True)
@@ -83,12 +82,14 @@ class _BatchCalls:
 
     def register_hooks(self) -> None:
         """Register the faults with the client. A worker makes one such call at a time."""
-        events = aws.sqs().meta.events
-        events.register("before-parameter-build.sqs.SendMessageBatch", self._refuse)
-        events.register("after-call.sqs.SendMessageBatch", self._report)
+        client = hooked("sqs")
+        client.before.append(self._refuse)
+        client.after.append(self._report)
 
-    def _refuse(self, params: Any, **_: Any) -> None:
+    def _refuse(self, operation: str, params: dict[str, Any]) -> None:
         """Refuse some entries of a call, but not all. Sometimes one is queued nevertheless."""
+        if operation != "SendMessageBatch":
+            return
         self._refused = []
         entries = params["Entries"]
         count = min(1 + self.injector.chance(0.5), len(entries) - 1)
@@ -99,9 +100,11 @@ class _BatchCalls:
         if self.injector.chance(0.8):
             params["Entries"] = [entry for entry in entries if entry not in self._refused]
 
-    def _report(self, parsed: Any, **_: Any) -> None:
+    def _report(self, operation: str, parsed: dict[str, Any] | None) -> None:
         """Report the refused entries in the answer, then kill the worker in the middle of its request."""
-        if self._refused and "Error" not in parsed:
+        if operation != "SendMessageBatch":
+            return
+        if self._refused and parsed is not None:
             ids = {entry["Id"] for entry in self._refused}
             kept = [entry for entry in parsed.get("Successful", ()) if entry["Id"] not in ids]
             failed = [{"Id": each, "SenderFault": False, "Code": _BROKEN, "Message": ""} for each in ids]
@@ -124,12 +127,14 @@ class _BatchWrites:
 
     def register_hooks(self) -> None:
         """Register the faults with the client."""
-        events = aws.dynamodb().meta.events
-        events.register("before-parameter-build.dynamodb.BatchWriteItem", self._leave)
-        events.register("after-call.dynamodb.BatchWriteItem", self._report)
+        client = hooked("dynamodb")
+        client.before.append(self._leave)
+        client.after.append(self._report)
 
-    def _leave(self, params: Any, **_: Any) -> None:
+    def _leave(self, operation: str, params: dict[str, Any]) -> None:
         """Leave some requests of a call unprocessed, but not all, as DynamoDB does if it throttles."""
+        if operation != "BatchWriteItem":
+            return
         self._left.requests = {}
         ((table, requests),) = params["RequestItems"].items()
         count = min(1 + self.injector.chance(0.5), len(requests) - 1)
@@ -141,9 +146,11 @@ class _BatchWrites:
         # The caller's list must stay as it is: it is repeated from there.
         params["RequestItems"] = {table: [request for request in requests if request not in left]}
 
-    def _report(self, parsed: Any, **_: Any) -> None:
+    def _report(self, operation: str, parsed: dict[str, Any] | None) -> None:
         """Report what was left, then kill the worker in the middle of its write."""
-        if self._left.requests and "Error" not in parsed:
+        if operation != "BatchWriteItem":
+            return
+        if self._left.requests and parsed is not None:
             parsed["UnprocessedItems"] = {**parsed.get("UnprocessedItems", {}), **self._left.requests}
         self.injector.at("after_batch_write", always=self._happens(self.injector.kill_probability))
 
@@ -155,9 +162,8 @@ def hook_faults(injector: FaultInjector) -> None:
     """Let the AWS clients of this process fail at random, by the injector's dice."""
     _BatchCalls(injector).register_hooks()
     _BatchWrites(injector).register_hooks()
-    clients = {"sqs": aws.sqs(), "dynamodb": aws.dynamodb(), "secretsmanager": aws.secretsmanager()}
-    for name, client in clients.items():
-        _Service(name, client, injector).register_hooks()
+    for name in _THROTTLED:
+        _Service(name, hooked(name), injector).register_hooks()
 
 
 def hook_delays(injector: FaultInjector) -> None:
@@ -168,7 +174,9 @@ def hook_delays(injector: FaultInjector) -> None:
     prove the same.
     """
 
-    def replace_delay(params: Any, **_: Any) -> None:
+    def replace_delay(operation: str, params: dict[str, Any]) -> None:
+        if operation != "SendMessage":
+            return
         delay = params.pop("DelaySeconds", 0)
         if not delay:
             return
@@ -179,5 +187,4 @@ def hook_delays(injector: FaultInjector) -> None:
             delay = min(MAX_DELAY_SECS, due - injector.clock.now())
         attributes[VISIBLE_AT] = {"DataType": "String", "StringValue": f"{now + delay:.3f}"}
 
-    events = aws.sqs().meta.events
-    events.register("before-parameter-build.sqs.SendMessage", replace_delay)
+    hooked("sqs").before.append(replace_delay)

@@ -7,16 +7,28 @@ condition, which DynamoDB still takes, is not parsed.
 import re
 from typing import Any, Final
 
+from chaos.hooked_client import hooked
+
 _PART: Final = re.compile(r"(\S+) ([=<>]) (:\w+)")
 _OPERATORS: Final = {"=": "EQ", "<": "LT", ">": "GT"}
 
 
 def hook_queries(client: Any) -> None:
-    """Let a client of DynamoDB send key conditions in the older form."""
+    """Let boto3's client of DynamoDB send key conditions in the older form."""
     client.meta.events.register("before-parameter-build.dynamodb.Query", translate)
 
 
-def translate(params: Any, **_: Any) -> None:
+def hook_own_queries() -> None:
+    """Let the relay's client of DynamoDB do the same."""
+    hooked("dynamodb").before.append(_translate_query)
+
+
+def _translate_query(operation: str, params: dict[str, Any]) -> None:
+    if operation == "Query":
+        translate(params)
+
+
+def translate(params: dict[str, Any], **_: Any) -> None:
     """Replace the expression of a query by conditions."""
     names = params.pop("ExpressionAttributeNames", {})
     values = params.pop("ExpressionAttributeValues")

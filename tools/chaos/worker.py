@@ -10,10 +10,9 @@ from typing import Any
 from chaos import aws_faults
 from chaos.fault_injector import FaultInjector
 from chaos.journal import Journal
-from chaos.local_queries import hook_queries
+from chaos.local_queries import hook_own_queries
 from chaos.run_clock import RunClock, WorkerClock
 from chaos.wrappers import Watched, watch
-from push_relay.adapters import aws
 from push_relay.entrypoints.batch_consumer import InvocationFailed
 from push_relay.settings import Settings
 
@@ -70,7 +69,7 @@ def main(options: WorkerOptions, jobs: Connection) -> None:
     )
     aws_faults.hook_delays(injector)
     aws_faults.hook_faults(injector)
-    hook_queries(aws.dynamodb())
+    hook_own_queries()
     watched = watch(options.settings, clock, injector)
     while True:
         try:

@@ -16,6 +16,8 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Final
 
+from push_relay.adapters.tls import AUTHORITIES, VENDOR_AUTHORITIES
+from relayctl.authorities import InvalidAuthoritiesError, write_authorities, write_trusted
 from relayctl.prepared_sources import write_prepared
 from relayctl.project import ROOT, UV
 
@@ -28,6 +30,8 @@ _PYTHON: Final = "3.13"
 _REQUIREMENTS: Final = ROOT / "requirements/runtime.txt"
 #: Installed and compiled packages, by a hash of their inputs. Both functions and later builds share them.
 _STORE: Final = ROOT / ".aws-sam/packages"
+#: The deployer's file beside relay.toml with further authorities for the vendor's server alone.
+VENDOR_FILE: Final = "vendor-authorities.pem"
 #: The directories that `write_configuration` writes.
 CONFIGURATION: Final = ("sources", "config")
 #: The modification time of every file: 2020-01-01. A zip file cannot contain a time before 1980.
@@ -38,8 +42,9 @@ SOURCES_VARIABLE: Final = "RELAYCTL_BUILD_SOURCES"
 #: Files of the packages that the functions do not need.
 _UNUSED: Final = (
     "bin",
-    "boto3/data",  # for boto3's resources; the relay uses clients
-    "boto3/examples",
+    "botocore/cacert.pem",  # the directory of authorities replaces it
+    *("botocore/crt", "botocore/docs"),
+    "dateutil/zoneinfo",  # botocore reads no zones
     # cryptography was built with it, and only needs its module `_cffi_backend`.
     *("cffi", "cffi-*.dist-info", "pycparser", "pycparser-*.dist-info"),
     "*.dist-info/RECORD",
@@ -68,6 +73,7 @@ def build(platform: str, into: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "src/push_relay", into / "push_relay", dirs_exist_ok=True, ignore=ignored)
     write_configuration(sources_directory(), config_file(), into)
+    _write_authorities(into)
     _compile(into / "push_relay", into)
     _set_times_and_modes(into)
 
@@ -77,6 +83,17 @@ def write_configuration(sources: Path, config: Path, into: Path) -> None:
     write_prepared(sources, into / "sources")
     (into / "config").mkdir(exist_ok=True)
     shutil.copyfile(config, into / "config/relay.toml")
+
+
+def _write_authorities(into: Path) -> None:
+    """Write whose certificates servers may have: Mozilla's authorities, and the deployer's for the vendor."""
+    write_trusted(into / AUTHORITIES)
+    own = config_file().with_name(VENDOR_FILE)
+    if own.is_file():
+        try:
+            write_authorities(own, into / VENDOR_AUTHORITIES)
+        except InvalidAuthoritiesError as exc:
+            raise BuildFailedError(str(exc)) from exc
 
 
 def sources_directory() -> Path:

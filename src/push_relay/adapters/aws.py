@@ -1,67 +1,82 @@
-"""Make AWS clients: each of them once, and only those that are needed, because they dominate the start-up."""
+"""The clients of the AWS services: each of them is made once, and only those that are needed."""
 
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from push_relay.adapters import aws_place
+from push_relay.adapters.aws_error import AwsError
+from push_relay.adapters.aws_http import ATTEMPTS, PAUSE_SECS, AwsClient, Service
+from push_relay.adapters.aws_signature import Credentials, Signer
+from push_relay.adapters.connection_pool import ConnectionPool
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_sqs import SQSClient
+    from ssl import SSLContext
+
+__all__ = ["ATTEMPTS", "CONNECT_SECS", "PAUSE_SECS", "READ_SECS", "AwsClient", "AwsError"]
 
 #: The limits of every call. `receive` makes three in a row: it reads the secrets, reads them again and queues
 #: the event. Even if all of them take as long as they can, it answers 503 before its own timeout.
-CONNECT_SECS, READ_SECS, ATTEMPTS = 1, 3, 2
-#: The connections to a service that are kept; default: 10. A worker makes ten writes of the ledger at a time,
-#: and writes the permits meanwhile.
-POOL = {"dynamodb": 16}
-#: The longest pause between two attempts in seconds (the first one of botocore's standard mode).
-PAUSE_SECS = 1
+CONNECT_SECS, READ_SECS = 1.0, 3.0
+_SERVICES = {
+    "dynamodb": Service("dynamodb", "DynamoDB_20120810"),
+    "sqs": Service("sqs", "AmazonSQS"),
+    "secretsmanager": Service("secretsmanager", "secretsmanager", json="1.1"),
+}
 
-_clients: dict[str, Any] = {}
-_making = threading.Lock()  # boto3's default session must not make clients in several threads
-
-
-def sqs() -> "SQSClient":
-    """Return the SQS client."""
-    return cast("SQSClient", _client("sqs"))
+_clients: dict[str, AwsClient] = {}
+_making = threading.Lock()
 
 
-def dynamodb() -> "DynamoDBClient":
-    """Return the DynamoDB client."""
-    return cast("DynamoDBClient", _client("dynamodb"))
+def sqs() -> AwsClient:
+    """Return the SQS client. Raises AwsError."""
+    return _client("sqs")
 
 
-def secretsmanager() -> "SecretsManagerClient":
-    """Return the Secrets Manager client."""
-    return cast("SecretsManagerClient", _client("secretsmanager"))
+def dynamodb() -> AwsClient:
+    """Return the DynamoDB client. Raises AwsError."""
+    return _client("dynamodb")
+
+
+def secretsmanager() -> AwsClient:
+    """Return the Secrets Manager client. Raises AwsError."""
+    return _client("secretsmanager")
 
 
 def prepare(make: Callable[[], object]) -> None:
     """Make a client before its first call. If that fails, the first call fails too and reports the error."""
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 (loaded with the client)
-
-    with suppress(BotoCoreError):
+    with suppress(AwsError):
         make()
 
 
-def _client(service: str) -> Any:
+def _client(name: str) -> AwsClient:
     with _making:
-        if service not in _clients:
-            # Imported here, because it takes 16 times as long as the start of an interpreter.
-            import boto3  # noqa: PLC0415
-            from botocore.config import Config  # noqa: PLC0415
+        if name not in _clients:
+            _clients[name] = _made(_SERVICES[name])
+        return _clients[name]
 
-            config = Config(
-                connect_timeout=CONNECT_SECS,
-                read_timeout=READ_SECS,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-                tcp_keepalive=True,
-                max_pool_connections=POOL.get(service, 10),
-            )
-            _clients[service] = cast("Any", boto3).client(service, config=config)
-        return _clients[service]
+
+def _made(service: Service) -> AwsClient:
+    region = aws_place.region()
+    url = urlsplit(aws_place.endpoint(service.name, region))
+    pool = ConnectionPool(url, _tls, connect_secs=CONNECT_SECS, read_secs=READ_SECS)
+    return AwsClient(
+        service,
+        Signer(service.name, region),
+        aws_place.RoleCredentials(),
+        host=url.netloc.rpartition("@")[2],
+        path=url.path or "/",
+        post=pool.call,
+    )
+
+
+def _tls() -> "SSLContext":
+    # Imported here: a local AWS needs none.
+    from push_relay.adapters import tls  # noqa: PLC0415
+
+    return tls.context()
 
 
 def signed(url: str) -> Mapping[str, str]:
@@ -71,7 +86,6 @@ def signed(url: str) -> Mapping[str, str]:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
     """
     # Imported here, because they are needed only once for each subscription.
-    import boto3  # noqa: PLC0415
     from botocore.auth import SigV4Auth  # noqa: PLC0415
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
@@ -79,16 +93,13 @@ def signed(url: str) -> Mapping[str, str]:
     service, region, *_ = url.removeprefix("https://").split(".")
     request = AWSRequest("GET", url)
     try:
-        with _making:
-            credentials = cast("Any", boto3).Session().get_credentials()
-        SigV4Auth(credentials and credentials.get_frozen_credentials(), service, region).add_auth(request)
-    except BotoCoreError:
+        SigV4Auth(_frozen(aws_place.RoleCredentials()()), service, region).add_auth(request)
+    except (BotoCoreError, AwsError):
         return {}
     return dict(request.headers)
 
 
-def error_name(error: Exception) -> str:
-    """Return AWS's name of an error, without its text, which may quote the request."""
-    response = getattr(error, "response", None)
-    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-    return str(code or type(error).__name__)
+def _frozen(found: Credentials) -> object:
+    from botocore.credentials import ReadOnlyCredentials  # noqa: PLC0415 (as above)
+
+    return ReadOnlyCredentials(found.access_key, found.secret_key, found.token or None)

@@ -5,23 +5,35 @@ A stranger may have caused the call. The core has pinned the host, and no redire
 
 import time
 from collections.abc import Mapping
-
-import urllib3
-from urllib3.exceptions import HTTPError
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from push_relay.core.errors import CredentialsUnavailable
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 #: Seconds that a server may take to accept a connection, to send something, and to send the whole answer.
 CONNECT_SECS, READ_SECS, TOTAL_SECS = 2.0, 3.0, 4.0
 
 
 class BoundedGet:
-    """Gets addresses, each over a connection of its own."""
+    """Gets addresses, each over a connection of its own. The first one imports urllib3, because few do."""
 
-    def __init__(self, pool: urllib3.PoolManager | None = None) -> None:
-        timeout = urllib3.Timeout(connect=CONNECT_SECS, read=READ_SECS, total=TOTAL_SECS)
-        self._pool = pool or urllib3.PoolManager(
-            num_pools=4, maxsize=1, timeout=timeout, cert_reqs="CERT_REQUIRED"
+    def __init__(self, pool: "PoolManager | None" = None) -> None:
+        self._given = pool
+
+    @cached_property
+    def _pool(self) -> "PoolManager":
+        if self._given:
+            return self._given
+        from urllib3 import PoolManager, Timeout  # noqa: PLC0415 (as the class's docstring states)
+
+        from push_relay.adapters import tls  # noqa: PLC0415
+
+        timeout = Timeout(connect=CONNECT_SECS, read=READ_SECS, total=TOTAL_SECS)
+        return PoolManager(
+            num_pools=4, maxsize=1, timeout=timeout, cert_reqs="CERT_REQUIRED", ssl_context=tls.context()
         )
 
     def __call__(
@@ -35,6 +47,8 @@ class BoundedGet:
 
         Raises CredentialsUnavailable if there is no answer, or if it is too long or too slow.
         """
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
         deadline, body = time.monotonic() + secs, b""
         try:
             response = self._pool.request(

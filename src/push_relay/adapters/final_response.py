@@ -15,8 +15,8 @@ from http.client import HTTPException
 
 #: Exceptions that reading an answer may raise.
 READ_ERRORS = (OSError, HTTPException, ValueError)
-#: Bytes of one answer that are read at most, including interim answers, heads, chunk sizes and trailers.
-_MAX_READ_BYTES = 1024 * 1024
+#: Bytes of one answer that are read at most besides its body: interim answers, heads, chunk sizes, trailers.
+_MAX_OTHER_BYTES = 1024 * 1024
 _NO_CONTENT = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _COMPRESSED = ("gzip", "x-gzip", "deflate")
 _HTTP_1_1 = 11  # http.client's number for it
@@ -33,11 +33,11 @@ def seconds_left(deadline: float) -> float:
 class _TimedReader(io.RawIOBase):
     """Reads a limited number of bytes from a socket, within the time that is left."""
 
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float, most: int) -> None:
         self._sock = sock
         self._raw = raw
         self._deadline = deadline
-        self._left = _MAX_READ_BYTES
+        self._left = most
         self.is_ended = False
 
     def readable(self) -> bool:
@@ -76,9 +76,10 @@ class _AnswerReader(io.BufferedReader):
 class FinalResponse(http.client.HTTPResponse):
     """The final answer to a request."""
 
-    def __init__(self, sock: socket.socket, *, deadline: float, method: str) -> None:
+    def __init__(self, sock: socket.socket, *, deadline: float, limit: int, method: str) -> None:
         super().__init__(sock, method=method)
-        self._reader = _AnswerReader(_TimedReader(sock, self.fp.detach(), deadline))
+        most = limit + _MAX_OTHER_BYTES
+        self._reader = _AnswerReader(_TimedReader(sock, self.fp.detach(), deadline, most))
         self.fp = self._reader
         self._is_readable = True
         self._is_certain = False

@@ -131,7 +131,7 @@ class Connection:
         """
         response = None
         try:
-            response = self._exchange(target, headers, body, deadline)
+            response = self._exchange(target, headers, body, deadline, limit)
             read, timed_out = response.read_body(limit)
             return Answer(response.status, response.headers, read, timed_out)
         finally:
@@ -147,7 +147,7 @@ class Connection:
         self._http.close()
 
     def _exchange(
-        self, target: str, headers: Mapping[str, str], body: bytes, deadline: float
+        self, target: str, headers: Mapping[str, str], body: bytes, deadline: float, limit: int
     ) -> "FinalResponse":
         """Send a request, and read the head of its answer."""
         try:
@@ -156,7 +156,7 @@ class Connection:
             raise NotConnected(type(exc).__name__) from None
         try:
             self._http.send_body(body, deadline)
-            return self._http.final_response(deadline)
+            return self._http.final_response(deadline, limit)
         except READ_ERRORS as exc:
             raise NoAnswer(exc) from None
 
@@ -186,7 +186,7 @@ class _HttpConnection(http.client.HTTPConnection):
     def send_head(self, target: str, headers: Mapping[str, str], length: int, deadline: float) -> None:
         """Send a request's head."""
         self.sock.settimeout(seconds_left(deadline))
-        self.putrequest("POST", target)
+        self.putrequest("POST", target, skip_host="Host" in headers)
         for name, value in {**headers, "Content-Length": str(length)}.items():
             self.putheader(name, value)
         self.endheaders()
@@ -197,9 +197,9 @@ class _HttpConnection(http.client.HTTPConnection):
             self.sock.settimeout(seconds_left(deadline))
             self.send(body[start : start + _PIECE_BYTES])
 
-    def final_response(self, deadline: float) -> "FinalResponse":
-        """Read the head of the final answer."""
-        make = partial(FinalResponse, deadline=deadline)
+    def final_response(self, deadline: float, limit: int) -> "FinalResponse":
+        """Read the head of the final answer, of whose body so many bytes are read at most."""
+        make = partial(FinalResponse, deadline=deadline, limit=limit)
         self.response_class = cast("type[FinalResponse]", make)
         return cast("FinalResponse", self.getresponse())
 

@@ -1,12 +1,14 @@
 """Fetch a document of public keys that a sender publishes, over HTTPS."""
 
 from http import HTTPStatus
-
-import urllib3
+from typing import TYPE_CHECKING
 
 from push_relay.adapters.bounded_get import TOTAL_SECS, BoundedGet
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.trust.public_keys import MAX_DOCUMENT_BYTES
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 _NO_SUCH_DOCUMENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _TROUBLE = "the sender's keys cannot be read"
@@ -15,7 +17,7 @@ _TROUBLE = "the sender's keys cannot be read"
 class KeyServer:
     """The servers on which senders publish their keys."""
 
-    def __init__(self, pool: urllib3.PoolManager | None = None) -> None:
+    def __init__(self, pool: "PoolManager | None" = None) -> None:
         self._get = BoundedGet(pool)
 
     def document(self, url: str) -> bytes | None:

@@ -6,14 +6,13 @@ docs/push-api.md lists what is known and unknown about the vendor.
 import email.utils
 import threading
 import time
-import weakref
 from collections.abc import Callable
-from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from push_relay.adapters.http_call import Answer, Connection, Moment, NoAnswer, NotConnected
+from push_relay.adapters.connection_pool import ConnectionPool
+from push_relay.adapters.http_call import Answer, Moment, NoAnswer, NotConnected
 from push_relay.core.delivery.encoding import MAX_ANSWER_BYTES, Credentials, encode, read_answer
 from push_relay.core.errors import (
     DeliveryUnknown,
@@ -44,14 +43,17 @@ class HttpPushApi:
 
     def __init__(self, base_url: str, account: "Account", now: Callable[[], Moment] = Moment.now) -> None:
         self._account = account
-        self._url = urlsplit(base_url)
-        self._target = f"{self._url.path}/api/v2/push?format={account.format}"
-        self._now = now
+        url = urlsplit(base_url)
+        self._target = f"{url.path}/api/v2/push?format={account.format}"
         self._calls = threading.BoundedSemaphore(account.connections)
-        self._idle: list[Connection] = []  # the last one used is at the end
-        self._lock = threading.Lock()
-        # The connections are also closed when this client is garbage.
-        weakref.finalize(self, _close_all, self._idle)
+        self._connections = ConnectionPool(
+            url,
+            _tls,
+            connect_secs=account.connect_timeout_secs,
+            read_secs=account.read_timeout_secs,
+            keep_alive=account.keep_alive,
+            now=now,
+        )
 
     def send(self, push: "Push", credentials: Credentials, correlation_id: str, timeout: float) -> None:
         """Send a push within `timeout` seconds; return if the vendor accepted it.
@@ -78,23 +80,16 @@ class HttpPushApi:
 
     def close(self) -> None:
         """Close the connections that no call uses."""
-        with self._lock:
-            _close_all(self._idle)
+        self._connections.close()
 
     def _call(self, body: bytes, correlation_id: str, deadline: float) -> Answer:
         """Return the vendor's final answer.
 
         Raises VendorUnavailable if the push was not sent, DeliveryUnknown if there was no answer to it.
         """
+        headers = self._headers(correlation_id)
         try:
-            connection = self._connection(deadline)
-            try:
-                by = min(deadline, time.monotonic() + self._account.read_timeout_secs)
-                return connection.call(
-                    self._target, self._headers(correlation_id), body, by, MAX_ANSWER_BYTES
-                )
-            finally:
-                self._keep(connection)
+            return self._connections.call(self._target, headers, body, MAX_ANSWER_BYTES, deadline)
         except NotConnected as exc:
             raise VendorUnavailable(f"the vendor cannot be reached ({exc})") from None
         except NoAnswer as exc:
@@ -102,38 +97,6 @@ class HttpPushApi:
             raise DeliveryUnknown(
                 f"the connection was lost after sending ({exc})", unfinished=exc.timed_out
             ) from None
-
-    def _connection(self, deadline: float) -> Connection:
-        """Return a connection that was idle for a short while, else a new one. Raises NotConnected."""
-        with self._lock:
-            usable = [connection for connection in self._idle if connection.is_usable]
-            useless = [connection for connection in self._idle if connection not in usable]
-            taken = usable.pop() if usable else None
-            self._idle[:] = usable
-        # They must not stay open, because the vendor may count them.
-        _close_all(useless)
-        if taken is None:
-            taken = Connection(self._url, self._context, self._now)
-            taken.open(min(deadline, time.monotonic() + self._account.connect_timeout_secs))
-        return taken
-
-    def _keep(self, connection: Connection) -> None:
-        if self._account.keep_alive and connection.is_open:
-            with self._lock:
-                self._idle.append(connection)
-        else:
-            connection.close()
-
-    @cached_property
-    def _context(self) -> "SSLContext | None":
-        if self._url.scheme != "https":
-            return None
-        # Imported here, because it reads the system's certificates.
-        import ssl  # noqa: PLC0415
-
-        context = ssl.create_default_context()
-        context.set_alpn_protocols(["http/1.1"])
-        return context
 
     def _headers(self, correlation_id: str) -> dict[str, str]:
         form = self._account.format
@@ -147,9 +110,11 @@ class HttpPushApi:
         return headers if correlation_id == "-" else {**headers, "X-Correlation-Id": correlation_id}
 
 
-def _close_all(connections: list[Connection]) -> None:
-    while connections:
-        connections.pop().close()
+def _tls() -> "SSLContext":
+    # Imported here: a test's vendor needs none.
+    from push_relay.adapters import tls  # noqa: PLC0415
+
+    return tls.vendor_context()
 
 
 def _judge(given: Answer) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from push_relay.adapters import aws
 from push_relay.core import queue_format
@@ -13,9 +13,6 @@ from push_relay.core.delivery.wake_up import wake_up
 from push_relay.core.errors import PayloadTooLarge, QueueUnavailable, RelayError
 from push_relay.core.event import Event
 from push_relay.core.queue_format import Packed, RejectedItem, bare, pack
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 #: SQS delays a new message for at most 15 minutes.
 MAX_DELAY = 900
@@ -93,7 +90,7 @@ class SqsQueue:
         seconds = max(0, min(MAX_VISIBILITY, math.ceil(delay)))
         for batch in batched(records, _MAX_ENTRIES, strict=False):
             answer = self._call(
-                "change_message_visibility_batch",
+                "ChangeMessageVisibilityBatch",
                 QueueUrl=_url_of(str(batch[0].get("eventSourceARN"))),
                 Entries=[
                     {
@@ -122,7 +119,7 @@ class SqsQueue:
         """
         for batch in batched(records, _MAX_ENTRIES, strict=False):
             answer = self._call(
-                "delete_message_batch",
+                "DeleteMessageBatch",
                 QueueUrl=_url_of(str(batch[0].get("eventSourceARN"))),
                 Entries=[
                     {"Id": str(number), "ReceiptHandle": str(record.get("receiptHandle"))}
@@ -134,7 +131,7 @@ class SqsQueue:
 
     def _send(self, url: str, packed: Packed, delay_secs: float) -> None:
         self._call(
-            "send_message",
+            "SendMessage",
             QueueUrl=url,
             MessageBody=packed.body,
             MessageAttributes=_attributes(packed),
@@ -144,7 +141,7 @@ class SqsQueue:
     def _send_batch(self, entries: Sequence[tuple[int, Packed]]) -> Sequence[int]:
         """Queue messages; return the numbers of those that SQS has refused. Raises QueueUnavailable."""
         answer = self._call(
-            "send_message_batch",
+            "SendMessageBatch",
             QueueUrl=self._url,
             Entries=[
                 {"Id": str(number), "MessageBody": packed.body, "MessageAttributes": _attributes(packed)}
@@ -155,17 +152,13 @@ class SqsQueue:
         return [number for number, _ in entries if str(number) in refused]
 
     def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
-
         try:
-            answer: Mapping[str, Any] = getattr(aws.sqs(), operation)(**arguments)
-        except (BotoCoreError, ClientError) as exc:
-            # Botocore's text may quote the message, so only the error's name is used.
-            raise QueueUnavailable(f"the queue did not answer ({aws.error_name(exc)})") from None
-        return answer
+            return aws.sqs().call(operation, **arguments)
+        except aws.AwsError as exc:
+            raise QueueUnavailable(f"the queue did not answer ({exc.code})") from None
 
 
-def _attributes(packed: Packed) -> "dict[str, MessageAttributeValueTypeDef]":
+def _attributes(packed: Packed) -> dict[str, Mapping[str, str]]:
     return {
         name: {"DataType": "String", "StringValue": value}
         for name, value in packed.attributes.items()

@@ -1,5 +1,6 @@
 """Read secrets from Secrets Manager. `core/secret.py` decides when, and what they may look like."""
 
+import base64
 import json
 
 from push_relay.adapters import aws
@@ -11,18 +12,14 @@ def read_secret(arn: str) -> str:
 
     Raises CredentialsUnavailable, whose text names neither the secret nor its content.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
-
     try:
-        answer = aws.secretsmanager().get_secret_value(SecretId=arn)
-    except (BotoCoreError, ClientError) as exc:
-        raise CredentialsUnavailable(
-            f"a secret cannot be read from Secrets Manager ({type(exc).__name__})"
-        ) from None
+        answer = aws.secretsmanager().call("GetSecretValue", SecretId=arn)
+    except aws.AwsError as exc:
+        raise CredentialsUnavailable(f"a secret cannot be read from Secrets Manager ({exc.code})") from None
     if "SecretString" in answer:
-        return answer["SecretString"]
+        return str(answer["SecretString"])
     # `--secret-binary` stores bytes, in UTF-16 too.
-    content = answer["SecretBinary"]
+    content = base64.b64decode(answer.get("SecretBinary", ""))
     try:
         return content.decode(json.detect_encoding(content))
     except UnicodeDecodeError:

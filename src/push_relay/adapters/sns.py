@@ -6,12 +6,14 @@ is on SNS's host in the topic's region, and no redirect is followed from there.
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-
-import urllib3
+from typing import TYPE_CHECKING
 
 from push_relay.adapters.bounded_get import TOTAL_SECS, BoundedGet
 from push_relay.core.errors import CredentialsUnavailable
 from push_relay.core.trust.handshakes.base import PROTECTED
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 #: Bytes of an answer that are read. A certificate has about 2,000.
 MAX_ANSWER_BYTES = 64 * 1024
@@ -26,7 +28,7 @@ _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStat
 class SnsEndpoint:
     """SNS's own endpoint."""
 
-    def __init__(self, pool: urllib3.PoolManager | None = None, sign: Sign | None = None) -> None:
+    def __init__(self, pool: "PoolManager | None" = None, sign: Sign | None = None) -> None:
         self._bounded_get = BoundedGet(pool)
         self._sign = sign or (lambda _url: {})
 

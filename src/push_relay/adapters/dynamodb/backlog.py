@@ -45,7 +45,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable, Key
-from push_relay.adapters.dynamodb.table import ConditionFailed, Item, number, text
+from push_relay.adapters.dynamodb.table import ConditionFailed, Item, binary, bytes_of, number, text
 from push_relay.core.delivery.backlog import Shelf, Unreadable, Waiting, after_due, ceil_secs, place
 from push_relay.core.errors import LedgerUnavailable, MalformedRequest, PayloadTooLarge, RelayError
 from push_relay.core.event import safe_id
@@ -131,12 +131,12 @@ class DynamoDbBacklog:
             "version": text(content.attributes[EVENT_ATTRIBUTE]),
         }
         if len(packed) <= PART_BYTES:
-            return {**item, "packed": {"B": packed}}, []
+            return {**item, "packed": binary(packed)}, []
         part_id = secrets.token_hex(16)
         pieces = [packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES)]
         expires = number(math.ceil(max(self._now(), waiting.due)) + PART_SECS)
         parts: list[Item] = [
-            {**key.item(), "packed": {"B": piece}, "expires_at": expires}
+            {**key.item(), "packed": binary(piece), "expires_at": expires}
             for key, piece in zip(_part_keys(part_id, len(pieces)), pieces, strict=True)
         ]
         return {**item, "part_id": text(part_id), "parts": number(len(pieces))}, parts
@@ -245,7 +245,7 @@ def _part_keys(part_id: str, count: int) -> Sequence[Key]:
 
 
 def _bytes(item: Item) -> bytes:
-    return bytes(item.get("packed", {}).get("B", b""))
+    return bytes_of(item.get("packed", {}))
 
 
 def _read(shelf: Shelf, item: Item, body: bytes) -> Waiting | Unreadable:

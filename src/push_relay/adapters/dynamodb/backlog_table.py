@@ -38,11 +38,11 @@ class BacklogTable:
 
     def update(self, key: Key, **arguments: Any) -> None:
         """Update an item. Raises ConditionFailed, LedgerUnavailable."""
-        self._call("update_item", TableName=self.name, Key=key.item(), **arguments)
+        self._call("UpdateItem", TableName=self.name, Key=key.item(), **arguments)
 
     def delete(self, key: Key, **arguments: Any) -> None:
         """Delete an item. Raises ConditionFailed, LedgerUnavailable."""
-        self._call("delete_item", TableName=self.name, Key=key.item(), **arguments)
+        self._call("DeleteItem", TableName=self.name, Key=key.item(), **arguments)
 
     def query(
         self, shelf: str, *, position: str = "", after: str = "", before: str = "", limit: int = 0
@@ -67,7 +67,7 @@ class BacklogTable:
             start["ExclusiveStartKey"] = Key(shelf, after).item()
         while True:
             answer = self._call(
-                "query",
+                "Query",
                 TableName=self.name,
                 KeyConditionExpression=condition,
                 ExpressionAttributeValues=values,
@@ -112,7 +112,7 @@ class BacklogTable:
 
     def _write_group(self, requests: Mapping[Key, Any]) -> dict[Key, Any]:
         """Make up to 25 requests; return those that DynamoDB has left unprocessed."""
-        answer = self._call("batch_write_item", RequestItems={self.name: [*requests.values()]})
+        answer = self._call("BatchWriteItem", RequestItems={self.name: [*requests.values()]})
         left = {_key_of(request) for request in answer.get("UnprocessedItems", {}).get(self.name, ())}
         return {key: request for key, request in requests.items() if key in left}
 

@@ -14,7 +14,7 @@ tried in up to four calls, and most claims need only the first:
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from push_relay.adapters.dynamodb.ledger_writes import (
     Answers,
@@ -23,19 +23,24 @@ from push_relay.adapters.dynamodb.ledger_writes import (
     answer_of,
     answering,
 )
-from push_relay.adapters.dynamodb.table import Item, LedgerTable, Statement, StatementAnswer, number, text
+from push_relay.adapters.dynamodb.table import (
+    Item,
+    LedgerTable,
+    Statement,
+    StatementAnswer,
+    Value,
+    number,
+    text,
+)
 from push_relay.core.delivery.ledger import CLAIMED, LEDGER_MEMORY_SECS, PARKED, Claim, Claimed
 from push_relay.core.errors import LedgerUnavailable
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 #: The statements of a call, and the calls in which a claim is tried.
 MOST_STATEMENTS, MOST_TRIES = 25, 4
 #: The errors of a statement whose condition was false, as BatchExecuteStatement names them.
 DUPLICATE, REFUSED = "DuplicateItem", "ConditionalCheckFailed"
-#: The errors after which a statement is repeated once. botocore repeats a call, but no statement of a call. A
-#: claim that was made although it has an error is recognised by the owner, as if its answer had been lost.
+#: The errors after which a statement is repeated once. The client repeats a call, but no statement of a call.
+#: A claim that was made although it has an error is recognised by the owner, as if its answer had been lost.
 TRANSIENT = {
     *("InternalServerError", "ThrottlingError", "ProvisionedThroughputExceeded"),
     *("RequestLimitExceeded", "TransactionConflict"),
@@ -47,7 +52,7 @@ _DECIDING = ("status", "expires_at", "owner", "lease_until", "since", "replay_id
 _ENDED = ("since", "error_code", "source", "event_id")
 
 #: Attributes and the values that they must have; None: the item must not have the attribute.
-type _Condition = "Mapping[str, AttributeValueTypeDef | None]"
+type _Condition = Mapping[str, Value | None]
 
 _IS_PARKED: _Condition = {"status": text(PARKED)}
 
@@ -173,7 +178,7 @@ class PartiqlWrites:
     def _update(
         self,
         pk: str,
-        values: "Mapping[str, AttributeValueTypeDef]",
+        values: Mapping[str, Value],
         removed: Sequence[str],
         condition: _Condition,
     ) -> Statement:

@@ -28,15 +28,12 @@ Calls are drawn from the item `quota#<account>#<day>`, in which the version befo
 import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
+from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, Value, number, text
 from push_relay.core.delivery.cooldown import Cooldown
 from push_relay.core.delivery.permits import DayCalls, Drawn, Lease, Permits, WriteUnknown
 from push_relay.core.errors import LedgerUnavailable
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 #: Seconds that a day's counts are kept after the last draw.
 KEPT_SECS = 3 * 86_400
@@ -159,12 +156,12 @@ def _integer(value: Any) -> int:
     return int(value["N"]) if value else 0
 
 
-def _map(fields: DayCalls | Cooldown) -> "AttributeValueTypeDef":
+def _map(fields: DayCalls | Cooldown) -> Value:
     """Return DynamoDB's form of fields; those that are empty or 0 are left out."""
     return {"M": {name: _value(value) for name, value in fields._asdict().items() if value}}
 
 
-def _value(value: Any) -> "AttributeValueTypeDef":
+def _value(value: Any) -> Value:
     if isinstance(value, Mapping):
         return {"M": {name: number(each) for name, each in value.items()}}
     return number(value) if isinstance(value, int) else text(value)
@@ -189,15 +186,15 @@ class _Update:
         self._removes: list[str] = []
         self._conditions: list[str] = []
         self._names: dict[str, str] = {}
-        self._values: dict[str, AttributeValueTypeDef] = {}
+        self._values: dict[str, Value] = {}
 
-    def expect(self, attribute: str, value: "AttributeValueTypeDef | None") -> None:
+    def expect(self, attribute: str, value: Value | None) -> None:
         """Require that an attribute has a value, or that it is absent."""
         name = self._name(attribute)
         is_as_expected = f"{name} = {self._place(value)}" if value else f"attribute_not_exists({name})"
         self._conditions.append(is_as_expected)
 
-    def set(self, attribute: str, value: "AttributeValueTypeDef | None") -> None:
+    def set(self, attribute: str, value: Value | None) -> None:
         """Set or remove an attribute."""
         name = self._name(attribute)
         if value:
@@ -223,7 +220,7 @@ class _Update:
         self._names[f"#{attribute}"] = attribute
         return f"#{attribute}"
 
-    def _place(self, value: "AttributeValueTypeDef") -> str:
+    def _place(self, value: Value) -> str:
         known = next((place for place, given in self._values.items() if given == value), None)
         place = known or f":v{len(self._values)}"
         self._values[place] = value

@@ -14,16 +14,26 @@ All items have one key, `pk`, whose beginning shows what an item is:
 nothing relies on the deletion.
 """
 
+import base64
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from push_relay.adapters import aws
 from push_relay.core.errors import LedgerUnavailable
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-type Item = "dict[str, AttributeValueTypeDef]"
+class Value(TypedDict, total=False):
+    """DynamoDB's form of a value, such as `{"S": "text"}`. Bytes are in Base64."""
+
+    S: str
+    N: str
+    B: str
+    BOOL: bool
+    SS: list[str]
+    M: "dict[str, Value]"
+
+
+type Item = dict[str, Value]
 
 
 class ConditionFailed(Exception):
@@ -43,7 +53,7 @@ class Statement(NamedTuple):
     """A PartiQL statement that writes one item. `parameters` are the values of its question marks."""
 
     text: str
-    parameters: "Sequence[AttributeValueTypeDef]"
+    parameters: Sequence[Value]
 
 
 class StatementAnswer(NamedTuple):
@@ -65,18 +75,18 @@ class LedgerTable:
 
     def update(self, **arguments: Any) -> Item:
         """Update an item; return what `ReturnValues` names. Raises ConditionFailed, LedgerUnavailable."""
-        answer = call("update_item", TableName=self.name, **arguments)
+        answer = call("UpdateItem", TableName=self.name, **arguments)
         return dict(answer.get("Attributes", {}))
 
     def get(self, **arguments: Any) -> Item:
         """Return an item as it is now; empty if there is none. Raises LedgerUnavailable."""
-        answer = call("get_item", TableName=self.name, ConsistentRead=True, **arguments)
+        answer = call("GetItem", TableName=self.name, ConsistentRead=True, **arguments)
         return dict(answer.get("Item", {}))
 
     def execute(self, statements: Sequence[Statement]) -> list[StatementAnswer]:
         """Execute up to 25 statements in one call; each has its own answer. Raises LedgerUnavailable."""
         answer = call(
-            "batch_execute_statement",
+            "BatchExecuteStatement",
             Statements=[
                 {
                     "Statement": statement.text,
@@ -103,24 +113,29 @@ def call(operation: str, store: str = "the ledger", **arguments: Any) -> Any:
 
     Raises ConditionFailed, LedgerUnavailable.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (loaded with the client)
-
     try:
-        return getattr(aws.dynamodb(), operation)(**arguments)
-    except ClientError as exc:
-        if aws.error_name(exc) == "ConditionalCheckFailedException":
-            repeats = exc.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-            raise ConditionFailed(exc.response.get("Item", {}), is_repeated=repeats > 0) from None
-        raise LedgerUnavailable(f"{store} did not answer ({aws.error_name(exc)})") from None
-    except BotoCoreError as exc:
-        raise LedgerUnavailable(f"{store} did not answer ({aws.error_name(exc)})") from None
+        return aws.dynamodb().call(operation, **arguments)
+    except aws.AwsError as exc:
+        if exc.code == "ConditionalCheckFailedException":
+            raise ConditionFailed(exc.fields.get("Item", {}), is_repeated=exc.is_repeated) from None
+        raise LedgerUnavailable(f"{store} did not answer ({exc.code})") from None
 
 
-def text(value: str) -> "AttributeValueTypeDef":
+def text(value: str) -> Value:
     """Return DynamoDB's form of a text."""
     return {"S": value}
 
 
-def number(value: int) -> "AttributeValueTypeDef":
+def number(value: int) -> Value:
     """Return DynamoDB's form of a whole number."""
     return {"N": str(value)}
+
+
+def binary(value: bytes) -> Value:
+    """Return DynamoDB's form of bytes."""
+    return {"B": base64.b64encode(value).decode()}
+
+
+def bytes_of(value: Value) -> bytes:
+    """Return the bytes of a value; empty if it has none."""
+    return base64.b64decode(value.get("B", ""))

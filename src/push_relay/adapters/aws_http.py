@@ -1,0 +1,183 @@
+"""A small client for AWS's JSON protocols: DynamoDB, SQS and Secrets Manager. It calls as boto3 would.
+
+boto3 takes longer to import than the rest of the relay together, and a call costs it three times as much
+(decision 127). Tests hold this client against botocore's own behaviour: endpoints, signatures, what is an
+error, and what is repeated.
+
+Protocols: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
+"""
+
+import binascii
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from push_relay.adapters.aws_error import AwsError
+from push_relay.adapters.aws_signature import Credentials, Signer
+from push_relay.adapters.http_call import NoAnswer, NotConnected
+
+if TYPE_CHECKING:
+    from push_relay.adapters.http_call import Answer
+
+#: Attempts of a call. Another one follows on what is probably over soon.
+ATTEMPTS = 2
+#: The longest pause before the second attempt in seconds.
+PAUSE_SECS = 1.0
+#: Bytes of an answer that are read. A page of a query has at most 1 MB of items; as JSON it may be longer.
+_MAX_ANSWER_BYTES = 8 * 1024 * 1024
+#: Pauses before the second attempt, in seconds, of which a random part is waited for, as botocore's standard
+#: mode does.
+_PAUSES_SECS = {"dynamodb": 0.025}
+_PAUSE_SECS, _THROTTLED_PAUSE_SECS = 0.05, 1.0
+_THROTTLED = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+_TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
+_TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+_TOO_MANY_REQUESTS = 429
+_OK = 200
+_REFUSED = 300
+
+
+class Service(NamedTuple):
+    """A service as its calls name it.
+
+    name    in its host and in signatures
+    target  begins the header `X-Amz-Target`
+    json    the version of its protocol
+    """
+
+    name: str
+    target: str
+    json: str = "1.0"
+
+
+class Post(Protocol):
+    """Makes one attempt: posts a body to the service."""
+
+    def __call__(self, target: str, headers: Mapping[str, str], body: bytes, limit: int) -> "Answer":
+        """Return the answer. Raises NotConnected, NoAnswer."""
+        ...
+
+
+class _Failed(NamedTuple):
+    """An attempt that has failed. `is_throttled`: because the service asks for fewer calls."""
+
+    code: str
+    fields: Mapping[str, Any]
+    is_transient: bool = False
+    is_throttled: bool = False
+    retry_after_secs: float = 0.0
+
+
+class AwsClient:
+    """Calls one service. Safe to use from several threads.
+
+    host, path   of the service's URL
+    post         makes an attempt; the chaos run puts its faults there
+    """
+
+    def __init__(  # noqa: PLR0913 (all that a client is)
+        self,
+        service: Service,
+        signer: Signer,
+        credentials: Callable[[], Credentials],
+        *,
+        host: str,
+        path: str = "/",
+        post: Post,
+    ) -> None:
+        self.service = service
+        self.post = post
+        self._signer, self._credentials = signer, credentials
+        self._host, self._path = host, path
+
+    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """Call an operation, and return its answer. Raises AwsError.
+
+        Binary values are texts in Base64, in the arguments and in the answer.
+        """
+        body = json.dumps(arguments, separators=(",", ":")).encode()
+        attempt = 1
+        while True:
+            answer = self._attempt(operation, body)
+            if not isinstance(answer, _Failed):
+                return answer
+            if attempt == ATTEMPTS or not (answer.is_transient or answer.is_throttled):
+                raise AwsError(answer.code, answer.fields, is_repeated=attempt > 1)
+            time.sleep(self._pause_secs(answer))
+            attempt += 1
+
+    def _attempt(self, operation: str, body: bytes) -> dict[str, Any] | _Failed:
+        headers = {
+            "Host": self._host,
+            "Content-Type": f"application/x-amz-json-{self.service.json}",
+            "X-Amz-Target": f"{self.service.target}.{operation}",
+        }
+        signed = self._signer.signed(self._credentials(), self._path, headers, body, time.time())
+        try:
+            answer = self.post(self._path, signed, body, _MAX_ANSWER_BYTES)
+        except (NotConnected, NoAnswer) as exc:
+            return _Failed(str(exc), {}, is_transient=True)
+        return _read(answer)
+
+    def _pause_secs(self, failed: _Failed) -> float:
+        longest = _PAUSES_SECS.get(self.service.name, _PAUSE_SECS)
+        if failed.is_throttled:
+            longest = _THROTTLED_PAUSE_SECS
+        pause = random.random() * longest  # noqa: S311 (spreads attempts, and is no secret)
+        return min(PAUSE_SECS, max(pause, failed.retry_after_secs))
+
+
+def _read(answer: "Answer") -> dict[str, Any] | _Failed:
+    """Return the fields of an answer, or what is wrong with it."""
+    content = answer.body
+    checksum = answer.headers.get("x-amz-crc32")
+    if content is None or (checksum and checksum.isdecimal() and binascii.crc32(content) != int(checksum)):
+        return _Failed("IncompleteAnswer", {}, is_transient=True)
+    fields = _fields(content)
+    if _OK <= answer.status < _REFUSED:
+        return _Failed("UnreadableAnswer", {}) if fields is None else fields
+    return _error(answer, fields or {})
+
+
+def _fields(content: bytes) -> dict[str, Any] | None:
+    """Return the fields of an answer's body, which may be empty; None if it is not an object in JSON."""
+    try:
+        fields = json.loads(content) if content else {}
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _error(answer: "Answer", fields: Mapping[str, Any]) -> _Failed:
+    """Return the error of an answer. A proxy's answer has no name of an error, and gets its status."""
+    code = str(fields.get("__type", answer.status)).partition(":")[0].rpartition("#")[2]
+    return _Failed(
+        code,
+        fields,
+        is_transient=code in _TRANSIENT or answer.status in _TRANSIENT_STATUSES,
+        is_throttled=code in _THROTTLED or answer.status == _TOO_MANY_REQUESTS,
+        retry_after_secs=_milliseconds(answer.headers.get("x-amz-retry-after", "")) / 1000,
+    )
+
+
+def _milliseconds(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() else 0

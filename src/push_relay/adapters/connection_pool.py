@@ -1,0 +1,92 @@
+"""Connections to one HTTP server, kept for the next calls. Safe to use from several threads."""
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from push_relay.adapters.http_call import Answer, Connection, Moment
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+    from urllib.parse import SplitResult
+
+
+class ConnectionPool:
+    """Makes calls, each over a connection that was idle for a short while, or else over a new one.
+
+    context       returns the TLS context for `https`; it is called when the first connection is opened
+    connect_secs  seconds that connecting may take
+    read_secs     seconds that sending a request and reading its answer may take
+    keep_alive    whether connections are kept after a call
+    """
+
+    def __init__(  # noqa: PLR0913 (all that a pool of connections is)
+        self,
+        url: "SplitResult",
+        context: "Callable[[], SSLContext]",
+        *,
+        connect_secs: float,
+        read_secs: float,
+        keep_alive: bool = True,
+        now: Callable[[], Moment] = Moment.now,
+    ) -> None:
+        self._url, self._context = url, context
+        self._connect_secs, self._read_secs, self._keep_alive = connect_secs, read_secs, keep_alive
+        self._now = now
+        self._idle: list[Connection] = []  # the last one used is at the end
+        self._lock = threading.Lock()
+        # The connections are also closed when this pool is garbage.
+        weakref.finalize(self, _close_all, self._idle)
+
+    def call(
+        self, target: str, headers: Mapping[str, str], body: bytes, limit: int, deadline: float = float("inf")
+    ) -> Answer:
+        """Post a body, and return the final answer to it.
+
+        limit     bytes of the answer's body that are read
+        deadline  a moment of the monotonic clock by which the call ends in any case
+
+        Raises NotConnected, NoAnswer.
+        """
+        connection = self._connection(deadline)
+        try:
+            by = min(deadline, time.monotonic() + self._read_secs)
+            return connection.call(target, headers, body, by, limit)
+        finally:
+            self._keep(connection)
+
+    def close(self) -> None:
+        """Close the connections that no call uses."""
+        with self._lock:
+            _close_all(self._idle)
+
+    def _connection(self, deadline: float) -> Connection:
+        """Return a connection that was idle for a short while, else a new one. Raises NotConnected."""
+        with self._lock:
+            usable = [connection for connection in self._idle if connection.is_usable]
+            useless = [connection for connection in self._idle if connection not in usable]
+            taken = usable.pop() if usable else None
+            self._idle[:] = usable
+        # They must not stay open, because the server may count them.
+        _close_all(useless)
+        if taken is None:
+            taken = Connection(self._url, self._tls(), self._now)
+            taken.open(min(deadline, time.monotonic() + self._connect_secs))
+        return taken
+
+    def _tls(self) -> "SSLContext | None":
+        return self._context() if self._url.scheme == "https" else None
+
+    def _keep(self, connection: Connection) -> None:
+        if self._keep_alive and connection.is_open:
+            with self._lock:
+                self._idle.append(connection)
+        else:
+            connection.close()
+
+
+def _close_all(connections: list[Connection]) -> None:
+    while connections:
+        connections.pop().close()
