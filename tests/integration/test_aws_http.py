@@ -29,7 +29,7 @@ def answer_of(body: object = "", status: str = "200 OK", *headers: str) -> bytes
     """Return an answer of AWS with a JSON body, or with a text."""
     content = body if isinstance(body, str) else json.dumps(body)
     first, _, rest = head(len(content), status).partition(b"\r\n")
-    more = "".join(f"{header}\r\n" for header in headers).encode()
+    more = "".join(f"{header}\r\n" for header in ("Connection: close", *headers)).encode()
     return first + b"\r\n" + more + rest + content.encode()
 
 
