@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jmespath
-from jmespath import exceptions, visitor
+from jmespath import exceptions
 from jmespath.parser import ParsedResult
 
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.rules.configuration import Table
+from push_relay.core.rules.evaluation import Evaluate, evaluation, is_false
 from push_relay.core.rules.functions import Functions
 
 type Scope = Mapping[str, Any]
@@ -22,30 +23,15 @@ type Scope = Mapping[str, Any]
 _CAN_READ_UNNAMED = re.compile(r"[@*\[\\]")
 
 
-class _Interpreter(visitor.TreeInterpreter):
-    """JMESPath's interpreter, for which two values that have no order compare as null."""
-
-    def visit_comparator(self, node: Any, value: object) -> object:
-        """Compare two values. The specification orders numbers only, and the library tries others too."""
-        try:
-            compared: object = super().visit_comparator(node, value)
-        except TypeError:
-            return None
-        return compared
-
-
-#: It keeps no part of a document. One serves all expressions, because it remembers its own methods.
-_INTERPRETER = _Interpreter(jmespath.Options(custom_functions=Functions()))
-
-
 class Expression:
     """One compiled expression. Call it with a scope to get a JSON value."""
 
-    __slots__ = ("_compiled", "text")
+    __slots__ = ("_compiled", "_evaluate", "text")
 
     def __init__(self, text: str, compiled: ParsedResult) -> None:
         self.text = text
         self._compiled = compiled
+        self._evaluate: Evaluate | None = None  # made by the first call, because most expressions have none
 
     @classmethod
     def compile(cls, text: str) -> "Expression":
@@ -60,8 +46,10 @@ class Expression:
 
     def __call__(self, scope: Scope) -> object:
         """Return the expression's value. Raises MappingFailed, which names the expression, not the values."""
+        if self._evaluate is None:
+            self._evaluate = evaluation(self._compiled.parsed)
         try:
-            value: object = _INTERPRETER.visit(self._compiled.parsed, scope)
+            value: object = self._evaluate(scope)
         except ConfigurationInvalid:
             raise  # a mistake in a named value, which is compiled when it is first read
         except Exception:  # noqa: BLE001 (whatever an expression raises on a document is the mapping's failure)
@@ -77,9 +65,7 @@ class Expression:
 
     def holds(self, scope: Scope) -> bool:
         """Tell whether the value is true in JMESPath's sense (not false, null or empty)."""
-        value = self(scope)
-        # Not by `in`: to Python 0 is False, and in JMESPath it is true.
-        return value is not None and value is not False and value not in ("", [], {})
+        return not is_false(self(scope))
 
     def names(self, root: str) -> frozenset[str]:
         """Return the members of `root` that the expression reads: `headers.a || data.headers.b` reads a.
