@@ -15,8 +15,8 @@ from typing import Final
 import bench_events
 from bench_world import Bench, Report
 from figures import Goal, summary
+from invocation_answers import is_done
 from runtime_api import PYTHON, function
-from sides import is_done
 
 ROUNDS = 15
 _GOAL, _SHARE_GOAL = 14.0, 33.3

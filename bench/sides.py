@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from invocation_answers import is_done
 from open_permits import OpenPermits
 from ports import PushCredentials, SigningSecrets
 from push_relay.bootstrap.common import Common
@@ -125,18 +126,6 @@ _SIDES: Final[Mapping[str, Callable[[], _Call]]] = {
     "receive": _receive,
     "deliver": _deliver,
 }
-
-
-def is_done(answer: Mapping[str, Any]) -> bool:
-    """Return whether an answer says that every event was taken and, if it was delivered, delivered once."""
-    if "statusCode" in answer:
-        receipts = json.loads(answer["body"]).get("receipts", [])
-        # The whole receipt is compared, because it would also contain an error of the ledger.
-        delivered = all(receipt == {"outcome": "delivered"} for receipt in receipts)
-        return answer["statusCode"] in {200, 202} and delivered
-    if "batchItemFailures" in answer:
-        return not answer["batchItemFailures"]
-    return "delivered" in json.dumps(answer)
 
 
 def main(name: str, invocation: Path) -> None:
