@@ -1,4 +1,4 @@
-"""What the measurements share: the built artifact, the loopback server with TLS, and the environment."""
+"""The parts that all measurements share: the built artifact, the server with TLS, and the environment."""
 
 import shutil
 import tempfile

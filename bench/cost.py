@@ -1,4 +1,4 @@
-"""The dollars of one million events and of a month, from what the functions use under the real runtime client.
+"""The dollars of a million events and of a month, from what the functions use under the real runtime client.
 
 CPU time, log bytes, metric series and the calls of AWS are measured: the functions run as in runtime_api.py,
 and the loopback counts their calls. The rest is assumptions and prices, which prices.py lists. The CPU time
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import bench_events
 import cost_model
 from bench_world import Bench, Report
-from cost_model import Work
+from cost_model import Inventory, Work
 from figures import Goal
 from invocation_answers import is_done
 from loopback import VENDOR
@@ -40,7 +40,7 @@ class Costs(NamedTuple):
 
 
 class _Used(NamedTuple):
-    """What the invocations of a function used on average, and the metric series in its log."""
+    """The use of services by the invocations of a function on average, and the metric series in its log."""
 
     work: Work
     series: frozenset[str]
@@ -65,9 +65,7 @@ def measure(bench: Bench, report: Report) -> Costs:
         tick.work,
         MEMORY_MB[-1],
         ARCHITECTURE,
-        series=len(series),
-        alarms=_alarms(),
-        secrets=_SECRETS,
+        Inventory(series=len(series), alarms=_alarms(), secrets=_SECRETS),
     )
     month = cost_model.per_month(millions[MEMORY_MB[-1]], fixed, CALLS_A_DAY)
     tables = {
@@ -78,7 +76,8 @@ def measure(bench: Bench, report: Report) -> Costs:
         "series": sorted(series),
         "billed_ms": {
             name: {
-                str(memory_mb): round(cost_model.billed_ms(used.work, memory_mb), 1) for memory_mb in MEMORY_MB
+                str(memory_mb): round(cost_model.billed_ms(used.work, memory_mb), 1)
+                for memory_mb in MEMORY_MB
             }
             for name, used in (("receive", receive), ("deliver", single), ("deliver_ten", ten))
         },

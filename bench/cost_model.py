@@ -6,10 +6,9 @@ whatever the memory. All of it is billed. Nothing here is measured.
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from prices import ASSUMPTIONS, PRICES
 
@@ -21,7 +20,7 @@ _DAYS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one invocation of a function uses, on average.
+    """The use of services by one invocation of a function, on average.
 
     events       the events that it handles
     cpu_ms       CPU time
@@ -43,6 +42,14 @@ class Work:
     queue_calls: float = 0.0
 
 
+class Inventory(NamedTuple):
+    """The parts of a stack that are billed by the month. `series`: those that the functions write."""
+
+    series: int
+    alarms: int
+    secrets: int
+
+
 def billed_ms(work: Work, memory_mb: int) -> float:
     """Return the billed milliseconds of an invocation, with its share of the starts."""
     core = min(1.0, memory_mb / ASSUMPTIONS["full_core_mb"].value)
@@ -60,23 +67,21 @@ def wait_ms(*, table_trips: int = 0, queue_trips: int = 0, pushes: int = 0) -> f
     )
 
 
-def _lines(work: Work, memory_mb: int, architecture: str) -> Counter[str]:
+def _lines(work: Work, memory_mb: int, architecture: str) -> dict[str, float]:
     """Return the dollars of one million events in one function, by service."""
     invocations = 1 / work.events
     gb_secs = billed_ms(work, memory_mb) / 1000 * memory_mb / _MB_IN_GB
-    return Counter(
-        {
-            "Lambda requests": invocations * PRICES["lambda_requests"].value,
-            "Lambda duration": invocations * MILLION * gb_secs * PRICES[f"lambda_gb_secs_{architecture}"].value,
-            "DynamoDB": invocations
-            * (
-                work.write_units * PRICES["dynamodb_write_units"].value
-                + work.read_units * PRICES["dynamodb_read_units"].value
-            ),
-            "SQS": invocations * work.queue_calls * PRICES["sqs_requests"].value,
-            "logs": invocations * MILLION * work.log_bytes / _GB * PRICES["log_gb"].value,
-        }
-    )
+    return {
+        "Lambda requests": invocations * PRICES["lambda_requests"].value,
+        "Lambda duration": invocations * MILLION * gb_secs * PRICES[f"lambda_gb_secs_{architecture}"].value,
+        "DynamoDB": invocations
+        * (
+            work.write_units * PRICES["dynamodb_write_units"].value
+            + work.read_units * PRICES["dynamodb_read_units"].value
+        ),
+        "SQS": invocations * work.queue_calls * PRICES["sqs_requests"].value,
+        "logs": invocations * MILLION * work.log_bytes / _GB * PRICES["log_gb"].value,
+    }
 
 
 def per_million(receive: Work, deliver: Work, memory_mb: int, architecture: str) -> dict[str, float]:
@@ -85,13 +90,12 @@ def per_million(receive: Work, deliver: Work, memory_mb: int, architecture: str)
     The event source receives and deletes the messages of an invocation with one call each, of up to ten.
     """
     lines = _lines(receive, memory_mb, architecture)
-    lines.update(_lines(deliver, memory_mb, architecture))
+    for name, dollars in _lines(deliver, memory_mb, architecture).items():
+        lines[name] += dollars
     lines["SQS"] += 2 / min(deliver.events, 10) * PRICES["sqs_requests"].value
     lines["endpoint"] = PRICES["http_api_requests"].value
-    lines["logs"] += (
-        MILLION * (ASSUMPTIONS["access_log_bytes"].value / _GB) * PRICES["log_gb"].value
-    )
-    return dict(lines)
+    lines["logs"] += MILLION * (ASSUMPTIONS["access_log_bytes"].value / _GB) * PRICES["log_gb"].value
+    return lines
 
 
 def pipes_per_million() -> dict[str, float]:
@@ -107,18 +111,13 @@ def pipes_per_million() -> dict[str, float]:
     }
 
 
-def fixed_per_month(
-    tick: Work, memory_mb: int, architecture: str, *, series: int, alarms: int, secrets: int
-) -> dict[str, float]:
-    """Return the dollars of a month without any event, by service.
-
-    series  the metric series that the functions write
-    """
+def fixed_per_month(tick: Work, memory_mb: int, architecture: str, has: Inventory) -> dict[str, float]:
+    """Return the dollars of a month without any event, by service."""
     ticks = _lines(tick, memory_mb, architecture)
     return {
-        "metrics": series * PRICES["metrics"].value,
-        "alarms": alarms * PRICES["alarms"].value,
-        "secrets": secrets * PRICES["secrets"].value
+        "metrics": has.series * PRICES["metrics"].value,
+        "alarms": has.alarms * PRICES["alarms"].value,
+        "secrets": has.secrets * PRICES["secrets"].value
         + ASSUMPTIONS["secret_calls_a_month"].value / MILLION * PRICES["secret_calls"].value,
         "ticks": sum(ticks.values()) * ASSUMPTIONS["ticks_a_month"].value / MILLION,
         "polls": ASSUMPTIONS["polls_a_month"].value / MILLION * PRICES["sqs_requests"].value,

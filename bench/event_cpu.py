@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import bench_events
 import peers_environment
@@ -30,7 +30,7 @@ _SIDES: Final = {
     "receive_stub": ("receive_stub", "queue", "webhook"),
     "receive_queue": ("receive", "queue", "webhook"),
 }
-#: What the values mean, and the goals for them.
+#: The meanings of the values, and the goals for them.
 _GOALS: Final = {
     "event_direct": ("a webhook of 10 KB in direct mode, with secrets and ledger in memory", 2.2),
     "event_ledger": ("the same with the ledger and the permits in DynamoDB", 7.0),
@@ -55,8 +55,8 @@ def measure(bench: Bench, report: Report) -> list[Goal]:
         running: dict[str, Side] = {}
         for name, (child, mode, invocation) in _SIDES.items():
             events = TEN if invocation == "ten" else 1
-            started = own_side(bench, bench.artifact, child, mode, invocations[invocation], events)
-            running[name] = cleanup.enter_context(started)
+            own = OwnSide(child, mode, invocations[invocation], events)
+            running[name] = cleanup.enter_context(own_side(bench, bench.artifact, own))
         peers = peers_environment.commands(invocations["webhook"])
         if not peers:
             report(peers_environment.MISSING)
@@ -83,21 +83,27 @@ def written(bench: Bench, name: str, invocation: dict[str, Any]) -> Path:
     return file
 
 
-@contextmanager
-def own_side(
-    bench: Bench, artifact: Path, child: str, mode: str, invocation: Path, events: int = 1
-) -> Iterator[Side]:
-    """Start a side of the relay's own; end it at the end of the block.
+class OwnSide(NamedTuple):
+    """A side of the relay's own.
 
-    artifact    the built artifact, which the child imports
     child       a name in sides.py
     mode        the mode of delivery
     invocation  the file of the invocation
     events      the events of the invocation
     """
+
+    child: str
+    mode: str
+    invocation: Path
+    events: int = 1
+
+
+@contextmanager
+def own_side(bench: Bench, artifact: Path, own: OwnSide) -> Iterator[Side]:
+    """Start a side with a built artifact, which its process imports; end it at the end of the block."""
     path = f"{artifact}:{ROOT / 'bench'}:{ROOT / 'tests'}"
-    environment = bench.environment(artifact) | {"DELIVERY_MODE": mode, "PYTHONPATH": path}
+    environment = bench.environment(artifact) | {"DELIVERY_MODE": own.mode, "PYTHONPATH": path}
     # -S disables site-packages, so that a package that the artifact lacks is missing here too.
-    command: list[str | Path] = [PYTHON, "-S", "-B", ROOT / "bench/sides.py", child, invocation]
-    with side(command, environment, events) as started:
+    command: list[str | Path] = [PYTHON, "-S", "-B", ROOT / "bench/sides.py", own.child, own.invocation]
+    with side(command, environment, own.events) as started:
         yield started

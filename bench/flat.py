@@ -13,7 +13,7 @@ import bench_events
 import cold_start
 import source_folders
 from bench_world import MANY_CALLS, Bench, Report
-from event_cpu import own_side, written
+from event_cpu import OwnSide, own_side, written
 from figures import Goal, summary
 from relayctl.project import ROOT
 from side_process import Rounds, Side, alternate
@@ -59,14 +59,16 @@ def measure(bench: Bench, report: Report) -> list[Goal]:
             ("sources_aws", "deliver_alone", "queue", alarm, sources),
         ):
             for number, artifact in artifacts.items():
-                started = own_side(bench, artifact, child, mode, invocation)
+                started = own_side(bench, artifact, OwnSide(child, mode, invocation))
                 running[f"flat_{kind}_{number}"] = cleanup.enter_context(started)
         report(f"flat: {ROUNDS} rounds of {CALLS} events, {len(running)} processes")
         found = alternate(running, ROUNDS, CALLS)
     return [
         *_rows(found, "routes", "a webhook with {} routes of its source", FEW_ROUTES, ROUTES),
         *_rows(found, "sources", "a webhook with {} sources", FEW_SOURCES, SOURCES),
-        *_rows(found, "sources_aws", "an SNS event that names no source with {} sources", FEW_SOURCES, SOURCES),
+        *_rows(
+            found, "sources_aws", "an SNS event that names no source with {} sources", FEW_SOURCES, SOURCES
+        ),
         _reading(bench, report, routes),
     ]
 

@@ -1,4 +1,4 @@
-"""What the functions' answers say."""
+"""The meaning of the functions' answers."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def is_done(answer: Mapping[str, Any]) -> bool:
-    """Return whether an answer says that every event was taken and, if it was delivered, delivered once."""
+    """Return whether an answer shows that every event was taken and, if it was delivered, delivered once."""
     if "statusCode" in answer:
         receipts = json.loads(answer["body"]).get("receipts", [])
         # The whole receipt is compared, because it would also contain an error of the ledger.

@@ -2,7 +2,7 @@
 
 The value is the resident set of the whole process with its runtime client, in MB of 1024 KB, as in Lambda's
 log line `Max Memory Used`. It includes the pages of shared libraries. `resident` is what is resident now,
-and `peak` the most that was resident so far; a peak never falls, so only a small one says that nothing large
+and `peak` the most that was resident so far; a peak never falls, so only a small one shows that nothing large
 was held at any time.
 """
 

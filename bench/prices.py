@@ -38,7 +38,9 @@ PRICES: Final[dict[str, Price]] = {
         0.125, "million", "https://airbyte.com/data-engineering-resources/dynamodb-pricing"
     ),
     "secrets": Price(
-        0.40, "month", "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms"
+        0.40,
+        "month",
+        "https://hivebook.wiki/wiki/aws-secrets-manager-rotated-secrets-dynamic-db-credentials-kms",
     ),
     "secret_calls": Price(
         5.00,
@@ -74,7 +76,11 @@ ASSUMPTIONS: Final[dict[str, Price]] = {
     "log_event_bytes": Price(26, "bytes that CloudWatch adds to each log line"),
     "platform_log_bytes": Price(400, "bytes of Lambda's own log lines for an invocation"),
     "access_log_bytes": Price(450, "bytes of the endpoint's access log for a request"),
-    "polls_a_month": Price(5 * 3 * 60 * 24 * 30, "polls of an empty queue: Lambda's five, each of 20 seconds"),
+    "polls_a_month": Price(
+        5 * 3 * 60 * 24 * 30, "polls of an empty queue: Lambda's five, each of 20 seconds"
+    ),
     "ticks_a_month": Price(60 * 24 * 30, "scheduled invocations, one a minute"),
-    "secret_calls_a_month": Price(2 * 12 * 24 * 30, "calls of Secrets Manager: one in 300 s of each function"),
+    "secret_calls_a_month": Price(
+        2 * 12 * 24 * 30, "calls of Secrets Manager: one in 300 s of each function"
+    ),
 }

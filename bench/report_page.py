@@ -24,42 +24,46 @@ _TOP: Final = """<!-- Written by `make bench`. -->
 
 # What the relay costs, measured
 
-Measured on {date} with Python {python}, {cores} cores of {processor} ({architecture}), {system}.
+Measured on {date} with Python {python}.
 
-{count} rows have a goal, and {met} of them meet it. Each row of [report.json](report.json) has the quartiles of
-its rounds and the time at which it was measured.
+Machine: {cores} cores of {processor} ({architecture}), {system}.
 
-- **CPU time, not time.** Other programs on the machine change it little. A ratio is the median of rounds in which
-  both sides were measured one after the other.
+{count} rows have a goal, and {met} of them meet it. Each row of [report.json](report.json) has the
+quartiles of its rounds and the time at which it was measured.
+
+- **CPU time, not time.** Other programs on the machine change it little. A ratio is the median of
+  rounds in which both sides were measured one after the other.
 - **The floor of an event** is a bare POST by urllib3 on a kept-alive connection.
 - **The floor of a start** is `python -c pass`.
-- **TLS everywhere**: the floor, the relay and its peers call one local server, whose certificate they verify.
-- **The relay is the built artifact** with its own packages. A start and the memory are measured under Lambda's real
-  runtime client.
+- **TLS everywhere**: the floor, the relay and its peers call one local server, whose certificate
+  they verify.
+- **The relay is the built artifact** with its own packages. A start and the memory are measured
+  under Lambda's real runtime client.
 """
 _PEERS: Final = """## Peers
 
 {versions}
 
-`make bench-peers` installs them. Each does the same work in its own process: the same webhook of 10 KB in, one
-POST to the same server out.
+`make bench-peers` installs them. Each does the same work in its own process: the same webhook of 10
+KB in, one POST to the same server out.
 
-- *Powertools* is a handler as its documentation shows it: resolver, logger, metrics, a cached secret, a model of the
-  event, and GitHub's signature. It logs one line.
-- *Powertools with idempotency* is the same handler with the DynamoDB layer. It has no daily calls, no connections and
-  no cool-down.
-- *Apprise* sends a JSON notification. It verifies no signature, and makes a connection with TLS for each of them,
-  which is most of its value.
-- terraform-aws-notify-slack and the Datadog forwarder are not packages of PyPI, and their code is not copied into
-  this project, so this run does not measure them. Over plain HTTP with an event of 4 KB they were once measured at 2.4
-  and 6.0 times a bare POST.
+- *Powertools* is a handler as its documentation shows it: resolver, logger, metrics, a cached
+  secret, a model of the event, and GitHub's signature. It logs one line.
+- *Powertools with idempotency* is the same handler with the DynamoDB layer. It has no daily calls,
+  no connections and no cool-down.
+- *Apprise* sends a JSON notification. It verifies no signature, and makes a connection with TLS for
+  each of them, which is most of its value.
+- terraform-aws-notify-slack and the Datadog forwarder are not packages of PyPI, and their code is
+  not copied into this project, so this run does not measure them. Over plain HTTP with an event of
+  4 KB they were once measured at 2.4 and 6.0 times a bare POST.
 """
 _MODEL: Final = """## How the cost is calculated
 
-Prices of {region} as of {as_of}, without the free tier. A webhook comes by the HTTP API, is queued by `receive`, and
-is sent by `deliver`. CPU time, log bytes, DynamoDB's units, calls of SQS and metric series are measured; the rest is
-assumed. The CPU time is that of this machine; at less than {full:.0f} MB an invocation has that share of a core. The start
-of a process has a full core, and is billed. Not in it: data transfer, storage, and requests of KMS.
+Prices of {region} as of {as_of}, without the free tier. A webhook comes by the HTTP API, is queued
+by `receive`, and is sent by `deliver`. CPU time, log bytes, DynamoDB's units, calls of SQS and
+metric series are measured; the rest is assumed. The CPU time is that of this machine; at less than
+{full:.0f} MB an invocation has that share of a core. The start of a process has a full core, and is
+billed. Not in it: data transfer, storage, and requests of KMS.
 
 A million webhooks, one in an invocation:
 
@@ -75,8 +79,8 @@ A month with 2,500 webhooks a day at 512 MB:
 
 The metric series are: {series}. A series costs nothing in an hour in which it has no value.
 
-EventBridge Pipes with API destinations verify no signature, write no text, and keep no ledger, no quota and no
-backlog.
+EventBridge Pipes with API destinations verify no signature, write no text, and keep no ledger, no
+quota and no backlog.
 
 | price or assumption | value | of what | checked at |
 |---|---|---|---|

@@ -30,7 +30,7 @@ PYTHON: Final = Path(sys.base_prefix) / "bin/python3.13"
 
 
 class _Failed(str):
-    """What the runtime client has reported instead of an answer."""
+    """The error that the runtime client has reported instead of an answer."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: "_Api"
 
-    def do_GET(self) -> None:  # noqa: N802 (the base class's name)
+    def do_GET(self) -> None:
         """Answer the question for the next invocation, when there is one."""
         self.server.reports.put(None)
         body = self.server.invocations.get()
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def do_POST(self) -> None:  # noqa: N802 (the base class's name)
+    def do_POST(self) -> None:
         """Take an answer or an error."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.answers.put(json.loads(body) if self.path.endswith("/response") else _Failed(body))
@@ -159,7 +159,7 @@ def function(
     variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{api.server_port}"
     log = directory / f"{name}-{api.server_port}.log"
     # -S disables site-packages. -B writes no compiled files, because Lambda's disk is read-only.
-    command = [PYTHON, "-S", "-B", "-m", "awslambdaric", handler]
+    command: list[str | Path] = [PYTHON, "-S", "-B", "-m", "awslambdaric", handler]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=artifact, env=variables, stdout=output, stderr=output)
     try:

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-#: The push of the floor. What the sides send has about this size.
+#: The push of the floor. The pushes of the sides have about this size.
 PUSH: Final = {
-    "Body": "The oven reports 451 °C 🔥\nby octocat, bug\nIt should never be above 250 °C.\nSeen twice this morning.",
+    "Body": "The oven reports 451 °C 🔥\nby octocat, bug\nIt should never be above 250 °C.\n"
+    "Seen twice this morning.",
     "CompanyId": 4711,
     "ExpirySecs": 86400,
     "IntegrationKey": "bench",
@@ -46,7 +47,7 @@ def floor() -> Callable[[], None]:
 
 
 def serve(side: Callable[[], object]) -> None:
-    """Measure what is asked for until the standard input ends. What the side prints is discarded."""
+    """Measure what is asked for until the standard input ends. The output of the side is discarded."""
     answers = os.fdopen(os.dup(1), "w")
     with Path(os.devnull).open("wb") as devnull:
         os.dup2(devnull.fileno(), 1)
@@ -127,5 +128,5 @@ def alternate(sides: Mapping[str, Side], rounds: int, calls: int) -> dict[str, R
 
 
 def median(values: Iterable[float]) -> float:
-    """Return the median, rounded as the report has it."""
+    """Return the median, rounded for the report."""
     return round(statistics.median(values), 2)

@@ -59,7 +59,7 @@ def _in_memory(relay: Relay) -> tuple[Relay, Ledger]:
 
 
 def _receive_alone() -> _Call:
-    """`receive` in the mode `direct`."""
+    """Return `receive` in the mode `direct`."""
     from push_relay.bootstrap import receive  # noqa: PLC0415 (each child imports what its function does)
     from push_relay.entrypoints.direct import DirectForward  # noqa: PLC0415
 
@@ -79,7 +79,7 @@ def _receive_alone() -> _Call:
 
 
 def _receive_stub() -> _Call:
-    """`receive` in the mode `queue`, with a queue in memory."""
+    """Return `receive` in the mode `queue`, with a queue in memory."""
     from push_relay.bootstrap import receive  # noqa: PLC0415
     from push_relay.core.intake import QueueForward  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ def _receive_stub() -> _Call:
 
 
 def _deliver_alone() -> _Call:
-    """`deliver`."""
+    """Return `deliver`."""
     from push_relay.bootstrap import deliver  # noqa: PLC0415
 
     consumer = deliver.build(Common.of(Settings.read()))
@@ -106,14 +106,14 @@ def _deliver_alone() -> _Call:
 
 
 def _receive() -> _Call:
-    """The handler of `receive`, with everything."""
+    """Return the handler of `receive`, with everything."""
     from push_relay.receive import handler  # noqa: PLC0415
 
     return lambda invocation: handler(invocation, _CONTEXT)
 
 
 def _deliver() -> _Call:
-    """The handler of `deliver`, with everything."""
+    """Return the handler of `deliver`, with everything."""
     from push_relay.deliver import handler  # noqa: PLC0415
 
     return lambda invocation: handler(invocation, _CONTEXT)

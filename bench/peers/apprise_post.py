@@ -1,6 +1,6 @@
 """A GitHub event sent by Apprise as a JSON notification. It verifies no signature and keeps no connection.
 
-    python apprise_post.py INVOCATION
+python apprise_post.py INVOCATION
 """
 
 import json

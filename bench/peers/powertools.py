@@ -98,7 +98,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 class Context:
-    """What Lambda hands over with an invocation."""
+    """The context that Lambda hands over with an invocation."""
 
     function_name = "bench"
     memory_limit_in_mb = 512

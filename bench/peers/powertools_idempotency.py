@@ -1,6 +1,6 @@
 """The same handler as in powertools.py, made idempotent with DynamoDB as the documentation shows.
 
-    python powertools_idempotency.py INVOCATION
+python powertools_idempotency.py INVOCATION
 """
 
 import json
@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent,
 )
 from powertools import Context, handler
+
 from side_process import serve
 
 _layer = DynamoDBPersistenceLayer(table_name="bench")

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 import cost_model
-from cost_model import Work, billed_ms, fixed_per_month, per_million, per_month, pipes_per_million, wait_ms
+from cost_model import (
+    Inventory,
+    Work,
+    billed_ms,
+    fixed_per_month,
+    per_million,
+    per_month,
+    pipes_per_million,
+    wait_ms,
+)
 from prices import ASSUMPTIONS, PRICES, Price
 
 RECEIVE = Work(events=1, cpu_ms=2.0, start_cpu_ms=200.0, wait_ms=10.0, log_bytes=1_000, queue_calls=1)
@@ -75,7 +84,7 @@ def test_a_batch_shares_its_invocation_and_its_calls() -> None:
 
 def test_a_month_has_what_it_costs_without_events_and_thirty_days_of_events() -> None:
     """A tick takes 0.167 GB-seconds, 4 write units and 1 read unit."""
-    fixed = fixed_per_month(DELIVER, 1_024, "arm64", series=8, alarms=16, secrets=2)
+    fixed = fixed_per_month(DELIVER, 1_024, "arm64", Inventory(series=8, alarms=16, secrets=2))
     assert fixed == {
         "metrics": 8.0,
         "alarms": 16.0,
