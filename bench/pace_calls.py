@@ -81,6 +81,6 @@ class AwsCalls:
 
 
 def _target(headers: Mapping[str, Any]) -> str:
-    """Return the name of a call of AWS; empty if the request is none."""
+    """Return the name of a call; empty if the request is not a call of AWS."""
     target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
     return target.decode() if isinstance(target, bytes) else str(target)
