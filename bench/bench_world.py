@@ -13,7 +13,7 @@ from relayctl import artifact
 from relayctl.deploy import host_architecture
 from relayctl.project import ROOT
 from tls_authority import Authority
-from trust import trust
+from trust import BUNDLE_VARIABLE, bundle_with, trust, trust_of_peers
 
 #: Takes a line about the progress.
 type Report = Callable[[str], None]
@@ -39,6 +39,13 @@ class Bench:
 
         built  the artifact, if it is not the shared one
         """
+        return self._resources() | trust(built or self.artifact, self.server.authority)
+
+    def environment_of_peers(self) -> dict[str, str]:
+        """Return the environment of a peer, which has the same AWS and the same vendor."""
+        return self._resources() | trust_of_peers(self.server.authority)
+
+    def _resources(self) -> dict[str, str]:
         address = self.server.address
         return {
             "POWERTOOLS_SERVICE_NAME": "push-relay",
@@ -57,7 +64,7 @@ class Bench:
             "DEAD_LETTER_QUEUE_URL": f"{address}/000000000000/bench-dead",
             "SIGNING_SECRETS_ARN": SIGNING_SECRETS,
             "PUSH_CREDENTIALS_ARN": PUSH_CREDENTIALS,
-            **trust(built or self.artifact, self.server.authority),
+            BUNDLE_VARIABLE: str(bundle_with(self.server.authority)),
         }
 
     def variant(self, name: str, sources: Path, config: str) -> Path:

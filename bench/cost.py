@@ -18,7 +18,7 @@ from invocation_answers import is_done
 from loopback import VENDOR
 from pace_aws import TICKS
 from prices import ASSUMPTIONS
-from runtime_api import Function, function
+from runtime_api import HANDLERS, Function, function
 from transformed import transformed
 
 INVOCATIONS = 300
@@ -114,7 +114,7 @@ def _used(bench: Bench, name: str, event: object, events: int, wait_ms: float) -
 
     events  the events of an invocation; 0 for a tick, which sends nothing
     """
-    with function(bench.artifact, name, bench.environment(), bench.directory) as running:
+    with function(bench.artifact, HANDLERS[name], bench.environment(), bench.directory) as running:
         start_ms = running.cpu_secs * 1000
         for _ in range(_WARM_UP):
             _invoke(running, event)

@@ -60,11 +60,10 @@ def measure(bench: Bench, report: Report) -> list[Goal]:
         peers = peers_environment.commands(invocations["webhook"])
         if not peers:
             report(peers_environment.MISSING)
-        environment = bench.environment()
         for name, command in peers.items():
-            running[name] = cleanup.enter_context(side(command, environment))
+            running[name] = cleanup.enter_context(side(command, bench.environment_of_peers()))
         report(f"event_cpu: {ROUNDS} rounds of {CALLS} events, {len(running)} processes")
-        found = alternate(running, ROUNDS, CALLS)
+        found = alternate(running, ROUNDS, CALLS, report)
     return [_row(name, found) for name in _SIDES]
 
 

@@ -62,7 +62,7 @@ def measure(bench: Bench, report: Report) -> list[Goal]:
                 started = own_side(bench, artifact, OwnSide(child, mode, invocation))
                 running[f"flat_{kind}_{number}"] = cleanup.enter_context(started)
         report(f"flat: {ROUNDS} rounds of {CALLS} events, {len(running)} processes")
-        found = alternate(running, ROUNDS, CALLS)
+        found = alternate(running, ROUNDS, CALLS, report)
     return [
         *_rows(found, "routes", "a webhook with {} routes of its source", FEW_ROUTES, ROUTES),
         *_rows(found, "sources", "a webhook with {} sources", FEW_SOURCES, SOURCES),

@@ -9,10 +9,11 @@ was held at any time.
 from typing import Final
 
 import bench_events
+import peers_environment
 from bench_world import Bench, Report
 from figures import Goal
 from invocation_answers import is_done
-from runtime_api import Function, function
+from runtime_api import HANDLERS, Function, function
 
 FEW, MANY = 1_000, 10_000
 _GOAL_MB, _GROWTH_GOAL_MB, _LARGE_GOAL_MB = 40.0, 1.0, 45.0
@@ -24,6 +25,7 @@ _FUNCTIONS: Final = ("receive", "deliver")
 def measure(bench: Bench, report: Report) -> list[Goal]:
     """Return the rows."""
     rows = []
+    peers = _peers(bench, report)
     for name in _FUNCTIONS:
         report(f"memory: {MANY:,} events of `{name}`")
         few, many = _resident(bench, name)
@@ -33,6 +35,7 @@ def measure(bench: Bench, report: Report) -> list[Goal]:
                 f"MB that are resident in `{name}` after {MANY:,} events of 10 KB",
                 round(many, 1),
                 _GOAL_MB,
+                peers=peers,
             ),
             Goal(
                 f"memory_{name}_growth",
@@ -48,18 +51,30 @@ def measure(bench: Bench, report: Report) -> list[Goal]:
 def _resident(bench: Bench, name: str) -> tuple[float, float]:
     """Return the resident memory after few and after many events."""
     event = bench_events.webhook() if name == "receive" else bench_events.batch()
-    with function(bench.artifact, name, bench.environment(), bench.directory) as running:
-        few = 0.0
-        for number in range(1, MANY + 1):
+    with function(bench.artifact, HANDLERS[name], bench.environment(), bench.directory) as running:
+        for _ in range(FEW):
             _invoke(running, event)
-            if number == FEW:
-                few = running.resident_mb
+        few = running.resident_mb
+        for _ in range(MANY - FEW):
+            _invoke(running, event)
         return few, running.resident_mb
+
+
+def _peers(bench: Bench, report: Report) -> dict[str, float]:
+    """Return the resident memory of the peers after few events: theirs does not have to be flat."""
+    found = {}
+    for name in peers_environment.functions():
+        report(f"memory: {FEW:,} events of {name}")
+        with peers_environment.peer_function(bench, name) as running:
+            for _ in range(FEW):
+                _invoke(running, bench_events.webhook())
+            found[name] = round(running.resident_mb, 1)
+    return found
 
 
 def _peak_of_large(bench: Bench) -> float:
     event = bench_events.batch(_TEN, bench_events.large_event(_LARGE))
-    with function(bench.artifact, "deliver", bench.environment(), bench.directory) as running:
+    with function(bench.artifact, HANDLERS["deliver"], bench.environment(), bench.directory) as running:
         _invoke(running, event)
         return running.peak_mb
 

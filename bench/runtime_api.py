@@ -27,6 +27,8 @@ _LIMIT_SECS: Final = 90.0
 _NEXT: Final = "/2018-06-01/runtime/invocation/next"
 #: The Python that the environments were made from, which has no packages of the project.
 PYTHON: Final = Path(sys.base_prefix) / "bin/python3.13"
+#: The handlers of the relay.
+HANDLERS: Final = {name: f"push_relay.{name}.handler" for name in ("receive", "deliver")}
 
 
 class _Failed(str):
@@ -145,19 +147,18 @@ def _taken(function: Function, queue: "SimpleQueue[Any]") -> Any:
 
 @contextmanager
 def function(
-    artifact: Path, name: str, environment: Mapping[str, str], directory: Path
+    artifact: Path, handler: str, environment: Mapping[str, str], directory: Path
 ) -> Iterator[Function]:
     """Start a function and wait until it is initialised; end it at the end of the block.
 
-    name       `receive` or `deliver`
+    handler    its module and function, as in HANDLERS
     directory  for the log and for links to the runtime client
     """
-    handler = f"push_relay.{name}.handler"
     api = _Api()
     threading.Thread(target=api.serve_forever, daemon=True).start()
     variables = function_variables(artifact, handler, directory, _TIMEOUT_SECS) | dict(environment)
     variables["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{api.server_port}"
-    log = directory / f"{name}-{api.server_port}.log"
+    log = directory / f"{handler}-{api.server_port}.log"
     # -S disables site-packages. -B writes no compiled files, because Lambda's disk is read-only.
     command: list[str | Path] = [PYTHON, "-S", "-B", "-m", "awslambdaric", handler]
     with log.open("wb") as output:

@@ -30,13 +30,15 @@ PUSH: Final = {
     "Title": "New issue: octo-org/bakery #42",
     "UserExternalId": "4711",
 }
+#: The progress is reported after each so many rounds.
+_REPORTED: Final = 5
 
 
 def floor() -> Callable[[], None]:
     """Return a function that posts a push."""
     import urllib3  # noqa: PLC0415 (only the child has to have it)
 
-    pool = urllib3.PoolManager(retries=False)
+    pool = urllib3.PoolManager(retries=False, ca_certs=os.environ["BENCH_CERTIFICATES"])
     url = os.environ["PUSH_BASE_URL"] + "/api/v2/push?format=json"
     headers = {"Content-Type": "application/json"}
 
@@ -114,7 +116,9 @@ class Rounds:
         return [mine / its for mine, its in zip(self.ratios, other.ratios, strict=True)]
 
 
-def alternate(sides: Mapping[str, Side], rounds: int, calls: int) -> dict[str, Rounds]:
+def alternate(
+    sides: Mapping[str, Side], rounds: int, calls: int, report: Callable[[str], None]
+) -> dict[str, Rounds]:
     """Measure all sides alternately. The first round, which fills caches, is not counted."""
     found = {name: Rounds() for name in sides}
     for number in range(rounds + 1):
@@ -124,6 +128,8 @@ def alternate(sides: Mapping[str, Side], rounds: int, calls: int) -> dict[str, R
             if number:
                 found[name].floors.append(base)
                 found[name].sides.append(value)
+        if number % _REPORTED == 0:
+            report(f"  round {number} of {rounds}")
     return found
 
 

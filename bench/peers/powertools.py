@@ -3,7 +3,8 @@
     python powertools.py INVOCATION
 
 The resolver of HTTP APIs, the logger and the metrics with their decorators, a secret that is cached, a model
-of the event, the check of GitHub's signature, and one POST by urllib3. It runs in the peers' environment.
+of the event, the check of GitHub's signature, and one POST by urllib3. It runs in the peers' environment,
+so `make check` does not check its types.
 """
 
 import hashlib
