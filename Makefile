@@ -82,7 +82,7 @@ check: setup ## check formatting, lint, spelling, vocabulary, types, import rule
 
 .tools/bench-peers/.done: requirements/bench-peers.txt .python-version | .tools/uv/.done
 	$(call environment,bench-peers,.tools/bench-peers)
-	@.tools/bench-peers/bin/python -m compileall -q -j 0 .tools/bench-peers/lib/python3.13/site-packages || true
+	@.tools/bench-peers/bin/python -m compileall -q -j 0 .tools/bench-peers/lib/python3.13/site-packages
 
 bench-peers: .tools/bench-peers/.done ## install what `make bench` compares the relay with, and what draws its charts
 

@@ -59,9 +59,14 @@ def main(only: str) -> None:
     _REPORT.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     _PAGE.write_text(report_page.page(report), "utf-8")
     for row in rows:
-        result = {True: "met", False: "NOT MET", None: "no goal"}[row.is_met]
-        print(f"{row.name:26} {row.value:8.2f}  ({row.bound} {row.goal}: {result})  {row.what}")
+        print(f"{row.name:32} {row.value:8.2f}  {_result(row):24}  {row.what}")
     _draw()
+
+
+def _result(row: Goal) -> str:
+    if row.goal is None:
+        return "no goal"
+    return f"{row.bound} {row.goal:g}: {'met' if row.is_met else 'NOT MET'}"
 
 
 def _measured(only: str) -> tuple[list[Goal], dict[str, Any]]:

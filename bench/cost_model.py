@@ -53,7 +53,7 @@ class Inventory(NamedTuple):
 def billed_ms(work: Work, memory_mb: int) -> float:
     """Return the billed milliseconds of an invocation, with its share of the starts."""
     core = min(1.0, memory_mb / ASSUMPTIONS["full_core_mb"].value)
-    start_ms = ASSUMPTIONS["cold_share"].value * work.start_cpu_ms
+    start_ms = ASSUMPTIONS["cold_share"].value * work.start_cpu_ms / ASSUMPTIONS["start_cores"].value
     return math.ceil(work.cpu_ms / core + work.wait_ms) + start_ms
 
 

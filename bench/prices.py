@@ -29,7 +29,11 @@ PRICES: Final[dict[str, Price]] = {
     ),
     "lambda_requests": Price(0.20, "million", "https://cloudchipr.com/blog/aws-lambda-pricing"),
     "http_api_requests": Price(1.00, "million", "https://www.apigatewaycost.com/aws"),
-    "function_url_requests": Price(0.0, "million"),
+    "function_url_requests": Price(
+        0.0,
+        "million",
+        "https://iamanuragh.in/blog/2026-03-17-lambda-function-urls-stop-paying-for-api-gateway",
+    ),
     "sqs_requests": Price(0.40, "million and 64 KB", "https://cloudburn.io/blog/amazon-sqs-pricing"),
     "dynamodb_write_units": Price(
         0.625, "million", "https://airbyte.com/data-engineering-resources/dynamodb-pricing"
@@ -53,7 +57,7 @@ PRICES: Final[dict[str, Price]] = {
         "https://www.factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards/",
     ),
     "metrics": Price(0.30, "series and month", "https://signoz.io/guides/cloudwatch-pricing"),
-    "alarms": Price(0.10, "month"),
+    "alarms": Price(0.10, "month", "https://c3x.dev/resources/aws/aws_cloudwatch_metric_alarm"),
     "pipes_requests": Price(0.40, "million", "https://cloudburn.io/blog/amazon-eventbridge-pricing"),
     "api_destination_calls": Price(0.20, "million", "https://cloudburn.io/blog/amazon-eventbridge-pricing"),
 }
@@ -62,18 +66,27 @@ ASSUMPTIONS: Final[dict[str, Price]] = {
     "full_core_mb": Price(
         1769,
         "MB of memory with which a function has one core",
-        "https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html",
+        "https://docs.aws.amazon.com/lambda/latest/dg/resource-model.html",
     ),
     "cold_share": Price(
         0.01,
         "of the invocations start a process, whose start is billed; AWS writes that it is usually less",
-        "https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/",
+        "https://worldofsoftware.org/amazon-to-raise-aws-lambda-costs-by-charging-for-cold-starts/amp",
+    ),
+    "start_cores": Price(
+        1,
+        "core that a start has at least, whatever the memory",
+        "https://bitesizedserverless.com/bite/when-is-the-lambda-init-phase-free-and-when-is-it-billed/",
     ),
     "table_call_ms": Price(5, "ms that an invocation waits for a call of DynamoDB"),
     "queue_call_ms": Price(10, "ms that an invocation waits for a call of SQS"),
     "vendor_call_ms": Price(150, "ms that an invocation waits for a call of the vendor"),
     "connections": Price(3, "calls of the vendor at a time, its default"),
-    "log_event_bytes": Price(26, "bytes that CloudWatch adds to each log line"),
+    "log_event_bytes": Price(
+        26,
+        "bytes that CloudWatch adds to each log line",
+        "https://www.rdocumentation.org/packages/paws.management/versions/0.1.0/topics/cloudwatchlogs_put_log_events",
+    ),
     "platform_log_bytes": Price(400, "bytes of Lambda's own log lines for an invocation"),
     "access_log_bytes": Price(450, "bytes of the endpoint's access log for a request"),
     "polls_a_month": Price(

@@ -63,7 +63,8 @@ Prices of {region} as of {as_of}, without the free tier. A webhook comes by the 
 by `receive`, and is sent by `deliver`. CPU time, log bytes, DynamoDB's units, calls of SQS and
 metric series are measured; the rest is assumed. The CPU time is that of this machine; at less than
 {full:.0f} MB an invocation has that share of a core. The start of a process has a full core, and is
-billed. Not in it: data transfer, storage, and requests of KMS.
+billed. DynamoDB's write units are those of the requests' sizes, so an item that is larger than the
+request that changes it costs more. Not in it: data transfer, storage, and requests of KMS.
 
 A million webhooks, one in an invocation:
 
@@ -78,6 +79,7 @@ A month with 2,500 webhooks a day at 512 MB:
 {month}
 
 The metric series are: {series}. A series costs nothing in an hour in which it has no value.
+CloudWatch's free tier, ten metrics and ten alarms, is not taken off.
 
 EventBridge Pipes with API destinations verify no signature, write no text, and keep no ledger, no
 quota and no backlog.
@@ -174,6 +176,7 @@ def _billed(billed: Mapping[str, Mapping[str, float]]) -> str:
     columns = list(next(iter(billed.values())))
     rows = [f"| | {' | '.join(f'{each} MB' for each in columns)} |", "|---|" + "---:|" * len(columns)]
     for name, values in billed.items():
-        text = name.replace("_ten", "` with ten events`").replace("``", "")
-        rows.append(f"| `{text}` | {' | '.join(f'{values[each]:g}' for each in columns)} |")
+        function, _, ten = name.partition("_")
+        text = f"`{function}`{' with ten events' if ten else ''}"
+        rows.append(f"| {text} | {' | '.join(f'{values[each]:g}' for each in columns)} |")
     return "\n".join(rows)
