@@ -20,7 +20,7 @@ from relayctl.project import ROOT
 from runtime_api import PYTHON
 from side_process import Rounds, Side, alternate, median, side
 
-ROUNDS, CALLS = 31, 60
+ROUNDS, CALLS = 31, 40
 TEN: Final = 10
 #: The sides: the child's name, the mode of delivery, the invocation's name.
 _SIDES: Final = {
