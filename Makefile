@@ -20,7 +20,7 @@ UV  := .tools/uv/bin/uv
 PY  := .venv/bin/python
 SAM := .tools/sam/bin/sam
 
-.PHONY: help setup run test fuzz check bench chaos openapi reference requirements clean
+.PHONY: help setup run test fuzz check bench bench-peers chaos openapi reference requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -80,7 +80,13 @@ check: setup ## check formatting, lint, spelling, vocabulary, types, import rule
 	$(PY) -m relayctl reference --check
 	$(PY) -m pytest --quiet tests/unit/test_lint.py tests/unit/test_docs.py tests/unit/test_docs_pages.py tests/unit/test_reference.py
 
-bench: setup ## measure start-up, the cost of an event and the pace; write bench/report.json; ONLY= names some goals
+.tools/bench-peers/.done: requirements/bench-peers.txt .python-version | .tools/uv/.done
+	$(call environment,bench-peers,.tools/bench-peers)
+	@.tools/bench-peers/bin/python -m compileall -q -j 0 .tools/bench-peers/lib/python3.13/site-packages
+
+bench-peers: .tools/bench-peers/.done ## install what `make bench` compares the relay with, and what draws its charts
+
+bench: setup ## measure start, CPU, memory, cost and pace; write bench/report.json and report.md; ONLY= begins some rows' names
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR)/tests $(PY) bench $(ONLY)
 
 chaos: setup ## break everything on purpose and check the result: EVENTS= (2000), SEED= (any), PARALLEL=, PER_DAY=
@@ -94,7 +100,7 @@ reference: setup ## write the tables of keys in docs/, docs/schemas/ and docs/so
 	@$(PY) -m relayctl reference
 
 requirements: .tools/uv/.done ## compile requirements/*.in to pinned files; UPGRADE=1 takes the newest versions
-	@cd requirements && for name in runtime dev sam ministack uv; do \
+	@cd requirements && for name in runtime dev sam ministack uv bench-peers; do \
 	  ../$(UV) pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt; \
 	done

@@ -1,181 +1,108 @@
-"""The CPU time of one event in direct mode, as a ratio to a bare urllib3 POST of the same push.
+"""The CPU time of one event as a ratio to a bare POST, of the relay and of its peers.
 
-Only the CPU time of this process is measured; the server is another process. All sides are measured
-alternately in short rounds, so that other programs on the machine affect them equally. The result is the
-median of the rounds' ratios, with their quartiles.
+Each side is a process of its own and measures its own floor, see side_process.py. All processes are measured
+alternately in short rounds, so that other programs on the machine affect them equally. The value is the
+median of the rounds' ratios. Every server is offered by the loopback over TLS, and every side verifies its
+certificate.
 """
 
-import hashlib
-import hmac
 import json
-import os
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-import urllib3
+import bench_events
+import peers_environment
+from bench_world import Bench, Report
+from figures import Goal, summary
+from relayctl.project import ROOT
+from runtime_api import PYTHON
+from side_process import Rounds, Side, alternate, median, side
 
-from figures import Figure, summary
-from loopback import SECRET, loopback
-from open_permits import OpenPermits
-from ports import PushCredentials, SigningSecrets
-from push_relay.bootstrap import receive
-from push_relay.bootstrap.common import Common
-from push_relay.core.push import DEFAULT_ACCOUNT
-from push_relay.entrypoints.direct import DirectForward
-from push_relay.settings import Settings
-from stores import Ledger
-
-ROOT = Path(__file__).resolve().parents[1]
-ROUNDS, EVENTS = 31, 60
-
-
-def measure(report: Callable[[str], None]) -> list[Figure]:
-    """Return the ratios of an event's CPU time to the floor's. `report` is called with the progress."""
-    report(f"event_cpu: {ROUNDS} rounds of {EVENTS} events")
-    with loopback() as port, _discarded_log(), tempfile.TemporaryDirectory() as directory:
-        _environment(port, Path(directory, "relay.toml"))
-        floor = _floor(port)
-        sides = {"without_ledger": _direct(ledger=False), "with_ledger": _direct(ledger=True)}
-        for side in (floor, *sides.values()):
-            _cpu_secs(side)  # this opens the connections, fills the caches and compiles the schema
-        ratios: dict[str, list[float]] = {name: [] for name in sides}
-        floors = []
-        for _ in range(ROUNDS):
-            floor_secs = _cpu_secs(floor)
-            floors.append(floor_secs * 1e6)
-            for name, side in sides.items():
-                ratios[name].append(_cpu_secs(side) / floor_secs)
-    return [
-        summary(
-            "event_cpu", "one event in direct mode / a bare urllib3 POST", ratios["without_ledger"], floors
-        ),
-        summary(
-            "event_cpu_with_ledger",
-            "the same with the DynamoDB calls of the ledger and the permits / a bare urllib3 POST",
-            ratios["with_ledger"],
-            floors,
-        ),
-    ]
+ROUNDS, CALLS = 31, 40
+TEN: Final = 10
+#: The sides: the child's name, the mode of delivery, the invocation's name.
+_SIDES: Final = {
+    "event_direct": ("receive_alone", "direct", "webhook"),
+    "event_ledger": ("receive", "direct", "webhook"),
+    "event_batch": ("deliver", "queue", "ten"),
+    "receive_stub": ("receive_stub", "queue", "webhook"),
+    "receive_queue": ("receive", "queue", "webhook"),
+}
+#: The meanings of the values, and the goals for them.
+_GOALS: Final = {
+    "event_direct": ("a webhook of 10 KB in direct mode, with secrets and ledger in memory", 2.2),
+    "event_ledger": ("the same with the ledger and the permits in DynamoDB", 7.0),
+    "event_batch": ("an event of a batch of ten in `deliver`, with the ledger and the permits", 3.0),
+    "receive_stub": ("a webhook of 10 KB in `receive`, with secrets and queue in memory", 0.8),
+    "receive_queue": ("the same with the call of SQS", 2.6),
+}
+#: The peers that do the same as a side.
+_PEERS: Final = {
+    "event_direct": ("powertools", "apprise"),
+    "event_ledger": ("powertools_idempotency",),
+}
 
 
-def _environment(port: int, config: Path) -> None:
-    routes = (ROOT / "tests/samples/shipped-routes.toml").read_text(encoding="utf-8")
-    # The events of all rounds are more than the calls of a day.
-    table = "[account.default]\n"
-    config.write_text(routes.replace(table, f"{table}daily_calls = 1_000_000\n"), encoding="utf-8")
-    os.environ.update(
-        POWERTOOLS_SERVICE_NAME="push-relay",
-        POWERTOOLS_METRICS_NAMESPACE="PushRelay",
-        DELIVERY_MODE="direct",
-        PUSH_BASE_URL=f"http://127.0.0.1:{port}",
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
-        AWS_ACCESS_KEY_ID="bench",
-        AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106 (signs calls to the loopback)
-        AWS_DEFAULT_REGION="eu-west-1",
-        LEDGER_TABLE="bench",
-        BACKLOG_TABLE="bench",
-        RELAY_CONFIG=str(config),
-        RELAY_SOURCES=str(ROOT / "src/sources"),
-    )
+def measure(bench: Bench, report: Report) -> list[Goal]:
+    """Return the rows."""
+    with ExitStack() as cleanup:
+        invocations = {
+            "webhook": written(bench, "webhook", bench_events.webhook()),
+            "ten": written(bench, "ten", bench_events.batch(TEN)),
+        }
+        running: dict[str, Side] = {}
+        for name, (child, mode, invocation) in _SIDES.items():
+            events = TEN if invocation == "ten" else 1
+            own = OwnSide(child, mode, invocations[invocation], events)
+            running[name] = cleanup.enter_context(own_side(bench, bench.artifact, own))
+        peers = peers_environment.commands(invocations["webhook"])
+        if not peers:
+            report(peers_environment.MISSING)
+        for name, command in peers.items():
+            running[name] = cleanup.enter_context(side(command, bench.environment_of_peers()))
+        report(f"event_cpu: {ROUNDS} rounds of {CALLS} events, {len(running)} processes")
+        found = alternate(running, ROUNDS, CALLS, report)
+    return [_row(name, found) for name in _SIDES]
 
 
-def _floor(port: int) -> Callable[[], None]:
-    push = {
-        "Body": "The oven reports 451 °C 🔥\nby octocat, bug\nIt should never be above 250 °C.\n"
-        "Seen twice this morning.",
-        "CompanyId": 4711,
-        "ExpirySecs": 86400,
-        "IntegrationKey": "bench",
-        "Sound": True,
-        "Title": "New issue: octo-org/bakery #42",
-        "UserExternalId": "4711",
-    }
-    pool = urllib3.PoolManager(retries=False)
-    url = f"http://127.0.0.1:{port}/api/v2/push?format=json"
-    headers = {"Content-Type": "application/json"}
-
-    def post() -> None:
-        pool.request("POST", url, body=json.dumps(push).encode(), headers=headers)
-
-    return post
+def _row(name: str, found: dict[str, Rounds]) -> Goal:
+    what, goal = _GOALS[name]
+    value, samples = summary(found[name].ratios, found[name].floors)
+    peers = {peer: median(found[peer].ratios) for peer in _PEERS.get(name, ()) if peer in found}
+    what = f"CPU time of {what} / a bare urllib3 POST"
+    return Goal(name, what, value, goal, peers=peers, below_peers=True, samples=samples)
 
 
-class _Context:
-    def get_remaining_time_in_millis(self) -> int:
-        return 20_000
+def written(bench: Bench, name: str, invocation: dict[str, Any]) -> Path:
+    """Write an invocation to a file, and return the file."""
+    file = bench.directory / f"{name}.json"
+    file.write_text(json.dumps(invocation), "utf-8")
+    return file
 
 
-def _direct(*, ledger: bool) -> Callable[[], None]:
-    """Return a function that relays one event.
+class OwnSide(NamedTuple):
+    """A side of the relay's own.
 
-    The secrets are in memory and, without `ledger`, all stores too.
+    child       a name in sides.py
+    mode        the mode of delivery
+    invocation  the file of the invocation
+    events      the events of the invocation
     """
-    endpoint = receive.build(Common.of(Settings.read()))
-    forward = endpoint.intake.forward
-    assert isinstance(forward, DirectForward)  # noqa: S101 (because of DELIVERY_MODE)
-    lane = forward.relay.lanes[DEFAULT_ACCOUNT]
-    lane = replace(lane, sender=replace(lane.sender, credentials=PushCredentials()))
-    relay = replace(forward.relay, lanes={DEFAULT_ACCOUNT: lane})
-    memory = Ledger(time.time)
-    if not ledger:
-        permits = OpenPermits()
-        lane = replace(lane, sender=replace(lane.sender, ledger=memory, permits=permits), permits=permits)
-        relay = replace(relay, lanes={DEFAULT_ACCOUNT: lane}, ledger=memory)
-    intake = replace(
-        endpoint.intake,
-        door=replace(endpoint.intake.door, secrets=SigningSecrets(SECRET.encode())),
-        forward=replace(forward, relay=relay),
-    )
-    endpoint = replace(endpoint, intake=intake)
-    invocation = webhook()
 
-    def relay_one() -> None:
-        # It is the same event each time, so it would be a duplicate.
-        memory.items.clear()
-        answer = endpoint.handle(invocation, _Context())
-        # The whole receipt is compared, because it would also contain an error of the ledger.
-        if json.loads(answer["body"]).get("receipts") != [{"outcome": "delivered"}]:
-            raise SystemExit(f"bench: the event was not delivered: {answer['body']}")
-
-    return relay_one
-
-
-def webhook() -> dict[str, Any]:
-    """Return a signed webhook of GitHub."""
-    request = json.loads((ROOT / "src/sources/github/examples/issues-opened.request.json").read_text())
-    body = json.dumps(request["body"], ensure_ascii=False)
-    proof = hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
-    return {
-        "version": "2.0",
-        "headers": {**request["headers"], "x-hub-signature-256": f"sha256={proof}"},
-        "requestContext": {"http": {"method": "POST", "path": "/webhooks/github"}, "requestId": "bench"},
-        "pathParameters": {"source": "github"},
-        "body": body,
-        "isBase64Encoded": False,
-    }
-
-
-def _cpu_secs(side: Callable[[], None]) -> float:
-    """Return the CPU time of one call."""
-    started = time.process_time()
-    for _ in range(EVENTS):
-        side()
-    return (time.process_time() - started) / EVENTS
+    child: str
+    mode: str
+    invocation: Path
+    events: int = 1
 
 
 @contextmanager
-def _discarded_log() -> Iterator[None]:
-    """Redirect the standard output to /dev/null: the cost of writing the log lines is measured too."""
-    terminal = os.dup(1)
-    with Path(os.devnull).open("wb") as devnull:
-        os.dup2(devnull.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(terminal, 1)
-            os.close(terminal)
+def own_side(bench: Bench, artifact: Path, own: OwnSide) -> Iterator[Side]:
+    """Start a side with a built artifact, which its process imports; end it at the end of the block."""
+    path = f"{artifact}:{ROOT / 'bench'}:{ROOT / 'tests'}"
+    environment = bench.environment(artifact) | {"DELIVERY_MODE": own.mode, "PYTHONPATH": path}
+    # -S disables site-packages, so that a package that the artifact lacks is missing here too.
+    command: list[str | Path] = [PYTHON, "-S", "-B", ROOT / "bench/sides.py", own.child, own.invocation]
+    with side(command, environment, own.events) as started:
+        yield started

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from figures import Goal
 from pace_aws import MAXIMUM_WORKERS
 from pace_cpu import cpu_secs, most_per_sec
-from pace_numbers import Goal, busy_percent, inversion_percent, percent_of, serial_trips, total_secs
+from pace_numbers import busy_percent, inversion_percent, percent_of, serial_trips, total_secs
 from pace_source import event, events, number_of, ranks
 from pace_vendor import event_number
 from pace_world import Setup, World, world

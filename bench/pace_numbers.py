@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +10,8 @@ from typing import Any, Final, NamedTuple
 _UNIT_BYTES: Final = 1024
 #: An item of a transaction costs this many times as much.
 _IN_TRANSACTION: Final = 2
+#: The read unit of a read that may be eventually consistent.
+_EVENTUALLY_CONSISTENT: Final = 0.5
 
 
 class Span(NamedTuple):
@@ -26,39 +27,6 @@ class TableCall(NamedTuple):
     name: str
     units: int
     span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A measured value and the goal for it.
-
-    bound   `at most` or `at least`
-    before  the same value of commit a002be5f, measured once; None if that was not measured
-    """
-
-    name: str
-    what: str
-    value: float
-    goal: float
-    bound: str
-    before: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the row of the report."""
-        return {
-            "name": self.name,
-            "what": self.what,
-            "value": self.value,
-            "goal": self.goal,
-            "bound": self.bound,
-            "met": self.is_met,
-            "before": self.before,
-        }
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the value is within its bound."""
-        return self.value <= self.goal if self.bound == "at most" else self.value >= self.goal
 
 
 def total_secs(calls: Collection[Span]) -> float:
@@ -121,6 +89,13 @@ def _writes(name: str, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, A
         case "ExecuteStatement" | "BatchExecuteStatement" | "ExecuteTransaction":
             statements = parameters.get("Statements") or parameters.get("TransactStatements") or [parameters]
             yield from (each for each in statements if not each["Statement"].upper().startswith("SELECT"))
+
+
+def read_units(name: str, parameters: Mapping[str, Any]) -> float:
+    """Return the read units of a call of DynamoDB, if what it reads is not larger than 4 KB."""
+    if name not in {"GetItem", "Query"}:
+        return 0.0
+    return 1.0 if parameters.get("ConsistentRead") else _EVENTUALLY_CONSISTENT
 
 
 def inversion_percent(ranks: Sequence[int], width: int) -> float:

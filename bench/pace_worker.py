@@ -2,19 +2,16 @@
 
 import multiprocessing
 import os
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
-from chaos.aws_faults import VISIBLE_AT
-from chaos.hooked_client import hooked
 from chaos.run_clock import RunClock, WorkerClock
-from pace_numbers import Span, TableCall, write_units
-from push_relay.adapters.aws import AwsClient
+from pace_calls import AwsCalls
+from pace_numbers import Span, TableCall
 from push_relay.bootstrap import deliver
 from push_relay.bootstrap.common import Common
 from push_relay.settings import Settings
@@ -81,39 +78,6 @@ class _Context:
 
 
 @dataclass(slots=True)
-class _TableCalls:
-    """Notes the calls of DynamoDB, which may be made by several threads."""
-
-    delay_secs: float
-    calls: list[TableCall] = field(default_factory=list)
-    _lock: Any = field(default_factory=threading.Lock)
-
-    def watch(self) -> None:
-        """Watch every client of this process."""
-        original = AwsClient.call  # every call passes it, whatever its result
-
-        def watched(client: AwsClient, name: str, **parameters: Any) -> Any:
-            if client.service.name != "dynamodb":
-                return original(client, name, **parameters)
-            began = time.monotonic()
-            time.sleep(self.delay_secs)
-            try:
-                return original(client, name, **parameters)
-            finally:
-                call = TableCall(name, write_units(name, parameters), Span(began, time.monotonic()))
-                with self._lock:
-                    self.calls.append(call)
-
-        AwsClient.call = watched  # type: ignore[method-assign]
-
-    def take(self) -> list[TableCall]:
-        """Return the calls since this was called last."""
-        with self._lock:
-            taken, self.calls = self.calls, []
-        return taken
-
-
-@dataclass(slots=True)
 class Worker:
     """A worker's process, and the records of its invocation if it has one."""
 
@@ -150,9 +114,8 @@ def _main(options: WorkerOptions, jobs: Connection) -> None:
     log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 1)
     clock = PaceClock(RunClock(options.clock_file), 0)
-    calls = _TableCalls(options.table_call_secs)
+    calls = AwsCalls(clock.now, options.table_call_secs)
     calls.watch()
-    _hold_delays(clock)
     deliver.warm_up(options.settings)
     consumer = deliver.build(Common.of(options.settings, clock))
     jobs.send("ready")
@@ -166,19 +129,3 @@ def _main(options: WorkerOptions, jobs: Connection) -> None:
         content = consumer.handle(job.invocation, _Context(job, clock.run_clock))
         span = Span(began, time.monotonic())
         jobs.send(Answer(content, span, time.process_time(), calls.take()))
-
-
-def _hold_delays(clock: PaceClock) -> None:
-    """Replace SQS's delay of a message by an attribute: the driver holds the message, by the run's clock."""
-
-    def hold(entry: Any) -> None:
-        if delay := entry.pop("DelaySeconds", 0):
-            due = {"DataType": "String", "StringValue": f"{clock.now() + delay:.3f}"}
-            entry.setdefault("MessageAttributes", {})[VISIBLE_AT] = due
-
-    def hold_all(operation: str, params: dict[str, Any]) -> None:
-        if operation in {"SendMessage", "SendMessageBatch"}:
-            for entry in params.get("Entries", [params]):
-                hold(entry)
-
-    hooked("sqs").before.append(hold_all)

@@ -10,7 +10,7 @@ from typing import Final
 
 import shipped
 
-#: The number of shipped folders among them. The measured events belong to the first two.
+#: The most shipped folders among them. The measured events belong to the first two.
 SHIPPED: Final = 8
 _USED: Final = ("github", "cloudwatch-alarm")
 _RULES: Final = 15
@@ -45,7 +45,7 @@ expiry_secs = 86400
 def write(directory: Path, folders: int) -> None:
     """Write a number of source folders into a directory: the shipped ones first."""
     others = [name for name in sorted(shipped.names()) if name not in _USED]
-    for name in [*_USED, *others][:SHIPPED]:
+    for name in [*_USED, *others][: min(folders, SHIPPED)]:
         (directory / name).symlink_to(shipped.FOLDERS / name)
     for number in range(folders - SHIPPED):
         folder = directory / f"synthetic-{number}"

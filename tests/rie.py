@@ -73,7 +73,7 @@ def lambda_function(
     command += ["--runtime-interface-emulator-address", f"{HOST}:{port}"]
     # -S disables site-packages. -B writes no compiled files, because Lambda's disk is read-only.
     command += [Path(sys.base_prefix) / "bin/python3.13", "-S", "-B", "-m", "awslambdaric", handler]
-    variables = _variables(artifact, handler, directory, timeout_secs) | dict(environment)
+    variables = function_variables(artifact, handler, directory, timeout_secs) | dict(environment)
     with Processes() as processes:
         log = directory / f"{handler}-{port}.log"
         program = processes.start(command, variables, log, artifact)
@@ -81,7 +81,8 @@ def lambda_function(
         yield LambdaFunction(port, program, timeout_secs)
 
 
-def _variables(artifact: Path, handler: str, directory: Path, timeout_secs: int) -> dict[str, str]:
+def function_variables(artifact: Path, handler: str, directory: Path, timeout_secs: int) -> dict[str, str]:
+    """Return the environment that Lambda and the template give a function, without its resources."""
     return {
         "PATH": os.environ["PATH"],
         "LANG": "en_US.UTF-8",

@@ -16,10 +16,21 @@ rows = [row for name in ("pace_trips", "pace_many") for row in pace.measure(prin
 rows += pace.waiting("pace_wait", 900.0)
 assert all(row.value > 0 for row in rows), rows
 """
+_ARTIFACT = """
+import artifact_size, cold_start, cost, event_cpu, flat, memory
+from bench_world import bench_world
+
+cold_start.ROUNDS = event_cpu.ROUNDS = event_cpu.CALLS = flat.ROUNDS = flat.CALLS = flat.START_ROUNDS = 2
+flat.ROUTES, flat.SOURCES, memory.FEW, memory.MANY, cost.INVOCATIONS = (3, 9), (6, 12), 5, 10, 5
+with bench_world(print) as bench:
+    for part in (artifact_size, cold_start, event_cpu, flat, memory):
+        assert all(row.value != 0 or "growth" in row.name for row in part.measure(bench, print)), part
+    costs = cost.measure(bench, print)
+assert 1 < len(costs.tables["series"]) < 20, costs.tables["series"]
+"""
 _PROGRAMS = {
     "pace": _PACE,
-    "event": "import event_cpu; event_cpu.ROUNDS = event_cpu.EVENTS = 2; event_cpu.measure(print)",
-    "start": "import start_cpu; start_cpu.ROUNDS = 2; start_cpu.MANY = 12; start_cpu.measure(print)",
+    "artifact": _ARTIFACT,
 }
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pace_numbers import Goal, Span, busy_percent, inversion_percent, serial_trips, total_secs, write_units
+from figures import Goal
+from pace_numbers import Span, busy_percent, inversion_percent, serial_trips, total_secs, write_units
 
 
 def test_connections_are_busy_for_the_share_of_time_in_which_the_vendor_has_calls() -> None:
