@@ -45,7 +45,7 @@ class AwsCalls:
                 with self._lock:
                     self.calls.append(call)
 
-        AwsClient.call = watched  # type: ignore[method-assign]
+        AwsClient.call = watched  # type: ignore[method-assign,assignment]
         hooked("sqs").before.append(self._hold_all)
 
     def take(self) -> list[TableCall]:

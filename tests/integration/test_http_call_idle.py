@@ -142,7 +142,8 @@ def test_a_connection_that_is_lost_before_the_body_has_sent_nothing() -> None:
         # With a linger time of 0 the kernel sends a reset instead of an orderly close.
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         accepted.close()
-        select.select([connection._http.sock], [], [], 20)
+        assert connection._socket
+        select.select([connection._socket], [], [], 20)
         with pytest.raises(NotConnected, match=r"ConnectionResetError|BrokenPipeError"):
             connection.call("/", {}, b"{}", time.monotonic() + 20, 10)
         assert not connection.is_open

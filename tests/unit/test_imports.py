@@ -21,7 +21,7 @@ COMMON = {
     "adapters.aws_signature",
     "adapters.catalog",
     "adapters.connection_pool",
-    "adapters.final_response",
+    "adapters.http_answer",
     "adapters.http_call",
     "adapters.process",
     "adapters.queue",

@@ -175,7 +175,7 @@ def _error(answer: "Answer", fields: Mapping[str, Any]) -> _Failed:
         fields,
         is_transient=code in _TRANSIENT or answer.status in _TRANSIENT_STATUSES,
         is_throttled=code in _THROTTLED or answer.status == _TOO_MANY_REQUESTS,
-        retry_after_secs=_milliseconds(answer.headers.get("x-amz-retry-after", "")) / 1000,
+        retry_after_secs=_milliseconds(answer.headers.get("x-amz-retry-after")) / 1000,
     )
 
 

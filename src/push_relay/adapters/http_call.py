@@ -5,20 +5,17 @@ and each read. So a call ends in time even if the server sends byte by byte, and
 connection is used again only shortly after an answer whose end is certain and after which nothing was sent.
 """
 
-import http.client
 import select
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
-from push_relay.adapters.final_response import READ_ERRORS, FinalResponse, seconds_left
+from push_relay.adapters.http_answer import READ_ERRORS, FinalAnswer, Headers, request_head, seconds_left
 
 if TYPE_CHECKING:
-    from email.message import Message
     from urllib.parse import SplitResult
 
 #: Seconds for which a connection may be idle before another call uses it. NAT gateways, load balancers and
@@ -75,18 +72,22 @@ class Answer(NamedTuple):
     """
 
     status: int
-    headers: "Message[str, str]"
+    headers: Headers
     body: bytes | None
     timed_out: bool = False
 
 
 class Connection:
-    """A connection to a server, for one call at a time. It is opened by the first call."""
+    """A connection to a server, for one call at a time."""
 
     def __init__(
         self, url: "SplitResult", context: ssl.SSLContext | None, now: Callable[[], Moment] = Moment.now
     ) -> None:
-        self._http = _HttpConnection(url, context)
+        self._host = url.hostname or ""
+        self._port = url.port or (443 if context else 80)
+        self._context = context
+        self._address = url.netloc.rpartition("@")[2]
+        self._socket: socket.socket | None = None
         self._now = now
         self._idle_since: Moment | None = None
 
@@ -96,112 +97,89 @@ class Connection:
 
         A server sends something on an idle connection if it closes it, or if it is confused.
         """
-        return self._is_fresh and not _is_readable(self._http.sock)
+        since = self._idle_since
+        if self._socket is None or since is None or not self._now().is_shortly_after(since):
+            return False
+        return not _is_readable(self._socket)
 
     @property
     def is_open(self) -> bool:
         """Whether it can be kept for another call."""
-        return self._http.sock is not None
-
-    @property
-    def _is_fresh(self) -> bool:
-        since = self._idle_since
-        return self.is_open and since is not None and self._now().is_shortly_after(since)
+        return self._socket is not None
 
     def open(self, deadline: float) -> None:
         """Connect by a moment of the monotonic clock. Raises NotConnected."""
         self._idle_since = None
         try:
-            self._http.open(deadline)
+            self._socket = self._opened(deadline)
         except ssl.SSLCertVerificationError:
-            self.close()
             raise NotConnected("its certificate is not one to trust") from None
         except (OSError, UnicodeError) as exc:
             # A name that no host can have raises UnicodeError.
-            self.close()
             raise NotConnected(type(exc).__name__) from None
+
+    def _opened(self, deadline: float) -> socket.socket:
+        """Connect, with TLS if there is a context."""
+        connected = _connected(self._host, self._port, deadline)
+        try:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.settimeout(seconds_left(deadline))
+            if self._context is None:
+                return connected
+            # One timeout applies to the whole handshake (`_ssl.c` counts it down).
+            return self._context.wrap_socket(connected, server_hostname=self._host)
+        except BaseException:
+            connected.close()
+            raise
 
     def call(
         self, target: str, headers: Mapping[str, str], body: bytes, deadline: float, limit: int
     ) -> Answer:
         """Post a body, and return the final answer to it, by a moment of the monotonic clock.
 
+        headers  without those of the connection and of the body's length
+        limit    bytes of the answer's body that are read
+
         Raises NotConnected if no byte of the body was sent, NoAnswer if the server sent no head of a final
         answer. Afterwards the connection is closed, unless the answer was read to its certain end.
         """
-        response = None
+        answer = None
         try:
-            response = self._exchange(target, headers, body, deadline, limit)
-            read, timed_out = response.read_body(limit)
-            return Answer(response.status, response.headers, read, timed_out)
+            answer = self._exchange(target, headers, body, deadline, limit)
+            read, timed_out = answer.read_body()
+            return Answer(answer.status, answer.headers, read, timed_out)
         finally:
-            if response is not None and response.is_ended:
+            if answer is not None and answer.is_ended:
                 self._idle_since = self._now()
             else:
                 self.close()
-                if response is not None:
-                    response.close()  # if its server wants the connection closed, it outlives the connection
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _exchange(
         self, target: str, headers: Mapping[str, str], body: bytes, deadline: float, limit: int
-    ) -> "FinalResponse":
+    ) -> FinalAnswer:
         """Send a request, and read the head of its answer."""
+        sending = self._socket
+        if sending is None:
+            raise NotConnected("it is closed")
+        head = request_head(target, {"Host": self._address, **headers}, len(body))
         try:
-            self._http.send_head(target, headers, len(body), deadline)
+            sending.settimeout(seconds_left(deadline))
+            sending.sendall(head)
         except OSError as exc:
             raise NotConnected(type(exc).__name__) from None
         try:
-            self._http.send_body(body, deadline)
-            return self._http.final_response(deadline, limit)
+            for start in range(0, len(body), _PIECE_BYTES):
+                sending.settimeout(seconds_left(deadline))
+                sending.sendall(body[start : start + _PIECE_BYTES])
+            return FinalAnswer(sending, deadline, limit)
         except READ_ERRORS as exc:
             raise NoAnswer(exc) from None
-
-
-class _HttpConnection(http.client.HTTPConnection):
-    """An HTTP connection of which each operation has the time that is left of the call."""
-
-    auto_open = 0  # it is opened only by `open`, whose errors mean that nothing was sent
-
-    def __init__(self, url: "SplitResult", context: ssl.SSLContext | None) -> None:
-        self.default_port = 443 if context else 80
-        super().__init__(url.hostname or "", url.port)
-        self._context = context
-
-    def open(self, deadline: float) -> None:
-        """Connect, with TLS if there is a context."""
-        sock = _connected(self.host, self.port, deadline)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(seconds_left(deadline))
-            # One timeout applies to the whole handshake (`_ssl.c` counts it down).
-            self.sock = self._context.wrap_socket(sock, server_hostname=self.host) if self._context else sock
-        except BaseException:
-            sock.close()
-            raise
-
-    def send_head(self, target: str, headers: Mapping[str, str], length: int, deadline: float) -> None:
-        """Send a request's head."""
-        self.sock.settimeout(seconds_left(deadline))
-        self.putrequest("POST", target, skip_host="Host" in headers)
-        for name, value in {**headers, "Content-Length": str(length)}.items():
-            self.putheader(name, value)
-        self.endheaders()
-
-    def send_body(self, body: bytes, deadline: float) -> None:
-        """Send a request's body."""
-        for start in range(0, len(body), _PIECE_BYTES):
-            self.sock.settimeout(seconds_left(deadline))
-            self.send(body[start : start + _PIECE_BYTES])
-
-    def final_response(self, deadline: float, limit: int) -> "FinalResponse":
-        """Read the head of the final answer, of whose body so many bytes are read at most."""
-        make = partial(FinalResponse, deadline=deadline, limit=limit)
-        self.response_class = cast("type[FinalResponse]", make)
-        return cast("FinalResponse", self.getresponse())
 
 
 def _connected(host: str, port: int, deadline: float) -> socket.socket:

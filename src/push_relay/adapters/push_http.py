@@ -120,7 +120,7 @@ def _tls() -> "SSLContext":
 def _judge(given: Answer) -> None:
     """Return if an answer means that the push was accepted; otherwise raise the error that it means."""
     status, body = given.status, given.body
-    retry_after = _retry_after(given.headers.get("Retry-After", ""))
+    retry_after = _retry_after(given.headers.get("Retry-After"))
     # "Success is generally 200", and other statuses 2xx are not refusals either (RFC 9110, 15.3).
     accepted = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
