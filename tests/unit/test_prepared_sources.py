@@ -20,7 +20,7 @@ from push_relay.core.inbound.envelope import unwrap_eventbridge, unwrap_sns
 from push_relay.core.push import Push
 from push_relay.core.rules.findings import Finding
 from push_relay.core.rules.recognition import recognised
-from push_relay.core.rules.route import read_routing
+from push_relay.core.rules.routing_file import read_routing
 from push_relay.core.translator import Translator
 from relayctl.examples import aws_message, examples_of, translate
 from relayctl.prepared_sources import write_prepared
@@ -171,9 +171,7 @@ def test_an_event_from_aws_reads_only_the_source_that_fits(tmp_path: Path) -> No
         (tmp_path / "sources-prepared" / other / "source.json").write_text("unreadable")
     event = unwrap_eventbridge(bus_event({"words": "warm"}, source="aws.oven"))
     assert outcome(event, catalog, [], set()) == ("oven", event, False, ())
-    by_name = {name: rules for name, (rules,) in catalog.match_rules()}
-    compiled = [name for name, rule in by_name.items() if "when" in vars(rule)]
-    assert compiled == ["oven"]
+    assert [name for name, _ in catalog.match_rules(event)] == ["oven"]
 
 
 def test_nothing_but_source_and_schema_is_written(tmp_path: Path) -> None:
@@ -202,7 +200,8 @@ def test_nothing_but_source_and_schema_is_written(tmp_path: Path) -> None:
         "index.json",
     )
     assert written == set(names)
-    assert json.loads((into / "index.json").read_text()) == {"oven": [{"eventbridge_source": "aws.oven"}]}
+    index = json.loads((into / "index.json").read_text())
+    assert index == {"rules": [["oven", {"eventbridge_source": "aws.oven"}]], "index": [0]}
 
 
 def test_the_same_folders_are_written_as_the_same_bytes(tmp_path: Path) -> None:
@@ -217,7 +216,7 @@ def test_the_same_folders_are_written_as_the_same_bytes(tmp_path: Path) -> None:
         for built in (tmp_path / "built/a", tmp_path / "built/b")
     )
     assert one == two
-    assert list(json.loads(one[Path("index.json")])) == sorted(names)
+    assert [name for name, _ in json.loads(one[Path("index.json")])["rules"]] == sorted(names)
     assert list(json.loads(one[Path("oven/source.json")])) == ["title", "docs", "match", "message"]
 
 
