@@ -39,13 +39,13 @@ def candidates(node: Node, scope: Mapping[str, Any]) -> list[int]:
 
 
 def key_of(value: object) -> str | None:
-    """Return the key of a text or an integer. Other values have none.
+    """Return the key of a text, an integer or a boolean. Other values have none.
 
-    Values that JMESPath's `==` holds for have the same key: `1.0` is the integer 1, and `true` is not.
+    Values that JMESPath's `==` holds for have the same key, and a few others too: `1`, `1.0` and `true`.
     """
     if isinstance(value, str):
         return f"={value}"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST < value < _MOST:
+    if not isinstance(value, int | float) or not -_MOST < value < _MOST:
         return None
     return str(int(value)) if value == int(value) else None
 
