@@ -215,7 +215,7 @@ def test_a_condition_that_may_raise_an_error_or_is_not_understood_is_evaluated(c
     ],
 )
 def test_equal_is_what_jmespath_calls_equal(literal: str, value: object, is_equal: bool) -> None:  # noqa: FBT001
-    """So a number is no boolean and no text."""
+    """So a number is neither a boolean nor a text."""
     condition = f"data.n == {literal}"
     scope = {"data": {"n": value}}
     assert Expression.compile(condition).holds(scope) is is_equal

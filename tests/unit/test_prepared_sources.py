@@ -264,7 +264,7 @@ def test_nothing_but_source_and_schema_is_written(tmp_path: Path) -> None:
     )
     assert written == set(names)
     index = json.loads((into / "index.json").read_text())
-    assert index == {"rules": [["oven", {"eventbridge_source": "aws.oven"}]], "index": [0]}
+    assert index == {"rules": [["oven", {"eventbridge_source": "aws.oven"}]], "index": 0}
 
 
 def test_the_same_folders_are_written_as_the_same_bytes(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
 """The index of conditions: it finds those that may hold for a scope, without evaluating the others.
 
 The build makes it (`index_building.py`) of what each condition requires of a scope (`requirements.py`). It is
-JSON: a node is either a list of positions, or an object that parts the positions by an aspect of the scope:
+JSON: a node is a position, a list of positions, or an object that parts them by an aspect of the scope:
 
 | key | content |
 |---|---|
 | `kind` | how the scope is looked at: `value`, `members` or `tail` |
 | `path` | the names of the members that lead to the value that is looked at |
 | `nodes` | by key, the node of the conditions that require one of several keys |
-| `rest` | the node of the conditions that require nothing of this aspect |
+| `rest` | the node of the conditions without such a requirement |
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ VALUE, MEMBERS, TAIL = "value", "members", "tail"
 #: Integers that are keys lie between this and its negative. A JSON number of that size may be rounded.
 _MOST = 2**53
 
-type Node = list[int] | dict[str, Any]
+type Node = int | list[int] | dict[str, Any]
 
 
 def candidates(node: Node, scope: Mapping[str, Any]) -> list[int]:
@@ -29,12 +29,14 @@ def candidates(node: Node, scope: Mapping[str, Any]) -> list[int]:
     left = [node]
     while left:
         each = left.pop()
-        if isinstance(each, list):
+        if isinstance(each, int):
+            found.add(each)
+        elif isinstance(each, list):
             found.update(each)
-            continue
-        left.append(each["rest"])
-        nodes = each["nodes"]
-        left += [nodes[key] for key in _keys(each["kind"], _value_at(each["path"], scope), nodes)]
+        else:
+            nodes = each["nodes"]
+            keys = _keys(each["kind"], _value_at(each["path"], scope), nodes)
+            left += [each["rest"], *(nodes[key] for key in keys)]
     return sorted(found)
 
 

@@ -22,7 +22,7 @@ class _Item(NamedTuple):
 
 
 class _Parted(NamedTuple):
-    """Conditions by the keys of one aspect, and those that require nothing of it."""
+    """Conditions by the keys of one aspect, and those without a requirement about it."""
 
     by_key: Mapping[str, list[_Item]]
     rest: list[_Item]
@@ -53,7 +53,9 @@ def build_index(required: Iterable[Iterable[Requirement]]) -> Node:
 def _node(items: list[_Item], used: frozenset[Aspect]) -> Node:
     """Part conditions by the aspect that leaves the fewest for an event, as long as one leaves fewer."""
     positions = [item.position for item in items]
-    if len(items) < 2 or len(used) == _MOST_LEVELS:  # noqa: PLR2004 (a single condition)
+    if len(items) == 1:
+        return positions[0]
+    if not items or len(used) == _MOST_LEVELS:
         return positions
     # Sorted, so that the same conditions give the same index.
     aspects = sorted({aspect for item in items for aspect in item.keys} - used)

@@ -1,4 +1,4 @@
-"""What a condition requires of a scope, found in its syntax tree.
+"""Find the requirements of a condition in its syntax tree: without them it is false.
 
 `type == 'issues' && data.repository.full_name == 'a/b'` requires that `type` has one value, and
 `data.repository.full_name` another. If a scope does not meet one of a condition's requirements, the condition
@@ -21,7 +21,7 @@ type Tree = Mapping[str, Any]
 #: A kind of looking at a scope, and the member names that lead to the value that is looked at.
 type Aspect = tuple[str, tuple[str, ...]]
 
-#: Deeper trees are left alone: Python's limit of nested calls may end their evaluation with an error.
+#: Deeper trees have no requirements: Python's limit of nested calls may end their evaluation with an error.
 _MOST_DEPTH = 40
 #: Requirements of one aspect that are kept. `(a || b) && (c || d)` joined by `||` would multiply.
 _MOST_ALTERNATIVES = 4

@@ -2,8 +2,8 @@
 
 A configuration may have ten thousand routes, and an event is for a few of them. So a route has two forms:
 
-- as a **row** of JSON: its number in relay.toml (from 1), the texts of its condition and its recipients, and,
-  if it differs from the defaults, its account, priority, maximum age and batch window;
+- as a **row** of JSON: its number in relay.toml (from 1), the texts of its condition and its recipients (one
+  text, or a list), and, if one differs from its default, its account, priority, maximum age and batch window;
 - compiled, when an event first needs it.
 
 The routes of a source are an **entry** of JSON:
@@ -61,16 +61,18 @@ class Route(NamedTuple):
 
     def row(self, number: int) -> Row:
         """Return it as a row of JSON."""
-        texts = [number, self.when.text if self.when else None, [to.text for to in self.to]]
+        to = [each.text for each in self.to]
+        row = [number, self.when.text if self.when else None, to[0] if len(to) == 1 else to]
         others = [self.account, self.high, self.max_age, self.batch_secs]
-        return texts if others == _DEFAULTS else texts + others
+        return row if others == _DEFAULTS else row + others
 
     @classmethod
     def of_row(cls, source: str, row: Row) -> "Route":
         """Compile a row of a source."""
         _, when, to, *others = row
         condition = Expression.compile(when) if when else None
-        return cls(source, condition, tuple(map(Template.compile, to)), *others)
+        texts = [to] if isinstance(to, str) else to
+        return cls(source, condition, tuple(map(Template.compile, texts)), *others)
 
 
 _DEFAULTS = [Route._field_defaults[name] for name in ("account", "high", "max_age", "batch_secs")]
@@ -89,7 +91,7 @@ class SourceRoutes:
 
     @property
     def reads(self) -> RequestFields:
-        """What the routes read of headers and query."""
+        """The headers and query parameters that the routes read."""
         return RequestFields(frozenset(self._entry["headers"]), frozenset(self._entry["query"]))
 
     def candidates(self, scope: Scope) -> Iterator[tuple[int, Route]]:
