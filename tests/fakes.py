@@ -29,7 +29,7 @@ from push_relay.core.push import DEFAULT_ACCOUNT, Receipt
 from push_relay.core.queue_format import RejectedItem
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from push_relay.core.translator import Translator
 from push_relay.core.trust.door import Door
 from push_relay.entrypoints.backlog_feed import FeedParts

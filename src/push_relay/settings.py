@@ -61,7 +61,7 @@ class Settings:
             push_base_url=_base_url(environment.get("PUSH_BASE_URL", "")),
             push_credentials_arn=environment.get("PUSH_CREDENTIALS_ARN", ""),
             ledger_table=environment.get("LEDGER_TABLE", ""),
-            config_file=Path(environment.get("RELAY_CONFIG", _ROOT / "config" / "relay.toml")),
+            config_file=Path(environment.get("RELAY_CONFIG", _ROOT / "config" / "relay.json")),
             sources_directory=Path(environment.get("RELAY_SOURCES", _ROOT / "sources")),
             # CloudWatch takes no empty dimension.
             stack=environment.get("STACK_NAME") or "push-relay",

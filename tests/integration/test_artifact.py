@@ -17,6 +17,7 @@ import pytest
 import boto_clients
 from fakes import SHIPPED, SHIPPED_ROUTES
 from local_aws import LocalAws
+from push_relay.adapters.catalog import read_configuration, read_routing_file
 from push_relay.adapters.tls import AUTHORITIES, VENDOR_AUTHORITIES
 from relayctl import artifact as building
 from relayctl.deploy import host_architecture
@@ -74,7 +75,9 @@ def _isolated(artifact: Path, code: str) -> str:
 def test_the_artifact_contains_the_relay_its_sources_and_its_configuration(artifact: Path) -> None:
     """The relay looks for its sources and its configuration beside its package."""
     assert (artifact / "push_relay/deliver.py").is_file()
-    assert (artifact / "config/relay.toml").read_bytes() == SHIPPED_ROUTES.read_bytes()
+    assert [path.name for path in (artifact / "config").iterdir()] == ["relay.json"]
+    routing = read_configuration(artifact / "config/relay.json")
+    assert routing.routes.entries == read_routing_file(SHIPPED_ROUTES).routes.entries
     folders = [path.name for path in SHIPPED.iterdir()]
     files = {path.relative_to(artifact / "sources") for path in artifact.glob("sources/*/*")}
     assert files == {Path(name, file) for name in folders for file in ("source.json", "schema.json")}

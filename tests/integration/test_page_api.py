@@ -251,7 +251,7 @@ def test_a_saved_file_is_used_by_the_functions(world: World) -> None:
     assert changed == ["receive", "deliver"]
     ((bucket, names),) = world.relay.uploads
     assert bucket == "push-relay-artifacts/reload/code.zip"
-    assert {"code.py", "config/relay.toml"} <= set(names)
+    assert {"code.py", "config/relay.json"} <= set(names)
     assert [name for name in names if name.startswith("sources/oven/")]
     assert "sources/old/source.toml" not in names
     (number,) = request(world, "POST", "/send", {"source": "oven", "example": "hot"}).json["events"]

@@ -7,7 +7,7 @@ import pytest
 from push_relay.adapters.catalog import read_routing_file
 from push_relay.core.account import Account
 from push_relay.core.errors import ConfigurationInvalid
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 
 DOCUMENT = """\
 [account.default]

@@ -8,7 +8,7 @@ from push_relay.adapters.catalog import read_routing_file
 from push_relay.core.account import Account, read_account
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.rules.relay_file import AccountTable
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 
 MILL = """\
 [account.mill]

@@ -110,7 +110,7 @@ def anchors(path: Path) -> set[str]:
 
 FOLDERS = ("src", "tools", "tests", "docs", "config", "bench", "build", "events", "requirements")
 #: Files of runs, which are not in the repository.
-MADE_BY_RUNS = {".run/local-state.json", "bench/report.json"}
+MADE_BY_RUNS = {"config/relay.json", ".run/local-state.json", "bench/report.json"}
 
 
 @cache

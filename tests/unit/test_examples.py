@@ -10,7 +10,7 @@ from catalogue import CATALOG, EXAMPLES, arrivals_of, events_of, source_of
 from fakes import ROOT, SHIPPED
 from push_relay.core.event import Event
 from push_relay.core.rules.recognition import recognised
-from push_relay.core.rules.route import read_routing
+from push_relay.core.rules.routing_file import read_routing
 from push_relay.core.rules.wording import MessageRule
 from relayctl.examples import Example
 from relayctl.preview.goldens import GoldenWriter, golden_file

@@ -24,6 +24,7 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import DEFAULT_ACCOUNT
+from push_relay.core.rules.routes import Routes
 
 NOW = 1_800_000_000.0
 NO_FAILURES = {"batchItemFailures": []}
@@ -248,7 +249,7 @@ def test_an_urgent_push_is_retried_within_a_minute(monkeypatch: pytest.MonkeyPat
     """The number of attempts does not matter."""
     world = World()
     monkeypatch.setattr("push_relay.entrypoints.queue_record._random", lambda: 1.0)
-    routes = tuple(replace(route, high=True) for route in world.routing.routes)
+    routes = Routes.of(replace(route, high=True) for route in world.routing.routes)
     urgent = World()
     urgent.change_routing(replace(urgent.routing, routes=routes))
     for each in (world, urgent):
@@ -287,7 +288,7 @@ def test_a_push_that_waits_for_the_account_is_due_when_calls_are_allowed(*, high
     Waiting does not use up an attempt. The time of the next probe is only noted for people.
     """
     world = World()
-    routes = tuple(replace(route, high=high) for route in world.routing.routes)
+    routes = Routes.of(replace(route, high=high) for route in world.routing.routes)
     world.change_routing(replace(world.routing, routes=routes))
     world.vendor.judge = lambda _push, _credentials: CircuitOpen("failing", retry_after=40)
     world.deliver(sqs_batch(sqs_parked(event(), 9, NOW)))

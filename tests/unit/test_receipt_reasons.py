@@ -13,7 +13,8 @@ from fakes import World, captured
 from invocations import signature, sqs_batch, sqs_parked, sqs_queued, sqs_record, webhook
 from push_relay.core import errors
 from push_relay.core.event import Event
-from push_relay.core.rules.route import MOST_LEFT_OUT, NO_ROUTE, Routed, read_routing
+from push_relay.core.rules.routing import MOST_LEFT_OUT, NO_ROUTE, Routed
+from push_relay.core.rules.routing_file import read_routing
 from push_relay.settings import DeliveryMode
 
 NOW = 1_800_000_000.0

@@ -7,7 +7,8 @@ import pytest
 from push_relay.core.errors import ConfigurationInvalid, MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.push import Recipient, RecipientKind
-from push_relay.core.rules.route import Routed, read_routing
+from push_relay.core.rules.routing import Routed
+from push_relay.core.rules.routing_file import read_routing
 
 ADA = Recipient(RecipientKind.EMAIL, "ada@example.com")
 PEOPLE = {"ada": {"email": "ada@example.com"}, "bob": {"external": "4711"}}

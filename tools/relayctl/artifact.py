@@ -16,9 +16,10 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Final
 
+from push_relay.adapters.catalog import PREPARED_ROUTING
 from push_relay.adapters.tls import AUTHORITIES, VENDOR_AUTHORITIES
 from relayctl.authorities import InvalidAuthoritiesError, write_authorities, write_trusted
-from relayctl.prepared_sources import write_prepared
+from relayctl.prepared_sources import write_prepared, write_routing
 from relayctl.project import ROOT, UV
 
 #: The directory in which Lambda unpacks an artifact. The compiled modules name their files there, for
@@ -79,10 +80,13 @@ def build(platform: str, into: Path) -> None:
 
 
 def write_configuration(sources: Path, config: Path, into: Path) -> None:
-    """Write the part of the artifact that changes without the code: the source folders and relay.toml."""
+    """Write the part of the artifact that changes without the code: the source folders and relay.toml.
+
+    Raises Mistakes for a relay.toml that the relay cannot use.
+    """
     write_prepared(sources, into / "sources")
     (into / "config").mkdir(exist_ok=True)
-    shutil.copyfile(config, into / "config/relay.toml")
+    write_routing(config, into / "config" / PREPARED_ROUTING)
 
 
 def _write_authorities(into: Path) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from push_relay.adapters.catalog import read_routing_file, read_table, shown_file
 from push_relay.core.rules.findings import ERROR, UNREADABLE_FILE, WARNING, Finding, Mistakes
 from push_relay.core.rules.relay_file import RelayFile
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from relayctl.checks.folder import Folder
 from relayctl.checks.problems import NO_ROUTE
 from relayctl.checks.repetitions import together

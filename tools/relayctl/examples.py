@@ -17,7 +17,7 @@ from push_relay.core.inbound.body import read_body
 from push_relay.core.inbound.items import Items, Unreadable, as_document
 from push_relay.core.push import Push, Receipt
 from push_relay.core.rules.findings import choices
-from push_relay.core.rules.route import Route
+from push_relay.core.rules.routes import Route
 from push_relay.core.rules.source import Source
 from push_relay.core.split import items_of
 from push_relay.core.translator import Translator

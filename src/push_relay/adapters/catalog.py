@@ -1,23 +1,26 @@
 """Read the source folders and the deployer's relay.toml, and name the file and line of a mistake.
 
-The build writes the folders of the artifact in a form that is read quickly (`relayctl/prepared_sources.py`):
+The build writes them into the artifact in a form that is read quickly (`relayctl/prepared_sources.py`):
 
 | file | content |
 |---|---|
-| `NAME/source.json` | the content of source.toml. JSON is read a hundred times faster than TOML |
-| `NAME/schema.json` | the same |
-| `index.json` | the tables `[[match]]` of each source that has some, by the source's name |
+| `sources/NAME/source.json` | the content of source.toml. JSON is read a hundred times faster than TOML |
+| `sources/NAME/schema.json` | the same |
+| `sources/index.json` | `rules`: each table `[[match]]` with its source's name, in order of names |
+| | `index`: the index of what the rules require (`core/rules/index.py`) |
+| `config/relay.json` | relay.toml, checked and indexed (`core/rules/prepared_routing.py`) |
 """
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.event import Arrival
 from push_relay.core.rules.configuration import Table
 from push_relay.core.rules.event_rules import Match
 from push_relay.core.rules.expression import RequestFields
@@ -30,7 +33,8 @@ from push_relay.core.rules.findings import (
     Report,
     Step,
 )
-from push_relay.core.rules.route import Routing, read_routing
+from push_relay.core.rules.index import candidates
+from push_relay.core.rules.routing import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.rules.source_file import MatchTable, SourceFile
 from push_relay.core.strict_json import JsonObject
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from push_relay.core.rules.schema import Schema
 
 #: The names of the files that the build writes.
-PREPARED_SOURCE, INDEX = "source.json", "index.json"
+PREPARED_SOURCE, INDEX, PREPARED_ROUTING = "source.json", "index.json", "relay.json"
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -80,23 +84,39 @@ class Catalog:
         """Return every source."""
         return (self.named(name) for name in self.names())
 
-    def match_rules(self) -> Iterable[tuple[str, Sequence[Match]]]:
-        """Return the match rules of each source that has some, with the source's name, in order of names.
+    def match_rules(self, arrival: Arrival) -> Iterable[tuple[str, Sequence[Match]]]:
+        """Return the match rules that may fit an arrival or the event in it, by source, in order of names.
 
         With an index no source is read.
         """
         if self._is_prepared:
-            return self._indexed
+            return self._indexed_rules.for_arrival(arrival)
         return ((source.name, source.matches) for source in self.all() if source.matches)
 
     @cached_property
-    def _indexed(self) -> tuple[tuple[str, Sequence[Match]], ...]:
-        index = _read_json(self._directory / INDEX)
-        report = Report()
-        return tuple(
-            (name, tuple(Match(MatchTable(table, report)) for table in tables))
-            for name, tables in index.items()
-        )
+    def _indexed_rules(self) -> "_IndexedRules":
+        return _IndexedRules(_read_json(self._directory / INDEX))
+
+
+class _IndexedRules:
+    """The match rules of all sources. Each is made of its table when an arrival first needs it."""
+
+    def __init__(self, document: JsonObject) -> None:
+        self._rules = document["rules"]
+        self._index = document["index"]
+        self._made: dict[int, Match] = {}
+
+    def for_arrival(self, arrival: Arrival) -> Iterator[tuple[str, Sequence[Match]]]:
+        """Yield the rules that may fit, by source, in order of names."""
+        readings = [arrival, arrival.enclosed] if arrival.enclosed else [arrival]
+        positions = {position for each in readings for position in candidates(self._index, each.scope())}
+        for name, found in groupby(sorted(positions), lambda position: self._rules[position][0]):
+            yield name, [self._at(position) for position in found]
+
+    def _at(self, position: int) -> Match:
+        if position not in self._made:
+            self._made[position] = Match(MatchTable(self._rules[position][1], Report()))
+        return self._made[position]
 
 
 def is_source_name(name: str) -> bool:
@@ -147,8 +167,20 @@ def read_routing_file(
 
     Raises Mistakes with all of them.
     """
+    # Imported here: the functions read what the build has made of the file.
+    from push_relay.core.rules.routing_file import read_routing  # noqa: PLC0415
+
     text, document = _read_toml(file)
     return read_routing(document, known, proofs, _locate(file, text), signing_url)
+
+
+def read_configuration(file: Path) -> Routing:
+    """Read what the build has made of relay.toml, or relay.toml itself. Raises Mistakes."""
+    if file.suffix != ".json":
+        return read_routing_file(file)
+    from push_relay.core.rules.prepared_routing import routing_of  # noqa: PLC0415 (a checkout has no such file)
+
+    return routing_of(_read_json(file))
 
 
 def line_of(text: str, path: tuple[Step, ...]) -> int:
@@ -185,6 +217,8 @@ def _locate(file: Path, text: str) -> Locate:
 
 
 def _read_toml(file: Path) -> tuple[str, JsonObject]:
+    import tomllib  # noqa: PLC0415 (the functions read JSON only)
+
     try:
         text = file.read_text("utf-8")
         return text, tomllib.loads(text)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from push_relay.adapters import aws
-from push_relay.adapters.catalog import Catalog, read_routing_file
+from push_relay.adapters.catalog import Catalog, read_configuration
 from push_relay.adapters.process import SystemClock
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import read_secret
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from push_relay.core.secret import CachedSecret
 from push_relay.settings import Settings
 from push_relay.telemetry import Telemetry
@@ -32,7 +32,7 @@ class Common:
         """
         clock = clock or SystemClock()
         telemetry = Telemetry(settings.stack)
-        routing = read_routing_file(settings.config_file)
+        routing = read_configuration(settings.config_file)
         for warning in routing.warnings:
             telemetry.outdated(warning)
         return cls(

@@ -1,10 +1,12 @@
 """The account: an organisation at the vendor, and how it is called. Its credentials are not in here."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.core.push import DEFAULT_ACCOUNT
 from push_relay.core.push_format import PushFormat
-from push_relay.core.rules.relay_file import AccountTable
+
+if TYPE_CHECKING:
+    from push_relay.core.rules.relay_file import AccountTable
 
 
 class Account(NamedTuple):
@@ -37,7 +39,7 @@ class Account(NamedTuple):
     max_age: float = 7 * 86_400.0
 
 
-def read_account(name: str, table: AccountTable) -> Account:
+def read_account(name: str, table: "AccountTable") -> Account:
     """Return the account of an `[account.NAME]` table. A mistake is added to the table's report."""
     if name != DEFAULT_ACCOUNT and "credentials_secret" not in table:
         # The environment has the credentials of one account.

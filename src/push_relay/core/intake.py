@@ -23,7 +23,7 @@ from push_relay.core.push import Receipt
 from push_relay.core.queue_format import RejectedItem
 from push_relay.core.rules.answer import NO_ANSWER, FixedAnswer
 from push_relay.core.rules.recognition import Sources, reading_for
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject
 from push_relay.core.trust.door import Admitted, Door

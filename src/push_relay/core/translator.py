@@ -13,7 +13,8 @@ from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Push, Receipt, Recipient, Wording, of_account
 from push_relay.core.rules.recognition import Sources
-from push_relay.core.rules.route import Route, Routing
+from push_relay.core.rules.routes import Route
+from push_relay.core.rules.routing import Routing
 from push_relay.core.rules.source import Source
 
 

@@ -10,7 +10,7 @@ from push_relay.adapters.catalog import read_table
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.push import Wording
 from push_relay.core.rules.findings import ERROR, INVALID_VALUE, choices
-from push_relay.core.rules.route import read_routing
+from push_relay.core.rules.routing_file import read_routing
 from push_relay.core.rules.source import Source
 from push_relay.core.rules.source_file import SourceFile
 from relayctl.catalogue.page_file import MOST_ON_A_PHONE, PageFile, read_page

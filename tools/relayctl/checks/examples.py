@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from push_relay.core.errors import ConfigurationInvalid, RelayError, SchemaViolation
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.findings import choices
-from push_relay.core.rules.route import read_routing
+from push_relay.core.rules.routing_file import read_routing
 from push_relay.core.rules.source import Source
 from relayctl.checks.values import Path, Step, Types, type_of
 from relayctl.examples import Example, arrivals_of

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from push_relay.adapters.catalog import read_source_folder
 from push_relay.core.errors import ConfigurationInvalid
-from push_relay.core.rules.route import read_routing
+from push_relay.core.rules.routing_file import read_routing
 from push_relay.core.strict_json import JsonObject
 from relayctl.catalogue.page_file import FILE as PAGE
 from relayctl.drafting import event_headers, source_text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from push_relay.adapters.catalog import read_routing_file
 from push_relay.core.errors import ConfigurationInvalid
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from relayctl.page.requests import Request
 from relayctl.preview.inputs import Input, InputError
 from relayctl.preview.layered_sources import LayeredSources

@@ -13,7 +13,7 @@ from push_relay.core.delivery.encoding import Credentials, encode
 from push_relay.core.errors import RelayError
 from push_relay.core.push import Push, Wording
 from push_relay.core.push_format import PushFormat
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from relayctl.page.history import Entry
 from relayctl.page.masking import MASK, Masks
 from relayctl.page.requests import Answer, Request

@@ -9,7 +9,8 @@ from push_relay.core.errors import MappingFailed
 from push_relay.core.event import Event
 from push_relay.core.push import Recipient
 from push_relay.core.rules.expression import Expression, Scope
-from push_relay.core.rules.route import Route, Routing
+from push_relay.core.rules.routes import Route
+from push_relay.core.rules.routing import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.rules.template import Template
 

@@ -20,7 +20,7 @@ from push_relay.adapters.catalog import read_routing_file
 from push_relay.core.errors import ConfigurationInvalid
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import DEFAULT_ACCOUNT, Push
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from relayctl.example_files import EXAMPLE_SUFFIX, GOLDEN_SUFFIX
 from relayctl.preview.inputs import InputError, read_input
 from relayctl.preview.json_line import wording_object

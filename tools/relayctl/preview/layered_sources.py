@@ -5,6 +5,7 @@ from pathlib import Path
 
 from push_relay.adapters.catalog import Catalog, read_source_folder
 from push_relay.core.errors import ConfigurationInvalid, UnknownSource
+from push_relay.core.event import Arrival
 from push_relay.core.rules.event_rules import Match
 from push_relay.core.rules.source import Source
 from relayctl.preview.inputs import InputError
@@ -56,7 +57,7 @@ class LayeredSources:
             self._sources[name] = read_source_folder(self._folders[name])
             self._checked.add(name)
 
-    def match_rules(self) -> Iterator[tuple[str, Sequence[Match]]]:
+    def match_rules(self, _arrival: Arrival, /) -> Iterator[tuple[str, Sequence[Match]]]:
         """Yield the match rules of each source whose rules can be tried, with the source's name."""
         for name in self.names():
             if name in self._broken:

@@ -15,7 +15,7 @@ from push_relay.core.intake import Intake, QueueForward
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt
 from push_relay.core.rules.recogniser import Recogniser
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.translator import Translator
 from push_relay.entrypoints.batch_consumer import Unwrap, records_of

@@ -6,7 +6,7 @@ from typing import Final
 
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import BATCHED
-from push_relay.core.rules.route import BLANK, FALSE, UNLISTED
+from push_relay.core.rules.routing import BLANK, FALSE, UNLISTED
 from relayctl.receipts.line import RECEIVE, LineKind, LogLine
 from relayctl.receipts.story import Story, Waiting
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from push_relay.core.rules.route import read_routing
+from push_relay.core.rules.routing_file import read_routing
 from relayctl.catalogue.folder import CatalogueFolder
 from relayctl.catalogue.page_file import FILE
 from relayctl.phone.lock_screen import lock_screen

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from push_relay.adapters.catalog import Catalog, read_routing_file
 from push_relay.core.errors import ConfigurationInvalid, CredentialsUnavailable
 from push_relay.core.queue_format import QUEUE_ATTRIBUTE
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 from push_relay.core.rules.source import Source
 from push_relay.core.secret import CachedSecret
 from push_relay.core.trust.signing_secrets import StoredSigningSecrets

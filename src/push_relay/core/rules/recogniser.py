@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from push_relay.core.errors import ConfigurationInvalid, SchemaViolation
 from push_relay.core.event import Arrival, Event
 from push_relay.core.rules.recognition import Sources, hint, known, recognised
-from push_relay.core.rules.route import Routing
+from push_relay.core.rules.routing import Routing
 
 
 def _unrouted(sources: Sequence[str]) -> Mapping[str, str]:
@@ -41,8 +41,11 @@ class Recogniser:
         AmbiguousSource, SchemaViolation, and MalformedRequest for a text or a list that no source takes.
         """
         routing = self.routing
+        routed = routing.routed_sources
+        if self.as_routed:
+            routed |= self.as_routed
         source, reading, is_fallback, unrouted = recognised(
-            arrival, self.sources, routing.eventbridge_topics, routing.routed_sources | self.as_routed
+            arrival, self.sources, routing.eventbridge_topics, routed
         )
         now = self.now()
         dated = replace(reading, received_at=min(reading.received_at or now, now))
@@ -68,4 +71,4 @@ class Recogniser:
     @property
     def urgent_sources(self) -> frozenset[str]:
         """The sources that have a route of high priority."""
-        return self.routing.urgent_sources()
+        return self.routing.routes.urgent_sources

@@ -44,8 +44,11 @@ class Sources(Protocol):
         """Return a source. Raises UnknownSource."""
         ...
 
-    def match_rules(self) -> Iterable[_Rules]:
-        """Return the match rules of each source that has some, with the source's name, in order of names."""
+    def match_rules(self, arrival: Arrival, /) -> Iterable[_Rules]:
+        """Return the match rules of sources, with the sources' names, in order of names.
+
+        A rule may be missing if it fits neither the arrival nor the event enclosed in it.
+        """
         ...
 
 
@@ -88,7 +91,7 @@ def recognised(
     arrival = _vouched_for(arrival, eventbridge_topics)
     used: list[_Rules] = []
     unused: list[_Rules] = []
-    for name, rules in sources.match_rules():
+    for name, rules in sources.match_rules(arrival):
         (used if name in routed else unused).append((name, rules))
     if own := _best_fits(used, arrival, fallback=False):
         return _chosen(own, sources)

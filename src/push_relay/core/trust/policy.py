@@ -5,10 +5,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from push_relay.core.errors import AddressNotAllowed
-from push_relay.core.rules.relay_file import SourcePolicyTable
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
+
+    from push_relay.core.rules.relay_file import SourcePolicyTable
 
 
 class Policy(NamedTuple):
@@ -60,7 +61,7 @@ class Policy(NamedTuple):
 STRICT = Policy()
 
 
-def read_policy(table: SourcePolicyTable) -> Policy:
+def read_policy(table: "SourcePolicyTable") -> Policy:
     """Return the policy of a `[source.NAME]` table."""
     return Policy(
         addresses=table.allow_ips,
