@@ -1,4 +1,7 @@
-"""The settings in the environment, which only this module reads. docs/reference.md lists them."""
+"""The settings in the environment. docs/reference.md lists them.
+
+Only this module reads the environment, except for the three settings of the log and the metrics.
+"""
 
 import os
 from collections.abc import Mapping

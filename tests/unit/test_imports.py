@@ -68,6 +68,7 @@ COMMON = {
     "entrypoints.ports",
     "settings",
     "telemetry",
+    "telemetry_lines",
 }
 #: The further modules of `receive`.
 RECEIVE = {
