@@ -5,11 +5,11 @@ Only this module reads the environment, except for the three settings of the log
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.rules.kinds import base_url
 
 #: In the artifact the sources and the deployer's file lie beside the package.

@@ -12,7 +12,6 @@ does not become a bill for logs, only the first few are logged one by one. After
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from itertools import batched
 from threading import Lock
 from typing import Any
@@ -80,12 +79,12 @@ class _Allowance:
         self._lines -= 1
 
 
-@dataclass
 class _Kind:
     """Refusals of one source and error code: the lines that are allowed, and how many no line counts yet."""
 
-    allowance: _Allowance = field(default_factory=lambda: _Allowance(BURST, LINE_SECS))
-    unlogged: int = 0
+    def __init__(self) -> None:
+        self.allowance = _Allowance(BURST, LINE_SECS)
+        self.unlogged = 0
 
 
 class _Refusals:

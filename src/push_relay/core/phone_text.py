@@ -7,12 +7,12 @@ those of ECMA-48.
 """
 
 import re
-from dataclasses import replace
 from functools import cached_property
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.push import Wording
+from push_relay.core.quick_dataclass import replace
 
 #: The replacement of a character that cannot be shown.
 REPLACEMENT = "\ufffd"

@@ -6,12 +6,12 @@ cannot change the JSON or XML around it.
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import Any
 
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Push, RecipientKind
 from push_relay.core.push_format import PushFormat
+from push_relay.core.quick_dataclass import dataclass, replace
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
