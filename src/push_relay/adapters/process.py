@@ -29,8 +29,8 @@ class SystemClock:
 class Threads:
     """Runs functions side by side, in at most so many threads.
 
-    They are started when they are needed, and used again. `concurrent.futures` does the same. It takes 9 ms to
-    import, because it loads `logging`, and each hand-over costs twice as much CPU.
+    They are started when they are needed, and used again. `concurrent.futures` does the same. It takes 9 ms
+    to import, because it loads `logging`, and each hand-over costs twice as much CPU.
     """
 
     def __init__(self, most: int) -> None:
