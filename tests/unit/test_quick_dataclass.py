@@ -91,7 +91,7 @@ USES: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-def test_a_class_behaves_as_the_standard_librarys(use: Callable[[Any, Any, Any], Any]) -> None:
+def test_a_class_behaves_as_a_standard_one(use: Callable[[Any, Any, Any], Any]) -> None:
     """The type checker believes that it is the same decorator."""
     standard, quick = (use(*classes(each)) for each in DECORATORS)
     assert quick == standard
