@@ -10,7 +10,6 @@ the functions of `dataclasses` work with its classes: the tools and the tests us
 """
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
@@ -97,10 +96,10 @@ def _made(plain: type, *, is_frozen: bool, has_repr: bool, is_keyword_only: bool
 
 
 def _methods(made: type, fields: Mapping[str, _Field]) -> dict[str, Any]:
-    values = attrgetter(*fields)
-
     def equals(self: object, other: object) -> Any:
-        return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in fields)
 
     def represent(self: object) -> str:
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
@@ -124,10 +123,8 @@ def _methods(made: type, fields: Mapping[str, _Field]) -> dict[str, Any]:
 
 
 def _frozen_methods(fields: Mapping[str, _Field]) -> dict[str, Any]:
-    values = attrgetter(*fields)
-
     def hashed(self: object) -> int:
-        return hash(values(self))
+        return hash(tuple([getattr(self, name) for name in fields]))
 
     def refuse(self: object, name: str, *_value: object) -> None:
         from dataclasses import FrozenInstanceError  # noqa: PLC0415 (a mistake of the program)
