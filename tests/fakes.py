@@ -331,7 +331,7 @@ class Captured:
 
 @contextmanager
 def captured(*, samples: bool = True, stack: str = "push-relay") -> Iterator[Captured]:
-    """Capture real telemetry. Powertools' logger keeps its stream, so the stream is replaced.
+    """Capture real telemetry.
 
     Without `samples` every refusal is logged, because the clock moves by an hour at each reading.
     """
@@ -340,17 +340,12 @@ def captured(*, samples: bool = True, stack: str = "push-relay") -> Iterator[Cap
     kept = Captured(Telemetry(stack, clock))
     everything = logging.StreamHandler(kept.logged)
     root = logging.getLogger()
-    ours = [h for h in kept.telemetry._logger.handlers if isinstance(h, logging.StreamHandler)]
-    before = [handler.setStream(kept.out) for handler in ours]
     root.addHandler(everything)
     try:
         with redirect_stdout(kept.out), redirect_stderr(kept.err):
             yield kept
     finally:
         root.removeHandler(everything)
-        for handler, stream in zip(ours, before, strict=True):
-            if stream is not None:
-                handler.setStream(stream)
 
 
 # --- invocations by AWS -------------------------------------------------------------------------------

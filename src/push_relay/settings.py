@@ -1,12 +1,15 @@
-"""The settings in the environment, which only this module reads. docs/reference.md lists them."""
+"""The settings in the environment. docs/reference.md lists them.
+
+Only this module reads the environment, except for the three settings of the log and the metrics.
+"""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from push_relay.core.errors import ConfigurationInvalid
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.rules.kinds import base_url
 
 #: In the artifact the sources and the deployer's file lie beside the package.

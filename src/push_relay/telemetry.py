@@ -12,14 +12,9 @@ does not become a bill for logs, only the first few are logged one by one. After
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import batched
 from threading import Lock
 from typing import Any
-
-from aws_lambda_powertools.logging import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from push_relay.core.errors import (
     VENDOR_CODES,
@@ -32,6 +27,7 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Receipt
+from push_relay.telemetry_lines import Level, LineWriter, Metric, rfc3339
 
 RECEIVED = "Received"
 ACCEPTED = "Accepted"
@@ -83,12 +79,12 @@ class _Allowance:
         self._lines -= 1
 
 
-@dataclass
 class _Kind:
     """Refusals of one source and error code: the lines that are allowed, and how many no line counts yet."""
 
-    allowance: _Allowance = field(default_factory=lambda: _Allowance(BURST, LINE_SECS))
-    unlogged: int = 0
+    def __init__(self) -> None:
+        self.allowance = _Allowance(BURST, LINE_SECS)
+        self.unlogged = 0
 
 
 class _Refusals:
@@ -141,8 +137,7 @@ class Telemetry:
     """Log lines as they happen, and metrics collected until `flush`."""
 
     def __init__(self, stack: str = "push-relay", monotonic: Callable[[], float] = time.monotonic) -> None:
-        # POWERTOOLS_SERVICE_NAME, POWERTOOLS_LOG_LEVEL and POWERTOOLS_METRICS_NAMESPACE name them.
-        self._logger = Logger(utc=True, use_rfc3339=True, location=None)
+        self._lines = LineWriter()
         self._stack = stack
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._latencies: dict[str, list[float]] = defaultdict(list)
@@ -157,7 +152,7 @@ class Telemetry:
             ids = [event.id for event in together]
             named = {"event_id": ids[0]} if len(events) == 1 else {"event_ids": ids}
             self._counts[source][ACCEPTED] += len(ids)
-            self._logger.info("accepted", extra={"source": source, **named, "correlation_id": correlation_id})
+            self._lines.log("INFO", "accepted", {"source": source, **named, "correlation_id": correlation_id})
 
     def kept(self, receipt: Receipt) -> None:
         """Note that an item which is not valid was queued. It has its outcome when `deliver` rejects it.
@@ -168,7 +163,7 @@ class Telemetry:
         fields = {"source": receipt.source, "event_id": receipt.event_id, "error_code": receipt.error_code}
         more = {"detail": receipt.detail, "violations": _violations(receipt)}
         known = {name: value for name, value in more.items() if value is not None}
-        self._logger.warning("kept", extra={**fields, **known, "correlation_id": receipt.correlation_id})
+        self._lines.log("WARNING", "kept", {**fields, **known, "correlation_id": receipt.correlation_id})
 
     def empty(self, source: str, correlation_id: str) -> None:
         """Note a verified request without an event; it has no outcome.
@@ -176,7 +171,9 @@ class Telemetry:
         Some senders send one each minute, so they are logged as refusals are.
         """
         if count := self._refusals.count(source, EMPTY, [EMPTY]):
-            self._logger.info("empty", source=source, correlation_id=correlation_id, count=count)
+            self._lines.log(
+                "INFO", "empty", {"source": source, "correlation_id": correlation_id, "count": count}
+            )
 
     def handshake(self, source: str, correlation_id: str) -> None:
         """Note that a handshake was answered; it is not an event, and has no outcome.
@@ -184,20 +181,24 @@ class Telemetry:
         Anybody may ask some of these questions, so they are logged as refusals are.
         """
         if count := self._refusals.count(source, HANDSHAKE, [HANDSHAKE]):
-            self._logger.info("handshake", source=source, correlation_id=correlation_id, count=count)
+            self._lines.log(
+                "INFO", "handshake", {"source": source, "correlation_id": correlation_id, "count": count}
+            )
 
     def unsubscribed(self, source: str, correlation_id: str) -> None:
         """Note that SNS has confirmed the end of a subscription: its topic sends nothing more."""
         self._counts[source][UNSUBSCRIBED] += 1
-        self._logger.error(
-            "unsubscribed", source=source, error_code=UNSUBSCRIBED.lower(), correlation_id=correlation_id
+        self._lines.log(
+            "ERROR",
+            "unsubscribed",
+            {"source": source, "error_code": UNSUBSCRIBED.lower(), "correlation_id": correlation_id},
         )
 
     def fell_back(self, event: Event, names: Mapping[str, str]) -> None:
         """Note that only a fallback source took an event, and the names under which AWS delivered it."""
         self._counts[event.source][FALLBACK] += 1
         about = {"source": event.source, "event_id": event.id, "correlation_id": event.correlation_id}
-        self._logger.info(FALLBACK.lower(), extra={**about, **names})
+        self._lines.log("INFO", FALLBACK.lower(), {**about, **names})
 
     def quota(self, account: str, calls: int, limit: int) -> None:
         """Note how many of the day's calls an account has used."""
@@ -221,46 +222,35 @@ class Telemetry:
 
     def trouble(self, what: str, *, error_code: str, detail: str) -> None:
         """Log what went wrong outside any one event: a message could not be parked, say."""
-        self._logger.error(what, error_code=error_code, detail=detail)
+        self._lines.log("ERROR", what, {"error_code": error_code, "detail": detail})
 
     def outdated(self, warning: object) -> None:
         """Log that the configuration has something that will stop working, such as an old name of a key."""
-        self._logger.warning("outdated configuration", detail=str(warning))
+        self._lines.log("WARNING", "outdated configuration", {"detail": str(warning)})
 
     def flush(self) -> None:
-        """Write the metrics (CloudWatch's embedded metric format), one line for each source.
+        """Write the metrics, one line for each source, all together.
 
         Metrics of refusals may be left for a later flush; each line holds the invariant, so all of them do.
         """
-        for source, counts in self._counts.items():
-            metrics = self._line(source=source)
-            for name, count in counts.items():
-                metrics.add_metric(name, MetricUnit.Count, count)
-            for latency in self._latencies.get(source, ()):
-                metrics.add_metric(VENDOR_LATENCY, MetricUnit.Milliseconds, latency)
-            # The hundredth value of a metric has flushed it already, and an empty flush warns.
-            if metrics.metric_set:
-                metrics.flush_metrics()
-        for account, percent in self._quota.items():
-            metrics = self._line(account=account)
-            metrics.add_metric(QUOTA_USED, MetricUnit.Percent, percent)
-            metrics.flush_metrics()
-        self._quota.clear()
+        groups: list[tuple[Mapping[str, Any], list[Metric]]] = [
+            (
+                {"source": source},
+                [*_counts(counts), Metric(VENDOR_LATENCY, "Milliseconds", self._latencies.get(source, ()))],
+            )
+            for source, counts in self._counts.items()
+        ]
+        groups += [
+            ({"account": account}, [Metric(QUOTA_USED, "Percent", [percent])])
+            for account, percent in self._quota.items()
+        ]
         if self._refusals.is_due:
-            metrics = self._line(refused=dict(self._refusals.by_source))
-            for name, count in self._refusals.metrics.items():
-                metrics.add_metric(name, MetricUnit.Count, count)
-            metrics.flush_metrics()
+            groups.append(({"refused": dict(self._refusals.by_source)}, _counts(self._refusals.metrics)))
             self._refusals.clear()
+        self._lines.count(self._stack, groups)
+        self._quota.clear()
         self._counts.clear()
         self._latencies.clear()
-
-    def _line(self, **properties: Any) -> EphemeralMetrics:
-        metrics = EphemeralMetrics()
-        metrics.add_dimension("stack", self._stack)
-        for name, value in properties.items():
-            metrics.add_metadata(name, value)
-        return metrics
 
     def _log(self, receipt: Receipt, numbers: Mapping[str, int]) -> None:
         fields = {
@@ -275,7 +265,7 @@ class Telemetry:
             "violations": _violations(receipt),
             "latency_ms": receipt.latency_ms and round(receipt.latency_ms, 1),
             "retry_after_secs": receipt.retry_after,
-            "next_attempt_at": receipt.due and _rfc3339(receipt.due),
+            "next_attempt_at": receipt.due and rfc3339(receipt.due),
             "left_out": list(receipt.left_out) or None,
             "correlation_id": receipt.correlation_id,
             **numbers,
@@ -283,15 +273,14 @@ class Telemetry:
         known = {name: value for name, value in fields.items() if value is not None}
         # An unknown error is parked like an outage, and a person has to look into it.
         if receipt.outcome in _ERRORS or receipt.error_code == RelayError.code:
-            self._logger.error("receipt", extra=known)
-        elif receipt.outcome in _WARNINGS:
-            self._logger.warning("receipt", extra=known)
+            level: Level = "ERROR"
         else:
-            self._logger.info("receipt", extra=known)
+            level = "WARNING" if receipt.outcome in _WARNINGS else "INFO"
+        self._lines.log(level, "receipt", known)
 
 
-def _rfc3339(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+def _counts(counts: Mapping[str, int]) -> list[Metric]:
+    return [Metric(name, "Count", [count]) for name, count in counts.items()]
 
 
 def _violations(receipt: Receipt) -> list[str] | None:

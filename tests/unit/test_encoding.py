@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from push_relay.core.delivery import encoding
 from push_relay.core.delivery.encoding import Credentials, encode
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Push, Recipient, RecipientKind, Wording
@@ -199,3 +201,10 @@ def test_any_text_survives_xml(given_push: Push) -> None:
     written = encode(given_push, CREDENTIALS, PushFormat.XML)
     assert contents(shown(written, PushFormat.XML)) == expected_contents(given_push, NOT_XML)
     assert etree.fromstring(written).findtext("Title") == NOT_XML.sub("\ufffd", given_push.wording.title)
+
+
+def test_no_format_lacks_a_printable_character() -> None:
+    """A printable text is not searched for such characters. Every code point is looked at."""
+    printable = "".join(filter(str.isprintable, map(chr, range(sys.maxunicode + 1))))
+    for pattern in (encoding._NOT_XML, encoding._NOT_UTF8):
+        assert re.search(pattern, printable) is None

@@ -11,6 +11,43 @@ import importlib, json, sys
 importlib.import_module(f"push_relay.{sys.argv[1]}")
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("push_relay."))))
 """
+#: Prints for each module the module that has imported it first, during the start of a function.
+_CHAINS = """
+import builtins, importlib, json, sys
+importers, real = {}, builtins.__import__
+def note(name, namespace=None, *others):
+    before = set(sys.modules)
+    try:
+        return real(name, namespace, *others)
+    finally:
+        for new in set(sys.modules) - before:
+            importers.setdefault(new, (namespace or {}).get("__name__", ""))
+builtins.__import__ = note
+importlib.import_module(f"push_relay.{sys.argv[1]}")
+print(json.dumps(importers))
+"""
+#: Modules that take long to import and that no event needs, or few do, and the milliseconds that they take.
+HEAVY = {
+    "aws_lambda_powertools": 14,
+    "asyncio": 20,
+    "boto3": 150,
+    "botocore": 100,
+    "concurrent.futures": 9,
+    "cryptography": 15,
+    "dataclasses": 8,
+    "html.parser": 3,
+    "http.server": 10,
+    "logging": 8,
+    "multiprocessing": 10,
+    "pickle": 3,
+    "subprocess": 4,
+    "unittest": 10,
+    "uuid": 3,
+    "xml.sax": 5,
+    "zoneinfo": 3,
+}
+#: Heavy modules that a function imports nevertheless, by the package that imports them.
+WITH = {"urllib3": {"logging"}}
 #: The modules that both functions import.
 COMMON = {
     "adapters",
@@ -44,6 +81,7 @@ COMMON = {
     "core.phone_text",
     "core.push",
     "core.push_format",
+    "core.quick_dataclass",
     "core.queue_format",
     "core.rules",
     "core.rules.configuration",
@@ -76,6 +114,7 @@ COMMON = {
     "entrypoints.ports",
     "settings",
     "telemetry",
+    "telemetry_lines",
 }
 #: The further modules of `receive`.
 RECEIVE = {
@@ -191,6 +230,19 @@ def test_direct_mode_alone_loads_both_halves() -> None:
     """`receive` delivers within the HTTP call, so it needs the back half too."""
     loaded = imported("receive", DELIVERY_MODE=DeliveryMode.DIRECT)
     assert {"core.relay", "core.delivery.sender", "core.intake"} <= loaded
+
+
+@pytest.mark.parametrize("function", ["receive", "deliver"])
+def test_a_start_imports_no_module_that_takes_long(function: str) -> None:
+    """Import it in the function that needs it, if few events do. The failure shows the chain of imports."""
+    importers: dict[str, str] = probe_handler(_CHAINS, function)
+
+    def chain(name: str) -> str:
+        return name if name not in importers else f"{chain(importers[name])} -> {name}"
+
+    excused = set().union(*(heavy for package, heavy in WITH.items() if package in importers))
+    found = [f"{chain(name)} ({HEAVY[name]} ms)" for name in HEAVY.keys() - excused if name in importers]
+    assert found == []
 
 
 @pytest.mark.parametrize("name", sorted(RECEIVE | DELIVER | COMMON))

@@ -1,5 +1,6 @@
 """Text on the phone: hidden and reordering characters are removed, and text of every script is kept."""
 
+import sys
 import unicodedata
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from cpu_cost import cost
 from fakes import World
 from invocations import sqs_batch, sqs_record
+from push_relay.core import phone_text
 from push_relay.core.errors import MappingFailed
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, clean_text, fit, is_blank
@@ -225,3 +227,12 @@ def test_a_run_without_a_width_is_cut() -> None:
     """A stranger's text of a megabyte of them must not take a second, and no script needs so many."""
     run = "\u200d\u200f" * 500
     assert clean_line(f"\u05d0{run}\u05d0") == f"\u05d0{run[:64]}\u05d0"
+
+
+def test_a_text_without_a_look_at_the_patterns_is_one_that_they_would_not_change() -> None:
+    """The patterns are long, and most texts need none of them. Every code point is looked at."""
+    plain = "".join(filter(phone_text._is_plain, map(chr, range(sys.maxunicode + 1))))
+    assert phone_text._cleaned(plain) == plain
+    assert [character for character in plain if not phone_text._visible(character)] == [" "]
+    assert len(plain) > 140_000
+    assert all(character.isprintable() for character in phone_text._PRINTABLE_ODDITIES)

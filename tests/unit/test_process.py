@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -52,6 +53,77 @@ def test_as_many_threads_run_together_as_are_allowed(at_a_time: int) -> None:
 
     Threads(3)(call, range(12), at_a_time)
     assert most == at_a_time
+
+
+def test_a_thread_is_used_again() -> None:
+    """To start one costs ten times as much as to hand a function over."""
+    threads, names = Threads(6), []
+    for _ in range(50):
+        threads.start(lambda: names.append(threading.current_thread().ident))()
+    assert len(names) == 50
+    assert len(set(names)) == 1
+
+
+def test_more_functions_than_threads_wait_for_their_turn() -> None:
+    """All of them are called, and never more at a time than there are threads."""
+    threads, held, began = Threads(2), threading.Event(), threading.Semaphore(0)
+    ran: list[int] = []
+
+    def call(number: int) -> None:
+        began.release()
+        held.wait(10)
+        ran.append(number)
+
+    ends = [threads.start(partial(call, number)) for number in range(5)]
+    assert began.acquire(timeout=10)
+    assert began.acquire(timeout=10)
+    assert not began.acquire(blocking=False)
+    held.set()
+    for end in ends:
+        end()
+    assert sorted(ran) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, KeyboardInterrupt])
+def test_an_error_is_raised_where_the_end_is_awaited(error: type[BaseException]) -> None:
+    """Each time, and the thread takes the next function."""
+    threads = Threads(1)
+
+    def fail() -> None:
+        raise error
+
+    end = threads.start(fail)
+    for _ in range(2):
+        with pytest.raises(error):
+            end()
+    assert threads.start(int)() == 0  # type: ignore[func-returns-value, arg-type]
+
+
+def test_every_call_is_made_even_if_the_first_one_fails() -> None:
+    """Each of them is a push of its own."""
+    made: list[int] = []
+
+    def call(number: int) -> None:
+        made.append(number)
+        if number in (0, 3):
+            raise ValueError(number)
+
+    with pytest.raises(ValueError, match="0"):
+        Threads(2)(call, range(6), 2)
+    assert sorted(made) == list(range(6))
+
+
+def test_threads_end_when_nothing_needs_them() -> None:
+    """A test process makes thousands of relays."""
+    before = set(threading.enumerate())
+    threads = Threads(3)
+    threads(lambda _: None, range(3), 3)
+    mine = set(threading.enumerate()) - before
+    assert mine
+    del threads
+    for thread in mine:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in mine)
 
 
 def test_the_clocks_advance() -> None:

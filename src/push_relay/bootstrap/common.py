@@ -1,12 +1,11 @@
 """The parts that both functions need: configuration, sources, queues, telemetry and clock."""
 
-from dataclasses import dataclass
-
 from push_relay.adapters import aws
 from push_relay.adapters.catalog import Catalog, read_configuration
 from push_relay.adapters.process import SystemClock
 from push_relay.adapters.queue import SqsQueue
 from push_relay.adapters.secrets import read_secret
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.rules.routing import Routing
 from push_relay.core.secret import CachedSecret
 from push_relay.settings import Settings

@@ -41,8 +41,9 @@ for the sender, the queue and the metrics.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
+
+from push_relay.core.quick_dataclass import dataclass
 
 
 class RelayError(Exception):

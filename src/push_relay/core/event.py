@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.strict_json import JsonObject
 
+_NO_VALUES: Final[Mapping[str, str]] = {}
 _SAFE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -77,8 +79,8 @@ class Event:
     received_at: float
     identity: str
     correlation_id: str = "-"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_VALUES
+    query: Mapping[str, str] = _NO_VALUES
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     replay: Replay = Replay.NO

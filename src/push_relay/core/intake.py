@@ -9,7 +9,6 @@ the queue (`entrypoints/batch_consumer.py`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
@@ -21,6 +20,7 @@ from push_relay.core.inbound.request import MAX_BODY, MAX_OPEN_BODY, HttpRequest
 from push_relay.core.outcomes import Outcome, verdict
 from push_relay.core.push import Receipt
 from push_relay.core.queue_format import RejectedItem
+from push_relay.core.quick_dataclass import dataclass, replace
 from push_relay.core.rules.answer import NO_ANSWER, FixedAnswer
 from push_relay.core.rules.recognition import Sources, reading_for
 from push_relay.core.rules.routing import Routing

@@ -3,12 +3,12 @@
 Errors become outcomes here, by type, and nowhere else.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
 from push_relay.core import errors
 from push_relay.core.errors import RelayError
+from push_relay.core.quick_dataclass import dataclass
 
 
 class Outcome(StrEnum):

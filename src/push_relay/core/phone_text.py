@@ -7,12 +7,12 @@ those of ECMA-48.
 """
 
 import re
-from dataclasses import replace
 from functools import cached_property
 
 from push_relay.core.errors import MappingFailed
 from push_relay.core.graphemes import cut
 from push_relay.core.push import Wording
+from push_relay.core.quick_dataclass import replace
 
 #: The replacement of a character that cannot be shown.
 REPLACEMENT = "\ufffd"
@@ -38,6 +38,10 @@ _SOMETIMES = "\u034f\u061c\u180b-\u180f\u200c-\u200f\ufe00-\ufe0f\U000e0020-\U00
 _NO_CHARACTERS = "\ud800-\udfff\ufdd0-\ufdef" + "".join(
     f"{chr(plane * 0x10000 + 0xFFFE)}{chr(plane * 0x10000 + 0xFFFF)}" for plane in range(17)
 )
+#: The characters that count as printable although they are among those above, or have a width and no ink.
+_PRINTABLE_ODDITIES = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\U00016fe4\U0001d159"
+).union(map(chr, range(0xFE00, 0xFE10)), map(chr, range(0xE0100, 0xE01F0)))
 _COMBINING_GRAPHEME_JOINER, _ZERO_WIDTH_NON_JOINER, _ZERO_WIDTH_JOINER = "\u034f", "\u200c", "\u200d"
 _JOINERS = _ZERO_WIDTH_NON_JOINER + _ZERO_WIDTH_JOINER
 _DIRECTION_MARKS = "\u061c\u200e\u200f"
@@ -77,8 +81,8 @@ def is_blank(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether a text has only printable Latin characters, as most have: it needs no pattern."""
-    return text.isprintable() and max(text, default="") < _COMBINING_GRAPHEME_JOINER
+    """Return whether a text needs no pattern, as most do not: a phone shows each of its characters."""
+    return text.isprintable() and _PRINTABLE_ODDITIES.isdisjoint(text)
 
 
 def _visible(text: str) -> str:

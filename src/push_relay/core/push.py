@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from push_relay.core.errors import (
@@ -15,6 +14,7 @@ from push_relay.core.errors import (
 )
 from push_relay.core.event import Event, sha256_hex
 from push_relay.core.outcomes import DISPOSITIONS, Disposition, Outcome, code_of, safe_detail, verdict
+from push_relay.core.quick_dataclass import dataclass, replace
 
 #: The name of the account of a route that names none.
 DEFAULT_ACCOUNT = "default"

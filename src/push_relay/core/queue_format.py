@@ -37,12 +37,12 @@ import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.event import Event, Replay, safe_id
 from push_relay.core.inbound.request import MAX_BODY
+from push_relay.core.quick_dataclass import dataclass, replace, values_of
 from push_relay.core.strict_json import parse_queued
 
 SOURCE_ATTRIBUTE = "source"
@@ -271,7 +271,7 @@ def pack(event: Event) -> Packed:
     The text is ASCII, because SQS refuses some characters that JSON allows. Optional fields at their default
     are not written, so that a version which does not know them can read the message.
     """
-    document = {field.name: getattr(event, field.name) for field in fields(event)}
+    document = values_of(event)
     for name, default in _OPTIONAL_FIELDS.items():
         if document[name] == default:
             del document[name]

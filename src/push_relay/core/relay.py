@@ -10,7 +10,6 @@ and settles each push. The entrypoints decide what happens to the message that c
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 from push_relay.core.clock import TimeLeft
@@ -23,6 +22,7 @@ from push_relay.core.errors import UnknownAccount
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Push, Receipt
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.translator import Translator
 
 

@@ -6,7 +6,6 @@ message of its own, because its sender does not send it again; if none is, the r
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.errors import MalformedRequest, MappingFailed, SchemaViolation, Violation
@@ -14,6 +13,7 @@ from push_relay.core.event import Arrival, sha256_hex
 from push_relay.core.inbound.items import Item, Items, Unreadable, as_document
 from push_relay.core.intake import Forward, Forwarded, Part
 from push_relay.core.queue_format import RejectedItem
+from push_relay.core.quick_dataclass import dataclass, replace
 from push_relay.core.rules.expression import RequestFields
 from push_relay.core.rules.source import Source
 from push_relay.core.strict_json import JsonObject

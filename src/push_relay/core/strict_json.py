@@ -44,8 +44,9 @@ RECEIVED = Limits(MAX_DEPTH, MAX_PARTS, MAX_TEXT)
 QUEUED = Limits(MAX_DEPTH + 10, MAX_PARTS + 10_000, MAX_TEXT)
 #: Digits of one number; CPython itself refuses more than 4,300 for a whole number.
 MAX_DIGITS = 400
-_HALVES = re.compile("[\ud800-\udfff]+")
-_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+# Compiled when they are first used.
+_HALVES = "[\ud800-\udfff]+"
+_PAIR = "[\ud800-\udbff][\udc00-\udfff]"
 _BOM = b"\xef\xbb\xbf"
 #: Quotes that a part can bring: a member has a key and a value.
 _QUOTES_PER_PART = 4
@@ -123,9 +124,9 @@ def check_lines(text: str, lines: Sequence[str]) -> None:
 
 def replace_half_pairs(text: str) -> str:
     """Return a text with U+FFFD for each half of a surrogate pair: such a text has no UTF-8."""
-    if _HALVES.search(text) is None:
+    if re.search(_HALVES, text) is None:
         return text
-    return _with_replacements(_PAIR.sub(_joined, text))
+    return _with_replacements(re.sub(_PAIR, _joined, text))
 
 
 def _joined(pair: re.Match[str]) -> str:
@@ -134,7 +135,7 @@ def _joined(pair: re.Match[str]) -> str:
 
 def _with_replacements(text: str) -> str:
     # A run of halves is one match, because a body can hold 700,000 of them.
-    return _HALVES.sub(lambda run: "\ufffd" * len(run[0]), text)
+    return re.sub(_HALVES, lambda run: "\ufffd" * len(run[0]), text)
 
 
 def decode(raw: bytes) -> str:
@@ -294,11 +295,11 @@ def _without_halves(value: Json) -> Json:
         for index, item in enumerate(value):
             value[index] = _without_halves(item)
     elif isinstance(value, dict):
-        for key in [key for key in value if _HALVES.search(key)]:
+        for key in [key for key in value if re.search(_HALVES, key)]:
             value[_with_replacements(key)] = value.pop(key)
         for key, item in value.items():
             value[key] = _without_halves(item)
-    elif isinstance(value, str) and _HALVES.search(value):
+    elif isinstance(value, str) and re.search(_HALVES, value):
         return _with_replacements(value)
     return value
 

@@ -5,13 +5,13 @@ with it what an event would become.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from push_relay.core.delivery.batching import can_be_batched
 from push_relay.core.event import Event, sha256_hex
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import fit
 from push_relay.core.push import Push, Receipt, Recipient, Wording, of_account
+from push_relay.core.quick_dataclass import dataclass, replace
 from push_relay.core.rules.recognition import Sources
 from push_relay.core.rules.routes import Route
 from push_relay.core.rules.routing import Routing

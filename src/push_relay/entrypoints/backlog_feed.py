@@ -8,7 +8,6 @@ event is dead-lettered for its neighbour's crash.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from threading import Lock
 
 from push_relay.core.clock import Clock
@@ -31,6 +30,7 @@ from push_relay.core.errors import (
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import Push, Receipt
 from push_relay.core.queue_format import EVENT_ATTRIBUTE
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.relay import Relay
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.queue_record import MAX_CRASHES, QueueRecord

@@ -16,7 +16,6 @@ repeated as a whole, or that handles a record that may crash it, leaves the drai
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from push_relay.core.clock import Clock, TimeLeft
@@ -28,6 +27,7 @@ from push_relay.core.event import Arrival, Event
 from push_relay.core.inbound import envelope
 from push_relay.core.outcomes import Disposition, code_of, safe_detail
 from push_relay.core.push import DEFAULT_ACCOUNT, Push, Receipt
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.relay import Relay
 from push_relay.core.rules.recogniser import Recogniser
 from push_relay.entrypoints.drain import Backlogs, Drainer

@@ -1,7 +1,6 @@
 """The delivery mode `direct`: an accepted event is delivered within the HTTP call that brought it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.errors import PayloadTooLarge, QueueUnavailable, RelayError
@@ -10,6 +9,7 @@ from push_relay.core.intake import Forwarded
 from push_relay.core.outcomes import Disposition, code_of, verdict
 from push_relay.core.push import Receipt
 from push_relay.core.queue_format import RejectedItem, bare, pack
+from push_relay.core.quick_dataclass import dataclass, replace
 from push_relay.core.relay import Relay
 from push_relay.entrypoints.ending import Ending
 from push_relay.entrypoints.queue_record import QueueRecord

@@ -1,7 +1,6 @@
 """Drain the backlog: send what is due, until nothing is or until the invocation's time is up."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.backlog import Shelf
@@ -10,6 +9,7 @@ from push_relay.core.delivery.wake_up import ALL, woken_account
 from push_relay.core.errors import RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import code_of, safe_detail
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.entrypoints.backlog_feed import BacklogFeed, FeedParts
 
 #: Seconds until another worker drains an account that this one must not drain.

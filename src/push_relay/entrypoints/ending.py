@@ -1,7 +1,6 @@
 """Requeue or dead-letter an event, or parts of it, as the receipts of its pushes demand."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from push_relay.core.clock import Clock
 from push_relay.core.delivery.parking import Parking
@@ -9,6 +8,7 @@ from push_relay.core.errors import PayloadTooLarge, RelayError
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Disposition
 from push_relay.core.queue_format import Packed, as_received, pack
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.entrypoints.ports import Queues
 from push_relay.entrypoints.queue_record import QueueRecord, reason_of
 

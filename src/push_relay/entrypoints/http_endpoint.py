@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +20,7 @@ from push_relay.core.inbound.request import HttpRequest, is_http, unwrap
 from push_relay.core.intake import Intake
 from push_relay.core.outcomes import code_of, verdict
 from push_relay.core.push import Receipt
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.trust.handshakes.base import Notice, Reply
 from push_relay.entrypoints.answers import (
     Response,

@@ -11,11 +11,11 @@ are handled one by one, and finished ones are deleted in between.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.errors import QueueUnavailable
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.entrypoints.ports import Queues
 from push_relay.entrypoints.queue_record import QueueRecord
 from push_relay.telemetry import Telemetry

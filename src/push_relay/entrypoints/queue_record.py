@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from typing import Any
 
@@ -15,6 +14,7 @@ from push_relay.core.errors import BudgetExhausted, ConnectionsBusy, RelayError
 from push_relay.core.event import Event, safe_id
 from push_relay.core.outcomes import Disposition
 from push_relay.core.push import DEFAULT_ACCOUNT, Receipt, part_of
+from push_relay.core.quick_dataclass import dataclass, replace
 
 #: Crashes after which the relay dead-letters a message of a standard queue.
 MAX_CRASHES = 5
@@ -50,7 +50,7 @@ class QueueRecord:
     crashes: int = 0
     behind: Sequence["QueueRecord"] = ()
     event: Event | None = None
-    receipts: Sequence[Receipt] = field(default=())
+    receipts: Sequence[Receipt] = ()
     noted_at: float = 0.0
 
     @classmethod

@@ -28,12 +28,12 @@ The items contain wording and recipients, which are payload: encrypted at rest, 
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.delivery.batching import Added, BatchedPush, Window, overflow
 from push_relay.core.push import Recipient, RecipientKind, Wording
+from push_relay.core.quick_dataclass import replace, values_of
 
 #: Seconds that a window is kept after its end.
 KEPT_SECS = 14 * 24 * 3600
@@ -234,8 +234,8 @@ def _entries(item: Item) -> dict[str, BatchedPush]:
 
 def _stored(entry: BatchedPush) -> dict[str, object]:
     """Return a push's JSON. The wording's name is `message`, which the version before reads and writes."""
-    fields = asdict(entry)
-    fields["message"] = fields.pop("wording")
+    fields = values_of(entry)
+    fields["message"] = values_of(fields.pop("wording"))
     return fields
 
 

@@ -11,7 +11,6 @@ stored there, and notes another one only if the first has closed, or is full, wi
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from push_relay.core.graphemes import ELLIPSIS
 from push_relay.core.outcomes import Outcome
 from push_relay.core.phone_text import clean_line, fit
 from push_relay.core.push import BATCHED, DEFAULT_ACCOUNT, Push, Receipt, Recipient, Wording, of_account
+from push_relay.core.quick_dataclass import dataclass, replace
 
 #: Segments that are tried before a push is parked. They can be full, or closed by a faster clock.
 MAX_TRIES = 20

@@ -6,12 +6,12 @@ cannot change the JSON or XML around it.
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import Any
 
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Push, RecipientKind
 from push_relay.core.push_format import PushFormat
+from push_relay.core.quick_dataclass import dataclass, replace
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
@@ -26,9 +26,9 @@ _FIELDS = {
 # The function of saxutils is not used for these four characters, because its import takes time.
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 # Characters that XML 1.0 cannot hold, in any spelling (https://www.w3.org/TR/xml/#charsets).
-# Compiled when it is first used, because that takes milliseconds.
+# Compiled when they are first used, because that takes milliseconds.
 _NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_NOT_UTF8 = "[\ud800-\udfff]"
 _REPLACEMENT = "\ufffd"
 _HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _VENDOR_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -48,17 +48,22 @@ def encode(push: Push, credentials: Credentials, push_format: PushFormat, *, xml
     A character of title or body that the format cannot contain becomes U+FFFD. A recipient or a key must not
     be changed in this way: raises MappingFailed, CredentialsUnavailable.
     """
-    lacking = re.compile(_NOT_XML) if push_format is PushFormat.XML else _NOT_UTF8
-    if lacking.search(push.recipient.value):
+    lacking = _NOT_XML if push_format is PushFormat.XML else _NOT_UTF8
+    if _replaced(lacking, push.recipient.value) != push.recipient.value:
         raise MappingFailed(f"the recipient holds a character that {push_format.name} cannot")
-    if lacking.search(credentials.integration_key):
+    if _replaced(lacking, credentials.integration_key) != credentials.integration_key:
         raise CredentialsUnavailable(f"the integration key holds a character that {push_format.name} cannot")
     wording = push.wording
-    title, body = (lacking.sub(_REPLACEMENT, text) for text in (wording.title, wording.body))
+    title, body = (_replaced(lacking, text) for text in (wording.title, wording.body))
     fields = _fields(replace(push, wording=replace(wording, title=title, body=body)), credentials)
     if push_format is PushFormat.XML:
         return _xml(fields, xml_root)
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _replaced(pattern: str, text: str) -> str:
+    """Return a text with a replacement for each character that a pattern finds. It finds no printable one."""
+    return text if text.replace("\n", "").isprintable() else re.sub(pattern, _REPLACEMENT, text)
 
 
 def _fields(push: Push, credentials: Credentials) -> dict[str, str | int]:

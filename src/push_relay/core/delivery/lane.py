@@ -7,7 +7,6 @@ its own pushes wait.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from push_relay.core.account import Account
@@ -29,6 +28,7 @@ from push_relay.core.errors import VendorRejected
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome
 from push_relay.core.push import Push, Receipt
+from push_relay.core.quick_dataclass import dataclass, replace
 
 
 class Feed(Protocol):

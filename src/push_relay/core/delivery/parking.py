@@ -7,7 +7,6 @@ once a minute, finds the rest.
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from random import SystemRandom
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from push_relay.core.delivery.permit_session import LanePermits
 from push_relay.core.errors import ConnectionsBusy, RelayError
 from push_relay.core.event import Event
 from push_relay.core.push import BATCHED
+from push_relay.core.quick_dataclass import dataclass
 
 #: The longest time in seconds for which a wake-up can be delayed. A tick finds what is due later.
 LONGEST_WAKE_UP_SECS = 900.0

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from push_relay.core.account import Account
@@ -11,6 +10,7 @@ from push_relay.core.delivery.sender import Sender
 from push_relay.core.delivery.threads import Threads
 from push_relay.core.event import Event
 from push_relay.core.push import Push, Receipt
+from push_relay.core.quick_dataclass import dataclass
 
 #: Pushes for each connection that are claimed together, at most.
 AHEAD = 16

@@ -1,7 +1,6 @@
 """Send one push: claim it, send it, and record its outcome. docs/reliability.md lists the second pushes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
@@ -23,6 +22,7 @@ from push_relay.core.errors import (
 from push_relay.core.event import Event
 from push_relay.core.outcomes import Outcome, code_of, safe_detail
 from push_relay.core.push import Push, Receipt
+from push_relay.core.quick_dataclass import dataclass, replace
 
 #: Seconds that an invocation keeps for settling, acknowledging and logging.
 SETTLE_MARGIN_SECS = 1.5

@@ -8,7 +8,6 @@ a body is read strictly, and only if its content type is the format's own.
 import base64
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from urllib.parse import parse_qsl
 
@@ -18,6 +17,7 @@ from push_relay.core.inbound.formats.registry import DEFAULT_FORMAT, FORMATS
 from push_relay.core.inbound.items import Items
 from push_relay.core.inbound.media_type import FORM, media_type
 from push_relay.core.inbound.request import MAX_BODY
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.strict_json import MAX_TEXT, JsonObject
 
 #: Fields of a form; Twilio sends some thirty.

@@ -20,7 +20,6 @@ envelope nor attributes has `sqs-queue`. events/ has a real message of each shap
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -39,6 +38,7 @@ from push_relay.core.queue_format import (
     sqs_attributes,
     unpack,
 )
+from push_relay.core.quick_dataclass import dataclass, replace
 from push_relay.core.strict_json import JsonObject, parse_object, replace_half_pairs
 
 _EVENTBRIDGE_HEADERS = ("source", "detail-type", "account", "region", "time")

@@ -8,11 +8,11 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.strict_json import replace_half_pairs
 
 #: Bytes of a body, as received and decompressed. A body that no queue message can hold, compressed, is

@@ -3,11 +3,11 @@
 Only `receive` uses this. `event_rules.py` has the rules for the events of an admitted request.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from push_relay.core.inbound.body import ALL_FIELDS, BodyFormat
 from push_relay.core.inbound.request import CORRELATION_HEADERS
+from push_relay.core.quick_dataclass import replace
 from push_relay.core.rules.answer import FixedAnswer, read_answer
 from push_relay.core.rules.expression import NO_FIELDS, Expression, read_expression
 from push_relay.core.rules.source_file import EventTable, SourceFile

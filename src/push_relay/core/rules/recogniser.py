@@ -1,10 +1,10 @@
 """The recogniser makes events of messages that AWS delivered and that `receive` did not queue."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from push_relay.core.errors import ConfigurationInvalid, SchemaViolation
 from push_relay.core.event import Arrival, Event
+from push_relay.core.quick_dataclass import dataclass, replace
 from push_relay.core.rules.recognition import Sources, hint, known, recognised
 from push_relay.core.rules.routing import Routing
 

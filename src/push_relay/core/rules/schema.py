@@ -5,13 +5,13 @@ matched by an engine that is linear in the text, so that no pattern can run away
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
 from push_relay.core.errors import ConfigurationInvalid, SchemaViolation, Violation
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.strict_json import Json, JsonObject
 
 _Required = jsonschema_rs.ValidationErrorKind.Required

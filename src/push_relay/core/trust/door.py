@@ -3,11 +3,11 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, Unauthenticated, UnknownSource
+from push_relay.core.quick_dataclass import dataclass, replace
 from push_relay.core.secret_text import visible
 from push_relay.core.trust.schemes.proof import SECRET, Evidence, Keys, Scheme, Verified, no_fit
 from push_relay.core.trust.schemes.secret_form import readings_of

@@ -12,9 +12,9 @@ requests. docs/security.md ("Fetched keys") has the reasons.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from push_relay.core.errors import CredentialsUnavailable
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.trust.certificates import KnownCertificates
 
 #: Seconds after which a set of keys is fetched again. A key that its owner has removed ends by then.

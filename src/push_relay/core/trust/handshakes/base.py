@@ -7,11 +7,11 @@ proof: by GET, HEAD and OPTIONS, and a few by POST, which are recognised by thei
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from push_relay.core.errors import MalformedRequest
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.strict_json import JsonObject, parse
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: message's UnsubscribeURL can end it. AWS accepts it only in a signed call.
 #: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
 PROTECTED = "&AuthenticateOnUnsubscribe=true"
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 #: A text that may be sent back unchanged: printable ASCII, bounded.
 _TOKEN = re.compile(r"[\x20-\x7e]{1,1024}")
 
@@ -38,7 +39,7 @@ class Reply:
 
     body: str
     content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     notice: Notice | None = None
     status: int = 200
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from push_relay.core.errors import (
@@ -15,6 +14,7 @@ from push_relay.core.errors import (
     HandshakeRefused,
     MalformedRequest,
 )
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.strict_json import parse
 from push_relay.core.trust.handshakes.base import HandshakeRequest, Reply
 from push_relay.core.trust.handshakes.row import ANY, MAX_QUESTION, PRINTABLE, Row
@@ -25,6 +25,7 @@ _SETTING = re.compile(r"\{setting:([a-z-]+)\}")
 #: The status of a setting that does not fit, by its error.
 _REFUSALS: Final = {403: HandshakeRefused, 404: HandshakeNotFound}
 _ABSENT: Final = object()
+_NO_SETTINGS: Final[Mapping[str, str]] = {}
 TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -37,7 +38,7 @@ class Means:
     url       the webhook's URL, without a query
     """
 
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = _NO_SETTINGS
     key: bytes = b""
     url: str = ""
 

@@ -6,10 +6,10 @@ never be able to sign, and a key that signs is never compared.
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from push_relay.core.errors import CredentialsUnavailable, RelayError, SignatureInvalid, SignatureMissing
 from push_relay.core.event import sha256_hex
+from push_relay.core.quick_dataclass import replace
 from push_relay.core.trust.schemes.proof import (
     SECRET,
     SIGNING_KEY,

@@ -4,11 +4,11 @@ import base64
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from push_relay.core.errors import CredentialsUnavailable, SignatureInvalid, SignatureMissing
+from push_relay.core.quick_dataclass import dataclass
 from push_relay.core.trust.schemes.secret_form import SecretForm, text_form
 
 #: The members of a stored object that hold secrets: what a scheme has by its nature, and, for a source that
@@ -78,7 +78,7 @@ class Evidence:
     keys: Keys | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Verified:
     """The content that a proof covers, and the sender's id of the event if that is covered too.
 
@@ -87,12 +87,14 @@ class Verified:
             and the second attempt would be another event
     content whether the content is covered at all: a shared token proves only the sender
     secret  the secret that the request fits, of those in the evidence; empty if none takes part
+
+    It has no repr, so that the secret cannot be logged.
     """
 
     signed: bytes
     event_id: str | None = None
     content: bool = True
-    secret: bytes = field(default=b"", repr=False)
+    secret: bytes = b""
 
 
 #: Returns what the proof covers, or raises SignatureMissing, SignatureInvalid or Stale.
@@ -126,7 +128,7 @@ class Scheme:
     """
 
     verify: Verify
-    secret: SecretForm = text_form()  # noqa: RUF009 (immutable)
+    secret: SecretForm = text_form()
     form_verify: Verify | None = None
     challenge: str | None = None
     secret_places: tuple[SecretPlace, ...] = ()
