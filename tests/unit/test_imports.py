@@ -86,6 +86,7 @@ COMMON = {
     "core.rules",
     "core.rules.configuration",
     "core.rules.event_rules",
+    "core.rules.evaluation",
     "core.rules.expression",
     "core.rules.findings",
     "core.rules.functions",

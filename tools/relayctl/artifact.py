@@ -44,7 +44,6 @@ SOURCES_VARIABLE: Final = "RELAYCTL_BUILD_SOURCES"
 _UNUSED: Final = (
     "bin",
     "botocore/cacert.pem",  # the directory of authorities replaces it
-    *("botocore/crt", "botocore/docs"),
     "dateutil/zoneinfo",  # botocore reads no zones
     # cryptography was built with it, and only needs its module `_cffi_backend`.
     *("cffi", "cffi-*.dist-info", "pycparser", "pycparser-*.dist-info"),
