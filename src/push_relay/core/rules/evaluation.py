@@ -198,8 +198,8 @@ def _call(node: _Node) -> Evaluate:
 
     def evaluate(value: Any) -> Any:
         given = [argument(value) for argument in arguments]
-        for kinds, each in zip(takes, given, strict=False):
-            if kinds and type(each).__name__ not in kinds:
+        for number, kinds in takes:
+            if type(given[number]).__name__ not in kinds:
                 return None
         try:
             return function(_FUNCTIONS, *given)
@@ -209,8 +209,8 @@ def _call(node: _Node) -> Evaluate:
     return evaluate
 
 
-def _takes(name: str, count: int) -> list[list[str]] | None:
-    """Return the names of Python's types that a function takes for each argument; none: all.
+def _takes(name: str, count: int) -> list[tuple[int, frozenset[str]]] | None:
+    """Return the names of Python's types that a function takes, by the numbers of arguments; without: all.
 
     Returns None if the arguments are checked in another way, or if their number is wrong.
     """
@@ -221,7 +221,9 @@ def _takes(name: str, count: int) -> list[list[str]] | None:
     if count < len(signature) or (count > len(signature) and not is_variadic):
         return None
     return [
-        [python for kind in argument["types"] for python in REVERSE_TYPES_MAP[kind]] for argument in signature
+        (number, frozenset(python for kind in argument["types"] for python in REVERSE_TYPES_MAP[kind]))
+        for number, argument in enumerate(signature)
+        if argument["types"]
     ]
 
 
