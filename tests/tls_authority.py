@@ -16,15 +16,20 @@ def name(text: str) -> x509.Name:
 
 
 def issued(
-    key: ec.EllipticCurvePrivateKey, issuer_key: ec.EllipticCurvePrivateKey, *, authority: bool, address: str
+    key: ec.EllipticCurvePrivateKey,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    *,
+    authority: bool,
+    address: str,
 ) -> x509.Certificate:
     """Return a certificate of a key: an authority's own, or a server's at an address."""
     now = dt.datetime.now(dt.UTC)
     signs = x509.KeyUsage(True, False, False, False, False, authority, authority, False, False)  # noqa: FBT003
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name("authority" if authority else "server"))
-        .issuer_name(name("authority"))
+        .subject_name(name(issuer if authority else "server"))
+        .issuer_name(name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
@@ -52,18 +57,18 @@ def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 class Authority:
     """An authority whose certificate the machine trusts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, subject: str = "authority") -> None:
         """Make its certificate."""
-        self._folder = folder
+        self._folder, self._subject = folder, subject
         self._key = ec.generate_private_key(ec.SECP256R1())
-        own = issued(self._key, self._key, authority=True, address="")
+        own = issued(self._key, self._key, subject, authority=True, address="")
         self.file = folder / "authority.pem"
         self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
     def server(self, address: str = "127.0.0.1") -> ssl.SSLContext:
         """Return the context of a server at an address."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = issued(key, self._key, authority=False, address=address)
+        certificate = issued(key, self._key, self._subject, authority=False, address=address)
         chain = self._folder / "server.pem"
         chain.write_bytes(pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

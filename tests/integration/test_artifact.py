@@ -112,7 +112,7 @@ def test_the_artifact_contains_the_licences(artifact: Path) -> None:
 def test_botocore_finds_a_special_endpoint_without_the_other_descriptions(
     artifact: Path, service: str
 ) -> None:
-    """Most of botocore's data is left out. What is left is enough for what the relay leaves to botocore."""
+    """Most of botocore's data is left out. The rest is enough for the cases that are left to botocore."""
     code = f"""
 import os
 os.environ["AWS_USE_FIPS_ENDPOINT"] = "true"

@@ -135,7 +135,7 @@ def test_an_answer_is_read_and_repeated_as_by_boto3(
 def test_an_answer_that_is_lost_is_asked_for_again(
     monkeypatch: pytest.MonkeyPatch, answers: list[bytes], code: str, requests: int
 ) -> None:
-    """boto3 takes half an answer, and what is none, for an empty one: a refused claim would be granted."""
+    """boto3 takes half an answer, and a text, for an empty answer: a refused claim would be granted."""
     with server(answers, monkeypatch) as ours:
         assert (outcome()[0], ours.requests) == (code, requests)
 
@@ -165,7 +165,7 @@ def test_a_service_may_ask_for_a_longer_pause(monkeypatch: pytest.MonkeyPatch) -
     assert all(pause <= 0.025 for pause in pauses[2:])
 
 
-def test_nothing_of_an_answer_or_a_request_is_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_quotes_neither_the_answer_nor_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """The text goes to the log."""
     answers = [failed("ValidationException")]
     with server(answers, monkeypatch), pytest.raises(AwsError) as refused:

@@ -27,7 +27,7 @@ REGIONS = [
 
 @pytest.fixture(autouse=True)
 def _no_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Leave nothing of this machine's own configuration of AWS."""
+    """Remove this machine's own configuration of AWS."""
     for name in (*KEYS, "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -44,7 +44,7 @@ def endpoint_of_botocore(service: str, region: str) -> str:
 
 
 def test_every_partition_has_a_region_that_is_tried() -> None:
-    """Otherwise the next test would say nothing of China or of AWS's closed clouds."""
+    """Otherwise the next test would leave out China and AWS's closed clouds."""
     begins = {region.split("-")[0] for _, region in REGIONS}
     assert {"eu", "us", "cn"} <= begins
     assert any(region.startswith("us-gov-") for _, region in REGIONS)

@@ -7,12 +7,12 @@ one of the same subject. https://docs.openssl.org/3.0/man1/openssl-rehash/
 from collections import Counter
 from pathlib import Path
 
-#: What a PEM file's certificates end with.
+#: The end of a certificate in a PEM file.
 _END = b"-----END CERTIFICATE-----"
 
 
 class InvalidAuthoritiesError(Exception):
-    """A file has something else than certificates. The text says which."""
+    """A file has something else than certificates. The text names the file."""
 
 
 def write_trusted(directory: Path) -> None:

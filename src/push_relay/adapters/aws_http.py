@@ -52,6 +52,8 @@ _THROTTLED = frozenset(
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
 _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
+#: An encoder is made once, because `json.dumps` makes one for each call.
+_JSON = json.JSONEncoder(separators=(",", ":"))
 _OK = 200
 _REFUSED = 300
 
@@ -114,7 +116,7 @@ class AwsClient:
 
         Binary values are texts in Base64, in the arguments and in the answer.
         """
-        body = json.dumps(arguments, separators=(",", ":")).encode()
+        body = _JSON.encode(arguments).encode()
         attempt = 1
         while True:
             answer = self._attempt(operation, body)
@@ -142,7 +144,7 @@ class AwsClient:
         longest = _PAUSES_SECS.get(self.service.name, _PAUSE_SECS)
         if failed.is_throttled:
             longest = _THROTTLED_PAUSE_SECS
-        pause = random.random() * longest  # noqa: S311 (spreads attempts, and is no secret)
+        pause = random.random() * longest  # noqa: S311 (it spreads attempts, and is not a secret)
         return min(PAUSE_SECS, max(pause, failed.retry_after_secs))
 
 

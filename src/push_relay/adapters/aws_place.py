@@ -1,8 +1,8 @@
-"""Where AWS's services are, and whose credentials call them: what botocore would find, without botocore.
+"""The region, the endpoints and the credentials for AWS, as botocore would find them, without botocore.
 
-A Lambda function has its region and its role's credentials in its environment. What is rare is left to
-botocore, which is imported for it: credentials from elsewhere, FIPS and dual-stack endpoints, and a region in
-a profile.
+A Lambda function has its region and its role's credentials in its environment. Rare cases are left to
+botocore, which is imported for them: credentials from elsewhere, FIPS and dual-stack endpoints, and a region
+in a profile.
 """
 
 import os

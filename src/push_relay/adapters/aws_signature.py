@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -29,8 +30,6 @@ class Signer:
 
     def __init__(self, service: str, region: str) -> None:
         self._service, self._region = service, region
-        # The key of a day, with what it was made of: it costs as much as the rest of the signature.
-        self._key: tuple[str, str, bytes] = ("", "", b"")
 
     def signed(
         self,
@@ -56,22 +55,21 @@ class Signer:
         request = f"POST\n{quote(path or '/', safe='/~')}\n\n{canonical}\n{names}\n{_sha256(body)}"
         scope = f"{moment[:8]}/{self._region}/{self._service}/aws4_request"
         text = f"{_ALGORITHM}\n{moment}\n{scope}\n{_sha256(request.encode())}"
-        signature = _hmac(self._day_key(credentials.secret_key, moment[:8]), text).hex()
+        key = _key(credentials.secret_key, moment[:8], self._region, self._service)
+        signature = _hmac(key, text).hex()
         result["Authorization"] = (
             f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}"
         )
         return result
 
-    def _day_key(self, secret_key: str, day: str) -> bytes:
-        secret, of_day, key = self._key
-        if (secret, of_day) != (secret_key, day):
-            key = f"AWS4{secret_key}".encode()
-            for part in (day, self._region, self._service, "aws4_request"):
-                key = _hmac(key, part)
-            # One assignment, because several threads sign.
-            self._key = (secret_key, day, key)
-        return key
+
+@lru_cache(maxsize=8)  # it costs as much as the rest of a signature, and is the same for a day
+def _key(secret_key: str, day: str, region: str, service: str) -> bytes:
+    key = f"AWS4{secret_key}".encode()
+    for part in (day, region, service, "aws4_request"):
+        key = _hmac(key, part)
+    return key
 
 
 def _hmac(key: bytes, text: str) -> bytes:

@@ -18,6 +18,8 @@ from push_relay.core.rules.answer import FixedAnswer
 RETRY_AFTER_SECS = 60
 
 type Response = dict[str, Any]
+#: An encoder is made once, because `json.dumps` makes one for each call.
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 def gravity(receipt: Receipt) -> tuple[bool, bool]:
@@ -78,7 +80,7 @@ def respond(
         "X-Correlation-Id": correlation_id,
         **(headers or {}),
     }
-    text = json.dumps(body, separators=(",", ":"))
+    text = _JSON.encode(body)
     return {"statusCode": int(status), "headers": given, "body": text, "isBase64Encoded": False}
 
 

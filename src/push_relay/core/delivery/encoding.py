@@ -11,7 +11,7 @@ from typing import Any
 from push_relay.core.errors import CredentialsUnavailable, MappingFailed
 from push_relay.core.push import Push, RecipientKind
 from push_relay.core.push_format import PushFormat
-from push_relay.core.quick_dataclass import dataclass, replace
+from push_relay.core.quick_dataclass import dataclass
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
@@ -31,6 +31,7 @@ _NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _NOT_UTF8 = "[\ud800-\udfff]"
 _REPLACEMENT = "\ufffd"
 _HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # `json.dumps` would make one each time
 _VENDOR_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -55,10 +56,8 @@ def encode(push: Push, credentials: Credentials, push_format: PushFormat, *, xml
         raise CredentialsUnavailable(f"the integration key holds a character that {push_format.name} cannot")
     wording = push.wording
     title, body = (_replaced(lacking, text) for text in (wording.title, wording.body))
-    fields = _fields(replace(push, wording=replace(wording, title=title, body=body)), credentials)
-    if push_format is PushFormat.XML:
-        return _xml(fields, xml_root)
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    fields = _fields(push, title, body, credentials)
+    return _xml(fields, xml_root) if push_format is PushFormat.XML else _JSON.encode(fields).encode("utf-8")
 
 
 def _replaced(pattern: str, text: str) -> str:
@@ -66,15 +65,15 @@ def _replaced(pattern: str, text: str) -> str:
     return text if text.replace("\n", "").isprintable() else re.sub(pattern, _REPLACEMENT, text)
 
 
-def _fields(push: Push, credentials: Credentials) -> dict[str, str | int]:
+def _fields(push: Push, title: str, body: str, credentials: Credentials) -> dict[str, str | int]:
     """Return the fields in alphabetical order, which the vendor's XML reader requires."""
     fields: dict[str, str | int | None] = {
-        "Body": push.wording.body,
+        "Body": body,
         "CompanyId": credentials.company_id,
         "ExpirySecs": push.wording.expiry_secs,
         "IntegrationKey": credentials.integration_key,
         "Sound": push.wording.sound,
-        "Title": push.wording.title,
+        "Title": title,
         _FIELDS[push.recipient.kind]: push.recipient.value,
     }
     return {name: value for name, value in fields.items() if value is not None}
