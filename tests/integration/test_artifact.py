@@ -22,6 +22,7 @@ from push_relay.adapters.tls import AUTHORITIES, VENDOR_AUTHORITIES
 from relayctl import artifact as building
 from relayctl.deploy import host_architecture
 from relayctl.project import ROOT
+from relayctl.slimming import blank_symbols
 from rie import lambda_function
 from sandbox import Account, SandboxServer
 from sandbox_client import COMPANY_ID, KEY
@@ -143,6 +144,17 @@ def test_every_module_is_compiled_for_a_read_only_disk(artifact: Path) -> None:
         header = compiled.read_bytes()[:8]
         assert header[:4] == MAGIC_NUMBER
         assert int.from_bytes(header[4:], "little") == _UNCHECKED_HASH
+
+
+def test_packages_are_compiled_and_have_no_symbols_for_debuggers(artifact: Path) -> None:
+    """The relay's own modules keep their sources, for people."""
+    sources = {path.relative_to(artifact).parts[0] for path in artifact.rglob("*.py")}
+    assert sources == {"push_relay"}
+    for library in artifact.rglob("*.so"):
+        again = artifact.with_name(library.name)
+        again.write_bytes(library.read_bytes())
+        blank_symbols(again)
+        assert again.read_bytes() == library.read_bytes()
 
 
 def test_the_artifact_contains_no_path_of_this_machine(artifact: Path) -> None:

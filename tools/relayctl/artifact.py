@@ -18,9 +18,11 @@ from typing import Final
 
 from push_relay.adapters.catalog import PREPARED_ROUTING
 from push_relay.adapters.tls import AUTHORITIES, VENDOR_AUTHORITIES
+from relayctl import slimming
 from relayctl.authorities import InvalidAuthoritiesError, write_authorities, write_trusted
 from relayctl.prepared_sources import write_prepared, write_routing
 from relayctl.project import ROOT, UV
+from relayctl.slimming import BrokenModuleError, blank_symbols, compile_away
 
 #: The directory in which Lambda unpacks an artifact. The compiled modules name their files there, for
 #: tracebacks.
@@ -45,6 +47,8 @@ _UNUSED: Final = (
     "bin",
     "botocore/cacert.pem",  # the directory of authorities replaces it
     "dateutil/zoneinfo",  # botocore reads no zones
+    "tzdata/zoneinfo/tzdata.zi",  # the same zones as a text
+    "urllib3/contrib/emscripten",
     # cryptography was built with it, and only needs its module `_cffi_backend`.
     *("cffi", "cffi-*.dist-info", "pycparser", "pycparser-*.dist-info"),
     "*.dist-info/RECORD",
@@ -116,7 +120,7 @@ def _packages(platform: str) -> Path:
         platform.encode(),
         sys.version.encode(),
         _REQUIREMENTS.read_bytes(),
-        Path(__file__).read_bytes(),
+        *(Path(file).read_bytes() for file in (__file__, slimming.__file__)),
     ):
         inputs.update(hashlib.sha256(part).digest())
     stored = _STORE / inputs.hexdigest()[:16]
@@ -127,7 +131,12 @@ def _packages(platform: str) -> Path:
         new = Path(directory) / "packages"
         _install(platform, new)
         _prune(new)
-        _compile(new, new)
+        try:
+            compile_away(new, TASK_ROOT)
+        except BrokenModuleError as exc:
+            raise BuildFailedError(str(exc)) from exc
+        for library in new.rglob("*.so"):
+            blank_symbols(library)
         try:
             new.rename(stored)
         except OSError:
