@@ -89,7 +89,7 @@ def parse_queued(text: str) -> Json:
     Raises MalformedRequest, PayloadTooLarge.
     """
     _check_parts(text, QUEUED)
-    value: Json = _reading(text, QUEUED, **_LENIENT_HOOKS)
+    value: Json = _reading(text, QUEUED, _LENIENT)
     if _may_be_deep(text, QUEUED):
         _check_depth(value, QUEUED)
     if len(text) > QUEUED.text:
@@ -191,26 +191,25 @@ def _punctuation(text: str) -> int:
 
 
 def _loads(text: str, limits: Limits) -> Json:
-    hooks = {"parse_constant": _no_constant, "parse_float": _finite, "parse_int": _integer}
-    value: Json = _reading(text, limits, object_pairs_hook=_unique, **hooks)
+    value: Json = _reading(text, limits, _STRICT)
     if _may_hold_half_pairs(text):
         _check_surrogates(value)
     return value
 
 
 def _loads_leniently(text: str, limits: Limits) -> Json:
-    value: Json = _reading(text, limits, **_LENIENT_HOOKS)
+    value: Json = _reading(text, limits, _LENIENT)
     if _may_hold_half_pairs(text):
         written = json.dumps(value, ensure_ascii=False)
         replaced = replace_half_pairs(written)
         # Read again, rather than walked through: keys that have become the same are one, as above.
-        value = value if replaced == written else _reading(replaced, limits, **_LENIENT_HOOKS)
+        value = value if replaced == written else _reading(replaced, limits, _LENIENT)
     return value
 
 
-def _reading(text: str, limits: Limits, **hooks: Any) -> Any:
+def _reading(text: str, limits: Limits, decoder: json.JSONDecoder) -> Any:
     try:
-        return json.loads(text, **hooks)
+        return decoder.decode(text)
     except json.JSONDecodeError as exc:
         # The exception holds the whole document: break the chain.
         raise MalformedRequest(f"the body is not JSON: line {exc.lineno}, column {exc.colno}") from None
@@ -256,11 +255,11 @@ def _integer_or_null(digits: str) -> int | None:
     return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
-_LENIENT_HOOKS: dict[str, Any] = {
-    "parse_constant": _null,
-    "parse_float": _finite_or_null,
-    "parse_int": _integer_or_null,
-}
+# Made once, because `json.loads` makes a decoder for each call.
+_LENIENT = json.JSONDecoder(parse_constant=_null, parse_float=_finite_or_null, parse_int=_integer_or_null)
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+)
 
 
 def _too_deep(limits: Limits) -> MalformedRequest:
