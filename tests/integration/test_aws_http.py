@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,9 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import LocalAws
-from push_relay.adapters import aws, aws_http
+from push_relay.adapters import aws, aws_http, tls
 from push_relay.adapters.aws import AwsClient, AwsError
 from raw_server import Raw, head, raw
+from relayctl.authorities import write_authorities
+from tls_authority import Authority
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -206,6 +209,28 @@ def _headers(sent: bytes) -> Iterator[tuple[str, str]]:
     for line in sent.decode("ascii").split("\r\n")[1:]:
         name, _, value = line.partition(": ")
         yield name.lower(), value
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_service_that_is_not_trusted_gets_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_trusted: bool
+) -> None:
+    """The request has the role's token."""
+    authority = Authority(tmp_path)
+    write_authorities(authority.file, tmp_path / "root" / tls.AUTHORITIES)
+    monkeypatch.setattr(tls, "context", lambda: tls._context(tmp_path / "root" if is_trusted else tmp_path))
+
+    def answer(_server: Raw, connection: socket.socket) -> bool:
+        connection.sendall(answer_of({"Item": {}}))
+        return True
+
+    with raw(answer, authority.server()) as running:
+        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": running.address}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(aws, "_clients", {})
+        expected = ("", {"Item": {}}) if is_trusted else ("its certificate is not one to trust", None)
+        assert outcome() == expected
+        assert running.requests == int(is_trusted)
 
 
 def test_binary_values_and_all_others_come_back_as_they_were_stored(local_stores: LocalAws) -> None:
