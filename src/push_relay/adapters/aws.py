@@ -61,7 +61,7 @@ def _client(name: str) -> AwsClient:
 def _made(service: Service) -> AwsClient:
     region = aws_place.region()
     url = urlsplit(aws_place.endpoint(service.name, region))
-    pool = ConnectionPool(url, _tls, connect_secs=CONNECT_SECS, read_secs=READ_SECS)
+    pool = ConnectionPool(url, _tls, connect_secs=CONNECT_SECS, read_secs=READ_SECS, in_one_piece=True)
     return AwsClient(
         service,
         Signer(service.name, region),

@@ -20,6 +20,7 @@ class ConnectionPool:
     connect_secs  seconds that connecting may take
     read_secs     seconds that sending a request and reading its answer may take
     keep_alive    whether connections are kept after a call
+    in_one_piece  as for `Connection`
     """
 
     def __init__(  # noqa: PLR0913 (all that a pool of connections is)
@@ -30,11 +31,12 @@ class ConnectionPool:
         connect_secs: float,
         read_secs: float,
         keep_alive: bool = True,
+        in_one_piece: bool = False,
         now: Callable[[], Moment] = Moment.now,
     ) -> None:
         self._url, self._context = url, context
         self._connect_secs, self._read_secs, self._keep_alive = connect_secs, read_secs, keep_alive
-        self._now = now
+        self._now, self._in_one_piece = now, in_one_piece
         self._idle: list[Connection] = []  # the last one used is at the end
         self._lock = threading.Lock()
         # The connections are also closed when this pool is garbage.
@@ -72,7 +74,7 @@ class ConnectionPool:
         # They must not stay open, because the server may count them.
         _close_all(useless)
         if taken is None:
-            taken = Connection(self._url, self._tls(), self._now)
+            taken = Connection(self._url, self._tls(), self._now, in_one_piece=self._in_one_piece)
             taken.open(min(deadline, time.monotonic() + self._connect_secs))
         return taken
 

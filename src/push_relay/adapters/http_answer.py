@@ -15,7 +15,7 @@ from socket import socket as Socket  # noqa: N812 (a type)
 
 #: Bytes of one answer that are read at most besides its body: interim answers, heads, chunk sizes, trailers.
 _MAX_OTHER_BYTES = 1024 * 1024
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 16 * 1024
 _MAX_LINE_BYTES, _MAX_HEADERS = 64 * 1024, 100
 _OK, _SWITCHING_PROTOCOLS = 200, 101
 _NO_CONTENT = (204, 304)

@@ -78,11 +78,21 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """A connection to a server, for one call at a time."""
+    """A connection to a server, for one call at a time.
+
+    in_one_piece  whether head and body of a request are sent together, which is quicker. Then a connection that
+                  is lost while it is sent counts as one without an answer
+    """
 
     def __init__(
-        self, url: "SplitResult", context: ssl.SSLContext | None, now: Callable[[], Moment] = Moment.now
+        self,
+        url: "SplitResult",
+        context: ssl.SSLContext | None,
+        now: Callable[[], Moment] = Moment.now,
+        *,
+        in_one_piece: bool = False,
     ) -> None:
+        self._in_one_piece = in_one_piece
         self._host = url.hostname or ""
         self._port = url.port or (443 if context else 80)
         self._context = context
@@ -168,11 +178,14 @@ class Connection:
         if sending is None:
             raise NotConnected("it is closed")
         head = request_head(target, {"Host": self._address, **headers}, len(body))
-        try:
-            sending.settimeout(seconds_left(deadline))
-            sending.sendall(head)
-        except OSError as exc:
-            raise NotConnected(type(exc).__name__) from None
+        if self._in_one_piece:
+            body = head + body
+        else:
+            try:
+                sending.settimeout(seconds_left(deadline))
+                sending.sendall(head)
+            except OSError as exc:
+                raise NotConnected(type(exc).__name__) from None
         try:
             for start in range(0, len(body), _PIECE_BYTES):
                 sending.settimeout(seconds_left(deadline))
