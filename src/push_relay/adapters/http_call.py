@@ -80,8 +80,8 @@ class Answer(NamedTuple):
 class Connection:
     """A connection to a server, for one call at a time.
 
-    in_one_piece  whether head and body of a request are sent together, which is quicker. Then a connection that
-                  is lost while it is sent counts as one without an answer
+    in_one_piece  whether head and body of a request are sent together, which is quicker. Then a connection
+                  that is lost while they are sent counts as one without an answer
     """
 
     def __init__(
