@@ -79,12 +79,13 @@ def unwrap(invocation: Mapping[str, Any]) -> HttpRequest:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    # A dictionary is recognised ten times as fast by its type.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def _text(value: object) -> str:
     """Return a text that has UTF-8: an invocation is JSON, and can hold half of a surrogate pair."""
-    if not isinstance(value, str):
+    if type(value) is not str:
         return ""
     return value if value.isascii() else replace_half_pairs(value)
 

@@ -216,13 +216,11 @@ def _texts(values: Iterable[object]) -> Iterator[str]:
     Only the first values are read.
     """
     for value in islice(_values(values), _MOST_VALUES):
-        match value:
-            case bool():
-                continue
-            case int() | float():
-                yield str(value)
-            case str() if not is_blank(value):
+        if isinstance(value, str):
+            if not is_blank(value):
                 yield value.strip()
+        elif type(value) is int or type(value) is float:  # not true or false
+            yield str(value)
 
 
 def _values(values: Iterable[object]) -> Iterator[object]:
