@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpu_cost import cost
+from push_relay.core import strict_json
 from push_relay.core.errors import MalformedRequest, PayloadTooLarge
 from push_relay.core.inbound.request import MAX_BODY
 from push_relay.core.strict_json import (
@@ -19,6 +20,7 @@ from push_relay.core.strict_json import (
     Limits,
     parse,
     parse_object,
+    parse_queued,
     replace_half_pairs,
 )
 
@@ -307,3 +309,30 @@ def test_the_largest_real_payloads_are_far_below_the_limit(document: object) -> 
     raw = json.dumps(document).encode()
     assert parse(raw) == parse(raw, lenient=True) == document
     assert MAX_PARTS >= 250_000
+
+
+PIECES = (
+    r"\ud83d",
+    r"\uDe00",
+    r"\uDBFF",
+    r"\udc00",
+    r"\\",
+    r"\"",
+    r"\n",
+    r"\u0041",
+    r"\ud7ff",
+    "ud83d",
+    "u",
+    "a",
+    "é",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_half_of_a_pair_is_found_and_a_whole_one_is_none(text: str) -> None:
+    """Half of a pair becomes U+FFFD. A document with emoji alone is not walked through, which takes long."""
+    value = json.loads(f'"{text}"')
+    has_half = any("\ud800" <= character <= "\udfff" for character in value)
+    assert strict_json._holds_half_pairs(f'"{text}"') is has_half
+    read = parse_queued(f'{{"a": "{text}"}}')
+    assert read == {"a": value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")}

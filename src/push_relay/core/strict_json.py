@@ -47,6 +47,8 @@ MAX_DIGITS = 400
 # Compiled when they are first used.
 _HALVES = "[\ud800-\udfff]+"
 _PAIR = "[\ud800-\udbff][\udc00-\udfff]"
+_ESCAPED_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPED_HALF = r"\\u[dD][89a-fA-F]"
 _BOM = b"\xef\xbb\xbf"
 #: Quotes that a part can bring: a member has a key and a value.
 _QUOTES_PER_PART = 4
@@ -94,7 +96,7 @@ def parse_queued(text: str) -> Json:
         _check_depth(value, QUEUED)
     if len(text) > QUEUED.text:
         _check_texts(value, QUEUED)
-    return _without_halves(value) if _may_hold_half_pairs(text) else value
+    return _without_halves(value) if _holds_half_pairs(text) else value
 
 
 def parse_object(
@@ -192,14 +194,14 @@ def _punctuation(text: str) -> int:
 
 def _loads(text: str, limits: Limits) -> Json:
     value: Json = _reading(text, limits, _STRICT)
-    if _may_hold_half_pairs(text):
+    if _holds_half_pairs(text):
         _check_surrogates(value)
     return value
 
 
 def _loads_leniently(text: str, limits: Limits) -> Json:
     value: Json = _reading(text, limits, _LENIENT)
-    if _may_hold_half_pairs(text):
+    if _holds_half_pairs(text):
         written = json.dumps(value, ensure_ascii=False)
         replaced = replace_half_pairs(written)
         # Read again, rather than walked through: keys that have become the same are one, as above.
@@ -303,8 +305,13 @@ def _without_halves(value: Json) -> Json:
     return value
 
 
-def _may_hold_half_pairs(text: str) -> bool:
-    return "\\ud" in text or "\\uD" in text
+def _holds_half_pairs(text: str) -> bool:
+    """Return whether a JSON text escapes half of a surrogate pair. Emoji are often escaped as whole ones."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return False
+    # After an escaped backslash there may be the letters of an escape, which are none.
+    halves = re.sub(_ESCAPED_PAIR, "", text.replace("\\\\", "__"))
+    return re.search(_ESCAPED_HALF, halves) is not None
 
 
 def _check_surrogates(value: Json) -> None:
