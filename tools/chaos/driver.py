@@ -170,8 +170,10 @@ class Driver:
 
     def _jump_if_idle(self) -> bool:
         """Move the clock to the next due time if no worker works. Returns whether nothing is due any more."""
+        now = self.services.run_clock.now()
         rests = [self.services.run_clock.rests_until(worker.slot) for worker in self.pool.busy]
-        if None in rests:
+        # A worker whose rest is over is about to work, although it has not noticed it yet.
+        if any(rest is None or rest <= now for rest in rests):
             return False
         if self._worth_polling and len(self.source.ready) < _MAX_READY:
             self._polled_empty_at = 0.0
@@ -182,7 +184,6 @@ class Driver:
         due_times += [due for due in (*others, self.ticks.next_due()) if due is not None]
         if not due_times:
             return True
-        now = self.services.run_clock.now()
         if later := [due for due in due_times if due > now]:
             target = min(later)
             if not rests:
