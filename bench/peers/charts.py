@@ -67,7 +67,9 @@ def events(goals: dict[str, Any], into: Path) -> None:
         if value > most:
             axes.text(most * 0.99, place, f"{value:.0f}, cut off", va="center", ha="right", color="white")
         else:
-            axes.text(value + most / 100, place, f"{value:.1f}", va="center")
+            # Not across the line of the goal.
+            is_near = goal is not None and value <= goal < value + most / 12
+            axes.text((goal if is_near else value) + most / 80, place, f"{value:.1f}", va="center")
         if goal:
             axes.plot([goal, goal], [place - 0.4, place + 0.4], color=GOAL, linewidth=2)
     axes.set_xlim(0, most)

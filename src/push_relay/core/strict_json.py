@@ -309,7 +309,7 @@ def _holds_half_pairs(text: str) -> bool:
     """Return whether a JSON text escapes half of a surrogate pair. Emoji are often escaped as whole ones."""
     if "\\ud" not in text and "\\uD" not in text:
         return False
-    # After an escaped backslash there may be the letters of an escape, which are none.
+    # The letters after an escaped backslash are not an escape.
     halves = re.sub(_ESCAPED_PAIR, "", text.replace("\\\\", "__"))
     return re.search(_ESCAPED_HALF, halves) is not None
 
