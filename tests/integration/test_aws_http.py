@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+import boto_clients
 from local_aws import LocalAws
 from push_relay.adapters import aws, aws_http, tls
 from push_relay.adapters.aws import AwsClient, AwsError
@@ -60,7 +61,8 @@ def server(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def boto(service: str) -> Any:
     """Return boto3's client with the limits that the relay's has."""
-    make: Any = boto3.client
+    # A session of its own: the shared one keeps the credentials of an earlier test.
+    make: Any = boto3.Session().client
     config = Config(
         connect_timeout=aws.CONNECT_SECS,
         read_timeout=aws.READ_SECS,
@@ -239,5 +241,5 @@ def test_binary_values_and_all_others_come_back_as_they_were_stored(local_stores
     client: AwsClient = aws.dynamodb()
     client.call("PutItem", TableName=table.name, Item=ITEM)
     assert client.call("GetItem", TableName=table.name, Key={"pk": ITEM["pk"]})["Item"] == ITEM
-    (found,) = boto3.client("dynamodb").scan(TableName=table.name)["Items"]
+    (found,) = boto_clients.dynamodb().scan(TableName=table.name)["Items"]
     assert bytes(found["packed"]["B"]) == b"\x00\x01\xff"
