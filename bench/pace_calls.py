@@ -46,7 +46,8 @@ class AwsCalls:
                     self.calls.append(call)
 
         AwsClient.call = watched  # type: ignore[method-assign,assignment]
-        hooked("sqs").before.append(self._hold_all)
+        for name in ("SendMessage", "SendMessageBatch"):
+            hooked("sqs").before(name, self._hold_all)
 
     def take(self) -> list[TableCall]:
         """Return the calls since this was called last."""
@@ -54,10 +55,9 @@ class AwsCalls:
             taken, self.calls = self.calls, []
         return taken
 
-    def _hold_all(self, operation: str, parameters: dict[str, Any]) -> None:
-        if operation in {"SendMessage", "SendMessageBatch"}:
-            for message in parameters.get("Entries", [parameters]):
-                self._hold(message)
+    def _hold_all(self, parameters: dict[str, Any]) -> None:
+        for message in parameters.get("Entries", [parameters]):
+            self._hold(message)
 
     def _hold(self, message: MutableMapping[str, Any]) -> None:
         if delay := message.pop("DelaySeconds", 0):

@@ -27,9 +27,9 @@ def test_dynamodb_leaves_some_requests_unprocessed(*, always: bool, count: int, 
     writes = aws_faults._BatchWrites(injector)
     requests = [{"PutRequest": number} for number in range(count)]
     params: Any = {"RequestItems": {"backlog": requests}}
-    writes._leave("BatchWriteItem", params)
+    writes._leave(params)
     answer: dict[str, Any] = {"UnprocessedItems": {}}
-    writes._report("BatchWriteItem", answer)
+    writes._report(answer)
     assert [each["PutRequest"] for each in answer["UnprocessedItems"].get("backlog", [])] == left
     sent = [each["PutRequest"] for each in params["RequestItems"]["backlog"]]
     assert sorted(sent + left) == list(range(count))

@@ -86,10 +86,10 @@ def test_sqs_refuses_some_entries_of_a_call_and_the_worker_is_killed_after_it() 
     injector: Any = Injector(always=True)
     calls = aws_faults._BatchCalls(injector)
     params: Any = {"Entries": [{"Id": "0"}, {"Id": "1"}, {"Id": "2"}]}
-    calls._refuse("SendMessageBatch", params)
+    calls._refuse(params)
     assert params["Entries"] == [{"Id": "2"}]
     answer: dict[str, Any] = {"Successful": [{"Id": "2"}]}
-    calls._report("SendMessageBatch", answer)
+    calls._report(answer)
     assert sorted(entry["Id"] for entry in answer["Failed"]) == ["0", "1"]
     assert answer["Successful"] == [{"Id": "2"}]
     assert injector.killed == ["after_batch_call"]
@@ -100,9 +100,9 @@ def test_a_call_without_a_fault_or_with_one_entry_is_not_changed(*, always: bool
     """A single message fails as a whole, like any other call."""
     calls = aws_faults._BatchCalls(Injector(always=always))  # type: ignore[arg-type]
     params: Any = {"Entries": [{"Id": str(number)} for number in range(count)]}
-    calls._refuse("SendMessageBatch", params)
+    calls._refuse(params)
     answer: dict[str, Any] = {"Successful": list(params["Entries"])}
-    calls._report("SendMessageBatch", answer)
+    calls._report(answer)
     assert len(params["Entries"]) == count
     assert answer == {"Successful": params["Entries"]}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chaos.fault_injector import FaultInjector
-from chaos.hooked_client import HookedClient, hooked
+from chaos.hooked_client import EVERY, HookedClient, hooked
 from push_relay.adapters.aws import AwsError
 from push_relay.adapters.http_call import NoAnswer, NotConnected
 from push_relay.adapters.queue import MAX_DELAY
@@ -47,11 +47,11 @@ class _Service:
 
     def register_hooks(self) -> None:
         """Register the faults with the client."""
-        self.client.before.append(self._fail)
+        self.client.before(EVERY, self._fail)
         real = self.client.client
         real.post = self._losing(real.post)
 
-    def _fail(self, _operation: str, _arguments: Any) -> None:
+    def _fail(self, _arguments: Any) -> None:
         """Let a call fail in the way in which it fails after its last retry."""
         if self.injector.fails(self.name):
             code = _THROTTLED[self.name] if self.injector.chance(0.5) else _BROKEN
@@ -83,13 +83,11 @@ class _BatchCalls:
     def register_hooks(self) -> None:
         """Register the faults with the client. A worker makes one such call at a time."""
         client = hooked("sqs")
-        client.before.append(self._refuse)
-        client.after.append(self._report)
+        client.before("SendMessageBatch", self._refuse)
+        client.after("SendMessageBatch", self._report)
 
-    def _refuse(self, operation: str, params: dict[str, Any]) -> None:
+    def _refuse(self, params: dict[str, Any]) -> None:
         """Refuse some entries of a call, but not all. Sometimes one is queued nevertheless."""
-        if operation != "SendMessageBatch":
-            return
         self._refused = []
         entries = params["Entries"]
         count = min(1 + self.injector.chance(0.5), len(entries) - 1)
@@ -100,10 +98,8 @@ class _BatchCalls:
         if self.injector.chance(0.8):
             params["Entries"] = [entry for entry in entries if entry not in self._refused]
 
-    def _report(self, operation: str, parsed: dict[str, Any] | None) -> None:
+    def _report(self, parsed: dict[str, Any] | None) -> None:
         """Report the refused entries in the answer, then kill the worker in the middle of its request."""
-        if operation != "SendMessageBatch":
-            return
         if self._refused and parsed is not None:
             ids = {entry["Id"] for entry in self._refused}
             kept = [entry for entry in parsed.get("Successful", ()) if entry["Id"] not in ids]
@@ -128,13 +124,11 @@ class _BatchWrites:
     def register_hooks(self) -> None:
         """Register the faults with the client."""
         client = hooked("dynamodb")
-        client.before.append(self._leave)
-        client.after.append(self._report)
+        client.before("BatchWriteItem", self._leave)
+        client.after("BatchWriteItem", self._report)
 
-    def _leave(self, operation: str, params: dict[str, Any]) -> None:
+    def _leave(self, params: dict[str, Any]) -> None:
         """Leave some requests of a call unprocessed, but not all, as DynamoDB does if it throttles."""
-        if operation != "BatchWriteItem":
-            return
         self._left.requests = {}
         ((table, requests),) = params["RequestItems"].items()
         count = min(1 + self.injector.chance(0.5), len(requests) - 1)
@@ -146,10 +140,8 @@ class _BatchWrites:
         # The caller's list must stay as it is: it is repeated from there.
         params["RequestItems"] = {table: [request for request in requests if request not in left]}
 
-    def _report(self, operation: str, parsed: dict[str, Any] | None) -> None:
+    def _report(self, parsed: dict[str, Any] | None) -> None:
         """Report what was left, then kill the worker in the middle of its write."""
-        if operation != "BatchWriteItem":
-            return
         if self._left.requests and parsed is not None:
             parsed["UnprocessedItems"] = {**parsed.get("UnprocessedItems", {}), **self._left.requests}
         self.injector.at("after_batch_write", always=self._happens(self.injector.kill_probability))
@@ -174,9 +166,7 @@ def hook_delays(injector: FaultInjector) -> None:
     prove the same.
     """
 
-    def replace_delay(operation: str, params: dict[str, Any]) -> None:
-        if operation != "SendMessage":
-            return
+    def replace_delay(params: dict[str, Any]) -> None:
         delay = params.pop("DelaySeconds", 0)
         if not delay:
             return
@@ -187,4 +177,4 @@ def hook_delays(injector: FaultInjector) -> None:
             delay = min(MAX_DELAY_SECS, due - injector.clock.now())
         attributes[VISIBLE_AT] = {"DataType": "String", "StringValue": f"{now + delay:.3f}"}
 
-    hooked("sqs").before.append(replace_delay)
+    hooked("sqs").before("SendMessage", replace_delay)

@@ -1,14 +1,17 @@
 """A client of AWS with hooks: around each call, and around each attempt that it makes."""
 
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from push_relay.adapters import aws
 
-#: Is called with an operation and its arguments, which it may change, before the call. May raise AwsError.
-type Before = Callable[[str, dict[str, Any]], None]
-#: Is called with an operation and its answer, which it may change; None if the call has failed.
-type After = Callable[[str, dict[str, Any] | None], None]
+#: Is called with the arguments of a call, which it may change. May raise AwsError.
+type Before = Callable[[dict[str, Any]], None]
+#: Is called with the answer to a call, which it may change; None if the call has failed.
+type After = Callable[[dict[str, Any] | None], None]
+#: Stands for every operation.
+EVERY: Final = ""
 
 
 class HookedClient:
@@ -16,19 +19,27 @@ class HookedClient:
 
     def __init__(self, client: aws.AwsClient) -> None:
         self.client = client
-        self.before: list[Before] = []
-        self.after: list[After] = []
+        self._before: defaultdict[str, list[Before]] = defaultdict(list)
+        self._after: defaultdict[str, list[After]] = defaultdict(list)
+
+    def before(self, operation: str, hook: Before) -> None:
+        """Register a hook before the calls of an operation."""
+        self._before[operation].append(hook)
+
+    def after(self, operation: str, hook: After) -> None:
+        """Register a hook after the calls of an operation, also after those that fail."""
+        self._after[operation].append(hook)
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call an operation. Raises AwsError."""
         answer: dict[str, Any] | None = None
         try:
-            for hook in self.before:
-                hook(operation, arguments)
+            for hook in (*self._before[operation], *self._before[EVERY]):
+                hook(arguments)
             answer = self.client.call(operation, **arguments)
         finally:
-            for change in self.after:
-                change(operation, answer)
+            for change in self._after[operation]:
+                change(answer)
         return answer
 
 

@@ -20,12 +20,7 @@ def hook_queries(client: Any) -> None:
 
 def hook_own_queries() -> None:
     """Let the relay's client of DynamoDB do the same."""
-    hooked("dynamodb").before.append(_translate_query)
-
-
-def _translate_query(operation: str, params: dict[str, Any]) -> None:
-    if operation == "Query":
-        translate(params)
+    hooked("dynamodb").before("Query", translate)
 
 
 def translate(params: dict[str, Any], **_: Any) -> None:
