@@ -63,6 +63,7 @@ COMMON = {
     "adapters.process",
     "adapters.queue",
     "adapters.secrets",
+    "adapters.tls",
     "bootstrap",
     "bootstrap.common",
     "core",

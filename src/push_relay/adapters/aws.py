@@ -3,17 +3,13 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from push_relay.adapters import aws_place
+from push_relay.adapters import aws_place, tls
 from push_relay.adapters.aws_error import AwsError
 from push_relay.adapters.aws_http import ATTEMPTS, PAUSE_SECS, AwsClient, Service
 from push_relay.adapters.aws_signature import Credentials, Signer
 from push_relay.adapters.connection_pool import ConnectionPool
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
 
 __all__ = ["ATTEMPTS", "CONNECT_SECS", "PAUSE_SECS", "READ_SECS", "AwsClient", "AwsError"]
 
@@ -61,7 +57,8 @@ def _client(name: str) -> AwsClient:
 def _made(service: Service) -> AwsClient:
     region = aws_place.region()
     url = urlsplit(aws_place.endpoint(service.name, region))
-    pool = ConnectionPool(url, _tls, connect_secs=CONNECT_SECS, read_secs=READ_SECS, in_one_piece=True)
+    context = tls.context() if url.scheme == "https" else None
+    pool = ConnectionPool(url, context, connect_secs=CONNECT_SECS, read_secs=READ_SECS, in_one_piece=True)
     return AwsClient(
         service,
         Signer(service.name, region),
@@ -70,13 +67,6 @@ def _made(service: Service) -> AwsClient:
         path=url.path or "/",
         post=pool.call,
     )
-
-
-def _tls() -> "SSLContext":
-    # Imported here: a local AWS needs none.
-    from push_relay.adapters import tls  # noqa: PLC0415
-
-    return tls.context()
 
 
 def signed(url: str) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ConnectionPool:
     """Makes calls, each over a connection that was idle for a short while, or else over a new one.
 
-    context       returns the TLS context for `https`; it is called when the first connection is opened
+    context       the TLS context; None for a URL without TLS
     connect_secs  seconds that connecting may take
     read_secs     seconds that sending a request and reading its answer may take
     keep_alive    whether connections are kept after a call
@@ -26,7 +26,7 @@ class ConnectionPool:
     def __init__(  # noqa: PLR0913 (all that a pool of connections is)
         self,
         url: "SplitResult",
-        context: "Callable[[], SSLContext]",
+        context: "SSLContext | None",
         *,
         connect_secs: float,
         read_secs: float,
@@ -74,12 +74,9 @@ class ConnectionPool:
         # They must not stay open, because the server may count them.
         _close_all(useless)
         if taken is None:
-            taken = Connection(self._url, self._tls(), self._now, in_one_piece=self._in_one_piece)
+            taken = Connection(self._url, self._context, self._now, in_one_piece=self._in_one_piece)
             taken.open(min(deadline, time.monotonic() + self._connect_secs))
         return taken
-
-    def _tls(self) -> "SSLContext | None":
-        return self._context() if self._url.scheme == "https" else None
 
     def _keep(self, connection: Connection) -> None:
         if self._keep_alive and connection.is_open:

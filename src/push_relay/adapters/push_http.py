@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from push_relay.adapters import tls
 from push_relay.adapters.connection_pool import ConnectionPool
 from push_relay.adapters.http_call import Answer, Moment, NoAnswer, NotConnected
 from push_relay.core.delivery.encoding import MAX_ANSWER_BYTES, Credentials, encode, read_answer
@@ -25,8 +26,6 @@ from push_relay.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from push_relay.core.account import Account
     from push_relay.core.push import Push
 
@@ -48,7 +47,7 @@ class HttpPushApi:
         self._calls = threading.BoundedSemaphore(account.connections)
         self._connections = ConnectionPool(
             url,
-            _tls,
+            tls.vendor_context() if url.scheme == "https" else None,
             connect_secs=account.connect_timeout_secs,
             read_secs=account.read_timeout_secs,
             keep_alive=account.keep_alive,
@@ -108,13 +107,6 @@ class HttpPushApi:
         if not self._account.keep_alive:
             headers["Connection"] = "close"
         return headers if correlation_id == "-" else {**headers, "X-Correlation-Id": correlation_id}
-
-
-def _tls() -> "SSLContext":
-    # Imported here: a test's vendor needs none.
-    from push_relay.adapters import tls  # noqa: PLC0415
-
-    return tls.vendor_context()
 
 
 def _judge(given: Answer) -> None:
