@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from relayctl.slimming import BrokenModuleError, blank_symbols, compile_away
+from relayctl.artifact import BuildFailedError, compile_away
+from relayctl.slimming import blank_symbols
 
 
 def test_a_module_is_imported_without_its_source(tmp_path: Path) -> None:
     """A traceback has the file that it has in Lambda, and the line."""
     (tmp_path / "oven").mkdir()
     (tmp_path / "oven/__init__.py").write_text("def bake():\n    raise ValueError('hot')\n")
-    compile_away(tmp_path, "/var/task")
+    compile_away(tmp_path)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["__init__.pyc"]
     program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import oven; oven.bake()"
     done = subprocess.run(  # noqa: S603 (our own code)
@@ -26,8 +27,8 @@ def test_a_module_is_imported_without_its_source(tmp_path: Path) -> None:
 def test_a_module_that_is_not_python_is_named(tmp_path: Path) -> None:
     """The build shows the text."""
     (tmp_path / "broken.py").write_text("def")
-    with pytest.raises(BrokenModuleError, match=tmp_path.name):
-        compile_away(tmp_path, "/var/task")
+    with pytest.raises(BuildFailedError, match=tmp_path.name):
+        compile_away(tmp_path)
 
 
 def test_a_library_loses_its_symbols_and_still_loads(tmp_path: Path) -> None:

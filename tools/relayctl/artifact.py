@@ -22,7 +22,7 @@ from relayctl import slimming
 from relayctl.authorities import InvalidAuthoritiesError, write_authorities, write_trusted
 from relayctl.prepared_sources import write_prepared, write_routing
 from relayctl.project import ROOT, UV
-from relayctl.slimming import BrokenModuleError, blank_symbols, compile_away
+from relayctl.slimming import blank_symbols
 
 #: The directory in which Lambda unpacks an artifact. The compiled modules name their files there, for
 #: tracebacks.
@@ -131,10 +131,7 @@ def _packages(platform: str) -> Path:
         new = Path(directory) / "packages"
         _install(platform, new)
         _prune(new)
-        try:
-            compile_away(new, TASK_ROOT)
-        except BrokenModuleError as exc:
-            raise BuildFailedError(str(exc)) from exc
+        compile_away(new)
         for library in new.rglob("*.so"):
             blank_symbols(library)
         try:
@@ -182,16 +179,29 @@ def _foreign_services(data: Path) -> Iterator[Path]:
         yield from (data / service).glob("*/examples-1.json*")
 
 
-def _compile(tree: Path, root: Path) -> None:
+def compile_away(packages: Path) -> None:
+    """Replace every module by its compiled form. A traceback then has the file and the line, but no text.
+
+    Raises BuildFailedError.
+    """
+    _compile(packages, packages, beside_source=True)
+    for module in packages.rglob("*.py"):
+        module.unlink()
+
+
+def _compile(tree: Path, root: Path, *, beside_source: bool = False) -> None:
     """Compile a tree of modules, whose file names are given relative to `root`.
 
     Lambda's disk is read-only, so without compiled modules every cold start would compile them. The compiled
     modules are not checked against their sources, because all files have the same time.
+
+    beside_source  whether a compiled module is where Python finds it without its source
     """
     compiled = compileall.compile_dir(
         tree,
         quiet=2,
         force=True,
+        legacy=beside_source,
         stripdir=str(root),
         prependdir=TASK_ROOT,
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,

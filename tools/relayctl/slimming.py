@@ -1,41 +1,13 @@
-"""Make installed packages smaller: without what no invocation reads."""
+"""Make native libraries smaller: without the parts that no invocation reads."""
 
-import compileall
 import struct
 from pathlib import Path
-from py_compile import PycInvalidationMode
 from typing import Final
 
 _ELF_64_LITTLE: Final = b"\x7fELF\x02\x01"
 _HEADER: Final = struct.Struct("<40xQ10xHHH")  # offset, size and number of the sections' headers, a number
 _SECTION: Final = struct.Struct("<II16xQQI20x")  # name, kind, offset, size, the linked section
 _SYMBOLS: Final = 2  # the kind of the table of all symbols
-
-
-class BrokenModuleError(Exception):
-    """A module cannot be compiled. The text names its folder."""
-
-
-def compile_away(packages: Path, task_root: str) -> None:
-    """Replace every module by its compiled form. A traceback then has the file and the line, but no text.
-
-    task_root  the directory of the packages when they run, for tracebacks
-
-    Raises BrokenModuleError.
-    """
-    compiled = compileall.compile_dir(
-        packages,
-        quiet=2,
-        force=True,
-        legacy=True,  # beside the source, where Python finds it without the source
-        stripdir=str(packages),
-        prependdir=task_root,
-        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
-    )
-    if not compiled:
-        raise BrokenModuleError(f"a module in {packages.name} cannot be compiled")
-    for module in packages.rglob("*.py"):
-        module.unlink()
 
 
 def blank_symbols(library: Path) -> None:
