@@ -5,6 +5,7 @@ functions; the interpreter evaluates the others, and is what tests compare the f
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jmespath
@@ -51,20 +52,18 @@ def is_false(value: object) -> bool:
     return value is None or value is False or value == "" or value == [] or value == {}  # noqa: PLR1714
 
 
+def value_at(path: Sequence[str], value: Any) -> Any:
+    """Return the value to which the names of members lead from a value; None if there is none."""
+    for name in path:
+        try:
+            value = value.get(name)
+        except AttributeError:
+            return None
+    return value
+
+
 def _field(node: _Node) -> Evaluate:
-    return _path((node["value"],))
-
-
-def _path(names: Sequence[str]) -> Evaluate:
-    def evaluate(value: Any) -> Any:
-        for name in names:
-            try:
-                value = value.get(name)
-            except AttributeError:
-                return None
-        return value
-
-    return evaluate
+    return partial(value_at, (node["value"],))
 
 
 def _names(node: _Node) -> tuple[str, ...] | None:
@@ -80,7 +79,7 @@ def _names(node: _Node) -> tuple[str, ...] | None:
 def _sequence(node: _Node) -> Evaluate:
     names = _names(node)
     if names:
-        return _path(names)
+        return partial(value_at, names)
     steps = [evaluation(child) for child in node["children"]]
 
     def evaluate(value: Any) -> Any:

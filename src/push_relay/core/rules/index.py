@@ -11,8 +11,10 @@ JSON: a node is a position, a list of positions, or an object that parts them by
 | `rest` | the node of the conditions without such a requirement |
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from push_relay.core.rules.evaluation import value_at
 
 #: The kinds of aspects: the value is a text or an integer; the value is an object with a member; the value is
 #: a text whose part after the last colon is the key.
@@ -35,7 +37,7 @@ def candidates(node: Node, scope: Mapping[str, Any]) -> list[int]:
             found.update(each)
         else:
             nodes = each["nodes"]
-            keys = _keys(each["kind"], _value_at(each["path"], scope), nodes)
+            keys = _keys(each["kind"], value_at(each["path"], scope), nodes)
             left += [each["rest"], *(nodes[key] for key in keys)]
     return sorted(found)
 
@@ -55,17 +57,6 @@ def key_of(value: object) -> str | None:
 def tail_of(text: str) -> str:
     """Return the part of a text after its last colon, such as the name in an ARN."""
     return text.rpartition(":")[2]
-
-
-def _value_at(path: Sequence[str], scope: object) -> Any:
-    """Return the value to which member names lead, as JMESPath finds it; None if there is none."""
-    value: Any = scope
-    for name in path:
-        try:
-            value = value.get(name)
-        except AttributeError:
-            return None
-    return value
 
 
 def _keys(kind: str, value: Any, nodes: Mapping[str, Node]) -> Iterable[str]:
