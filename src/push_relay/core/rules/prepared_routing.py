@@ -63,14 +63,17 @@ def routing_of(document: JsonObject) -> Routing:
 
 
 class _MadeOnUse[T](Mapping[str, T]):
-    """Values that are made of JSON when one of them is read: an invocation needs few of them."""
+    """Values that are made of JSON when one of them is first read: an invocation needs few of them."""
 
     def __init__(self, fields: Mapping[str, Any], make: Callable[[Any], T]) -> None:
         self._fields = fields
         self._make = make
+        self._made: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        return self._make(self._fields[name])
+        if name not in self._made:
+            self._made[name] = self._make(self._fields[name])
+        return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
