@@ -23,7 +23,6 @@ _LONGEST = 200_000
 _LONGEST_RUN = 64
 #: Characters that usually tell whether a text is blank.
 _GLANCE = 1000
-_VISIBLE = re.compile("[!-~]")
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f"
 _LINE_BREAKS = "\n\r\x0b\x0c\x85\u2028\u2029"
@@ -78,9 +77,6 @@ def clean_text(text: str) -> str:
 def is_blank(text: str) -> bool:
     """Return whether a phone would show no part of a text."""
     # Most texts have a visible character near the beginning, and some are a megabyte long.
-    glance = text[:_GLANCE]
-    if glance.replace("\n", "").isprintable() and _VISIBLE.search(glance):
-        return False  # nothing that is printable hides or removes a Latin letter or a digit
     return not clean_text(text[:_GLANCE]) and (len(text) <= _GLANCE or not clean_text(text))
 
 
