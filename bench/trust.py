@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import certifi
-from OpenSSL import crypto
 
 from push_relay.adapters.tls import AUTHORITIES
+from relayctl.authorities import write_authorities
 
 #: The variable from which the floor reads the file of its certificates.
 BUNDLE_VARIABLE = "BENCH_CERTIFICATES"
@@ -17,8 +17,7 @@ def trust(artifact: Path, authority: Path) -> dict[str, str]:
     artifact   the directory of the built artifact
     authority  the file of the authority's certificate
     """
-    found = crypto.load_certificate(crypto.FILETYPE_PEM, authority.read_bytes())
-    (artifact / AUTHORITIES / f"{found.subject_name_hash():08x}.0").write_bytes(authority.read_bytes())
+    write_authorities(authority, artifact / AUTHORITIES)
     return {}
 
 

@@ -2,47 +2,29 @@
 
 import socket
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import certifi
 import pytest
 
 from push_relay.adapters import tls
+from raw_server import raw
 from relayctl import artifact
 from relayctl.authorities import InvalidAuthoritiesError, write_authorities, write_trusted
 from tls_authority import Authority
 
 
-@contextmanager
-def server(context: ssl.SSLContext) -> Iterator[int]:
-    """Run a server for one handshake, and return its port."""
-
-    def serve(listening: socket.socket) -> None:
-        connection, _ = listening.accept()
-        with connection:
-            try:
-                context.wrap_socket(connection, server_side=True).close()
-            except OSError:
-                return
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = threading.Thread(target=serve, args=[listening], daemon=True)
-        serving.start()
-        yield listening.getsockname()[1]
-        serving.join(20)
-
-
 def is_trusted(client: ssl.SSLContext, of_server: ssl.SSLContext) -> bool:
     """Return whether a client's handshake with a server succeeds."""
-    with server(of_server) as port, socket.create_connection(("127.0.0.1", port), 20) as connection:
-        try:
-            client.wrap_socket(connection, server_hostname="127.0.0.1").close()
-        except ssl.SSLCertVerificationError:
-            return False
-        return True
+    with raw(lambda _server, _connection: True, of_server) as server:
+        address = ("127.0.0.1", urlsplit(server.address).port)
+        with socket.create_connection(address, 20) as connection:
+            try:
+                client.wrap_socket(connection, server_hostname="127.0.0.1").close()
+            except ssl.SSLCertVerificationError:
+                return False
+            return True
 
 
 def test_a_server_is_trusted_whose_authority_is_in_the_directory(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def write_authorities(file: Path, directory: Path) -> None:
     """Write the certificates of a PEM file into a directory. Raises InvalidAuthoritiesError."""
     from OpenSSL import crypto
 
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     counts: Counter[str] = Counter()
     *parts, rest = file.read_bytes().split(_END)
     if not parts or rest.strip():

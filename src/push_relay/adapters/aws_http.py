@@ -103,7 +103,7 @@ class AwsClient:
         credentials: Callable[[], Credentials],
         *,
         host: str,
-        path: str = "/",
+        path: str,
         post: Post,
     ) -> None:
         self.service = service

@@ -26,6 +26,8 @@ _DOMAINS = (
     ("eu-isoe-", "cloud.adc-e.uk"),
 )
 _DOMAIN = "amazonaws.com"
+#: Services whose names in the environment differ from those in their hosts.
+_ENDPOINT_NAMES = {"secretsmanager": "secrets_manager"}
 _OTHER_ENDPOINTS = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 
 
@@ -53,10 +55,6 @@ def endpoint(service: str, of_region: str, environment: "Mapping[str, str]" = os
         )
     domain = next((domain for start, domain in _DOMAINS if of_region.startswith(start)), _DOMAIN)
     return f"https://{service}.{of_region}.{domain}"
-
-
-#: Services whose names in the environment differ from those in their hosts.
-_ENDPOINT_NAMES = {"secretsmanager": "secrets_manager"}
 
 
 class RoleCredentials:

@@ -52,7 +52,7 @@ class Signer:
         lines = sorted((name.lower(), " ".join(value.split())) for name, value in result.items())
         names = ";".join(name for name, _ in lines)
         canonical = "".join(f"{name}:{value}\n" for name, value in lines)
-        request = f"POST\n{quote(path or '/', safe='/~')}\n\n{canonical}\n{names}\n{_sha256(body)}"
+        request = f"POST\n{quote(path, safe='/~')}\n\n{canonical}\n{names}\n{_sha256(body)}"
         scope = f"{moment[:8]}/{self._region}/{self._service}/aws4_request"
         text = f"{_ALGORITHM}\n{moment}\n{scope}\n{_sha256(request.encode())}"
         key = _key(credentials.secret_key, moment[:8], self._region, self._service)

@@ -113,12 +113,13 @@ class FinalAnswer:
     def __init__(self, sock: Socket, deadline: float, limit: int) -> None:
         self._reader = _Reader(sock, deadline, limit + _MAX_OTHER_BYTES)
         self._limit = limit
-        self._is_1_1, self.status, self.headers = self._head()
-        while self.status < _OK:
+        while True:
+            self._is_1_1, self.status, self.headers = self._head()
+            if self.status >= _OK:
+                break
             # The relay does not ask for another protocol, and could not read the answer in it.
             if self.status == _SWITCHING_PROTOCOLS:
                 raise BadAnswer("another protocol")
-            self._is_1_1, self.status, self.headers = self._head()
         self._length: int | None = None
         self._is_readable, self._is_complete = True, False
         self._frame()
