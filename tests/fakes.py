@@ -74,6 +74,7 @@ class Witness:
         self.troubles: list[tuple[str, str, str]] = []
         self.handshakes: list[tuple[str, str]] = []
         self.fallbacks: list[tuple[str, Mapping[str, str]]] = []
+        self.overdue_accounts: list[tuple[str, float]] = []  # with the seconds
         self.flushes = 0
 
     def accepted(self, *events: Event) -> None:
@@ -99,6 +100,10 @@ class Witness:
     def fell_back(self, event: Event, names: Mapping[str, str]) -> None:
         """Record an event that only a fallback source took."""
         self.fallbacks.append((event.source, names))
+
+    def overdue(self, account: str, secs: float) -> None:
+        """Record an account whose first event is overdue."""
+        self.overdue_accounts.append((account, secs))
 
     def settled(self, receipts: Sequence[Receipt], *, attempt: int) -> None:
         """Record receipts."""

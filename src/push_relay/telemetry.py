@@ -37,6 +37,7 @@ QUOTA_USED = "QuotaUsed"
 VENDOR_LATENCY = "VendorLatency"
 UNSUBSCRIBED = "Unsubscribed"
 FALLBACK = "Fallback"
+OVERDUE = "Overdue"
 OUTCOME_METRICS = {outcome: outcome.value.capitalize() for outcome in Outcome}
 #: Metrics of error codes that have an alarm. They are counted beside the outcome's own metric.
 CODE_METRICS = {
@@ -142,6 +143,8 @@ class Telemetry:
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._latencies: dict[str, list[float]] = defaultdict(list)
         self._quota: dict[str, float] = {}  # by account, in percent
+        self._overdue: set[str] = set()  # accounts
+        self._troubles: Counter[str] = Counter()
         self._refusals = _Refusals(monotonic)
         self._lock = Lock()  # pushes are sent, and drained events end, in several threads
 
@@ -205,6 +208,11 @@ class Telemetry:
         with self._lock:
             self._quota[account] = max(self._quota.get(account, 0.0), 100.0 * calls / limit)
 
+    def overdue(self, account: str, secs: float) -> None:
+        """Note that an account's first event is due for some seconds, though the account permits a call."""
+        self._overdue.add(account)
+        self._lines.log("WARNING", OVERDUE.lower(), {"account": account, "overdue_secs": round(secs)})
+
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
         """Note the receipts of pushes; `attempt` is the attempt's number, from 1."""
         for receipt in receipts:
@@ -221,7 +229,13 @@ class Telemetry:
             self._log(receipt, {"attempt": 1, "count": count})
 
     def trouble(self, what: str, *, error_code: str, detail: str) -> None:
-        """Log what went wrong outside any one event: a message could not be parked, say."""
+        """Log what went wrong outside any one event: a message could not be parked, say.
+
+        If the metric of its code has an alarm, it is counted there.
+        """
+        if error_code in CODE_METRICS:
+            with self._lock:
+                self._troubles[CODE_METRICS[error_code]] += 1
         self._lines.log("ERROR", what, {"error_code": error_code, "detail": detail})
 
     def outdated(self, warning: object) -> None:
@@ -244,11 +258,17 @@ class Telemetry:
             ({"account": account}, [Metric(QUOTA_USED, "Percent", [percent])])
             for account, percent in self._quota.items()
         ]
+        groups += [
+            ({"account": account}, [Metric(OVERDUE, "Count", [1])]) for account in sorted(self._overdue)
+        ]
+        groups += [({}, _counts(self._troubles))] if self._troubles else []
         if self._refusals.is_due:
             groups.append(({"refused": dict(self._refusals.by_source)}, _counts(self._refusals.metrics)))
             self._refusals.clear()
         self._lines.count(self._stack, groups)
         self._quota.clear()
+        self._overdue.clear()
+        self._troubles.clear()
         self._counts.clear()
         self._latencies.clear()
 

@@ -281,6 +281,17 @@ def test_an_event_whose_parts_are_missing_is_unreadable(workers: Workers) -> Non
     assert isinstance(found, Unreadable)
 
 
+@pytest.mark.parametrize("count", [{"N": "2.5"}, {"N": "9" * 30}, {"N": "-1"}, {"S": "two"}, None], ids=str)
+def test_an_event_without_a_number_of_parts_is_unreadable(workers: Workers, count: Any) -> None:
+    """It blocks no other, and takes no memory."""
+    second = numbered(2, due=NOW - 5)
+    stored(workers.one(), LARGE_ONE, second)
+    workers.change(LARGE_ONE, parts=count)
+    bad, good = workers.one().due(SHELF, 10, NOW)
+    assert isinstance(bad, Unreadable)
+    assert good == second._replace(position=place(second), stamp=ANY)
+
+
 def test_a_call_returns_a_limited_number_of_bytes(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand large events would fill the function's memory. The next call goes on."""
     monkeypatch.setattr(adapter, "READ_BYTES", 1)

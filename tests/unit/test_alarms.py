@@ -56,6 +56,13 @@ def quota(*calls: int) -> Callable[[Telemetry], None]:
     return cause
 
 
+def late_twice(telemetry: Telemetry) -> None:
+    """Report an account whose first event is overdue, in two invocations."""
+    for _ in range(2):
+        telemetry.overdue("default", 900.0)
+        telemetry.flush()
+
+
 #: By alarm: a cause that raises it, and a similar cause that does not.
 CAUSES: dict[str, tuple[Callable[[Telemetry], None], Callable[[Telemetry], None]]] = {
     "FailedAlarm": (receipts(1, outcome=Outcome.FAILED), receipts(9)),
@@ -71,7 +78,13 @@ CAUSES: dict[str, tuple[Callable[[Telemetry], None], Callable[[Telemetry], None]
         receipts(1, error_code="budget_exhausted"),
         receipts(9, error_code="quota_exhausted"),
     ),
-    "InternalErrorAlarm": (receipts(1, error_code="internal_error"), receipts(9)),
+    "InternalErrorAlarm": (
+        lambda telemetry: telemetry.trouble("a drain has failed", error_code="internal_error", detail="why"),
+        lambda telemetry: telemetry.trouble(
+            "a message was kept", error_code="queue_unavailable", detail="why"
+        ),
+    ),
+    "OverdueAlarm": (late_twice, receipts(9)),
     "UnsubscribedAlarm": (
         lambda telemetry: telemetry.unsubscribed("bakery", "c-1"),
         lambda telemetry: telemetry.handshake("bakery", "c-1"),
@@ -96,13 +109,26 @@ def series(output: Captured, alarm: dict[str, Any]) -> Iterator[float]:
 def is_raised(alarm: dict[str, Any], values: list[float]) -> bool:
     """Return whether the values of one period raise an alarm."""
     assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-    assert alarm["EvaluationPeriods"] == 1
     return bool(values) and _STATISTICS[alarm["Statistic"]](values) >= float(alarm["Threshold"])
 
 
 def test_each_alarm_of_the_code_s_metrics_has_a_cause_here() -> None:
     """An alarm on a metric that nothing writes would never be raised."""
     assert set(CAUSES) == set(OURS)
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_an_alarm_looks_at_one_period(name: str) -> None:
+    """An overdue event may be the end of an outage, so it has to be so for longer."""
+    assert OURS[name]["EvaluationPeriods"] == (3 if name == "OverdueAlarm" else 1)
+
+
+def test_an_internal_error_of_a_push_raises_the_alarm() -> None:
+    """It raises the alarm as an internal error of a drain does."""
+    with captured(stack=STACK) as output:
+        receipts(1, error_code="internal_error")(output.telemetry)
+        output.telemetry.flush()
+    assert is_raised(OURS["InternalErrorAlarm"], [*series(output, OURS["InternalErrorAlarm"])])
 
 
 @pytest.mark.parametrize("name", CAUSES)
@@ -167,6 +193,7 @@ AWS_METRICS = {
     "DeliverErrorsAlarm": ("AWS/Lambda", "Errors", "Sum", 1, "FunctionName", "DeliverFunction"),
     "DeliverThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum", 1, "FunctionName", "DeliverFunction"),
     "DeliverDurationAlarm": ("AWS/Lambda", "Duration", "Maximum", 54_000, "FunctionName", "DeliverFunction"),
+    "TickAlarm": ("AWS/Events", "Invocations", "Sum", 1, "RuleName", "DeliverFunctionTick"),
     "RecursionAlarm": (
         "AWS/Lambda",
         "RecursiveInvocationsDropped",
@@ -193,8 +220,8 @@ def test_an_alarm_watches_a_metric_of_aws(name: str) -> None:
         dimension,
         named,
     ) == AWS_METRICS[name]
-    assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-    assert properties["EvaluationPeriods"] == 1
+    rings_if = ("LessThanThreshold", 2) if name == "TickAlarm" else ("GreaterThanOrEqualToThreshold", 1)
+    assert (properties["ComparisonOperator"], properties["EvaluationPeriods"]) == rings_if
 
 
 def test_every_alarm_is_tested() -> None:
@@ -212,10 +239,10 @@ def test_the_duration_alarm_is_raised_before_the_function_s_timeout(function: st
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_is_published_and_refers_to_its_documentation(name: str) -> None:
-    """Its description names a section of docs/operations.md. Missing data does not raise the alarm."""
+    """Its description names a section of docs/operations.md. Only for the tick, missing data raises it."""
     properties = ALARMS[name]["Properties"]
     assert properties["AlarmActions"] == [TOPIC]
-    assert properties["TreatMissingData"] == "notBreaching"
+    assert properties["TreatMissingData"] == ("breaching" if name == "TickAlarm" else "notBreaching")
     assert properties["Period"] == 300
     target = re.fullmatch(
         r"[A-Z][^\n]+\. What to do: docs/operations\.md#([a-z0-9-]+)", properties["AlarmDescription"]

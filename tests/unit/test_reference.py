@@ -126,6 +126,7 @@ def everything(reporter: Telemetry) -> None:
     reporter.unsubscribed("bakery", "c-1")
     reporter.quota("default", 1, 2)
     reporter.trouble("what", error_code="queue_unavailable", detail="why")
+    reporter.overdue("default", 900.0)
     reporter.outdated("why")
     reporter.flush()
 

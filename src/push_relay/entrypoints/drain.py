@@ -1,9 +1,10 @@
 """Drain the backlog: send what is due, until nothing is or until the invocation's time is up."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
 
 from push_relay.core.clock import TimeLeft
-from push_relay.core.delivery.backlog import Shelf
+from push_relay.core.delivery.backlog import Shelf, place_time
 from push_relay.core.delivery.threads import ParallelMap
 from push_relay.core.delivery.wake_up import ALL, woken_account
 from push_relay.core.errors import RelayError
@@ -14,6 +15,8 @@ from push_relay.entrypoints.backlog_feed import BacklogFeed, FeedParts
 
 #: Seconds until another worker drains an account that this one must not drain.
 _WAKE_SECS = 5.0
+#: Seconds after which a due event is overdue, if its account permits a call. Few drains take longer.
+OVERDUE_SECS: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,11 @@ class Drainer:
         The tick itself drains nothing: if it died, AWS would repeat it.
         """
         shelves = self._shelves()
-        accounts = {shelf.account for shelf in shelves}
-        self.wake(account for account in sorted(accounts) if self._is_due(account, shelves))
+        for account in sorted({shelf.account for shelf in shelves}):
+            since = self._due_since(account, shelves)
+            if since is not None:
+                self.wake([account])
+                self._report_overdue(account, self.parts.clock.now() - since)
 
     def wake(self, accounts: Iterable[str], secs: float = 0.0) -> None:
         """Let other workers drain accounts after some seconds. Never raises."""
@@ -48,7 +54,7 @@ class Drainer:
         """
         accounts = sorted(accounts)
         shelves = () if all(each in announced for each in accounts) else self._shelves()
-        due = [each for each in accounts if each in announced or self._is_due(each, shelves)]
+        due = [each for each in accounts if each in announced or self._due_since(each, shelves) is not None]
         self.parallel_map(lambda account: self._drain(account, time_left), due, len(due))
 
     def _drain(self, account: str, time_left: TimeLeft) -> None:
@@ -70,8 +76,8 @@ class Drainer:
             self._trouble(exc)
             return ()
 
-    def _is_due(self, account: str, shelves: Sequence[Shelf]) -> bool:
-        """Return whether something is due for an account on one of its shelves, and permitted.
+    def _due_since(self, account: str, shelves: Sequence[Shelf]) -> int | None:
+        """Return since when something is due for an account, and permitted; None if nothing is.
 
         If relay.toml no longer has the account, what is due for it ends here.
         """
@@ -79,12 +85,23 @@ class Drainer:
         shelves = [shelf for shelf in shelves if shelf.account == account]
         try:
             if account in self.parts.relay.lanes:
-                return any(backlog.due(shelf, 1, now) and feed.is_open(shelf) for shelf in shelves)
+                first = [each for shelf in shelves for each in backlog.due(shelf, 1, now)]
+                return min(
+                    (place_time(each.position) for each in first if feed.is_open(each.shelf)), default=None
+                )
             for shelf in shelves:
                 feed.end_without_lane(backlog.due(shelf, 100, now))
         except RelayError as exc:
             self._trouble(exc)
-        return False
+        return None
+
+    def _report_overdue(self, account: str, secs: float) -> None:
+        """Report that the first event of an account should have been sent long ago.
+
+        While calls are stopped, only probes are sent, and CircuitOpen reports that.
+        """
+        if secs >= OVERDUE_SECS and not self.parts.relay.lanes[account].permits.is_stopped:
+            self.parts.telemetry.overdue(account, secs)
 
     def _trouble(self, error: RelayError) -> None:
         self.parts.telemetry.trouble("the backlog was not read", error_code=error.code, detail=error.detail)

@@ -60,6 +60,8 @@ READ_BYTES = 2 * 1024 * 1024
 PART_SECS = 60 * 86_400
 _REGISTRY = Key("#shelves", "#")
 _PART = "#part#"
+#: Digits of a part's number.
+_PART_DIGITS = 3
 _URGENT, _NORMAL = "0", "1"
 #: The versions of packed events that this version reads.
 _KNOWN = {version: version for version in (PLAIN, COMPRESSED)}
@@ -200,7 +202,7 @@ class DynamoDbBacklog:
         if "part_id" not in item:
             return _bytes(item)
         key, part_id = Key.of(item), item["part_id"].get("S", "")
-        keys = _part_keys(part_id, int(item.get("parts", {}).get("N", "0")))
+        keys = _part_keys(part_id, _part_count(item))
         self._parts[key] = keys
         parts = [part for page in self._table.query(_PART + part_id) for part in page]
         if [Key.of(part) for part in parts] == keys:
@@ -241,7 +243,13 @@ def _pack(waiting: Waiting) -> Packed | PayloadTooLarge:
 
 
 def _part_keys(part_id: str, count: int) -> Sequence[Key]:
-    return [Key(_PART + part_id, f"{part:03}") for part in range(count)]
+    return [Key(_PART + part_id, f"{part:0{_PART_DIGITS}}") for part in range(count)]
+
+
+def _part_count(item: Item) -> int:
+    """Return the number of an item's parts; 0 if it cannot be read."""
+    count = str(item.get("parts", {}).get("N"))
+    return int(count) if count.isdecimal() and len(count) <= _PART_DIGITS else 0
 
 
 def _bytes(item: Item) -> bytes:

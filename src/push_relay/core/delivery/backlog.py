@@ -128,6 +128,15 @@ def place(waiting: Waiting) -> str:
     return f"{_digits(time, _DUE_DIGITS)}#{arrival}#{mark}"
 
 
+def place_time(position: str) -> int:
+    """Return the time of a place: until when its event waits, or when it arrived; seconds since the epoch.
+
+    It is 0 if the text is not a place, which somebody may have written into the table.
+    """
+    digits = position[:_DUE_DIGITS]
+    return int(digits) if digits.isdecimal() else 0
+
+
 def after_due(now: float) -> str:
     """Return a text that sorts after the places of all that is due at a time, and before all others."""
     return _digits(math.floor(now) + 1, _DUE_DIGITS)
