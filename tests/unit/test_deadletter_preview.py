@@ -10,6 +10,7 @@ import pytest
 
 from dead_letters import EVENT, NOW, dead_letter, failed_invocation, packed, sns_record
 from fakes import World
+from push_relay.core.delivery.wake_up import wake_up
 from relayctl.deadletters.dead_letter import DeadLetter
 from relayctl.deadletters.preview import Preview, Previewer
 
@@ -36,6 +37,13 @@ def test_an_event_has_the_outcomes_that_its_replay_would_have(
 ) -> None:
     """They follow from the current sources and routes, and not from those at the time of the failure."""
     assert preview(packed(replace(EVENT, **changes))).outcomes == Counter(outcomes)
+
+
+def test_a_wake_up_is_no_event_and_not_the_end_of_a_window() -> None:
+    """Its message is a dead letter if each worker that handled it has died."""
+    previewed = preview(packed(wake_up("north", NOW)))
+    assert previewed.outcomes == {"filtered": 1}
+    assert "a wake-up" in str(previewed)
 
 
 def test_a_message_that_is_not_an_event_yet_is_recognised_and_validated() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from push_relay.core.delivery.batching import is_for_single_pushes
+from push_relay.core.delivery.wake_up import woken_account
 from push_relay.core.errors import PayloadTooLarge
 from push_relay.core.event import Event
 from push_relay.core.inbound.envelope import unwrap_sqs
@@ -107,9 +108,12 @@ class Previewer:
             no_event = Event("unknown", "-", "", {}, 0.0, "")
             yield Receipt.failure(exc, source=source), no_event
             return
+        if woken_account(event) is not None:
+            yield Receipt.of(event, Outcome.FILTERED, detail="a wake-up, which holds no event"), event
+            return
         if event.source.startswith("."):
-            # An event of the relay's own: the end of a batch window. Its pushes are stored in the ledger, and
-            # no source folder has its name, so it cannot be translated here.
+            # The end of a batch window. Its pushes are stored in the ledger, and no source folder has its
+            # name, so it cannot be translated here.
             singles = f"{len(event.only)} pushes of a refused batch push, each sent alone"
             detail = singles if is_for_single_pushes(event) else "the end of a batch window: one batch push"
             yield Receipt.of(event, Outcome.PARKED, detail=detail), event
