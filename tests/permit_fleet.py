@@ -11,7 +11,7 @@ from permit_stores import PermitStore
 from ports import CREDENTIALS, Clock
 from push_relay.core.account import Account
 from push_relay.core.delivery.account_permits import AccountPermits
-from push_relay.core.delivery.permit_session import Session
+from push_relay.core.delivery.permit_ports import Session
 from push_relay.core.delivery.permits import DayCalls
 from push_relay.core.delivery.quota import Quota
 from push_relay.core.errors import RelayError

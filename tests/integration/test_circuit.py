@@ -17,7 +17,7 @@ from ports import ROTATED
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.cooldown import FAILURES, FIRST_WAIT_SECS
-from push_relay.core.delivery.permit_worker import MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_session import MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.errors import (
     CircuitOpen,
     ConnectionsBusy,

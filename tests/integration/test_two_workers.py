@@ -10,7 +10,7 @@ import pytest
 from local_aws import LocalAws
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.permit_worker import MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_session import MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.run import LOOK_SECS
 from waiting import wait_until
 from worker_fleet import THIS_VERSION, SlowVendor, Stack, ends

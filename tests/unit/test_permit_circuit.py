@@ -7,7 +7,7 @@ import pytest
 from permit_fleet import NOON, Fleet, call, pushes, raised
 from ports import CREDENTIALS, ROTATED
 from push_relay.core.delivery.permit_circuit import FRESH_SECS
-from push_relay.core.delivery.permit_worker import MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_session import MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.errors import (
     CircuitOpen,
     CredentialsUnavailable,

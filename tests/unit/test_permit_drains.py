@@ -5,8 +5,8 @@ import pytest
 from permit_fleet import NOON, Fleet, call, pushes
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.permit_circuit import FRESH_SECS
-from push_relay.core.delivery.permit_session import Session
-from push_relay.core.delivery.permit_worker import LOOK_FRESH_SECS, MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_ports import Session
+from push_relay.core.delivery.permit_session import LOOK_FRESH_SECS, MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.permits import WAKE_GRACE_SECS
 from push_relay.core.errors import ConnectionsBusy, DeliveryUnknown, LedgerUnavailable
 

@@ -8,7 +8,7 @@ from permit_fleet import ACCOUNT, NOON, Fleet, call, pushes, raised
 from ports import CREDENTIALS
 from push_relay.core.account import Account
 from push_relay.core.clock import CLOCK_SKEW_SECS
-from push_relay.core.delivery.permit_worker import LOOK_FRESH_SECS, MARGIN_SECS, RENEWAL_SECS
+from push_relay.core.delivery.permit_session import LOOK_FRESH_SECS, MARGIN_SECS, RENEWAL_SECS
 from push_relay.core.delivery.permits import Lease
 from push_relay.core.errors import (
     ConnectionsBusy,

@@ -19,7 +19,7 @@ from push_relay.core.errors import DeliveryUnknown, LedgerUnavailable, RelayErro
 
 if TYPE_CHECKING:
     from push_relay.core.delivery.account_permits import AccountPermits
-    from push_relay.core.delivery.permit_worker import PermitSession
+    from push_relay.core.delivery.permit_session import PermitSession
 
 #: The share of the store's operations that fail before they are made, and of those whose answer is lost.
 FAILURES = 0.03

@@ -13,7 +13,7 @@ from threading import Lock
 from push_relay.core.clock import Clock
 from push_relay.core.delivery.backlog import Backlog, Shelf, Unreadable, Waiting, place
 from push_relay.core.delivery.lane import Lane
-from push_relay.core.delivery.permit_session import LanePermits
+from push_relay.core.delivery.permit_ports import LanePermits
 from push_relay.core.delivery.run import LOOK_SECS
 from push_relay.core.delivery.run_parts import AHEAD, RunEnd, Task
 from push_relay.core.errors import (

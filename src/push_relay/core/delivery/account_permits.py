@@ -12,7 +12,7 @@ from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.permit_ask import PermitParts
 from push_relay.core.delivery.permit_calls import AccountDays, CallRequest, missing
 from push_relay.core.delivery.permit_circuit import FRESH_SECS, STOPPED_SECS, PermitCircuit, mark_of
-from push_relay.core.delivery.permit_worker import PermitSession
+from push_relay.core.delivery.permit_session import PermitSession
 from push_relay.core.delivery.permits import (
     UNFINISHED,
     PermitStore,

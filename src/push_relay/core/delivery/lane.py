@@ -19,7 +19,7 @@ from push_relay.core.delivery.batching import (
     receipts_of_batch,
     split_refused_batch,
 )
-from push_relay.core.delivery.permit_session import LanePermits
+from push_relay.core.delivery.permit_ports import LanePermits
 from push_relay.core.delivery.run import Run
 from push_relay.core.delivery.run_parts import RunEnd, RunParts, Task
 from push_relay.core.delivery.sender import Sender

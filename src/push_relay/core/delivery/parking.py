@@ -14,7 +14,7 @@ from push_relay.core.clock import Clock
 from push_relay.core.delivery.backlog import Backlog, Shelf, Waiting
 from push_relay.core.delivery.backoff import backoff
 from push_relay.core.delivery.batching import Window
-from push_relay.core.delivery.permit_session import LanePermits
+from push_relay.core.delivery.permit_ports import LanePermits
 from push_relay.core.errors import ConnectionsBusy, RelayError
 from push_relay.core.event import Event
 from push_relay.core.push import BATCHED

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from push_relay.core.account import Account
-from push_relay.core.delivery.permit_session import LanePermits
+from push_relay.core.delivery.permit_ports import LanePermits
 from push_relay.core.delivery.sender import Sender
 from push_relay.core.delivery.threads import Threads
 from push_relay.core.event import Event

@@ -6,7 +6,7 @@ from typing import Protocol
 from push_relay.core.clock import Clock, TimeLeft
 from push_relay.core.delivery.encoding import Credentials
 from push_relay.core.delivery.ledger import PARKED, Claim, Claimed, ClaimRequest, Ledger, Settlement
-from push_relay.core.delivery.permit_session import LanePermits, Session
+from push_relay.core.delivery.permit_ports import LanePermits, Session
 from push_relay.core.errors import (
     VENDOR_CODES,
     ClaimHeld,
