@@ -39,7 +39,7 @@ def test_an_event_has_the_outcomes_that_its_replay_would_have(
     assert preview(packed(replace(EVENT, **changes))).outcomes == Counter(outcomes)
 
 
-def test_a_wake_up_is_no_event_and_not_the_end_of_a_window() -> None:
+def test_a_wake_up_is_not_the_end_of_a_window() -> None:
     """Its message is a dead letter if each worker that handled it has died."""
     previewed = preview(packed(wake_up("north", NOW)))
     assert previewed.outcomes == {"filtered": 1}
