@@ -7,7 +7,7 @@ import pytest
 from push_relay.adapters import aws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 SERVICES = ("sqs", "dynamodb", "secretsmanager")
 
@@ -49,3 +49,15 @@ class FakeClient:
         if operation in self.answers:
             return self.answers[operation](arguments)
         return self.answer
+
+    def begin(
+        self, operation: str, calls: "Sequence[Mapping[str, Any]]"
+    ) -> "Callable[[], list[dict[str, Any] | aws.AwsError]]":
+        """Make calls of an operation at once, and return the results later."""
+        results: list[dict[str, Any] | aws.AwsError] = []
+        for arguments in calls:
+            try:
+                results.append(self.call(operation, **arguments))
+            except aws.AwsError as exc:
+                results.append(exc)
+        return lambda: results

@@ -23,6 +23,8 @@ class Raw:
         self.requests = 0
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
+        #: `body`: of the request that the present thread has to answer.
+        self.present = threading.local()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -66,6 +68,7 @@ class Raw:
         while len(body) < length:
             body += connection.recv(65_536)
         self.bodies.append(body)
+        self.present.body = body
         return True
 
     def close(self) -> None:

@@ -72,6 +72,20 @@ class Ledger:
 
     # --- the port -----------------------------------------------------------------------------------
 
+    def begin_claims(
+        self, requests: Sequence[ClaimRequest]
+    ) -> Callable[[], Sequence[Claimed | LedgerUnavailable]]:
+        """Claim pushes at once, and return the answers later."""
+        answers = self.claim_all(requests)
+        return lambda: answers
+
+    def begin_ends(
+        self, settlements: Sequence[Settlement]
+    ) -> Callable[[], Sequence[LedgerUnavailable | None]]:
+        """End claims at once, and return the answers later."""
+        answers = self.end_all(settlements)
+        return lambda: answers
+
     def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
         """Claim pushes one after the other."""
         return [self._answer(self._claim, request) for request in requests]

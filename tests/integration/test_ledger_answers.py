@@ -1,12 +1,12 @@
 """Answers of DynamoDB that are lost: the client repeats the write, and the worker still has its claim."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from ledger_calls import claim_one
+from ledger_calls import claim_all, claim_one, end_all
 from local_aws import LocalAws
 from ports import Clock
 from push_relay.adapters import aws
@@ -43,14 +43,18 @@ class Network:
     def losing(self, post: Post) -> Post:
         """Return how a write is posted: if its answer is to be lost, the connection is, after the write."""
 
-        def attempt(target: str, headers: Mapping[str, str], body: bytes, limit: int) -> Answer:
-            answer = post(target, headers, body, limit)
+        def attempt(target: str, headers: Mapping[str, str], body: bytes, limit: int) -> Callable[[], Answer]:
+            end = post(target, headers, body, limit)
             if headers["X-Amz-Target"].rpartition(".")[2] in WRITES and next(self._to_lose, None) is not None:
-                self.lost += 1
-                raise NoAnswer(ConnectionResetError())
-            return answer
+                return lambda: self._lose(end)
+            return end
 
         return attempt
+
+    def _lose(self, end: Callable[[], Answer]) -> Answer:
+        end()
+        self.lost += 1
+        raise NoAnswer(ConnectionResetError())
 
     def status(self, key: str) -> str:
         """Return the status of a push in the table."""
@@ -70,7 +74,7 @@ def network(request: pytest.FixtureRequest, local_stores: LocalAws) -> Any:
 
 def claim(ledger: DynamoDbLedger, *keys: str, **more: Any) -> list[Claim]:
     """Claim pushes in a group."""
-    answers = ledger.claim_all([ClaimRequest(key, 30, **more) for key in keys])
+    answers = claim_all(ledger, [ClaimRequest(key, 30, **more) for key in keys])
     assert all(isinstance(answer, Claimed) for answer in answers), answers
     return [answer.claim for answer in answers if isinstance(answer, Claimed)]
 
@@ -82,7 +86,7 @@ def free(network: Network, how: str) -> dict[str, Any]:
     other = network.one()
     assert claim_one(other, "k", 30) is Claim.GRANTED
     if how == "parked":
-        other.end_all([Settlement("k", PARKED)])
+        end_all(other, [Settlement("k", PARKED)])
     elif how == "abandoned":
         network.clock.time += 33
     else:
@@ -120,7 +124,7 @@ def test_a_claim_of_unknown_fate_is_not_granted(network: Network) -> None:
     """Neither answer of botocore's two attempts came. The push can be claimed when the lease has ended."""
     ledger = network.one()
     network.lose(2)
-    (answer,) = ledger.claim_all([ClaimRequest("k", 30)])
+    (answer,) = claim_all(ledger, [ClaimRequest("k", 30)])
     assert isinstance(answer, LedgerUnavailable)
     assert network.status("k") == "claimed"
     assert claim(ledger, "k") == [Claim.HELD]
@@ -139,10 +143,10 @@ def test_an_end_whose_answer_was_lost_is_recorded_once(network: Network, status:
     ledger = network.one()
     claim(ledger, "k")
     network.lose(lost)
-    (error,) = ledger.end_all([Settlement("k", status)])
+    (error,) = end_all(ledger, [Settlement("k", status)])
     assert isinstance(error, LedgerUnavailable) == (lost == 2)
     assert network.status("k") == status
-    assert [*ledger.end_all([Settlement("k", status)])] == [None]
+    assert end_all(ledger, [Settlement("k", status)]) == [None]
     assert network.status("k") == status
 
 
@@ -151,9 +155,9 @@ def test_an_end_that_is_tried_again_does_not_change_the_next_claim(network: Netw
     ledger, other = network.one(), network.one()
     claim(ledger, "k")
     network.lose(2)
-    assert ledger.end_all([Settlement("k", PARKED)]) != [None]
+    assert end_all(ledger, [Settlement("k", PARKED)]) != [None]
     assert claim(other, "k") == [Claim.GRANTED]
-    assert [*ledger.end_all([Settlement("k", PARKED)])] == [None]
+    assert end_all(ledger, [Settlement("k", PARKED)]) == [None]
     ledger.settle("k", Outcome.DELIVERED)
     assert claim(network.one(), "k") == [Claim.HELD]
     other.settle("k", Outcome.DELIVERED)

@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 import boto_clients
+from ledger_calls import claim_all, end_all
 from local_aws import LocalAws
 from ports import Clock
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
@@ -73,12 +74,12 @@ class Present:
 
     def claim(self, *keys: str, replay: str = "no", replay_id: str = "") -> list[str]:
         """Claim pushes in a group."""
-        answers = self._ledger.claim_all([ClaimRequest(key, 30, Replay(replay), replay_id) for key in keys])
+        answers = claim_all(self._ledger, [ClaimRequest(key, 30, Replay(replay), replay_id) for key in keys])
         return [str(answer.claim) for answer in answers if isinstance(answer, Claimed)]
 
     def end(self, key: str, status: str) -> None:
         """End a claim in a group of one."""
-        assert [*self._ledger.end_all([Settlement(key, status, "code", "bakery", "e-1")])] == [None]
+        assert end_all(self._ledger, [Settlement(key, status, "code", "bakery", "e-1")]) == [None]
 
 
 class Fleet:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fake_client import SERVICES, FakeClient, client_error
-from ledger_calls import claim_one, park_one
+from ledger_calls import claim_all, claim_one, end_all, park_one
 from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.backlog import DynamoDbBacklog
 from push_relay.adapters.dynamodb.backlog_table import BacklogTable
@@ -76,8 +76,8 @@ CALLS = [
     (lambda: QUEUE.wake("default", NOW), QueueUnavailable),
     (lambda: LEDGER.settle("k", Outcome.DELIVERED), LedgerUnavailable),
     (lambda: LEDGER.note_window("k", "w"), LedgerUnavailable),
-    (lambda: returned(LEDGER.claim_all([ClaimRequest("k", 1)])), LedgerUnavailable),
-    (lambda: returned(LEDGER.end_all([Settlement("k", Outcome.DELIVERED)])), LedgerUnavailable),
+    (lambda: returned(claim_all(LEDGER, [ClaimRequest("k", 1)])), LedgerUnavailable),
+    (lambda: returned(end_all(LEDGER, [Settlement("k", Outcome.DELIVERED)])), LedgerUnavailable),
     (PERMITS.read, LedgerUnavailable),
     (lambda: PERMITS.swap(Permits(), Permits(stamp="s")), LedgerUnavailable),
     (lambda: PERMITS.draw(date(2027, 1, 15), 1, 10), LedgerUnavailable),

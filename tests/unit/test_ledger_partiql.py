@@ -1,13 +1,13 @@
 """Groups of the ledger by BatchExecuteStatement: answers of DynamoDB that MiniStack does not give, too."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from fake_client import FakeClient, client_error
-from ledger_calls import claim_one
+from ledger_calls import claim_all, claim_one, end_all
 from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.ledger_partiql import TRANSIENT, PartiqlWrites
 from push_relay.adapters.dynamodb.table import LedgerTable, Statement, StatementAnswer, number, text
@@ -33,7 +33,7 @@ class Scripted(LedgerTable):
         self.calls: list[list[str]] = []  # the pushes of each call
         self.texts: list[str] = []
 
-    def execute(self, statements: Sequence[Statement]) -> list[StatementAnswer]:
+    def begin_statements(self, statements: Sequence[Statement]) -> Callable[[], list[StatementAnswer]]:
         """Note the statements, and answer."""
         pushes = [
             next(value["S"] for value in statement.parameters if value.get("S", "").startswith("push#"))
@@ -42,7 +42,8 @@ class Scripted(LedgerTable):
         self.calls.append(pushes)
         self.texts += [statement.text for statement in statements]
         planned = [self._answers.get(push, []) for push in pushes]
-        return [answers.pop(0) if answers else DONE for answers in planned]
+        answers = [answers.pop(0) if answers else DONE for answers in planned]
+        return lambda: answers
 
 
 def ledger(table: LedgerTable) -> DynamoDbLedger:
@@ -59,7 +60,7 @@ def stored(status: str, **more: Any) -> StatementAnswer:
 
 def claims(table: LedgerTable, *keys: str) -> list[Any]:
     """Claim pushes in a group."""
-    return [*ledger(table).claim_all([ClaimRequest(key, 30) for key in keys])]
+    return claim_all(ledger(table), [ClaimRequest(key, 30) for key in keys])
 
 
 @pytest.mark.parametrize("code", UNCLEAR)
@@ -68,14 +69,14 @@ def test_an_unclear_answer_is_never_a_grant(code: str) -> None:
     unclear = [StatementAnswer(code, {})] * (2 if code in TRANSIENT else 1)
     table = Scripted(b=[*unclear, DONE, *unclear])
     worker = ledger(table)
-    answers = worker.claim_all([ClaimRequest(key, 30) for key in "abc"])
+    answers = claim_all(worker, [ClaimRequest(key, 30) for key in "abc"])
     assert isinstance(answers[1], LedgerUnavailable)
     assert code in str(answers[1])
     assert [answer.claim for answer in (answers[0], answers[2]) if isinstance(answer, Claimed)] == [
         Claim.GRANTED
     ] * 2
     assert claim_one(worker, "b", 30) is Claim.GRANTED
-    ends = worker.end_all([Settlement(key, Outcome.DELIVERED) for key in "abc"])
+    ends = end_all(worker, [Settlement(key, Outcome.DELIVERED) for key in "abc"])
     assert [type(end) for end in ends] == [type(None), LedgerUnavailable, type(None)]
 
 
@@ -84,9 +85,9 @@ def test_a_statement_with_a_transient_error_is_repeated_once(code: str) -> None:
     """Botocore does the same for a single write. Its neighbours are not repeated."""
     table = Scripted(b=[StatementAnswer(code, {}), DONE, StatementAnswer(code, {}), DONE])
     worker = ledger(table)
-    answers = worker.claim_all([ClaimRequest(key, 30) for key in "abc"])
+    answers = claim_all(worker, [ClaimRequest(key, 30) for key in "abc"])
     assert [answer.claim for answer in answers if isinstance(answer, Claimed)] == [Claim.GRANTED] * 3
-    assert [*worker.end_all([Settlement(key, Outcome.DELIVERED) for key in "abc"])] == [None] * 3
+    assert end_all(worker, [Settlement(key, Outcome.DELIVERED) for key in "abc"]) == [None] * 3
     assert table.calls == [["push#a", "push#b", "push#c"], ["push#b"]] * 2
 
 
@@ -94,15 +95,15 @@ def test_a_statement_that_was_executed_in_spite_of_its_error_is_a_grant() -> Non
     """The repeated statement finds the claim that the first one has made."""
     table = Scripted(a=[StatementAnswer("InternalServerError", {}), StatementAnswer("DuplicateItem", {})])
     found: dict[str, Any] = {}
-    execute = table.execute
+    begin = table.begin_statements
 
-    def answer(statements: Sequence[Statement]) -> list[StatementAnswer]:
+    def answer(statements: Sequence[Statement]) -> Callable[[], list[StatementAnswer]]:
         if statements[0].text.startswith("INSERT"):
             found["owner"] = statements[0].parameters[2]
-            return execute(statements)
-        return [stored("claimed", lease_until=number(9999), **found)]
+            return begin(statements)
+        return lambda: [stored("claimed", lease_until=number(9999), **found)]
 
-    table.execute = answer  # type: ignore[method-assign]
+    table.begin_statements = answer  # type: ignore[method-assign]
     (claimed,) = claims(table, "a")
     assert claimed.claim is Claim.GRANTED
 
@@ -111,12 +112,12 @@ def test_a_call_that_fails_concerns_its_statements_only(client: FakeClient) -> N
     """Each claim, and each end, of the call has the error."""
     client.error = client_error("ThrottlingException")
     worker = ledger(LedgerTable("table"))
-    answers = worker.claim_all([ClaimRequest(key, 30) for key in "ab"])
+    answers = claim_all(worker, [ClaimRequest(key, 30) for key in "ab"])
     assert [type(answer) for answer in answers] == [LedgerUnavailable] * 2
     client.error, client.answer = None, {"Responses": [{}, {}]}
-    worker.claim_all([ClaimRequest(key, 30) for key in "ab"])
+    claim_all(worker, [ClaimRequest(key, 30) for key in "ab"])
     client.error = client_error("ThrottlingException")
-    ends = worker.end_all([Settlement(key, Outcome.DELIVERED) for key in "ab"])
+    ends = end_all(worker, [Settlement(key, Outcome.DELIVERED) for key in "ab"])
     assert [type(end) for end in ends] == [LedgerUnavailable] * 2
     assert {operation for operation, _ in client.calls} == {"BatchExecuteStatement"}
 
@@ -151,11 +152,11 @@ def test_a_call_has_at_most_25_statements_and_each_push_once() -> None:
     table = Scripted()
     worker = ledger(table)
     requests = [ClaimRequest(key, 30) for key in [*keys, keys[0], keys[0]]]
-    answers = worker.claim_all(requests)
+    answers = claim_all(worker, requests)
     assert len(answers) == 62
     assert [len(call) for call in table.calls] == [25, 25, 11, 1]
     table.calls.clear()
-    worker.end_all([Settlement(key, Outcome.DELIVERED) for key in [*keys, keys[5]]])
+    end_all(worker, [Settlement(key, Outcome.DELIVERED) for key in [*keys, keys[5]]])
     assert Counter(push for call in table.calls for push in call) == Counter(
         f"push#{key}" for key in [*keys, keys[5]]
     )

@@ -1,7 +1,7 @@
 """A run: a call begins as soon as a connection is free, and each push ends in one receipt."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -147,26 +147,36 @@ def test_a_batch_is_claimed_and_granted_in_one_round_trip() -> None:
     assert own.outcomes == {name: [Outcome.DELIVERED] for name in NAMES}
 
 
-def test_claims_and_permits_are_asked_for_side_by_side() -> None:
-    """Each of the two waits here until the other one has begun."""
-    fleet = Fleet(threads=threads())
-    meeting = threading.Barrier(2)
+def test_the_permits_are_written_while_the_ledger_is() -> None:
+    """Both are on their way at the same time, before the call and after it, without another thread."""
+    fleet = Fleet()
+    steps: list[str] = []
 
-    class Meeting(Ledger):
-        def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
-            meeting.wait(20)
-            return super().claim_all(requests)
+    class Noted(Ledger):
+        def begin_claims(self, requests: Sequence[ClaimRequest]) -> Callable[[], Any]:
+            steps.append("claims begin")
+            end = super().begin_claims(requests)
+            return lambda: steps.append("claims end") or end()
 
-        def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
-            meeting.wait(20)
-            return super().end_all(settlements)
+        def begin_ends(self, settlements: Sequence[Settlement]) -> Callable[[], Any]:
+            steps.append("settlements begin")
+            end = super().begin_ends(settlements)
+            return lambda: steps.append("settlements end") or end()
+
+    def noted(operation: str) -> bool:
+        steps.append(operation)
+        return False
 
     fleet.run(supplied("warm-up"))
-    fleet.world.change_sender(ledger=Meeting())
-    fleet.store.fails = lambda operation: operation == "swap" and meeting.wait(20) < 0
+    fleet.world.change_sender(ledger=Noted())
+    fleet.store.fails = noted
     own = supplied("n-1")
     fleet.run(own)
     assert own.outcomes == {"n-1": [Outcome.DELIVERED]}
+    assert steps == [
+        *("claims begin", "swap", "claims end"),
+        *("settlements begin", "swap", "settlements end"),
+    ]
 
 
 def test_a_slow_settlement_holds_up_no_call_and_then_settles_a_group() -> None:

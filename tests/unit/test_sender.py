@@ -253,7 +253,7 @@ def test_the_claims_of_a_batch_are_one_round_trip(monkeypatch: pytest.MonkeyPatc
         (EVENT, replace(PUSH, key="done")),
         (EVENT, PUSH),
     ]
-    receipts = desk.sender.claim_all(pushes, desk.time_left)
+    receipts = desk.sender.begin_claims(pushes, desk.time_left)()
     assert trips == [["key", "done", "key"]]
     assert [receipt and receipt.outcome for receipt in receipts] == [
         None,
@@ -278,7 +278,7 @@ def test_the_ends_of_a_batch_are_one_round_trip(monkeypatch: pytest.MonkeyPatch)
     """An outcome that is not recorded has a note, and does not affect the others."""
     desk = Desk()
     pushes = [replace(PUSH, key=name) for name in ("sent", "refused", "waits")]
-    desk.sender.claim_all([(EVENT, push) for push in pushes], desk.time_left)
+    desk.sender.begin_claims([(EVENT, push) for push in pushes], desk.time_left)()
     errors = [None, VendorRejected("no"), VendorUnavailable("down")]
     receipts = [
         replace(Receipt.of(EVENT, Outcome.DELIVERED), push=push)
@@ -295,7 +295,7 @@ def test_the_ends_of_a_batch_are_one_round_trip(monkeypatch: pytest.MonkeyPatch)
         return [LedgerUnavailable("lost"), *answers[1:]]
 
     monkeypatch.setattr(desk.ledger, "end_all", count)
-    details = [receipt.detail for receipt in desk.sender.record_all(receipts)]
+    details = [receipt.detail for receipt in desk.sender.begin_records(receipts)()]
     assert trips == [["sent", "refused", "waits"]]
     assert details == ["not recorded: lost", "no", "down"]
     assert desk.ledger.states == {"sent": Outcome.DELIVERED, "refused": Outcome.FAILED}

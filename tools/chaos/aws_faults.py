@@ -7,7 +7,7 @@ delays, because SQS would measure them with the machine's clock and not with the
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +61,21 @@ class _Service:
     def _losing(self, post: "Post") -> "Post":
         """Let the connection of an attempt be lost, before or after the request is sent. It is repeated."""
 
-        def attempt(target: str, headers: Mapping[str, str], body: bytes, limit: int) -> "Answer":
+        def attempt(
+            target: str, headers: Mapping[str, str], body: bytes, limit: int
+        ) -> "Callable[[], Answer]":
             if not self.injector.chance(self.injector.fail_probability / 2):
                 return post(target, headers, body, limit)
             if not self.injector.chance(0.5):
                 raise NotConnected("lost before it was sent")
             self.injector.note("aws_answer_lost", service=self.name)
-            post(target, headers, body, limit)
-            raise NoAnswer(ConnectionResetError())
+            end = post(target, headers, body, limit)
+
+            def lost() -> "Answer":
+                end()
+                raise NoAnswer(ConnectionResetError())
+
+            return lost
 
         return attempt
 

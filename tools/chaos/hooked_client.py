@@ -1,10 +1,11 @@
 """A client of AWS with hooks: around each call, and around each attempt that it makes."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from push_relay.adapters import aws
+from push_relay.adapters.aws_http import Result
 
 #: Is called with the arguments of a call, which it may change. May raise AwsError.
 type Before = Callable[[dict[str, Any]], None]
@@ -41,6 +42,30 @@ class HookedClient:
             for change in self._after[operation]:
                 change(answer)
         return answer
+
+    def begin(self, operation: str, calls: Sequence[Mapping[str, Any]]) -> Callable[[], Sequence[Result]]:
+        """Begin calls of an operation; return a function that waits for their answers. Neither raises."""
+        results: dict[int, Result] = {}
+        changed: dict[int, dict[str, Any]] = {}
+        for number, arguments in enumerate(calls):
+            mine = dict(arguments)
+            try:
+                for hook in (*self._before[operation], *self._before[EVERY]):
+                    hook(mine)
+                changed[number] = mine
+            except aws.AwsError as exc:
+                results[number] = exc
+        end = self.client.begin(operation, [*changed.values()])
+
+        def ended() -> Sequence[Result]:
+            results.update(zip(changed, end(), strict=True))
+            found = [results[number] for number in range(len(calls))]
+            for result in found:
+                for change in self._after[operation]:
+                    change(None if isinstance(result, aws.AwsError) else result)
+            return found
+
+        return ended
 
 
 def hooked(service: str) -> HookedClient:

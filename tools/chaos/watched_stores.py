@@ -25,35 +25,51 @@ class WatchedLedger:
         self.error_code_of = inner.error_code_of
         self.clear_parked = inner.clear_parked
 
-    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
-        """Claim pushes in one round trip."""
+    def begin_claims(
+        self, requests: Sequence[ClaimRequest]
+    ) -> Callable[[], Sequence[Claimed | LedgerUnavailable]]:
+        """Begin to claim pushes."""
         self.injector.at("before_claim")
-        answers = self.inner.claim_all(requests)
-        for request, answer in zip(requests, answers, strict=True):
-            if isinstance(answer, Claimed):
-                self.injector.note(
-                    "claimed",
-                    key=request.key,
-                    claim=answer.claim,
-                    lease_secs=round(request.lease_secs, 3),
-                    is_replay=request.replay is not Replay.NO,
-                )
-        self.injector.at("after_claim")
-        return answers
+        end = self.inner.begin_claims(requests)
+        self.injector.at("during_claim")
 
-    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
-        """End claims in one round trip."""
+        def claimed() -> Sequence[Claimed | LedgerUnavailable]:
+            answers = end()
+            for request, answer in zip(requests, answers, strict=True):
+                if isinstance(answer, Claimed):
+                    self.injector.note(
+                        "claimed",
+                        key=request.key,
+                        claim=answer.claim,
+                        lease_secs=round(request.lease_secs, 3),
+                        is_replay=request.replay is not Replay.NO,
+                    )
+            self.injector.at("after_claim")
+            return answers
+
+        return claimed
+
+    def begin_ends(
+        self, settlements: Sequence[Settlement]
+    ) -> Callable[[], Sequence[LedgerUnavailable | None]]:
+        """Begin to end claims."""
         self.injector.at("before_settle")
-        answers = self.inner.end_all(settlements)
-        for settlement, error in zip(settlements, answers, strict=True):
-            if error:
-                self.injector.note("not_settled", key=settlement.key, result=error_name(error))
-            elif settlement.status == PARKED:
-                self.injector.note("released", key=settlement.key)
-            else:
-                self.injector.note("settled", key=settlement.key, status=settlement.status)
-        self.injector.at("after_settle")
-        return answers
+        end = self.inner.begin_ends(settlements)
+        self.injector.at("during_settle")
+
+        def ended() -> Sequence[LedgerUnavailable | None]:
+            answers = end()
+            for settlement, error in zip(settlements, answers, strict=True):
+                if error:
+                    self.injector.note("not_settled", key=settlement.key, result=error_name(error))
+                elif settlement.status == PARKED:
+                    self.injector.note("released", key=settlement.key)
+                else:
+                    self.injector.note("settled", key=settlement.key, status=settlement.status)
+            self.injector.at("after_settle")
+            return answers
+
+        return ended
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Settle a push."""

@@ -68,13 +68,13 @@ class WatchedSender(Sender):
     #: Always given. It has a default only because the fields of `Sender` before it have defaults.
     injector: FaultInjector | None = None
 
-    def claim_all(
+    def begin_claims(
         self, pushes: Sequence[tuple[Event, Push]], time_left: TimeLeft
-    ) -> Sequence[Receipt | None]:
-        """Claim pushes."""
+    ) -> Callable[[], Sequence[Receipt | None]]:
+        """Begin to claim pushes."""
         if self.injector:
             self.injector.at("before_claim", always=any(is_poison(event) for event, _ in pushes))
-        return Sender.claim_all(self, pushes, time_left)
+        return Sender.begin_claims(self, pushes, time_left)
 
 
 @dataclass(frozen=True, slots=True)

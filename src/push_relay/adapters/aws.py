@@ -65,7 +65,7 @@ def _made(service: Service) -> AwsClient:
         aws_place.RoleCredentials(),
         host=url.netloc.rpartition("@")[2],
         path=url.path or "/",
-        post=pool.call,
+        post=pool.begin,
     )
 
 

@@ -11,7 +11,10 @@ import binascii
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from push_relay.adapters.aws_error import AwsError
@@ -21,6 +24,8 @@ from push_relay.adapters.http_call import NoAnswer, NotConnected
 if TYPE_CHECKING:
     from push_relay.adapters.http_call import Answer
 
+#: The calls that are made at a time; each has a connection.
+AT_A_TIME = 10
 #: Attempts of a call. Another one follows on what is probably over soon.
 ATTEMPTS = 2
 #: The longest pause before the second attempt in seconds.
@@ -74,8 +79,10 @@ class Service(NamedTuple):
 class Post(Protocol):
     """Makes one attempt: posts a body to the service."""
 
-    def __call__(self, target: str, headers: Mapping[str, str], body: bytes, limit: int) -> "Answer":
-        """Return the answer. Raises NotConnected, NoAnswer."""
+    def __call__(
+        self, target: str, headers: Mapping[str, str], body: bytes, limit: int
+    ) -> "Callable[[], Answer]":
+        """Return a function that waits for the answer and returns it. Both raise NotConnected, NoAnswer."""
         ...
 
 
@@ -87,6 +94,15 @@ class _Failed(NamedTuple):
     is_transient: bool = False
     is_throttled: bool = False
     retry_after_secs: float = 0.0
+
+    @property
+    def can_be_repeated(self) -> bool:
+        """Whether another attempt may succeed."""
+        return self.is_transient or self.is_throttled
+
+
+#: The answer to a call, or why there is none.
+type Result = dict[str, Any] | AwsError
 
 
 class AwsClient:
@@ -116,29 +132,81 @@ class AwsClient:
 
         Binary values are texts in Base64, in the arguments and in the answer.
         """
-        body = _JSON.encode(arguments).encode()
-        attempt = 1
-        while True:
-            answer = self._attempt(operation, body)
-            if not isinstance(answer, _Failed):
-                return answer
-            if attempt == ATTEMPTS or not (answer.is_transient or answer.is_throttled):
-                raise AwsError(answer.code, answer.fields, is_repeated=attempt > 1)
-            time.sleep(self._pause_secs(answer))
-            attempt += 1
+        (answer,) = self.begin(operation, [arguments])()
+        if isinstance(answer, AwsError):
+            raise answer
+        return answer
 
-    def _attempt(self, operation: str, body: bytes) -> dict[str, Any] | _Failed:
+    def begin(self, operation: str, calls: Sequence[Mapping[str, Any]]) -> Callable[[], Sequence[Result]]:
+        """Begin calls of an operation; return a function that waits for their answers and returns them.
+
+        calls  the arguments of each
+
+        Neither raises: a call that has failed has its error as the result. One thread makes several calls at
+        a time, and can do something else before it waits. Those that fail are repeated together.
+        """
+        bodies = [_JSON.encode(arguments).encode() for arguments in calls]
+        end = self._attempt(operation, bodies)
+        return lambda: self._ended(operation, bodies, end())
+
+    def _ended(
+        self, operation: str, bodies: Sequence[bytes], answers: list[dict[str, Any] | _Failed]
+    ) -> Sequence[Result]:
+        """Return the results of calls whose first attempts have these answers."""
+        attempts = [1] * len(bodies)
+        for _ in range(ATTEMPTS - 1):
+            failed = {n: a for n, a in enumerate(answers) if isinstance(a, _Failed) and a.can_be_repeated}
+            if not failed:
+                break
+            time.sleep(max(self._pause_secs(each) for each in failed.values()))
+            again = self._attempt(operation, [bodies[number] for number in failed])
+            for number, answer in zip(failed, again(), strict=True):
+                answers[number] = answer
+                attempts[number] += 1
+        return [
+            AwsError(answer.code, answer.fields, is_repeated=number > 1)
+            if isinstance(answer, _Failed)
+            else answer
+            for answer, number in zip(answers, attempts, strict=True)
+        ]
+
+    def _attempt(
+        self, operation: str, bodies: Iterable[bytes]
+    ) -> Callable[[], list[dict[str, Any] | _Failed]]:
+        """Make one attempt of each call, several at a time."""
+        left = iter(bodies)
+        sent = deque(self._send(operation, body) for body in islice(left, AT_A_TIME))
+
+        def end() -> list[dict[str, Any] | _Failed]:
+            answers = []
+            while sent:
+                answers.append(sent.popleft()())
+                sent.extend(self._send(operation, body) for body in islice(left, 1))
+            return answers
+
+        return end
+
+    def _send(self, operation: str, body: bytes) -> Callable[[], dict[str, Any] | _Failed]:
         headers = {
             "Host": self._host,
             "Content-Type": f"application/x-amz-json-{self.service.json}",
             "X-Amz-Target": f"{self.service.target}.{operation}",
         }
-        signed = self._signer.signed(self._credentials(), self._path, headers, body, time.time())
         try:
-            answer = self.post(self._path, signed, body, _MAX_ANSWER_BYTES)
+            signed = self._signer.signed(self._credentials(), self._path, headers, body, time.time())
+            end = self.post(self._path, signed, body, _MAX_ANSWER_BYTES)
         except (NotConnected, NoAnswer) as exc:
-            return _Failed(str(exc), {}, is_transient=True)
-        return _read(answer)
+            return partial(_Failed, str(exc), {}, is_transient=True)
+        except AwsError as exc:
+            return partial(_Failed, exc.code, exc.fields)  # there are no credentials
+
+        def read() -> dict[str, Any] | _Failed:
+            try:
+                return _read(end())
+            except (NotConnected, NoAnswer) as exc:
+                return _Failed(str(exc), {}, is_transient=True)
+
+        return read
 
     def _pause_secs(self, failed: _Failed) -> float:
         longest = _PAUSES_SECS.get(self.service.name, _PAUSE_SECS)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from urllib.parse import SplitResult
 
+#: Seconds for which an answer is read after its time was up, if this thread has waited for another one until
+#: then. It has probably come meanwhile.
+_LATE_SECS = 0.05
+
 
 class ConnectionPool:
     """Makes calls, each over a connection that was idle for a short while, or else over a new one.
@@ -58,6 +62,23 @@ class ConnectionPool:
             return connection.call(target, headers, body, by, limit)
         finally:
             self._keep(connection)
+
+    def begin(self, target: str, headers: Mapping[str, str], body: bytes, limit: int) -> Callable[[], Answer]:
+        """Post a body; return a function that waits for the final answer and returns it.
+
+        So one thread makes several calls at a time. Both raise NotConnected, NoAnswer.
+        """
+        connection = self._connection(float("inf"))
+        by = time.monotonic() + self._read_secs
+        connection.send(target, headers, body, by)
+
+        def end() -> Answer:
+            try:
+                return connection.answer(max(by, time.monotonic() + _LATE_SECS), limit)
+            finally:
+                self._keep(connection)
+
+        return end
 
     def close(self) -> None:
         """Close the connections that no call uses."""

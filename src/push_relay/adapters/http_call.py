@@ -145,17 +145,34 @@ class Connection:
     def call(
         self, target: str, headers: Mapping[str, str], body: bytes, deadline: float, limit: int
     ) -> Answer:
-        """Post a body, and return the final answer to it, by a moment of the monotonic clock.
+        """Post a body, and return the final answer to it, as `send` and `answer` do."""
+        self.send(target, headers, body, deadline)
+        return self.answer(deadline, limit)
+
+    def send(self, target: str, headers: Mapping[str, str], body: bytes, deadline: float) -> None:
+        """Send a POST by a moment of the monotonic clock.
 
         headers  without those of the connection and of the body's length
-        limit    bytes of the answer's body that are read
 
-        Raises NotConnected if no byte of the body was sent, NoAnswer if the server sent no head of a final
-        answer. Afterwards the connection is closed, unless the answer was read to its certain end.
+        Raises NotConnected if no byte of the body was sent, else NoAnswer. Then the connection is closed.
+        """
+        try:
+            self._send(target, headers, body, deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def answer(self, deadline: float, limit: int) -> Answer:
+        """Return the final answer to the request that was sent, by a moment of the monotonic clock.
+
+        limit  bytes of the answer's body that are read
+
+        Raises NoAnswer if the server sent no head of a final answer. Afterwards the connection is closed,
+        unless the answer was read to its certain end.
         """
         answer = None
         try:
-            answer = self._exchange(target, headers, body, deadline, limit)
+            answer = self._head(deadline, limit)
             read, timed_out = answer.read_body()
             return Answer(answer.status, answer.headers, read, timed_out)
         finally:
@@ -170,10 +187,7 @@ class Connection:
             self._socket.close()
             self._socket = None
 
-    def _exchange(
-        self, target: str, headers: Mapping[str, str], body: bytes, deadline: float, limit: int
-    ) -> FinalAnswer:
-        """Send a request, and read the head of its answer."""
+    def _send(self, target: str, headers: Mapping[str, str], body: bytes, deadline: float) -> None:
         sending = self._socket
         if sending is None:
             raise NotConnected("it is closed")
@@ -190,7 +204,15 @@ class Connection:
             for start in range(0, len(body), _PIECE_BYTES):
                 sending.settimeout(seconds_left(deadline))
                 sending.sendall(body[start : start + _PIECE_BYTES])
-            return FinalAnswer(sending, deadline, limit)
+        except OSError as exc:
+            raise NoAnswer(exc) from None
+
+    def _head(self, deadline: float, limit: int) -> FinalAnswer:
+        """Read the head of the final answer."""
+        try:
+            if self._socket is None:
+                raise ConnectionResetError
+            return FinalAnswer(self._socket, deadline, limit)
         except READ_ERRORS as exc:
             raise NoAnswer(exc) from None
 

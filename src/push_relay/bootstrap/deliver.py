@@ -32,8 +32,8 @@ from push_relay.entrypoints.drain import Drainer
 from push_relay.entrypoints.ending import Ending
 from push_relay.settings import LedgerWrites, Settings
 
-#: Threads of a lane besides those that make its calls: the writer, and one step that goes on beside another.
-_MORE_THREADS = 3
+#: Threads of a lane besides those that make its calls: the writer of settlements.
+_MORE_THREADS = 1
 
 
 class BackHalf(NamedTuple):

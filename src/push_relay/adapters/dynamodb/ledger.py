@@ -32,13 +32,10 @@ from push_relay.adapters.dynamodb.ledger_writes import (
     SingleWrites,
 )
 from push_relay.adapters.dynamodb.table import ConditionFailed, LedgerTable, number, text
-from push_relay.adapters.process import Threads
 from push_relay.core.clock import CLOCK_SKEW_SECS
 from push_relay.core.delivery.ledger import PARKED, Claim, Claimed, ClaimRequest, Settlement
 from push_relay.core.errors import ClaimHeld, LedgerUnavailable
 
-#: The writes of a group that are made at a time. botocore's connections to DynamoDB have to suffice for them.
-AT_A_TIME = 10
 #: The claims that a worker remembers. An invocation that is stopped leaves its claims in the memory of its
 #: process; the oldest ones are dropped. The claims of one invocation are far fewer.
 MOST_CLAIMS = 10_000
@@ -52,11 +49,13 @@ class DynamoDbLedger:
     ) -> None:
         self._table = table
         self._now = now
-        self._writes = writes or SingleWrites(table, Threads(AT_A_TIME), AT_A_TIME)
+        self._writes = writes or SingleWrites(table)
         self._owned = OwnedClaims()
 
-    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
-        """Claim pushes in one round trip. Never raises."""
+    def begin_claims(
+        self, requests: Sequence[ClaimRequest]
+    ) -> Callable[[], Sequence[Claimed | LedgerUnavailable]]:
+        """Begin to claim pushes, in one round trip."""
         now = self._now()
         writes = [
             ClaimWrite(
@@ -69,30 +68,42 @@ class DynamoDbLedger:
             )
             for request in requests
         ]
-        answers = self._writes.claim(writes)
-        for request, answer in zip(requests, answers, strict=True):
-            if isinstance(answer, Claimed) and answer.claim is Claim.GRANTED:
-                self._owned.add(request.key, answer.owner)
-        return answers
+        end = self._writes.begin_claims(writes)
 
-    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
-        """End claims in one round trip. Never raises."""
-        now, ended = math.floor(self._now()), list[LedgerUnavailable | None]([None] * len(settlements))
+        def claimed() -> Sequence[Claimed | LedgerUnavailable]:
+            answers = end()
+            for request, answer in zip(requests, answers, strict=True):
+                if isinstance(answer, Claimed) and answer.claim is Claim.GRANTED:
+                    self._owned.add(request.key, answer.owner)
+            return answers
+
+        return claimed
+
+    def begin_ends(
+        self, settlements: Sequence[Settlement]
+    ) -> Callable[[], Sequence[LedgerUnavailable | None]]:
+        """Begin to end claims, in one round trip."""
+        now = math.floor(self._now())
         owned: dict[int, Settlement] = {}
         for index, settlement in enumerate(settlements):
             # Without a claim of this worker there is nothing to end.
             if owner := settlement.owner or self._owned.of(settlement.key):
                 owned[index] = settlement._replace(owner=owner)
-        answers = self._writes.end([EndWrite(settlement, now) for settlement in owned.values()])
-        for (index, settlement), answer in zip(owned.items(), answers, strict=True):
-            ended[index] = answer
-            if answer is None:
-                self._owned.remove(settlement.key, settlement.owner)
+        end = self._writes.begin_ends([EndWrite(settlement, now) for settlement in owned.values()])
+
+        def ended() -> Sequence[LedgerUnavailable | None]:
+            errors = list[LedgerUnavailable | None]([None] * len(settlements))
+            for (index, settlement), answer in zip(owned.items(), end(), strict=True):
+                errors[index] = answer
+                if answer is None:
+                    self._owned.remove(settlement.key, settlement.owner)
+            return errors
+
         return ended
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:
         """Record the end of a claimed push, unless it was claimed again in the meantime."""
-        (error,) = self.end_all([Settlement(key, status, error_code)])
+        (error,) = self.begin_ends([Settlement(key, status, error_code)])()
         if error:
             raise error
 

@@ -13,7 +13,7 @@ tried in up to four calls, and most claims need only the first:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from push_relay.adapters.dynamodb.ledger_writes import (
@@ -21,7 +21,6 @@ from push_relay.adapters.dynamodb.ledger_writes import (
     ClaimWrite,
     EndWrite,
     answer_of,
-    answering,
 )
 from push_relay.adapters.dynamodb.table import (
     Item,
@@ -88,6 +87,10 @@ class _End(NamedTuple):
         return self.write.pk
 
 
+#: The answers to the statements of a call.
+type _Results = Answers[StatementAnswer]
+
+
 class _OfPush(Protocol):
     @property
     def pk(self) -> str: ...
@@ -99,56 +102,70 @@ class PartiqlWrites:
     def __init__(self, table: LedgerTable) -> None:
         self._table = table
 
-    def claim(self, writes: Sequence[ClaimWrite]) -> Answers[Claimed]:
-        """Write claims. Claims of the same push are written one after the other."""
-        answers: list[Claimed | LedgerUnavailable] = [LedgerUnavailable("not tried")] * len(writes)
-        waiting = [_Try(position, write) for position, write in enumerate(writes)]
-        while waiting:
-            tries, waiting = _next_call(waiting)
-            results = self._execute([self._claim_statement(each) for each in tries])
+    def begin_claims(self, writes: Sequence[ClaimWrite]) -> Callable[[], Answers[Claimed]]:
+        """Begin to write claims. Claims of the same push are written one after the other."""
+        tries, waiting = _next_call([_Try(position, write) for position, write in enumerate(writes)])
+        end = self._begin(tries, self._claim_statement)
+        return lambda: self._claimed(len(writes), tries, end, waiting)
+
+    def _claimed(
+        self, count: int, tries: Sequence[_Try], end: Callable[[], _Results], waiting: Sequence[_Try]
+    ) -> Answers[Claimed]:
+        """Return the answers to claims, of which some are being tried and others are waiting."""
+        answers: list[Claimed | LedgerUnavailable] = [LedgerUnavailable("not tried")] * count
+        while tries:
             again = []
-            for each, result in zip(tries, results, strict=True):
+            for each, result in zip(tries, end(), strict=True):
                 answer = result if isinstance(result, LedgerUnavailable) else _decided(each, result)
                 if isinstance(answer, _Try):
                     again.append(answer)
                 else:
                     answers[each.position] = answer
-            waiting = [*again, *waiting]
+            tries, waiting = _next_call([*again, *waiting])
+            end = self._begin(tries, self._claim_statement)
         return answers
 
-    def end(self, writes: Sequence[EndWrite]) -> Answers[None]:
-        """Write the ends of claims."""
-        answers: list[LedgerUnavailable | None] = [None] * len(writes)
-        waiting = [_End(position, write) for position, write in enumerate(writes)]
-        while waiting:
-            ends, waiting = _next_call(waiting)
-            results = self._execute([self._end_statement(each.write) for each in ends])
-            for each, result in zip(ends, results, strict=True):
+    def begin_ends(self, writes: Sequence[EndWrite]) -> Callable[[], Answers[None]]:
+        """Begin to write the ends of claims."""
+        ends, waiting = _next_call([_End(position, write) for position, write in enumerate(writes)])
+        end = self._begin(ends, self._end_statement)
+        return lambda: self._ended(len(writes), ends, end, waiting)
+
+    def _ended(
+        self, count: int, ends: Sequence[_End], end: Callable[[], _Results], waiting: Sequence[_End]
+    ) -> Answers[None]:
+        """Return the answers to ends of claims, of which some are being written and others are waiting."""
+        answers: list[LedgerUnavailable | None] = [None] * count
+        while ends:
+            for each, result in zip(ends, end(), strict=True):
                 if isinstance(result, LedgerUnavailable):
                     answers[each.position] = result
                 elif result.code not in ("", REFUSED):
                     answers[each.position] = _unavailable(result)
+            ends, waiting = _next_call(waiting)
+            end = self._begin(ends, self._end_statement)
         return answers
 
-    def _execute(self, statements: Sequence[Statement]) -> Answers[StatementAnswer]:
-        """Execute statements, and those with a transient error once more."""
-        results = self._call(statements)
+    def _begin[T](self, writes: Sequence[T], statement: Callable[[T], Statement]) -> Callable[[], _Results]:
+        """Begin to execute statements; return a function that repeats those with a transient error once."""
+        if not writes:
+            return lambda: ()
+        statements = [statement(each) for each in writes]
+        end = self._table.begin_statements(statements)
+        return lambda: self._with_repeated(statements, end())
+
+    def _with_repeated(self, statements: Sequence[Statement], answers: _Results) -> _Results:
+        results = [*answers]
         failed = [
             index
             for index, result in enumerate(results)
             if isinstance(result, StatementAnswer) and result.code in TRANSIENT
         ]
         if failed:
-            again = self._call([statements[index] for index in failed])
+            again = self._table.begin_statements([statements[index] for index in failed])()
             for index, result in zip(failed, again, strict=True):
                 results[index] = result
         return results
-
-    def _call(self, statements: Sequence[Statement]) -> list[StatementAnswer | LedgerUnavailable]:
-        results = answering(self._table.execute)(statements)
-        if isinstance(results, LedgerUnavailable):
-            return [results] * len(statements)
-        return [*results]
 
     def _claim_statement(self, each: _Try) -> Statement:
         write = each.write
@@ -166,7 +183,8 @@ class PartiqlWrites:
             return Statement(f'INSERT INTO "{self._table.name}" VALUE {{{names}}}', [*values.values()])
         return self._update(write.pk, values, _ENDED, each.condition)
 
-    def _end_statement(self, write: EndWrite) -> Statement:
+    def _end_statement(self, each: _End) -> Statement:
+        write = each.write
         values = {
             "status": text(write.settlement.status),
             "since": number(write.now),

@@ -1,12 +1,13 @@
 """The claims of pushes and the ends of these claims, written for many pushes at a time.
 
-The way in this module is the default: each write is one conditional update of one item, and the updates of
-a group run in parallel, so a group takes about as long as one write. `ledger_partiql.py` has the other way.
+The way in this module is the default: each write is one conditional update of one item. The updates of a
+group are made at the same time, so a group takes about as long as one write. `ledger_partiql.py` has the
+other way.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from push_relay.adapters.dynamodb.table import ConditionFailed, Item, LedgerTable, number, text
 from push_relay.core.delivery.ledger import (
@@ -19,7 +20,6 @@ from push_relay.core.delivery.ledger import (
     ClaimRequest,
     Settlement,
 )
-from push_relay.core.delivery.threads import ParallelMap
 from push_relay.core.errors import LedgerUnavailable
 
 PREFIX = "push#"
@@ -92,34 +92,38 @@ type Answers[T] = Sequence[T | LedgerUnavailable]
 
 
 class GroupWrites(Protocol):
-    """A way to write a group. Never raises: each write has its own answer."""
+    """A way to write a group. Each method begins it, and returns a function that waits for the answers.
 
-    def claim(self, writes: Sequence[ClaimWrite]) -> Answers[Claimed]:
-        """Write claims."""
+    Neither raises: each write has its own answer.
+    """
+
+    def begin_claims(self, writes: Sequence[ClaimWrite]) -> Callable[[], Answers[Claimed]]:
+        """Begin to write claims."""
         ...
 
-    def end(self, writes: Sequence[EndWrite]) -> Answers[None]:
-        """Write the ends of claims. A claim that its owner no longer has is left as it is."""
+    def begin_ends(self, writes: Sequence[EndWrite]) -> Callable[[], Answers[None]]:
+        """Begin to write the ends of claims. A claim that its owner no longer has is left as it is."""
         ...
 
 
 class SingleWrites:
     """Writes each item by a conditional update, several at a time."""
 
-    def __init__(self, table: LedgerTable, parallel_map: ParallelMap, at_a_time: int) -> None:
+    def __init__(self, table: LedgerTable) -> None:
         self._table = table
-        self._parallel_map = parallel_map
-        self._at_a_time = at_a_time
 
-    def claim(self, writes: Sequence[ClaimWrite]) -> Answers[Claimed]:
-        """Write claims in parallel."""
-        return self._parallel_map(answering(self._claim_one), writes, self._at_a_time)
+    def begin_claims(self, writes: Sequence[ClaimWrite]) -> Callable[[], Answers[Claimed]]:
+        """Begin to write claims."""
+        end = self._table.begin_updates([self._claim(write) for write in writes])
+        return lambda: [_claimed(write, error) for write, error in zip(writes, end(), strict=True)]
 
-    def end(self, writes: Sequence[EndWrite]) -> Answers[None]:
-        """Write the ends of claims in parallel."""
-        return self._parallel_map(answering(self._end_one), writes, self._at_a_time)
+    def begin_ends(self, writes: Sequence[EndWrite]) -> Callable[[], Answers[None]]:
+        """Begin to write the ends of claims."""
+        end = self._table.begin_updates([self._end(write) for write in writes])
+        return lambda: [error if isinstance(error, LedgerUnavailable) else None for error in end()]
 
-    def _claim_one(self, write: ClaimWrite) -> Claimed | LedgerUnavailable:
+    def _claim(self, write: ClaimWrite) -> Mapping[str, Any]:
+        """Return the update of a claim."""
         request, condition, marked = write.request, _FREE, ""
         values = {
             ":now": number(write.now),
@@ -137,42 +141,45 @@ class SingleWrites:
             # Only parked and settled pushes have `since`, and parked ones are free anyway.
             values[":forget_before"] = number(math.floor(request.forget_before))
             condition += " OR since < :forget_before"
-        try:
-            # An update instead of a put, because the window of a batched push outlives the claim of a worker.
-            self._table.update(
-                Key={"pk": text(write.pk)},
-                UpdateExpression="SET #status = :claimed, #owner = :owner, lease_until = :lease,"
-                f" expires_at = :expires{marked} REMOVE since, error_code, #source, event_id",
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#status": "status", "#owner": "owner", "#source": "source"},
-                ExpressionAttributeValues=values,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ConditionFailed as exc:
-            return answer_of(exc.item, write.owner)
-        return Claimed(Claim.GRANTED, owner=write.owner)
+        # An update instead of a put, because the window of a batched push outlives the claim of a worker.
+        return {
+            "Key": {"pk": text(write.pk)},
+            "UpdateExpression": "SET #status = :claimed, #owner = :owner, lease_until = :lease,"
+            f" expires_at = :expires{marked} REMOVE since, error_code, #source, event_id",
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#status": "status", "#owner": "owner", "#source": "source"},
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
 
-    def _end_one(self, write: EndWrite) -> None:
+    def _end(self, write: EndWrite) -> Mapping[str, Any]:
+        """Return the update of the end of a claim."""
         about, removed = write.about, write.removed
-        try:
-            self._table.update(
-                Key={"pk": text(write.pk)},
-                UpdateExpression="SET #status = :status, since = :now, expires_at = :expires"
-                + "".join(f", #{name} = :{name}" for name in about)
-                + " REMOVE "
-                + ", ".join(f"#{name}" for name in removed),
-                ConditionExpression="#owner = :owner",
-                ExpressionAttributeNames={f"#{name}": name for name in ("status", *about, *removed)},
-                ExpressionAttributeValues={
-                    ":status": text(write.settlement.status),
-                    ":owner": text(write.settlement.owner),
-                    ":now": number(write.now),
-                    ":expires": number(write.now + LEDGER_MEMORY_SECS),
-                    **{f":{name}": text(value) for name, value in about.items()},
-                },
-            )
-        except ConditionFailed:
-            return
+        return {
+            "Key": {"pk": text(write.pk)},
+            "UpdateExpression": "SET #status = :status, since = :now, expires_at = :expires"
+            + "".join(f", #{name} = :{name}" for name in about)
+            + " REMOVE "
+            + ", ".join(f"#{name}" for name in removed),
+            "ConditionExpression": "#owner = :owner",
+            "ExpressionAttributeNames": {f"#{name}": name for name in ("status", *about, *removed)},
+            "ExpressionAttributeValues": {
+                ":status": text(write.settlement.status),
+                ":owner": text(write.settlement.owner),
+                ":now": number(write.now),
+                ":expires": number(write.now + LEDGER_MEMORY_SECS),
+                **{f":{name}": text(value) for name, value in about.items()},
+            },
+        }
+
+
+def _claimed(
+    write: ClaimWrite, error: ConditionFailed | LedgerUnavailable | None
+) -> Claimed | LedgerUnavailable:
+    """Return the answer to a claim, from the error of its update."""
+    if isinstance(error, ConditionFailed):
+        return answer_of(error.item, write.owner)
+    return error or Claimed(Claim.GRANTED, owner=write.owner)
 
 
 def answer_of(item: Item, owner: str) -> Claimed | LedgerUnavailable:
@@ -188,17 +195,3 @@ def answer_of(item: Item, owner: str) -> Claimed | LedgerUnavailable:
         return Claimed(Claim.GRANTED, owner=owner)
     claim = Claim.refused(status)
     return Claimed(claim, item.get("error_code", {}).get("S", "") if claim is Claim.FAILED else "")
-
-
-def answering[T, R](write: Callable[[T], R]) -> Callable[[T], R | LedgerUnavailable]:
-    """Return a function that returns the error of a write instead of raising it."""
-
-    def call(item: T) -> R | LedgerUnavailable:
-        try:
-            return write(item)
-        except LedgerUnavailable as exc:
-            return exc
-        except Exception as exc:  # noqa: BLE001 (it must not affect the other writes of the group)
-            return LedgerUnavailable(f"the ledger did not answer ({type(exc).__name__})")
-
-    return call

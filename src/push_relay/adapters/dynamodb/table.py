@@ -15,7 +15,7 @@ nothing relies on the deletion.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 from push_relay.adapters import aws
@@ -78,34 +78,45 @@ class LedgerTable:
         answer = call("UpdateItem", TableName=self.name, **arguments)
         return dict(answer.get("Attributes", {}))
 
+    def begin_updates(
+        self, updates: Sequence[Mapping[str, Any]]
+    ) -> Callable[[], Sequence[ConditionFailed | LedgerUnavailable | None]]:
+        """Begin updates of items, which are made at the same time.
+
+        Returns a function that waits for their answers: the error of each, or None. Neither raises.
+        """
+        end = _begin("UpdateItem", [{"TableName": self.name, **arguments} for arguments in updates])
+        return lambda: [result if isinstance(result, Exception) else None for result in end()]
+
     def get(self, **arguments: Any) -> Item:
         """Return an item as it is now; empty if there is none. Raises LedgerUnavailable."""
         answer = call("GetItem", TableName=self.name, ConsistentRead=True, **arguments)
         return dict(answer.get("Item", {}))
 
-    def execute(self, statements: Sequence[Statement]) -> list[StatementAnswer]:
-        """Execute up to 25 statements in one call; each has its own answer. Raises LedgerUnavailable."""
-        answer = call(
-            "BatchExecuteStatement",
-            Statements=[
-                {
-                    "Statement": statement.text,
-                    "Parameters": list(statement.parameters),
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                }
-                for statement in statements
-            ],
-        )
-        errors = [response.get("Error") for response in answer.get("Responses", [])]
-        if len(errors) != len(statements):
-            raise LedgerUnavailable("the ledger did not answer each statement")
-        # An error without a code must not be taken for none.
-        return [
-            StatementAnswer("", {})
-            if error is None
-            else StatementAnswer(error.get("Code") or "no code", error.get("Item", {}))
-            for error in errors
+    def begin_statements(
+        self, statements: Sequence[Statement]
+    ) -> Callable[[], Sequence[StatementAnswer | LedgerUnavailable]]:
+        """Begin to execute up to 25 statements in one call.
+
+        Returns a function that waits for their answers. Neither raises: each statement has its own answer.
+        """
+        written = [
+            {
+                "Statement": statement.text,
+                "Parameters": list(statement.parameters),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+            for statement in statements
         ]
+        end = _begin("BatchExecuteStatement", [{"Statements": written}])
+
+        def answers() -> Sequence[StatementAnswer | LedgerUnavailable]:
+            (answer,) = end()
+            if isinstance(answer, LedgerUnavailable):
+                return [answer] * len(statements)
+            return _of_each({} if isinstance(answer, ConditionFailed) else answer, statements)
+
+        return answers
 
 
 def call(operation: str, store: str = "the ledger", **arguments: Any) -> Any:
@@ -116,9 +127,42 @@ def call(operation: str, store: str = "the ledger", **arguments: Any) -> Any:
     try:
         return aws.dynamodb().call(operation, **arguments)
     except aws.AwsError as exc:
-        if exc.code == "ConditionalCheckFailedException":
-            raise ConditionFailed(exc.fields.get("Item", {}), is_repeated=exc.is_repeated) from None
-        raise LedgerUnavailable(f"{store} did not answer ({exc.code})") from None
+        raise _error_of(exc, store) from None
+
+
+def _begin(
+    operation: str, calls: Sequence[Mapping[str, Any]]
+) -> Callable[[], Sequence[dict[str, Any] | ConditionFailed | LedgerUnavailable]]:
+    """Begin calls of DynamoDB; return a function that waits for their answers. Neither raises."""
+    try:
+        end = aws.dynamodb().begin(operation, calls)
+    except aws.AwsError as exc:
+        errors = [_error_of(exc)] * len(calls)
+        return lambda: errors
+    return lambda: [_error_of(each) if isinstance(each, aws.AwsError) else each for each in end()]
+
+
+def _error_of(error: aws.AwsError, store: str = "the ledger") -> ConditionFailed | LedgerUnavailable:
+    if error.code == "ConditionalCheckFailedException":
+        item = error.fields.get("Item")
+        return ConditionFailed(item if isinstance(item, dict) else {}, is_repeated=error.is_repeated)
+    return LedgerUnavailable(f"{store} did not answer ({error.code})")
+
+
+def _of_each(
+    answer: Mapping[str, Any], statements: Sequence[Statement]
+) -> Sequence[StatementAnswer | LedgerUnavailable]:
+    """Return the answers to statements, from the answer to their call."""
+    errors = [response.get("Error") for response in answer.get("Responses", [])]
+    if len(errors) != len(statements):
+        return [LedgerUnavailable("the ledger did not answer each statement")] * len(statements)
+    # An error without a code must not be taken for none.
+    return [
+        StatementAnswer("", {})
+        if error is None
+        else StatementAnswer(error.get("Code") or "no code", error.get("Item", {}))
+        for error in errors
+    ]
 
 
 def text(value: str) -> Value:

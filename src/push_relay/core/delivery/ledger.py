@@ -4,7 +4,7 @@ A push is claimed before it is sent and settled afterwards, so that two workers 
 time. A claim ends with its lease, so the push of a killed worker can be claimed again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -92,16 +92,26 @@ class Ledger(Protocol):
     the push that this worker was granted. Safe to use from several threads.
     """
 
-    def claim_all(self, requests: Sequence[ClaimRequest]) -> Sequence[Claimed | LedgerUnavailable]:
-        """Claim pushes in one round trip; return for each the answer, or why there is none. Never raises.
+    def begin_claims(
+        self, requests: Sequence[ClaimRequest]
+    ) -> Callable[[], Sequence[Claimed | LedgerUnavailable]]:
+        """Begin to claim pushes, in one round trip.
+
+        Returns a function that waits for the answers: for each push the answer, or why there is none. Neither
+        raises. Something else can be done in between, and the function has to be called.
 
         Of two requests of one key, at most one is granted. If the answer to a write was lost and the write is
         repeated, the claim is granted. A claim whose answer never came ends with its lease.
         """
         ...
 
-    def end_all(self, settlements: Sequence[Settlement]) -> Sequence[LedgerUnavailable | None]:
-        """End claims in one round trip; return for each why it was not recorded, or None. Never raises."""
+    def begin_ends(
+        self, settlements: Sequence[Settlement]
+    ) -> Callable[[], Sequence[LedgerUnavailable | None]]:
+        """Begin to end claims, in one round trip, as `begin_claims` does.
+
+        The function returns for each why its end was not recorded, or None.
+        """
         ...
 
     def settle(self, key: str, status: str, error_code: str = "") -> None:

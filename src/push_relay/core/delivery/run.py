@@ -14,13 +14,11 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.permits import BUSY
 from push_relay.core.delivery.run_parts import Ahead, Ready, RunEnd, RunParts, Supply, Task
 from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
-from push_relay.core.delivery.threads import side_by_side
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
@@ -46,7 +44,6 @@ class Run:
         drains: bool = False,
     ) -> None:
         self._sender, self._permits, self._start = parts.sender, parts.permits, parts.threads.start
-        self._together = partial(side_by_side, parts.threads)
         self._clock = parts.sender.clock
         self._limit = parts.account.connections
         call_secs = parts.account.connect_timeout_secs + parts.account.read_timeout_secs
@@ -141,6 +138,11 @@ class Run:
             return not self._sending and (bool(self._ready) or not self._is_writing)
         return self._is_low or not self._sending
 
+    def _notify(self) -> None:
+        """Wake the caller's thread if it has something to do, because each wake-up costs CPU."""
+        if self._needs_care():
+            self._changed.notify_all()
+
     @property
     def _is_low(self) -> bool:
         if self._is_dry or self._is_held_back or len(self._ready) >= self._ahead.low:
@@ -212,14 +214,11 @@ class Run:
                     supply.ended(task, self._refused(task, refusal))
                 else:
                     granted.append(task)
-            self._keep(granted, self._claim(granted), [None] * len(granted), supply)
+            self._keep(granted, self._begin_claims(granted)(), [None] * len(granted), supply)
             return
-        refusals: list[Exception | None] = []
-        claims: list[Receipt | None] = []
-        self._together(
-            lambda: claims.extend(self._claim(can_be_sent)), lambda: refusals.extend(self._ask(can_be_sent))
-        )
-        self._keep(can_be_sent, claims, refusals, supply)
+        claims = self._begin_claims(can_be_sent)
+        refusals = self._ask(can_be_sent)
+        self._keep(can_be_sent, claims(), refusals, supply)
 
     def _ask(self, tasks: Sequence[Task]) -> Sequence[Exception | None]:
         try:
@@ -228,9 +227,8 @@ class Run:
         except Exception as exc:  # noqa: BLE001 (nothing was sent; it is the outcome of the pushes)
             return [exc] * len(tasks)
 
-    def _claim(self, tasks: Sequence[Task]) -> Sequence[Receipt | None]:
-        pushes = [(task.event, task.push) for task in tasks]
-        return self._sender.claim_all(pushes, self._time_left) if pushes else ()
+    def _begin_claims(self, tasks: Sequence[Task]) -> Callable[[], Sequence[Receipt | None]]:
+        return self._sender.begin_claims([(task.event, task.push) for task in tasks], self._time_left)
 
     def _keep(
         self,
@@ -251,7 +249,7 @@ class Run:
                 with self._changed:
                     heapq.heappush(self._ready, ready)
         if refused:
-            self._settle(refused)
+            self._begin_settling(refused)()
 
     def _refused(self, task: Task, error: Exception) -> Receipt:
         """Return the receipt of a push whose call is not permitted now."""
@@ -315,7 +313,7 @@ class Run:
             if self._ready and not self._failed and self._sending <= self._session.connections:
                 return heapq.heappop(self._ready)
             self._sending -= 1
-            self._changed.notify_all()
+            self._notify()
             return None
 
     def _called(self, ready: Ready, receipt: Receipt) -> None:
@@ -325,7 +323,7 @@ class Run:
             is_last = self._is_dry and not self._ready and self._sending == 1
             starts = not self._is_writing and not is_last
             self._is_writing |= starts
-            self._changed.notify_all()
+            self._notify()
         if starts:
             self._wait_for_writer = self._start(self._write)
 
@@ -338,7 +336,7 @@ class Run:
             if self._drains and self._own_is_dry:
                 self._is_dry, self._end = True, self._end._replace(has_more=True)
         error = ConnectionsBusy(BUSY)
-        self._settle([(ready, self._refused(ready.task, error)) for ready in left])
+        self._begin_settling([(ready, self._refused(ready.task, error)) for ready in left])()
 
     # --- settling ---------------------------------------------------------------------------------------
 
@@ -362,39 +360,41 @@ class Run:
                 # The last connection is returned at the end, together with a look for what was announced.
                 needed = max(1, self._needed)
                 spare = self._is_dry and needed < self._session.connections
+            end = self._begin_settling(batch)
             if spare:
-                self._together(partial(self._settle, batch), partial(self._session.release_idle, needed))
-            else:
-                self._settle(batch)
+                self._session.release_idle(needed)
+            end()
 
-    def _settle(self, batch: Sequence[tuple[Ready, Receipt]]) -> None:
-        receipts = self._sender.record_all([receipt for _, receipt in batch])
-        for (ready, _), receipt in zip(batch, receipts, strict=True):
-            ready.supply.ended(ready.task, receipt)
-        with self._changed:
-            self._is_held_back = False
-            self._changed.notify_all()
+    def _begin_settling(self, batch: Sequence[tuple[Ready, Receipt]]) -> Callable[[], None]:
+        """Begin to settle pushes; return a function that waits for the ledger and ends them."""
+        end = self._sender.begin_records([receipt for _, receipt in batch])
+
+        def settled() -> None:
+            for (ready, _), receipt in zip(batch, end(), strict=True):
+                ready.supply.ended(ready.task, receipt)
+            with self._changed:
+                self._is_held_back = False
+                self._notify()
+
+        return settled
 
     def _finish(self) -> bool:
         """Settle the rest, and return what is left; return whether the run has to go on."""
         with self._changed:
             rest, self._unsettled = self._unsettled, []
-        kept: list[bool] = []
         goes_on = self._drains and self._time_left() > self._least_secs
         survived = self._more is None or self._more.has_survived
-        self._together(
-            lambda: self._settle(rest),
-            lambda: kept.append(self._session.finish(unless_announced=goes_on, has_survived=survived)),
-        )
+        end = self._begin_settling(rest)
+        are_announced = self._session.finish(unless_announced=goes_on, has_survived=survived)
+        end()
         with self._changed:
             self._changed.wait_for(lambda: not self._is_writing)
             if self._failed:
                 raise self._failed
-        if goes_on and kept[0]:
+        if goes_on and are_announced:
             self._is_dry = self._is_held_back = False
             return True
-        announced = self._end.announced or kept[0]
-        self._end = self._end._replace(
-            announced=announced, has_more=self._end.has_more or (self._drains and kept[0])
+        self._end = RunEnd(
+            self._end.announced or are_announced, self._end.has_more or (self._drains and are_announced)
         )
         return False

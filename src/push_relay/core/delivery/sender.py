@@ -1,6 +1,6 @@
 """Send one push: claim it, send it, and record its outcome. docs/reliability.md lists the second pushes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from push_relay.core.clock import Clock, TimeLeft
@@ -71,22 +71,27 @@ class Sender:
 
     def claim(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         """Claim a push; return its receipt if this worker must not send it. Never raises."""
-        return self.claim_all([(event, push)], time_left)[0]
+        return self.begin_claims([(event, push)], time_left)()[0]
 
-    def claim_all(
+    def begin_claims(
         self, pushes: Sequence[tuple[Event, Push]], time_left: TimeLeft
-    ) -> Sequence[Receipt | None]:
-        """Claim pushes in one round trip; return the receipt of each that this worker must not send.
+    ) -> Callable[[], Sequence[Receipt | None]]:
+        """Begin to claim pushes, in one round trip.
 
-        Never raises. A push that is too old, or for which no time is left, is not claimed.
+        Returns a function that waits for the answers, and returns the receipt of each push that this worker
+        must not send. Neither raises. A push that is too old, or for which no time is left, is not claimed.
         """
         receipts = [self._unclaimable(event, push, time_left) for event, push in pushes]
         wanted = [number for number, receipt in enumerate(receipts) if receipt is None]
         requests = [self._request(*pushes[number], time_left) for number in wanted]
-        answers = self.ledger.claim_all(requests) if requests else ()
-        for number, answer in zip(wanted, answers, strict=True):
-            receipts[number] = _refused(*pushes[number], answer)
-        return receipts
+        end = self.ledger.begin_claims(requests) if requests else tuple
+
+        def claimed() -> Sequence[Receipt | None]:
+            for number, answer in zip(wanted, end(), strict=True):
+                receipts[number] = _refused(*pushes[number], answer)
+            return receipts
+
+        return claimed
 
     def _unclaimable(self, event: Event, push: Push, time_left: TimeLeft) -> Receipt | None:
         if push.is_expired(event, self.clock.now()):
@@ -175,23 +180,29 @@ class Sender:
     # --- after the call ---------------------------------------------------------------------------------
 
     def recorded(self, push: Push, receipt: Receipt) -> Receipt:
-        """Settle or release one claim, as the receipt demands; see `record_all`."""
-        return self.record_all([replace(receipt, push=push)])[0]
+        """Settle or release one claim, as the receipt demands; see `begin_records`."""
+        return self.begin_records([replace(receipt, push=push)])()[0]
 
-    def record_all(self, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
-        """Settle or release the claims of pushes in one round trip, as their receipts demand. Never raises.
+    def begin_records(self, receipts: Sequence[Receipt]) -> Callable[[], Sequence[Receipt]]:
+        """Begin to settle or release the claims of pushes in one round trip, as their receipts demand.
 
-        If the ledger fails for one, its receipt's detail has that. The push's outcome is the same then,
-        because the claim's lease ends without the ledger.
+        Returns a function that waits for the answers, and returns the receipts. Neither raises. If the ledger
+        fails for one, its receipt's detail has that. The push's outcome is the same then, because the claim's
+        lease ends without the ledger.
         """
         settled = [receipt for receipt in receipts if receipt.outcome is not Outcome.EXPIRED]
-        answers = iter(self.ledger.end_all([_settlement(each) for each in settled]) if settled else ())
-        return [
-            _with_trouble(
-                receipt, self._clear(receipt) if receipt.outcome is Outcome.EXPIRED else next(answers)
-            )
-            for receipt in receipts
-        ]
+        end = self.ledger.begin_ends([_settlement(each) for each in settled]) if settled else tuple
+
+        def recorded() -> Sequence[Receipt]:
+            answers = iter(end())
+            return [
+                _with_trouble(
+                    receipt, self._clear(receipt) if receipt.outcome is Outcome.EXPIRED else next(answers)
+                )
+                for receipt in receipts
+            ]
+
+        return recorded
 
     def _clear(self, receipt: Receipt) -> Exception | None:
         """Forget an expired push, if it is parked."""

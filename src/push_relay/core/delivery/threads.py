@@ -12,15 +12,6 @@ class Threads(Protocol):
         ...
 
 
-def side_by_side(threads: Threads, one: Callable[[], None], other: Callable[[], None]) -> None:
-    """Call two functions at the same time, the second one in this thread; return when both have ended."""
-    wait = threads.start(one)
-    try:
-        other()
-    finally:
-        wait()
-
-
 class ParallelMap(Protocol):
     """Calls a function with several items at a time."""
 
