@@ -87,12 +87,17 @@ class ConnectionPool:
 
     def _connection(self, deadline: float) -> Connection:
         """Return a connection that was idle for a short while, else a new one. Raises NotConnected."""
+        taken, useless = None, list[Connection]()
         with self._lock:
-            usable = [connection for connection in self._idle if connection.is_usable]
-            useless = [connection for connection in self._idle if connection not in usable]
-            taken = usable.pop() if usable else None
-            self._idle[:] = usable
-        # They must not stay open, because the server may count them.
+            # They must not stay open, because the server may count them. The longest idle one is the first.
+            while self._idle and not self._idle[0].is_fresh:
+                useless.append(self._idle.pop(0))
+            while self._idle and taken is None:
+                last = self._idle.pop()
+                if last.is_usable:
+                    taken = last
+                else:
+                    useless.append(last)
         _close_all(useless)
         if taken is None:
             taken = Connection(self._url, self._context, self._now, in_one_piece=self._in_one_piece)

@@ -107,10 +107,12 @@ class Connection:
 
         A server sends something on an idle connection if it closes it, or if it is confused.
         """
-        since = self._idle_since
-        if self._socket is None or since is None or not self._now().is_shortly_after(since):
-            return False
-        return not _is_readable(self._socket)
+        return self.is_fresh and self._socket is not None and not _is_readable(self._socket)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was idle for a short while."""
+        return self._idle_since is not None and self._now().is_shortly_after(self._idle_since)
 
     @property
     def is_open(self) -> bool:
