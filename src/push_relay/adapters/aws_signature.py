@@ -49,9 +49,8 @@ class Signer:
         result = {**headers, "X-Amz-Date": moment}
         if credentials.token:
             result["X-Amz-Security-Token"] = credentials.token
-        lines = sorted((name.lower(), " ".join(value.split())) for name, value in result.items())
-        names = ";".join(name for name, _ in lines)
-        canonical = "".join(f"{name}:{value}\n" for name, value in lines)
+        order, names = _order(tuple(result))
+        canonical = "".join([f"{name.lower()}:{' '.join(result[name].split())}\n" for name in order])
         request = f"POST\n{quote(path, safe='/~')}\n\n{canonical}\n{names}\n{_sha256(body)}"
         scope = f"{moment[:8]}/{self._region}/{self._service}/aws4_request"
         text = f"{_ALGORITHM}\n{moment}\n{scope}\n{_sha256(request.encode())}"
@@ -62,6 +61,13 @@ class Signer:
             f"SignedHeaders={names}, Signature={signature}"
         )
         return result
+
+
+@lru_cache(maxsize=8)  # all calls of a service have the same headers
+def _order(names: tuple[str, ...]) -> tuple[list[str], str]:
+    """Return the names of headers in the order of the signature, and the text that lists them."""
+    order = sorted(names, key=str.lower)
+    return order, ";".join(order).lower()
 
 
 @lru_cache(maxsize=8)  # it costs as much as the rest of a signature, and is the same for a day

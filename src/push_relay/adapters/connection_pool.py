@@ -90,7 +90,7 @@ class ConnectionPool:
         taken, useless = None, list[Connection]()
         with self._lock:
             # They must not stay open, because the server may count them. The longest idle one is the first.
-            while self._idle and not self._idle[0].is_fresh:
+            while len(self._idle) > 1 and not self._idle[0].is_fresh:
                 useless.append(self._idle.pop(0))
             while self._idle and taken is None:
                 last = self._idle.pop()

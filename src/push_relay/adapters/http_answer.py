@@ -241,9 +241,9 @@ def _inflated(body: bytes, limit: int) -> bytes | None:
 
 def request_head(target: str, headers: Mapping[str, str], length: int) -> bytes:
     """Return the head of a POST. Raises ValueError for a header that would end the head."""
-    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\n" in line or "\r" in line for line in lines):
+    lines = [f"POST {target} HTTP/1.1", *[f"{name}: {value}" for name, value in headers.items()]]
+    lines += [f"Content-Length: {length}", "Accept-Encoding: identity", "\r\n"]
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) or head.count("\r") != len(lines):
         raise ValueError("a header has more than one line")
-    return "\r\n".join([*lines, f"Content-Length: {length}", "Accept-Encoding: identity", "\r\n"]).encode(
-        "latin-1"
-    )
+    return head.encode("latin-1")

@@ -1,7 +1,11 @@
 """The account's day: it begins at midnight in the account's time zone."""
 
+import math
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
+
+_MINUTE_SECS = 60
 
 
 class Day(NamedTuple):
@@ -22,7 +26,13 @@ def zone_named(name: str) -> tzinfo:
 
 def date_at(moment: float, zone: tzinfo) -> date:
     """Return the date of a moment (seconds since the epoch)."""
-    return datetime.fromtimestamp(moment, zone).date()
+    return _date_of(math.floor(moment / _MINUTE_SECS), zone)
+
+
+@lru_cache(maxsize=16)  # a push asks for the date a dozen times
+def _date_of(minute: int, zone: tzinfo) -> date:
+    """Return the date of a minute since the epoch. A day begins with a whole minute in every zone."""
+    return datetime.fromtimestamp(minute * _MINUTE_SECS, zone).date()
 
 
 def end_of(day: date, zone: tzinfo) -> float:
