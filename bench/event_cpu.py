@@ -22,19 +22,21 @@ from side_process import Rounds, Side, alternate, median, side
 
 ROUNDS, CALLS = 31, 40
 TEN: Final = 10
-#: The sides: the child's name, the mode of delivery, the invocation's name.
+#: The sides: the child's name, the mode of delivery, the invocation's name, the writes of the ledger.
 _SIDES: Final = {
-    "event_direct": ("receive_alone", "direct", "webhook"),
-    "event_ledger": ("receive", "direct", "webhook"),
-    "event_batch": ("deliver", "queue", "ten"),
-    "receive_stub": ("receive_stub", "queue", "webhook"),
-    "receive_queue": ("receive", "queue", "webhook"),
+    "event_direct": ("receive_alone", "direct", "webhook", "single"),
+    "event_ledger": ("receive", "direct", "webhook", "single"),
+    "event_batch": ("deliver", "queue", "ten", "single"),
+    "event_batch_partiql": ("deliver", "queue", "ten", "partiql"),
+    "receive_stub": ("receive_stub", "queue", "webhook", "single"),
+    "receive_queue": ("receive", "queue", "webhook", "single"),
 }
 #: The meanings of the values, and the goals for them.
 _GOALS: Final = {
     "event_direct": ("a webhook of 10 KB in direct mode, with secrets and ledger in memory", 2.2),
     "event_ledger": ("the same with the ledger and the permits in DynamoDB", 7.0),
     "event_batch": ("an event of a batch of ten in `deliver`, with the ledger and the permits", 3.0),
+    "event_batch_partiql": ("the same with `LedgerWrites=partiql`", 3.0),
     "receive_stub": ("a webhook of 10 KB in `receive`, with secrets and queue in memory", 0.8),
     "receive_queue": ("the same with the call of SQS", 2.6),
 }
@@ -53,9 +55,9 @@ def measure(bench: Bench, report: Report) -> list[Goal]:
             "ten": written(bench, "ten", bench_events.batch(TEN)),
         }
         running: dict[str, Side] = {}
-        for name, (child, mode, invocation) in _SIDES.items():
+        for name, (child, mode, invocation, writes) in _SIDES.items():
             events = TEN if invocation == "ten" else 1
-            own = OwnSide(child, mode, invocations[invocation], events)
+            own = OwnSide(child, mode, invocations[invocation], events, writes)
             running[name] = cleanup.enter_context(own_side(bench, bench.artifact, own))
         peers = peers_environment.commands(invocations["webhook"])
         if not peers:
@@ -89,19 +91,22 @@ class OwnSide(NamedTuple):
     mode        the mode of delivery
     invocation  the file of the invocation
     events      the events of the invocation
+    writes      the value of LEDGER_WRITES
     """
 
     child: str
     mode: str
     invocation: Path
     events: int = 1
+    writes: str = "single"
 
 
 @contextmanager
 def own_side(bench: Bench, artifact: Path, own: OwnSide) -> Iterator[Side]:
     """Start a side with a built artifact, which its process imports; end it at the end of the block."""
     path = f"{artifact}:{ROOT / 'bench'}:{ROOT / 'tests'}"
-    environment = bench.environment(artifact) | {"DELIVERY_MODE": own.mode, "PYTHONPATH": path}
+    mode = {"DELIVERY_MODE": own.mode, "LEDGER_WRITES": own.writes}
+    environment = bench.environment(artifact) | mode | {"PYTHONPATH": path}
     # -S disables site-packages, so that a package that the artifact lacks is missing here too.
     command: list[str | Path] = [PYTHON, "-S", "-B", ROOT / "bench/sides.py", own.child, own.invocation]
     with side(command, environment, own.events) as started:

@@ -25,6 +25,7 @@ BARS = [
     ("event_direct", "", "one event, without ledger"),
     ("event_direct", "powertools", "Powertools as documented"),
     ("event_direct", "apprise", "Apprise, a new connection each time"),
+    ("event_batch_partiql", "", "one of a batch of ten, with LedgerWrites=partiql"),
     ("event_batch", "", "one of a batch of ten, with ledger"),
     ("event_ledger", "", "one event, with ledger"),
     ("event_ledger", "powertools_idempotency", "Powertools with idempotency"),
