@@ -93,12 +93,10 @@ def _aws(name: str, call: dict[str, Any]) -> dict[str, Any]:
                 for each in entries
             ]
             return {"Successful": taken, "Failed": []}
-        case "BatchWriteItem":
-            return {"UnprocessedItems": {}}
+        case "BatchWriteItem" | "Query":
+            return {"UnprocessedItems": {}, "Items": [], "Count": 0, "ScannedCount": 0}
         case "BatchExecuteStatement":
             return {"Responses": [{"TableName": "bench"} for _ in call["Statements"]]}
-        case "Query":
-            return {"Items": [], "Count": 0, "ScannedCount": 0}
         case _:
             return _updated(call)
 

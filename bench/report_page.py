@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import shortfalls
 from prices import AS_OF, ASSUMPTIONS, PRICES, REGION
 
 #: The sections, and the beginnings of their rows' names.
@@ -105,6 +106,8 @@ def page(report: Mapping[str, Any]) -> str:
         rows = [row for name, row in goals.items() if name.startswith(names)]
         if rows:
             sections.append(f"## {title}\n\n{_table(rows)}\n")
+    if short := shortfalls.section(goals):
+        sections.append(short)
     if report["peers"]:
         versions = ", ".join(f"{name} {version}" for name, version in report["peers"].items())
         sections.append(_PEERS.format(versions=f"Versions: {versions}."))

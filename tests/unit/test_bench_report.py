@@ -84,3 +84,18 @@ def test_the_page_shows_by_how_much_a_row_falls_short() -> None:
     assert "| `pace_many` | 80 | at least 90 | **short by 10**, 11 % |" in page
     assert "| `cost_month` | 5 |  |  |" in page
     assert "`make bench-peers` installs them" in page
+
+
+def test_the_page_says_why_a_row_falls_short_and_what_was_tried() -> None:
+    """A reader sees whether it is worth trying more."""
+    page = report_page.page(report(Goal("pace_many", "pace", 80.0, 90.0, "at least")))
+    (row,) = [line for line in page.splitlines() if line.startswith("| `pace_many` | The ")]
+    assert row.count("|") == 4
+    met = report_page.page(report(Goal("pace_many", "pace", 95.0, 90.0, "at least")))
+    assert "Goals that are not met" not in met
+
+
+def test_a_row_that_falls_short_for_an_unknown_reason_is_listed() -> None:
+    """Another machine may miss a goal that this project's machine meets."""
+    page = report_page.page(report(Goal("memory_receive", "memory", 41.0, 40.0)))
+    assert "| `memory_receive` | Not known" in page
