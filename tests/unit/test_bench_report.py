@@ -86,7 +86,7 @@ def test_the_page_shows_by_how_much_a_row_falls_short() -> None:
     assert "`make bench-peers` installs them" in page
 
 
-def test_the_page_says_why_a_row_falls_short_and_what_was_tried() -> None:
+def test_the_page_shows_why_a_row_falls_short_and_what_was_tried() -> None:
     """A reader sees whether it is worth trying more."""
     page = report_page.page(report(Goal("pace_many", "pace", 80.0, 90.0, "at least")))
     (row,) = [line for line in page.splitlines() if line.startswith("| `pace_many` | The ")]
