@@ -6,7 +6,7 @@ message, by the run's clock.
 
 import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from push_relay.adapters.aws import AwsClient
 
 @dataclass(slots=True)
 class AwsCalls:
-    """Notes the calls of DynamoDB, which may be made by several threads.
+    """Notes the calls of DynamoDB. Several threads may make them, and each several at a time.
 
     now         the run's clock
     delay_secs  is added to each call of DynamoDB
@@ -31,21 +31,25 @@ class AwsCalls:
 
     def watch(self) -> None:
         """Watch every call of this process."""
-        original = AwsClient.call
+        original = AwsClient.begin
 
-        def watched(client: AwsClient, name: str, **parameters: Any) -> Any:
+        def watched(client: AwsClient, name: str, calls: Sequence[Mapping[str, Any]]) -> Any:
+            end = original(client, name, calls)
             if client.service.name != "dynamodb":
-                return original(client, name, **parameters)
+                return end
             began = time.monotonic()
-            time.sleep(self.delay_secs)
-            try:
-                return original(client, name, **parameters)
-            finally:
-                call = TableCall(name, write_units(name, parameters), Span(began, time.monotonic()))
-                with self._lock:
-                    self.calls.append(call)
 
-        AwsClient.call = watched  # type: ignore[method-assign,assignment]
+            def ended() -> Any:
+                time.sleep(max(0.0, began + self.delay_secs - time.monotonic()))
+                answers = end()
+                span = Span(began, time.monotonic())
+                with self._lock:
+                    self.calls += [TableCall(name, write_units(name, each), span) for each in calls]
+                return answers
+
+            return ended
+
+        AwsClient.begin = watched  # type: ignore[method-assign,assignment]
         for name in ("SendMessage", "SendMessageBatch"):
             hooked("sqs").before(name, self._hold_all)
 

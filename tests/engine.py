@@ -237,7 +237,7 @@ class Fleet:
 
 def threads(connections: int = 3) -> Threads:
     """Return as many real threads as a lane has."""
-    return Threads(connections + 3)
+    return Threads(connections + 1)
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from push_relay.adapters import aws
+from push_relay.adapters import aws, aws_http
 from push_relay.adapters.aws import AwsError
 from push_relay.adapters.aws_http import AT_A_TIME
+from push_relay.adapters.http_call import NotConnected
 from raw_server import Raw, head, raw
 
 ENVIRONMENT = {
@@ -107,6 +108,36 @@ def test_a_call_that_is_not_answered_delays_no_other(monkeypatch: pytest.MonkeyP
     with service(answer, monkeypatch):
         assert begin(0, 1, 2)() == ["TimeoutError", 1, 2]
     assert seen == {0: 2, 1: 1, 2: 1}
+
+
+def test_a_service_that_cannot_be_reached_costs_the_time_of_one_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thirty connections that each wait for a second would take the whole time of an invocation."""
+    tried: list[float] = []
+
+    def fail(_connection: object, deadline: float) -> None:
+        tried.append(deadline)
+        raise NotConnected("TimeoutError")
+
+    with service(lambda _number: None, monkeypatch):
+        monkeypatch.setattr("push_relay.adapters.http_call.Connection.open", fail)
+        assert begin(*range(3 * AT_A_TIME))() == ["TimeoutError"] * 3 * AT_A_TIME
+    assert len(tried) == 2  # one for each attempt
+
+
+def test_an_answer_that_nobody_expects_concerns_its_call_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reading it raises is its error."""
+    read = aws_http._read
+
+    def confused(answer: Any) -> Any:
+        if b"1" in answer.body:
+            raise RecursionError
+        return read(answer)
+
+    monkeypatch.setattr(aws_http, "_read", confused)
+    with service(lambda number: ({"Number": number}, "200 OK"), monkeypatch):
+        assert begin(0, 1, 2)() == [0, "RecursionError", 2]
 
 
 def test_without_credentials_each_call_has_that_error(monkeypatch: pytest.MonkeyPatch) -> None:

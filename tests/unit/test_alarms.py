@@ -120,7 +120,7 @@ def test_each_alarm_of_the_code_s_metrics_has_a_cause_here() -> None:
 @pytest.mark.parametrize("name", CAUSES)
 def test_an_alarm_looks_at_one_period(name: str) -> None:
     """An overdue event may be the end of an outage, so it has to be so for longer."""
-    assert OURS[name]["EvaluationPeriods"] == (3 if name == "OverdueAlarm" else 1)
+    assert OURS[name]["EvaluationPeriods"] == (6 if name == "OverdueAlarm" else 1)
 
 
 def test_an_internal_error_of_a_push_raises_the_alarm() -> None:
@@ -193,7 +193,7 @@ AWS_METRICS = {
     "DeliverErrorsAlarm": ("AWS/Lambda", "Errors", "Sum", 1, "FunctionName", "DeliverFunction"),
     "DeliverThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum", 1, "FunctionName", "DeliverFunction"),
     "DeliverDurationAlarm": ("AWS/Lambda", "Duration", "Maximum", 54_000, "FunctionName", "DeliverFunction"),
-    "TickAlarm": ("AWS/Events", "Invocations", "Sum", 1, "RuleName", "DeliverFunctionTick"),
+    "TickAlarm": ("AWS/Events", "Invocations", "Sum", 1, "RuleName", f"{STACK}-tick"),
     "RecursionAlarm": (
         "AWS/Lambda",
         "RecursiveInvocationsDropped",
@@ -210,7 +210,8 @@ def test_an_alarm_watches_a_metric_of_aws(name: str) -> None:
     """The names must be those that AWS documents, and the resource must belong to the stack."""
     properties = ALARMS[name]["Properties"]
     ((dimension, target),) = ((each["Name"], each["Value"]) for each in properties["Dimensions"])
-    ((_, resource),) = target.items()
+    # A reference to a resource, or the rule's own name.
+    resource = target if isinstance(target, str) else next(iter(target.values()))
     named = resource if isinstance(resource, str) else resource[0]
     assert (
         properties["Namespace"],
@@ -222,6 +223,13 @@ def test_an_alarm_watches_a_metric_of_aws(name: str) -> None:
     ) == AWS_METRICS[name]
     rings_if = ("LessThanThreshold", 2) if name == "TickAlarm" else ("GreaterThanOrEqualToThreshold", 1)
     assert (properties["ComparisonOperator"], properties["EvaluationPeriods"]) == rings_if
+
+
+def test_the_tick_has_the_name_that_its_alarm_watches() -> None:
+    """An alarm on a rule that does not exist would always ring."""
+    rule = transformed()["Resources"]["DeliverFunctionTick"]["Properties"]["Name"]
+    (dimension,) = ALARMS["TickAlarm"]["Properties"]["Dimensions"]
+    assert dimension["Value"] == rule
 
 
 def test_every_alarm_is_tested() -> None:

@@ -298,6 +298,22 @@ def test_a_tick_reports_what_should_have_been_sent_long_ago(fleet: Fleet, waits_
     assert [account for account, _ in fleet.world.messages.woken] == [DEFAULT_ACCOUNT]
 
 
+def test_a_tick_that_cannot_read_one_shelf_wakes_for_the_others(fleet: Fleet) -> None:
+    """DynamoDB may throttle a single query."""
+    fleet.shelve(event("fire", urgent=True, at=NOON - 1), event("a"))
+    due = fleet.world.backlog.due
+
+    def failing(shelf: Shelf, *more: Any) -> Any:
+        if not shelf.high:
+            raise LedgerUnavailable("throttled")
+        return due(shelf, *more)
+
+    fleet.world.backlog.due = failing  # type: ignore[method-assign]
+    fleet.drainer.tick()
+    assert [account for account, _ in fleet.world.messages.woken] == [DEFAULT_ACCOUNT]
+    assert [what for what, _, _ in fleet.world.witness.troubles] == ["the backlog was not read"]
+
+
 @pytest.mark.parametrize("error", [VendorThrottled("slow"), VendorUnavailable("down")])
 def test_a_tick_reports_no_event_that_waits_for_the_vendor(fleet: Fleet, error: Exception) -> None:
     """Neither between two probes nor when the next one is due: another alarm rings for an outage."""

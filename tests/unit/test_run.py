@@ -179,6 +179,21 @@ def test_the_permits_are_written_while_the_ledger_is() -> None:
     ]
 
 
+def test_settlements_are_completed_even_if_the_permits_fail_in_an_unknown_way() -> None:
+    """The push was shown. Without its settlement it would be shown again."""
+    fleet, own = Fleet(), supplied("n-1")
+
+    def broken(_operation: str) -> bool:
+        if fleet.called:
+            raise ZeroDivisionError
+        return False
+
+    fleet.store.fails = broken
+    with pytest.raises(ZeroDivisionError):
+        fleet.run(own)
+    assert own.outcomes == {"n-1": [Outcome.DELIVERED]}
+
+
 def test_a_slow_settlement_holds_up_no_call_and_then_settles_a_group() -> None:
     """While the writer waits for the ledger, calls go on; its next write settles all that have ended."""
     fleet = Fleet(threads=threads(1), connections=1)

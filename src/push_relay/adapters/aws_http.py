@@ -103,6 +103,8 @@ class _Failed(NamedTuple):
 
 #: The answer to a call, or why there is none.
 type Result = dict[str, Any] | AwsError
+#: A function that reads the answer to a request, or why nothing could be sent.
+type _Sent = Callable[[], dict[str, Any] | _Failed] | _Failed
 
 
 class AwsClient:
@@ -173,20 +175,34 @@ class AwsClient:
     def _attempt(
         self, operation: str, bodies: Iterable[bytes]
     ) -> Callable[[], list[dict[str, Any] | _Failed]]:
-        """Make one attempt of each call, several at a time."""
+        """Make one attempt of each call, several at a time.
+
+        If the service cannot be reached, the calls that are left fail in the same way at once. Each of them
+        would wait as long as the first one, and the time of an invocation would not suffice for that.
+        """
         left = iter(bodies)
-        sent = deque(self._send(operation, body) for body in islice(left, AT_A_TIME))
+        sent: deque[_Sent] = deque()
+        last: _Sent | None = None
+
+        def send(count: int) -> None:
+            nonlocal last
+            for body in islice(left, count):
+                last = last if isinstance(last, _Failed) else self._send(operation, body)
+                sent.append(last)
 
         def end() -> list[dict[str, Any] | _Failed]:
             answers = []
             while sent:
-                answers.append(sent.popleft()())
-                sent.extend(self._send(operation, body) for body in islice(left, 1))
+                first = sent.popleft()
+                answers.append(first if isinstance(first, _Failed) else first())
+                send(1)
             return answers
 
+        send(AT_A_TIME)
         return end
 
-    def _send(self, operation: str, body: bytes) -> Callable[[], dict[str, Any] | _Failed]:
+    def _send(self, operation: str, body: bytes) -> _Sent:
+        """Send one request; return a function that reads its answer, or why nothing can be sent."""
         headers = {
             "Host": self._host,
             "Content-Type": f"application/x-amz-json-{self.service.json}",
@@ -195,16 +211,20 @@ class AwsClient:
         try:
             signed = self._signer.signed(self._credentials(), self._path, headers, body, time.time())
             end = self.post(self._path, signed, body, _MAX_ANSWER_BYTES)
-        except (NotConnected, NoAnswer) as exc:
+        except NotConnected as exc:
+            return _Failed(str(exc), {}, is_transient=True)
+        except NoAnswer as exc:
             return partial(_Failed, str(exc), {}, is_transient=True)
         except AwsError as exc:
-            return partial(_Failed, exc.code, exc.fields)  # there are no credentials
+            return _Failed(exc.code, exc.fields)  # there are no credentials
 
         def read() -> dict[str, Any] | _Failed:
             try:
                 return _read(end())
             except (NotConnected, NoAnswer) as exc:
                 return _Failed(str(exc), {}, is_transient=True)
+            except Exception as exc:  # noqa: BLE001 (it must not affect the other calls of the group)
+                return _Failed(type(exc).__name__, {})
 
         return read
 

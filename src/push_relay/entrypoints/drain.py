@@ -82,18 +82,18 @@ class Drainer:
         If relay.toml no longer has the account, what is due for it ends here.
         """
         backlog, now, feed = self.parts.backlog, self.parts.clock.now(), self.feed(account)
-        shelves = [shelf for shelf in shelves if shelf.account == account]
-        try:
-            if account in self.parts.relay.lanes:
-                first = [each for shelf in shelves for each in backlog.due(shelf, 1, now)]
-                return min(
-                    (place_time(each.position) for each in first if feed.is_open(each.shelf)), default=None
-                )
-            for shelf in shelves:
-                feed.end_without_lane(backlog.due(shelf, 100, now))
-        except RelayError as exc:
-            self._trouble(exc)
-        return None
+        times: list[int] = []
+        for shelf in shelves:
+            if shelf.account != account:
+                continue
+            try:
+                if account not in self.parts.relay.lanes:
+                    feed.end_without_lane(backlog.due(shelf, 100, now))
+                elif (first := backlog.due(shelf, 1, now)) and feed.is_open(shelf):
+                    times.append(place_time(first[0].position))
+            except RelayError as exc:
+                self._trouble(exc)
+        return min(times, default=None)
 
     def _report_overdue(self, account: str, secs: float) -> None:
         """Report that the first event of an account should have been sent long ago.

@@ -1,8 +1,7 @@
 """The claims of pushes and the ends of these claims, written for many pushes at a time.
 
-The way in this module is the default: each write is one conditional update of one item. The updates of a
-group are made at the same time, so a group takes about as long as one write. `ledger_partiql.py` has the
-other way.
+The way in this module is the default: each write is one conditional update of one item. Ten updates of a
+group are made at the same time, so they take about as long as one. `ledger_partiql.py` has the other way.
 """
 
 import math

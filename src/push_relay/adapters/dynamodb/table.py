@@ -114,7 +114,11 @@ class LedgerTable:
             (answer,) = end()
             if isinstance(answer, LedgerUnavailable):
                 return [answer] * len(statements)
-            return _of_each({} if isinstance(answer, ConditionFailed) else answer, statements)
+            try:
+                return _of_each({} if isinstance(answer, ConditionFailed) else answer, statements)
+            except Exception as exc:  # noqa: BLE001 (an answer of another shape is none)
+                error = LedgerUnavailable(f"the ledger did not answer ({type(exc).__name__})")
+                return [error] * len(statements)
 
         return answers
 
@@ -136,8 +140,9 @@ def _begin(
     """Begin calls of DynamoDB; return a function that waits for their answers. Neither raises."""
     try:
         end = aws.dynamodb().begin(operation, calls)
-    except aws.AwsError as exc:
-        errors = [_error_of(exc)] * len(calls)
+    except Exception as exc:  # noqa: BLE001 (nothing was written; it is the answer to each call)
+        code = exc.code if isinstance(exc, aws.AwsError) else type(exc).__name__
+        errors = [_error_of(aws.AwsError(code))] * len(calls)
         return lambda: errors
     return lambda: [_error_of(each) if isinstance(each, aws.AwsError) else each for each in end()]
 

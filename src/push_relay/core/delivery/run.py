@@ -18,17 +18,11 @@ from collections.abc import Callable, Sequence
 from push_relay.core.clock import TimeLeft
 from push_relay.core.delivery.permits import BUSY
 from push_relay.core.delivery.run_parts import Ahead, Ready, RunEnd, RunParts, Supply, Task
-from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS
 from push_relay.core.errors import ConnectionsBusy, OutOfTime, RelayError
 from push_relay.core.push import Receipt
 
 #: Seconds between two looks for urgent events of other workers, and for connections that have become free.
 LOOK_SECS = 0.5
-#: The longest call in seconds for which a run keeps time. A vendor that is slower still ends a run early.
-_MAX_CALL_SECS = 20.0
-#: A call does not begin if less than so many seconds are left, unless that is enough for the longest call. It
-#: would probably end without an answer.
-_LEAST_CALL_SECS = 5.0
 
 
 class Run:
@@ -46,9 +40,7 @@ class Run:
         self._sender, self._permits, self._start = parts.sender, parts.permits, parts.threads.start
         self._clock = parts.sender.clock
         self._limit = parts.account.connections
-        call_secs = parts.account.connect_timeout_secs + parts.account.read_timeout_secs
-        self._least_secs = min(float(call_secs), _MAX_CALL_SECS) + 2 * SETTLE_MARGIN_SECS
-        self._least_call_secs = min(float(call_secs), _LEAST_CALL_SECS) + SETTLE_MARGIN_SECS
+        self._least_secs, self._least_call_secs = parts.least_secs, parts.least_call_secs
         self._time_left = time_left
         self._own, self._more = own, more
         self._drains = drains and more is not None
@@ -361,9 +353,11 @@ class Run:
                 needed = max(1, self._needed)
                 spare = self._is_dry and needed < self._session.connections
             end = self._begin_settling(batch)
-            if spare:
-                self._session.release_idle(needed)
-            end()
+            try:
+                if spare:
+                    self._session.release_idle(needed)
+            finally:
+                end()
 
     def _begin_settling(self, batch: Sequence[tuple[Ready, Receipt]]) -> Callable[[], None]:
         """Begin to settle pushes; return a function that waits for the ledger and ends them."""
@@ -385,8 +379,10 @@ class Run:
         goes_on = self._drains and self._time_left() > self._least_secs
         survived = self._more is None or self._more.has_survived
         end = self._begin_settling(rest)
-        are_announced = self._session.finish(unless_announced=goes_on, has_survived=survived)
-        end()
+        try:
+            are_announced = self._session.finish(unless_announced=goes_on, has_survived=survived)
+        finally:
+            end()
         with self._changed:
             self._changed.wait_for(lambda: not self._is_writing)
             if self._failed:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from push_relay.core.account import Account
 from push_relay.core.delivery.permit_ports import LanePermits
-from push_relay.core.delivery.sender import Sender
+from push_relay.core.delivery.sender import SETTLE_MARGIN_SECS, Sender
 from push_relay.core.delivery.threads import Threads
 from push_relay.core.event import Event
 from push_relay.core.push import Push, Receipt
@@ -14,6 +14,11 @@ from push_relay.core.quick_dataclass import dataclass
 
 #: Pushes for each connection that are claimed together, at most.
 AHEAD = 16
+#: The longest call in seconds for which a run keeps time. A vendor that is slower still ends a run early.
+_MAX_CALL_SECS = 20.0
+#: A call does not begin if less than so many seconds are left, unless that is enough for the longest call. It
+#: would probably end without an answer.
+_LEAST_CALL_SECS = 5.0
 #: Seconds that it takes to claim pushes, with some to spare.
 _REFILL_SECS = 0.4
 #: The duration of a call in seconds, as long as none has ended.
@@ -102,3 +107,17 @@ class RunParts:
     sender: Sender
     permits: LanePermits
     threads: Threads
+
+    @property
+    def least_secs(self) -> float:
+        """The seconds that have to be left if a drain takes more pushes."""
+        return min(self._longest_call_secs, _MAX_CALL_SECS) + 2 * SETTLE_MARGIN_SECS
+
+    @property
+    def least_call_secs(self) -> float:
+        """The seconds that have to be left if a call begins."""
+        return min(self._longest_call_secs, _LEAST_CALL_SECS) + SETTLE_MARGIN_SECS
+
+    @property
+    def _longest_call_secs(self) -> float:
+        return float(self.account.connect_timeout_secs + self.account.read_timeout_secs)
