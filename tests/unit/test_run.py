@@ -1,7 +1,7 @@
 """A run: a call begins as soon as a connection is free, and each push ends in one receipt."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -145,53 +145,6 @@ def test_a_batch_is_claimed_and_granted_in_one_round_trip() -> None:
     assert fleet.store.operations[0] == "swap"
     assert fleet.store.operations.count("swap") <= 4  # the start, the end, and connections that are returned
     assert own.outcomes == {name: [Outcome.DELIVERED] for name in NAMES}
-
-
-def test_the_permits_are_written_while_the_ledger_is() -> None:
-    """Both are on their way at the same time, before the call and after it, without another thread."""
-    fleet = Fleet()
-    steps: list[str] = []
-
-    class Noted(Ledger):
-        def begin_claims(self, requests: Sequence[ClaimRequest]) -> Callable[[], Any]:
-            steps.append("claims begin")
-            end = super().begin_claims(requests)
-            return lambda: steps.append("claims end") or end()
-
-        def begin_ends(self, settlements: Sequence[Settlement]) -> Callable[[], Any]:
-            steps.append("settlements begin")
-            end = super().begin_ends(settlements)
-            return lambda: steps.append("settlements end") or end()
-
-    def noted(operation: str) -> bool:
-        steps.append(operation)
-        return False
-
-    fleet.run(supplied("warm-up"))
-    fleet.world.change_sender(ledger=Noted())
-    fleet.store.fails = noted
-    own = supplied("n-1")
-    fleet.run(own)
-    assert own.outcomes == {"n-1": [Outcome.DELIVERED]}
-    assert steps == [
-        *("claims begin", "swap", "claims end"),
-        *("settlements begin", "swap", "settlements end"),
-    ]
-
-
-def test_settlements_are_completed_even_if_the_permits_fail_in_an_unknown_way() -> None:
-    """The push was shown. Without its settlement it would be shown again."""
-    fleet, own = Fleet(), supplied("n-1")
-
-    def broken(_operation: str) -> bool:
-        if fleet.called:
-            raise ZeroDivisionError
-        return False
-
-    fleet.store.fails = broken
-    with pytest.raises(ZeroDivisionError):
-        fleet.run(own)
-    assert own.outcomes == {"n-1": [Outcome.DELIVERED]}
 
 
 def test_a_slow_settlement_holds_up_no_call_and_then_settles_a_group() -> None:

@@ -116,7 +116,7 @@ class LedgerTable:
                 return [answer] * len(statements)
             try:
                 return _of_each({} if isinstance(answer, ConditionFailed) else answer, statements)
-            except Exception as exc:  # noqa: BLE001 (an answer of another shape is none)
+            except Exception as exc:  # noqa: BLE001 (an answer of another shape answers nothing)
                 error = LedgerUnavailable(f"the ledger did not answer ({type(exc).__name__})")
                 return [error] * len(statements)
 
