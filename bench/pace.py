@@ -11,7 +11,7 @@ from typing import Final
 
 from figures import Goal
 from pace_aws import MAXIMUM_WORKERS
-from pace_cpu import cpu_secs, most_per_sec
+from pace_cpu import limit_percent, watched
 from pace_numbers import busy_percent, inversion_percent, percent_of, serial_trips, total_secs
 from pace_source import event, events, number_of, ranks
 from pace_vendor import event_number
@@ -48,7 +48,6 @@ _BEFORE: Final[Mapping[str, float]] = {
     "pace_busy_200": 85.4,
     "pace_busy_1000": 93.0,
     "pace_busy_single": 69.1,
-    "pace_many": 35.7,
     "pace_urgent": 72.11,
     "pace_wait_hours_most": 28,
     "pace_wait_day_most": 133,
@@ -128,19 +127,17 @@ def many() -> list[Goal]:
     setup = Setup(MAXIMUM_WORKERS, latency_secs, connections=MANY_CONNECTIONS)
     with world(setup) as made:
         made.source.queue(events(BACKLOG, made.now))
-        began = cpu_secs(made)
-        made.run_until_sent(BACKLOG, _LIMIT_SECS)
-        ideal = min(MANY_CONNECTIONS / latency_secs, most_per_sec(began, cpu_secs(made), BACKLOG))
-        rate = BACKLOG / total_secs(made.vendor.account.spans)
+        with watched(made) as samples:
+            made.run_until_sent(BACKLOG, _LIMIT_SECS)
         what = (
             f"{BACKLOG} events, {MAXIMUM_WORKERS} workers, {MANY_CONNECTIONS} connections, a vendor's 200 ms"
         )
         return [
             _at_least(
                 "pace_many",
-                f"pushes in a second in percent of the connections' limit or, if it is lower, of the CPU's "
-                f"(no process above one core, all together not above the machine's): {what}",
-                percent_of(rate, ideal),
+                f"percent of the time in which the connections or a processor core were in use, of each half "
+                f"second the greater one: {what}",
+                limit_percent(samples, made.vendor.account.real, MANY_CONNECTIONS),
                 90,
             ),
             _at_most("pace_many_most", f"most calls at a time: {what}", _most(made), 50),

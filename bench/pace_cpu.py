@@ -1,30 +1,81 @@
-"""The CPU time of the processes of a pace measurement, and the rate that it allows."""
+"""The limit of a pace measurement: its connections, or a processor core."""
 
 import os
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Final, NamedTuple
 
+from pace_numbers import Span, busy_secs
 from pace_world import World
 
-
-def cpu_secs(world: World) -> dict[str, float]:
-    """Return each process's CPU time since it started. The driver's process contains the vendor."""
-    workers = {f"worker {number}": worker.cpu_secs for number, worker in enumerate(world.workers)}
-    return {**workers, "driver": time.process_time(), "aws": _other(world.aws.local.program.popen.pid)}
+#: Seconds between two looks at the CPU times. They are counted in hundredths.
+_INTERVAL_SECS: Final = 0.5
 
 
-def most_per_sec(began: Mapping[str, float], ended: Mapping[str, float], pushes: int) -> float:
-    """Return the pushes in a second at which a processor core would never be idle.
+class Sample(NamedTuple):
+    """The CPU time of each process until a moment of the monotonic clock, in seconds."""
 
-    Each process is Python with an interpreter lock, so it uses one core at most. All share the machine.
+    moment: float
+    cpu_secs: Mapping[str, float]
+
+
+@contextmanager
+def watched(world: World) -> Iterator[list[Sample]]:
+    """Note the CPU times of all processes until the end of the block."""
+    samples, is_over = [_sample(world)], threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(_INTERVAL_SECS):
+            samples.append(_sample(world))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        is_over.set()
+        thread.join()
+        samples.append(_sample(world))
+
+
+def limit_percent(
+    samples: Collection[Sample], calls: Collection[Span], connections: int, cores: int | None = None
+) -> float:
+    """Return how much of the time, in percent, the connections or a processor core were in use.
+
+    In each interval it is the greater of the two: the limit changes while new events become fewer. Each
+    process is Python with an interpreter lock, so it uses one core at most. All share the machine's cores.
     """
-    used = {name: ended[name] - began[name] for name in began}
-    cores = os.cpu_count() or 1
-    return pushes / max(*used.values(), sum(used.values()) / cores)
+    cores = cores or os.cpu_count() or 1
+    first, last = min(call.began for call in calls), max(call.ended for call in calls)
+    used = total = 0.0
+    for before, after in pairwise(samples):
+        interval = Span(max(first, before.moment), min(last, after.moment))
+        secs = interval.ended - interval.began
+        if secs > 0:
+            cpu = [
+                (after.cpu_secs[name] - before.cpu_secs[name]) / (after.moment - before.moment)
+                for name in before.cpu_secs
+            ]
+            in_calls = busy_secs(calls, interval) / (connections * secs)
+            used += secs * min(1.0, max(in_calls, *cpu, sum(cpu) / cores))
+            total += secs
+    return round(100 * used / total, 1)
 
 
-def _other(process: int) -> float:
+def _sample(world: World) -> Sample:
+    """Look at the CPU times. The driver's process contains the vendor."""
+    processes = {f"worker {number}": each.process.pid for number, each in enumerate(world.workers)}
+    processes["aws"] = world.aws.local.program.popen.pid
+    used = {name: _cpu_secs(process) for name, process in processes.items() if process}
+    return Sample(time.monotonic(), {**used, "driver": time.process_time()})
+
+
+def _cpu_secs(process: int) -> float:
     """Return the CPU time of another process; 0 on a system without /proc."""
     stat = Path(f"/proc/{process}/stat")
     if not stat.exists():

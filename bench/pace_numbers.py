@@ -40,6 +40,11 @@ def busy_percent(calls: Collection[Span], connections: int) -> float:
     return round(100 * in_calls / (connections * total_secs(calls)), 1)
 
 
+def busy_secs(calls: Collection[Span], interval: Span) -> float:
+    """Return the seconds that calls lasted inside an interval, all together."""
+    return sum(max(0.0, min(call.ended, interval.ended) - max(call.began, interval.began)) for call in calls)
+
+
 def serial_trips(table: Collection[Span], vendor: Collection[Span]) -> int:
     """Return how many of the table's calls the pushes waited for, one after the other.
 

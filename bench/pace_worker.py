@@ -47,15 +47,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of an invocation.
-
-    span      on the machine's monotonic clock, which all processes share
-    cpu_secs  the process's CPU time since it started
-    """
+    """The end of an invocation. `span`: on the machine's monotonic clock, which all processes share."""
 
     content: Any
     span: Span
-    cpu_secs: float
     table_calls: list[TableCall]
 
 
@@ -85,7 +80,6 @@ class Worker:
     jobs: Connection
     log: Path
     batch: list[dict[str, Any]] | None = None
-    cpu_secs: float = 0.0
 
     @classmethod
     def start(cls, options: WorkerOptions) -> "Worker":
@@ -128,4 +122,4 @@ def _main(options: WorkerOptions, jobs: Connection) -> None:
         began = time.monotonic()
         content = consumer.handle(job.invocation, _Context(job, clock.run_clock))
         span = Span(began, time.monotonic())
-        jobs.send(Answer(content, span, time.process_time(), calls.take()))
+        jobs.send(Answer(content, span, calls.take()))

@@ -193,7 +193,6 @@ class World:
     def _end(self, worker: Worker) -> None:
         answer: Answer = worker.jobs.recv()
         self.answers.append(answer)
-        worker.cpu_secs = answer.cpu_secs
         if worker.batch:
             self.source.finish(worker.batch, answer.content)
         worker.batch = None

@@ -3,6 +3,7 @@
 import pytest
 
 from figures import Goal
+from pace_cpu import Sample, limit_percent
 from pace_numbers import Span, busy_percent, inversion_percent, serial_trips, total_secs, write_units
 
 
@@ -11,6 +12,26 @@ def test_connections_are_busy_for_the_share_of_time_in_which_the_vendor_has_call
     calls = [Span(0.0, 1.0), Span(0.0, 1.0), Span(1.5, 2.0)]
     assert total_secs(calls) == 2.0
     assert busy_percent(calls, 2) == 62.5
+
+
+def test_the_limit_is_the_greater_of_connections_and_cores_at_each_moment() -> None:
+    """In the first second a core is busy and half of the connections, in the second one the reverse."""
+    calls = [Span(0.0, 2.0), Span(1.0, 2.0)]
+    samples = [
+        Sample(0.0, {"aws": 5.0, "driver": 1.0}),
+        Sample(1.0, {"aws": 5.9, "driver": 1.1}),
+        Sample(2.0, {"aws": 6.0, "driver": 1.2}),
+    ]
+    assert limit_percent(samples, calls, 2, cores=2) == 95.0
+    # Two processes that share one core are limited by it.
+    shared = [Sample(0.0, {"aws": 0.0, "driver": 0.0}), Sample(2.0, {"aws": 1.0, "driver": 0.8})]
+    assert limit_percent(shared, calls, 4, cores=1) == 90.0
+
+
+def test_time_before_the_first_call_and_after_the_last_one_does_not_count() -> None:
+    """The processes are also used while the driver fills the queue."""
+    samples = [Sample(float(moment), {"aws": moment / 2}) for moment in range(5)]
+    assert limit_percent(samples, [Span(1.5, 2.5)], 1, cores=2) == 100.0
 
 
 def test_calls_that_overlap_are_one_trip() -> None:
