@@ -57,8 +57,8 @@ _THROTTLED = frozenset(
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
 _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
-#: An encoder is made once, because `json.dumps` makes one for each call.
-_JSON = json.JSONEncoder(separators=(",", ":"))
+#: Made once, because `json.dumps` makes an encoder for each call, and `json.loads` looks for an encoding.
+_JSON, _READ_JSON = json.JSONEncoder(separators=(",", ":")), json.JSONDecoder()
 _OK = 200
 _REFUSED = 300
 
@@ -251,7 +251,7 @@ def _read(answer: "Answer") -> dict[str, Any] | _Failed:
 def _fields(content: bytes) -> dict[str, Any] | None:
     """Return the fields of an answer's body, which may be empty; None if it is not an object in JSON."""
     try:
-        fields = json.loads(content) if content else {}
+        fields = _READ_JSON.decode(content.decode("utf-8")) if content else {}
     except ValueError:
         return None
     return fields if isinstance(fields, dict) else None

@@ -41,8 +41,9 @@ class Moment(NamedTuple):
 
         If a clock has stepped back, it is unknown how many have passed.
         """
-        return all(
-            0 <= after - before < LONGEST_IDLE_SECS for after, before in zip(self, earlier, strict=True)
+        return (
+            0 <= self.uptime - earlier.uptime < LONGEST_IDLE_SECS
+            and 0 <= self.wall - earlier.wall < LONGEST_IDLE_SECS
         )
 
 
