@@ -117,7 +117,7 @@ def test_every_alarm_of_the_template_publishes_to_the_alarm_topic(on_call: OnCal
     alarms = client(on_call.stack.aws, "cloudwatch").describe_alarms(AlarmNamePrefix=f"{STACK}-")[
         "MetricAlarms"
     ]
-    assert len(alarms) == 19
+    assert len(alarms) == 21
     assert {tuple(arn.rpartition(":")[2] for arn in alarm["AlarmActions"]) for alarm in alarms} == {
         ("on-call",)
     }

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,15 +106,29 @@ def settings(local_stores: LocalAws, tmp_path: Path) -> Iterator[Settings]:
 def stored(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     """Collect the attributes of each kind of item, after each write."""
     found: dict[str, set[str]] = defaultdict(set)
-    update = LedgerTable.update
+    update, begin_updates = LedgerTable.update, LedgerTable.begin_updates
+
+    def note(table: LedgerTable, key: Any) -> None:
+        found[key["pk"]["S"].partition("#")[0]] |= {_general(name) for name in table.get(Key=key)} - {"pk"}
 
     def recording(table: LedgerTable, **arguments: Any) -> Item:
         answer = update(table, **arguments)
-        key = arguments["Key"]
-        found[key["pk"]["S"].partition("#")[0]] |= {_general(name) for name in table.get(Key=key)} - {"pk"}
+        note(table, arguments["Key"])
         return answer
 
+    def recording_all(table: LedgerTable, updates: Sequence[Mapping[str, Any]]) -> Callable[[], Any]:
+        end = begin_updates(table, updates)
+
+        def ended() -> Any:
+            answers = end()
+            for each in updates:
+                note(table, each["Key"])
+            return answers
+
+        return ended
+
     monkeypatch.setattr(LedgerTable, "update", recording)
+    monkeypatch.setattr(LedgerTable, "begin_updates", recording_all)
     return found
 
 

@@ -144,6 +144,9 @@ class PreviewTelemetry(Telemetry):
     def quota(self, account: str, calls: int, limit: int) -> None:
         """Note nothing: no call is made."""
 
+    def overdue(self, account: str, secs: float) -> None:
+        """Note nothing: a preview has no backlog."""
+
     def settled(self, receipts: Iterable[Receipt], *, attempt: int) -> None:
         """Note the receipts of what became no push."""
         del attempt
