@@ -6,13 +6,13 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from pace_numbers import Span, busy_secs
 from pace_world import World
+from process_cpu import cpu_secs_of
 
-#: Seconds between two looks at the CPU times. They are counted in hundredths.
+#: Seconds between two looks at the CPU times.
 _INTERVAL_SECS: Final = 0.5
 
 
@@ -71,15 +71,5 @@ def _sample(world: World) -> Sample:
     """Look at the CPU times. The driver's process contains the vendor."""
     processes = {f"worker {number}": each.process.pid for number, each in enumerate(world.workers)}
     processes["aws"] = world.aws.local.program.popen.pid
-    used = {name: _cpu_secs(process) for name, process in processes.items() if process}
+    used = {name: cpu_secs_of(process) for name, process in processes.items() if process}
     return Sample(time.monotonic(), {**used, "driver": time.process_time()})
-
-
-def _cpu_secs(process: int) -> float:
-    """Return the CPU time of another process; 0 on a system without /proc."""
-    stat = Path(f"/proc/{process}/stat")
-    if not stat.exists():
-        return 0.0
-    # The name of the program, in parentheses, may contain spaces. The fields after it are counted from 3.
-    fields = stat.read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from process_cpu import cpu_secs_of
 from rie import function_variables
 
 _TIMEOUT_SECS: Final = 60
@@ -114,8 +115,7 @@ class Function:
     @property
     def cpu_secs(self) -> float:
         """The CPU time of all threads since the start of the process."""
-        # The process's CPU clock, as the C function `clock_getcpuclockid` makes its number.
-        return time.clock_gettime((~self.process.pid << 3) | 2)
+        return cpu_secs_of(self.process.pid)
 
     @property
     def resident_mb(self) -> float:

@@ -83,10 +83,8 @@ SHORTFALLS: Final[Mapping[str, Shortfall]] = {
     "artifact_deliver": _ARTIFACT,
     "pace_many": Shortfall(
         """
-        The local stand-in for DynamoDB and SQS is one Python process. As long as new events
-        come from the queue it uses nine tenths of its core, and the connections wait for it.
-        The limit in the goal is its average over the whole run, which ends with a drain that
-        needs less of it. On AWS there is no such process.
+        The local stand-in for DynamoDB and SQS is one Python process, which the connections wait
+        for. As long as new events come from the queue, it uses nine tenths of its core.
         """,
         """
         Fewer calls for each push (decision 119) and fewer threads (133). The rate of the drain
@@ -99,15 +97,15 @@ SHORTFALLS: Final[Mapping[str, Shortfall]] = {
 def section(goals: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the section about the rows that have not met their goals; empty if all have."""
     short = [name for name, row in goals.items() if row["met"] is False]
-    rows = [
-        f"| `{name}` | {_line(each.why)} | {_line(each.tried)} |"
-        for name in short
-        for each in (SHORTFALLS.get(name, _UNKNOWN),)
-    ]
-    if not rows:
+    if not short:
         return ""
     top = ["## Goals that are not met", "", "| row | why | what was tried |", "|---|---|---|"]
-    return "\n".join([*top, *rows, ""])
+    return "\n".join([*top, *map(_row, short), ""])
+
+
+def _row(name: str) -> str:
+    short = SHORTFALLS.get(name, _UNKNOWN)
+    return f"| `{name}` | {_line(short.why)} | {_line(short.tried)} |"
 
 
 def _line(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import boto_clients
+from aws_server import aws_at
 from fake_sqs import record_of
 from ledger_calls import claim_one
 from push_relay.adapters import aws
@@ -20,7 +21,7 @@ from push_relay.adapters.dynamodb.ledger import DynamoDbLedger
 from push_relay.adapters.dynamodb.table import LedgerTable
 from push_relay.core.delivery.ledger import Claim
 from relayctl import ministack
-from relayctl.local_aws import REGION, create_backlog_table
+from relayctl.local_aws import create_backlog_table
 from relayctl.processes import Processes
 
 
@@ -79,16 +80,7 @@ def running() -> Iterator[LocalAws]:
         pytest.MonkeyPatch.context() as patch,
     ):
         local = ministack.start(processes, Path(directory))
-        environment = {
-            "AWS_ENDPOINT_URL": local.address,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": REGION,
-        }
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.setattr(aws, "_clients", {})
-        yield LocalAws(environment)
+        yield LocalAws(aws_at(local.address, patch))
 
 
 _start: Any = None

@@ -10,17 +10,13 @@ from typing import Any
 
 import pytest
 
+from aws_server import aws_at
 from push_relay.adapters import aws, aws_http
 from push_relay.adapters.aws import AwsError
 from push_relay.adapters.aws_http import AT_A_TIME
 from push_relay.adapters.http_call import NotConnected
 from raw_server import Raw, head, raw
 
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "eu-west-1",
-}
 #: An answer to the call of a number: the fields and the status; None: no answer.
 type Answer = Callable[[int], tuple[dict[str, Any], str] | None]
 
@@ -40,9 +36,7 @@ def service(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Raw]:
         return False
 
     with raw(reply) as running:
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": running.address}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(aws, "_clients", {})
+        aws_at(running.address, monkeypatch)
         yield running
         post: Any = aws.dynamodb().post
         post.__self__.close()  # the server waits for the ends of its connections

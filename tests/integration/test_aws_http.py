@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import boto_clients
+from aws_server import aws_at
 from local_aws import LocalAws
 from push_relay.adapters import aws, aws_http, tls
 from push_relay.adapters.aws import AwsClient, AwsError
@@ -20,12 +21,6 @@ from raw_server import Raw, head, raw
 from relayctl.authorities import write_authorities
 from tls_authority import Authority
 
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_SESSION_TOKEN": "token",
-    "AWS_DEFAULT_REGION": "eu-west-1",
-}
 ITEM = {"pk": {"S": "ü\N{BREAD}"}, "packed": {"B": "AAH/"}, "count": {"N": "12"}, "names": {"SS": ["a", "b"]}}
 
 
@@ -53,9 +48,7 @@ def server(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Iterato
         return True
 
     with raw(answer) as running:
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": running.address}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(aws, "_clients", {})
+        aws_at(running.address, monkeypatch, AWS_SESSION_TOKEN="token")
         yield running
 
 
@@ -227,9 +220,7 @@ def test_a_service_that_is_not_trusted_gets_nothing(
         return True
 
     with raw(answer, authority.server()) as running:
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": running.address}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(aws, "_clients", {})
+        aws_at(running.address, monkeypatch, AWS_SESSION_TOKEN="token")
         expected = ("", {"Item": {}}) if is_trusted else ("its certificate is not one to trust", None)
         assert outcome() == expected
         assert running.requests == int(is_trusted)

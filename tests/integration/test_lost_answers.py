@@ -8,18 +8,13 @@ from typing import Any
 
 import pytest
 
+from aws_server import aws_at
 from permit_fleet import TODAY
-from push_relay.adapters import aws
 from push_relay.adapters.dynamodb.permits import DynamoDbPermits
 from push_relay.adapters.dynamodb.table import LedgerTable, number, text
 from push_relay.core.delivery.permits import DayCalls, Permits, WriteUnknown
 from raw_server import Raw, head, raw
 
-CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "eu-west-1",
-}
 BEFORE = Permits(stamp="before")
 AFTER = Permits(calls={TODAY: DayCalls(used=1, drawn=25)}, stamp="after")
 USED = {"M": {TODAY: {"M": {"used": number(1), "drawn": number(25)}}}}
@@ -42,9 +37,7 @@ def dynamodb(answers: Sequence[bytes], monkeypatch: pytest.MonkeyPatch) -> Itera
         return True
 
     with raw(answer) as server:
-        monkeypatch.setattr(aws, "_clients", {})
-        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": server.address}.items():
-            monkeypatch.setenv(name, value)
+        aws_at(server.address, monkeypatch)
         yield server
 
 

@@ -33,14 +33,9 @@ class HookedClient:
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call an operation. Raises AwsError."""
-        answer: dict[str, Any] | None = None
-        try:
-            for hook in (*self._before[operation], *self._before[EVERY]):
-                hook(arguments)
-            answer = self.client.call(operation, **arguments)
-        finally:
-            for change in self._after[operation]:
-                change(answer)
+        (answer,) = self.begin(operation, [arguments])()
+        if isinstance(answer, aws.AwsError):
+            raise answer
         return answer
 
     def begin(self, operation: str, calls: Sequence[Mapping[str, Any]]) -> Callable[[], Sequence[Result]]:

@@ -155,7 +155,7 @@ class AwsClient:
         self, operation: str, bodies: Sequence[bytes], answers: list[dict[str, Any] | _Failed]
     ) -> Sequence[Result]:
         """Return the results of calls whose first attempts have these answers."""
-        attempts = [1] * len(bodies)
+        repeated = set[int]()
         for _ in range(ATTEMPTS - 1):
             failed = {n: a for n, a in enumerate(answers) if isinstance(a, _Failed) and a.can_be_repeated}
             if not failed:
@@ -164,12 +164,12 @@ class AwsClient:
             again = self._attempt(operation, [bodies[number] for number in failed])
             for number, answer in zip(failed, again(), strict=True):
                 answers[number] = answer
-                attempts[number] += 1
+            repeated |= failed.keys()
         return [
-            AwsError(answer.code, answer.fields, is_repeated=number > 1)
+            AwsError(answer.code, answer.fields, is_repeated=number in repeated)
             if isinstance(answer, _Failed)
             else answer
-            for answer, number in zip(answers, attempts, strict=True)
+            for number, answer in enumerate(answers)
         ]
 
     def _attempt(

@@ -1,6 +1,6 @@
 """Drain the backlog: send what is due, until nothing is or until the invocation's time is up."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from push_relay.core.clock import TimeLeft
@@ -37,10 +37,9 @@ class Drainer:
         """
         shelves = self._shelves()
         for account in sorted({shelf.account for shelf in shelves}):
-            since = self._due_since(account, shelves)
-            if since is not None:
+            if times := [*self._due_times(account, shelves)]:
                 self.wake([account])
-                self._report_overdue(account, self.parts.clock.now() - since)
+                self._report_overdue(account, self.parts.clock.now() - min(times))
 
     def wake(self, accounts: Iterable[str], secs: float = 0.0) -> None:
         """Let other workers drain accounts after some seconds. Never raises."""
@@ -54,7 +53,12 @@ class Drainer:
         """
         accounts = sorted(accounts)
         shelves = () if all(each in announced for each in accounts) else self._shelves()
-        due = [each for each in accounts if each in announced or self._due_since(each, shelves) is not None]
+        # The first shelf with something to send is enough.
+        due = [
+            each
+            for each in accounts
+            if each in announced or next(self._due_times(each, shelves), None) is not None
+        ]
         self.parallel_map(lambda account: self._drain(account, time_left), due, len(due))
 
     def _drain(self, account: str, time_left: TimeLeft) -> None:
@@ -76,13 +80,12 @@ class Drainer:
             self._trouble(exc)
             return ()
 
-    def _due_since(self, account: str, shelves: Sequence[Shelf]) -> int | None:
-        """Return since when something is due for an account, and permitted; None if nothing is.
+    def _due_times(self, account: str, shelves: Sequence[Shelf]) -> Iterator[int]:
+        """Yield since when something is due and permitted on each shelf of an account.
 
         If relay.toml no longer has the account, what is due for it ends here.
         """
         backlog, now, feed = self.parts.backlog, self.parts.clock.now(), self.feed(account)
-        times: list[int] = []
         for shelf in shelves:
             if shelf.account != account:
                 continue
@@ -90,10 +93,9 @@ class Drainer:
                 if account not in self.parts.relay.lanes:
                     feed.end_without_lane(backlog.due(shelf, 100, now))
                 elif (first := backlog.due(shelf, 1, now)) and feed.is_open(shelf):
-                    times.append(place_time(first[0].position))
+                    yield place_time(first[0].position)
             except RelayError as exc:
                 self._trouble(exc)
-        return min(times, default=None)
 
     def _report_overdue(self, account: str, secs: float) -> None:
         """Report that the first event of an account should have been sent long ago.

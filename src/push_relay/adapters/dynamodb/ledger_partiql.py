@@ -104,53 +104,50 @@ class PartiqlWrites:
 
     def begin_claims(self, writes: Sequence[ClaimWrite]) -> Callable[[], Answers[Claimed]]:
         """Begin to write claims. Claims of the same push are written one after the other."""
-        tries, waiting = _next_call([_Try(position, write) for position, write in enumerate(writes)])
-        end = self._begin(tries, self._claim_statement)
-        return lambda: self._claimed(len(writes), tries, end, waiting)
-
-    def _claimed(
-        self, count: int, tries: Sequence[_Try], end: Callable[[], _Results], waiting: Sequence[_Try]
-    ) -> Answers[Claimed]:
-        """Return the answers to claims, of which some are being tried and others are waiting."""
-        answers: list[Claimed | LedgerUnavailable] = [LedgerUnavailable("not tried")] * count
-        while tries:
-            again = []
-            for each, result in zip(tries, end(), strict=True):
-                answer = result if isinstance(result, LedgerUnavailable) else _decided(each, result)
-                if isinstance(answer, _Try):
-                    again.append(answer)
-                else:
-                    answers[each.position] = answer
-            tries, waiting = _next_call([*again, *waiting])
-            end = self._begin(tries, self._claim_statement)
-        return answers
+        tries = [_Try(position, write) for position, write in enumerate(writes)]
+        return self._begin(tries, self._claim_statement, _decided)
 
     def begin_ends(self, writes: Sequence[EndWrite]) -> Callable[[], Answers[None]]:
         """Begin to write the ends of claims."""
-        ends, waiting = _next_call([_End(position, write) for position, write in enumerate(writes)])
-        end = self._begin(ends, self._end_statement)
-        return lambda: self._ended(len(writes), ends, end, waiting)
+        ends = [_End(position, write) for position, write in enumerate(writes)]
+        return self._begin(ends, self._end_statement, _ended)
 
-    def _ended(
-        self, count: int, ends: Sequence[_End], end: Callable[[], _Results], waiting: Sequence[_End]
-    ) -> Answers[None]:
-        """Return the answers to ends of claims, of which some are being written and others are waiting."""
-        answers: list[LedgerUnavailable | None] = [None] * count
-        while ends:
-            for each, result in zip(ends, end(), strict=True):
-                if isinstance(result, LedgerUnavailable):
-                    answers[each.position] = result
-                elif result.code not in ("", REFUSED):
-                    answers[each.position] = _unavailable(result)
-            ends, waiting = _next_call(waiting)
-            end = self._begin(ends, self._end_statement)
+    def _begin[W: _Try | _End, R: Claimed | None](
+        self,
+        writes: Sequence[W],
+        statement: Callable[[W], Statement],
+        decide: Callable[[W, StatementAnswer], R | LedgerUnavailable | W],
+    ) -> Callable[[], Answers[R]]:
+        """Begin to write a group; return a function that makes its other calls too, and returns the answers.
+
+        decide  returns the answer to a write from that to its statement, or what has to be tried next
+        """
+        first, others = _next_call(writes)
+        end = self._execute([statement(each) for each in first])
+
+        def answers() -> Answers[R]:
+            present: list[W] = first
+            waiting: list[W] = others
+            results = end()
+            found: dict[int, R | LedgerUnavailable] = {}
+            while present:
+                again: list[W] = []
+                for each, result in zip(present, results, strict=True):
+                    answer = result if isinstance(result, LedgerUnavailable) else decide(each, result)
+                    if isinstance(answer, _Try | _End):
+                        again.append(answer)
+                    else:
+                        found[each.position] = answer
+                present, waiting = _next_call([*again, *waiting])
+                results = self._execute([statement(each) for each in present])()
+            return [found[position] for position in range(len(writes))]
+
         return answers
 
-    def _begin[T](self, writes: Sequence[T], statement: Callable[[T], Statement]) -> Callable[[], _Results]:
+    def _execute(self, statements: Sequence[Statement]) -> Callable[[], _Results]:
         """Begin to execute statements; return a function that repeats those with a transient error once."""
-        if not writes:
-            return lambda: ()
-        statements = [statement(each) for each in writes]
+        if not statements:
+            return tuple
         end = self._table.begin_statements(statements)
         return lambda: self._with_repeated(statements, end())
 
@@ -238,6 +235,11 @@ def _decided(each: _Try, result: StatementAnswer) -> Claimed | LedgerUnavailable
     if each.number == MOST_TRIES:
         return LedgerUnavailable("the push changed while it was claimed")
     return each._replace(condition=condition, number=each.number + 1)
+
+
+def _ended(_each: _End, result: StatementAnswer) -> LedgerUnavailable | None:
+    """Return the answer to the end of a claim. A claim that its owner no longer has is left as it is."""
+    return None if result.code in ("", REFUSED) else _unavailable(result)
 
 
 def can_be_claimed(item: Item, write: ClaimWrite) -> bool:

@@ -113,63 +113,65 @@ class SingleWrites:
 
     def begin_claims(self, writes: Sequence[ClaimWrite]) -> Callable[[], Answers[Claimed]]:
         """Begin to write claims."""
-        end = self._table.begin_updates([self._claim(write) for write in writes])
+        end = self._table.begin_updates([_claim(write) for write in writes])
         return lambda: [_claimed(write, error) for write, error in zip(writes, end(), strict=True)]
 
     def begin_ends(self, writes: Sequence[EndWrite]) -> Callable[[], Answers[None]]:
         """Begin to write the ends of claims."""
-        end = self._table.begin_updates([self._end(write) for write in writes])
+        end = self._table.begin_updates([_end(write) for write in writes])
         return lambda: [error if isinstance(error, LedgerUnavailable) else None for error in end()]
 
-    def _claim(self, write: ClaimWrite) -> Mapping[str, Any]:
-        """Return the update of a claim."""
-        request, condition, marked = write.request, _FREE, ""
-        values = {
-            ":now": number(write.now),
-            ":claimed": text(CLAIMED),
-            ":parked": text(PARKED),
-            ":owner": text(write.owner),
-            ":lease": number(write.lease_until),
-            ":expires": number(write.now + LEDGER_MEMORY_SECS),
-        }
-        if replayable := {f":{status}": text(status) for status in write.replayable}:
-            values |= replayable | {":replay_id": text(request.replay_id)}
-            condition += _REPLAYED.format(", ".join(replayable))
-            marked = ", replay_id = :replay_id"
-        if request.forget_before > 0:
-            # Only parked and settled pushes have `since`, and parked ones are free anyway.
-            values[":forget_before"] = number(math.floor(request.forget_before))
-            condition += " OR since < :forget_before"
-        # An update instead of a put, because the window of a batched push outlives the claim of a worker.
-        return {
-            "Key": {"pk": text(write.pk)},
-            "UpdateExpression": "SET #status = :claimed, #owner = :owner, lease_until = :lease,"
-            f" expires_at = :expires{marked} REMOVE since, error_code, #source, event_id",
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": {"#status": "status", "#owner": "owner", "#source": "source"},
-            "ExpressionAttributeValues": values,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
 
-    def _end(self, write: EndWrite) -> Mapping[str, Any]:
-        """Return the update of the end of a claim."""
-        about, removed = write.about, write.removed
-        return {
-            "Key": {"pk": text(write.pk)},
-            "UpdateExpression": "SET #status = :status, since = :now, expires_at = :expires"
-            + "".join(f", #{name} = :{name}" for name in about)
-            + " REMOVE "
-            + ", ".join(f"#{name}" for name in removed),
-            "ConditionExpression": "#owner = :owner",
-            "ExpressionAttributeNames": {f"#{name}": name for name in ("status", *about, *removed)},
-            "ExpressionAttributeValues": {
-                ":status": text(write.settlement.status),
-                ":owner": text(write.settlement.owner),
-                ":now": number(write.now),
-                ":expires": number(write.now + LEDGER_MEMORY_SECS),
-                **{f":{name}": text(value) for name, value in about.items()},
-            },
-        }
+def _claim(write: ClaimWrite) -> Mapping[str, Any]:
+    """Return the update of a claim."""
+    request, condition, marked = write.request, _FREE, ""
+    values = {
+        ":now": number(write.now),
+        ":claimed": text(CLAIMED),
+        ":parked": text(PARKED),
+        ":owner": text(write.owner),
+        ":lease": number(write.lease_until),
+        ":expires": number(write.now + LEDGER_MEMORY_SECS),
+    }
+    if replayable := {f":{status}": text(status) for status in write.replayable}:
+        values |= replayable | {":replay_id": text(request.replay_id)}
+        condition += _REPLAYED.format(", ".join(replayable))
+        marked = ", replay_id = :replay_id"
+    if request.forget_before > 0:
+        # Only parked and settled pushes have `since`, and parked ones are free anyway.
+        values[":forget_before"] = number(math.floor(request.forget_before))
+        condition += " OR since < :forget_before"
+    # An update instead of a put, because the window of a batched push outlives the claim of a worker.
+    return {
+        "Key": {"pk": text(write.pk)},
+        "UpdateExpression": "SET #status = :claimed, #owner = :owner, lease_until = :lease,"
+        f" expires_at = :expires{marked} REMOVE since, error_code, #source, event_id",
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {"#status": "status", "#owner": "owner", "#source": "source"},
+        "ExpressionAttributeValues": values,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def _end(write: EndWrite) -> Mapping[str, Any]:
+    """Return the update of the end of a claim."""
+    about, removed = write.about, write.removed
+    return {
+        "Key": {"pk": text(write.pk)},
+        "UpdateExpression": "SET #status = :status, since = :now, expires_at = :expires"
+        + "".join(f", #{name} = :{name}" for name in about)
+        + " REMOVE "
+        + ", ".join(f"#{name}" for name in removed),
+        "ConditionExpression": "#owner = :owner",
+        "ExpressionAttributeNames": {f"#{name}": name for name in ("status", *about, *removed)},
+        "ExpressionAttributeValues": {
+            ":status": text(write.settlement.status),
+            ":owner": text(write.settlement.owner),
+            ":now": number(write.now),
+            ":expires": number(write.now + LEDGER_MEMORY_SECS),
+            **{f":{name}": text(value) for name, value in about.items()},
+        },
+    }
 
 
 def _claimed(

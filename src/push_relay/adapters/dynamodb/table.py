@@ -141,8 +141,8 @@ def _begin(
     try:
         end = aws.dynamodb().begin(operation, calls)
     except Exception as exc:  # noqa: BLE001 (nothing was written; it is the answer to each call)
-        code = exc.code if isinstance(exc, aws.AwsError) else type(exc).__name__
-        errors = [_error_of(aws.AwsError(code))] * len(calls)
+        error = exc if isinstance(exc, aws.AwsError) else aws.AwsError(type(exc).__name__)
+        errors = [_error_of(error)] * len(calls)
         return lambda: errors
     return lambda: [_error_of(each) if isinstance(each, aws.AwsError) else each for each in end()]
 
