@@ -144,6 +144,16 @@ def test_the_values_of_an_instance_are_not_copied() -> None:
     assert fields["data"] is event.data
 
 
+def test_what_the_standard_library_reads_is_made_once() -> None:
+    """To make it takes milliseconds, and `dataclasses.replace` reads it for each instance."""
+    cake, tart, _ = classes(quick_dataclass.dataclass)
+    for each in (cake, tart):
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            assert getattr(each, name) is getattr(each, name)
+    assert [field.name for field in dataclasses.fields(cake)] == ["name", "slices", "toppings"]
+    assert [field.name for field in dataclasses.fields(tart)][3:] == ["fruit", "cream"]
+
+
 def test_a_class_without_slots_is_refused() -> None:
     """It would silently differ from what is written."""
     with pytest.raises(TypeError, match="slots"):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _NONE: Final = object()
 _FIELDS: Final = "__quick_fields__"
+#: The attributes by which `dataclasses` knows a class.
+_STANDARD: Final = ("__dataclass_fields__", "__dataclass_params__")
 
 
 class _Field(NamedTuple):
@@ -26,7 +28,7 @@ class _Field(NamedTuple):
 
 
 class _Standard:
-    """An attribute by which `dataclasses` knows a class. It is made when it is first read."""
+    """Makes the attributes in its place when one of them is first read."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -41,6 +43,8 @@ class _Standard:
 
         fields = [(name, Any, standard(each)) for name, each in getattr(owner, _FIELDS).items()]
         made = make_dataclass(owner.__name__, fields, frozen=owner.__hash__ is not None)
+        for name in _STANDARD:
+            setattr(owner, name, getattr(made, name))
         return getattr(made, self._name)
 
 
@@ -80,8 +84,7 @@ def _made(plain: type, *, is_frozen: bool, has_repr: bool, is_keyword_only: bool
     namespace["__slots__"] = tuple(own)
     namespace[_FIELDS] = fields
     namespace["__match_args__"] = tuple(name for name, each in fields.items() if not each.is_keyword_only)
-    namespace["__dataclass_fields__"] = _Standard()
-    namespace["__dataclass_params__"] = _Standard()
+    namespace |= {name: _Standard() for name in _STANDARD}
     made = type(plain)(plain.__name__, plain.__bases__, namespace)
     methods = _methods(made, fields)
     if is_frozen:
