@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from ports import CREDENTIALS
 from push_relay.adapters.push_http import HttpPushApi
 from push_relay.core.account import Account
+from push_relay.core.errors import DeliveryUnknown
 from raw_server import Raw, raw
-from vendor_calls import CHUNKED, REFUSED, TAKEN, outcome, outcomes
+from vendor_calls import CHUNKED, PUSH, REFUSED, TAKEN, outcome, outcomes
 
 # --- only a final answer ends a call ----------------------------------------------------------------------
 
@@ -49,7 +51,7 @@ def test_interim_answers_are_passed_over(interim: bytes, *, apart: bool) -> None
         assert (server.connections, server.requests) == (1, 4)
 
 
-@pytest.mark.parametrize(
+NOT_FINAL = pytest.mark.parametrize(
     "answer",
     [
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n" + TAKEN,
@@ -67,9 +69,32 @@ def test_interim_answers_are_passed_over(interim: bytes, *, apart: bool) -> None
     ],
     ids=lambda content: str(content)[:50],
 )
+
+
+@NOT_FINAL
 def test_without_a_final_answer_the_fate_is_unknown(answer: bytes) -> None:
     """The push may have been shown. Another push on the connection could get this push's late answer."""
     assert outcomes([answer, REFUSED, TAKEN]) == (["DeliveryUnknown", "VendorRejected", "taken"], 2)
+
+
+@NOT_FINAL
+def test_such_an_answer_ends_the_call_at_once(answer: bytes) -> None:
+    """A call that ends with its time is unfinished, and reserves its connection for a while."""
+    with raw(lambda _server, connection: connection.sendall(answer)) as server:
+        api = HttpPushApi(server.address, Account())
+        with pytest.raises(DeliveryUnknown) as caught:
+            api.send(PUSH, CREDENTIALS, "-", 20)
+        api.close()
+    assert not caught.value.unfinished
+
+
+def test_a_long_line_is_read_up_to_64_kib() -> None:
+    """Some proxies send a header of many kilobytes."""
+    header = b"A: ".ljust(64 * 1024 - 1, b"b") + b"\r\n"
+    taken = TAKEN.replace(b"\r\n", b"\r\n" + header, 1)
+    assert outcomes([taken, TAKEN]) == (["taken", "taken"], 1)
+    longer = taken.replace(b"A: ", b"A: b", 1)
+    assert outcomes([longer, TAKEN]) == (["DeliveryUnknown", "taken"], 2)
 
 
 # --- each call reads its own answer -----------------------------------------------------------------------

@@ -91,6 +91,8 @@ class _Reader:
             start = len(self.buffer)
             if start > _MAX_LINE_BYTES or not self.fill():
                 raise BadAnswer("a line of the answer has no end")
+        if end > _MAX_LINE_BYTES:
+            raise BadAnswer("a line of the answer is too long")
         line = bytes(self.buffer[:end]).removesuffix(b"\r")
         del self.buffer[: end + 1]
         return line
