@@ -5,7 +5,7 @@ They are written from the rows of the presets, from the handshakes, and from the
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core.trust.handshake_names import handshake_of
@@ -40,9 +40,9 @@ def is_named(text: str) -> bool:
 
 
 def _offered() -> str:
-    rows = [
-        _row(slug, PRESETS[slug]) for slug in sorted(PRESETS, key=lambda slug: PRESETS[slug].title.lower())
-    ]
+    folders = _folders()
+    slugs = sorted(PRESETS, key=lambda slug: PRESETS[slug].title.lower())
+    rows = [_row(slug, PRESETS[slug], folders.get(slug, ())) for slug in slugs]
     return "\n".join((_line(_HEADINGS), "|---" * len(_HEADINGS) + "|", *rows, ""))
 
 
@@ -58,10 +58,10 @@ _WRITERS: Mapping[str, Callable[[], str]] = {
 }
 
 
-def _row(slug: str, preset: Preset) -> str:
+def _row(slug: str, preset: Preset, folders: Sequence[str]) -> str:
     cells = (
         f"[{preset.title}]({preset.docs})",
-        _name(slug),
+        ", ".join((f"`{slug}`", *(f"folder `{name}`" for name in folders))),
         signed(preset.verify),
         window(preset.verify),
         "yes" if handshake_of(None, slug) else "",
@@ -73,11 +73,6 @@ def _row(slug: str, preset: Preset) -> str:
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cell.replace('|', '\\|') for cell in cells)} |"
-
-
-def _name(slug: str) -> str:
-    folders = [f"folder `{name}`" for name in _folders().get(slug, ())]
-    return ", ".join((f"`{slug}`", *folders))
 
 
 def _folders() -> Mapping[str, list[str]]:
