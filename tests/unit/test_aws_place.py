@@ -13,6 +13,8 @@ from push_relay.adapters.aws_signature import Credentials
 SERVICES = ("dynamodb", "sqs", "secretsmanager")
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "planted"}
 SESSION = botocore.session.Session()
+#: botocore's own data, which each session would read again.
+LOADER = SESSION.get_component("data_loader")
 PARTITIONS = {
     partition: SESSION.get_available_regions("sqs", partition)
     for partition in SESSION.get_available_partitions()
@@ -41,6 +43,7 @@ def _no_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def endpoint_of_botocore(service: str, region: str) -> str:
     """Return the URL that botocore would call."""
     session = botocore.session.Session()
+    session.register_component("data_loader", LOADER)
     keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
     return str(session.create_client(service, region_name=region, **keys).meta.endpoint_url)
 

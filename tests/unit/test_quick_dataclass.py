@@ -144,7 +144,7 @@ def test_the_values_of_an_instance_are_not_copied() -> None:
     assert fields["data"] is event.data
 
 
-def test_what_the_standard_library_reads_is_made_once() -> None:
+def test_the_attributes_of_a_standard_class_are_made_once() -> None:
     """To make it takes milliseconds, and `dataclasses.replace` reads it for each instance."""
     cake, tart, _ = classes(quick_dataclass.dataclass)
     for each in (cake, tart):

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-import shipped
+from catalogue import CATALOG, EXAMPLES
 from fakes import SAMPLES, SHIPPED, SHIPPED_ROUTES, World
 from push_relay import __version__
 from push_relay.core.outcomes import Outcome
@@ -155,7 +155,7 @@ def test_an_example_that_its_source_refuses_gives_the_receipt_of_the_error(tmp_p
 
 @pytest.mark.parametrize(
     "example",
-    [e for name in shipped.names() for e in examples_of(SHIPPED, name) if e.through_aws],
+    [example for example in EXAMPLES if example.through_aws],
     ids=lambda example: example.label,
 )
 def test_the_queue_message_of_an_example_is_recognised_as_its_source(example: Example) -> None:
@@ -163,7 +163,8 @@ def test_the_queue_message_of_an_example_is_recognised_as_its_source(example: Ex
     from invocations import sqs_batch, sqs_record  # noqa: PLC0415 (its names are common)
 
     # A source without a route steps aside, so the folder's own routes are used.
-    here = World(sources=SHIPPED, routes=SHIPPED / example.source / "routes.toml")
+    here = World(routes=SHIPPED / example.source / "routes.toml")
+    here.change_sources(CATALOG)  # it keeps the folders that it has opened
     queue = {"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:push-relay"}
     here.deliver(sqs_batch(sqs_record(example.queue_message()) | queue))
     assert [receipt.source for receipt in here.witness.receipts] == [example.source]
