@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 FORM = "application/x-www-form-urlencoded"
@@ -43,7 +44,12 @@ class MediaType(NamedTuple):
 
 def media_type(headers: Mapping[str, str]) -> MediaType:
     """Return what the Content-Type header names. One that was sent twice, the same, names one type."""
-    given = [_parameters(value) for value in _VALUE.findall(headers.get("content-type", "").lower())]
+    return _read(headers.get("content-type", "").lower())
+
+
+@lru_cache(maxsize=32)  # a sender writes the same one in each request
+def _read(header: str) -> MediaType:
+    given = [_parameters(value) for value in _VALUE.findall(header)]
     names = {name for name, _ in given}
     charsets = {charset for _, charset in given if charset}
     return MediaType(
