@@ -42,6 +42,32 @@ def test_plain_text_is_what_a_person_reads(text: str, plain: str | None) -> None
     assert value("plain_text(a)", text) == plain
 
 
+@pytest.mark.parametrize(
+    "markup",
+    [
+        *(
+            "*a*",
+            "**a**",
+            "_a_",
+            "~~a~~",
+            "`a`",
+            "# a",
+            "> a",
+            "---",
+            "***",
+            "```",
+            "~~~",
+            "[a](b)",
+            "![a](b)",
+        ),
+        *("<b>a</b>", "<!--a-->b", "a&amp;b", "<https://a.example>", "<@a|b>", "<!here>"),
+    ],
+)
+def test_each_kind_of_markup_is_found_alone(markup: str) -> None:
+    """A text without any of their first characters is not searched for them."""
+    assert value("plain_text(a)", markup) != markup
+
+
 @given(st.text('<>[]()*_`~#!-&|@:;/by \n"', max_size=200))
 def test_plain_text_accepts_any_markup(text: str) -> None:
     """Half a tag is text."""

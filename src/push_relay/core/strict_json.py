@@ -127,7 +127,12 @@ def check_lines(text: str, lines: Sequence[str]) -> None:
 
 def replace_half_pairs(text: str) -> str:
     """Return a text with U+FFFD for each half of a surrogate pair: such a text has no UTF-8."""
-    if re.search(_HALVES, text) is None:
+    try:
+        # A search for halves takes twenty times as long.
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        pass
+    else:
         return text
     return _with_replacements(re.sub(_PAIR, _joined, text))
 

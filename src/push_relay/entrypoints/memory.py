@@ -19,6 +19,8 @@ MAX_TOGETHER = 100 * 2**20
 _PER_CHARACTER = 10
 #: Bytes that a list, an object or a member may take. An object with one member takes most.
 _PER_PART = 240
+#: Characters of a short message. Twenty-five of them fit together, whatever they hold.
+_SHORT = 16 * 1024
 
 
 def portions(waves: Iterable[Sequence[QueueRecord]]) -> Iterator[Sequence[QueueRecord]]:
@@ -56,5 +58,6 @@ def _size(record: Mapping[str, Any]) -> int:
         return 0
     if attributes.get(EVENT_ATTRIBUTE) == COMPRESSED:
         return MAX_TOGETHER
-    parts = body.count("[") + body.count("{") + body.count(",")
+    # Each part is a character, so those of a short text need not be counted.
+    parts = len(body) if len(body) <= _SHORT else body.count("[") + body.count("{") + body.count(",")
     return _PER_CHARACTER * len(body) + _PER_PART * parts

@@ -7,6 +7,8 @@ import re
 
 #: Characters of a text that are read: more than any phone shows. It bounds the time for a stranger's text.
 _LONGEST = 8_000
+#: The characters with which markup begins. A text without them has none.
+_SIGNS = frozenset("<&[#>-*_~`")
 
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>|<!--")
 
@@ -30,7 +32,14 @@ _BLANK_LINES = re.compile(r"\s*\n\s*")
 
 def without_markup(text: str) -> str:
     """Return a text as a person reads it, without blank lines. It is empty if the markup contains no text."""
-    plain = _CHAT_LINK.sub(_chat_name, text[:_LONGEST])
+    plain = text[:_LONGEST]
+    if not _SIGNS.isdisjoint(plain):
+        plain = _unmarked(plain)
+    return _BLANK_LINES.sub("\n", _SPACES.sub(" ", plain)).strip()
+
+
+def _unmarked(text: str) -> str:
+    plain = _CHAT_LINK.sub(_chat_name, text)
     if "&" in plain or _TAG.search(plain):
         # Imported where it is needed: few texts are HTML.
         from push_relay.core.rules.html_text import text_of, unescape  # noqa: PLC0415
@@ -40,7 +49,7 @@ def without_markup(text: str) -> str:
     plain = _LINE_START.sub("", _FENCE.sub("", plain))
     for emphasis in _EMPHASIS:
         plain = emphasis.sub(r"\2", plain)
-    return _BLANK_LINES.sub("\n", _SPACES.sub(" ", plain)).strip()
+    return plain
 
 
 def _chat_name(link: re.Match[str]) -> str:
