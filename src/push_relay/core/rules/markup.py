@@ -20,12 +20,13 @@ _LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s\"[^\"]*\")?\)")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*$", re.MULTILINE)
 #: The beginning of a heading, a quotation or a rule. A list keeps its bullets.
 _LINE_START = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|(?:[-*_][ \t]*){3,}$)", re.MULTILINE)
-_EMPHASIS = (
-    re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]+)(?<=[^\s*])\1(?![\w*])"),
-    re.compile(r"(?<![\w_])(_{1,3})(?=[^\s_])([^_\n]+)(?<=[^\s_])\1(?![\w_])"),
-    re.compile(r"(~~)([^~\n]+)~~"),
-    re.compile(r"(`{1,2})([^`\n]+)\1"),
-)
+#: By the characters with which each begins.
+_EMPHASIS = {
+    "*": re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]+)(?<=[^\s*])\1(?![\w*])"),
+    "_": re.compile(r"(?<![\w_])(_{1,3})(?=[^\s_])([^_\n]+)(?<=[^\s_])\1(?![\w_])"),
+    "~~": re.compile(r"(~~)([^~\n]+)~~"),
+    "`": re.compile(r"(`{1,2})([^`\n]+)\1"),
+}
 _SPACES = re.compile(r"[ \t\xa0]+")
 _BLANK_LINES = re.compile(r"\s*\n\s*")
 
@@ -47,8 +48,9 @@ def _unmarked(text: str) -> str:
         plain = unescape(text_of(plain) if _TAG.search(plain) else plain)
     plain = _LINK.sub(r"\1", plain)
     plain = _LINE_START.sub("", _FENCE.sub("", plain))
-    for emphasis in _EMPHASIS:
-        plain = emphasis.sub(r"\2", plain)
+    for sign, emphasis in _EMPHASIS.items():
+        if sign in plain:
+            plain = emphasis.sub(r"\2", plain)
     return plain
 
 
