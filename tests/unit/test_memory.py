@@ -51,6 +51,13 @@ def test_messages_that_fit_together_stay_together_and_in_order(body: str) -> Non
     assert split(*(record(body, number) for number in range(10))) == [[f"m-{number}" for number in range(10)]]
 
 
+@pytest.mark.parametrize("length", [1_000, 12_000, 13_000, 14_000, 16_000, 20_000, 300_000])
+def test_a_full_batch_of_words_stays_together(length: int) -> None:
+    """The parts of short messages are not counted. They must not take a batch apart that fits."""
+    body = json.dumps(BREAD | {"more": "x" * length})
+    assert split(*(record(body, number) for number in range(30))) == [[f"m-{number}" for number in range(30)]]
+
+
 def test_messages_that_do_not_fit_together_are_split_and_the_smallest_go_first() -> None:
     """A small event must not wait for a large one."""
     records = [record(BRACKETS, 0), record(json.dumps(BREAD), 1), record(BRACKETS, 2), record(WORDS, 3)]

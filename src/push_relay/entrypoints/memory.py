@@ -19,8 +19,8 @@ MAX_TOGETHER = 100 * 2**20
 _PER_CHARACTER = 10
 #: Bytes that a list, an object or a member may take. An object with one member takes most.
 _PER_PART = 240
-#: Characters of a short message. Twenty-five of them fit together, whatever they hold.
-_SHORT = 16 * 1024
+#: Characters of a short message. A batch of 30 of them fits together, whatever they hold.
+_SHORT = 12 * 1024
 
 
 def portions(waves: Iterable[Sequence[QueueRecord]]) -> Iterator[Sequence[QueueRecord]]:
