@@ -53,7 +53,7 @@ def test_messages_that_fit_together_stay_together_and_in_order(body: str) -> Non
 
 @pytest.mark.parametrize("length", [1_000, 12_000, 13_000, 14_000, 16_000, 20_000, 300_000])
 def test_a_full_batch_of_words_stays_together(length: int) -> None:
-    """The parts of short messages are not counted. They must not take a batch apart that fits."""
+    """Words need less memory than parts, so a full batch of them can use all connections to the vendor."""
     body = json.dumps(BREAD | {"more": "x" * length})
     assert split(*(record(body, number) for number in range(30))) == [[f"m-{number}" for number in range(30)]]
 

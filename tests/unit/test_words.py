@@ -42,29 +42,16 @@ def test_plain_text_is_what_a_person_reads(text: str, plain: str | None) -> None
     assert value("plain_text(a)", text) == plain
 
 
-@pytest.mark.parametrize(
-    "markup",
-    [
-        *(
-            "*a*",
-            "**a**",
-            "_a_",
-            "~~a~~",
-            "`a`",
-            "# a",
-            "> a",
-            "---",
-            "***",
-            "```",
-            "~~~",
-            "[a](b)",
-            "![a](b)",
-        ),
-        *("<b>a</b>", "<!--a-->b", "a&amp;b", "<https://a.example>", "<@a|b>", "<!here>"),
-    ],
+#: One of each kind.
+MARKUP = (
+    "*a*, **a**, _a_, ~~a~~, `a`, # a, > a, ---, ***, ```, ~~~, [a](b), ![a](b), "
+    "<b>a</b>, <!--a-->b, a&amp;b, <https://a.example>, <@a|b>, <!here>"
 )
+
+
+@pytest.mark.parametrize("markup", MARKUP.split(", "))
 def test_each_kind_of_markup_is_found_alone(markup: str) -> None:
-    """A text without any of their first characters is not searched for them."""
+    """None of them needs another beside it."""
     assert value("plain_text(a)", markup) != markup
 
 

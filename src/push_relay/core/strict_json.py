@@ -115,7 +115,7 @@ def check_lines(text: str, lines: Sequence[str]) -> None:
 
     text  all lines in one, by which most bodies are found to be small
     """
-    if _punctuation(text) <= MAX_PARTS:
+    if punctuation(text) <= MAX_PARTS:
         return
     parts = 0
     for line in lines:
@@ -128,13 +128,10 @@ def check_lines(text: str, lines: Sequence[str]) -> None:
 def replace_half_pairs(text: str) -> str:
     """Return a text with U+FFFD for each half of a surrogate pair: such a text has no UTF-8."""
     try:
-        # A search for halves takes twenty times as long.
-        text.encode("utf-8")
+        text.encode("utf-8")  # a search for halves takes twenty times as long
     except UnicodeEncodeError:
-        pass
-    else:
-        return text
-    return _with_replacements(re.sub(_PAIR, _joined, text))
+        return _with_replacements(re.sub(_PAIR, _joined, text))
+    return text
 
 
 def _joined(pair: re.Match[str]) -> str:
@@ -187,15 +184,16 @@ def _parts(text: str, most: int) -> int:
     mistake in its grammar, where a parser stops, the count is right also for what is not JSON.
     """
     # Each is a character, so most texts are too short to have too many.
-    if len(text) <= most or _punctuation(text) <= most:
+    if len(text) <= most or punctuation(text) <= most:
         return 0
     unescaped = text.replace("\\\\", "").replace('\\"', "")
     if unescaped.count('"') > _QUOTES_PER_PART * (most + 1):
         return most + 1
-    return _punctuation("".join(unescaped.split('"')[::2]))
+    return punctuation("".join(unescaped.split('"')[::2]))
 
 
-def _punctuation(text: str) -> int:
+def punctuation(text: str) -> int:
+    """Count brackets that open and commas. A JSON text has at most so many lists, objects and members."""
     return text.count("[") + text.count("{") + text.count(",")
 
 

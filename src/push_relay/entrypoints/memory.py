@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from push_relay.core.queue_format import COMPRESSED, EVENT_ATTRIBUTE, sqs_attributes
+from push_relay.core.strict_json import punctuation
 from push_relay.entrypoints.queue_record import QueueRecord
 
 #: Bytes that the messages of one portion may take.
@@ -19,8 +20,6 @@ MAX_TOGETHER = 100 * 2**20
 _PER_CHARACTER = 10
 #: Bytes that a list, an object or a member may take. An object with one member takes most.
 _PER_PART = 240
-#: Characters of a short message. A batch of 30 of them fits together, whatever they hold.
-_SHORT = 12 * 1024
 
 
 def portions(waves: Iterable[Sequence[QueueRecord]]) -> Iterator[Sequence[QueueRecord]]:
@@ -58,6 +57,4 @@ def _size(record: Mapping[str, Any]) -> int:
         return 0
     if attributes.get(EVENT_ATTRIBUTE) == COMPRESSED:
         return MAX_TOGETHER
-    # Each part is a character, so those of a short text need not be counted.
-    parts = len(body) if len(body) <= _SHORT else body.count("[") + body.count("{") + body.count(",")
-    return _PER_CHARACTER * len(body) + _PER_PART * parts
+    return _PER_CHARACTER * len(body) + _PER_PART * punctuation(body)
