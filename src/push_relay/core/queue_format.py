@@ -86,8 +86,7 @@ ABOUT_ATTRIBUTES = frozenset({REASON_ATTRIBUTE, EVENT_ID_ATTRIBUTE, FAILED_AT_AT
 #: Seconds since the epoch that no clock shows.
 _MAX_MOMENT = 1e11
 _OURS = "push-relay-"
-#: Writes an event. It is made once, because `json.dumps` makes an encoder for each call with options.
-_written = json.JSONEncoder(separators=(",", ":")).encode
+_JSON = json.JSONEncoder(separators=(",", ":"))  # `json.dumps` would make one each time
 #: Attributes that the sender did not set: those of the relay's dead letters, and those that SNS and
 #: EventBridge set when they move a message to a dead-letter queue. A person may send both here again.
 #: https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
@@ -277,7 +276,7 @@ def pack(event: Event) -> Packed:
     for name, default in _OPTIONAL_FIELDS.items():
         if document[name] == default:
             del document[name]
-    body, version = _written(document), PLAIN
+    body, version = _JSON.encode(document), PLAIN
     if len(body) > MAX_EVENT:
         raise PayloadTooLarge(f"the event is larger than {MAX_EVENT} bytes as JSON")
     if len(body) > MAX_MESSAGE:
